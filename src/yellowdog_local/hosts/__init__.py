@@ -1,0 +1,1 @@
+"""What an instance is: the machines that the local platform provisions."""

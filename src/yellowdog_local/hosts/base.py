@@ -1,0 +1,69 @@
+"""The contract between the platform and the machines that stand in for its instances.
+
+A backend makes and destroys hosts; it knows nothing of pools, tasks or requirements. The platform knows nothing of
+namespaces or processes. What runs *on* a host reaches the platform through an agent session (see `agents.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class HostRequest:
+    """One instance that is to be made.
+
+    Attributes:
+        instance_id: the instance's id, unique for the platform's life, safe in file and host names.
+        agent_token: what the host's agent shows when it registers; known to this host alone.
+        user_data: a script run as root at boot, before the agent starts, or None.
+        instance_type: the source's instance type, for example `sim-instance`.
+        provider: the cloud provider's name that the agent reports, or an empty string.
+        region: the source's region.
+        source_name: the name of the compute source.
+        boot_seconds: how long after the request the instance counts as running, at the earliest (seconds).
+    """
+
+    instance_id: str
+    agent_token: str
+    user_data: str | None
+    instance_type: str
+    provider: str
+    region: str
+    source_name: str
+    boot_seconds: float
+
+
+@dataclass(frozen=True)
+class HostAddress:
+    """Where a running host can be reached."""
+
+    hostname: str
+    private_ip: str
+    public_ip: str
+
+
+class HostListener(Protocol):
+    """What the platform wants to hear from a backend. May be called from any thread."""
+
+    def host_running(self, instance_id: str, address: HostAddress) -> None:
+        """The host has booted; its agent will register by itself."""
+
+    def host_gone(self, instance_id: str, reason: str) -> None:
+        """The host has ended: destroyed, or lost by itself (then `reason` says how). Told once per host."""
+
+
+class HostBackend(Protocol):
+    """Makes hosts of one kind. Every method returns at once; what follows is told to the listener."""
+
+    kind: str
+
+    def create(self, request: HostRequest, listener: HostListener) -> None:
+        """Begin to boot a host."""
+
+    def destroy(self, instance_id: str) -> None:
+        """Switch a host off, as a power cut would. An unknown or ended host is not an error."""
+
+    def close(self) -> None:
+        """End every host and wait until nothing of them is left on the machine."""
