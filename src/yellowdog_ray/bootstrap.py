@@ -1,0 +1,182 @@
+"""What `ray up` works out before anything is spent: the YAML checked, filled in and made independent of the laptop.
+
+Also the default task scripts, and the environment of the tasks that run them. Pure apart from reading the files that
+the YAML names; deterministic, idempotent, free of secrets.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from yellowdog_ray import config as cfg
+from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.names import NAMING_RULE, is_valid_name
+from yellowdog_ray.scripts import HEAD_SCRIPT, WORKER_SCRIPT, wait_for_ray_command
+from yellowdog_ray.snapshot import TAGS_VARIABLE
+
+MAX_LAUNCHES = 10_000
+"""Most nodes that one tick of Ray's autoscaler may ask for; YellowDog's limit for one pool (official CLI settings)."""
+
+UPSCALING_SPEED = 99_999
+"""Ray leaves this at 0 for external providers, which is one node per type and tick (autoscaler/v2 of Ray 2.60)."""
+
+ON_HEAD_VARIABLE = "RAYDOG_ON_HEAD"
+"""Set in the head task's environment, so that the provider inside Ray's monitor knows where it is."""
+
+WORK_REQUIREMENT_VARIABLE = "RAYDOG_WORK_REQUIREMENT_ID"
+"""In the head task's environment: the cluster's own work requirement, so that no other can be meant."""
+
+_PORT_OPTION = re.compile(r"(?:valkey|redis)-server\b[^\n]*?--port[ =]+[\"']?(\d+)")
+
+
+def bootstrap(config: Mapping[str, Any], source: str, folders: list[Path]) -> tuple[dict[str, Any], list[str]]:
+    """Check and complete a cluster's configuration.
+
+    Args:
+        config: the YAML as Ray has prepared it; it is not changed. Passing a result in again changes nothing.
+        source: the YAML's name, for messages.
+        folders: where relative `file:` paths are looked for.
+
+    Returns:
+        The completed configuration, and warnings for the user.
+
+    Raises:
+        ConfigError: something in it cannot work.
+    """
+    result = copy.deepcopy(dict(config))
+    _check_cluster_name(result.get("cluster_name"), source)
+    result["auth"] = _auth(result, source)
+
+    provider = cfg.inline_files(result["provider"], cfg.PROVIDER_FILE_KEYS, source, "provider", folders)
+    node_types = _node_types(result, source, folders)
+    result["available_node_types"] = node_types
+    provider["auth"] = result["auth"]
+    provider["ray_head_node_task_script"] = provider.get("ray_head_node_task_script") or HEAD_SCRIPT
+    provider["ray_worker_node_task_script"] = provider.get("ray_worker_node_task_script") or WORKER_SCRIPT
+    provider.setdefault(cfg.INTERNAL_KEY, _internal(result, source))
+    settings = cfg.parse_provider(provider, source)
+
+    provider.setdefault("disable_node_updaters", not _needs_updaters(result))
+    provider.setdefault("disable_launch_config_check", True)
+    provider.setdefault("foreground_node_launch", True)
+    result["provider"] = provider
+    result.setdefault("upscaling_speed", UPSCALING_SPEED)
+    if not result.get("head_start_ray_commands"):
+        result["head_start_ray_commands"] = [wait_for_ray_command()]
+    return result, _warnings(settings, source)
+
+
+def _check_cluster_name(name: object, source: str) -> None:
+    if isinstance(name, str) and is_valid_name(name):
+        return
+    raise ConfigError(f"{source}: cluster_name '{name}' is not a name that YellowDog accepts: use {NAMING_RULE}")
+
+
+def _auth(config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    auth = config.get("auth") or config["provider"].get("auth")
+    if not auth:
+        raise ConfigError(
+            f"{source}: auth is missing: add `auth:` with `ssh_user: yd-agent` and `ssh_private_key: <path>`"
+        )
+    cfg.parse_auth(auth, source)
+    return dict(auth)
+
+
+def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> dict[str, Any]:
+    node_types = copy.deepcopy(dict(config.get("available_node_types") or {}))
+    for name, node_type in node_types.items():
+        path = f"available_node_types.{name}.node_config"
+        node_config = cfg.inline_files(node_type.get("node_config") or {}, cfg.NODE_FILE_KEYS, source, path, folders)
+        cfg.parse_node_config(node_config, source, path)
+        node_type["node_config"] = node_config
+    if config.get("head_node_type") not in node_types:
+        raise ConfigError(
+            f"{source}: head_node_type '{config.get('head_node_type')}' is not one of available_node_types "
+            f"({', '.join(node_types) or 'none'})"
+        )
+    return node_types
+
+
+def _internal(config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    node_types = config["available_node_types"]
+    head = node_types[config["head_node_type"]]
+    return {
+        "source": source,
+        "head_resources": head.get("resources") or {},
+        "head_labels": head.get("labels") or {},
+        "node_types": {
+            name: {"compute_requirement_template": node_type["node_config"]["compute_requirement_template"]}
+            for name, node_type in node_types.items()
+        },
+    }
+
+
+def _needs_updaters(config: Mapping[str, Any]) -> bool:
+    """Whether the user gave workers something that only Ray's updaters, over SSH, can do."""
+    keys = ("file_mounts", "initialization_commands", "setup_commands", "worker_setup_commands")
+    if any(config.get(key) for key in (*keys, "worker_start_ray_commands")):
+        return True
+    return any(
+        node_type.get("initialization_commands") or node_type.get("worker_setup_commands")
+        for node_type in config["available_node_types"].values()
+    )
+
+
+def _warnings(settings: cfg.ProviderSettings, source: str) -> list[str]:
+    script = settings.ray_head_node_task_script or ""
+    port = settings.head_node_tag_server_port
+    stated = _PORT_OPTION.search(script)
+    if stated and int(stated.group(1)) != port:
+        text = (
+            f"{source}: provider.head_node_tag_server_port is {port}, but ray_head_node_task_script starts the tag "
+            f"server on port {stated.group(1)}: make them the same, or tags cannot be stored"
+        )
+        return [text]
+    return []
+
+
+def head_environment(
+    node_id: str, tags: Mapping[str, str], work_requirement_id: str, settings: cfg.ProviderSettings, *, v2: bool
+) -> dict[str, str]:
+    """The environment of the head's task: what `ray up` would have injected, and how fast the cluster may grow."""
+    pacing = {
+        "AUTOSCALER_MAX_CONCURRENT_LAUNCHES": str(MAX_LAUNCHES),
+        "AUTOSCALER_MAX_LAUNCH_BATCH": str(MAX_LAUNCHES),
+    }
+    internal = settings.internal
+    return {
+        **_node_environment(node_id, tags, internal.head_resources, internal.head_labels),
+        **pacing,
+        "RAY_enable_autoscaler_v2": "1" if v2 else "0",
+        "RAYDOG_TAG_SERVER_PORT": str(settings.head_node_tag_server_port),
+        ON_HEAD_VARIABLE: "1",
+        WORK_REQUIREMENT_VARIABLE: work_requirement_id,
+    }
+
+
+def worker_environment(
+    node_id: str,
+    tags: Mapping[str, str],
+    head_ip: str,
+    resources: Mapping[str, float],
+    labels: Mapping[str, str],
+) -> dict[str, str]:
+    """The environment of a worker's task: who it is, what it offers, and where the head is."""
+    return {**_node_environment(node_id, tags, resources, labels), "RAY_HEAD_IP": head_ip}
+
+
+def _node_environment(
+    node_id: str, tags: Mapping[str, str], resources: Mapping[str, float], labels: Mapping[str, str]
+) -> dict[str, str]:
+    return {
+        "RAY_CLOUD_INSTANCE_ID": node_id,
+        "RAY_NODE_TYPE_NAME": tags.get("ray-user-node-type", ""),
+        "RAY_OVERRIDE_RESOURCES": json.dumps(resources, sort_keys=True),
+        "RAY_OVERRIDE_LABELS": json.dumps(labels, sort_keys=True),
+        TAGS_VARIABLE: json.dumps(dict(tags), sort_keys=True),
+    }

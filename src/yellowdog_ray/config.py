@@ -1,0 +1,249 @@
+"""The YAML's `provider` and `node_config` sections as typed models, and every message that a user sees about them.
+
+Pure apart from reading the files that the YAML names. Knows nothing of the platform.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from yellowdog_ray import names
+from yellowdog_ray.errors import ConfigError
+
+FILE_PREFIX = "file:"
+INTERNAL_KEY = "_raydog"
+"""Under `provider`: what `bootstrap_config` works out for `create_node`, which sees one node type only."""
+
+RAY_PROVIDER_KEYS = frozenset(
+    {
+        "type",
+        "module",
+        "disable_node_updaters",
+        "disable_launch_config_check",
+        "foreground_node_launch",
+        "worker_liveness_check",
+        "worker_rpc_drain",
+        "use_internal_ips",
+        "use_external_head_ip",
+        "use_node_id_as_ip",
+        "_config_cache_path",
+    }
+)
+"""Keys under `provider` that belong to Ray (autoscaler/_private and v2 of Ray 2.60); we pass them on."""
+
+
+def _name(value: str) -> str:
+    if not names.is_valid_name(value):
+        raise ValueError(f"'{value}' is not a name that YellowDog accepts: use {names.NAMING_RULE}")
+    return value
+
+
+def _tag(value: str) -> str:
+    if not names.is_valid_tag(value):
+        raise ValueError(
+            f"'{value}' is not a tag that YellowDog accepts: use lower-case letters, digits, '-', '_', '.' and ':', "
+            f"at most {names.MAX_TAG_LENGTH} characters"
+        )
+    return value
+
+
+SectionT = TypeVar("SectionT", bound=BaseModel)
+Name = Annotated[str, AfterValidator(_name)]
+Tag = Annotated[str, AfterValidator(_tag)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Auth(_Section):
+    """How the head is reached by SSH: the YAML's top-level `auth`, or a copy of it under `provider`."""
+
+    ssh_user: str
+    ssh_private_key: str | None = None
+    ssh_public_key: str | None = None
+    ssh_proxy_command: str | None = None
+    ssh_proxy_use_node_id: bool = False
+
+
+class NodeTypeSummary(_Section):
+    """What creating the head needs to know of a node type besides the head's own `node_config`."""
+
+    compute_requirement_template: str
+
+
+class Internal(_Section):
+    """What `bootstrap_config` leaves for `create_node`."""
+
+    source: str = ""
+    head_resources: dict[str, int | float] = Field(default_factory=dict)
+    head_labels: dict[str, str] = Field(default_factory=dict)
+    node_types: dict[str, NodeTypeSummary] = Field(default_factory=dict)
+
+
+class ProviderSettings(_Section):
+    """RayDog's own keys under `provider`."""
+
+    cluster_namespace: Name
+    cluster_tag: Tag | None = None
+    cluster_lifetime_hours: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    head_node_build_timeout_minutes: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    head_node_tag_server_port: int = Field(default=16667, ge=1, le=65535)
+    auth: Auth | None = None
+    ray_head_node_task_script: str | None = None
+    ray_worker_node_task_script: str | None = None
+    files_to_upload: list[str] | dict[str, str] = Field(default_factory=list)
+    internal: Internal = Field(default_factory=Internal, alias=INTERNAL_KEY)
+
+
+class NodeConfig(_Section):
+    """A node type's `node_config`."""
+
+    compute_requirement_template: str = Field(min_length=1)
+    images_id: str | None = None
+    metrics_enabled: bool | None = None
+    userdata: str | None = None
+    extra_userdata: str | None = None
+
+    @property
+    def full_userdata(self) -> str | None:
+        """`userdata` followed by `extra_userdata`, or None where there is neither."""
+        parts = [part.rstrip("\n") for part in (self.userdata, self.extra_userdata) if part and part.strip()]
+        return "\n".join(parts) + "\n" if parts else None
+
+
+PROVIDER_FILE_KEYS = ("ray_head_node_task_script", "ray_worker_node_task_script")
+NODE_FILE_KEYS = ("userdata", "extra_userdata")
+
+_REMEDIES = {
+    "cluster_namespace": "name the YellowDog namespace that the cluster is to live in, for example `my-team`",
+    "cluster_lifetime_hours": "give a number of hours above 0, for example 2.5",
+    "head_node_build_timeout_minutes": "give a number of minutes above 0, for example 10",
+    "head_node_tag_server_port": "give a port number, for example 16667",
+    "compute_requirement_template": "give the template's id, or its `namespace/name`",
+    "metrics_enabled": "write true or false",
+    "files_to_upload": "give a list of paths, or a mapping of remote path to local path",
+}
+
+
+def parse_provider(section: Mapping[str, Any], source: str) -> ProviderSettings:
+    """Read the `provider` section.
+
+    Args:
+        section: the section, before or after `bootstrap_config`.
+        source: the file's name, for messages.
+
+    Raises:
+        ConfigError: a key is missing, unknown or wrong.
+    """
+    own = {key: value for key, value in section.items() if key not in RAY_PROVIDER_KEYS}
+    return _parse(ProviderSettings, own, source, "provider", extra_known=RAY_PROVIDER_KEYS)
+
+
+def parse_node_config(section: Mapping[str, Any], source: str, path: str) -> NodeConfig:
+    """Read one node type's `node_config`, found at `path` of the file `source`.
+
+    Raises:
+        ConfigError: a key is missing, unknown or wrong.
+    """
+    return _parse(NodeConfig, section, source, path)
+
+
+def parse_auth(section: Mapping[str, Any], source: str) -> Auth:
+    """Read the top-level `auth` section; the private key's file must exist.
+
+    Raises:
+        ConfigError: a key is missing, unknown or wrong, or there is no such file.
+    """
+    auth = _parse(Auth, section, source, "auth")
+    if auth.ssh_private_key is None:
+        raise ConfigError(
+            f"{source}: auth.ssh_private_key is missing: name the private key file that lets "
+            f"`{auth.ssh_user}` in on the head, for example ~/.ssh/id_ed25519"
+        )
+    if not Path(auth.ssh_private_key).expanduser().is_file():
+        raise ConfigError(
+            f"{source}: auth.ssh_private_key: there is no file {auth.ssh_private_key}: "
+            "correct the path, or make a key with `ssh-keygen` and install its public half on the head's image"
+        )
+    return auth
+
+
+def inline_files(
+    section: Mapping[str, Any], keys: Sequence[str], source: str, path: str, folders: Sequence[Path]
+) -> dict[str, Any]:
+    """Replace every `file:<path>` value of `keys` by the text of that file.
+
+    Args:
+        section: the section of the YAML; it is not changed.
+        keys: which keys may name a file.
+        source: the YAML's name, for messages.
+        path: where the section stands in the YAML, for messages.
+        folders: where relative paths are looked for, in this order.
+
+    Raises:
+        ConfigError: a file that is named is not there, or is no text.
+    """
+    inlined = dict(section)
+    for key in keys:
+        value = inlined.get(key)
+        if isinstance(value, str) and value.startswith(FILE_PREFIX):
+            inlined[key] = _read_file(value.removeprefix(FILE_PREFIX).strip(), source, f"{path}.{key}", folders)
+    return inlined
+
+
+def _read_file(name: str, source: str, key: str, folders: Sequence[Path]) -> str:
+    relative = Path(name).expanduser()
+    candidates = list(dict.fromkeys(folder / relative for folder in folders))
+    for candidate in candidates:
+        if not candidate.is_file():
+            continue
+        try:
+            return candidate.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{source}: {key}: cannot read {candidate} as text: {error}") from error
+    tried = " or ".join(str(candidate) for candidate in candidates)
+    raise ConfigError(
+        f"{source}: {key}: there is no file {tried}: correct the path after `{FILE_PREFIX}`, or write the text inline"
+    )
+
+
+def _parse(
+    model: type[SectionT],
+    values: Mapping[str, Any],
+    source: str,
+    path: str,
+    extra_known: frozenset[str] = frozenset(),
+) -> SectionT:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{source}: {path} must be a mapping of keys to values, not {values!r}")
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [_problem(model, detail, path, extra_known) for detail in error.errors()]
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from error
+
+
+def _problem(model: type[BaseModel], detail: Any, path: str, extra_known: frozenset[str]) -> str:
+    place = ".".join([path, *(str(part) for part in detail["loc"])])
+    key = str(detail["loc"][0]) if detail["loc"] else ""
+    if detail["type"] == "extra_forbidden":
+        known = sorted(_keys(model) | {word for word in extra_known if not word.startswith("_")})
+        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
+        return f"{place} is not a key that RayDog knows: {hint}"
+    remedy = f": {_REMEDIES[key]}" if key in _REMEDIES else ""
+    if detail["type"] == "missing":
+        return f"{place} is missing{remedy}"
+    if detail["type"] == "value_error":
+        return f"{place}: {detail['ctx']['error']}"
+    return f"{place} is {detail['input']!r}, which is wrong ({detail['msg'].lower()}){remedy}"
+
+
+def _keys(model: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items() if field.alias != INTERNAL_KEY}

@@ -1,0 +1,55 @@
+"""Where the YellowDog API key comes from, and how it is written down for the head. Knows nothing of YAML or SSH."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values, find_dotenv
+
+from yellowdog_ray.errors import CredentialsError
+
+KEY_ID = "YD_API_KEY_ID"
+KEY_SECRET = "YD_API_KEY_SECRET"  # noqa: S105 - the variable's name
+URL = "YD_API_URL"
+DEFAULT_URL = "https://api.yellowdog.ai"
+
+HEAD_FILE = "~/.raydog/credentials"
+"""On the head: the file, mode 0600, that `ray up` writes over SSH."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """An application's key, and the platform that it is for. The secret never shows in a repr."""
+
+    url: str
+    key_id: str
+    key_secret: str = field(repr=False)
+
+    def as_dotenv(self) -> str:
+        """The lines of a `.env` file that hold these credentials."""
+        return f"{URL}={self.url}\n{KEY_ID}={self.key_id}\n{KEY_SECRET}={self.key_secret}\n"
+
+
+def load_credentials() -> Credentials:
+    """Find the key: the environment first, then a `.env` from the working directory upwards, then the head's file.
+
+    Raises:
+        CredentialsError: a part of the key is nowhere to be found.
+    """
+    dotenv = find_dotenv(usecwd=True)
+    head_file = Path(HEAD_FILE).expanduser()
+    found: dict[str, str | None] = {URL: DEFAULT_URL}
+    for file in (head_file, Path(dotenv) if dotenv else None):
+        if file is not None and file.is_file():
+            found |= {name: value for name, value in dotenv_values(file).items() if value}
+    found |= {name: os.environ[name] for name in (KEY_ID, KEY_SECRET, URL) if os.environ.get(name)}
+
+    missing = [name for name in (KEY_ID, KEY_SECRET) if not found.get(name)]
+    if missing:
+        raise CredentialsError(
+            f"no YellowDog API key: {' and '.join(missing)} not set. Set them in the environment, or in a file .env in "
+            f"{Path.cwd()} or a folder above it. `raydog local start` prints the lines for a local platform."
+        )
+    return Credentials(url=str(found[URL]).rstrip("/"), key_id=str(found[KEY_ID]), key_secret=str(found[KEY_SECRET]))

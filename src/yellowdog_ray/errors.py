@@ -1,0 +1,124 @@
+"""Everything that RayDog can complain about, as one small tree. Knows no other module.
+
+* RayDogError
+  x ConfigError            the YAML, or a file that it names, is wrong
+  x CredentialsError       no usable YellowDog API key
+  x HeadError
+    - HeadBuildTimeout     the head did not become reachable in time
+    - HeadEnded            the head's task ended before Ray was up
+  x SshError               OpenSSH could not reach the head, or a command on it failed
+  x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
+  x DeadlinePassed         the cluster's lifetime is over
+  x PlatformError          YellowDog did not do what was asked
+    - NotAuthorised        the key is wrong, revoked, or may not do this
+    - NotFound             the thing is not there
+    - AlreadyExists        the name is taken
+    - Refused              the request was understood and declined
+    - Throttled            too many requests; says nothing about capacity
+    - Unavailable          no answer, or an answer that is no answer; the call may have been applied
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RayDogError(Exception):
+    """Root of the tree. Its text is written for the user: what is wrong, and what to do.
+
+    Attributes:
+        code: a stable word for logs, tests and scripts; shorter than 20 characters, Ray's limit for a
+            launch failure's category (`ray.autoscaler.node_launch_exception`).
+    """
+
+    code: ClassVar[str] = "RayDogError"
+
+
+class ConfigError(RayDogError):
+    """The user's YAML, or a file that it names, cannot be used."""
+
+    code = "BadConfig"
+
+
+class CredentialsError(RayDogError):
+    """The user gave no API key, or half of one."""
+
+    code = "NoCredentials"
+
+
+class HeadError(RayDogError):
+    """The head node could not be brought up."""
+
+    code = "HeadFailed"
+
+
+class HeadBuildTimeout(HeadError):
+    """The head did not become reachable within `head_node_build_timeout_minutes`."""
+
+    code = "HeadBuildTimeout"
+
+
+class HeadEnded(HeadError):
+    """The head's task ended while the user was waiting for it."""
+
+    code = "HeadEnded"
+
+
+class SshError(RayDogError):
+    """OpenSSH could not reach the head, or what it ran there failed."""
+
+    code = "SshFailed"
+
+
+class ClusterNameTaken(RayDogError):
+    """The user chose a cluster name that another kind of work requirement already has."""
+
+    code = "ClusterNameTaken"
+
+
+class DeadlinePassed(RayDogError):
+    """A node was asked for after the end of the cluster's lifetime."""
+
+    code = "LifetimeOver"
+
+
+class PlatformError(RayDogError):
+    """YellowDog did not do what was asked."""
+
+    code = "PlatformError"
+
+
+class NotAuthorised(PlatformError):
+    """The API key is wrong, revoked, or may not do this."""
+
+    code = "NotAuthorised"
+
+
+class NotFound(PlatformError):
+    """The platform has no such thing."""
+
+    code = "NotFound"
+
+
+class AlreadyExists(PlatformError):
+    """The name is taken: by somebody else, or by an earlier try of our own that went through."""
+
+    code = "AlreadyExists"
+
+
+class Refused(PlatformError):
+    """The platform understood the request and declined it."""
+
+    code = "Refused"
+
+
+class Throttled(PlatformError):
+    """Too many requests. This is not a lack of capacity."""
+
+    code = "Throttled"
+
+
+class Unavailable(PlatformError):
+    """No answer, or an answer that is no answer. What was asked may have been done all the same."""
+
+    code = "Unavailable"

@@ -1,0 +1,255 @@
+"""How a cluster's head comes up: found or made, watched until SSH answers, and given what it needs to start Ray.
+
+Runs under `ray up` only. It may wait, and says for what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+
+from yellowdog_ray import names
+from yellowdog_ray.bootstrap import head_environment
+from yellowdog_ray.cluster import Cluster
+from yellowdog_ray.config import NodeConfig, ProviderSettings
+from yellowdog_ray.credentials import HEAD_FILE, Credentials
+from yellowdog_ray.errors import AlreadyExists, ClusterNameTaken, HeadBuildTimeout, HeadEnded, NotFound, SshError
+from yellowdog_ray.names import HEAD_GROUP
+from yellowdog_ray.platform import ComputeView, PoolView, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
+from yellowdog_ray.progress import Progress
+from yellowdog_ray.scripts import HEAD_SCRIPT
+from yellowdog_ray.snapshot import ClusterNode, Phase
+from yellowdog_ray.ssh import SshTarget, port_answers
+from yellowdog_ray.teardown import dismantle
+
+_POLL_SECONDS = 0.5
+_SSH_PORT = 22
+
+IDLE_POOL_TIMEOUT = timedelta(0)
+"""The head's pool goes as soon as its one node has ended: a cluster without its head is over."""
+
+
+def create_head(
+    cluster: Cluster, node_config: NodeConfig, tags: Mapping[str, str], progress: Progress, *, v2: bool
+) -> None:
+    """Bring a cluster's work requirement, head pool and head task into being, or complete what another run began.
+
+    Nothing is made before the key and every node type's template have been found good.
+
+    Raises:
+        RayDogError: it cannot be done; what exists then is found again by name.
+    """
+    check_platform(cluster)
+    work = cluster.find()
+    if work is not None and is_over(cluster, work):
+        progress.say(f"removing what is left of an earlier cluster '{cluster.name}'")
+        dismantle(cluster.platform, work, progress, cluster.clock)
+        cluster.forget()
+        work = None
+    if work is None:
+        work = _make_work_requirement(cluster)
+    else:
+        progress.say(f"completing cluster '{cluster.name}', which another `ray up` has begun")
+    cluster.adopt(work)
+    _complete(cluster, work, node_config, tags, v2=v2)
+
+
+def check_platform(cluster: Cluster) -> None:
+    """Find out, before anything is made, whether the key works and every node type's template exists."""
+    cluster.platform.account_name()
+    internal = cluster.settings.internal
+    for node_type, summary in internal.node_types.items():
+        template = summary.compute_requirement_template
+        try:
+            cluster.platform.require_template(template)
+        except NotFound as error:
+            raise NotFound(
+                f"{internal.source}: available_node_types.{node_type}.node_config.compute_requirement_template: "
+                f"YellowDog has no template '{template}' that this key can see: give the id or `namespace/name` of one"
+            ) from error
+
+
+def is_over(cluster: Cluster, work: WorkRequirementView) -> bool:
+    """Whether this incarnation is on its way out: cancelled, or its head has come and gone.
+
+    Raises:
+        ClusterNameTaken: the work requirement is not a RayDog cluster at all.
+    """
+    group = require_ours(cluster, work)
+    if work.cancelling:
+        return True
+    tasks = cluster.platform.group_tasks(group.id)
+    return bool(tasks) and all(task.finished for task in tasks)
+
+
+def require_ours(cluster: Cluster, work: WorkRequirementView) -> TaskGroupView:
+    """Make sure that a work requirement of our name is a RayDog cluster; returns its head's task group.
+
+    Raises:
+        ClusterNameTaken: it is something else, and not ours to touch.
+    """
+    group = work.groups[0] if work.groups else None
+    if group is None or not names.is_head_pool(work.name, group.worker_tag):
+        raise ClusterNameTaken(
+            f"namespace {cluster.platform.namespace} has a work requirement '{work.name}' that is not a RayDog "
+            "cluster: choose another cluster_name, or end that work requirement"
+        )
+    return group
+
+
+def _make_work_requirement(cluster: Cluster) -> WorkRequirementView:
+    token = names.new_token()
+    group = TaskGroupSpec(HEAD_GROUP, names.pool_name(cluster.name, HEAD_GROUP, token), task_timeout=cluster.lifetime)
+    try:
+        return cluster.platform.create_work_requirement(cluster.name, cluster.settings.cluster_tag, group)
+    except AlreadyExists:
+        # Another `ray up` was a moment earlier, or our own request went through before it was retried.
+        work = cluster.platform.find_work_requirement(cluster.name)
+        if work is None:
+            raise
+        return work
+
+
+def _complete(
+    cluster: Cluster, work: WorkRequirementView, node_config: NodeConfig, tags: Mapping[str, str], *, v2: bool
+) -> None:
+    group = work.groups[0]
+    if cluster.platform.find_pool(group.worker_tag) is None:
+        cluster.make_pool(
+            group.worker_tag,
+            node_config,
+            count=1,
+            max_nodes=1,
+            boot_timeout=timedelta(minutes=cluster.settings.head_node_build_timeout_minutes),
+            idle_pool_timeout=IDLE_POOL_TIMEOUT,
+        )
+    node_id = names.head_id(names.token_of(group.worker_tag))
+    script = cluster.settings.ray_head_node_task_script or HEAD_SCRIPT
+    environment = head_environment(node_id, tags, work.id, cluster.settings, v2=v2)
+    spec = TaskSpec(node_id, script, environment, cluster.lifetime)
+    cluster.remember(cluster.add_tasks(group.id, [spec]), tags)
+    _check_same_head(cluster, tags)
+
+
+def _check_same_head(cluster: Cluster, tags: Mapping[str, str]) -> None:
+    """Of two simultaneous `ray up` with different configurations, the one that came second must hear of it."""
+    head = cluster.refresh().head
+    if head is not None and dict(head.tags) != dict(tags):
+        raise ClusterNameTaken(
+            f"another `ray up` with a different configuration is making cluster '{cluster.name}' at this moment: "
+            "wait for it and run `ray up` again, or choose another cluster_name"
+        )
+
+
+@dataclass(frozen=True)
+class SshSettings:
+    """How the head is to be reached."""
+
+    user: str
+    private_key: str
+    proxy_command: str | None = None
+    use_private_ip: bool = False
+
+    def target(self, head: ClusterNode | None) -> SshTarget | None:
+        """Where SSH leads to this head, or None while it has no address."""
+        if head is None:
+            return None
+        address = head.private_ip if self.use_private_ip else head.public_ip or head.private_ip
+        return SshTarget(self.user, address, self.private_key, self.proxy_command) if address else None
+
+
+def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress) -> SshTarget:
+    """Wait until the head's task runs and its host lets us in by SSH.
+
+    Raises:
+        HeadEnded: the head's task has ended, or the cluster was taken down meanwhile.
+        HeadBuildTimeout: `head_node_build_timeout_minutes` are over.
+    """
+    limit = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
+    started = cluster.clock.monotonic()
+    while True:
+        head = cluster.refresh().head
+        if head is None:
+            raise HeadEnded(_why_ended(cluster))
+        target = ssh.target(head) if head.phase is Phase.RUNNING else None
+        waiting_for = _knock(target) if target else _describe(cluster)
+        if target and waiting_for is None:
+            return target
+        if cluster.clock.monotonic() - started > limit.total_seconds():
+            raise HeadBuildTimeout(
+                f"the head of cluster '{cluster.name}' was not reachable within {limit}: {waiting_for}. Look at "
+                "the worker pool in YellowDog's portal, or raise provider.head_node_build_timeout_minutes"
+            )
+        progress.say(str(waiting_for))
+        cluster.clock.sleep(_POLL_SECONDS)
+
+
+def _knock(target: SshTarget) -> str | None:
+    """Try SSH once. Returns what to tell the user while it fails, None when it works."""
+    if not target.proxy_command and not port_answers(target.host, _SSH_PORT):
+        return f"the head's task runs; waiting for SSH at {target.host}"
+    try:
+        target.run("true", timeout=20)
+    except SshError as error:
+        return f"the head's task runs; waiting for SSH: {error}"
+    return None
+
+
+def _describe(cluster: Cluster) -> str:
+    work = cluster.find()
+    group = work.group(HEAD_GROUP) if work else None
+    if group is None:
+        return "waiting for the work requirement"
+    pool = cluster.platform.find_pool(group.worker_tag)
+    compute = cluster.platform.compute(pool.compute_requirement_id) if pool and pool.compute_requirement_id else None
+    registered = bool(pool and cluster.platform.platform_nodes(pool.id))
+    return describe_wait(pool, compute, registered=registered)
+
+
+def describe_wait(pool: PoolView | None, compute: ComputeView | None, *, registered: bool) -> str:
+    """Say which step the head is waiting for, in the order: pool, instance, platform node, task."""
+    if pool is None or compute is None:
+        return "waiting for the worker pool"
+    complaint = f" ({'; '.join(compute.messages)})" if compute.messages else ""
+    if pool.finished:
+        return f"worker pool {pool.name} has ended ({pool.status}) before the head ran{complaint}"
+    if "RUNNING" not in compute.instance_statuses:
+        state = ", ".join(compute.instance_statuses) or f"requirement {compute.status}"
+        return f"worker pool {pool.name}: waiting for the instance ({state}){complaint}"
+    if not registered:
+        return f"worker pool {pool.name}: instance runs; waiting for its agent to register the platform node"
+    return f"worker pool {pool.name}: platform node registered; waiting for the head's task to start"
+
+
+def _why_ended(cluster: Cluster) -> str:
+    text = f"the head of cluster '{cluster.name}' has ended"
+    work = cluster.platform.find_work_requirement(cluster.name, finished=True)
+    group = work.group(HEAD_GROUP) if work else None
+    if work is None or group is None or work.finished or work.cancelling:
+        return f"{text}: it was taken down while this command was waiting"
+    reasons = [f"{task.status} {'; '.join(task.errors)}".strip() for task in cluster.platform.group_tasks(group.id)]
+    return f"{text} ({', '.join(reasons)}): its script is provider.ray_head_node_task_script"
+
+
+def deliver(target: SshTarget, credentials: Credentials, settings: ProviderSettings) -> None:
+    """Give the head what its autoscaler needs and no task may carry: the API key, and the user's extra files.
+
+    Raises:
+        SshError: a file could not be written.
+    """
+    target.write_secret(credentials.as_dotenv(), PurePosixPath(HEAD_FILE).relative_to("~").as_posix())
+    for remote, local in _uploads(settings.files_to_upload).items():
+        target.upload(local, remote)
+
+
+def _uploads(files: list[str] | dict[str, str]) -> Mapping[str, str]:
+    """Remote path by local path. A listed relative path keeps its place below the home; others go into the home."""
+    if isinstance(files, dict):
+        return {remote.removeprefix("~/"): local for remote, local in files.items()}
+    return {file if not _is_outside(file) else Path(file).name: file for file in files}
+
+
+def _is_outside(file: str) -> bool:
+    return file.startswith(("/", "~", ".."))

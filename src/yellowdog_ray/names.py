@@ -1,0 +1,92 @@
+"""How everything that RayDog creates is named, and which names YellowDog accepts. Pure; knows no other module.
+
+One *incarnation* of a cluster (one `ray up` ... `ray down`) carries a random token. It ends every name except the
+work requirement's own, so that what an earlier incarnation left behind can never be taken for ours, and two clusters
+whose names begin alike cannot meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+
+MAX_NAME_LENGTH = 60
+"""Characters in a YellowDog name (the official CLI's "Naming Rules")."""
+
+MAX_TAG_LENGTH = 200
+"""Characters in a YellowDog tag (`MAX_TAG_LENGTH` of the SDK's `model/tagged.py`)."""
+
+NAMING_RULE = (
+    f"at most {MAX_NAME_LENGTH} lower-case letters, digits, '-' and '_', starting with a letter and ending with a "
+    "letter or digit"
+)
+
+HEAD_GROUP = "head"
+"""The task group that holds the head's task. It is the first of its work requirement."""
+
+_NAME = re.compile(r"[a-z]([a-z0-9_-]*[a-z0-9])?")
+_TAG = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
+_TOKEN_BYTES = 4
+_TOKEN = re.compile(r"[0-9a-f]{8}")
+_NODE_BYTES = 6
+
+
+def is_valid_name(name: str) -> bool:
+    """Whether YellowDog accepts this as the name of a namespace, work requirement, task group, task or pool."""
+    return len(name) <= MAX_NAME_LENGTH and _NAME.fullmatch(name) is not None
+
+
+def is_valid_tag(tag: str) -> bool:
+    """Whether YellowDog accepts this as a tag."""
+    return len(tag) <= MAX_TAG_LENGTH and _TAG.fullmatch(tag) is not None
+
+
+def new_token() -> str:
+    """A token for a new incarnation: 8 hexadecimal digits."""
+    return secrets.token_hex(_TOKEN_BYTES)
+
+
+def token_of(worker_tag: str) -> str:
+    """The incarnation's token, read back from a pool's name or worker tag."""
+    return worker_tag.rsplit("-", 1)[-1]
+
+
+def slug(text: str, length: int = 24) -> str:
+    """A YellowDog name of at most `length` characters for any text; different texts give different slugs.
+
+    A text that is already such a name stays as it is. Others get a digest of the original at their end.
+    """
+    if len(text) <= length and _NAME.fullmatch(text) and text != HEAD_GROUP:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    if not plain or not plain[0].isalpha():
+        plain = f"n-{plain}"
+    return f"{plain[: length - 7].rstrip('-')}-{digest}"
+
+
+def group_name(node_type: str, generation: int = 1) -> str:
+    """The task group of a worker node type. A later generation follows one whose pool has ended."""
+    return slug(node_type) if generation == 1 else slug(f"{node_type} (generation {generation})")
+
+
+def pool_name(cluster: str, group: str, token: str) -> str:
+    """The worker pool that serves one task group; it is the pool's worker tag too."""
+    return f"{slug(cluster, MAX_NAME_LENGTH - len(group) - len(token) - 2)}-{group}-{token}"
+
+
+def is_head_pool(cluster: str, name: str) -> bool:
+    """Whether a pool of this name is the head pool of some incarnation of the cluster."""
+    token = token_of(name)
+    return _TOKEN.fullmatch(token) is not None and name == pool_name(cluster, HEAD_GROUP, token)
+
+
+def head_id(token: str) -> str:
+    """The head's node id: the same for everyone who completes this incarnation."""
+    return f"{HEAD_GROUP}-{token}"
+
+
+def worker_id(node_type: str) -> str:
+    """A new worker's node id, never used before."""
+    return f"{slug(node_type)}-{secrets.token_hex(_NODE_BYTES)}"

@@ -1,0 +1,532 @@
+"""The one module that imports the YellowDog SDK: typed views, own timeouts, typed failures. Knows nothing of Ray.
+
+Every method is one platform call (or one per page) unless its docstring says otherwise. Nothing here decides; `cluster`
+does. A creating call that fails with `Unavailable` may have been applied: look by name before trying again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import TypeVar
+
+import requests
+from yellowdog_client import PlatformClient
+from yellowdog_client.common import SearchClient
+from yellowdog_client.model import (
+    ApiKey,
+    AutoShutdown,
+    ComputeRequirement,
+    ComputeRequirementStatus,
+    ComputeRequirementTemplateUsage,
+    InstanceSearch,
+    InstanceStatus,
+    Node,
+    NodeSearch,
+    NodeWorkerTarget,
+    ProvisionedWorkerPool,
+    ProvisionedWorkerPoolProperties,
+    RetryProperties,
+    RunSpecification,
+    ServicesSchema,
+    SliceReference,
+    Task,
+    TaskGroup,
+    TaskSearch,
+    TaskStatus,
+    WorkerPool,
+    WorkerPoolStatus,
+    WorkRequirement,
+    WorkRequirementSearch,
+    WorkRequirementStatus,
+)
+from yellowdog_client.model.exceptions import (
+    BaseCustomException,
+    InternalServerException,
+    NotAuthorisedException,
+)
+
+from yellowdog_ray.credentials import Credentials
+from yellowdog_ray.errors import (
+    AlreadyExists,
+    NotAuthorised,
+    NotFound,
+    PlatformError,
+    Refused,
+    Throttled,
+    Unavailable,
+)
+from yellowdog_ray.snapshot import TAGS_VARIABLE, PlatformNodeView, TaskView
+
+PAGE_SIZE = 1_000
+"""Entities per page: the most that the platform gives (SDK `model/slice_reference.py`)."""
+
+TASK_BATCH_SIZE = 1_000
+"""Tasks per adding call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
+
+CONNECT_TIMEOUT = timedelta(seconds=10)
+READ_TIMEOUT = timedelta(seconds=30)
+ATTEMPTS = 3
+RETRY_INITIAL = timedelta(seconds=0.5)
+"""Far below the SDK's 10 s: this runs inside the autoscaler's loop, which must keep ticking."""
+RETRY_MAX = timedelta(seconds=4)
+
+_LIVE_TASKS = [status for status in TaskStatus if not status.finished]
+_LIVE_WORK = [status for status in WorkRequirementStatus if not status.finished]
+_LIVE_INSTANCES = [
+    InstanceStatus.PENDING,
+    InstanceStatus.RUNNING,
+    InstanceStatus.STOPPING,
+    InstanceStatus.STOPPED,
+    InstanceStatus.TERMINATING,
+]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task that is to be added: one node."""
+
+    name: str
+    script: str
+    environment: dict[str, str]
+    timeout: timedelta
+
+
+@dataclass(frozen=True)
+class TaskGroupSpec:
+    """A task group that is to be made: one node type.
+
+    Attributes:
+        worker_tag: the tag of the pool that serves this group; also the pool's name.
+        task_timeout: how long its tasks may run.
+    """
+
+    name: str
+    worker_tag: str
+    task_timeout: timedelta
+
+
+@dataclass(frozen=True)
+class TaskGroupView:
+    """What we need of a task group. `fingerprint` changes whenever one of its tasks changes status."""
+
+    id: str
+    name: str
+    worker_tag: str
+    task_timeout: timedelta | None
+    fingerprint: tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class WorkRequirementView:
+    """What we need of a work requirement: one incarnation of a cluster."""
+
+    id: str
+    name: str
+    status: str
+    finished: bool
+    cancelling: bool
+    created: datetime
+    groups: tuple[TaskGroupView, ...]
+
+    def group(self, name: str) -> TaskGroupView | None:
+        """The task group of this name."""
+        return next((group for group in self.groups if group.name == name), None)
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """A worker pool that is to be made. All times are the platform's own dead man's handles."""
+
+    name: str
+    template: str
+    tag: str | None
+    nodes: int
+    max_nodes: int
+    boot_timeout: timedelta
+    idle_node_timeout: timedelta
+    idle_pool_timeout: timedelta
+    images_id: str | None = None
+    user_data: str | None = None
+    metrics_enabled: bool | None = None
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """What we need of a worker pool."""
+
+    id: str
+    name: str
+    status: str
+    finished: bool
+    compute_requirement_id: str | None
+
+
+@dataclass(frozen=True)
+class ComputeView:
+    """What we need of a compute requirement: whether anything is still paid for, and what its sources complain of."""
+
+    status: str
+    finished: bool
+    live_instances: int
+    instance_statuses: tuple[str, ...] = ()
+    messages: tuple[str, ...] = field(default=())
+
+
+class Platform:
+    """YellowDog, as far as a cluster needs it. Thread-safe."""
+
+    def __init__(self, credentials: Credentials, namespace: str) -> None:
+        self.url = credentials.url
+        self.namespace = namespace
+        self._client = PlatformClient.create(
+            ServicesSchema(
+                defaultUrl=credentials.url,
+                retry=RetryProperties(maxAttempts=ATTEMPTS, initialInterval=RETRY_INITIAL, maxInterval=RETRY_MAX),
+                connectionTimeout=CONNECT_TIMEOUT,
+                readTimeout=READ_TIMEOUT,
+            ),
+            ApiKey(credentials.key_id, credentials.key_secret),
+        )
+
+    # What the platform knows of us and of what we name
+
+    def account_name(self) -> str:
+        """The account that the key belongs to; the cheapest proof that the key works."""
+        with _typed("the application's details"):
+            return str(self._client.application_client.get_application_details().accountName)
+
+    def require_template(self, reference: str) -> None:
+        """Check that a compute requirement template exists.
+
+        Args:
+            reference: its id, or its `namespace/name`.
+        """
+        compute = self._client.compute_client
+        with _typed(f"compute requirement template '{reference}'"):
+            if reference.startswith("ydid:"):
+                compute.get_compute_requirement_template_by_id(reference)
+                return
+            namespace, _, name = reference.rpartition("/")
+            compute.get_compute_requirement_template_by_name(namespace or self.namespace, name)
+
+    # Work
+
+    def find_work_requirement(self, name: str, *, finished: bool = False) -> WorkRequirementView | None:
+        """The work requirement of exactly this name: two calls.
+
+        Args:
+            name: the whole name; the platform's search for parts of names is narrowed here.
+            finished: also accept one that has ended; then the youngest of all counts.
+        """
+        search = WorkRequirementSearch(namespace=self.namespace, name=name, statuses=None if finished else _LIVE_WORK)
+        with _typed(f"work requirement '{name}'"):
+            found = [
+                summary
+                for summary in _pages(self._client.work_client.get_work_requirements(search))
+                # The platform matches parts of names.
+                if summary.name == name and summary.namespace == self.namespace
+            ]
+        if not found:
+            return None
+        youngest = max(found, key=lambda summary: (not _finished(summary.status), _time(summary.createdTime)))
+        return self.work_requirement(str(youngest.id))
+
+    def work_requirement(self, requirement_id: str) -> WorkRequirementView:
+        """The work requirement's present state, with its task groups' counts."""
+        with _typed(f"work requirement {requirement_id}"):
+            return _work_view(self._client.work_client.get_work_requirement_by_id(requirement_id))
+
+    def create_work_requirement(self, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
+        """Make a work requirement with its first task group."""
+        requirement = WorkRequirement(
+            namespace=self.namespace, name=name, tag=tag, taskGroups=[self._task_group(group)]
+        )
+        with _typed(f"work requirement '{name}'"):
+            return _work_view(self._client.work_client.add_work_requirement(requirement))
+
+    def add_task_group(self, requirement_id: str, group: TaskGroupSpec) -> WorkRequirementView:
+        """Add a task group: two calls, a read and a write (the platform takes work requirements whole)."""
+        with _typed(f"task group '{group.name}'"):
+            requirement = self._client.work_client.get_work_requirement_by_id(requirement_id)
+            requirement.taskGroups = [*(requirement.taskGroups or []), self._task_group(group)]
+            return _work_view(self._client.work_client.update_work_requirement(requirement))
+
+    def add_tasks(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
+        """Add tasks: one call per `TASK_BATCH_SIZE` of them."""
+        added: list[TaskView] = []
+        for start in range(0, len(specs), TASK_BATCH_SIZE):
+            batch = [_task(spec) for spec in specs[start : start + TASK_BATCH_SIZE]]
+            with _typed(f"{len(batch)} tasks"):
+                tasks = self._client.work_client.add_tasks_to_task_group_by_id(group_id, batch)
+            added += [_task_view(task) for task in tasks]
+        return added
+
+    def live_tasks(self, requirement_id: str) -> list[TaskView]:
+        """Every task that has not ended, of all groups: one call per page."""
+        return self._tasks(TaskSearch(workRequirementId=requirement_id, statuses=_LIVE_TASKS))
+
+    def group_tasks(self, group_id: str) -> list[TaskView]:
+        """Every task of one group, ended ones too: one call per page."""
+        return self._tasks(TaskSearch(taskGroupId=group_id))
+
+    def abort_task(self, task_id: str) -> None:
+        """Ask the platform to end a task: a waiting one is withdrawn, an executing one gets SIGTERM."""
+        with _typed(f"task {task_id}"):
+            self._client.work_client.cancel_task_by_id(task_id, abort=True)
+
+    def cancel_work_requirement(self, requirement_id: str) -> None:
+        """End a work requirement and abort what it executes. One that has already ended is no error."""
+        try:
+            with _typed(f"work requirement {requirement_id}"):
+                self._client.work_client.cancel_work_requirement_by_id(requirement_id, abort=True)
+        except (Refused, NotFound):
+            if not self.work_requirement(requirement_id).finished:
+                raise
+
+    # Worker pools
+
+    def find_pool(self, name: str) -> PoolView | None:
+        """The worker pool of exactly this name, or None."""
+        try:
+            with _typed(f"worker pool '{name}'"):
+                return _pool_view(self._client.worker_pool_client.get_worker_pool_by_name(self.namespace, name))
+        except NotFound:
+            return None
+
+    def create_pool(self, spec: PoolSpec) -> PoolView:
+        """Provision a worker pool. From here on money is spent."""
+        usage = ComputeRequirementTemplateUsage(
+            templateId=spec.template,
+            requirementName=spec.name,
+            requirementNamespace=self.namespace,
+            requirementTag=spec.tag,
+            targetInstanceCount=spec.nodes,
+            imagesId=spec.images_id,
+            userData=spec.user_data,
+            maintainInstanceCount=False,
+        )
+        properties = ProvisionedWorkerPoolProperties(
+            createNodeWorkers=NodeWorkerTarget.per_node(1),
+            minNodes=0,
+            maxNodes=spec.max_nodes,
+            nodeBootTimeout=spec.boot_timeout,
+            idleNodeShutdown=AutoShutdown(enabled=True, timeout=spec.idle_node_timeout),
+            idlePoolShutdown=AutoShutdown(enabled=True, timeout=spec.idle_pool_timeout),
+            workerTag=spec.name,
+            metricsEnabled=spec.metrics_enabled,
+        )
+        with _typed(f"worker pool '{spec.name}'"):
+            return _pool_view(self._client.worker_pool_client.provision_worker_pool(usage, properties))
+
+    def shut_down_pool(self, pool_id: str) -> None:
+        """End a worker pool: what executes may finish, then its instances go. Repeating it is no error."""
+        with _typed(f"worker pool {pool_id}"):
+            self._client.worker_pool_client.shutdown_worker_pool_by_id(pool_id)
+
+    def platform_nodes(self, pool_id: str) -> list[PlatformNodeView]:
+        """Every platform node of a pool, with its addresses: one call per page."""
+        with _typed(f"the nodes of worker pool {pool_id}"):
+            nodes = _pages(self._client.worker_pool_client.get_nodes(NodeSearch(workerPoolId=pool_id)))
+            return [_platform_node_view(node) for node in nodes]
+
+    # Compute
+
+    def compute(self, requirement_id: str) -> ComputeView:
+        """State of a pool's compute requirement: two calls."""
+        with _typed(f"compute requirement {requirement_id}"):
+            requirement = self._client.compute_client.get_compute_requirement_by_id(requirement_id)
+            search = InstanceSearch(computeRequirementId=requirement_id, statuses=_LIVE_INSTANCES)
+            instances = list(_pages(self._client.compute_client.get_instances(search)))
+        return ComputeView(
+            status=_word(requirement.status),
+            finished=requirement.status is ComputeRequirementStatus.TERMINATED,
+            live_instances=len(instances),
+            instance_statuses=tuple(sorted({_word(instance.status) for instance in instances})),
+            messages=_source_messages(requirement),
+        )
+
+    def terminate_compute(self, requirement_id: str) -> None:
+        """End every instance of a compute requirement at once."""
+        with _typed(f"compute requirement {requirement_id}"):
+            self._client.compute_client.terminate_compute_requirement_by_id(requirement_id)
+
+    def _tasks(self, search: TaskSearch) -> list[TaskView]:
+        with _typed("the cluster's tasks"):
+            return [_task_view(task) for task in _pages(self._client.work_client.get_tasks(search))]
+
+    def _task_group(self, spec: TaskGroupSpec) -> TaskGroup:
+        return TaskGroup(
+            name=spec.name,
+            runSpecification=RunSpecification(
+                taskTypes=["bash"],
+                maximumTaskRetries=0,
+                taskTimeout=spec.task_timeout,
+                workerTags=[spec.worker_tag],
+                namespaces=[self.namespace],
+            ),
+            # Nodes come and go for as long as the cluster lives.
+            finishIfAllTasksFinished=False,
+            finishIfAnyTaskFailed=False,
+        )
+
+
+def _task(spec: TaskSpec) -> Task:
+    return Task(
+        name=spec.name,
+        taskType="bash",
+        arguments=["taskdata.txt"],
+        taskData=spec.script,
+        environment=spec.environment,
+        timeout=spec.timeout,
+    )
+
+
+def _work_view(requirement: WorkRequirement) -> WorkRequirementView:
+    status = requirement.status
+    return WorkRequirementView(
+        id=str(requirement.id),
+        name=requirement.name,
+        status=_word(status),
+        finished=_finished(status),
+        cancelling=status is WorkRequirementStatus.CANCELLING,
+        created=_time(requirement.createdTime),
+        groups=tuple(_group_view(group) for group in requirement.taskGroups or []),
+    )
+
+
+def _group_view(group: TaskGroup) -> TaskGroupView:
+    tags = group.runSpecification.workerTags or []
+    summary = group.taskSummary
+    counts = sorted((_word(status), count) for status, count in (summary.statusCounts or {}).items()) if summary else []
+    return TaskGroupView(
+        id=str(group.id),
+        name=group.name,
+        worker_tag=tags[0] if tags else "",
+        task_timeout=group.runSpecification.taskTimeout,
+        fingerprint=(_word(group.status), tuple(counts), summary.lastUpdatedTime if summary else None),
+    )
+
+
+def _task_view(task: Task) -> TaskView:
+    status = task.status or TaskStatus.PENDING
+    tags = json.loads((task.environment or {}).get(TAGS_VARIABLE, "{}"))
+    return TaskView(
+        id=str(task.id),
+        name=str(task.name),
+        group_id=str(task.taskGroupId),
+        executing=status in (TaskStatus.EXECUTING, TaskStatus.UPLOADING),
+        finished=status.finished,
+        status=_word(status),
+        abort_requested=task.abortRequestedTime is not None,
+        platform_node_id=task.nodeId,
+        tags=tags,
+        errors=tuple(_task_error(error) for error in task.errors or []),
+    )
+
+
+def _task_error(error: object) -> str:
+    kind, text = getattr(error, "errorType", None), getattr(error, "error", "")
+    exit_code = getattr(error, "processExitCode", None)
+    return f"{_word(kind)}: {text}" + (f" (exit code {exit_code})" if exit_code is not None else "")
+
+
+def _platform_node_view(node: Node) -> PlatformNodeView:
+    details = node.details
+    return PlatformNodeView(
+        id=str(node.id),
+        instance_id=details.instanceId if details else "",
+        private_ip=details.privateIpAddress if details else None,
+        public_ip=details.publicIpAddress if details else None,
+        preemption_warning=node.preemptionWarningTime,
+    )
+
+
+def _pool_view(pool: WorkerPool) -> PoolView:
+    status = pool.status
+    return PoolView(
+        id=str(pool.id),
+        name=str(pool.name),
+        status=_word(status),
+        finished=status in (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED),
+        compute_requirement_id=pool.computeRequirementId if isinstance(pool, ProvisionedWorkerPool) else None,
+    )
+
+
+def _source_messages(requirement: ComputeRequirement) -> tuple[str, ...]:
+    sources = getattr(requirement.provisionStrategy, "sources", None) or []
+    return tuple(str(source.statusMessage) for source in sources if source.statusMessage)
+
+
+def _finished(status: WorkRequirementStatus | None) -> bool:
+    return status is not None and status.finished
+
+
+def _time(moment: datetime | None) -> datetime:
+    return moment if moment is not None else datetime.fromtimestamp(0, timezone.utc)
+
+
+def _word(value: object) -> str:
+    return str(getattr(value, "value", value))
+
+
+def _pages(search: SearchClient[T]) -> Iterable[T]:
+    """All results, in pages as large as the platform allows."""
+    slice_id: str | None = None
+    while True:
+        page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))
+        yield from page.items or []
+        slice_id = page.nextSliceId
+        if slice_id is None:
+            return
+
+
+_HTTP_ERRORS: dict[int, type[PlatformError]] = {
+    401: NotAuthorised,
+    403: Refused,
+    404: NotFound,
+    409: AlreadyExists,
+    429: Throttled,
+}
+_TAKEN = ("already exists", "must be unique")
+
+
+@contextmanager
+def _typed(what: str) -> Iterator[None]:
+    """Turn the SDK's exceptions into ours; `what` names the thing in their text."""
+    try:
+        yield
+    except NotAuthorisedException as error:
+        raise NotAuthorised(f"YellowDog refused the API key ({what}): {error.message}") from error
+    except InternalServerException as error:
+        raise Unavailable(f"YellowDog failed ({what}): {error.message}") from error
+    except BaseCustomException as error:
+        raise _refusal(what, str(error)) from error
+    except requests.HTTPError as error:
+        raise _http_failure(what, error) from error
+    except requests.RequestException as error:
+        raise Unavailable(f"no answer from YellowDog ({what}): {error}") from error
+
+
+def _refusal(what: str, text: str) -> PlatformError:
+    taken = any(phrase in text for phrase in _TAKEN)
+    return AlreadyExists(f"{what}: {text}") if taken else Refused(f"YellowDog declined ({what}): {text}")
+
+
+def _http_failure(what: str, error: requests.HTTPError) -> PlatformError:
+    status = error.response.status_code if error.response is not None else 500
+    text = str(error)
+    if any(phrase in text for phrase in _TAKEN):
+        return AlreadyExists(f"{what}: {text}")
+    if "MissingPermission" in text:
+        return NotAuthorised(f"the API key may not do this ({what}): {text}")
+    kind = _HTTP_ERRORS.get(status, Unavailable if status >= 500 else Refused)
+    return kind(f"{what}: {text}")
+
+
+Factory = Callable[[], Platform]

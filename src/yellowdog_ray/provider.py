@@ -1,0 +1,412 @@
+"""RayDogNodeProvider: Ray's face. Thin; it translates between Ray's NodeProvider interface and `cluster`.
+
+Constructing does no network I/O (on the head a failing constructor would end the head), and reading changes nothing.
+The platform's SDK is imported at the first platform call, since every `ray` command imports this module.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+from ray.autoscaler._private.cli_logger import cli_logger
+from ray.autoscaler.node_launch_exception import NodeLaunchException
+from ray.autoscaler.node_provider import NodeProvider
+from ray.autoscaler.tags import (
+    NODE_KIND_HEAD,
+    STATUS_UP_TO_DATE,
+    TAG_RAY_NODE_KIND,
+    TAG_RAY_NODE_STATUS,
+    TAG_RAY_USER_NODE_TYPE,
+)
+
+from yellowdog_ray.bootstrap import ON_HEAD_VARIABLE, WORK_REQUIREMENT_VARIABLE, bootstrap
+from yellowdog_ray.config import ProviderSettings, parse_node_config, parse_provider
+from yellowdog_ray.credentials import load_credentials
+from yellowdog_ray.errors import HeadError, PlatformError, RayDogError, SshError
+from yellowdog_ray.joined import JoinedNodes
+from yellowdog_ray.progress import Progress
+from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
+from yellowdog_ray.ssh import Tunnel
+from yellowdog_ray.tags import TagStore, TunnelledPort
+
+if TYPE_CHECKING:
+    from yellowdog_ray.cluster import Cluster
+    from yellowdog_ray.head import SshSettings
+    from yellowdog_ray.platform import Platform, WorkRequirementView
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+AUTOSCALER_V2_VARIABLE = "RAY_UP_enable_autoscaler_v2"
+"""On the laptop: "0" chooses Ray's old autoscaler (autoscaler/_private/commands.py of Ray 2.60)."""
+
+HEAD_V2_VARIABLE = "RAY_enable_autoscaler_v2"
+"""On the head: "1" says that Ray's new autoscaler runs; our task environment sets it."""
+
+_REMOTE_KEY = "~/ray_bootstrap_key.pem"
+
+
+def _plain_errors(method: Callable[..., T]) -> Callable[..., T]:
+    """On a user's machine, let a `ray` command end with one message instead of a traceback."""
+
+    @functools.wraps(method)
+    def speak(self: RayDogNodeProvider, *args: Any, **kwargs: Any) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except RayDogError as error:
+            if self.on_head:
+                raise
+            raise click.ClickException(str(error)) from error
+
+    return speak
+
+
+class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes carry no types
+    """Ray's view of one cluster whose nodes are tasks of a YellowDog work requirement.
+
+    Args:
+        provider_config: the YAML's `provider` section, before or after `bootstrap_config`.
+        cluster_name: the YAML's `cluster_name`.
+    """
+
+    def __init__(self, provider_config: dict[str, Any], cluster_name: str) -> None:
+        super().__init__(provider_config, cluster_name)
+        self.on_head = os.environ.get(ON_HEAD_VARIABLE) == "1"
+        self._lock = threading.RLock()
+        self._cluster: Cluster | None = None
+        self._tag_store: TagStore | None = None
+        self._joined = JoinedNodes() if self.on_head and os.environ.get(HEAD_V2_VARIABLE) != "1" else None
+        self._listed: Mapping[str, ClusterNode] = {}
+        self._made_head = False
+        if not self.on_head:
+            _drop_cached_config(provider_config)
+
+    @staticmethod
+    def bootstrap_config(cluster_config: dict[str, Any]) -> dict[str, Any]:
+        """Check the YAML and complete it. Pure apart from reading the files that it names."""
+        source, folders = _yaml_file()
+        try:
+            config, warnings = bootstrap(cluster_config, source, folders)
+        except RayDogError as error:
+            raise click.ClickException(str(error)) from error
+        for warning in warnings:
+            cli_logger.warning("{}", warning)
+        return config
+
+    # Listing: one complete reading, then answers from it
+
+    @_plain_errors
+    def non_terminated_nodes(self, tag_filters: Mapping[str, str]) -> list[str]:
+        """Ids of the nodes whose tags include all of these, by a fresh reading of the platform.
+
+        On the head, while the platform cannot be read, the last complete listing stands.
+        """
+        snapshot = self._read()
+        self._listed = snapshot.nodes
+        wanted = tag_filters.items()
+        return [node_id for node_id in snapshot.nodes if wanted <= self.node_tags(node_id).items()]
+
+    def node_tags(self, node_id: str) -> dict[str, str]:
+        """A node's tags: those it was made with, and what has changed since."""
+        node = self._node(node_id)
+        if node is None:
+            return {}
+        tags = {**node.tags, **self.tag_store.get(node_id)}
+        if self._joined is not None and node_id in self._joined:
+            tags[TAG_RAY_NODE_STATUS] = STATUS_UP_TO_DATE
+        return tags
+
+    def is_running(self, node_id: str) -> bool:
+        """Whether the node's task runs."""
+        node = self._node(node_id)
+        return node is not None and node.phase is Phase.RUNNING
+
+    def is_terminated(self, node_id: str) -> bool:
+        """Whether the node is gone. On a laptop, where nothing else lists meanwhile, this reads the platform."""
+        if not self.on_head:
+            self._read()
+        return node_id not in self.cluster.snapshot.nodes
+
+    def internal_ip(self, node_id: str) -> str | None:
+        """The address that Ray nodes use among themselves; None while unknown."""
+        node = self._node(node_id)
+        return node.private_ip if node else None
+
+    def external_ip(self, node_id: str) -> str | None:
+        """The address for the outside; where a node has none, the internal one. None while unknown."""
+        node = self._node(node_id)
+        return (node.public_ip or node.private_ip) if node else None
+
+    # Growing and shrinking
+
+    @_plain_errors
+    def create_node(self, node_config: dict[str, Any], tags: dict[str, str], count: int) -> dict[str, Any]:
+        """Make the head (Ray makes it by this call), or workers without declared resources."""
+        if tags.get(TAG_RAY_NODE_KIND) != NODE_KIND_HEAD:
+            return self.create_node_with_resources_and_labels(node_config, tags, count, {}, {})
+        from yellowdog_ray.head import create_head
+
+        config = self._node_config(node_config, tags)
+        progress = Progress()
+        self.cluster.refresh()
+        create_head(self.cluster, config, tags, progress, v2=os.environ.get(AUTOSCALER_V2_VARIABLE, "1") == "1")
+        self._made_head = True
+        for node_id in self.cluster.snapshot.nodes:
+            # Until the head's store runs, what we know of its status is what Ray has just told us.
+            self.tag_store.remember(node_id, {TAG_RAY_NODE_STATUS: tags[TAG_RAY_NODE_STATUS]})
+        progress.done(f"cluster '{self.cluster_name}' is on YellowDog: work requirement and head pool are made")
+        return {}
+
+    def create_node_with_resources_and_labels(
+        self,
+        node_config: dict[str, Any],
+        tags: dict[str, str],
+        count: int,
+        resources: Mapping[str, float],
+        labels: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """Make workers; they are listed when this returns.
+
+        Raises:
+            NodeLaunchException: they cannot be made; its category is a code of `errors`.
+        """
+        node_type = tags.get(TAG_RAY_USER_NODE_TYPE, "")
+        try:
+            config = self._node_config(node_config, tags)
+            node_ids = self.cluster.grow(config, tags, count, resources, labels, node_type)
+        except RayDogError as error:
+            logger.error("%d node(s) of type '%s' could not be launched: %s: %s", count, node_type, error.code, error)  # noqa: TRY400
+            raise NodeLaunchException(error.code, str(error), sys.exc_info()) from error
+        logger.info("%d node(s) of type '%s' asked for: %s", count, node_type, ", ".join(node_ids[:5]))
+        return {node_id: {} for node_id in node_ids}
+
+    @_plain_errors
+    def terminate_node(self, node_id: str) -> None:
+        """End a node."""
+        self.terminate_nodes([node_id])
+
+    @_plain_errors
+    def terminate_nodes(self, node_ids: list[str]) -> None:
+        """End nodes. With the head among them the whole cluster ends, also what no listing has shown yet.
+
+        On the head itself, the head is left alone: ending a cluster is for `ray down`, not for the autoscaler.
+        """
+        head = self.cluster.snapshot.head
+        if head is None or head.id not in node_ids:
+            self.cluster.terminate(node_ids)
+        elif self.on_head:
+            logger.error("Ray's autoscaler asked for the end of the head (%s), which only `ray down` may", head.id)
+            self.cluster.terminate([node_id for node_id in node_ids if node_id != head.id])
+        else:
+            self._request_end()
+
+    def _request_end(self) -> None:
+        from yellowdog_ray.teardown import request_end
+
+        work = self.cluster.find()
+        if work is not None:
+            request_end(self.cluster.platform, work)
+
+    def cleanup_cluster_resources(self) -> None:
+        """The end of `ray down`: wait until the platform shows nothing alive, and say so."""
+        from yellowdog_ray.teardown import dismantle
+
+        progress = Progress()
+        try:
+            work = self._youngest_incarnation()
+            if work is not None:
+                dismantle(self.cluster.platform, work, progress, self.cluster.clock)
+                self.cluster.forget()
+        except RayDogError as error:
+            self._fail(error)
+        finally:
+            self._close_tunnel()
+        progress.done(f"nothing is left of cluster '{self.cluster_name}' on YellowDog")
+
+    def _youngest_incarnation(self) -> WorkRequirementView | None:
+        """What is to be taken down: the living incarnation, or the last one in case its pools outlived it."""
+        from yellowdog_ray.head import require_ours
+
+        work = self.cluster.platform.find_work_requirement(self.cluster_name, finished=True)
+        if work is not None:
+            require_ours(self.cluster, work)
+        return work
+
+    def _fail(self, error: RayDogError) -> NoReturn:
+        """End the command: Ray only warns of exceptions at this point, and would report success."""
+        cli_logger.error("{}", str(error))
+        raise SystemExit(1) from error
+
+    # The head's set-up
+
+    @_plain_errors
+    def prepare_for_head_node(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
+        """Wait for the head, hand it the API key and the user's files, and make the configuration fit to live there."""
+        from yellowdog_ray.head import deliver, wait_until_reachable
+
+        ssh = self._ssh_settings()
+        if ssh is None:
+            raise SshError(f"cluster '{self.cluster_name}': no auth section says how the head is reached")
+        progress = Progress()
+        try:
+            target = wait_until_reachable(self.cluster, ssh, progress)
+            deliver(target, load_credentials(), self.settings)
+        except HeadError:
+            self._give_up_head(progress)
+            raise
+        progress.done(f"the head is reachable at {target.host}")
+        return _for_the_head(cluster_config)
+
+    def _give_up_head(self, progress: Progress) -> None:
+        """Remove what this very command has made; a cluster that was there before stays as it is."""
+        if not self._made_head:
+            return
+        from yellowdog_ray.teardown import dismantle
+
+        work = self.cluster.find()
+        if work is not None:
+            progress.say("the head did not come up: removing what was made")
+            dismantle(self.cluster.platform, work, progress, self.cluster.clock)
+
+    def set_node_tags(self, node_id: str, tags: dict[str, str]) -> None:
+        """Merge tags into a node's."""
+        if not self.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:
+            cli_logger.warning(
+                "The tag server on the head does not answer on port {}: does ray_head_node_task_script start it?",
+                str(self.settings.head_node_tag_server_port),
+            )
+
+    # Made at the first need
+
+    @functools.cached_property
+    def settings(self) -> ProviderSettings:
+        """The `provider` section. Raises `ConfigError` when it cannot be used."""
+        return parse_provider(self.provider_config, _yaml_file()[0])
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster on the platform."""
+        with self._lock:
+            if self._cluster is None:
+                from yellowdog_ray.cluster import Cluster
+
+                self._cluster = Cluster(
+                    self.cluster_name,
+                    self.settings,
+                    self._connect,
+                    pinned=os.environ.get(WORK_REQUIREMENT_VARIABLE) if self.on_head else None,
+                    on_head=self.on_head,
+                )
+            return self._cluster
+
+    @property
+    def tag_store(self) -> TagStore:
+        """The head's tag store: on the head by loopback, elsewhere through SSH."""
+        with self._lock:
+            if self._tag_store is None:
+                port = self.settings.head_node_tag_server_port
+                connect = (lambda: port) if self.on_head else TunnelledPort(self._open_tunnel)
+                self._tag_store = TagStore(self.cluster_name, connect)
+            return self._tag_store
+
+    def _connect(self) -> Platform:
+        from yellowdog_ray.platform import Platform
+
+        return Platform(load_credentials(), self.settings.cluster_namespace)
+
+    def _open_tunnel(self) -> Tunnel:
+        ssh = self._ssh_settings()
+        head = self.cluster.snapshot.head
+        target = ssh.target(head) if ssh and head and head.phase is Phase.RUNNING else None
+        if target is None:
+            raise SshError("the head cannot be reached by SSH yet")
+        return Tunnel(target, self.settings.head_node_tag_server_port)
+
+    def _ssh_settings(self) -> SshSettings | None:
+        from yellowdog_ray.head import SshSettings
+
+        auth = self.settings.auth
+        if auth is None or auth.ssh_private_key is None:
+            return None
+        internal = self.provider_config.get("use_internal_ips", False)
+        outside = self.provider_config.get("use_external_head_ip", False)
+        return SshSettings(
+            auth.ssh_user, auth.ssh_private_key, auth.ssh_proxy_command, use_private_ip=internal and not outside
+        )
+
+    # Reading
+
+    def _read(self) -> Snapshot:
+        try:
+            snapshot = self.cluster.refresh()
+        except PlatformError as error:
+            if not (self.on_head and self.cluster.snapshot.nodes):
+                raise
+            logger.warning("YellowDog cannot be read, the last complete listing stands: %s", error)
+            return self.cluster.snapshot
+        self._read_tags(snapshot)
+        return snapshot
+
+    def _read_tags(self, snapshot: Snapshot) -> None:
+        if self._joined is not None:
+            self._joined.refresh()
+        head = snapshot.head
+        if head is None or head.phase is not Phase.RUNNING or head.private_ip is None:
+            return
+        if self.tag_store.refresh() or self.on_head or self.tag_store.get(head.id):
+            return
+        # Nobody here knows better than the platform, and the platform says that the head runs: `ray get-head-ip` and
+        # `ray down` must work when SSH does not.
+        self.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})
+
+    def _node(self, node_id: str) -> ClusterNode | None:
+        """A node of the present snapshot, or of the last listing if it has been ended since."""
+        return self.cluster.snapshot.nodes.get(node_id) or self._listed.get(node_id)
+
+    def _node_config(self, node_config: dict[str, Any], tags: Mapping[str, str]) -> Any:
+        path = f"available_node_types.{tags.get(TAG_RAY_USER_NODE_TYPE, '')}.node_config"
+        return parse_node_config(node_config, self.settings.internal.source, path)
+
+    def _close_tunnel(self) -> None:
+        if self._tag_store is not None:
+            self._tag_store.close()
+
+
+def _yaml_file() -> tuple[str, list[Path]]:
+    """The YAML's name for messages, and the folders where its `file:` paths are looked for.
+
+    Ray hands over the parsed YAML only; the name is in the arguments of the `ray` command that runs.
+    """
+    context = click.get_current_context(silent=True)
+    named = context.params.get("cluster_config_file") if context else None
+    if not named:
+        return "cluster configuration", [Path.cwd()]
+    return str(named), [Path(named).resolve().parent, Path.cwd()]
+
+
+def _drop_cached_config(provider_config: Mapping[str, Any]) -> None:
+    """Remove Ray's cache of the bootstrapped YAML.
+
+    Ray would use it until the YAML's own text changes, blind to the files that the YAML names, and skip every check.
+    """
+    cached = Path(provider_config.get("_config_cache_path") or "")
+    if cached.name.startswith("ray-config-"):
+        cached.unlink(missing_ok=True)
+
+
+def _for_the_head(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration as the head needs it: no path of the laptop's, and no way through the laptop's proxies."""
+    provider = dict(config["provider"])
+    provider.pop("_config_cache_path", None)
+    provider["auth"] = {"ssh_user": config["auth"]["ssh_user"], "ssh_private_key": _REMOTE_KEY}
+    auth = {key: value for key, value in config["auth"].items() if key != "ssh_public_key"}
+    return {**config, "provider": provider, "auth": auth}

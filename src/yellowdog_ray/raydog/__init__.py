@@ -1,0 +1,1 @@
+"""Where existing users' YAML looks for the provider."""

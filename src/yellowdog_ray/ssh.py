@@ -1,0 +1,160 @@
+"""The head over OpenSSH: commands, files, a forwarded port. Bytes only; nothing here says what a node's state is."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from yellowdog_ray.errors import SshError
+
+CONNECT_SECONDS = 5
+_TUNNEL_SECONDS = 10.0
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class SshTarget:
+    """A host that lets a user in by private key."""
+
+    user: str
+    host: str
+    private_key: str
+    proxy_command: str | None = None
+
+    def options(self) -> list[str]:
+        """OpenSSH options: those of Ray's own command runner, so that both reach a host or neither does."""
+        options = [
+            "-i",
+            str(Path(self.private_key).expanduser()),
+            "-oStrictHostKeyChecking=no",
+            "-oUserKnownHostsFile=/dev/null",
+            "-oIdentitiesOnly=yes",
+            "-oBatchMode=yes",
+            "-oLogLevel=ERROR",
+            f"-oConnectTimeout={CONNECT_SECONDS}",
+            "-oServerAliveInterval=5",
+            "-oServerAliveCountMax=3",
+        ]
+        return [*options, f"-oProxyCommand={self.proxy_command}"] if self.proxy_command else options
+
+    @property
+    def address(self) -> str:
+        """`user@host`."""
+        return f"{self.user}@{self.host}"
+
+    def run(self, command: str, stdin: bytes = b"", timeout: float = 60.0) -> str:
+        """Run a shell command on the host and give back what it printed.
+
+        Args:
+            command: for the login shell of the user; never a secret, since process lists show it.
+            stdin: what the command reads; the place for secrets.
+            timeout: seconds.
+
+        Raises:
+            SshError: the host was not reached in time, or the command failed.
+        """
+        try:
+            done = subprocess.run(
+                ["ssh", *self.options(), self.address, command],
+                input=stdin,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise SshError(f"{self.address}: no end of `{command}` within {timeout:g} s") from error
+        except FileNotFoundError as error:
+            raise SshError("there is no `ssh` on this machine: install OpenSSH's client") from error
+        if done.returncode != 0:
+            complaint = done.stderr.decode(errors="replace").strip()
+            raise SshError(f"{self.address}: {complaint or f'`{command}` ended with {done.returncode}'}")
+        return done.stdout.decode(errors="replace")
+
+    def write_secret(self, text: str, path: str) -> None:
+        """Write a file that only its owner can read; it is there whole or not at all."""
+        folder, target = shlex.quote(str(Path(path).parent)), shlex.quote(path)
+        self.run(f"umask 077 && mkdir -p {folder} && cat > {target}.new && mv {target}.new {target}", text.encode())
+
+    def upload(self, local: str, remote: str) -> None:
+        """Copy a file or folder to the host with rsync."""
+        rsh = shlex.join(["ssh", *self.options()])
+        self.run(f"mkdir -p {shlex.quote(str(Path(remote).parent))}")
+        done = subprocess.run(
+            ["rsync", "--rsh", rsh, "-az", str(Path(local).expanduser()), f"{self.address}:{remote}"],
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise SshError(f"{self.address}: cannot copy {local}: {done.stderr.decode(errors='replace').strip()}")
+
+
+class Tunnel:
+    """A local port that leads to a port of the host's loopback, for as long as this process lives.
+
+    The remote end runs `cat` on a pipe that we hold: whatever becomes of us, the pipe closes and the tunnel ends.
+    """
+
+    def __init__(self, target: SshTarget, remote_port: int) -> None:
+        self.port = _free_port()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the tunnel
+        self._process = subprocess.Popen(
+            [
+                "ssh",
+                *target.options(),
+                "-oExitOnForwardFailure=yes",
+                f"-L{_LOOPBACK}:{self.port}:{_LOOPBACK}:{remote_port}",
+                target.address,
+                "cat",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+        )
+        try:
+            self._wait_until_open(target)
+        except SshError:
+            self.close()
+            raise
+
+    def _wait_until_open(self, target: SshTarget) -> None:
+        deadline = time.monotonic() + _TUNNEL_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                self._log.seek(0)
+                raise SshError(f"{target.address}: {self._log.read().decode(errors='replace').strip()}")
+            with contextlib.suppress(OSError), socket.create_connection((_LOOPBACK, self.port), timeout=1):
+                return
+            time.sleep(0.02)
+        raise SshError(f"{target.address}: no tunnel within {_TUNNEL_SECONDS:g} s")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the tunnel still leads somewhere."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the tunnel."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.terminate()
+        self._process.wait()
+        self._log.close()
+
+
+def port_answers(host: str, port: int, timeout: float = 1.0) -> bool:
+    """Whether something accepts connections there."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=timeout):
+        return True
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_LOOPBACK, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,99 @@
+"""The tag store: Ray's mutable tags (status, runtime hash, file-mounts hash), kept in Valkey on the head.
+
+Nothing else is kept there, and losing it loses no node. Knows nothing of YellowDog.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+
+import redis
+
+from yellowdog_ray.errors import SshError
+from yellowdog_ray.ssh import Tunnel
+
+logger = logging.getLogger(__name__)
+
+Tags = dict[str, str]
+
+_TIMEOUT_SECONDS = 3.0
+
+
+class TagStore:
+    """Mutable tags by node id. What this process has set is remembered here even while the store cannot be reached.
+
+    Args:
+        cluster: the cluster's name; part of the key.
+        connect: gives the local port of the store, opening a tunnel where one is needed. It may raise `SshError`.
+    """
+
+    def __init__(self, cluster: str, connect: Callable[[], int]) -> None:
+        self._key = f"raydog:{cluster}:tags"
+        self._connect = connect
+        self._own: dict[str, Tags] = {}
+        self._stored: dict[str, Tags] = {}
+
+    def get(self, node_id: str) -> Tags:
+        """What is known of a node's mutable tags since the last `refresh`."""
+        return {**self._stored.get(node_id, {}), **self._own.get(node_id, {})}
+
+    def refresh(self) -> bool:
+        """Read every node's mutable tags: one call. Returns whether the store answered."""
+        try:
+            with self._client() as client:
+                fields: Mapping[str, str] = client.hgetall(self._key)
+        except (redis.RedisError, SshError) as error:
+            logger.debug("the tag store does not answer: %s", error)
+            return False
+        self._stored = {node_id: json.loads(tags) for node_id, tags in fields.items()}
+        return True
+
+    def remember(self, node_id: str, tags: Mapping[str, str]) -> None:
+        """Note tags of a node whose store does not run yet."""
+        self._own[node_id] = {**self._own.get(node_id, {}), **tags}
+
+    def set(self, node_id: str, tags: Mapping[str, str]) -> bool:
+        """Merge tags into a node's. Returns whether the store took them; if not, the next `set` brings them along."""
+        self.remember(node_id, tags)
+        try:
+            with self._client() as client:
+                client.hset(self._key, node_id, json.dumps(self.get(node_id)))
+        except (redis.RedisError, SshError) as error:
+            logger.debug("the tag store does not answer: %s", error)
+            return False
+        return True
+
+    def close(self) -> None:
+        """End the way to the store, if one was opened."""
+        if isinstance(self._connect, TunnelledPort):
+            self._connect.close()
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis(
+            port=self._connect(),
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            decode_responses=True,
+        )
+
+
+class TunnelledPort:
+    """The head's tag port, reached through a tunnel that is opened when first needed and again when it has broken."""
+
+    def __init__(self, open_tunnel: Callable[[], Tunnel]) -> None:
+        self._open = open_tunnel
+        self._tunnel: Tunnel | None = None
+
+    def __call__(self) -> int:
+        """The local port. Raises `SshError` when the head cannot be reached."""
+        if self._tunnel is None or not self._tunnel.alive:
+            self._tunnel = self._open()
+        return self._tunnel.port
+
+    def close(self) -> None:
+        """End the tunnel, if there is one."""
+        if self._tunnel is not None:
+            self._tunnel.close()
+            self._tunnel = None

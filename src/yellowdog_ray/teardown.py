@@ -1,0 +1,115 @@
+"""The end of a cluster: everything that one work requirement stands for is removed, and that is verified.
+
+Pools go before the work requirement: it is what a later `ray down` finds the rest by, should this one be killed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from yellowdog_ray.clock import Clock
+from yellowdog_ray.errors import RayDogError
+from yellowdog_ray.names import token_of
+from yellowdog_ray.platform import ComputeView, Platform, PoolView, WorkRequirementView
+from yellowdog_ray.progress import Progress
+
+GRACE_SECONDS = 45.0
+"""How long tasks may take to end by themselves: above the 30 s for which Ray drains a busy node on SIGTERM
+(RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S). After that their instances are terminated under them."""
+
+GIVE_UP_SECONDS = 600.0
+"""How long the platform may take to show that nothing is alive."""
+
+_POLL_SECONDS = 0.5
+
+
+class TeardownIncomplete(RayDogError):
+    """The platform still shows something alive, long after it was asked to end it."""
+
+    code = "TeardownIncomplete"
+
+
+@dataclass(frozen=True)
+class _Remains:
+    """What the platform still shows."""
+
+    work: WorkRequirementView
+    pools: tuple[tuple[PoolView, ComputeView | None], ...]
+
+    @property
+    def nothing(self) -> bool:
+        return self.work.finished and all(
+            pool.finished and (compute is None or (compute.finished and not compute.live_instances))
+            for pool, compute in self.pools
+        )
+
+    def __str__(self) -> str:
+        instances = sum(compute.live_instances for _, compute in self.pools if compute)
+        pools = [pool.name for pool, compute in self.pools if not pool.finished or (compute and not compute.finished)]
+        parts = [f"{instances} instance{'s' * (instances != 1)}"]
+        if pools:
+            parts.append(f"worker pool{'s' * (len(pools) != 1)} {', '.join(pools)}")
+        if not self.work.finished:
+            parts.append(f"work requirement {self.work.name} ({self.work.status})")
+        return ", ".join(parts)
+
+
+def request_end(platform: Platform, work: WorkRequirementView) -> None:
+    """Ask for the end of every pool, then of the work requirement. Repeating it is harmless."""
+    for pool in _pools(platform, work):
+        if not pool.finished:
+            platform.shut_down_pool(pool.id)
+    if not work.finished:
+        platform.cancel_work_requirement(work.id)
+
+
+def dismantle(platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> None:
+    """End everything of one work requirement and wait until the platform shows nothing alive.
+
+    Raises:
+        TeardownIncomplete: something is still alive after `GIVE_UP_SECONDS`; the text says what.
+        PlatformError: the platform could not be asked.
+    """
+    request_end(platform, work)
+    started = clock.monotonic()
+    terminated: set[str] = set()
+    while True:
+        remains = _look(platform, work.id)
+        if remains.nothing:
+            return
+        waited = clock.monotonic() - started
+        if waited > GIVE_UP_SECONDS:
+            raise TeardownIncomplete(
+                f"the platform still shows {remains} after {GIVE_UP_SECONDS:g} s: run `ray down` again, "
+                f"or end them in YellowDog's portal (namespace {platform.namespace})"
+            )
+        # A pool that the head's autoscaler was making while we began.
+        request_end(platform, remains.work)
+        if remains.work.finished or waited > GRACE_SECONDS:
+            _terminate_instances(platform, remains, terminated)
+        progress.say(f"waiting for the end of {remains}")
+        clock.sleep(_POLL_SECONDS)
+
+
+def _look(platform: Platform, requirement_id: str) -> _Remains:
+    work = platform.work_requirement(requirement_id)
+    pools = [
+        (pool, platform.compute(pool.compute_requirement_id) if pool.compute_requirement_id else None)
+        for pool in _pools(platform, work)
+    ]
+    return _Remains(work, tuple(pools))
+
+
+def _pools(platform: Platform, work: WorkRequirementView) -> list[PoolView]:
+    token = token_of(work.groups[0].worker_tag)
+    tags = [group.worker_tag for group in work.groups if token_of(group.worker_tag) == token]
+    found = [platform.find_pool(tag) for tag in tags]
+    return [pool for pool in found if pool is not None]
+
+
+def _terminate_instances(platform: Platform, remains: _Remains, terminated: set[str]) -> None:
+    for pool, compute in remains.pools:
+        requirement_id = pool.compute_requirement_id
+        if requirement_id and compute and not compute.finished and requirement_id not in terminated:
+            platform.terminate_compute(requirement_id)
+            terminated.add(requirement_id)
