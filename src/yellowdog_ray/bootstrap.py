@@ -83,8 +83,9 @@ def _auth(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         raise ConfigError(
             f"{source}: auth is missing: add `auth:` with `ssh_user: yd-agent` and `ssh_private_key: <path>`"
         )
-    cfg.parse_auth(auth, source)
-    return dict(auth)
+    key = cfg.parse_auth(auth, source)
+    # Ray hands the path to rsync and ssh as it stands, without a shell that would expand it.
+    return {**auth, "ssh_private_key": str(key)}
 
 
 def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> dict[str, Any]:

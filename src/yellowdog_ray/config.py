@@ -154,8 +154,11 @@ def parse_node_config(section: Mapping[str, Any], source: str, path: str) -> Nod
     return _parse(NodeConfig, section, source, path)
 
 
-def parse_auth(section: Mapping[str, Any], source: str) -> Auth:
+def parse_auth(section: Mapping[str, Any], source: str) -> Path:
     """Read the top-level `auth` section; the private key's file must exist.
+
+    Returns:
+        The private key's path, with `~` expanded.
 
     Raises:
         ConfigError: a key is missing, unknown or wrong, or there is no such file.
@@ -166,12 +169,13 @@ def parse_auth(section: Mapping[str, Any], source: str) -> Auth:
             f"{source}: auth.ssh_private_key is missing: name the private key file that lets "
             f"`{auth.ssh_user}` in on the head, for example ~/.ssh/id_ed25519"
         )
-    if not Path(auth.ssh_private_key).expanduser().is_file():
+    key = Path(auth.ssh_private_key).expanduser()
+    if not key.is_file():
         raise ConfigError(
             f"{source}: auth.ssh_private_key: there is no file {auth.ssh_private_key}: "
             "correct the path, or make a key with `ssh-keygen` and install its public half on the head's image"
         )
-    return auth
+    return key
 
 
 def inline_files(

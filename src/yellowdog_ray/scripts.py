@@ -14,7 +14,7 @@ AGENT_HOME = "/opt/yellowdog/agent"
 
 _PREAMBLE = f"""\
 #!/bin/bash
-# Runs Ray as a YellowDog task. Replace it with `{{key}}` under `provider:` in the cluster's YAML.
+# Runs Ray as a YellowDog task. Replace it with `KEY` under `provider:` in the cluster's YAML.
 set -u
 export HOME={AGENT_HOME}
 source "$HOME/venv/bin/activate"
@@ -47,7 +47,7 @@ wait "$ray_pid"
 """
 
 HEAD_SCRIPT = (
-    _PREAMBLE.format(key="ray_head_node_task_script")
+    _PREAMBLE.replace("KEY", "ray_head_node_task_script")
     + f"""
 # Ray's mutable tags live here; only this machine's loopback can reach them.
 valkey=$(command -v valkey-server || command -v redis-server) || {{
@@ -70,7 +70,7 @@ ray start --head --port={GCS_PORT} \\
 )
 
 WORKER_SCRIPT = (
-    _PREAMBLE.format(key="ray_worker_node_task_script")
+    _PREAMBLE.replace("KEY", "ray_worker_node_task_script")
     + f"""
 ray start --address="$RAY_HEAD_IP:{GCS_PORT}" --block &
 """
