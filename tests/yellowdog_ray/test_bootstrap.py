@@ -1,11 +1,11 @@
 import copy
 import json
 import subprocess
+from pathlib import Path
 
 import jsonschema
 import pytest
 import ray.autoscaler
-from pathlib import Path
 
 from yellowdog_ray.bootstrap import bootstrap, head_environment, worker_environment
 from yellowdog_ray.config import parse_provider

@@ -1,0 +1,251 @@
+"""Tells the main job in a terminal: a Ray cluster on a local platform comes up, grows, shrinks and goes.
+
+Uses the commands that a user would use, and looks at the platform through the official SDK only. Run by scripts/demo.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from dotenv import dotenv_values
+from rich.console import Console
+from yellowdog_client import PlatformClient
+from yellowdog_client.model import ApiKey, InstanceSearch, InstanceStatus, ServicesSchema, TaskSearch, TaskStatus
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+YAML = "examples/local/raydog.yaml"
+JOB = "examples/local/two_workers.py"
+BIN = Path(sys.executable).parent
+SHRINK_SECONDS = 90
+_LIVE_TASKS = [status for status in TaskStatus if not status.finished]
+_LIVE_INSTANCES = [InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.TERMINATING]
+
+console = Console(highlight=False)
+
+
+class DemoError(Exception):
+    """A step did not do what it should. The text says which, with the last lines of what it printed."""
+
+
+class Demo:
+    """One telling of the story."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("YD_")}
+        self.env |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_UP_enable_autoscaler_v2": "1"}
+        self.started_platform = False
+        self.cluster_may_exist = False
+        self._client: PlatformClient | None = None
+
+    # The story
+
+    def tell(self, *, keep: bool) -> None:
+        """Run it all. Raises `DemoError` at the first thing that goes wrong."""
+        self.step("A YellowDog platform on this machine")
+        self.start_platform()
+        self.step("ray up: the head node")
+        self.cluster_may_exist = True
+        self.run("ray", "up", "-y", YAML)
+        self.show("the head is up")
+        self.step("ray submit: a job that needs two workers at once")
+        self.watch_job()
+        self.show_ray_status()
+        if keep:
+            self.say_what_next()
+            return
+        self.step("Nothing more to do: the cluster shrinks to its head")
+        self.wait_for_shrink()
+        self.step("ray down")
+        self.run("ray", "down", "-y", YAML)
+        self.cluster_may_exist = False
+        self.check_nothing_is_left()
+
+    def start_platform(self) -> None:
+        """Start the local platform, or use the one that runs."""
+        with tempfile.TemporaryDirectory() as folder:
+            env_file = Path(folder) / "platform.env"
+            running = self.quiet("raydog", "local", "status").returncode == 0
+            if running:
+                self.line("a local platform runs already: using it")
+            self.run("raydog", "local", "env" if running else "start", "--env-file", str(env_file))
+            self.started_platform = not running
+            values = {name: str(value) for name, value in dotenv_values(env_file).items()}
+        self.env |= values
+        self._client = PlatformClient.create(
+            ServicesSchema(defaultUrl=values["YD_API_URL"]),
+            ApiKey(values["YD_API_KEY_ID"], values["YD_API_KEY_SECRET"]),
+        )
+
+    def watch_job(self) -> None:
+        """Run the job, and show each change of the cluster that the platform sees meanwhile."""
+        done = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(done,))
+        watcher.start()
+        try:
+            output = self.run("ray", "submit", YAML, JOB)
+        finally:
+            done.set()
+            watcher.join()
+        if "met on 2 workers" not in output:
+            raise DemoError("the job did not run on two workers")
+        if self.counts()[0] != 2:
+            raise DemoError("the platform does not show two workers")
+
+    def _watch(self, done: threading.Event) -> None:
+        before = self.counts()
+        while not done.wait(0.5):
+            now = self.counts()
+            if now != before:
+                self.show("change")
+                before = now
+
+    def wait_for_shrink(self) -> None:
+        """Wait until Ray has given back every worker and the platform has ended their instances."""
+        deadline = time.monotonic() + SHRINK_SECONDS
+        before = None
+        while (now := self.counts()) != (0, 1):
+            if now != before:
+                self.show("shrinking")
+                before = now
+            if time.monotonic() > deadline:
+                raise DemoError(f"the cluster did not shrink within {SHRINK_SECONDS} s")
+            time.sleep(0.5)
+        self.show("shrunk")
+
+    def check_nothing_is_left(self) -> None:
+        """Ask the platform, then this machine."""
+        workers, instances = self.counts()
+        if workers or instances:
+            raise DemoError(f"the platform still shows {workers} tasks and {instances} instances")
+        self.line("the platform shows no task and no instance")
+        if self.started_platform:
+            self.run("raydog", "local", "stop")
+            self.started_platform = False
+
+    def say_what_next(self) -> None:
+        """For --keep: what the user can do with the running cluster."""
+        exports = " ".join(f"{name}={self.env[name]}" for name in ("YD_API_URL", "YD_API_KEY_ID", "YD_API_KEY_SECRET"))
+        self.step("The cluster keeps running. Try next")
+        for command in (
+            f"export {exports}",
+            f"source {BIN}/activate",
+            f"ray exec {YAML} 'ray status'",
+            f"ray attach {YAML}",
+            f"ray dashboard {YAML}          # then open http://127.0.0.1:8265",
+            f"ray submit {YAML} examples/local/sleep.py",
+            "raydog local status",
+            f"ray down -y {YAML}",
+            "raydog local stop",
+        ):
+            console.print(f"    {command}", soft_wrap=True)
+
+    # Looking
+
+    def counts(self) -> tuple[int, int]:
+        """Live workers, and live instances, as the platform shows them."""
+        client = self._client
+        if client is None:
+            return 0, 0
+        tasks = client.work_client.get_tasks(TaskSearch(statuses=_LIVE_TASKS)).list_all()
+        instances = client.compute_client.get_instances(InstanceSearch(statuses=_LIVE_INSTANCES)).list_all()
+        return sum(not (task.name or "").startswith("head-") for task in tasks), len(instances)
+
+    def show(self, what: str) -> None:
+        """One line from the platform's side."""
+        workers, instances = self.counts()
+        self.line(f"platform ({what}): {workers} worker task(s), {instances} instance(s) with the head's")
+
+    def show_ray_status(self) -> None:
+        """A few lines from Ray's side."""
+        status = self.quiet("ray", "exec", YAML, "ray status").stdout
+        body = status[status.find("Node status") :] if "Node status" in status else status
+        for text in body.splitlines()[:14]:
+            self.line(f"Ray: {text}")
+
+    # Saying and running
+
+    @property
+    def elapsed(self) -> str:
+        """Since the beginning."""
+        return f"{time.monotonic() - self.began:6.1f} s"
+
+    def step(self, title: str) -> None:
+        """A heading."""
+        console.print(f"\n[bold cyan]{self.elapsed}  {title}[/]")
+
+    def line(self, text: str) -> None:
+        """A line of the story."""
+        console.print(f"[dim]{self.elapsed}[/]  {text}", markup=True, soft_wrap=True)
+
+    def run(self, *command: str) -> str:
+        """Run a command in the open; gives back what it printed."""
+        console.print(f"[dim]{self.elapsed}[/]  [bold]$ {' '.join(command)}[/]", soft_wrap=True)
+        printed: list[str] = []
+        tail: deque[str] = deque(maxlen=15)
+        with subprocess.Popen(
+            [str(BIN / command[0]), *command[1:]],
+            cwd=REPOSITORY,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            for text in process.stdout or ():
+                printed.append(text)
+                tail.append(text)
+                console.print(f"          [dim]|[/] {text.rstrip()}", markup=False, style="dim", soft_wrap=True)
+        if process.returncode != 0:
+            raise DemoError(f"`{' '.join(command)}` ended with {process.returncode}. Its last lines:\n{''.join(tail)}")
+        return "".join(printed)
+
+    def quiet(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command without showing it."""
+        return subprocess.run(
+            [str(BIN / command[0]), *command[1:]],
+            cwd=REPOSITORY,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def clean_up(self) -> None:
+        """After a failure: end the cluster, show the log that matters, end the platform."""
+        if self.started_platform:
+            logs = self.quiet("raydog", "local", "logs").stdout.splitlines()[-20:]
+            self.step("The last lines of the platform's log (all of it: ~/.raydog/local)")
+            for text in logs:
+                console.print(f"    {text}", markup=False, soft_wrap=True)
+        self.step("Cleaning up")
+        if self.cluster_may_exist:
+            self.quiet("ray", "down", "-y", YAML)
+        if self.started_platform:
+            console.print(self.quiet("raydog", "local", "stop").stdout, markup=False)
+
+
+def main() -> int:
+    """Tell the story; 0 if it went well."""
+    demo = Demo()
+    try:
+        demo.tell(keep="--keep" in sys.argv[1:])
+    except (DemoError, KeyboardInterrupt) as error:
+        console.print(f"\n[bold red]{demo.elapsed}  Failed:[/] ", end="")
+        console.print(str(error) or "interrupted", markup=False)
+        demo.clean_up()
+        return 1
+    demo.step("Done")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The real `ray` command as a user runs it, and the platform as its API shows it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from yellowdog_client import PlatformClient
+from yellowdog_client.model import (
+    ApiKey,
+    InstanceSearch,
+    InstanceStatus,
+    ServicesSchema,
+    Task,
+    TaskSearch,
+    TaskStatus,
+    WorkerPoolSearch,
+    WorkerPoolStatus,
+    WorkRequirementSearch,
+)
+
+BIN = Path(sys.executable).parent
+COMMAND_SECONDS = 150
+
+
+@dataclass
+class Ray:
+    """Runs `ray` against one YAML, in a folder of its own."""
+
+    yaml: Path
+    env: dict[str, str]
+
+    @property
+    def folder(self) -> Path:
+        return self.yaml.parent
+
+    def __call__(self, command: str, *arguments: str, check: bool = True, timeout: float = COMMAND_SECONDS) -> str:
+        """Run `ray COMMAND yaml ARGUMENTS`; gives back everything that it printed."""
+        done = subprocess.run(
+            [str(BIN / "ray"), command, str(self.yaml), *arguments],
+            cwd=self.folder,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"`ray {command}` ended with {done.returncode}:\n{done.stdout}")
+        return done.stdout
+
+    @contextmanager
+    def running(self, command: str, *arguments: str) -> Iterator[Path]:
+        """A `ray` command that does not end by itself; gives the file with what it prints."""
+        log = self.folder / f"{command}.log"
+        with (
+            log.open("w") as out,
+            subprocess.Popen(
+                [str(BIN / "ray"), command, str(self.yaml), *arguments],
+                cwd=self.folder,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as process,
+        ):
+            try:
+                yield log
+            finally:
+                os.killpg(process.pid, 15)
+
+
+class PlatformView:
+    """What the platform says, through the official SDK and not through RayDog."""
+
+    def __init__(self, url: str, key_id: str, key_secret: str) -> None:
+        self.url, self.key_id, self.key_secret = url, key_id, key_secret
+        self._client = PlatformClient.create(ServicesSchema(defaultUrl=url), ApiKey(key_id, key_secret))
+
+    def all_tasks(self) -> list[Task]:
+        return self._client.work_client.get_tasks(TaskSearch()).list_all()
+
+    def live_nodes(self, kind: str) -> list[Task]:
+        live = [status for status in TaskStatus if not status.finished]
+        tasks = self._client.work_client.get_tasks(TaskSearch(statuses=live)).list_all()
+        return [task for task in tasks if (task.name or "").startswith("head-") == (kind == "head")]
+
+    def live_instances(self) -> int:
+        live = [InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.STOPPING, InstanceStatus.TERMINATING]
+        return len(self._client.compute_client.get_instances(InstanceSearch(statuses=live)).list_all())
+
+    def live_pools(self) -> list[str]:
+        ended = (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)
+        pools = self._client.worker_pool_client.get_worker_pools(WorkerPoolSearch()).list_all()
+        return [str(pool.name) for pool in pools if pool.status not in ended]
+
+    def unfinished_work(self) -> list[str]:
+        found = self._client.work_client.get_work_requirements(WorkRequirementSearch()).list_all()
+        return [str(summary.name) for summary in found if summary.status and not summary.status.finished]
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 60) -> None:
+    """Poll until a condition holds; fails with what was awaited."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}")
+        time.sleep(0.2)

@@ -1,0 +1,173 @@
+"""The whole life of a cluster, by the real `ray` command, on real hosts. Two lives: one per autoscaler.
+
+Each is a minute or so long, because Ray takes its time to start; that is why there are only these two, and why each
+checks so much. The v1 life runs an existing user's YAML, and so proves that too.
+"""
+
+import os
+import re
+import socket
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Box
+from tests.e2e.ray_cli import PlatformView, Ray, wait_until
+
+REPOSITORY = Path(__file__).parents[2]
+JOB = REPOSITORY / "examples/local/two_workers.py"
+YAMLS = {"v2": REPOSITORY / "examples/local/raydog.yaml", "v1": Path(__file__).parent / "existing_user.yaml"}
+
+
+@pytest.fixture
+def life(box: Box, tmp_path: Path, version: str) -> Ray:
+    """A folder as a user would have it: the YAML, and the key in a .env beside it."""
+    text = YAMLS[version].read_text()
+    text = text.replace("SSH_KEY", str(box.ssh_key)).replace("~/.raydog/local/id_ed25519", str(box.ssh_key))
+    yaml = tmp_path / "cluster.yaml"
+    yaml.write_text(text)
+    (tmp_path / ".env").write_text(box.env_file.read_text())
+    (tmp_path / "cache").mkdir()
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("YD_", "RAY_"))}
+    env |= {"TMPDIR": str(tmp_path / "cache"), "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
+    if version == "v1":
+        env["RAY_UP_enable_autoscaler_v2"] = "0"
+    return Ray(yaml, env)
+
+
+class SecretWatch:
+    """Reads every process's command line and environment, again and again, in search of a text."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.seen: set[str] = set()
+        self.rounds = 0
+
+    def __enter__(self) -> "SecretWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.2):
+            self.rounds += 1
+            for process in Path("/proc").iterdir():
+                if process.name.isdigit():
+                    self._look(process)
+
+    def _look(self, process: Path) -> None:
+        for file in ("cmdline", "environ"):
+            try:
+                if self._secret in (process / file).read_bytes():
+                    self.seen.add(f"{file}: {(process / 'cmdline').read_bytes()[:200]!r}")
+            except OSError:
+                continue
+
+
+def files_with(text: str, folder: Path, but: frozenset[str]) -> list[Path]:
+    """Files below a folder that contain a text, other than those of these names."""
+    needle, found = text.encode(), []
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink() and file.name not in but and needle in file.read_bytes():
+            found.append(file)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own port forward
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("version", ["v2", "v1"])
+def test_a_cluster_comes_up_works_grows_shrinks_and_goes(life: Ray, box: Box, version: str) -> None:
+    platform = box.view()
+    ray = life
+    with SecretWatch(platform.key_secret) as watch:
+        up = ray("up", "-y")
+        assert "waiting for the instance" in up, "`ray up` says what it is waiting for"
+        assert re.search(r"\[ *\d+\.\d s\] the head is reachable at", up), up
+        (head,) = platform.live_nodes("head")
+
+        ray("up", "-y")
+        assert [task.id for task in platform.live_nodes("head")] == [head.id], "a second `ray up` adopts the head"
+
+        commands_on_the_head(ray)
+        work_on_two_workers(ray, platform)
+        looking_in(ray, version)
+        secrets_stay_secret(platform, box, ray)
+
+        wait_until(lambda: len(platform.live_nodes("worker")) == 0, "the idle workers are given back", 90)
+        wait_until(lambda: platform.live_instances() == 1, "only the head's instance is left")
+
+        down = ray("down", "-y")
+        assert "nothing is left of cluster" in down, down
+    assert watch.rounds > 20
+    assert watch.seen == set(), "the secret was in a process's command line or environment"
+    assert (platform.live_instances(), platform.live_pools(), platform.unfinished_work()) == (0, [], [])
+
+
+def commands_on_the_head(ray: Ray) -> None:
+    assert "hello from yd-agent" in ray("exec", "echo hello from $(id -un)")
+    head_ip = ray("get-head-ip").strip().splitlines()[-1]
+    assert head_ip in ray("exec", "hostname -I; ip -4 addr 2>/dev/null || true")
+    assert re.search(r"\d", ray("get-worker-ips")) is None, "there are no workers yet"
+
+    there = ray.folder / "there.txt"
+    there.write_text("there and back\n")
+    ray("rsync-up", str(there), "~/there.txt")
+    ray("rsync-down", "~/there.txt", str(ray.folder / "back.txt"))
+    assert (ray.folder / "back.txt").read_text() == "there and back\n"
+
+
+def work_on_two_workers(ray: Ray, platform: PlatformView) -> None:
+    output = ray("submit", str(JOB))
+    assert "met on 2 workers" in output, output
+    assert len(platform.live_nodes("worker")) == 2
+
+    ips = re.findall(r"^\d+\.\d+\.\d+\.\d+$", ray("get-worker-ips"), flags=re.MULTILINE)
+    assert len(set(ips)) == 2, "two workers, two addresses"
+    ray("kill-random-node", "-y", "--hard")
+    wait_until(lambda: len(platform.live_nodes("worker")) <= 1, "the killed worker is gone from the platform")
+
+
+def looking_in(ray: Ray, version: str) -> None:
+    status = ray("exec", "ray status -v")
+    assert "Autoscaler status" in status, status
+    shown = ray("exec", "printenv RAY_enable_autoscaler_v2; cat /tmp/ray/session_latest/logs/monitor.log | head -n 400")
+    assert ("v2" in shown) == (version == "v2"), "the autoscaler that was asked for is the one that runs"
+
+    with ray.running("monitor", "--lines", "20") as log:
+        wait_until(lambda: "==>" in log.read_text() or "monitor" in log.read_text(), "`ray monitor` shows logs", 20)
+    port = free_port()
+    with ray.running("dashboard", "--port", str(port)):
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/"), "the dashboard answers through its port", 30)
+
+
+def secrets_stay_secret(platform: PlatformView, box: Box, ray: Ray) -> None:
+    secret = platform.key_secret
+    for task in platform.all_tasks():
+        assert secret not in str(task), "no task carries the secret, in its data, arguments or environment"
+    keepers = frozenset({"credentials", ".env", "platform.env", "api_key.json", "key.json"})
+    time.sleep(0.5)  # let log lines be written out
+    assert files_with(secret, box.folder, keepers) == [], "nothing that hosts or platform wrote holds the secret"
+    assert files_with(secret, ray.folder, keepers) == [], "neither does Ray's config cache, nor what `ray` printed"
+    mode = ray("exec", "stat -c %a ~/.raydog/credentials")
+    assert "600" in mode
