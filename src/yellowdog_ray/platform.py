@@ -487,12 +487,13 @@ def _pages(search: SearchClient[T]) -> Iterable[T]:
 
 
 _HTTP_ERRORS: dict[int, type[PlatformError]] = {
-    401: NotAuthorised,
     403: Refused,
     404: NotFound,
     409: AlreadyExists,
     429: Throttled,
 }
+_UNAUTHORISED = 401
+_SERVER_ERROR = 500
 _TAKEN = ("already exists", "must be unique")
 
 
@@ -502,7 +503,7 @@ def _typed(what: str) -> Iterator[None]:
     try:
         yield
     except NotAuthorisedException as error:
-        raise NotAuthorised(f"YellowDog refused the API key ({what}): {error.message}") from error
+        raise _unauthorised(what, error.message) from error
     except InternalServerException as error:
         raise Unavailable(f"YellowDog failed ({what}): {error.message}") from error
     except BaseCustomException as error:
@@ -510,7 +511,17 @@ def _typed(what: str) -> Iterator[None]:
     except requests.HTTPError as error:
         raise _http_failure(what, error) from error
     except requests.RequestException as error:
-        raise Unavailable(f"no answer from YellowDog ({what}): {error}") from error
+        url = error.request.url if error.request is not None else ""
+        raise Unavailable(
+            f"no answer from YellowDog ({what}; {type(error).__name__} at {url}): check the network, and YD_API_URL"
+        ) from error
+
+
+def _unauthorised(what: str, text: object) -> NotAuthorised:
+    return NotAuthorised(
+        f"YellowDog does not accept this API key ({what}: {text}): check YD_API_KEY_ID and YD_API_KEY_SECRET, that "
+        "YD_API_URL is the platform they are for, and what their application may do"
+    )
 
 
 def _refusal(what: str, text: str) -> PlatformError:
@@ -523,9 +534,9 @@ def _http_failure(what: str, error: requests.HTTPError) -> PlatformError:
     text = str(error)
     if any(phrase in text for phrase in _TAKEN):
         return AlreadyExists(f"{what}: {text}")
-    if "MissingPermission" in text:
-        return NotAuthorised(f"the API key may not do this ({what}): {text}")
-    kind = _HTTP_ERRORS.get(status, Unavailable if status >= 500 else Refused)
+    if status == _UNAUTHORISED or "MissingPermission" in text:
+        return _unauthorised(what, f"HTTP {status}")
+    kind = _HTTP_ERRORS.get(status, Unavailable if status >= _SERVER_ERROR else Refused)
     return kind(f"{what}: {text}")
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-
-import redis
+from typing import TYPE_CHECKING, TypeVar
 
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.ssh import Tunnel
 
+if TYPE_CHECKING:
+    import redis
+
 logger = logging.getLogger(__name__)
 
 Tags = dict[str, str]
+T = TypeVar("T")
 
 _TIMEOUT_SECONDS = 3.0
 
@@ -41,11 +44,8 @@ class TagStore:
 
     def refresh(self) -> bool:
         """Read every node's mutable tags: one call. Returns whether the store answered."""
-        try:
-            with self._client() as client:
-                fields: Mapping[str, str] = client.hgetall(self._key)
-        except (redis.RedisError, SshError) as error:
-            logger.debug("the tag store does not answer: %s", error)
+        fields: Mapping[str, str] | None = self._ask(lambda client: client.hgetall(self._key))
+        if fields is None:
             return False
         self._stored = {node_id: json.loads(tags) for node_id, tags in fields.items()}
         return True
@@ -57,26 +57,29 @@ class TagStore:
     def set(self, node_id: str, tags: Mapping[str, str]) -> bool:
         """Merge tags into a node's. Returns whether the store took them; if not, the next `set` brings them along."""
         self.remember(node_id, tags)
-        try:
-            with self._client() as client:
-                client.hset(self._key, node_id, json.dumps(self.get(node_id)))
-        except (redis.RedisError, SshError) as error:
-            logger.debug("the tag store does not answer: %s", error)
-            return False
-        return True
+        merged = json.dumps(self.get(node_id))
+        return self._ask(lambda client: client.hset(self._key, node_id, merged)) is not None
 
     def close(self) -> None:
         """End the way to the store, if one was opened."""
         if isinstance(self._connect, TunnelledPort):
             self._connect.close()
 
-    def _client(self) -> redis.Redis:
-        return redis.Redis(
-            port=self._connect(),
-            socket_timeout=_TIMEOUT_SECONDS,
-            socket_connect_timeout=_TIMEOUT_SECONDS,
-            decode_responses=True,
-        )
+    def _ask(self, question: Callable[[redis.Redis], T]) -> T | None:
+        """Put one question to the store; None when it does not answer."""
+        import redis  # 0.4 s that most `ray` commands need not pay
+
+        try:
+            with redis.Redis(
+                port=self._connect(),
+                socket_timeout=_TIMEOUT_SECONDS,
+                socket_connect_timeout=_TIMEOUT_SECONDS,
+                decode_responses=True,
+            ) as client:
+                return question(client)
+        except (redis.RedisError, SshError) as error:
+            logger.debug("the tag store does not answer: %s", error)
+            return None
 
 
 class TunnelledPort:

@@ -1,0 +1,84 @@
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from yellowdog_ray.errors import SshError
+from yellowdog_ray.tags import TagStore
+
+SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
+
+
+@pytest.fixture
+def port(tmp_path) -> Iterator[int]:
+    """A real Valkey or Redis, on a port of its own."""
+    if SERVER is None:
+        pytest.skip("neither valkey-server nor redis-server is installed: scripts/test installs one")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with subprocess.Popen(
+        [SERVER, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+    ) as server:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        yield port
+        server.terminate()
+
+
+def test_what_one_process_sets_another_reads(port):
+    TagStore("demo", lambda: port).set("head-1", {"ray-node-status": "up-to-date"})
+    other = TagStore("demo", lambda: port)
+
+    assert other.refresh()
+    assert other.get("head-1") == {"ray-node-status": "up-to-date"}
+
+
+def test_tags_are_merged(port):
+    store = TagStore("demo", lambda: port)
+    store.set("head-1", {"ray-node-status": "setting-up", "ray-runtime-config": "abc"})
+    store.set("head-1", {"ray-node-status": "up-to-date"})
+    other = TagStore("demo", lambda: port)
+    other.refresh()
+
+    assert other.get("head-1") == {"ray-node-status": "up-to-date", "ray-runtime-config": "abc"}
+
+
+def test_clusters_whose_names_begin_alike_do_not_share_tags(port):
+    TagStore("ray", lambda: port).set("head-1", {"a": "b"})
+    other = TagStore("ray-production", lambda: port)
+    other.refresh()
+
+    assert other.get("head-1") == {}
+
+
+def test_tags_set_before_the_store_runs_arrive_with_the_next_ones(port):
+    ports = [1, port]
+    store = TagStore("demo", lambda: ports[0])
+
+    assert not store.set("head-1", {"ray-runtime-config": "abc"})
+    ports.pop(0)
+    assert store.set("head-1", {"ray-node-status": "up-to-date"})
+
+    other = TagStore("demo", lambda: port)
+    other.refresh()
+    assert other.get("head-1") == {"ray-node-status": "up-to-date", "ray-runtime-config": "abc"}
+
+
+def test_a_head_that_ssh_does_not_reach_costs_no_exception():
+    def unreachable() -> int:
+        raise SshError("no route")
+
+    store = TagStore("demo", unreachable)
+
+    assert not store.refresh()
+    assert not store.set("head-1", {"a": "b"})
+    assert store.get("head-1") == {"a": "b"}
