@@ -9,9 +9,15 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from ray.scripts.scripts import cli
-from yellowdog_client.model import TaskSearch, WorkerPoolSearch, WorkRequirementSearch
+from yellowdog_client.model import (
+    TaskSearch,
+    WorkerPoolSearch,
+    WorkRequirement,
+    WorkRequirementSearch,
+    WorkRequirementStatus,
+)
 
-from yellowdog_local.testing import LocalTestPlatform, local_platform
+from yellowdog_local.testing import RunningPlatform, local_platform
 from yellowdog_ray.provider import RayDogNodeProvider
 
 HEAD_TAGS = {
@@ -24,13 +30,13 @@ HEAD_TAGS = {
 
 
 @pytest.fixture
-def platform() -> Iterator[LocalTestPlatform]:
+def platform() -> Iterator[RunningPlatform]:
     with local_platform() as platform:
         yield platform
 
 
 @pytest.fixture
-def in_a_users_folder(platform: LocalTestPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def in_a_users_folder(platform: RunningPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of a user who has a good key."""
     for name in ("RAYDOG_ON_HEAD", "RAYDOG_WORK_REQUIREMENT_ID"):
         monkeypatch.delenv(name, raising=False)
@@ -54,7 +60,7 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
     return {**{key: [] for key in (*lists, "initialization_commands", "worker_start_ray_commands")}, **config}
 
 
-def everything_on(platform: LocalTestPlatform) -> tuple[int, int, int]:
+def everything_on(platform: RunningPlatform) -> tuple[int, int, int]:
     client = platform.client()
     return (
         len(client.work_client.get_work_requirements(WorkRequirementSearch()).list_all()),
@@ -63,7 +69,7 @@ def everything_on(platform: LocalTestPlatform) -> tuple[int, int, int]:
     )
 
 
-def assert_refused(result: Result, platform: LocalTestPlatform, *phrases: str) -> None:
+def assert_refused(result: Result, platform: RunningPlatform, *phrases: str) -> None:
     """One clear message, an exit code, and nothing made."""
     assert result.exit_code == 1, result.output
     assert "Traceback" not in result.output
@@ -121,7 +127,8 @@ class TestBadInput:
     def test_a_work_requirement_of_that_name_that_is_no_cluster_is_left_alone(
         self, platform, in_a_users_folder, cluster_yaml
     ):
-        other = platform.add_work_requirement("demo", cluster_yaml["cluster_name"])
+        work = platform.client().work_client
+        other = work.add_work_requirement(WorkRequirement(namespace="demo", name=cluster_yaml["cluster_name"]))
 
         up = ray("up", cluster_yaml, in_a_users_folder, "-y")
         down = ray("down", cluster_yaml, in_a_users_folder, "-y")
@@ -129,4 +136,4 @@ class TestBadInput:
         for result in (up, down):
             assert result.exit_code == 1, result.output
             assert "is not a RayDog cluster" in result.output
-        assert platform.client().work_client.get_work_requirement_by_id(other).status.name == "RUNNING"
+        assert work.get_work_requirement_by_id(str(other.id)).status is WorkRequirementStatus.RUNNING

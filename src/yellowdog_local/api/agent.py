@@ -1,0 +1,124 @@
+"""Routes of the hosts' agents: registration, commands by long poll, events. Their wire protocol is our own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from yellowdog_local.agents import AgentEvent, Command, Registration, Session
+from yellowdog_local.api.encoding import read_json
+from yellowdog_local.errors import InvalidRequest, Unauthorized
+from yellowdog_local.platform import LocalPlatform
+
+_SCHEME = "yd-agent "
+
+
+class _Poll(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    after: int = Field(default=0, ge=0)
+    wait: float = Field(default=0.0, ge=0, le=20)
+
+
+class _Events(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    events: list[AgentEvent]
+
+
+class AgentRoutes:
+    """The agents' routes of one platform."""
+
+    def __init__(self, platform: LocalPlatform) -> None:
+        self._platform = platform
+        self._stopping = False
+
+    def routes(self) -> list[Route]:
+        """The routes."""
+        return [
+            Route("/agent/register", self._register, methods=["POST"]),
+            Route("/agent/nodes/{id}/commands", self._commands, methods=["GET"]),
+            Route("/agent/nodes/{id}/events", self._events, methods=["POST"]),
+        ]
+
+    def stop(self) -> None:
+        """Answer every open poll now, and all later ones at once."""
+        self._stopping = True
+        with self._platform.locked():
+            self._platform.agents.wake_all()
+
+    async def _register(self, request: Request) -> JSONResponse:
+        token, body = _token(request), read_json(await request.body(), request.headers)
+        registration = _parsed(Registration, body)
+        settings = self._platform.settings
+        with self._platform.locked():
+            node_id = self._platform.agents.register(token, registration)
+        answer = {
+            "nodeId": node_id,
+            "heartbeatSeconds": settings.heartbeat_period_seconds,
+            "abortGraceSeconds": settings.abort_grace_seconds,
+        }
+        return JSONResponse(answer)
+
+    async def _events(self, request: Request) -> JSONResponse:
+        token, body = _token(request), read_json(await request.body(), request.headers)
+        events = _parsed(_Events, body).events
+        with self._platform.locked():
+            session = self._platform.agents.session(request.path_params["id"], token)
+            self._platform.agents.report(session, events)
+        return JSONResponse({})
+
+    async def _commands(self, request: Request) -> JSONResponse:
+        token, poll = _token(request), _parsed(_Poll, dict(request.query_params))
+        node_id = request.path_params["id"]
+        woken = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            # Called by whichever thread sent the command.
+            loop.call_soon_threadsafe(woken.set)
+
+        with self._platform.locked():
+            session = self._platform.agents.session(node_id, token)
+            commands = self._platform.agents.commands(session, poll.after)
+            if commands or poll.wait == 0 or self._stopping:
+                return _answer(commands)
+            session.wakers.append(wake)
+            session.polls += 1
+        try:
+            await asyncio.wait_for(woken.wait(), poll.wait)
+        except asyncio.TimeoutError:
+            pass
+        finally:
+            self._leave(session, wake)
+        with self._platform.locked():
+            session = self._platform.agents.session(node_id, token)
+            return _answer(self._platform.agents.commands(session, poll.after))
+
+    def _leave(self, session: Session, wake: Any) -> None:
+        with self._platform.locked():
+            session.polls -= 1
+            session.wakers.remove(wake)
+
+
+def _answer(commands: list[Command]) -> JSONResponse:
+    return JSONResponse({"commands": commands})
+
+
+def _token(request: Request) -> str:
+    header = request.headers.get("authorization", "")
+    if not header.startswith(_SCHEME):
+        raise Unauthorized("An agent token is required: Authorization: yd-agent <token>")
+    return header[len(_SCHEME) :]
+
+
+def _parsed(model: type[Any], body: Any) -> Any:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise InvalidRequest(f"the agent sent something malformed: {error}") from error

@@ -1,0 +1,123 @@
+"""The platform's HTTP face: all routes, authentication, and what an error looks like. No logic."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterator
+
+from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from yellowdog_local.api import application, compute, namespaces, work, worker_pools
+from yellowdog_local.api.agent import AgentRoutes
+from yellowdog_local.api.encoding import dump, error_body, read_json
+from yellowdog_local.api.routing import Call, Endpoint, PlainText
+from yellowdog_local.errors import ApiError, NotCovered, Unauthorized
+from yellowdog_local.platform import LocalPlatform
+
+_log = logging.getLogger(__name__)
+_JSON = "application/json"
+_ENDPOINTS: tuple[Endpoint, ...] = (
+    *work.ENDPOINTS,
+    *worker_pools.ENDPOINTS,
+    *compute.ENDPOINTS,
+    *namespaces.ENDPOINTS,
+    *application.ENDPOINTS,
+)
+
+
+class _Ydid(StringConvertor):
+    """A path segment that is an id."""
+
+    regex = "ydid:[^/]+"
+
+
+class _Label(StringConvertor):
+    """A path segment that is a name."""
+
+    regex = "(?!ydid:)[^/]+"
+
+
+register_url_convertor("ydid", _Ydid())
+register_url_convertor("label", _Label())
+
+
+class InternalError(ApiError):
+    """The platform failed; this is a fault of its own."""
+
+    status = 500
+    error_type = "InternalServerException"
+
+
+def create_app(platform: LocalPlatform) -> Starlette:
+    """The ASGI application of a platform. `app.state.agents.stop()` ends the open long polls."""
+    agents = AgentRoutes(platform)
+    routes = [*agents.routes(), *_routes(platform)]
+    app = Starlette(routes=routes, exception_handlers={ApiError: _refused, Exception: _failed})
+    app.router.redirect_slashes = False
+    app.add_exception_handler(HTTPException, _unknown_route(platform))
+    app.state.agents = agents
+    return app
+
+
+def _routes(platform: LocalPlatform) -> Iterator[Route]:
+    for endpoint in _ENDPOINTS:
+        serve = _server(platform, endpoint)
+        for path in (endpoint.path, endpoint.path + "/"):
+            yield Route(path, serve, methods=[endpoint.method])
+
+
+def _server(platform: LocalPlatform, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        authenticate(platform, request)
+        body = read_json(await request.body(), request.headers)
+        call = Call(platform, request.path_params, request.query_params, body)
+        # The answer is encoded under the lock too: entities may change as soon as it is free.
+        with platform.locked():
+            return _answer(endpoint.handler(call))
+
+    return serve
+
+
+def authenticate(platform: LocalPlatform, request: Request) -> None:
+    """Refuse a call that does not show the platform's key."""
+    match = re.fullmatch(r"yd-key ([^:]*):(.*)", request.headers.get("authorization", ""))
+    shown = f"{match[1]}:{match[2]}" if match else ""
+    if not hmac.compare_digest(shown.encode(), ":".join(platform.api_key).encode()):
+        raise Unauthorized("Unauthorized: the application key is missing or wrong")
+
+
+def _answer(result: object) -> Response:
+    if result is None:
+        return Response()
+    if isinstance(result, PlainText):
+        return PlainTextResponse(result)
+    return Response(dump(result), media_type=_JSON)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, ApiError):
+        raise error
+    return Response(error_body(error), status_code=error.status, media_type=_JSON)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return await _refused(request, InternalError(f"{type(error).__name__}: {error}"))
+
+
+def _unknown_route(platform: LocalPlatform) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, _error: Exception) -> Response:
+        try:
+            authenticate(platform, request)
+        except Unauthorized as error:
+            return await _refused(request, error)
+        return await _refused(request, NotCovered(f"{request.method} {request.url.path}"))
+
+    return answer

@@ -1,0 +1,12 @@
+"""Routes of the application service: who the caller's key belongs to."""
+
+from __future__ import annotations
+
+from yellowdog_local.api.routing import Call, Endpoint
+
+
+def _get(call: Call) -> object:
+    return call.platform.application
+
+
+ENDPOINTS = (Endpoint("GET", "/application", _get),)

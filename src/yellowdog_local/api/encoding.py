@@ -1,0 +1,111 @@
+"""Between bytes and the SDK's models: bodies, query parameters and answers. Knows no routes."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import typing
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from types import UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
+
+from starlette.datastructures import QueryParams
+from yellowdog_client.common.json import Json
+
+from yellowdog_local.api.strict import check
+from yellowdog_local.errors import ApiError, InvalidRequest
+
+_T = TypeVar("_T")
+
+
+def read_json(body: bytes, headers: Mapping[str, str]) -> Any:
+    """The JSON of a request's body, unpacked; None if there is no body."""
+    if headers.get("content-encoding", "").lower() == "gzip":
+        try:
+            body = gzip.decompress(body)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InvalidRequest("the request body is not gzip, as its Content-Encoding says") from error
+    if not body:
+        return None
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise InvalidRequest(f"the request body is not JSON: {error}") from error
+
+
+def load(value: Any, model: type[_T]) -> _T:
+    """A model from its JSON; strict, and naming the field that is wrong."""
+    check(value, model)
+    try:
+        return Json.load(value, model)
+    except Exception as error:
+        raise InvalidRequest(f"the request body is not a {model}: {error}") from error
+
+
+def load_search(query: QueryParams, model: type[_T]) -> _T:
+    """A search object from the query parameters to which the SDK flattens it."""
+    values: dict[str, Any] = {}
+    hints = typing.get_type_hints(model)
+    for field in dataclasses.fields(cast("Any", model)):
+        value = _query_value(query, field.name, hints[field.name])
+        if value is not None:
+            values[field.name] = value
+    return load(values, model)
+
+
+def flag(query: QueryParams, name: str) -> bool:
+    """A parameter that is true or false, in whatever case; absent means false."""
+    return _boolean(name, query.get(name, "false"))
+
+
+def dump(value: object) -> bytes:
+    """The JSON of an answer."""
+    return json.dumps(Json.dump(value), separators=(",", ":")).encode()
+
+
+def error_body(error: ApiError) -> bytes:
+    """The JSON of a refusal."""
+    body = {"errorType": error.error_type, "message": error.message, "detail": []}
+    return json.dumps(body).encode()
+
+
+def _query_value(query: QueryParams, name: str, hint: Any) -> Any:
+    hint = _plain(hint)
+    if get_origin(hint) is list:
+        items = [_scalar(name, text, get_args(hint)[0]) for text in query.getlist(name)]
+        return items or None
+    if dataclasses.is_dataclass(hint):
+        kind = float if "Double" in str(hint) else datetime
+        ends = {end: query.get(f"{name}.{end}") for end in ("min", "max")}
+        return {end: _scalar(f"{name}.{end}", text, kind) for end, text in ends.items() if text} or None
+    text = query.get(name)
+    return None if text is None else _scalar(name, text, hint)
+
+
+def _plain(hint: Any) -> Any:
+    if get_origin(hint) in (Union, UnionType):
+        return next(part for part in get_args(hint) if part is not type(None))
+    return hint
+
+
+def _scalar(name: str, text: str, kind: Any) -> Any:
+    if kind is bool:
+        return _boolean(name, text)
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise InvalidRequest(f"{name} must be a number, not '{text}'") from error
+    if isinstance(kind, type) and issubclass(kind, Enum) and text not in kind.__members__:
+        raise InvalidRequest(f"{name} must be one of {', '.join(kind.__members__)}, not '{text}'")
+    return text
+
+
+def _boolean(name: str, text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise InvalidRequest(f"{name} must be true or false, not '{text}'")
+    return text.lower() == "true"

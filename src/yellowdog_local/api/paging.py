@@ -1,0 +1,83 @@
+"""Cuts lists into slices; each goes on behind the last record of the one before, so that changes lose none.
+
+Knows records by their `seq` (the order in which they were made) only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from yellowdog_client.model import Slice, SliceReference, SortDirection
+
+from yellowdog_local.errors import InvalidRequest
+
+
+class _Record(Protocol):
+    @property
+    def seq(self) -> int: ...
+
+
+_R = TypeVar("_R", bound=_Record)
+_T = TypeVar("_T")
+
+
+def cut(
+    records: Sequence[_R],
+    reference: SliceReference,
+    default_size: int,
+    view: Callable[[_R], _T],
+    search: Any = None,
+) -> Slice[_T]:
+    """The slice that is asked for, of records in the order in which they were made, or as the search sorts them."""
+    size = default_size if reference.size is None else reference.size
+    if not SliceReference.MIN_SIZE <= size <= SliceReference.MAX_SIZE:
+        raise InvalidRequest(f"size must be between {SliceReference.MIN_SIZE} and {SliceReference.MAX_SIZE}")
+    sort_field = getattr(search, "sortField", None)
+    descending = getattr(search, "sortDirection", None) is SortDirection.DESCENDING
+    if sort_field is not None:
+        return _cut_sorted(records, reference, size, view, sort_field, descending=descending)
+    after = _position(reference.sliceId, "a")
+    if descending:
+        records = list(reversed(records))
+    elif after is not None:
+        records = [record for record in records if record.seq > after]
+    if descending and after is not None:
+        records = [record for record in records if record.seq < after]
+    items = [view(record) for record in records[:size]]
+    more = len(records) > size
+    return Slice(items=items, nextSliceId=f"a{records[size - 1].seq}" if more else None)
+
+
+def _cut_sorted(
+    records: Sequence[_R],
+    reference: SliceReference,
+    size: int,
+    view: Callable[[_R], _T],
+    sort_field: str,
+    *,
+    descending: bool,
+) -> Slice[_T]:
+    start = _position(reference.sliceId, "n") or 0
+    entities = [(view(record), record.seq) for record in records]
+    if entities and not hasattr(entities[0][0], sort_field):
+        raise InvalidRequest(f"sortField '{sort_field}' is unknown")
+    entities.sort(key=lambda pair: (_key(getattr(pair[0], sort_field)), pair[1]), reverse=descending)
+    items = [entity for entity, _ in entities[start : start + size]]
+    more = len(entities) > start + size
+    return Slice(items=items, nextSliceId=f"n{start + size}" if more else None)
+
+
+def _key(value: Any) -> tuple[bool, Any]:
+    # What is not set comes first.
+    comparable = value if isinstance(value, int | float | str | datetime) else str(value)
+    return value is not None, "" if value is None else comparable
+
+
+def _position(slice_id: str | None, kind: str) -> int | None:
+    if slice_id is None:
+        return None
+    if not slice_id.startswith(kind) or not slice_id[1:].isdecimal():
+        raise InvalidRequest(f"sliceId '{slice_id}' was not made by this search")
+    return int(slice_id[1:])

@@ -1,0 +1,88 @@
+"""How a route is written: a method, a path, and a function from a call to an answer. Knows no services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from starlette.datastructures import QueryParams
+from yellowdog_client.model import Slice, SliceReference
+
+from yellowdog_local.api.encoding import flag, load, load_search
+from yellowdog_local.api.paging import cut
+from yellowdog_local.errors import InvalidRequest
+from yellowdog_local.platform import LocalPlatform
+
+_T = TypeVar("_T")
+
+
+class Sequenced(Protocol):
+    """A record that knows its place in the order of making."""
+
+    @property
+    def seq(self) -> int:
+        """Its place."""
+
+
+_R = TypeVar("_R", bound=Sequenced)
+
+
+class PlainText(str):
+    """An answer that is text rather than JSON."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, as routes see it."""
+
+    platform: LocalPlatform
+    path: dict[str, str]
+    query: QueryParams
+    body: Any
+
+    def load(self, model: type[_T]) -> _T:
+        """The body as a model."""
+        return load(self.body, model)
+
+    def search(self, model: type[_T]) -> _T:
+        """The query parameters as a search object."""
+        return load_search(self.query, model)
+
+    def flag(self, name: str) -> bool:
+        """A query parameter that is true or false."""
+        return flag(self.query, name)
+
+    def member(self, name: str, kind: Any) -> Any:
+        """A path segment as a member of an enumeration."""
+        text = self.path[name]
+        if text not in kind.__members__:
+            raise InvalidRequest(f"'{text}' is not one of {', '.join(kind.__members__)}")
+        return kind[text]
+
+    def slice(self, records: Sequence[_R], view: Callable[[_R], _T], search: Any = None) -> Slice[_T]:
+        """The slice of the records that the query asks for."""
+        reference = load_search(self.query, SliceReference)
+        return cut(records, reference, self.platform.settings.default_slice_size, view, search)
+
+    def slice_or_list(
+        self, records: Sequence[_R], view: Callable[[_R], _T], search: Any = None
+    ) -> Slice[_T] | list[_T]:
+        """A slice if `sliced=true` was asked for, otherwise all records in a flat list."""
+        if self.flag("sliced"):
+            return self.slice(records, view, search)
+        return [view(record) for record in records]
+
+
+Handler = Callable[[Call], object]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A route: what its handler answers is sent as JSON, always with status 200; None is sent as no body."""
+
+    method: str
+    path: str
+    handler: Handler

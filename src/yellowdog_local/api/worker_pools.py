@@ -1,0 +1,62 @@
+"""Routes of the worker pool service."""
+
+from __future__ import annotations
+
+from yellowdog_client.model import NodeSearch, ProvisionTemplateWorkerPoolRequest, WorkerPoolSearch
+
+from yellowdog_local.api.routing import Call, Endpoint
+
+
+def _provision(call: Call) -> object:
+    pools, request = call.platform.pools, call.load(ProvisionTemplateWorkerPoolRequest)
+    return pools.view(pools.provision(request.requirementTemplateUsage, request.provisionedProperties))
+
+
+def _list(call: Call) -> object:
+    pools, search = call.platform.pools, call.search(WorkerPoolSearch)
+    return call.slice_or_list(pools.search(search), pools.summary, search)
+
+
+def _get(call: Call) -> object:
+    return call.platform.pools.view(call.platform.store.pool(call.path["id"]))
+
+
+def _get_by_name(call: Call) -> object:
+    return call.platform.pools.view(call.platform.store.pool_by_name(call.path["namespace"], call.path["name"]))
+
+
+def _shut_down(call: Call) -> None:
+    call.platform.pools.shut_down(call.platform.store.pool(call.path["id"]))
+
+
+def _list_nodes(call: Call) -> object:
+    search = call.search(NodeSearch)
+    return call.slice(call.platform.pools.search_nodes(search), call.platform.nodes.view, search)
+
+
+def _get_node(call: Call) -> object:
+    return call.platform.nodes.view(call.platform.store.node(call.path["id"]))
+
+
+def _shut_down_node(call: Call) -> object:
+    node = call.platform.store.node(call.path["id"])
+    call.platform.nodes.shut_down(node)
+    return call.platform.nodes.view(node)
+
+
+def _get_node_of_worker(call: Call) -> object:
+    return call.platform.nodes.view(call.platform.store.worker(call.path["id"]).node)
+
+
+ENDPOINTS = (
+    Endpoint("POST", "/workerPools/provisioned/template", _provision),
+    Endpoint("GET", "/workerPools", _list),
+    Endpoint("GET", "/workerPools/nodes", _list_nodes),
+    Endpoint("GET", "/workerPools/nodes/{id:ydid}", _get_node),
+    Endpoint("DELETE", "/workerPools/nodes/{id:ydid}", _shut_down_node),
+    Endpoint("GET", "/workerPools/workers/{id}/node", _get_node_of_worker),
+    Endpoint("GET", "/workerPools/{id:ydid}", _get),
+    Endpoint("DELETE", "/workerPools/{id:ydid}", _shut_down),
+    # Last, since it fits all that has two segments; ids begin with `ydid:`, which no namespace can.
+    Endpoint("GET", "/workerPools/{namespace:label}/{name:label}", _get_by_name),
+)

@@ -1,0 +1,324 @@
+"""`raydog local`: the command line of the local platform. Asks the other modules, words and prints; decides nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from yellowdog_local import daemon, logs
+from yellowdog_local.directory import (
+    LocalPlatformError,
+    PlatformDirectory,
+    State,
+    default_directory,
+    write_env_file,
+)
+from yellowdog_local.overview import Overview, OverviewReader
+
+NOT_RUNNING = 3  # as `systemctl status` answers
+# Wide where nobody looks at it: a table in a file or a pipe must not be cut to 80 columns.
+WIDTH_OF_PIPES = 200
+DEFAULT_LINES = 100
+
+app = typer.Typer(
+    name="local",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="""A YellowDog platform on this machine, whose instances are small Linux hosts of their own.
+
+Ray clusters run on it as they run on YellowDog: same API, same YAML. It needs Linux and root.
+
+[bold]A first cluster[/bold]
+
+    raydog local start --env-file .env
+
+    ray up examples/local/raydog.yaml
+
+    raydog local status
+
+    ray down examples/local/raydog.yaml
+
+    raydog local stop
+""",
+)
+
+DirOption = Annotated[
+    Path,
+    typer.Option("--dir", help="Where keys, logs and disks are kept; one platform per directory.", show_default=False),
+]
+EnvFileOption = Annotated[
+    Path | None,
+    typer.Option("--env-file", help="Write the three YD_ lines into this file (mode 0600); its other lines stay."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def _says_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn what went wrong into one sentence and exit code 1."""
+
+    @wraps(command)
+    def wrapped(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except LocalPlatformError as error:
+            _fail(str(error))
+
+    return wrapped
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(message: str) -> Iterator[Callable[[str], None]]:
+    """Show that something is being done; plain lines where there is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        typer.echo(f"{message} ...", err=True)
+        yield lambda text: typer.echo(f"{text} ...", err=True)
+        return
+    with console.status(message) as status:
+        yield lambda text: status.update(text)
+
+
+@app.command()
+@_says_errors
+def start(
+    directory: DirOption = default_directory(),  # noqa: B008 (how typer takes a default)
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the API listens.")] = daemon.DEFAULT_PORT,
+    env_file: EnvFileOption = None,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay here, with the log on the screen; Ctrl-C ends it.")
+    ] = False,
+) -> None:
+    """Start the platform, and print what clients need.
+
+    For example:
+
+        raydog local start --env-file .env
+
+        raydog local start --dir /var/tmp/second --port 8701
+
+        raydog local start --foreground
+    """
+    place = PlatformDirectory(directory)
+    if foreground:
+        _run_here(place, port, env_file)
+        return
+    if place.is_running():
+        raise LocalPlatformError(place.already_running())
+    with _progress(f"starting the platform in {place.path}"):
+        state = daemon.start(place, port)
+    _introduce(place, state, env_file)
+
+
+def _run_here(place: PlatformDirectory, port: int, env_file: Path | None) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    ending = threading.Event()
+    daemon.end_on_signals(ending)
+    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending)
+    typer.echo("ended; nothing is left")
+
+
+def _introduce(place: PlatformDirectory, state: State, env_file: Path | None) -> None:
+    typer.echo(f"The local platform runs at {state.url} (process {state.pid}).\n")
+    _show_environment(place, state, env_file)
+    typer.echo(f"\nSSH key of the hosts: {place.ssh_key} (user yd-agent)")
+    typer.echo(f"Logs:                 {place.log}")
+    typer.echo("Template to use:      demo/local")
+    typer.echo("\nIt runs until `raydog local stop`; `raydog local status` shows what it does.")
+
+
+def _show_environment(place: PlatformDirectory, state: State, env_file: Path | None) -> None:
+    lines = place.env_lines(state.url)
+    if env_file is not None:
+        write_env_file(env_file, lines)
+        typer.echo(f"Its address and key were written to {env_file}.")
+        return
+    typer.echo("Put these lines into `.env` where you run `ray` (or pass --env-file .env):\n")
+    for name, value in lines.items():
+        typer.echo(f"{name}={value}")
+
+
+@app.command()
+@_says_errors
+def env(directory: DirOption = default_directory(), env_file: EnvFileOption = None) -> None:  # noqa: B008
+    """Print the lines for `.env` of the running platform again.
+
+    For example:
+
+        raydog local env
+
+        raydog local env --env-file .env
+    """
+    place = PlatformDirectory(directory)
+    state = place.running()
+    if state is None:
+        typer.echo(_not_running(place), err=True)
+        raise typer.Exit(NOT_RUNNING)
+    if env_file is not None:
+        _show_environment(place, state, env_file)
+        return
+    for name, value in place.env_lines(state.url).items():
+        typer.echo(f"{name}={value}")
+
+
+@app.command()
+@_says_errors
+def stop(directory: DirOption = default_directory()) -> None:  # noqa: B008
+    """End the platform, its hosts and everything on them.
+
+    Also cleans up after a platform that was killed. Keys and logs stay.
+
+    For example:
+
+        raydog local stop
+
+        raydog local stop --dir /var/tmp/second
+    """
+    place = PlatformDirectory(directory)
+    with _progress(f"ending the platform in {place.path}") as progress:
+        was_running = daemon.stop(place, progress)
+    typer.echo(f"{'stopped' if was_running else 'none was running'}; nothing is left (keys and logs: {place.path})")
+
+
+@app.command()
+@_says_errors
+def status(directory: DirOption = default_directory(), as_json: JsonOption = False) -> None:  # noqa: B008
+    """Show what the platform holds. Exit code 3 when none runs.
+
+    For example:
+
+        raydog local status
+
+        raydog local status --json
+    """
+    place = PlatformDirectory(directory)
+    state = place.running()
+    if state is None:
+        starting = place.is_running()
+        if as_json:
+            typer.echo(json.dumps({"running": False, "starting": starting, "directory": str(place.path)}))
+        else:
+            typer.echo("a local platform is starting or ending" if starting else _not_running(place))
+        raise typer.Exit(NOT_RUNNING)
+    overview = OverviewReader(state.url, place.api_key()).read()
+    if as_json:
+        typer.echo(json.dumps(_as_json(place, state, overview), indent=2))
+    else:
+        _print_overview(place, state, overview)
+
+
+def _not_running(place: PlatformDirectory) -> str:
+    return f"no local platform runs in {place.path}: `raydog local start` starts one"
+
+
+def _as_json(place: PlatformDirectory, state: State, overview: Overview) -> dict[str, Any]:
+    return {
+        "running": True,
+        "url": state.url,
+        "pid": state.pid,
+        "uptimeSeconds": round(state.uptime, 1),
+        "directory": str(place.path),
+        "sshKey": str(place.ssh_key),
+        "hosts": overview.hosts,
+        "pools": overview.pools,
+        "nodes": overview.nodes,
+        "tasks": overview.tasks,
+        "runningTasks": overview.running,
+    }
+
+
+def _print_overview(place: PlatformDirectory, state: State, overview: Overview) -> None:
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_PIPES, highlight=False)
+    table = Table(title="Local platform", show_header=False, title_justify="left")
+    table.add_row("URL", state.url)
+    table.add_row("up for", duration(state.uptime))
+    table.add_row("directory", str(place.path))
+    table.add_row("hosts", str(len(overview.hosts)))
+    table.add_row("worker pools", str(len(overview.pools)))
+    table.add_row("platform nodes", _counts(overview.nodes))
+    table.add_row("tasks", _counts(overview.tasks))
+    console.print(table)
+    task_on = {task["host"]: task for task in overview.running}
+    if overview.hosts:
+        hosts = Table("host", "status", "address", "task that runs", title="Hosts", title_justify="left")
+        for host in overview.hosts:
+            task = task_on.get(host["instance"])
+            words = f"{task['name'] or ''} {task['id']}".strip() if task else "-"
+            hosts.add_row(host["instance"], host["status"], host["address"] or "-", words)
+        console.print(hosts)
+    if overview.pools:
+        pools = Table("worker pool", "status", "platform nodes", title="Worker pools", title_justify="left")
+        for pool in overview.pools:
+            pools.add_row(pool["name"], pool["status"], str(pool["nodes"]))
+        console.print(pools)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
+
+
+def duration(seconds: float) -> str:
+    """A time span as people say it: the two largest units."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    shown = [f"{number} {unit}" for number, unit in parts if number][:2]
+    return " ".join(shown) or "0 s"
+
+
+@app.command(name="logs")
+@_says_errors
+def show_logs(
+    directory: DirOption = default_directory(),  # noqa: B008
+    host: Annotated[str | None, typer.Option(help="A host's logs instead: boot, user data, agent, tasks.")] = None,
+    task: Annotated[str | None, typer.Option(help="The output of the task with this id instead.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added; Ctrl-C ends it.")] = False,
+    lines: Annotated[
+        int | None,
+        typer.Option(
+            "--lines", "-n", min=0, help=f"Of each file, the last lines (all of them; {DEFAULT_LINES} with -f)."
+        ),
+    ] = None,
+) -> None:
+    """Show the platform's log, a host's logs, or a task's output. Hosts' logs stay when hosts are gone.
+
+    For example:
+
+        raydog local logs --follow
+
+        raydog local logs --host i-sim-1
+
+        raydog local logs --task ydid:task:000000:00000000-0000-0000-0000-000000000000:1:1
+    """
+    place = PlatformDirectory(directory)
+    if host is not None and task is not None:
+        raise LocalPlatformError("--host and --task exclude each other: a task's output needs no host")
+    reader = logs.Reader(lambda: _log_files(place, host, task), DEFAULT_LINES if follow and lines is None else lines)
+    with suppress(KeyboardInterrupt):  # how a follower is meant to end
+        for text in reader.follow() if follow else reader.past():
+            typer.echo(text, nl=False)
+
+
+def _log_files(place: PlatformDirectory, host: str | None, task: str | None) -> list[Path]:
+    if host is not None:
+        return logs.host_files(place, host)
+    if task is not None:
+        return logs.task_files(place, task)
+    return logs.platform_files(place)

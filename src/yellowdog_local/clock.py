@@ -1,0 +1,152 @@
+"""Time for the local platform: a real clock and one that tests step by hand. Knows nothing of the platform."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+_log = logging.getLogger(__name__)
+
+
+class Timer:
+    """One call that is due later; `cancel` makes it never happen, and is harmless afterwards."""
+
+    __slots__ = ("_call", "cancelled")
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call: Callable[[], None] | None = call
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Never make the call."""
+        self.cancelled = True
+        self._call = None  # a cancelled timer stays in the heap until it is due; let go of what it refers to
+
+    def fire(self) -> None:
+        """Make the call, unless it was cancelled."""
+        call, self._call = self._call, None
+        if call is not None:
+            call()
+
+
+class Clock(Protocol):
+    """Where the platform takes its time from."""
+
+    def now(self) -> datetime:
+        """The present, in UTC."""
+
+    def call_later(self, delay_seconds: float, call: Callable[[], None]) -> Timer:
+        """Make the call once, after the delay, in a thread of the clock's choice."""
+
+    def close(self) -> None:
+        """Make no further calls."""
+
+
+class SteppedClock:
+    """A clock that moves only when told to. Calls that become due run in order, in the thread that steps it."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=timezone.utc)) -> None:
+        self._now = start
+        self._heap: list[tuple[datetime, int, Timer]] = []
+        self._order = itertools.count()
+        self._lock = threading.Lock()  # HTTP handlers add timers while a test steps the clock
+
+    def now(self) -> datetime:
+        """The instant the clock was last moved to."""
+        return self._now
+
+    def call_later(self, delay_seconds: float, call: Callable[[], None]) -> Timer:
+        """Remember the call; it is made by the `advance` that passes its instant."""
+        timer = Timer(call)
+        due = self._now + timedelta(seconds=max(0.0, delay_seconds))
+        with self._lock:
+            heapq.heappush(self._heap, (due, next(self._order), timer))
+        return timer
+
+    def advance(self, seconds: float = 0.0) -> None:
+        """Move on by so many seconds, making every call that becomes due, those made by earlier calls included."""
+        end = self._now + timedelta(seconds=seconds)
+        while (timer := self._next_due(end)) is not None:
+            timer.fire()
+        self._now = end
+
+    def _next_due(self, end: datetime) -> Timer | None:
+        with self._lock:
+            if not self._heap or self._heap[0][0] > end:
+                return None
+            due, _, timer = heapq.heappop(self._heap)
+            self._now = max(self._now, due)
+            return timer
+
+    def close(self) -> None:
+        """Forget every call that is still due."""
+        with self._lock:
+            self._heap.clear()
+
+
+class RealClock:
+    """The machine's clock; one thread makes all calls, so a call must not block."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def now(self) -> datetime:
+        """The machine's present."""
+        return datetime.now(timezone.utc)
+
+    def call_later(self, delay_seconds: float, call: Callable[[], None]) -> Timer:
+        """Make the call in the clock's thread after the delay."""
+        timer = Timer(call)
+        with self._wake:
+            if self._closed:
+                return timer
+            due = time.monotonic() + max(0.0, delay_seconds)
+            heapq.heappush(self._heap, (due, next(self._order), timer))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="yellowdog-local-clock", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+        return timer
+
+    def close(self) -> None:
+        """Stop the thread; a call that is being made is waited for."""
+        with self._wake:
+            self._closed = True
+            self._heap.clear()
+            self._wake.notify()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self) -> None:
+        while (timer := self._await_due()) is not None:
+            _fire_safely(timer)
+
+    def _await_due(self) -> Timer | None:
+        with self._wake:
+            while not self._closed:
+                if not self._heap:
+                    self._wake.wait()
+                    continue
+                delay = self._heap[0][0] - time.monotonic()
+                if delay <= 0:
+                    return heapq.heappop(self._heap)[2]
+                self._wake.wait(delay)
+            return None
+
+
+def _fire_safely(timer: Timer) -> None:
+    try:
+        timer.fire()
+    except Exception:  # noqa: BLE001  one failing call must not stop time for everything else
+        _log.exception("a timed call failed")

@@ -1,0 +1,69 @@
+"""What a killed platform leaves on the machine: finds it, removes it. Knows a data directory, and no running platform.
+
+By construction it can be two things only: the bridge, which bears the data directory's path as its alias, and the
+hosts' disks in that directory. Processes and mounts vanish by themselves; they are looked for all the same, because
+"nothing is left" must be seen and not believed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from yellowdog_local.hosts.network import bridges_of, remove_link
+
+DISKS = "disks"
+LOGS = "hosts"
+PATIENCE_SECONDS = 10.0
+
+
+def find(data_directory: Path) -> list[str]:
+    """Everything of the platform's hosts that is on the machine, one phrase each; logs and keys do not count."""
+    directory = data_directory.resolve()
+    found = [f"bridge {name}" for name in bridges_of(str(directory))]
+    found += [f"process {number}" for number in processes(directory)]
+    found += [f"mount {path}" for path in _mounts(directory)]
+    disks = directory / DISKS
+    if disks.is_dir():
+        found += [f"directory {path}" for path in sorted(disks.iterdir())]
+    return found
+
+
+def clean(data_directory: Path) -> None:
+    """Remove what a killed platform left. Must not be called while the platform of this directory lives."""
+    directory = data_directory.resolve()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while processes(directory) and time.monotonic() < deadline:
+        time.sleep(0.05)  # they noticed the platform's end and are about to follow
+    for name in bridges_of(str(directory)):
+        remove_link(name)
+    shutil.rmtree(directory / DISKS, ignore_errors=True)
+
+
+def set_logs_aside(data_directory: Path) -> None:
+    """Keep the logs of the last run, and of no run before: instances begin to be counted anew with each run."""
+    logs = data_directory / LOGS
+    if logs.is_dir():
+        previous = data_directory / f"{LOGS}.1"
+        shutil.rmtree(previous, ignore_errors=True)
+        logs.replace(previous)
+
+
+def processes(directory: Path) -> list[int]:
+    """The first processes of hosts: their command lines name the disk. All others of a host die with these."""
+    mark = f"{directory.resolve() / DISKS}/".encode()
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if mark in _command_line(entry)]
+
+
+def _command_line(entry: Path) -> bytes:
+    try:
+        return (entry / "cmdline").read_bytes()
+    except OSError:  # it ended while we looked
+        return b""
+
+
+def _mounts(directory: Path) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    points = [line.split()[4] for line in lines]
+    return [point for point in points if point.startswith(f"{directory}/")]

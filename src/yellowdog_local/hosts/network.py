@@ -1,0 +1,217 @@
+"""The hosts' network: one bridge per platform, one cable (veth pair) per host. Knows `ip`, and nothing of hosts.
+
+The bridge is the only thing of a platform that the kernel keeps when the platform is killed: it carries the data
+directory's path as its alias, so that the next start (or a stop) of the same platform finds and removes it.
+A cable needs no such care: it vanishes together with its host's network namespace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BRIDGE_PREFIX = "raydog"
+# Each platform takes one /20 (4093 hosts). The second range (reserved for benchmarks, so in nobody's use) is for
+# machines where a route of the first exists, such as a company network that covers all of 10.0.0.0/8.
+RANGES = (ipaddress.IPv4Network("10.207.0.0/16"), ipaddress.IPv4Network("198.18.0.0/16"))
+PREFIX_LENGTH = 20
+BRIDGES_PER_RANGE = 2 ** (PREFIX_LENGTH - 16)
+_ALIAS_LIMIT = 200  # the kernel allows 255
+
+
+class NetworkError(Exception):
+    """The machine refused a change of its network; the message is what `ip` said."""
+
+
+@dataclass(frozen=True)
+class Cable:
+    """One host's place on the bridge.
+
+    Attributes:
+        name: the interface on the bridge's side.
+        address: the host's address.
+    """
+
+    name: str
+    address: str
+
+
+class Bridge:
+    """A network segment of one platform: made by `open`, removed by `close`."""
+
+    def __init__(self, name: str, network: ipaddress.IPv4Network) -> None:
+        self.name = name
+        self.network = network
+        self.gateway = str(network[1])
+        self._lock = threading.Lock()
+        self._taken: dict[str, int] = {}
+        self._last = 1
+
+    @classmethod
+    def open(cls, owner: str) -> Bridge:
+        """Make a bridge with a free name and subnet, marked as `owner`'s.
+
+        Raises:
+            NetworkError: no bridge could be made; the message says why.
+        """
+        for index in range(BRIDGES_PER_RANGE):
+            network = _free_network(index)
+            if network is None:
+                continue
+            bridge = cls(f"{BRIDGE_PREFIX}{index}", network)
+            # Adding the link is the lock between platforms that start at the same moment: one of them gets the name.
+            if bridge._create(owner):
+                return bridge
+        raise NetworkError(
+            f"no free subnet for the hosts: all of {', '.join(map(str, RANGES))} is in use on this machine "
+            f"(`ip -brief link` lists bridges; `raydog local stop` removes the bridge of its own platform)"
+        )
+
+    def _create(self, owner: str) -> bool:
+        # A fixed hardware address: a bridge otherwise takes the lowest of its ports', and every host that comes or
+        # goes would make the others' address tables wrong for a while.
+        try:
+            run_ip([f"link add {self.name} address {hardware_address(self.gateway)} type bridge"])
+        except NetworkError as error:
+            if "File exists" in str(error):
+                return False
+            raise
+        run_ip(
+            [
+                f"link set {self.name} alias {_alias(owner)}",
+                f"link set {self.name} addrgenmode none",
+                f"addr add {self.gateway}/{PREFIX_LENGTH} dev {self.name}",
+                f"link set {self.name} up",
+            ]
+        )
+        return True
+
+    def reserve(self) -> Cable:
+        """Take a free address; the next one upward, so that a dead host's address is not soon another's.
+
+        Raises:
+            NetworkError: every address is taken.
+        """
+        with self._lock:
+            size = self.network.num_addresses
+            for _ in range(size):
+                # Offsets 0, 1 and the last one are the network, the gateway and the broadcast address.
+                self._last = self._last + 1 if self._last < size - 2 else 2
+                address = str(self.network[self._last])
+                if address not in self._taken:
+                    self._taken[address] = self._last
+                    return Cable(f"{self.name}h{self._last}", address)
+        raise NetworkError(f"all {size - 3} addresses of {self.network} are taken by hosts")
+
+    def plug_in(self, cable: Cable, process_id: int) -> None:
+        """Lay the cable from the bridge to the network namespace of a process, where it is called eth0."""
+        hardware = hardware_address(cable.address)
+        run_ip(
+            [
+                f"link add {cable.name} type veth peer name eth0 address {hardware} netns {process_id}",
+                f"link set {cable.name} addrgenmode none",
+                f"link set {cable.name} master {self.name} up",
+            ]
+        )
+
+    def set_carrier(self, cable: Cable, *, connected: bool) -> None:
+        """Pull the cable, or put it back: with it out, nothing passes and nobody is told."""
+        run_ip([f"link set {cable.name} {'up' if connected else 'down'}"])
+
+    def release(self, cable: Cable) -> None:
+        """Remove the cable and give its address back. A cable that is gone already is not an error."""
+        remove_link(cable.name)
+        with self._lock:
+            self._taken.pop(cable.address, None)
+
+    def close(self) -> None:
+        """Remove the bridge."""
+        remove_link(self.name)
+
+
+def hardware_address(address: str) -> str:
+    """A locally administered MAC address that follows from the IP address."""
+    return "02:52:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
+
+
+def bridges_of(owner: str) -> list[str]:
+    """The bridges on this machine that carry the owner's mark."""
+    alias = _alias(owner)
+    candidates = sorted(Path("/sys/class/net").glob(f"{BRIDGE_PREFIX}*"))
+    return [entry.name for entry in candidates if _alias_of(entry) == alias]
+
+
+def remove_link(name: str) -> None:
+    """Remove a network interface; one that does not exist is not an error.
+
+    Raises:
+        NetworkError: it exists and cannot be removed.
+    """
+    try:
+        run_ip([f"link del {name}"])
+    except NetworkError:
+        if (Path("/sys/class/net") / name).exists():
+            raise
+
+
+def run_ip(commands: list[str]) -> None:
+    """Run `ip` commands in one process, stopping at the first that fails.
+
+    Raises:
+        NetworkError: what `ip` said about it.
+    """
+    done = subprocess.run(
+        ["ip", "-batch", "-"],
+        input="\n".join(commands) + "\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise NetworkError(f"`ip` refused one of [{'; '.join(commands)}]: {said}")
+
+
+def _alias(owner: str) -> str:
+    safe = owner.replace(" ", "_")  # a batch line is split at blanks
+    if len(safe) > _ALIAS_LIMIT:
+        safe = safe[: _ALIAS_LIMIT - 65] + "-" + hashlib.sha256(owner.encode()).hexdigest()
+    return safe
+
+
+def _alias_of(entry: Path) -> str:
+    try:
+        return (entry / "ifalias").read_text().strip()
+    except OSError:  # the interface vanished while we looked
+        return ""
+
+
+def _free_network(index: int) -> ipaddress.IPv4Network | None:
+    used = _networks_in_use()
+    for wide in RANGES:
+        network = list(wide.subnets(new_prefix=PREFIX_LENGTH))[index]
+        if not any(network.overlaps(other) for other in used):
+            return network
+    return None
+
+
+def _networks_in_use() -> list[ipaddress.IPv4Network]:
+    addresses = [info for link in _ask_ip("addr", "show") for info in link.get("addr_info", [])]
+    found = [f"{info['local']}/{info['prefixlen']}" for info in addresses if "local" in info]
+    routes = [route.get("dst", "default") for route in _ask_ip("route", "show", "table", "all")]
+    found += [destination for destination in routes if destination != "default"]
+    return [ipaddress.IPv4Network(text, strict=False) for text in found]
+
+
+def _ask_ip(*arguments: str) -> list[dict[str, Any]]:
+    done = subprocess.run(["ip", "-4", "-j", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise NetworkError(f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()}")
+    answer: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+    return answer

@@ -1,0 +1,186 @@
+"""Hosts without processes: each is a record that boots, registers and runs tasks on the platform's clock.
+
+A task says itself how it runs, by its environment; without it, it runs until it is aborted:
+
+- `SIM_TASK_SECONDS`: it ends by itself after so many seconds;
+- `SIM_TASK_EXIT_CODE`: the exit code with which it ends by itself (0);
+- `SIM_ABORT_SECONDS`: how long it takes to end once it is aborted (0).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from yellowdog_local.agents import AgentEvent, InProcessAgents, Registration, Session
+from yellowdog_local.clock import Timer
+from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest
+
+_EXIT_AFTER_SIGTERM = 143
+
+
+@dataclass(eq=False)
+class _Host:
+    request: HostRequest
+    listener: HostListener
+    address: HostAddress
+    boot: Timer | None = None
+    session: Session | None = None
+    seen: int = 0
+    unplugged: bool = False
+    tasks: dict[str, _Run] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class _Run:
+    attempt: int
+    environment: dict[str, str]
+    timer: Timer | None = None
+
+
+class SimulatedHosts:
+    """Makes hosts that exist only as records. Its state is guarded by the platform's own lock."""
+
+    kind = "simulated"
+
+    def __init__(
+        self, *, vcpus: float = 2.0, ram: float = 4.0, supported_task_types: Sequence[str] = ("bash",)
+    ) -> None:
+        self._vcpus = vcpus
+        self._ram = ram
+        self._task_types = list(supported_task_types)
+        self._hosts: dict[str, _Host] = {}
+        self._numbers = itertools.count(1)
+        self._agents: InProcessAgents | None = None
+
+    def use_agents(self, agents: InProcessAgents) -> None:
+        """Be told, once, how agents reach the platform; the platform does this when it is made."""
+        self._agents = agents
+
+    @property
+    def instance_ids(self) -> list[str]:
+        """The hosts that exist now, oldest first."""
+        return list(self._hosts)
+
+    def create(self, request: HostRequest, listener: HostListener) -> None:
+        """Begin to boot a host; it is up after the request's boot time."""
+        number = next(self._numbers)
+        address = HostAddress(
+            hostname=f"host-{request.instance_id}",
+            private_ip=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
+            public_ip=f"198.{18 + (number >> 16 & 1)}.{number >> 8 & 255}.{number & 255}",
+        )
+        host = _Host(request, listener, address)
+        agents = self._connected()
+        with agents.locked():
+            self._hosts[request.instance_id] = host
+            host.boot = agents.call_later(request.boot_seconds, lambda: self._booted(host))
+
+    def destroy(self, instance_id: str) -> None:
+        """End a host as a power cut would."""
+        self._remove(instance_id, "")
+
+    def close(self) -> None:
+        """End every host."""
+        for instance_id in self.instance_ids:
+            self._remove(instance_id, "")
+
+    def lose(self, instance_id: str, reason: str = "the host was lost") -> None:
+        """Let a host die by itself, in a way that its cloud notices at once."""
+        self._remove(instance_id, reason)
+
+    def unplug(self, instance_id: str) -> None:
+        """Pull a host's cable: its agent is heard of no more, while the cloud still shows it running."""
+        agents = self._connected()
+        with agents.locked():
+            host = self._hosts.get(instance_id)
+            if host is not None:
+                host.unplugged = True
+                if host.session is not None:
+                    agents.silence(host.session)
+
+    def _connected(self) -> InProcessAgents:
+        if self._agents is None:
+            raise RuntimeError("simulated hosts belong to a LocalPlatform: pass them to one")
+        return self._agents
+
+    def _remove(self, instance_id: str, reason: str) -> None:
+        with self._connected().locked():
+            host = self._hosts.pop(instance_id, None)
+            if host is None:
+                return
+            for timer in (host.boot, *(run.timer for run in host.tasks.values())):
+                if timer is not None:
+                    timer.cancel()
+            host.tasks.clear()
+            host.listener.host_gone(instance_id, reason)
+
+    def _booted(self, host: _Host) -> None:
+        host.listener.host_running(host.request.instance_id, host.address)
+        if host.unplugged:
+            return
+        registration = Registration(
+            instanceId=host.request.instance_id,
+            hostname=host.address.hostname,
+            privateIpAddress=host.address.private_ip,
+            publicIpAddress=host.address.public_ip,
+            vcpus=self._vcpus,
+            ram=self._ram,
+            supportedTaskTypes=self._task_types,
+            agentVersion="simulated",
+        )
+        host.session = self._connected().register(host.request.agent_token, registration, self._waker(host))
+
+    def _waker(self, host: _Host) -> Callable[[], None]:
+        return lambda: self._obey(host)
+
+    def _obey(self, host: _Host) -> None:
+        agents = self._connected()
+        with agents.locked():
+            if host.session is None or host.unplugged or host.request.instance_id not in self._hosts:
+                return
+            for command in agents.commands(host.session, host.seen):
+                host.seen = command["sequence"]
+                if command["type"] == "RUN_TASK":
+                    self._run(host, command["task"])
+                elif command["type"] == "ABORT_TASK":
+                    self._abort(host, command["taskId"])
+
+    def _run(self, host: _Host, task: dict[str, Any]) -> None:
+        run = _Run(task["attempt"], task["environment"])
+        host.tasks[task["taskId"]] = run
+        self._say(host, AgentEvent(taskId=task["taskId"], attempt=run.attempt, type="STARTED"))
+        seconds = run.environment.get("SIM_TASK_SECONDS")
+        if seconds is not None:
+            exit_code = int(run.environment.get("SIM_TASK_EXIT_CODE", "0"))
+            self._end_later(host, task["taskId"], float(seconds), exit_code)
+
+    def _abort(self, host: _Host, task_id: str) -> None:
+        run = host.tasks.get(task_id)
+        if run is None:
+            return
+        seconds = float(run.environment.get("SIM_ABORT_SECONDS", "0"))
+        self._end_later(host, task_id, seconds, _EXIT_AFTER_SIGTERM)
+
+    def _end_later(self, host: _Host, task_id: str, seconds: float, exit_code: int) -> None:
+        run = host.tasks[task_id]
+        if run.timer is not None:
+            run.timer.cancel()
+        if seconds > 0:
+            run.timer = self._connected().call_later(seconds, lambda: self._end(host, task_id, exit_code))
+        else:
+            self._end(host, task_id, exit_code)
+
+    def _end(self, host: _Host, task_id: str, exit_code: int) -> None:
+        run = host.tasks.pop(task_id, None)
+        if run is not None:
+            self._say(
+                host,
+                AgentEvent(taskId=task_id, attempt=run.attempt, type="FINISHED", exitCode=exit_code),
+            )
+
+    def _say(self, host: _Host, event: AgentEvent) -> None:
+        if host.session is not None and not host.unplugged:
+            self._connected().report(host.session, event)

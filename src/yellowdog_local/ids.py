@@ -1,0 +1,35 @@
+"""Makes the platform's identifiers (ydids). Knows their grammar only."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import uuid
+
+ACCOUNT = "10CA1D"
+
+
+class Ids:
+    """Makes identifiers, reproducibly when seeded."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._random = random.Random(seed)  # noqa: S311  identifiers are no secrets
+        self._instances = itertools.count(1)
+
+    def new(self, kind: str) -> str:
+        """A new identifier of a kind that stands by itself, such as `workreq` or `wrkrpool`."""
+        return f"ydid:{kind}:{ACCOUNT}:{uuid.UUID(int=self._random.getrandbits(128), version=4)}"
+
+    def instance(self) -> str:
+        """A new instance's id."""
+        return f"i-sim-{next(self._instances)}"
+
+
+def child(kind: str, parent: str, number: int) -> str:
+    """The identifier of the `number`-th part of `parent`, counted from 1."""
+    return f"ydid:{kind}:{parent.split(':', 2)[2]}:{number}"
+
+
+def is_ydid(text: str) -> bool:
+    """Whether the text is an identifier rather than a name."""
+    return text.startswith("ydid:")

@@ -1,0 +1,115 @@
+"""The one lock under which all state changes, and what happens around it: timers, effects, scheduling passes.
+
+Knows nothing of what the state is. Three rules keep it free of deadlocks and of half-done states:
+every change happens under the lock; whatever may call back into the platform (hosts, agents) is an *effect*, run in
+order after the lock is released; the scheduler's pass runs once, as the outermost holder is about to leave.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from yellowdog_local.clock import Clock, Timer
+from yellowdog_local.settings import Settings
+
+_log = logging.getLogger(__name__)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Kernel:
+    """Lock, time and deferred work, shared by all services of one platform."""
+
+    def __init__(self, clock: Clock, settings: Settings) -> None:
+        self.clock = clock
+        self.settings = settings
+        self.random = random.Random(settings.random_seed)  # noqa: S311  simulates variance, guards nothing
+        self.on_pass: Callable[[], None] = lambda: None
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._pass_wanted = False
+        self._effects: deque[Callable[[], None]] = deque()
+        self._draining = threading.Lock()
+        self._sequence = 0
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock; leaving it for the last time runs the scheduler's pass and then the effects."""
+        with self._lock:
+            self._depth += 1
+            try:
+                yield
+                if self._depth == 1:
+                    self._run_passes()
+            finally:
+                self._depth -= 1
+                outermost = self._depth == 0
+        if outermost:
+            self._drain()
+
+    def want_pass(self) -> None:
+        """Let the scheduler look at what has changed, once, when the present change is complete."""
+        self._pass_wanted = True
+
+    def defer(self, effect: Callable[[], None]) -> None:
+        """Do something outside the lock, after everything that was deferred before it."""
+        self._effects.append(effect)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Make a call under the lock after so many seconds."""
+
+        def fire() -> None:
+            with self.locked():
+                # It may have been cancelled while this thread waited for the lock.
+                if not timer.cancelled:
+                    call()
+
+        timer = self.clock.call_later(seconds, fire)
+        return timer
+
+    def now(self) -> datetime:
+        """The present, in the milliseconds that the wire can carry."""
+        now = self.clock.now()
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def later_than(self, earlier: datetime | None) -> datetime:
+        """The present, or a millisecond after `earlier` if that is later: a strictly growing time of change."""
+        now = self.now()
+        if earlier is None or now > earlier:
+            return now
+        return earlier + _MILLISECOND
+
+    def next_sequence(self) -> int:
+        """A growing number: the order in which things were made."""
+        self._sequence += 1
+        return self._sequence
+
+    def _run_passes(self) -> None:
+        while self._pass_wanted:
+            self._pass_wanted = False
+            self.on_pass()
+
+    def _drain(self) -> None:
+        # One thread drains at a time, so that effects keep their order; whoever finds another at it leaves the rest to
+        # that one, which looks again after letting go.
+        while self._effects and self._draining.acquire(blocking=False):
+            try:
+                self._drain_all()
+            finally:
+                self._draining.release()
+
+    def _drain_all(self) -> None:
+        while self._effects:
+            _run_safely(self._effects.popleft())
+
+
+def _run_safely(effect: Callable[[], None]) -> None:
+    try:
+        effect()
+    except Exception:  # noqa: BLE001  an effect is about one host or agent; the platform and all others go on
+        _log.exception("telling a host or an agent failed")

@@ -1,0 +1,73 @@
+"""Which workers may run a task group's tasks. Pure: looks at pools and platform nodes, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from yellowdog_client.model import CloudProvider, InstancePricingPreference, NodeDetails, RunSpecification
+
+from yellowdog_local.records import GroupRecord, NodeRecord, PoolRecord
+
+
+def pool_matches(group: GroupRecord, pool: PoolRecord) -> bool:
+    """Whether further platform nodes of a pool would serve a task group, judged by the first one that registered."""
+    spec = group.spec
+    sources = [source.entity for source in pool.requirement.sources]
+    return (
+        _allows(spec.namespaces, pool.namespace)
+        and _allows(spec.workerTags, pool.properties.workerTag)
+        and _allows_all(spec.instanceTypes, (source.instanceType for source in sources))
+        and _allows_all(spec.regions, (source.region for source in sources))
+        and _allows_all(spec.providers, (source.provider for source in sources))
+        and all(_pricing_allows(spec, spot=bool(getattr(source, "spot", False))) for source in sources)
+        and (pool.first_node is None or _details_match(spec, pool.first_node.entity.details))
+    )
+
+
+def node_matches(group: GroupRecord, node: NodeRecord) -> bool:
+    """Whether a platform node's workers may run a task group's tasks; its pool's namespace included."""
+    spec, details = group.spec, node.entity.details
+    return (
+        details is not None
+        and _allows(spec.namespaces, node.pool.namespace)
+        and _allows(spec.workerTags, details.workerTag)
+        and _allows(spec.instanceTypes, details.instanceType)
+        and _allows(spec.regions, details.region)
+        and _allows(spec.providers, details.provider)
+        and _pricing_allows(spec, spot=bool(details.spot))
+        and _details_match(spec, details)
+    )
+
+
+def _details_match(spec: RunSpecification, details: NodeDetails | None) -> bool:
+    return (
+        details is not None
+        and set(spec.taskTypes) <= set(details.supportedTaskTypes or ())
+        and _within(spec.vcpus, details.vcpus)
+        and _within(spec.ram, details.ram)
+    )
+
+
+def _pricing_allows(spec: RunSpecification, *, spot: bool) -> bool:
+    if spec.instancePricingPreference is InstancePricingPreference.SPOT_ONLY:
+        return spot
+    if spec.instancePricingPreference is InstancePricingPreference.ON_DEMAND_ONLY:
+        return not spot
+    return True
+
+
+def _allows(allowed: Collection[str] | Collection[CloudProvider] | None, value: object) -> bool:
+    return not allowed or value in allowed
+
+
+def _allows_all(allowed: Collection[str] | Collection[CloudProvider] | None, values: Iterable[object]) -> bool:
+    return not allowed or all(value in allowed for value in values)
+
+
+def _within(wanted: Any, value: float | None) -> bool:
+    if wanted is None:
+        return True
+    if value is None:
+        return False
+    return (wanted.min is None or value >= wanted.min) and (wanted.max is None or value <= wanted.max)

@@ -1,0 +1,241 @@
+"""The life of a platform node: registered, late, drained, shut down, lost, gone with its instance.
+
+Knows instances and tasks; what a pool wants as a whole is decided in `pools` and `scheduler`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from yellowdog_client.model import (
+    Node,
+    NodeActionQueueStatus,
+    NodeDetails,
+    NodeStatus,
+    NodeTaskQueue,
+    NodeWorkerTarget,
+    NodeWorkerTargetType,
+    Worker,
+    WorkerStatus,
+)
+
+from yellowdog_local import ids
+from yellowdog_local.agents import AgentEvent, Agents, Registration
+from yellowdog_local.compute import Compute
+from yellowdog_local.errors import Gone
+from yellowdog_local.kernel import Kernel
+from yellowdog_local.records import InstanceRecord, NodeRecord, PoolRecord, WorkerRecord
+from yellowdog_local.slots import Slots
+from yellowdog_local.store import Store
+from yellowdog_local.tasks import Tasks
+
+
+class Nodes:
+    """Platform nodes. Every method is called under the platform's lock."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        store: Store,
+        id_maker: ids.Ids,
+        agents: Agents,
+        slots: Slots,
+        tasks: Tasks,
+        compute: Compute,
+    ) -> None:
+        self._kernel = kernel
+        self._store = store
+        self._ids = id_maker
+        self._agents = agents
+        self._slots = slots
+        self._tasks = tasks
+        self._compute = compute
+
+    def agent_registered(self, instance: InstanceRecord, registration: Registration) -> str:
+        """Make the platform node of an instance whose agent has registered."""
+        if instance.node is not None:
+            if instance.node.status.gone:
+                raise Gone("The platform has ended this node")
+            return instance.node.id
+        pool = instance.requirement.pool
+        if pool is None or not pool.status.available:
+            raise Gone("The instance belongs to no available worker pool")
+        if instance.boot_timer is not None:
+            instance.boot_timer.cancel()
+        node = self._make(pool, instance, registration)
+        for slot in range(1, worker_count(pool.properties.createNodeWorkers, registration.vcpus) + 1):
+            self._add_worker(node, slot)
+        self._slots.touch(pool, node)
+        return node.id
+
+    def agent_reported(self, node_id: str, event: AgentEvent) -> None:
+        """Pass on what an agent says of a task, and end its node if that was what it waited for."""
+        self._tasks.reported(node_id, event)
+        node = self._store.node(node_id)
+        if node.draining:
+            self._end_if_drained(node)
+
+    def agent_silent(self, node_id: str, seconds: float) -> None:
+        """Note that an agent is late, or give its platform node up."""
+        node = self._store.node(node_id)
+        if seconds < self._kernel.settings.heartbeat_lost_seconds:
+            self._set_health(node, NodeStatus.LATE, WorkerStatus.LATE)
+            return
+        self._end(node, NodeStatus.LOST, f"its agent was silent for {seconds:.0f} s")
+        if self._kernel.settings.lost_node_terminates_instance:
+            self._compute.terminate_instance(node.instance, "its agent was lost")
+
+    def agent_heard(self, node_id: str) -> None:
+        """Note that a late agent is back."""
+        node = self._store.node(node_id)
+        if node.status is NodeStatus.LATE:
+            self._set_health(node, NodeStatus.RUNNING, WorkerStatus.STOPPED)
+
+    def instance_ending(self, instance: InstanceRecord, reason: str) -> None:
+        """An instance dies, and its platform node and tasks with it."""
+        node = instance.node
+        pool = instance.requirement.pool
+        if node is not None:
+            if node.status.active:
+                self._end(node, NodeStatus.TERMINATED, reason)
+            elif node.status is NodeStatus.DEREGISTERED:
+                self._set_status(node, NodeStatus.TERMINATED)
+        elif pool is not None:
+            self._shrink(pool)
+            self._slots.touch(pool)
+
+    def shut_down(self, node: NodeRecord) -> None:
+        """End a platform node once its tasks have ended. Repeating it is harmless."""
+        if node.status.gone or node.draining:
+            return
+        node.draining = True
+        node.pool.draining_nodes += 1
+        self._shrink(node.pool)
+        for worker in node.workers:
+            node.pool.free.pop(worker.id, None)
+        self._end_if_drained(node)
+
+    def idle(self, node: NodeRecord) -> bool:
+        """Whether a platform node has worked and has nothing to do now."""
+        return node.status.active and not node.draining and node.once_claimed and not node.claimed
+
+    def view(self, node: NodeRecord) -> Node:
+        """A platform node as callers see it."""
+        groups = {w.group.id for w in node.workers if w.group is not None}
+        share = 1 / len(node.workers) if node.workers else 0.0
+        node.entity.taskGroupTaskQueues = {
+            group_id: NodeTaskQueue(
+                share * sum(1 for w in node.workers if w.group is not None and w.group.id == group_id)
+            )
+            for group_id in sorted(groups)
+        }
+        return node.entity
+
+    def _make(self, pool: PoolRecord, instance: InstanceRecord, said: Registration) -> NodeRecord:
+        source = instance.source
+        source_entity: Any = source.entity
+        details = NodeDetails(
+            instanceId=instance.id,
+            provider=source.entity.provider,
+            region=source.entity.region,
+            sourceName=source.entity.name,
+            sourceNumber=instance.requirement.sources.index(source) + 1,
+            instanceType=source.entity.instanceType,
+            hostname=said.hostname,
+            privateIpAddress=said.privateIpAddress,
+            publicIpAddress=said.publicIpAddress,
+            vcpus=said.vcpus,
+            ram=said.ram,
+            supportedTaskTypes=list(said.supportedTaskTypes),
+            workerTag=pool.properties.workerTag,
+            spot=bool(getattr(source_entity, "spot", False)),
+        )
+        now = self._kernel.now()
+        entity = Node(
+            id=self._ids.new("node"),
+            workerPoolId=pool.id,
+            details=details,
+            status=NodeStatus.RUNNING,
+            statusChangedTime=now,
+            registeredTime=now,
+            workers=[],
+            actionQueueStatus=NodeActionQueueStatus.EMPTY,
+            agentVersion=said.agentVersion,
+        )
+        node = NodeRecord(
+            seq=self._kernel.next_sequence(), id=entity.id or "", entity=entity, pool=pool, instance=instance
+        )
+        instance.node = node
+        self._store.nodes[node.id] = pool.nodes[node.id] = node
+        pool.first_node = pool.first_node or node
+        pool.node_counts[node.status] += 1
+        pool.active_nodes += 1
+        return node
+
+    def _add_worker(self, node: NodeRecord, slot: int) -> None:
+        worker_id = ids.child("wrkr", node.id, slot)
+        entity = Worker(id=worker_id, status=WorkerStatus.STOPPED, registeredTime=node.entity.registeredTime)
+        worker = WorkerRecord(id=worker_id, entity=entity, node=node, slot=slot)
+        node.entity.workers = [*(node.entity.workers or ()), entity]
+        self._store.workers[worker_id] = worker
+        self._slots.add(worker)
+
+    def _set_health(self, node: NodeRecord, status: NodeStatus, of_workers: WorkerStatus) -> None:
+        if node.status is status:
+            return
+        self._set_status(node, status)
+        for worker in node.workers:
+            if of_workers is WorkerStatus.LATE:
+                self._slots.withdraw(worker, of_workers)
+                continue
+            self._slots.set_status(worker, WorkerStatus.RUNNING if worker.group else of_workers)
+            self._slots.offer(worker)
+
+    def _set_status(self, node: NodeRecord, status: NodeStatus) -> None:
+        counts = node.pool.node_counts
+        counts[node.status] -= 1
+        counts[status] += 1
+        node.status = node.entity.status = status
+        node.entity.statusChangedTime = self._kernel.now()
+        self._slots.touch(node.pool)
+
+    def _end_if_drained(self, node: NodeRecord) -> None:
+        if node.status.active and not node.tasks:
+            self._end(node, NodeStatus.DEREGISTERED, "the node was shut down")
+            self._compute.terminate_instance(node.instance, "its node was shut down")
+
+    def _end(self, node: NodeRecord, status: NodeStatus, reason: str) -> None:
+        if not node.status.active:
+            return
+        pool = node.pool
+        if node.idle_timer is not None:
+            node.idle_timer.cancel()
+        pool.active_nodes -= 1
+        if node.draining:
+            pool.draining_nodes -= 1
+        else:
+            self._shrink(pool)
+        self._set_status(node, status)
+        node.entity.deregisteredTime = self._kernel.now()
+        lost = node.tasks
+        of_workers = WorkerStatus.SHUTDOWN if status is NodeStatus.DEREGISTERED else WorkerStatus.LOST
+        for worker in node.workers:
+            self._slots.withdraw(worker, of_workers)
+        for task in lost:
+            self._tasks.lost(task, reason)
+        graceful = status is NodeStatus.DEREGISTERED
+        self._agents.end(node.id, {"type": "SHUTDOWN"} if graceful else None)
+
+    def _shrink(self, pool: PoolRecord) -> None:
+        # What has gone is not replaced as such: the scheduler asks again for what is needed.
+        pool.target = max(0, pool.target - 1)
+
+
+def worker_count(target: NodeWorkerTarget | None, vcpus: float) -> int:
+    """How many workers a platform node of so many vCPUs gets."""
+    if target is None or target.targetCount is None:
+        return 1
+    if target.targetType is NodeWorkerTargetType.PER_VCPU:
+        return max(1, math.floor(target.targetCount * vcpus))
+    return int(target.targetCount)

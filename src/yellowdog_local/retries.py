@@ -1,0 +1,34 @@
+"""Whether a failed task is tried again: the rules of a run specification's retry policy. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from yellowdog_client.model import RunSpecification, Selection, TaskError, TaskErrorSelector
+
+_T = TypeVar("_T")
+
+
+def may_retry(spec: RunSpecification, retries: int, error: TaskError) -> bool:
+    """Whether a task that was retried so often, and now failed with this error, is tried again."""
+    policy = spec.retryPolicy
+    if policy is None:
+        return retries < (spec.maximumTaskRetries or 0)
+    return retries < policy.maxRetries and _selected(policy.retryErrors, lambda s: _matches(s, error))
+
+
+def _matches(selector: TaskErrorSelector, error: TaskError) -> bool:
+    return (
+        _selected(selector.errorTypes, lambda kind: kind == error.errorType)
+        and _selected(selector.statusesAtFailure, lambda status: status is error.statusAtFailure)
+        and _selected(selector.processExitCodes, lambda code: code == error.processExitCode)
+    )
+
+
+def _selected(selection: Selection[_T] | None, is_it: Callable[[_T], bool]) -> bool:
+    if selection is None:
+        return True
+    if selection.includes and not any(map(is_it, selection.includes)):
+        return False
+    return not any(map(is_it, selection.excludes or ()))

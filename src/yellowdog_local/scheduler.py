@@ -1,0 +1,169 @@
+"""Who works on what: gives waiting tasks to free workers, and grows pools for the tasks that find none.
+
+Runs when something has changed, and once per interval while tasks wait for workers; an idle platform costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from yellowdog_client.model import TaskGroupStatus
+
+from yellowdog_local.clock import Timer
+from yellowdog_local.kernel import Kernel
+from yellowdog_local.matching import node_matches, pool_matches
+from yellowdog_local.pools import Pools
+from yellowdog_local.records import GroupRecord, PoolRecord, WorkerRecord
+from yellowdog_local.slots import Slots
+from yellowdog_local.store import Store
+from yellowdog_local.tasks import Tasks
+from yellowdog_local.work import Work
+
+
+class Scheduler:
+    """Allocation and autoscaling. Every method is called under the platform's lock."""
+
+    def __init__(self, kernel: Kernel, store: Store, slots: Slots, tasks: Tasks, work: Work, pools: Pools) -> None:
+        self._kernel = kernel
+        self._store = store
+        self._slots = slots
+        self._tasks = tasks
+        self._work = work
+        self._pools = pools
+        self._autoscale_timer: Timer | None = None
+
+    def run_pass(self) -> None:
+        """Look at all that was touched since the last pass; the kernel calls again if that touches more."""
+        # Allocation comes before idleness, so that a worker that goes from task to task is never idle in between.
+        for group in self._by_priority():
+            self._allocate(group)
+        self._settle_groups()
+        self._settle_nodes()
+        self._settle_pools()
+        self._arm_autoscaling()
+
+    def cancel_orphans(self, pool: PoolRecord) -> None:
+        """Cancel the waiting tasks that only this pool, now shut down, could have run."""
+        others = [p for p in self._store.open_pools.values() if p is not pool and p.status.available]
+        for group in tuple(self._store.groups_with_ready.values()):
+            if pool_matches(group, pool) and not any(pool_matches(group, other) for other in others):
+                for task in group.waiting:
+                    self._tasks.cancel(task, abort=False)
+
+    def _by_priority(self) -> list[GroupRecord]:
+        groups = [group for group in self._store.groups_with_ready.values() if _allocates(group)]
+        return sorted(groups, key=lambda g: (-g.work.entity.priority, -g.entity.priority, g.seq))
+
+    def _allocate(self, group: GroupRecord) -> None:
+        room = _claims_left(group)
+        if room <= 0:
+            return
+        workers = self._free_workers(group)
+        if group.status is TaskGroupStatus.PENDING and group.spec.minWorkers:
+            # A group starts with its minimum or not at all.
+            chosen = list(workers)
+            if len(chosen) < group.spec.minWorkers:
+                return
+            workers = iter(chosen)
+        for task, worker in zip(list(group.ready.values())[:room], workers):  # noqa: B905  the shorter one ends it
+            self._tasks.allocate(task, worker)
+
+    def _free_workers(self, group: GroupRecord) -> Iterator[WorkerRecord]:
+        for pool in self._available_pools():
+            for worker in tuple(pool.free.values()) if pool.free else ():
+                if node_matches(group, worker.node):
+                    yield worker
+
+    def _available_pools(self) -> list[PoolRecord]:
+        return [pool for pool in self._store.open_pools.values() if pool.status.available]
+
+    def _settle_groups(self) -> None:
+        touched, self._tasks.touched_groups = self._tasks.touched_groups, {}
+        for group in touched.values():
+            self._work.settle(group)
+
+    def _settle_nodes(self) -> None:
+        touched, self._slots.touched_nodes = self._slots.touched_nodes, {}
+        for node in touched.values():
+            self._pools.settle_node(node)
+
+    def _settle_pools(self) -> None:
+        touched, self._slots.touched_pools = self._slots.touched_pools, {}
+        for pool in touched.values():
+            available = pool.status.available
+            self._pools.settle(pool)
+            ended = available and not pool.status.available
+            if ended and self._kernel.settings.cancel_waiting_tasks_at_pool_shutdown:
+                self.cancel_orphans(pool)
+
+    def _arm_autoscaling(self) -> None:
+        if self._autoscale_timer is not None or not self._something_to_scale():
+            return
+        interval = self._kernel.settings.autoscale_interval_seconds
+        self._autoscale_timer = self._kernel.after(interval, self._autoscale_and_rearm)
+
+    def _something_to_scale(self) -> bool:
+        pools = self._available_pools()
+        if any(pool.missing_instances or pool.target < pool.min_nodes for pool in pools):
+            return True
+        return bool(pools) and any(_allocates(group) for group in self._store.groups_with_ready.values())
+
+    def _autoscale_and_rearm(self) -> None:
+        self._autoscale_timer = None
+        self._autoscale()
+        self._kernel.want_pass()
+
+    def _autoscale(self) -> None:
+        pools = self._available_pools()
+        wanted = {pool.id: 0 for pool in pools}
+        coming = {pool.id: pool.pending_nodes * self._pools.workers_per_node(pool) for pool in pools}
+        for group in self._by_priority():
+            self._demand(group, pools, coming, wanted)
+        for pool in pools:
+            self._scale(pool, wanted[pool.id], idle_capacity=coming[pool.id])
+
+    def _demand(
+        self, group: GroupRecord, pools: list[PoolRecord], coming: dict[str, int], wanted: dict[str, int]
+    ) -> None:
+        demand = min(len(group.ready), _claims_left(group))
+        matching = [pool for pool in pools if pool_matches(group, pool)]
+        for pool in matching:
+            taken = min(demand, coming[pool.id])
+            coming[pool.id] -= taken
+            demand -= taken
+        for pool in matching:
+            per_node = self._pools.workers_per_node(pool)
+            room = max(0, pool.max_nodes - pool.target - wanted[pool.id])
+            more = min(math.ceil(demand / per_node), room)
+            taken = min(demand, more * per_node)
+            wanted[pool.id] += more
+            coming[pool.id] += more * per_node - taken
+            demand -= taken
+
+    def _scale(self, pool: PoolRecord, more: int, *, idle_capacity: int) -> None:
+        below_minimum = max(0, pool.min_nodes - pool.target)
+        if more or below_minimum:
+            self._pools.grow(pool, max(more, below_minimum))
+        elif pool.missing_instances:
+            if idle_capacity >= pool.pending_nodes * self._pools.workers_per_node(pool):
+                # Nobody waits any more for what the sources could not provide.
+                self._pools.give_up_missing(pool)
+            else:
+                self._pools.fill(pool)
+
+
+def _allocates(group: GroupRecord) -> bool:
+    active = group.status in (TaskGroupStatus.PENDING, TaskGroupStatus.RUNNING, TaskGroupStatus.FINISHING)
+    return active and group.work.allocates
+
+
+def _claims_left(group: GroupRecord) -> int:
+    """How many more workers a task group may claim."""
+    spec = group.spec
+    most = len(group.ready) + len(group.claimed)
+    if spec.maxWorkers is not None:
+        most = min(most, spec.maxWorkers)
+    if spec.tasksPerWorker:
+        most = min(most, math.ceil(group.unfinished / spec.tasksPerWorker))
+    return most - len(group.claimed)

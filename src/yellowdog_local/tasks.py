@@ -1,0 +1,271 @@
+"""The life of a task: added, allocated, started, finished, aborted, timed out, lost, retried.
+
+Knows task groups only as holders of tasks; that a group has finished is noticed in `work`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from yellowdog_client.model import Task, TaskError, TaskErrorType, TaskStatus, TaskTemplate, TaskWorkingTime
+
+from yellowdog_local import ids
+from yellowdog_local.agents import AgentEvent, Agents, Command
+from yellowdog_local.errors import DuplicateTaskNames, InvalidRequest, NotCovered
+from yellowdog_local.kernel import Kernel
+from yellowdog_local.namespaces import Namespaces
+from yellowdog_local.records import GroupRecord, TaskRecord, WorkerRecord
+from yellowdog_local.retries import may_retry
+from yellowdog_local.slots import Slots
+from yellowdog_local.store import Store
+
+
+class Tasks:
+    """Tasks, one at a time. Every method is called under the platform's lock."""
+
+    def __init__(self, kernel: Kernel, store: Store, namespaces: Namespaces, agents: Agents, slots: Slots) -> None:
+        self._kernel = kernel
+        self._store = store
+        self._namespaces = namespaces
+        self._agents = agents
+        self._slots = slots
+        self.touched_groups: dict[str, GroupRecord] = {}
+
+    def add(self, group: GroupRecord, entities: list[Task]) -> list[TaskRecord]:
+        """Add tasks to a task group, all or none."""
+        self._check_addition(group, entities)
+        return [self._add(group, entity) for entity in entities]
+
+    def cancel(self, task: TaskRecord, *, abort: bool) -> None:
+        """Cancel a task that waits; one that is in progress goes on, unless it is to be aborted."""
+        if task.status.waiting:
+            self.set_status(task, TaskStatus.CANCELLED)
+        elif task.status.in_progress and abort:
+            self._abort(task)
+
+    def discard(self, task: TaskRecord) -> None:
+        """Give up a waiting task, since its task group is finishing."""
+        if task.status.waiting:
+            self.set_status(task, TaskStatus.DISCARDED)
+
+    def make_ready(self, task: TaskRecord) -> None:
+        """Let a task be allocated that had to wait for something else first."""
+        if task.status is TaskStatus.PENDING:
+            self.set_status(task, TaskStatus.READY)
+
+    def allocate(self, task: TaskRecord, worker: WorkerRecord) -> None:
+        """Give a task to a free worker."""
+        self._slots.claim(worker, task.group, task)
+        task.worker = worker
+        task.entity.workerId, task.entity.nodeId = worker.id, worker.node.id
+        self.set_status(task, TaskStatus.ALLOCATED)
+        attempt = task.attempt
+        latency = self._kernel.settings.allocation_latency_seconds
+        if latency > 0:
+            self._kernel.after(latency, lambda: self._hand_over(task, worker, attempt))
+        else:
+            self._hand_over(task, worker, attempt)
+
+    def reported(self, node_id: str, event: AgentEvent) -> None:
+        """Take in what the agent of a platform node says; what is old or repeated is ignored."""
+        task = self._store.tasks.get(event.taskId)
+        if task is None or task.worker is None or task.worker.node.id != node_id or task.attempt != event.attempt:
+            return
+        if event.type == "STARTED":
+            self._started(task)
+        else:
+            self._finished(task, event)
+
+    def lost(self, task: TaskRecord, reason: str) -> None:
+        """A task's platform node is gone, and the task with it."""
+        if task.status.in_progress:
+            # An abort that was under way has reached its goal, however it did.
+            if task.entity.abortRequestedTime is not None and task.abort_error is None:
+                self._end_aborted(task)
+            else:
+                self._fail(task, TaskErrorType.ALLOCATION_LOST, f"The allocation was lost: {reason}")
+
+    def set_status(self, task: TaskRecord, status: TaskStatus) -> None:
+        """Change a task's status, and everything that counts it."""
+        before, task.status = task.status, status
+        task.entity.status = status
+        if status.finished:
+            task.entity.finishedTime = self._kernel.now()
+            self._forget_later(task)
+        group = task.group
+        group.index(task, before)
+        self._touch(group)
+
+    def _touch(self, group: GroupRecord) -> None:
+        group.last_updated = self._kernel.later_than(group.last_updated)
+        self._store.note_ready(group)
+        self.touched_groups[group.id] = group
+        self._kernel.want_pass()
+
+    def _check_addition(self, group: GroupRecord, entities: list[Task]) -> None:
+        limit = self._kernel.settings.max_tasks_per_call
+        if len(entities) > limit:
+            raise InvalidRequest(f"No more than {limit} tasks can be added at once")
+        names = [entity.name for entity in entities if entity.name is not None]
+        if len(set(names)) < len(names) or any(name in group.names for name in names):
+            raise DuplicateTaskNames
+        for entity in entities:
+            self._check(group, entity)
+
+    def _check(self, group: GroupRecord, entity: Task) -> None:
+        if entity.name is not None:
+            self._namespaces.check_name("name", entity.name)
+        if task_type(group, entity) not in group.spec.taskTypes:
+            raise InvalidRequest(
+                f"taskType '{task_type(group, entity)}' is not one of the task group's task types: "
+                + ", ".join(group.spec.taskTypes)
+            )
+        if entity.data is not None and (entity.data.inputs or entity.data.outputs):
+            raise NotCovered("Moving a task's data (inputs, outputs)")
+
+    def _add(self, group: GroupRecord, entity: Task) -> TaskRecord:
+        group.tasks_made += 1
+        entity.id = ids.child("task", group.id, group.tasks_made)
+        entity.taskGroupId, entity.retryCount, entity.errors = group.id, 0, []
+        status = TaskStatus.PENDING if group.waiting_on_dependency else TaskStatus.READY
+        entity.status = status
+        task = TaskRecord(seq=self._kernel.next_sequence(), id=entity.id, entity=entity, group=group, status=status)
+        self._store.tasks[task.id] = group.tasks[task.id] = task
+        if entity.name is not None:
+            group.names[entity.name] = task
+        group.index(task, None)
+        self._touch(group)
+        return task
+
+    def _hand_over(self, task: TaskRecord, worker: WorkerRecord, attempt: int) -> None:
+        if task.worker is worker and task.attempt == attempt and task.status is TaskStatus.ALLOCATED:
+            self._agents.send(worker.node.id, _run_command(task, worker))
+
+    def _abort(self, task: TaskRecord) -> None:
+        if task.entity.abortRequestedTime is None:
+            task.entity.abortRequestedTime = self._kernel.now()
+            self._touch(task.group)
+            self._send_abort(task)
+
+    def _send_abort(self, task: TaskRecord) -> None:
+        if task.worker is not None:
+            self._agents.send(task.worker.node.id, {"type": "ABORT_TASK", "taskId": task.id})
+
+    def _started(self, task: TaskRecord) -> None:
+        if task.status is not TaskStatus.ALLOCATED:
+            return
+        task.entity.startedTime = self._kernel.now()
+        self.set_status(task, TaskStatus.EXECUTING)
+        timeout = task.entity.timeout or task.group.spec.taskTimeout
+        if timeout:
+            task.deadline = self._kernel.after(timeout.total_seconds(), lambda: self._timed_out(task))
+
+    def _timed_out(self, task: TaskRecord) -> None:
+        if task.status.in_progress and task.entity.abortRequestedTime is None:
+            task.abort_error = TaskErrorType.TIMED_OUT
+            self._send_abort(task)
+
+    def _finished(self, task: TaskRecord, event: AgentEvent) -> None:
+        if not task.status.in_progress:
+            return
+        if task.abort_error is not None:
+            self._fail(task, task.abort_error, "The task exceeded its timeout", event.exitCode)
+        elif task.entity.abortRequestedTime is not None:
+            self._end_aborted(task, event.exitCode)
+        elif event.errorType is not None:
+            self._fail(task, event.errorType, event.message or event.errorType, event.exitCode)
+        elif event.exitCode != 0:
+            message = event.message or f"The process ended with exit code {event.exitCode}"
+            self._fail(task, TaskErrorType.PROCESS_NON_ZERO_EXIT, message, event.exitCode)
+        else:
+            self._leave_worker(task)
+            self.set_status(task, TaskStatus.COMPLETED)
+
+    def _end_aborted(self, task: TaskRecord, exit_code: int | None = None) -> None:
+        end = TaskStatus[self._kernel.settings.abort_end_state.value]
+        if end is TaskStatus.FAILED:
+            self._note_error(task, TaskErrorType.PROCESS_NON_ZERO_EXIT, "The task was aborted", exit_code)
+        self._leave_worker(task)
+        self.set_status(task, end)
+
+    def _fail(self, task: TaskRecord, error_type: str, message: str, exit_code: int | None = None) -> None:
+        error = self._note_error(task, error_type, message, exit_code)
+        self._leave_worker(task)
+        retries = task.entity.retryCount or 0
+        retried = not task.group.status.terminating and may_retry(task.group.spec, retries, error)
+        error.causedFailure = not retried
+        if not retried:
+            self.set_status(task, TaskStatus.FAILED)
+            return
+        task.entity.retryCount = retries + 1
+        task.entity.workerId = task.entity.nodeId = None
+        self.set_status(task, TaskStatus.PENDING)
+        delay = self._kernel.settings.retry_delay_seconds
+        if delay > 0:
+            self._kernel.after(delay, lambda: self.make_ready(task))
+        else:
+            self.make_ready(task)
+
+    def _note_error(self, task: TaskRecord, error_type: str, message: str, exit_code: int | None) -> TaskError:
+        error = TaskError(
+            timestamp=self._kernel.now(),
+            error=message,
+            nodeId=task.entity.nodeId,
+            workerId=task.entity.workerId,
+            errorType=error_type,
+            statusAtFailure=task.status,
+            processExitCode=exit_code,
+            causedFailure=True,
+        )
+        task.entity.errors = [*(task.entity.errors or ()), error]
+        return error
+
+    def _leave_worker(self, task: TaskRecord) -> None:
+        if task.deadline is not None:
+            task.deadline.cancel()
+        if task.entity.startedTime is not None:
+            executing = self._kernel.now() - task.entity.startedTime
+            task.entity.workingTime = TaskWorkingTime(executing=executing)
+        worker, task.worker = task.worker, None
+        # Whatever the agent still says of this attempt is of the past.
+        task.attempt += 1
+        task.abort_error = task.deadline = None
+        if worker is not None:
+            self._slots.release(worker)
+
+    def _forget_later(self, task: TaskRecord) -> None:
+        ttl: timedelta | None = task.group.entity.completedTaskTtl
+        if task.status is TaskStatus.COMPLETED and ttl is not None:
+            self._kernel.after(ttl.total_seconds(), lambda: self._forget(task))
+
+    def _forget(self, task: TaskRecord) -> None:
+        # The counts stay: only the task itself can no longer be found.
+        self._store.tasks.pop(task.id, None)
+        task.group.tasks.pop(task.id, None)
+        task.group.by_status[task.status].pop(task.id, None)
+
+
+def task_type(group: GroupRecord, entity: Task) -> str | None:
+    """A task's type, its own or its task group's."""
+    return entity.taskType or _template(group).taskType
+
+
+def _template(group: GroupRecord) -> TaskTemplate:
+    return group.entity.taskTemplate or TaskTemplate()
+
+
+def _run_command(task: TaskRecord, worker: WorkerRecord) -> Command:
+    entity, template = task.entity, _template(task.group)
+    return {
+        "type": "RUN_TASK",
+        "task": {
+            "taskId": task.id,
+            "attempt": task.attempt,
+            "slot": worker.slot,
+            "taskGroupId": task.group.id,
+            "taskType": task_type(task.group, entity),
+            "arguments": entity.arguments or [],
+            "environment": {**(template.environment or {}), **(entity.environment or {})},
+            "taskData": entity.taskData if entity.taskData is not None else template.taskData,
+        },
+    }

@@ -1,0 +1,201 @@
+"""Compute source templates and compute requirement templates: kept, listed, and resolved for provisioning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any, TypeVar
+
+from yellowdog_client.model import (
+    ComputeRequirementStaticTemplate,
+    ComputeRequirementTemplate,
+    ComputeRequirementTemplateSearch,
+    ComputeRequirementTemplateSummary,
+    ComputeSource,
+    ComputeSourceTemplate,
+    ComputeSourceTemplateSearch,
+    ComputeSourceTemplateSummary,
+    ComputeSourceUsage,
+)
+
+from yellowdog_local import clouds, ids
+from yellowdog_local.errors import AlreadyExists, Conflict, InvalidRequest, NotCovered, NotFound
+from yellowdog_local.kernel import Kernel
+from yellowdog_local.namespaces import Namespaces
+from yellowdog_local.records import RequirementTemplateRecord, SourceTemplateRecord
+from yellowdog_local.store import Store, found
+from yellowdog_local.strategies import STRATEGIES
+
+_Record = TypeVar("_Record", SourceTemplateRecord, RequirementTemplateRecord)
+
+
+class Templates:
+    """The templates of the compute service. Every method is called under the platform's lock."""
+
+    def __init__(self, kernel: Kernel, store: Store, id_maker: ids.Ids, namespaces: Namespaces) -> None:
+        self._kernel = kernel
+        self._store = store
+        self._ids = id_maker
+        self._namespaces = namespaces
+
+    def add_source(self, entity: ComputeSourceTemplate) -> ComputeSourceTemplate:
+        """Keep a new source template."""
+        name = self._checked_name(entity.source.name, entity.namespace)
+        _refuse_twin(self._store.source_templates.values(), "Compute source template", entity.namespace, name)
+        entity.id = self._ids.new("cst")
+        self._store.source_templates[entity.id] = SourceTemplateRecord(
+            self._kernel.next_sequence(), entity.id, entity.namespace, name, entity
+        )
+        return entity
+
+    def update_source(self, entity: ComputeSourceTemplate) -> ComputeSourceTemplate:
+        """Replace a source template; what was provisioned from it stays as it is."""
+        record = self.source(entity.id or "")
+        if (entity.namespace, entity.source.name) != (record.namespace, record.name):
+            raise InvalidRequest("namespace and name of a compute source template cannot be changed")
+        record.entity = entity
+        return entity
+
+    def source(self, reference: str) -> SourceTemplateRecord:
+        """The source template of that id or `namespace/name`."""
+        return _resolved("Compute source template", reference, self._store.source_templates)
+
+    def delete_source(self, template_id: str) -> None:
+        """Forget a source template that no requirement template uses."""
+        record = self.source(template_id)
+        for other in self._store.requirement_templates.values():
+            usages = getattr(other.entity, "sources", None) or ()
+            if any(usage.sourceTemplateId in _references(record) for usage in usages):
+                raise Conflict(f"Compute source template '{record.name}' is used by template '{other.name}'")
+        del self._store.source_templates[record.id]
+
+    def search_sources(self, search: ComputeSourceTemplateSearch) -> list[SourceTemplateRecord]:
+        """The source templates that a search asks for."""
+        types = [*(search.sourceTypes or ()), *([search.sourceType] if search.sourceType else ())]
+        return [
+            record
+            for record in self._store.source_templates.values()
+            if _fits(record, search.name, search.namespaces) and (not types or record.entity.source.type in types)
+        ]
+
+    def add_requirement(self, entity: ComputeRequirementTemplate) -> ComputeRequirementTemplate:
+        """Keep a new requirement template."""
+        name = self._checked_name(entity.name, entity.namespace)
+        self._check(entity)
+        records = self._store.requirement_templates.values()
+        _refuse_twin(records, "Compute requirement template", entity.namespace, name)
+        entity.id = self._ids.new("crt")
+        self._store.requirement_templates[entity.id] = RequirementTemplateRecord(
+            self._kernel.next_sequence(), entity.id, entity.namespace, name, entity
+        )
+        return entity
+
+    def update_requirement(self, entity: ComputeRequirementTemplate) -> ComputeRequirementTemplate:
+        """Replace a requirement template; what was provisioned from it stays as it is."""
+        record = self.requirement(entity.id or "")
+        self._check(entity)
+        if (entity.namespace, entity.name) != (record.namespace, record.name):
+            raise InvalidRequest("namespace and name of a compute requirement template cannot be changed")
+        record.entity = entity
+        return entity
+
+    def requirement(self, reference: str) -> RequirementTemplateRecord:
+        """The requirement template of that id or `namespace/name`."""
+        return _resolved("Compute requirement template", reference, self._store.requirement_templates)
+
+    def delete_requirement(self, template_id: str) -> None:
+        """Forget a requirement template."""
+        del self._store.requirement_templates[self.requirement(template_id).id]
+
+    def search_requirements(self, search: ComputeRequirementTemplateSearch) -> list[RequirementTemplateRecord]:
+        """The requirement templates that a search asks for."""
+        return [
+            record
+            for record in self._store.requirement_templates.values()
+            if _fits(record, search.name, search.namespaces)
+            and (not search.type or record.entity.type in search.type)
+            and (not search.strategyType or record.entity.strategyType in search.strategyType)
+        ]
+
+    def resolve(self, reference: str) -> tuple[ComputeRequirementStaticTemplate, list[tuple[str, ComputeSource]]]:
+        """A static template and copies of its sources, ready to be provisioned, each with its template's id."""
+        try:
+            template = self.requirement(reference).entity
+        except NotFound as missing:
+            raise InvalidRequest(missing.message) from missing
+        if not isinstance(template, ComputeRequirementStaticTemplate):
+            raise NotCovered("Provisioning from a dynamic template")
+        return template, [self._sourced(usage) for usage in template.sources]
+
+    def _sourced(self, usage: ComputeSourceUsage) -> tuple[str, ComputeSource]:
+        record = self.source(usage.sourceTemplateId)
+        source = deepcopy(record.entity.source)
+        source.instanceType = usage.instanceType or source.instanceType
+        source.imageId = usage.imageId or source.imageId
+        return record.id, source
+
+    def _checked_name(self, name: str | None, namespace: str | None) -> str:
+        if not name:
+            raise InvalidRequest("name must be set")
+        self._namespaces.check_name("name", name)
+        if namespace is not None:
+            self._namespaces.use(namespace)
+        return name
+
+    def _check(self, entity: ComputeRequirementTemplate) -> None:
+        if entity.strategyType not in STRATEGIES:
+            raise InvalidRequest(f"strategyType must be one of {', '.join(sorted(STRATEGIES))}")
+        if not isinstance(entity, ComputeRequirementStaticTemplate):
+            return
+        if not entity.sources:
+            raise InvalidRequest("sources must not be empty")
+        for usage in entity.sources:
+            if not any(usage.sourceTemplateId in _references(r) for r in self._store.source_templates.values()):
+                raise InvalidRequest(f"Compute source template '{usage.sourceTemplateId}' not found")
+
+
+def source_summary(record: SourceTemplateRecord) -> ComputeSourceTemplateSummary:
+    """A source template as lists show it."""
+    return ComputeSourceTemplateSummary(
+        id=record.id,
+        name=record.name,
+        namespace=record.namespace,
+        description=record.entity.description,
+        sourceType=record.entity.source.type,
+        provider=clouds.provider(record.entity.source),
+    )
+
+
+def requirement_summary(record: RequirementTemplateRecord) -> ComputeRequirementTemplateSummary:
+    """A requirement template as lists show it."""
+    entity: Any = record.entity
+    return ComputeRequirementTemplateSummary(
+        id=record.id,
+        name=record.name,
+        namespace=record.namespace,
+        description=entity.description,
+        strategyType=entity.strategyType,
+        type=entity.type,
+    )
+
+
+def _references(record: SourceTemplateRecord) -> tuple[str, str]:
+    return record.id, f"{record.namespace}/{record.name}"
+
+
+def _resolved(what: str, reference: str, records: dict[str, _Record]) -> _Record:
+    if ids.is_ydid(reference):
+        return found(what, reference, records.get(reference))
+    matching = (r for r in records.values() if f"{r.namespace}/{r.name}" == reference)
+    return found(what, reference, next(matching, None))
+
+
+def _refuse_twin(records: Iterable[_Record], what: str, namespace: str | None, name: str) -> None:
+    if any((record.namespace, record.name) == (namespace, name) for record in records):
+        raise AlreadyExists(what, namespace or "", name)
+
+
+def _fits(record: _Record, name: str | None, namespaces: list[str] | None) -> bool:
+    if name is not None and name not in record.name:
+        return False
+    return not namespaces or record.namespace in namespaces

@@ -1,0 +1,51 @@
+"""What holds for every test: it leaves nothing behind, and it needs root only when it says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.leaks import LeakDetector, mark_this_run
+
+_MARK = mark_this_run()
+_NEEDS_ROOT = ("hosts", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.geteuid() == 0:
+        return
+    for item in items:
+        if _starts_hosts(item):
+            item.add_marker(pytest.mark.skip(reason="needs root: scripts/test runs it with sudo"))
+
+
+def _starts_hosts(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in _NEEDS_ROOT)
+
+
+@pytest.fixture(scope="session")
+def leak_detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeakDetector]:
+    """Tells what was left behind; a fixture that starts a platform may tell it what else to `watch`.
+
+    At the end of the session, what the fixtures of wider scope left behind counts as well.
+    """
+    detector = LeakDetector(_MARK, own_directory=tmp_path_factory.getbasetemp())
+    before = detector.snapshot()
+    yield detector
+    found = detector.leaks(before)
+    detector.end_processes(before)
+    if found:
+        pytest.fail("the fixtures of this session left behind: " + "; ".join(found), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(request: pytest.FixtureRequest, leak_detector: LeakDetector) -> Iterator[None]:
+    hosts = _starts_hosts(request.node)
+    before = leak_detector.snapshot(hosts=hosts)
+    yield
+    found = leak_detector.leaks(before, hosts=hosts)
+    leak_detector.end_processes(before)
+    if found:
+        pytest.fail("this test left behind: " + "; ".join(found), pytrace=False)

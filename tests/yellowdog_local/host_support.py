@@ -1,0 +1,121 @@
+"""What tests of namespace hosts share: a listener that remembers, and a way in by SSH."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from yellowdog_local.hosts.base import HostAddress, HostRequest
+from yellowdog_local.hosts.namespace import NamespaceHosts, make_key
+
+PATIENCE_SECONDS = 20.0
+
+
+class Recorder:
+    """A listener that remembers what it was told, and when."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, HostAddress] = {}
+        self.running_at: dict[str, float] = {}
+        self.gone: list[tuple[str, str]] = []
+        self._changed = threading.Condition()
+
+    def host_running(self, instance_id: str, address: HostAddress) -> None:
+        with self._changed:
+            self.running[instance_id] = address
+            self.running_at[instance_id] = time.monotonic()
+            self._changed.notify_all()
+
+    def host_gone(self, instance_id: str, reason: str) -> None:
+        with self._changed:
+            self.gone.append((instance_id, reason))
+            self._changed.notify_all()
+
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(condition, PATIENCE_SECONDS), f"{self.running} {self.gone}"
+
+    def wait_running(self, *instance_ids: str) -> list[HostAddress]:
+        self.wait_for(lambda: self.gone or self.running.keys() >= set(instance_ids))
+        assert not self.gone, self.gone
+        return [self.running[name] for name in instance_ids]
+
+    def wait_gone(self, instance_id: str) -> str:
+        self.wait_for(lambda: instance_id in dict(self.gone))
+        return dict(self.gone)[instance_id]
+
+
+class Lab:
+    """Namespace hosts in a directory of their own, with a key to log in."""
+
+    def __init__(self, directory: Path, *, platform_url: str = "", with_agent: bool = False) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.key = directory / "id_ed25519"
+        make_key(self.key, "test")
+        public_key = (directory / "id_ed25519.pub").read_text()
+        self.data = directory / "data"
+        self.recorder = Recorder()
+        self.hosts = NamespaceHosts(self.data, public_key, platform_url, with_agent=with_agent)
+
+    def create(self, name: str, user_data: str | None = None, boot_seconds: float = 0.0) -> None:
+        request = HostRequest(
+            instance_id=name,
+            agent_token="token-1",
+            user_data=user_data,
+            instance_type="sim-instance",
+            provider="AWS",
+            region="here",
+            source_name="source",
+            boot_seconds=boot_seconds,
+        )
+        self.hosts.create(request, self.recorder)
+
+    def ssh(self, name: str, command: str, *, user: str = "yd-agent") -> subprocess.CompletedProcess[str]:
+        address = self.recorder.running[name].public_ip
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+        options += ["BatchMode=yes", "ConnectTimeout=2", "IdentitiesOnly=yes"]
+        flags = [flag for option in options for flag in ("-o", option)]
+        return subprocess.run(
+            ["ssh", "-F", "none", "-i", str(self.key), *flags, f"{user}@{address}", command],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
+    def log(self, name: str, which: str) -> str:
+        path = self.hosts.log_directory(name) / which
+        return path.read_text() if path.exists() else ""
+
+    def first_process(self, name: str) -> int:
+        """The number, on the machine, of a host's init (its parent `unshare` names the disk as well)."""
+        mark = f"{self.data}/disks/{name}".encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if mark in words and words[0] != b"unshare":
+                return int(entry.name)
+        raise AssertionError(f"no first process of {name}")
+
+
+@contextmanager
+def lab(directory: Path, **options: Any) -> Iterator[Lab]:
+    """Open hosts, and close them again."""
+    made = Lab(directory, **options)
+    made.hosts.open()
+    try:
+        yield made
+    finally:
+        made.hosts.close()
+
+
+def eventually(condition: Callable[[], Any], timeout: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it never became true"
+        time.sleep(0.01)

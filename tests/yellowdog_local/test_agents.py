@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+from yellowdog_client.model import InstanceStatus, NodeStatus, TaskStatus
+
+from yellowdog_local.agents import Registration
+from yellowdog_local.errors import Gone, Unauthorized
+
+
+def test_a_silent_node_is_late_then_lost_and_its_task_with_it(lab) -> None:
+    pool = lab.booted(1)
+    (task,) = lab.tasks(lab.group(), "a")
+    node = lab.node(pool)
+    lab.hosts.unplug(node.instance.id)
+    lab.advance(29)
+    assert node.status is NodeStatus.RUNNING
+    lab.advance(1)
+    assert (node.status, task.status) == (NodeStatus.LATE, TaskStatus.EXECUTING)
+    lab.advance(30)
+    assert (node.status, task.status) == (NodeStatus.LOST, TaskStatus.FAILED)
+    assert task.entity.errors[0].errorType == "ALLOCATION_LOST"
+    assert node.instance.status is InstanceStatus.TERMINATED
+
+
+def test_a_late_node_takes_no_task_and_works_again_once_it_is_heard_of(lab) -> None:
+    pool = lab.booted(1, maxNodes=1)
+    node = lab.node(pool)
+    lab.hosts.unplug(node.instance.id)
+    lab.advance(30)
+    (task,) = lab.tasks(lab.group(), "a")
+    assert task.status is TaskStatus.READY
+    session = lab.platform.agents.session(node.id, node.instance.token)
+    lab.do(lambda p: p.agents.heard(session))
+    assert node.status is NodeStatus.RUNNING
+    assert task.status is TaskStatus.ALLOCATED
+
+
+def test_a_node_that_goes_on_speaking_is_never_late(lab) -> None:
+    pool = lab.booted(1)
+    node = lab.node(pool)
+    lab.hosts.unplug(node.instance.id)
+    session = lab.platform.agents.session(node.id, node.instance.token)
+    for _ in range(20):
+        lab.advance(10)
+        lab.do(lambda p: p.agents.heard(session))
+    assert node.status is NodeStatus.RUNNING
+
+
+def test_an_agent_must_show_the_token_of_its_own_instance(lab) -> None:
+    pool = lab.pool(2)
+    lab.advance()
+    first, second = pool.requirement.instances.values()
+    said = Registration(
+        instanceId=first.id,
+        hostname="h",
+        privateIpAddress="10.0.0.1",
+        publicIpAddress="10.0.0.1",
+        vcpus=1,
+        ram=1,
+        supportedTaskTypes=["bash"],
+        agentVersion="1",
+    )
+    with pytest.raises(Unauthorized):
+        lab.do(lambda p: p.agents.register(second.token, said))
+    lab.do(lambda p: p.compute.terminate_instance(first, "test"))
+    with pytest.raises((Gone, Unauthorized)):
+        lab.do(lambda p: p.agents.register(first.token, said))

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from yellowdog_client.model import (
+    ComputeRequirementStatus,
+    ComputeSourceStatus,
+    InstanceStatus,
+    NodeStatus,
+    SimulatorComputeSource,
+    TaskStatus,
+)
+
+
+def test_startup_and_shutdown_take_the_time_that_the_source_says(lab) -> None:
+    source = SimulatorComputeSource(name="slow", instanceStartupTimeSeconds=5, instanceShutdownTimeSeconds=3)
+    pool = lab.pool(1, template=lab.template(source))
+    (instance,) = pool.requirement.instances.values()
+    lab.advance(4)
+    assert instance.status is InstanceStatus.PENDING
+    lab.advance(1)
+    assert instance.status is InstanceStatus.RUNNING
+    lab.do(lambda p: p.compute.terminate(pool.requirement))
+    lab.advance(2)
+    assert instance.status is InstanceStatus.TERMINATING
+    assert pool.requirement.entity.status is ComputeRequirementStatus.TERMINATING
+    lab.advance(1)
+    assert instance.status is InstanceStatus.TERMINATED
+
+
+def test_startup_varies_within_the_variance(lab) -> None:
+    source = SimulatorComputeSource(name="varied", instanceStartupTimeSeconds=100, instanceStartupTimeVariance=0.5)
+    pool = lab.pool(20, template=lab.template(source))
+    lab.advance(49)
+    assert pool.active_nodes == 0
+    lab.advance(51)
+    assert 0 < pool.active_nodes < 20
+    lab.advance(50)
+    assert pool.active_nodes == 20
+
+
+def test_a_source_provides_no_more_than_its_limit_and_says_so(lab) -> None:
+    pool = lab.pool(3, template=lab.template(SimulatorComputeSource(name="small", limit=2)))
+    lab.advance()
+    (source,) = pool.requirement.sources
+    assert pool.requirement.alive == 2
+    assert source.entity.status is ComputeSourceStatus.ERRORED
+    assert "insufficient capacity" in source.entity.statusMessage
+    assert pool.requirement.entity.status is ComputeRequirementStatus.PROVISIONING
+    assert not lab.platform.pools.summary(pool).healthy
+
+
+def test_a_failing_source_provides_nothing(lab) -> None:
+    pool = lab.pool(1, template=lab.template(SimulatorComputeSource(name="bad", failOnProvision=True)))
+    assert pool.requirement.alive == 0
+    assert "failOnProvision" in pool.requirement.sources[0].entity.statusMessage
+
+
+def test_a_waterfall_fills_one_source_after_the_other(lab) -> None:
+    sources = [SimulatorComputeSource(name=name, limit=2) for name in ("first", "second", "third")]
+    pool = lab.pool(3, template=lab.template(*sources, strategy="Waterfall"))
+    assert [source.alive for source in pool.requirement.sources] == [2, 1, 0]
+
+
+def test_a_split_shares_evenly_and_respects_limits(lab) -> None:
+    sources = [SimulatorComputeSource(name="first", limit=1), SimulatorComputeSource(name="second")]
+    pool = lab.pool(4, template=lab.template(*sources, strategy="Split"))
+    assert [source.alive for source in pool.requirement.sources] == [1, 3]
+
+
+def test_instances_terminate_unexpectedly_with_the_probability_that_the_source_says(lab) -> None:
+    source = SimulatorComputeSource(name="frail", unexpectedInstanceTerminationProbability=1.0)
+    pool = lab.pool(1, template=lab.template(source))
+    lab.advance(0)
+    (task,) = lab.tasks(lab.group(), "a")
+    lab.advance(60)
+    assert task.status is TaskStatus.FAILED
+    assert lab.node(pool).status is NodeStatus.TERMINATED
+
+
+def test_a_host_that_dies_takes_its_node_and_task_along(lab) -> None:
+    pool = lab.booted(1)
+    (task,) = lab.tasks(lab.group(), "a")
+    node = lab.node(pool)
+    lab.hosts.lose(node.instance.id)
+    assert (node.status, node.instance.status) == (NodeStatus.TERMINATED, InstanceStatus.TERMINATED)
+    assert task.status is TaskStatus.FAILED
+    assert pool.target == 0
+
+
+def test_a_host_that_cannot_be_made_is_an_instance_that_terminated(lab, monkeypatch) -> None:
+    def refuse(*_args: object) -> None:
+        raise OSError("no bridge")
+
+    monkeypatch.setattr(lab.hosts, "create", refuse)
+    pool = lab.pool(1)
+    (instance,) = pool.requirement.instances.values()
+    assert instance.status is InstanceStatus.TERMINATED

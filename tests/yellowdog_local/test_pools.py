@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from conftest import after
+from yellowdog_client.model import (
+    ComputeRequirementStatus,
+    InstanceStatus,
+    NodeStatus,
+    NodeWorkerTarget,
+    TaskStatus,
+    WorkerPoolStatus,
+)
+
+from yellowdog_local.errors import AlreadyExists, InvalidRequest
+
+
+def test_a_pool_is_pending_until_its_first_platform_node_registers(lab) -> None:
+    pool = lab.pool(2)
+    assert pool.status is WorkerPoolStatus.PENDING
+    assert lab.platform.pools.view(pool).awaitingNodes
+    assert pool.requirement.entity.status is ComputeRequirementStatus.PROVISIONING
+    lab.advance(2)
+    view = lab.platform.pools.view(pool)
+    assert (pool.status, view.awaitingNodes, view.expectedNodeCount) == (WorkerPoolStatus.IDLE, False, 2)
+    assert view.nodeSummary.statusCounts == {NodeStatus.RUNNING: 2}
+    assert pool.requirement.entity.status is ComputeRequirementStatus.RUNNING
+
+
+def test_idle_timeouts_of_zero_spare_what_has_not_worked_yet(lab) -> None:
+    pool = lab.booted(1, idleNodeShutdown=after(0), idlePoolShutdown=after(0))
+    lab.advance(3600)
+    assert (pool.active_nodes, pool.status) == (1, WorkerPoolStatus.IDLE)
+
+
+def test_an_idle_node_is_shut_down_at_once_with_a_timeout_of_zero(lab) -> None:
+    pool = lab.booted(1, idleNodeShutdown=after(0))
+    lab.ending(lab.group(), "a", 1)
+    lab.advance(1)
+    assert pool.active_nodes == 0
+    assert pool.status is WorkerPoolStatus.EMPTY
+    assert lab.node(pool).instance.status is InstanceStatus.TERMINATED
+    assert lab.hosts.instance_ids == []
+
+
+def test_an_idle_node_gets_its_full_time_again_whenever_it_works(lab) -> None:
+    pool = lab.booted(1, idleNodeShutdown=after(10))
+    group = lab.group()
+    lab.ending(group, "a", 1)
+    lab.advance(10)
+    lab.ending(group, "b", 1)
+    lab.advance(10)
+    assert pool.active_nodes == 1
+    lab.advance(1)
+    assert pool.active_nodes == 0
+
+
+def test_idle_nodes_are_kept_down_to_the_minimum(lab) -> None:
+    pool = lab.booted(2, minNodes=1, idleNodeShutdown=after(0))
+    group = lab.group()
+    lab.ending(group, "a", 1)
+    lab.ending(group, "b", 1)
+    lab.advance(100)
+    assert pool.active_nodes == 1
+
+
+def test_a_node_with_one_busy_worker_is_not_idle(lab) -> None:
+    pool = lab.booted(1, idleNodeShutdown=after(0), createNodeWorkers=NodeWorkerTarget.per_node(2))
+    group = lab.group()
+    lab.ending(group, "short", 1)
+    lab.ending(group, "long", 5)
+    lab.advance(4)
+    assert pool.active_nodes == 1
+    lab.advance(1)
+    assert pool.active_nodes == 0
+
+
+def test_workers_per_vcpu_are_counted_from_what_the_node_reports(lab) -> None:
+    pool = lab.booted(1, createNodeWorkers=NodeWorkerTarget.per_vcpus(1.5))
+    assert len(lab.node(pool).workers) == 3
+
+
+def test_an_idle_pool_is_shut_down_and_terminated_after_its_timeout(lab) -> None:
+    pool = lab.booted(1, idlePoolShutdown=after(30))
+    lab.ending(lab.group(), "a", 1)
+    lab.advance(30)
+    assert pool.status is WorkerPoolStatus.IDLE
+    lab.advance(1)
+    assert pool.status is WorkerPoolStatus.TERMINATED
+    assert pool.requirement.entity.status is ComputeRequirementStatus.TERMINATED
+
+
+def test_shutting_a_pool_down_lets_executing_tasks_end_first(lab) -> None:
+    pool = lab.booted(2)
+    task = lab.ending(lab.group(), "a", 10)
+    lab.do(lambda p: p.pools.shut_down(pool))
+    lab.do(lambda p: p.pools.shut_down(pool))
+    assert (pool.status, pool.active_nodes) == (WorkerPoolStatus.SHUTDOWN, 1)
+    lab.advance(10)
+    assert (task.status, pool.status) == (TaskStatus.COMPLETED, WorkerPoolStatus.TERMINATED)
+    assert lab.hosts.instance_ids == []
+
+
+def test_shutting_a_pool_down_ends_hosts_that_are_still_booting(lab) -> None:
+    pool = lab.pool(3)
+    lab.do(lambda p: p.pools.shut_down(pool))
+    assert pool.status is WorkerPoolStatus.TERMINATED
+    assert lab.hosts.instance_ids == []
+
+
+def test_waiting_tasks_survive_a_pool_shutdown_unless_set_otherwise(make_lab) -> None:
+    for cancels, status in ((False, TaskStatus.READY), (True, TaskStatus.CANCELLED)):
+        lab = make_lab(cancel_waiting_tasks_at_pool_shutdown=cancels)
+        pool = lab.booted(1, maxNodes=1)
+        _, waiting = lab.tasks(lab.group(), "a", "b")
+        lab.do(lambda p, pool=pool: p.pools.shut_down(pool))
+        assert waiting.status is status
+
+
+def test_terminating_the_requirement_kills_at_once_and_loses_the_tasks(lab) -> None:
+    pool = lab.booted(1)
+    (task,) = lab.tasks(lab.group(), "a")
+    lab.do(lambda p: p.compute.terminate(pool.requirement))
+    lab.do(lambda p: p.compute.terminate(pool.requirement))
+    assert task.status is TaskStatus.FAILED
+    assert task.entity.errors[0].errorType == "ALLOCATION_LOST"
+    assert (pool.status, lab.node(pool).status) == (WorkerPoolStatus.TERMINATED, NodeStatus.TERMINATED)
+
+
+def test_a_host_that_does_not_register_in_time_is_terminated(lab) -> None:
+    pool = lab.pool(1, nodeBootTimeout=timedelta(seconds=60))
+    lab.hosts.unplug(lab.hosts.instance_ids[0])
+    lab.advance(59)
+    assert pool.requirement.alive == 1
+    lab.advance(1)
+    assert (pool.requirement.alive, pool.target) == (0, 0)
+
+
+def test_shutting_down_a_node_waits_for_its_task_and_takes_no_new_one(lab) -> None:
+    pool = lab.booted(1, maxNodes=1)
+    group = lab.group()
+    lab.ending(group, "a", 5)
+    node = lab.node(pool)
+    lab.do(lambda p: p.nodes.shut_down(node))
+    (second,) = lab.tasks(group, "b")
+    lab.advance(4)
+    assert node.status is NodeStatus.RUNNING
+    lab.advance(1)
+    assert node.status is NodeStatus.TERMINATED
+    assert second.status is TaskStatus.READY
+    lab.advance(10)
+    assert second.status is TaskStatus.EXECUTING
+    assert second.worker.node is not node
+
+
+def test_a_pool_name_can_be_given_again_only_once_the_pool_has_ended(lab) -> None:
+    first = lab.pool(1, "same")
+    with pytest.raises(AlreadyExists, match="already exists"):
+        lab.pool(1, "same")
+    lab.do(lambda p: p.pools.shut_down(first))
+    assert lab.pool(1, "same").id != first.id
+
+
+def test_omitted_properties_take_the_platforms_defaults(lab) -> None:
+    properties = lab.pool(3, maxNodes=None).properties
+    assert (properties.minNodes, properties.maxNodes) == (0, 3)
+    assert properties.nodeBootTimeout == timedelta(minutes=10)
+    assert not properties.idleNodeShutdown.enabled
+
+
+def test_a_target_outside_the_pools_bounds_is_refused(lab) -> None:
+    with pytest.raises(InvalidRequest):
+        lab.pool(3, maxNodes=2)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from conftest import after
+from yellowdog_client.model import DoubleRange, NodeWorkerTarget, SimulatorComputeSource, TaskGroupStatus, TaskStatus
+
+
+def names(count: int) -> list[str]:
+    return [f"t{n}" for n in range(count)]
+
+
+def test_a_pool_grows_to_what_the_waiting_tasks_need_and_no_further(lab) -> None:
+    pool = lab.pool(0, maxNodes=10, createNodeWorkers=NodeWorkerTarget.per_node(2))
+    tasks = lab.tasks(lab.group(), *names(5))
+    lab.advance(1)
+    assert pool.target == 3
+    lab.advance(10)
+    assert pool.target == 3
+    assert all(task.status is TaskStatus.EXECUTING for task in tasks)
+
+
+def test_growth_ends_at_the_pools_maximum(lab) -> None:
+    pool = lab.pool(1, maxNodes=2)
+    tasks = lab.tasks(lab.group(), *names(5))
+    lab.advance(10)
+    assert pool.target == 2
+    assert [task.status for task in tasks].count(TaskStatus.EXECUTING) == 2
+
+
+def test_booting_nodes_count_before_more_are_asked_for(lab) -> None:
+    pool = lab.pool(3, maxNodes=10)
+    lab.tasks(lab.group(), *names(3))
+    lab.advance(10)
+    assert pool.target == 3
+
+
+def test_a_pool_shut_down_to_nothing_grows_again_for_new_tasks(lab) -> None:
+    pool = lab.booted(1, idleNodeShutdown=after(0))
+    group = lab.group()
+    lab.ending(group, "a", 1)
+    lab.advance(1)
+    assert pool.active_nodes == 0
+    (task,) = lab.tasks(group, "b")
+    lab.advance(5)
+    assert task.status is TaskStatus.EXECUTING
+
+
+def test_only_a_pool_with_the_right_tag_is_used(lab) -> None:
+    wrong, right = lab.pool(0, "wrong", workerTag="cpu"), lab.pool(0, "right", workerTag="gpu")
+    (task,) = lab.tasks(lab.group(workerTags=["gpu"]), "a")
+    lab.advance(5)
+    assert (wrong.target, right.target) == (0, 1)
+    assert task.worker.node.pool is right
+
+
+def test_a_task_group_that_needs_more_memory_than_nodes_have_stays_starved(lab) -> None:
+    pool = lab.booted(1)
+    (task,) = lab.tasks(lab.group(ram=DoubleRange(64.0, None)), "a")
+    lab.advance(10)
+    assert (task.status, pool.target) == (TaskStatus.READY, 1)
+
+
+def test_higher_priority_goes_first(lab) -> None:
+    low, high = lab.group(name="low"), lab.group(name="high")
+    high.work.entity.priority = 10
+    (waits,), (runs,) = lab.tasks(low, "a"), lab.tasks(high, "a")
+    lab.booted(1, maxNodes=1)
+    assert (waits.status, runs.status) == (TaskStatus.READY, TaskStatus.EXECUTING)
+
+
+def test_a_task_group_claims_no_more_than_its_maximum(lab) -> None:
+    pool = lab.booted(3)
+    tasks = lab.tasks(lab.group(maxWorkers=2), *names(5))
+    lab.advance(10)
+    assert [task.status for task in tasks].count(TaskStatus.EXECUTING) == 2
+    assert (pool.claimed, pool.target) == (2, 3)
+
+
+def test_tasks_per_worker_lets_tasks_share_workers(lab) -> None:
+    pool = lab.pool(0, maxNodes=10)
+    lab.tasks(lab.group(tasksPerWorker=2), *names(5))
+    lab.advance(10)
+    assert pool.target == 3
+
+
+def test_a_task_group_starts_with_its_minimum_of_workers_or_not_at_all(lab) -> None:
+    lab.booted(1, maxNodes=3)
+    group = lab.group(minWorkers=3)
+    tasks = lab.tasks(group, *names(3))
+    assert group.status is TaskGroupStatus.PENDING
+    lab.advance(10)
+    assert group.status is TaskGroupStatus.RUNNING
+    assert all(task.status is TaskStatus.EXECUTING for task in tasks)
+
+
+def test_instances_that_no_source_has_room_for_come_once_there_is_room(lab) -> None:
+    template = lab.template(SimulatorComputeSource(name="small", limit=1))
+    pool = lab.pool(0, template=template, maxNodes=5, idleNodeShutdown=after(0))
+    group = lab.group()
+    lab.ending(group, "a", 5)
+    (second,) = lab.tasks(group, "b")
+    lab.advance(4)
+    assert pool.active_nodes == 1
+    lab.advance(10)
+    assert second.status is TaskStatus.EXECUTING
+
+
+def test_a_pool_stops_wanting_what_nobody_waits_for_any_more(lab) -> None:
+    template = lab.template(SimulatorComputeSource(name="none", failOnProvision=True))
+    pool = lab.pool(0, template=template, maxNodes=5)
+    (task,) = lab.tasks(lab.group(), "a")
+    lab.advance(2)
+    assert pool.target == 1
+    lab.do(lambda p: p.tasks.cancel(task, abort=False))
+    lab.advance(2)
+    assert pool.target == 0
+
+
+def test_nothing_is_timed_while_there_is_nothing_to_do(lab) -> None:
+    lab.booted(1)
+    lab.advance(600)
+    assert lab.clock._heap == []
+
+
+def test_latency_between_allocation_and_execution_can_be_set(make_lab) -> None:
+    lab = make_lab(allocation_latency_seconds=2)
+    lab.booted(1)
+    (task,) = lab.tasks(lab.group(), "a")
+    assert task.status is TaskStatus.ALLOCATED
+    lab.advance(2)
+    assert task.status is TaskStatus.EXECUTING

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from yellowdog_client.model import RetryPolicy, Selection, Task, TaskErrorSelector, TaskStatus
+
+from yellowdog_local.agents import AgentEvent
+from yellowdog_local.errors import DuplicateTaskNames, InvalidRequest
+
+
+def test_a_task_for_an_idle_worker_starts_at_once(lab) -> None:
+    lab.booted()
+    (task,) = lab.tasks(lab.group(), "a")
+    assert task.status is TaskStatus.EXECUTING
+    assert task.entity.nodeId in lab.platform.store.nodes
+    assert task.entity.workerId == task.entity.nodeId.replace("node", "wrkr") + ":1"
+
+
+def test_a_worker_goes_on_with_the_next_task_when_one_completes(lab) -> None:
+    pool = lab.booted(maxNodes=1)
+    group = lab.group()
+    first, second = lab.ending(group, "a", 5), lab.tasks(group, "b")[0]
+    lab.advance(4)
+    assert (first.status, second.status) == (TaskStatus.EXECUTING, TaskStatus.READY)
+    lab.advance(1)
+    assert (first.status, second.status) == (TaskStatus.COMPLETED, TaskStatus.EXECUTING)
+    assert first.entity.workingTime.executing == timedelta(seconds=5)
+    assert pool.claimed == 1
+
+
+def test_an_aborted_task_executes_until_its_agent_says_that_it_has_ended(lab) -> None:
+    lab.booted()
+    (task,) = lab.tasks(lab.group(), "a", environment={"SIM_ABORT_SECONDS": "3"})
+    lab.do(lambda p: p.tasks.cancel(task, abort=True))
+    assert task.status is TaskStatus.EXECUTING
+    assert task.entity.abortRequestedTime is not None
+    lab.advance(3)
+    assert task.status is TaskStatus.ABORTED
+
+
+def test_an_aborted_task_can_be_set_to_end_as_failed(make_lab) -> None:
+    lab = make_lab(abort_end_state="FAILED")
+    lab.booted()
+    (task,) = lab.tasks(lab.group(), "a")
+    lab.do(lambda p: p.tasks.cancel(task, abort=True))
+    assert task.status is TaskStatus.FAILED
+
+
+def test_cancelling_without_abort_leaves_an_executing_task_alone(lab) -> None:
+    lab.booted()
+    (task,) = lab.tasks(lab.group(), "a")
+    lab.do(lambda p: p.tasks.cancel(task, abort=False))
+    assert task.status is TaskStatus.EXECUTING
+    assert task.entity.abortRequestedTime is None
+
+
+def test_cancelling_a_waiting_task_ends_it_at_once(lab) -> None:
+    (task,) = lab.tasks(lab.group(), "a")
+    lab.do(lambda p: p.tasks.cancel(task, abort=False))
+    assert task.status is TaskStatus.CANCELLED
+
+
+def test_a_non_zero_exit_fails_the_task_with_its_exit_code(lab) -> None:
+    lab.booted()
+    task = lab.ending(lab.group(), "a", 1, exit_code=3)
+    lab.advance(1)
+    (error,) = task.entity.errors
+    assert task.status is TaskStatus.FAILED
+    assert (error.errorType, error.processExitCode) == ("PROCESS_NON_ZERO_EXIT", 3)
+    assert error.statusAtFailure is TaskStatus.EXECUTING
+
+
+@pytest.mark.parametrize("where", ["task", "group"])
+def test_a_task_that_exceeds_its_timeout_fails_as_timed_out(lab, where) -> None:
+    lab.booted()
+    limit = timedelta(seconds=10)
+    group = lab.group(taskTimeout=limit if where == "group" else timedelta(hours=1))
+    (task,) = lab.tasks(group, "a", timeout=limit if where == "task" else None)
+    lab.advance(9)
+    assert task.status is TaskStatus.EXECUTING
+    lab.advance(1)
+    assert task.status is TaskStatus.FAILED
+    assert task.entity.errors[0].errorType == "TIMED_OUT"
+
+
+def test_a_lost_task_is_retried_only_if_the_policy_says_so(lab) -> None:
+    lab.booted(2, maxNodes=3)
+    lost = Selection(includes=[TaskErrorSelector(errorTypes=Selection(includes=["ALLOCATION_LOST"]))])
+    retried = lab.tasks(lab.group(retryPolicy=RetryPolicy(1, lost)), "a")[0]
+    failed = lab.tasks(lab.group(name="other"), "a")[0]
+    for task in (retried, failed):
+        lab.hosts.lose(task.worker.node.instance.id)
+    assert failed.status is TaskStatus.FAILED
+    assert failed.entity.errors[0].errorType == "ALLOCATION_LOST"
+    assert (retried.status, retried.entity.retryCount) == (TaskStatus.READY, 1)
+    assert retried.entity.nodeId is None
+    lab.advance(10)
+    assert retried.status is TaskStatus.EXECUTING
+
+
+def test_retries_end_when_they_are_used_up(lab) -> None:
+    lab.booted()
+    task = lab.ending(lab.group(retryPolicy=RetryPolicy(2)), "a", 1, exit_code=1)
+    lab.advance(10)
+    assert (task.status, task.entity.retryCount, len(task.entity.errors)) == (TaskStatus.FAILED, 2, 3)
+    assert [error.causedFailure for error in task.entity.errors] == [False, False, True]
+
+
+def test_what_an_agent_says_of_an_earlier_attempt_is_ignored(lab) -> None:
+    lab.booted()
+    task = lab.ending(lab.group(retryPolicy=RetryPolicy(1)), "a", 5, exit_code=1)
+    lab.advance(5)
+    assert task.attempt == 1
+    stale = AgentEvent(taskId=task.id, attempt=0, type="FINISHED", exitCode=0)
+    lab.do(lambda p: p.nodes.agent_reported(task.worker.node.id, stale))
+    assert task.status is TaskStatus.EXECUTING
+
+
+def test_names_are_unique_within_a_task_group_and_a_refused_batch_adds_nothing(lab) -> None:
+    group = lab.group()
+    lab.tasks(group, "a")
+    with pytest.raises(DuplicateTaskNames):
+        lab.tasks(group, "b", "a")
+    with pytest.raises(DuplicateTaskNames):
+        lab.tasks(group, "c", "c")
+    assert [task.entity.name for task in group.tasks.values()] == ["a"]
+
+
+def test_a_task_of_a_foreign_type_is_refused(lab) -> None:
+    group = lab.group()
+    with pytest.raises(InvalidRequest, match="taskType 'docker'"):
+        lab.do(lambda p: p.work.add_tasks(group, [Task(name="a", taskType="docker")]))
+
+
+def test_the_summary_time_grows_with_every_change_even_within_a_millisecond(lab) -> None:
+    group = lab.group()
+    seen = []
+    for name in "abc":
+        lab.tasks(group, name)
+        seen.append(group.last_updated)
+    assert seen == sorted(set(seen))
+
+
+def test_completed_tasks_are_forgotten_after_their_time_to_live_but_still_counted(lab) -> None:
+    lab.booted()
+    group = lab.group()
+    group.entity.completedTaskTtl = timedelta(seconds=60)
+    task = lab.ending(group, "a", 1)
+    lab.advance(60)
+    assert task.id in lab.platform.store.tasks
+    lab.advance(1)
+    assert task.id not in lab.platform.store.tasks
+    assert group.counts[TaskStatus.COMPLETED] == 1
