@@ -41,11 +41,10 @@ def leak_detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeakDete
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_behind(request: pytest.FixtureRequest, leak_detector: LeakDetector) -> Iterator[None]:
-    hosts = _starts_hosts(request.node)
-    before = leak_detector.snapshot(hosts=hosts)
+def _nothing_left_behind(leak_detector: LeakDetector) -> Iterator[None]:
+    before = leak_detector.snapshot()
     yield
-    found = leak_detector.leaks(before, hosts=hosts)
+    found = leak_detector.leaks(before)
     leak_detector.end_processes(before)
     if found:
         pytest.fail("this test left behind: " + "; ".join(found), pytrace=False)

@@ -5,9 +5,10 @@ when it is surely ours: a descendant of the test process, or of a process that i
 are gone, one whose environment carries this run's marker, which everything that we start inherits. One thing
 cannot be told from a stranger: a daemon, forked without an exec, whose parents are gone.
 
-Network devices, network namespaces and mounts have no owner that could be asked. They count when their name
-says RayDog, and only around tests that start real hosts. Two runs of such tests at the same time get in each
-other's way.
+A mount counts when it is below this run's own temporary directory. A network bridge carries the data directory
+of its platform as its alias, so it counts when that is below our directory, with the cables that are plugged into
+it; or when it has no alias, which is one that was never finished. A network namespace of a host lives only as
+long as its processes do; named ones count when the name says RayDog.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from pathlib import Path
 MARKER = "RAYDOG_TEST_RUN"
 GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.02
+_EXEC_SECONDS = 0.003
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD among the flags in /proc/<pid>/stat
 # Helpers of Python's own, which live as long as the interpreter.
 _INTERPRETER_HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
 
@@ -71,13 +74,14 @@ class LeakDetector:
 
     Args:
         mark: what `mark_this_run` returned.
-        own_directory: where this run's temporary files are: a mount below it is ours without a doubt.
+        own_directory: where this run's temporary files are; what is named after a path below it is ours.
     """
 
     def __init__(self, mark: str, own_directory: Path | None = None) -> None:
         self._mark = mark.encode()
         self._own_directory = str(own_directory) if own_directory else None
         self._ours: dict[int, int] = {}  # start times by pid, of the processes that were found to be ours
+        self._strangers: dict[int, int] = {}  # the same, of those that were found to be somebody else's
         self._looked_at: frozenset[int] = frozenset()
         self._reported: set[str] = set()
         self._probes: dict[str, Probe] = {}
@@ -90,8 +94,8 @@ class LeakDetector:
         """Forget a probe, when what it looks at is closed."""
         self._probes.pop(kind, None)
 
-    def snapshot(self, *, hosts: bool = False) -> Snapshot:
-        """Look at the machine. With `hosts`, at its network and at all of its mounts as well."""
+    def snapshot(self) -> Snapshot:
+        """Look at the machine as it is now."""
         pids = _pids()
         for pid in pids - self._looked_at:
             self._process_of_ours(pid)
@@ -99,19 +103,19 @@ class LeakDetector:
         return Snapshot(
             pids=pids,
             threads=frozenset(threading.enumerate()),
-            mounts=self._mounts(hosts=hosts),
-            links=_links() if hosts else frozenset(),
-            namespaces=_network_namespaces() if hosts else frozenset(),
+            mounts=self._mounts(),
+            links=self._links(),
+            namespaces=_network_namespaces(),
             watched={kind: frozenset(probe()) for kind, probe in self._probes.items()},
         )
 
-    def leaks(self, before: Snapshot, *, hosts: bool = False, grace: float = GRACE_SECONDS) -> list[str]:
+    def leaks(self, before: Snapshot, *, grace: float = GRACE_SECONDS) -> list[str]:
         """What there is now and was not before, in words; waits a moment for what is just going.
 
         What was told once is not told again, to a snapshot that is older still.
         """
         deadline = time.monotonic() + grace
-        while (found := self._news(before, hosts=hosts)) and time.monotonic() < deadline:
+        while (found := self._news(before)) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         self._reported.update(found)
         return found
@@ -122,18 +126,15 @@ class LeakDetector:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process.pid, signal.SIGKILL)
 
-    def _news(self, before: Snapshot, *, hosts: bool) -> list[str]:
-        return [leak for leak in self._found(before, hosts=hosts) if leak not in self._reported]
+    def _news(self, before: Snapshot) -> list[str]:
+        return [leak for leak in self._found(before) if leak not in self._reported]
 
-    def _found(self, before: Snapshot, *, hosts: bool) -> list[str]:
+    def _found(self, before: Snapshot) -> list[str]:
         found = [str(process) for process in self._processes(before)]
         found += [f"thread {thread.name}" for thread in _lasting_threads() - before.threads]
-        found += [f"mount {mount}" for mount in sorted(self._mounts(hosts=hosts) - before.mounts)]
-        if hosts:
-            found += [f"network device {link}" for link in sorted(_links() - before.links)]
-            found += [
-                f"network namespace {name}" for name in sorted(_network_namespaces() - before.namespaces)
-            ]
+        found += [f"mount {mount}" for mount in sorted(self._mounts() - before.mounts)]
+        found += [f"network device {link}" for link in sorted(self._links() - before.links)]
+        found += [f"network namespace {name}" for name in sorted(_network_namespaces() - before.namespaces)]
         for kind, probe in self._probes.items():
             if kind in before.watched:
                 found += [f"{kind} {name}" for name in sorted(frozenset(probe()) - before.watched[kind])]
@@ -157,23 +158,32 @@ class LeakDetector:
 
     def _is_ours(self, pid: int, stat: _Stat) -> bool:
         me = os.getpid()
-        seen: _Stat | None = stat
-        while seen is not None and pid not in (0, 1, me):
-            if self._ours.get(pid) == seen.started or self._mark in _environment(pid):
+        ancestor, seen, line = pid, stat, []
+        while ancestor not in (0, 1, me) and self._strangers.get(ancestor) != seen.started:
+            if seen.parent == me or self._ours.get(ancestor) == seen.started or self._mark in _environment(ancestor):
                 return True
-            if seen.parent == me:
-                return True
-            pid, seen = seen.parent, _stat(seen.parent)
+            line.append((ancestor, seen.started))
+            ancestor, above = seen.parent, _stat(seen.parent)
+            if above is None:
+                break
+            seen = above
+        self._strangers.update(line)
         return False
 
-    def _mounts(self, *, hosts: bool) -> frozenset[str]:
-        points = {_mount_point(line) for line in _read("/proc/self/mountinfo").splitlines()}
-        return frozenset(point for point in points if self._is_our_mount(point, hosts=hosts))
+    def _mounts(self) -> frozenset[str]:
+        points = (_mount_point(line) for line in _read("/proc/self/mountinfo").splitlines())
+        return frozenset(point for point in points if self._is_in_our_directory(point))
 
-    def _is_our_mount(self, point: str, *, hosts: bool) -> bool:
-        if self._own_directory and point.startswith(self._own_directory + "/"):
-            return True
-        return hosts and "raydog" in point
+    def _links(self) -> frozenset[str]:
+        names = (name for _, name in socket.if_nameindex() if name.startswith("raydog"))
+        return frozenset(name for name in names if self._is_our_link(name))
+
+    def _is_our_link(self, name: str) -> bool:
+        alias = _read(f"/sys/class/net/{_bridge_of(name)}/ifalias").strip()
+        return not alias or self._is_in_our_directory(alias)
+
+    def _is_in_our_directory(self, path: str) -> bool:
+        return self._own_directory is not None and path.startswith(self._own_directory + "/")
 
 
 @dataclass(frozen=True)
@@ -187,16 +197,25 @@ def _pids() -> frozenset[int]:
 
 
 def _stat(pid: int) -> _Stat | None:
-    """Parent and start time; None for a process that is gone, or dead and only not yet waited for."""
+    """Parent and start time; None for one that is gone, or dead and not yet waited for, and for the kernel's own."""
     _, _, rest = _read(f"/proc/{pid}/stat").rpartition(") ")
     fields = rest.split()
-    if not fields or fields[0] in "ZX":
+    if not fields or fields[0] in "ZX" or int(fields[6]) & _KERNEL_THREAD:
         return None
     return _Stat(parent=int(fields[1]), started=int(fields[19]))
 
 
 def _environment(pid: int) -> bytes:
-    return _read_bytes(f"/proc/{pid}/environ")
+    """What the process was started with; empty for one that was given nothing, or that belongs to another user.
+
+    In the middle of an exec there is none for a moment: an empty one is believed at the second look only.
+    """
+    path = f"/proc/{pid}/environ"
+    if environment := _read_bytes(path):
+        return environment
+    if os.access(path, os.R_OK):
+        time.sleep(_EXEC_SECONDS)
+    return _read_bytes(path)
 
 
 def _command(pid: int) -> bytes:
@@ -208,8 +227,11 @@ def _lasting_threads() -> frozenset[threading.Thread]:
     return frozenset(thread for thread in threading.enumerate() if thread.is_alive() and not thread.daemon)
 
 
-def _links() -> frozenset[str]:
-    return frozenset(name for _, name in socket.if_nameindex() if name.startswith("raydog"))
+def _bridge_of(link: str) -> str:
+    """The bridge that a cable is plugged into; any other device is its own."""
+    with suppress(OSError):
+        return Path(f"/sys/class/net/{link}/master").readlink().name
+    return link
 
 
 def _network_namespaces() -> frozenset[str]:

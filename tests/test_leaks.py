@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,8 @@ def _state(pid: int) -> str:
 
 
 def test_a_test_that_starts_nothing_leaves_nothing(detector: LeakDetector) -> None:
-    before = detector.snapshot(hosts=True)
-    assert detector.leaks(before, hosts=True, grace=NO_GRACE) == []
+    before = detector.snapshot()
+    assert detector.leaks(before, grace=NO_GRACE) == []
 
 
 def test_a_child_that_still_runs_is_a_leak(detector: LeakDetector, request: pytest.FixtureRequest) -> None:
@@ -114,9 +115,7 @@ def test_a_child_without_the_marker_is_known_by_its_parent(detector: LeakDetecto
 def test_a_descendant_without_the_marker_is_known_by_its_ancestors(detector: LeakDetector) -> None:
     before = detector.snapshot()
     script = "env -i sleep 60 & echo $!; wait"
-    with subprocess.Popen(
-        ["env", "-i", "/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with subprocess.Popen(["env", "-i", "/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         wait_for_exec(pid)
@@ -192,14 +191,39 @@ def test_a_mount_of_this_run_is_a_leak(detector: LeakDetector, tmp_path: Path) -
 
 
 @pytest.mark.hosts
-def test_a_bridge_is_a_leak(detector: LeakDetector) -> None:
-    before = detector.snapshot(hosts=True)
-    name = f"raydog{os.getpid()}"
-    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+@pytest.mark.parametrize("alias", ["", "{own}/platform"])
+def test_a_bridge_of_this_run_is_a_leak_and_so_are_its_cables(
+    detector: LeakDetector, tmp_path: Path, alias: str
+) -> None:
+    before = detector.snapshot()
+    with bridge_with_cable(alias.format(own=tmp_path)) as (bridge, cable):
+        found = detector.leaks(before, grace=NO_GRACE)
+    assert found == [f"network device {bridge}", f"network device {cable}"]
+
+
+@pytest.mark.hosts
+def test_a_bridge_of_somebody_else_is_no_leak(detector: LeakDetector) -> None:
+    before = detector.snapshot()
+    with bridge_with_cable("/somewhere/else"):
+        assert detector.leaks(before, grace=NO_GRACE) == []
+
+
+@contextmanager
+def bridge_with_cable(alias: str) -> Iterator[tuple[str, str]]:
+    bridge, cable = f"raydog{os.getpid()}", f"raydog{os.getpid()}h"
+    ip("link", "add", bridge, "type", "bridge")
     try:
-        assert detector.leaks(before, hosts=True, grace=NO_GRACE) == [f"network device {name}"]
+        ip("link", "set", bridge, "alias", alias)
+        ip("link", "add", cable, "type", "veth", "peer", "name", f"peer{os.getpid()}")
+        ip("link", "set", cable, "master", bridge)
+        yield bridge, cable
     finally:
-        subprocess.run(["ip", "link", "delete", name], check=True)
+        subprocess.run(["ip", "link", "delete", cable], check=False)
+        ip("link", "delete", bridge)
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
 
 
 def test_pytest_fails_the_test_that_leaks_and_no_other(
@@ -223,6 +247,4 @@ def test_pytest_fails_the_test_that_leaks_and_no_other(
     )
     result = pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=3, errors=1)
-    result.stdout.fnmatch_lines(
-        ["*ERROR at teardown of test_leaky*", "this test left behind: process * (sleep 60)"]
-    )
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_leaky*", "this test left behind: process * (sleep 60)"])

@@ -120,6 +120,8 @@ class Agents:
         """The commands that the agent has not acknowledged by `after`, the last sequence it has seen."""
         self.heard(session)
         session.commands = [command for command in session.commands if command["sequence"] > after]
+        if session.ended and not session.commands:
+            raise Gone("The platform has ended this node")
         return list(session.commands)
 
     def report(self, session: Session, events: list[AgentEvent]) -> None:
@@ -217,9 +219,9 @@ class InProcessAgents:
             return session
 
     def commands(self, session: Session, after: int) -> list[Command]:
-        """The commands after the last one that was seen."""
+        """The commands after the last one that was seen; none once the session has ended."""
         with self.locked():
-            return self._agents.commands(session, after)
+            return [] if session.ended else self._agents.commands(session, after)
 
     def report(self, session: Session, event: AgentEvent) -> None:
         """Say that a task has started or finished; nobody listens once the session has ended."""

@@ -56,7 +56,11 @@ Ray clusters run on it as they run on YellowDog: same API, same YAML. It needs L
 
 DirOption = Annotated[
     Path,
-    typer.Option("--dir", help="Where keys, logs and disks are kept; one platform per directory.", show_default=False),
+    typer.Option(
+        "--dir",
+        help="Where keys, logs and disks are kept; one platform per directory (default: ~/.raydog/local).",
+        show_default=False,
+    ),
 ]
 EnvFileOption = Annotated[
     Path | None,

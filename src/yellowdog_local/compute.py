@@ -53,6 +53,7 @@ class Compute:
         self._templates = templates
         self._hosts = hosts
         self.on_instance_ending: Callable[[InstanceRecord, str], None] = lambda _instance, _reason: None
+        self.on_change: Callable[[RequirementRecord], None] = lambda _requirement: None
 
     def provision(self, usage: ComputeRequirementTemplateUsage) -> RequirementRecord:
         """Make a requirement from a template and begin to boot its instances."""
@@ -239,7 +240,7 @@ class Compute:
         if not first:
             source.counts[instance.status] -= 1
             source.counts[status] += 1
-        source.changed = self._kernel.later_than(source.changed)
+        source.changed.mark(self._kernel.now())
         instance.status = instance.entity.status = status
         instance.entity.statusChangedTime = self._kernel.now()
         self._kernel.want_pass()
@@ -252,12 +253,12 @@ class Compute:
     def _settle(self, requirement: RequirementRecord) -> None:
         entity = requirement.entity
         entity.expectedInstanceCount = requirement.alive
+        self.on_change(requirement)
         if entity.status is ComputeRequirementStatus.TERMINATED:
             return
         if entity.status is ComputeRequirementStatus.TERMINATING:
             if not requirement.live:
                 self._set_status(requirement, ComputeRequirementStatus.TERMINATED)
-                self._kernel.want_pass()
             return
         pending = any(source.counts[InstanceStatus.PENDING] for source in requirement.sources)
         short = requirement.alive < entity.targetInstanceCount

@@ -65,7 +65,7 @@ def _instance_summary(source: SourceRecord) -> InstanceSummary:
         expectedCount=source.alive,
         expiredCount=0,
         totalCount=sum(source.counts.values()),
-        lastUpdatedTime=source.changed,
+        lastUpdatedTime=source.changed.show(),
     )
     summary.aliveCount = source.alive
     return summary

@@ -13,13 +13,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from yellowdog_local.clock import Clock, Timer
 from yellowdog_local.settings import Settings
 
 _log = logging.getLogger(__name__)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Kernel:
@@ -76,13 +75,6 @@ class Kernel:
         """The present, in the milliseconds that the wire can carry."""
         now = self.clock.now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-    def later_than(self, earlier: datetime | None) -> datetime:
-        """The present, or a millisecond after `earlier` if that is later: a strictly growing time of change."""
-        now = self.now()
-        if earlier is None or now > earlier:
-            return now
-        return earlier + _MILLISECOND
 
     def next_sequence(self) -> int:
         """A growing number: the order in which things were made."""

@@ -25,7 +25,7 @@ from yellowdog_local.agents import AgentEvent, Agents, Registration
 from yellowdog_local.compute import Compute
 from yellowdog_local.errors import Gone
 from yellowdog_local.kernel import Kernel
-from yellowdog_local.records import InstanceRecord, NodeRecord, PoolRecord, WorkerRecord
+from yellowdog_local.records import InstanceRecord, NodeRecord, PoolRecord, RequirementRecord, WorkerRecord
 from yellowdog_local.slots import Slots
 from yellowdog_local.store import Store
 from yellowdog_local.tasks import Tasks
@@ -104,6 +104,11 @@ class Nodes:
         elif pool is not None:
             self._shrink(pool)
             self._slots.touch(pool)
+
+    def requirement_changed(self, requirement: RequirementRecord) -> None:
+        """Let the next pass look at the pool whose instances changed."""
+        if requirement.pool is not None:
+            self._slots.touch(requirement.pool)
 
     def shut_down(self, node: NodeRecord) -> None:
         """End a platform node once its tasks have ended. Repeating it is harmless."""

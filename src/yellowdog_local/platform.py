@@ -75,6 +75,8 @@ class LocalPlatform:
         self.scheduler = Scheduler(kernel, self.store, slots, tasks, self.work, self.pools)
         self.agents.hooks = self.nodes
         self.compute.on_instance_ending = self.nodes.instance_ending
+        self.compute.on_change = self.nodes.requirement_changed
+        self.pools.on_shut_down = self.scheduler.pool_shut_down
         kernel.on_pass = self.scheduler.run_pass
         self.application = _application(self.settings, ids)
         if isinstance(hosts, RunsAgentsInProcess):

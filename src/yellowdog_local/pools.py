@@ -5,6 +5,7 @@ Knows its nodes and its requirement; which tasks want a pool to grow is the sche
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from yellowdog_client.model import (
@@ -55,6 +56,7 @@ class Pools:
         self._slots = slots
         self._nodes = nodes
         self._compute = compute
+        self.on_shut_down: Callable[[PoolRecord], None] = lambda _pool: None
 
     def provision(
         self, usage: ComputeRequirementTemplateUsage, wanted: ProvisionedWorkerPoolProperties | None
@@ -128,6 +130,7 @@ class Pools:
                 self._compute.terminate_instance(instance, "its worker pool was shut down")
         for node in tuple(pool.nodes.values()):
             self._nodes.shut_down(node)
+        self.on_shut_down(pool)
         self._slots.touch(pool)
 
     def settle(self, pool: PoolRecord) -> None:
@@ -172,7 +175,7 @@ class Pools:
 
     def view(self, pool: PoolRecord) -> ProvisionedWorkerPool:
         """A pool as callers see it."""
-        entity = pool.entity
+        entity, changed = pool.entity, pool.changed.show()
         entity.expectedNodeCount = pool.target
         entity.awaitingNodes = pool.pending_nodes > 0
         entity.workerSummary = WorkerSummary(
@@ -180,11 +183,11 @@ class Pools:
             claimedWorkerCount=pool.claimed,
             lastClaimedTime=pool.last_claimed,
             lastReleasedTime=pool.last_released,
-            lastUpdatedTime=pool.changed,
+            lastUpdatedTime=changed,
         )
         counts = {status: count for status, count in pool.node_counts.items() if count}
         queues = {NodeActionQueueStatus.EMPTY: pool.active_nodes} if pool.active_nodes else {}
-        entity.nodeSummary = NodeSummary(statusCounts=counts, actionQueueStatuses=queues, lastUpdatedTime=pool.changed)
+        entity.nodeSummary = NodeSummary(statusCounts=counts, actionQueueStatuses=queues, lastUpdatedTime=changed)
         return entity
 
     def summary(self, pool: PoolRecord) -> WorkerPoolSummary:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from yellowdog_client.model import (
     ComputeRequirement,
@@ -35,6 +35,30 @@ from yellowdog_client.model import ComputeRequirementTemplate as RequirementTemp
 from yellowdog_client.model import Namespace as NamespaceEntity
 
 from yellowdog_local.clock import Timer
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class ChangeTime:
+    """When something last changed, as clients see it: two reads with a change in between never see the same time."""
+
+    __slots__ = ("_changed", "_shown")
+
+    def __init__(self) -> None:
+        self._changed: datetime | None = None
+        self._shown: datetime | None = None
+
+    def mark(self, now: datetime) -> None:
+        """Note a change."""
+        self._changed = now
+
+    def show(self) -> datetime | None:
+        """The time to show; a millisecond, what the wire can carry, after the last one shown if need be."""
+        if self._changed is not None:
+            later = self._shown is None or self._changed > self._shown
+            self._shown = self._changed if later or self._shown is None else self._shown + _MILLISECOND
+            self._changed = None
+        return self._shown
 
 
 @dataclass(eq=False)
@@ -105,7 +129,7 @@ class GroupRecord:
     counts: Counter[TaskStatus] = field(default_factory=Counter)
     tasks_made: int = 0
     claimed: set[WorkerRecord] = field(default_factory=set)
-    last_updated: datetime | None = None
+    last_updated: ChangeTime = field(default_factory=ChangeTime)
 
     @property
     def spec(self) -> RunSpecification:
@@ -198,7 +222,7 @@ class PoolRecord:
     once_claimed: bool = False
     first_node: NodeRecord | None = None
     idle_timer: Timer | None = None
-    changed: datetime | None = None
+    changed: ChangeTime = field(default_factory=ChangeTime)
     last_claimed: datetime | None = None
     last_released: datetime | None = None
 
@@ -265,7 +289,7 @@ class SourceRecord:
     entity: ComputeSource
     counts: Counter[InstanceStatus] = field(default_factory=Counter)
     requested: int = 0
-    changed: datetime | None = None
+    changed: ChangeTime = field(default_factory=ChangeTime)
     refresh: Timer | None = None
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 
 from yellowdog_client.model import TaskGroupStatus
 
@@ -35,7 +36,9 @@ class Scheduler:
 
     def run_pass(self) -> None:
         """Look at all that was touched since the last pass; the kernel calls again if that touches more."""
-        # Allocation comes before idleness, so that a worker that goes from task to task is never idle in between.
+        # Task groups end before anything is allocated, so that what is discarded does not start; allocation comes
+        # before idleness, so that a worker that goes from task to task is never idle in between.
+        self._settle_groups()
         for group in self._by_priority():
             self._allocate(group)
         self._settle_groups()
@@ -43,8 +46,10 @@ class Scheduler:
         self._settle_pools()
         self._arm_autoscaling()
 
-    def cancel_orphans(self, pool: PoolRecord) -> None:
-        """Cancel the waiting tasks that only this pool, now shut down, could have run."""
+    def pool_shut_down(self, pool: PoolRecord) -> None:
+        """Cancel, where settings ask for it, the waiting tasks that only this pool could have run."""
+        if not self._kernel.settings.cancel_waiting_tasks_at_pool_shutdown:
+            return
         others = [p for p in self._store.open_pools.values() if p is not pool and p.status.available]
         for group in tuple(self._store.groups_with_ready.values()):
             if pool_matches(group, pool) and not any(pool_matches(group, other) for other in others):
@@ -59,19 +64,18 @@ class Scheduler:
         room = _claims_left(group)
         if room <= 0:
             return
-        workers = self._free_workers(group)
-        if group.status is TaskGroupStatus.PENDING and group.spec.minWorkers:
+        minimum = group.spec.minWorkers or 0
+        workers = list(islice(self._free_workers(group), max(room, minimum)))
+        if group.status is TaskGroupStatus.PENDING and len(workers) < minimum:
             # A group starts with its minimum or not at all.
-            chosen = list(workers)
-            if len(chosen) < group.spec.minWorkers:
-                return
-            workers = iter(chosen)
-        for task, worker in zip(list(group.ready.values())[:room], workers):  # noqa: B905  the shorter one ends it
+            return
+        tasks = list(islice(group.ready.values(), min(room, len(workers))))
+        for task, worker in zip(tasks, workers):  # noqa: B905  there may be more workers than tasks
             self._tasks.allocate(task, worker)
 
     def _free_workers(self, group: GroupRecord) -> Iterator[WorkerRecord]:
         for pool in self._available_pools():
-            for worker in tuple(pool.free.values()) if pool.free else ():
+            for worker in pool.free.values():
                 if node_matches(group, worker.node):
                     yield worker
 
@@ -91,11 +95,7 @@ class Scheduler:
     def _settle_pools(self) -> None:
         touched, self._slots.touched_pools = self._slots.touched_pools, {}
         for pool in touched.values():
-            available = pool.status.available
             self._pools.settle(pool)
-            ended = available and not pool.status.available
-            if ended and self._kernel.settings.cancel_waiting_tasks_at_pool_shutdown:
-                self.cancel_orphans(pool)
 
     def _arm_autoscaling(self) -> None:
         if self._autoscale_timer is not None or not self._something_to_scale():
@@ -134,7 +134,7 @@ class Scheduler:
             demand -= taken
         for pool in matching:
             per_node = self._pools.workers_per_node(pool)
-            room = max(0, pool.max_nodes - pool.target - wanted[pool.id])
+            room = max(0, pool.max_nodes - pool.target - pool.draining_nodes - wanted[pool.id])
             more = min(math.ceil(demand / per_node), room)
             taken = min(demand, more * per_node)
             wanted[pool.id] += more

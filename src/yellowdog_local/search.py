@@ -58,6 +58,12 @@ def work_matches(work: WorkRecord, search: WorkRequirementSearch) -> bool:
     )
 
 
+def looks_into_tasks(search: TaskSearch) -> bool:
+    """Whether a search asks for more than a requirement, task group and status, which are indexed."""
+    beyond = ("name", "tag", "tagStartsWith", "hasErrors", "hasInputs", "hasOutputs", "startedTime", "finishedTime")
+    return any(getattr(search, name) is not None for name in beyond)
+
+
 def task_matches(task: TaskRecord, search: TaskSearch) -> bool:
     """Whether a search asks for this task; its requirement, task group and status were looked at before."""
     entity = task.entity

@@ -20,7 +20,7 @@ class Slots:
     def touch(self, pool: PoolRecord, node: NodeRecord | None = None) -> None:
         """Let the next pass look at a pool, and at a platform node of it."""
         self.touched_pools[pool.id] = pool
-        pool.changed = self._kernel.later_than(pool.changed)
+        pool.changed.mark(self._kernel.now())
         if node is not None:
             self.touched_nodes[node.id] = node
         self._kernel.want_pass()

@@ -97,7 +97,7 @@ class Tasks:
         self._touch(group)
 
     def _touch(self, group: GroupRecord) -> None:
-        group.last_updated = self._kernel.later_than(group.last_updated)
+        group.last_updated.mark(self._kernel.now())
         self._store.note_ready(group)
         self.touched_groups[group.id] = group
         self._kernel.want_pass()

@@ -140,8 +140,9 @@ class Work:
             for group in self._groups(wanted)
             for status in (wanted.statuses or tuple(TaskStatus))
             for task in group.having(status)
-            if search.task_matches(task, wanted)
         ]
+        if search.looks_into_tasks(wanted):
+            tasks = [task for task in tasks if search.task_matches(task, wanted)]
         return sorted(tasks, key=lambda task: task.seq)
 
     def view(self, work: WorkRecord) -> WorkRequirement:
@@ -150,7 +151,7 @@ class Work:
             group.entity.taskSummary = TaskSummary(
                 statusCounts={status: count for status, count in group.counts.items() if count},
                 taskCount=sum(group.counts.values()),
-                lastUpdatedTime=group.last_updated,
+                lastUpdatedTime=group.last_updated.show(),
             )
             group.entity.waitingOnDependency = group.waiting_on_dependency
             group.entity.starved = bool(group.ready) and not group.claimed
@@ -199,7 +200,7 @@ class Work:
         status = _Group.HELD if work.status is _Work.HELD else _Group.PENDING
         entity.status, entity.statusChangedTime = status, self._kernel.now()
         group = GroupRecord(seq=self._kernel.next_sequence(), id=entity.id, entity=entity, work=work, status=status)
-        group.last_updated = self._kernel.now()
+        group.last_updated.mark(self._kernel.now())
         self._store.groups[group.id] = group
         return group
 

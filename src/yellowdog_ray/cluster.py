@@ -407,7 +407,10 @@ class Cluster:
             known = [self._snapshot.nodes[node_id] for node_id in node_ids if node_id in self._snapshot.nodes]
             self._ledger.asked |= {node.id: now for node in known}
             self._compose()
-        aborts = [self._aborter.submit(self._abort, node.task_id) for node in known]
+        self._abort_all([node.task_id for node in known])
+
+    def _abort_all(self, task_ids: Iterable[str]) -> None:
+        aborts = [self._aborter.submit(self._abort, task_id) for task_id in task_ids]
         if not self.on_head:
             wait(aborts)
 
@@ -423,8 +426,11 @@ class Cluster:
             due = self._ledger.due(self._tasks, now)
             names_of = {task.id: task.name for task in self._tasks}
             self._ledger.asked |= {names_of[task_id]: now for task_id in due}
-        for task_id in due:
-            self._aborter.submit(self._abort, task_id)
+        self._abort_all(due)
+
+    def close(self) -> None:
+        """Wait for the aborts that are under way."""
+        self._aborter.shutdown()
 
 
 def _fingerprint(work: WorkRequirementView) -> tuple[object, ...]:

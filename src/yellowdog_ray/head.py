@@ -240,16 +240,18 @@ def deliver(target: SshTarget, credentials: Credentials, settings: ProviderSetti
         SshError: a file could not be written.
     """
     target.write_secret(credentials.as_dotenv(), PurePosixPath(HEAD_FILE).relative_to("~").as_posix())
-    for remote, local in _uploads(settings.files_to_upload).items():
-        target.upload(local, remote)
+    upload_files(target, settings.files_to_upload)
 
 
-def _uploads(files: list[str] | dict[str, str]) -> Mapping[str, str]:
-    """Remote path by local path. A listed relative path keeps its place below the home; others go into the home."""
-    if isinstance(files, dict):
-        return {remote.removeprefix("~/"): local for remote, local in files.items()}
-    return {file if not _is_outside(file) else Path(file).name: file for file in files}
+def upload_files(target: SshTarget, files: list[str] | dict[str, str]) -> None:
+    """Copy the user's extra files.
 
-
-def _is_outside(file: str) -> bool:
-    return file.startswith(("/", "~", ".."))
+    Args:
+        target: the head.
+        files: local paths, or local paths by remote path. A listed relative path keeps its place below the head's
+            home; any other listed path goes straight into the home.
+    """
+    if isinstance(files, list):
+        files = {Path(file).name if file.startswith(("/", "~", "..")) else file: file for file in files}
+    for remote, local in files.items():
+        target.upload(local, remote.removeprefix("~/"))

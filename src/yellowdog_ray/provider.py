@@ -87,8 +87,6 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         self._joined = JoinedNodes() if self.on_head and os.environ.get(HEAD_V2_VARIABLE) != "1" else None
         self._listed: Mapping[str, ClusterNode] = {}
         self._made_head = False
-        if not self.on_head:
-            _drop_cached_config(provider_config)
 
     @staticmethod
     def bootstrap_config(cluster_config: dict[str, Any]) -> dict[str, Any]:
@@ -346,6 +344,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     # Reading
 
     def _read(self) -> Snapshot:
+        if not self.on_head:
+            _drop_cached_config(self.provider_config)
         try:
             snapshot = self.cluster.refresh()
         except PlatformError as error:

@@ -42,6 +42,7 @@ class Ray:
 
     def __call__(self, command: str, *arguments: str, check: bool = True, timeout: float = COMMAND_SECONDS) -> str:
         """Run `ray COMMAND yaml ARGUMENTS`; gives back everything that it printed."""
+        began = time.monotonic()
         done = subprocess.run(
             [str(BIN / "ray"), command, str(self.yaml), *arguments],
             cwd=self.folder,
@@ -53,6 +54,7 @@ class Ray:
             timeout=timeout,
             check=False,
         )
+        print(f"ray {command}: {time.monotonic() - began:.1f} s")  # noqa: T201 - shown by pytest when a test fails
         if check and done.returncode != 0:
             raise AssertionError(f"`ray {command}` ended with {done.returncode}:\n{done.stdout}")
         return done.stdout

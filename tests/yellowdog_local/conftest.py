@@ -1,118 +1,21 @@
-"""A stepped platform without HTTP, and words for what tests do with it."""
+"""Fixtures for tests of the local platform that need no HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from yellowdog_client.model import (
-    AutoShutdown,
-    ComputeRequirementStaticTemplate,
-    ComputeRequirementTemplateUsage,
-    ComputeSourceTemplate,
-    ComputeSourceUsage,
-    ProvisionedWorkerPoolProperties,
-    RunSpecification,
-    SimulatorComputeSource,
-    Task,
-    TaskGroup,
-    WorkRequirement,
-)
 
+from tests.yellowdog_local.lab import Lab, LabMaker
 from yellowdog_local.clock import SteppedClock
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
-from yellowdog_local.records import GroupRecord, NodeRecord, PoolRecord, TaskRecord, WorkRecord
 from yellowdog_local.settings import Settings
-
-BOOT_SECONDS = 2
-
-
-def after(seconds: float) -> AutoShutdown:
-    """Shut down when idle for so long."""
-    return AutoShutdown(enabled=True, timeout=timedelta(seconds=seconds))
-
-
-@dataclass
-class Lab:
-    """A platform with simulated hosts on a clock that only tests move."""
-
-    platform: LocalPlatform
-    clock: SteppedClock
-    hosts: SimulatedHosts
-
-    def advance(self, seconds: float = 0.0) -> None:
-        self.clock.advance(seconds)
-
-    def pool(self, count: int = 1, name: str = "pool", template: str = "demo/local", **properties: Any) -> PoolRecord:
-        properties.setdefault("maxNodes", max(count, 1) * 10)
-        usage = ComputeRequirementTemplateUsage(
-            templateId=template, requirementNamespace="demo", requirementName=name, targetInstanceCount=count
-        )
-        with self.platform.locked():
-            return self.platform.pools.provision(usage, ProvisionedWorkerPoolProperties(**properties))
-
-    def booted(self, count: int = 1, name: str = "pool", **properties: Any) -> PoolRecord:
-        pool = self.pool(count, name, **properties)
-        self.advance(BOOT_SECONDS)
-        return pool
-
-    def work(self, name: str = "work", *groups: TaskGroup) -> WorkRecord:
-        entity = WorkRequirement("demo", name, list(groups) or [self.group_spec("group")])
-        with self.platform.locked():
-            return self.platform.work.add(entity)
-
-    def group_spec(self, name: str, *, keep: bool = True, **spec: Any) -> TaskGroup:
-        return TaskGroup(
-            name=name, runSpecification=RunSpecification(["bash"], **spec), finishIfAllTasksFinished=not keep
-        )
-
-    def group(self, *, name: str = "work", keep: bool = True, **spec: Any) -> GroupRecord:
-        return self.work(name, self.group_spec("group", keep=keep, **spec)).groups[0]
-
-    def tasks(self, group: GroupRecord, *names: str, **fields: Any) -> list[TaskRecord]:
-        entities = [Task(name=name, taskType="bash", **fields) for name in names]
-        with self.platform.locked():
-            return self.platform.work.add_tasks(group, entities)
-
-    def ending(self, group: GroupRecord, name: str, seconds: float, exit_code: int = 0, **fields: Any) -> TaskRecord:
-        environment = {"SIM_TASK_SECONDS": str(seconds), "SIM_TASK_EXIT_CODE": str(exit_code)}
-        return self.tasks(group, name, environment=environment, **fields)[0]
-
-    def do(self, call: Callable[[LocalPlatform], object]) -> None:
-        with self.platform.locked():
-            call(self.platform)
-
-    def node(self, pool: PoolRecord, number: int = 0) -> NodeRecord:
-        return list(pool.nodes.values())[number]
-
-    def template(self, *sources: SimulatorComputeSource, strategy: str = "Single", name: str = "made") -> str:
-        usages = []
-        with self.platform.locked():
-            for source in sources:
-                entity = ComputeSourceTemplate(source=source, namespace="demo")
-                kept = self.platform.templates.add_source(entity)
-                usages.append(ComputeSourceUsage(kept.id or ""))
-            self.platform.templates.add_requirement(
-                ComputeRequirementStaticTemplate(
-                    name=name,
-                    namespace="demo",
-                    strategyType=f"co.yellowdog.platform.model.{strategy}{_suffix(strategy)}ProvisionStrategy",
-                    sources=usages,
-                )
-            )
-        return f"demo/{name}"
-
-
-def _suffix(strategy: str) -> str:
-    return "Source" if strategy == "Single" else ""
 
 
 @pytest.fixture
-def make_lab() -> Iterator[Callable[..., Lab]]:
+def make_lab() -> Iterator[LabMaker]:
     made: list[LocalPlatform] = []
 
     def make(**settings: Any) -> Lab:
@@ -128,5 +31,5 @@ def make_lab() -> Iterator[Callable[..., Lab]]:
 
 
 @pytest.fixture
-def lab(make_lab: Callable[..., Lab]) -> Lab:
+def lab(make_lab: LabMaker) -> Lab:
     return make_lab()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.base import HostAddress, HostRequest
 from yellowdog_local.hosts.namespace import NamespaceHosts, make_key
 
@@ -95,11 +96,11 @@ class Lab:
 
     def first_process(self, name: str) -> int:
         """The number, on the machine, of a host's init (its parent `unshare` names the disk as well)."""
-        mark = f"{self.data}/disks/{name}".encode()
-        for entry in Path("/proc").glob("[0-9]*"):
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            if mark in words and words[0] != b"unshare":
-                return int(entry.name)
+        disk = self.data / "disks" / name
+        for number in leftovers.processes(self.data):
+            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+            if str(disk).encode() in words and words[0] != b"unshare":
+                return number
         raise AssertionError(f"no first process of {name}")
 
 

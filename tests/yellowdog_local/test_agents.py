@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 from yellowdog_client.model import InstanceStatus, NodeStatus, TaskStatus
 
+from tests.yellowdog_local.lab import Lab
 from yellowdog_local.agents import Registration
 from yellowdog_local.errors import Gone, Unauthorized
 
 
-def test_a_silent_node_is_late_then_lost_and_its_task_with_it(lab) -> None:
+def test_a_silent_node_is_late_then_lost_and_its_task_with_it(lab: Lab) -> None:
     pool = lab.booted(1)
     (task,) = lab.tasks(lab.group(), "a")
     node = lab.node(pool)
@@ -22,7 +23,7 @@ def test_a_silent_node_is_late_then_lost_and_its_task_with_it(lab) -> None:
     assert node.instance.status is InstanceStatus.TERMINATED
 
 
-def test_a_late_node_takes_no_task_and_works_again_once_it_is_heard_of(lab) -> None:
+def test_a_late_node_takes_no_task_and_works_again_once_it_is_heard_of(lab: Lab) -> None:
     pool = lab.booted(1, maxNodes=1)
     node = lab.node(pool)
     lab.hosts.unplug(node.instance.id)
@@ -35,7 +36,7 @@ def test_a_late_node_takes_no_task_and_works_again_once_it_is_heard_of(lab) -> N
     assert task.status is TaskStatus.ALLOCATED
 
 
-def test_a_node_that_goes_on_speaking_is_never_late(lab) -> None:
+def test_a_node_that_goes_on_speaking_is_never_late(lab: Lab) -> None:
     pool = lab.booted(1)
     node = lab.node(pool)
     lab.hosts.unplug(node.instance.id)
@@ -46,7 +47,7 @@ def test_a_node_that_goes_on_speaking_is_never_late(lab) -> None:
     assert node.status is NodeStatus.RUNNING
 
 
-def test_an_agent_must_show_the_token_of_its_own_instance(lab) -> None:
+def test_an_agent_must_show_the_token_of_its_own_instance(lab: Lab) -> None:
     pool = lab.pool(2)
     lab.advance()
     first, second = pool.requirement.instances.values()
@@ -65,3 +66,11 @@ def test_an_agent_must_show_the_token_of_its_own_instance(lab) -> None:
     lab.do(lambda p: p.compute.terminate_instance(first, "test"))
     with pytest.raises((Gone, Unauthorized)):
         lab.do(lambda p: p.agents.register(first.token, said))
+
+
+def test_ending_nodes_leaves_no_complaint_in_the_log(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    pool = lab.booted(2)
+    lab.tasks(lab.group(), "a")
+    lab.do(lambda p: p.nodes.shut_down(lab.node(pool, 1)))
+    lab.do(lambda p: p.compute.terminate(pool.requirement))
+    assert caplog.records == []

@@ -333,6 +333,34 @@ def test_a_strict_umask_of_the_platform_harms_no_host(tmp_path: Path) -> None:
         os.umask(before)
 
 
+def test_a_data_directory_that_cannot_carry_disks_is_replaced_by_memory(tmp_path: Path) -> None:
+    # An overlay cannot lie on an overlay's upper layer: what happens to a platform inside a container.
+    script = textwrap.dedent(f"""
+        from pathlib import Path
+        from tests.yellowdog_local.host_support import lab
+        with lab(Path({str(tmp_path / "merged" / "lab")!r})) as made:
+            made.create("i-1")
+            made.recorder.wait_running("i-1")
+            print(made.ssh("i-1", "hostname; touch /tmp/x && echo writes").stdout)
+            print(made.log("i-1", "init.log"))
+    """)
+    for name in ("upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    options = f"lowerdir=/usr/share,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    mount = f'mount -t overlay overlay -o {options} {tmp_path}/merged && exec "$0" -c "$1"'
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("i-1\nwrites\n")
+    assert "the disk is kept in memory instead" in done.stdout
+
+
 def test_the_hosts_do_not_exist_before_open(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="before open"):
         _ = NamespaceHosts(tmp_path, "key").gateway

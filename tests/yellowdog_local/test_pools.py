@@ -3,7 +3,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import after
 from yellowdog_client.model import (
     ComputeRequirementStatus,
     InstanceStatus,
@@ -13,10 +12,11 @@ from yellowdog_client.model import (
     WorkerPoolStatus,
 )
 
+from tests.yellowdog_local.lab import Lab, LabMaker, after
 from yellowdog_local.errors import AlreadyExists, InvalidRequest
 
 
-def test_a_pool_is_pending_until_its_first_platform_node_registers(lab) -> None:
+def test_a_pool_is_pending_until_its_first_platform_node_registers(lab: Lab) -> None:
     pool = lab.pool(2)
     assert pool.status is WorkerPoolStatus.PENDING
     assert lab.platform.pools.view(pool).awaitingNodes
@@ -28,13 +28,13 @@ def test_a_pool_is_pending_until_its_first_platform_node_registers(lab) -> None:
     assert pool.requirement.entity.status is ComputeRequirementStatus.RUNNING
 
 
-def test_idle_timeouts_of_zero_spare_what_has_not_worked_yet(lab) -> None:
+def test_idle_timeouts_of_zero_spare_what_has_not_worked_yet(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(0), idlePoolShutdown=after(0))
     lab.advance(3600)
     assert (pool.active_nodes, pool.status) == (1, WorkerPoolStatus.IDLE)
 
 
-def test_an_idle_node_is_shut_down_at_once_with_a_timeout_of_zero(lab) -> None:
+def test_an_idle_node_is_shut_down_at_once_with_a_timeout_of_zero(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(0))
     lab.ending(lab.group(), "a", 1)
     lab.advance(1)
@@ -44,7 +44,7 @@ def test_an_idle_node_is_shut_down_at_once_with_a_timeout_of_zero(lab) -> None:
     assert lab.hosts.instance_ids == []
 
 
-def test_an_idle_node_gets_its_full_time_again_whenever_it_works(lab) -> None:
+def test_an_idle_node_gets_its_full_time_again_whenever_it_works(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(10))
     group = lab.group()
     lab.ending(group, "a", 1)
@@ -56,7 +56,7 @@ def test_an_idle_node_gets_its_full_time_again_whenever_it_works(lab) -> None:
     assert pool.active_nodes == 0
 
 
-def test_idle_nodes_are_kept_down_to_the_minimum(lab) -> None:
+def test_idle_nodes_are_kept_down_to_the_minimum(lab: Lab) -> None:
     pool = lab.booted(2, minNodes=1, idleNodeShutdown=after(0))
     group = lab.group()
     lab.ending(group, "a", 1)
@@ -65,7 +65,7 @@ def test_idle_nodes_are_kept_down_to_the_minimum(lab) -> None:
     assert pool.active_nodes == 1
 
 
-def test_a_node_with_one_busy_worker_is_not_idle(lab) -> None:
+def test_a_node_with_one_busy_worker_is_not_idle(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(0), createNodeWorkers=NodeWorkerTarget.per_node(2))
     group = lab.group()
     lab.ending(group, "short", 1)
@@ -76,12 +76,12 @@ def test_a_node_with_one_busy_worker_is_not_idle(lab) -> None:
     assert pool.active_nodes == 0
 
 
-def test_workers_per_vcpu_are_counted_from_what_the_node_reports(lab) -> None:
+def test_workers_per_vcpu_are_counted_from_what_the_node_reports(lab: Lab) -> None:
     pool = lab.booted(1, createNodeWorkers=NodeWorkerTarget.per_vcpus(1.5))
     assert len(lab.node(pool).workers) == 3
 
 
-def test_an_idle_pool_is_shut_down_and_terminated_after_its_timeout(lab) -> None:
+def test_an_idle_pool_is_shut_down_and_terminated_after_its_timeout(lab: Lab) -> None:
     pool = lab.booted(1, idlePoolShutdown=after(30))
     lab.ending(lab.group(), "a", 1)
     lab.advance(30)
@@ -91,7 +91,7 @@ def test_an_idle_pool_is_shut_down_and_terminated_after_its_timeout(lab) -> None
     assert pool.requirement.entity.status is ComputeRequirementStatus.TERMINATED
 
 
-def test_shutting_a_pool_down_lets_executing_tasks_end_first(lab) -> None:
+def test_shutting_a_pool_down_lets_executing_tasks_end_first(lab: Lab) -> None:
     pool = lab.booted(2)
     task = lab.ending(lab.group(), "a", 10)
     lab.do(lambda p: p.pools.shut_down(pool))
@@ -102,14 +102,14 @@ def test_shutting_a_pool_down_lets_executing_tasks_end_first(lab) -> None:
     assert lab.hosts.instance_ids == []
 
 
-def test_shutting_a_pool_down_ends_hosts_that_are_still_booting(lab) -> None:
+def test_shutting_a_pool_down_ends_hosts_that_are_still_booting(lab: Lab) -> None:
     pool = lab.pool(3)
     lab.do(lambda p: p.pools.shut_down(pool))
     assert pool.status is WorkerPoolStatus.TERMINATED
     assert lab.hosts.instance_ids == []
 
 
-def test_waiting_tasks_survive_a_pool_shutdown_unless_set_otherwise(make_lab) -> None:
+def test_waiting_tasks_survive_a_pool_shutdown_unless_set_otherwise(make_lab: LabMaker) -> None:
     for cancels, status in ((False, TaskStatus.READY), (True, TaskStatus.CANCELLED)):
         lab = make_lab(cancel_waiting_tasks_at_pool_shutdown=cancels)
         pool = lab.booted(1, maxNodes=1)
@@ -118,7 +118,7 @@ def test_waiting_tasks_survive_a_pool_shutdown_unless_set_otherwise(make_lab) ->
         assert waiting.status is status
 
 
-def test_terminating_the_requirement_kills_at_once_and_loses_the_tasks(lab) -> None:
+def test_terminating_the_requirement_kills_at_once_and_loses_the_tasks(lab: Lab) -> None:
     pool = lab.booted(1)
     (task,) = lab.tasks(lab.group(), "a")
     lab.do(lambda p: p.compute.terminate(pool.requirement))
@@ -128,7 +128,7 @@ def test_terminating_the_requirement_kills_at_once_and_loses_the_tasks(lab) -> N
     assert (pool.status, lab.node(pool).status) == (WorkerPoolStatus.TERMINATED, NodeStatus.TERMINATED)
 
 
-def test_a_host_that_does_not_register_in_time_is_terminated(lab) -> None:
+def test_a_host_that_does_not_register_in_time_is_terminated(lab: Lab) -> None:
     pool = lab.pool(1, nodeBootTimeout=timedelta(seconds=60))
     lab.hosts.unplug(lab.hosts.instance_ids[0])
     lab.advance(59)
@@ -137,7 +137,7 @@ def test_a_host_that_does_not_register_in_time_is_terminated(lab) -> None:
     assert (pool.requirement.alive, pool.target) == (0, 0)
 
 
-def test_shutting_down_a_node_waits_for_its_task_and_takes_no_new_one(lab) -> None:
+def test_shutting_down_a_node_waits_for_its_task_and_takes_no_new_one(lab: Lab) -> None:
     pool = lab.booted(1, maxNodes=1)
     group = lab.group()
     lab.ending(group, "a", 5)
@@ -154,7 +154,7 @@ def test_shutting_down_a_node_waits_for_its_task_and_takes_no_new_one(lab) -> No
     assert second.worker.node is not node
 
 
-def test_a_pool_name_can_be_given_again_only_once_the_pool_has_ended(lab) -> None:
+def test_a_pool_name_can_be_given_again_only_once_the_pool_has_ended(lab: Lab) -> None:
     first = lab.pool(1, "same")
     with pytest.raises(AlreadyExists, match="already exists"):
         lab.pool(1, "same")
@@ -162,13 +162,13 @@ def test_a_pool_name_can_be_given_again_only_once_the_pool_has_ended(lab) -> Non
     assert lab.pool(1, "same").id != first.id
 
 
-def test_omitted_properties_take_the_platforms_defaults(lab) -> None:
+def test_omitted_properties_take_the_platforms_defaults(lab: Lab) -> None:
     properties = lab.pool(3, maxNodes=None).properties
     assert (properties.minNodes, properties.maxNodes) == (0, 3)
     assert properties.nodeBootTimeout == timedelta(minutes=10)
     assert not properties.idleNodeShutdown.enabled
 
 
-def test_a_target_outside_the_pools_bounds_is_refused(lab) -> None:
+def test_a_target_outside_the_pools_bounds_is_refused(lab: Lab) -> None:
     with pytest.raises(InvalidRequest):
         lab.pool(3, maxNodes=2)

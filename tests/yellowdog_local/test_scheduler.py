@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from conftest import after
 from yellowdog_client.model import DoubleRange, NodeWorkerTarget, SimulatorComputeSource, TaskGroupStatus, TaskStatus
+
+from tests.yellowdog_local.lab import Lab, LabMaker, after
 
 
 def names(count: int) -> list[str]:
     return [f"t{n}" for n in range(count)]
 
 
-def test_a_pool_grows_to_what_the_waiting_tasks_need_and_no_further(lab) -> None:
+def test_a_pool_grows_to_what_the_waiting_tasks_need_and_no_further(lab: Lab) -> None:
     pool = lab.pool(0, maxNodes=10, createNodeWorkers=NodeWorkerTarget.per_node(2))
     tasks = lab.tasks(lab.group(), *names(5))
     lab.advance(1)
@@ -18,7 +19,7 @@ def test_a_pool_grows_to_what_the_waiting_tasks_need_and_no_further(lab) -> None
     assert all(task.status is TaskStatus.EXECUTING for task in tasks)
 
 
-def test_growth_ends_at_the_pools_maximum(lab) -> None:
+def test_growth_ends_at_the_pools_maximum(lab: Lab) -> None:
     pool = lab.pool(1, maxNodes=2)
     tasks = lab.tasks(lab.group(), *names(5))
     lab.advance(10)
@@ -26,14 +27,14 @@ def test_growth_ends_at_the_pools_maximum(lab) -> None:
     assert [task.status for task in tasks].count(TaskStatus.EXECUTING) == 2
 
 
-def test_booting_nodes_count_before_more_are_asked_for(lab) -> None:
+def test_booting_nodes_count_before_more_are_asked_for(lab: Lab) -> None:
     pool = lab.pool(3, maxNodes=10)
     lab.tasks(lab.group(), *names(3))
     lab.advance(10)
     assert pool.target == 3
 
 
-def test_a_pool_shut_down_to_nothing_grows_again_for_new_tasks(lab) -> None:
+def test_a_pool_shut_down_to_nothing_grows_again_for_new_tasks(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(0))
     group = lab.group()
     lab.ending(group, "a", 1)
@@ -44,7 +45,7 @@ def test_a_pool_shut_down_to_nothing_grows_again_for_new_tasks(lab) -> None:
     assert task.status is TaskStatus.EXECUTING
 
 
-def test_only_a_pool_with_the_right_tag_is_used(lab) -> None:
+def test_only_a_pool_with_the_right_tag_is_used(lab: Lab) -> None:
     wrong, right = lab.pool(0, "wrong", workerTag="cpu"), lab.pool(0, "right", workerTag="gpu")
     (task,) = lab.tasks(lab.group(workerTags=["gpu"]), "a")
     lab.advance(5)
@@ -52,14 +53,14 @@ def test_only_a_pool_with_the_right_tag_is_used(lab) -> None:
     assert task.worker.node.pool is right
 
 
-def test_a_task_group_that_needs_more_memory_than_nodes_have_stays_starved(lab) -> None:
+def test_a_task_group_that_needs_more_memory_than_nodes_have_stays_starved(lab: Lab) -> None:
     pool = lab.booted(1)
     (task,) = lab.tasks(lab.group(ram=DoubleRange(64.0, None)), "a")
     lab.advance(10)
     assert (task.status, pool.target) == (TaskStatus.READY, 1)
 
 
-def test_higher_priority_goes_first(lab) -> None:
+def test_higher_priority_goes_first(lab: Lab) -> None:
     low, high = lab.group(name="low"), lab.group(name="high")
     high.work.entity.priority = 10
     (waits,), (runs,) = lab.tasks(low, "a"), lab.tasks(high, "a")
@@ -67,7 +68,7 @@ def test_higher_priority_goes_first(lab) -> None:
     assert (waits.status, runs.status) == (TaskStatus.READY, TaskStatus.EXECUTING)
 
 
-def test_a_task_group_claims_no_more_than_its_maximum(lab) -> None:
+def test_a_task_group_claims_no_more_than_its_maximum(lab: Lab) -> None:
     pool = lab.booted(3)
     tasks = lab.tasks(lab.group(maxWorkers=2), *names(5))
     lab.advance(10)
@@ -75,14 +76,14 @@ def test_a_task_group_claims_no_more_than_its_maximum(lab) -> None:
     assert (pool.claimed, pool.target) == (2, 3)
 
 
-def test_tasks_per_worker_lets_tasks_share_workers(lab) -> None:
+def test_tasks_per_worker_lets_tasks_share_workers(lab: Lab) -> None:
     pool = lab.pool(0, maxNodes=10)
     lab.tasks(lab.group(tasksPerWorker=2), *names(5))
     lab.advance(10)
     assert pool.target == 3
 
 
-def test_a_task_group_starts_with_its_minimum_of_workers_or_not_at_all(lab) -> None:
+def test_a_task_group_starts_with_its_minimum_of_workers_or_not_at_all(lab: Lab) -> None:
     lab.booted(1, maxNodes=3)
     group = lab.group(minWorkers=3)
     tasks = lab.tasks(group, *names(3))
@@ -92,7 +93,7 @@ def test_a_task_group_starts_with_its_minimum_of_workers_or_not_at_all(lab) -> N
     assert all(task.status is TaskStatus.EXECUTING for task in tasks)
 
 
-def test_instances_that_no_source_has_room_for_come_once_there_is_room(lab) -> None:
+def test_instances_that_no_source_has_room_for_come_once_there_is_room(lab: Lab) -> None:
     template = lab.template(SimulatorComputeSource(name="small", limit=1))
     pool = lab.pool(0, template=template, maxNodes=5, idleNodeShutdown=after(0))
     group = lab.group()
@@ -104,7 +105,7 @@ def test_instances_that_no_source_has_room_for_come_once_there_is_room(lab) -> N
     assert second.status is TaskStatus.EXECUTING
 
 
-def test_a_pool_stops_wanting_what_nobody_waits_for_any_more(lab) -> None:
+def test_a_pool_stops_wanting_what_nobody_waits_for_any_more(lab: Lab) -> None:
     template = lab.template(SimulatorComputeSource(name="none", failOnProvision=True))
     pool = lab.pool(0, template=template, maxNodes=5)
     (task,) = lab.tasks(lab.group(), "a")
@@ -115,13 +116,13 @@ def test_a_pool_stops_wanting_what_nobody_waits_for_any_more(lab) -> None:
     assert pool.target == 0
 
 
-def test_nothing_is_timed_while_there_is_nothing_to_do(lab) -> None:
+def test_nothing_is_timed_while_there_is_nothing_to_do(lab: Lab) -> None:
     lab.booted(1)
     lab.advance(600)
     assert lab.clock._heap == []
 
 
-def test_latency_between_allocation_and_execution_can_be_set(make_lab) -> None:
+def test_latency_between_allocation_and_execution_can_be_set(make_lab: LabMaker) -> None:
     lab = make_lab(allocation_latency_seconds=2)
     lab.booted(1)
     (task,) = lab.tasks(lab.group(), "a")

@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 from yellowdog_client.model import RetryPolicy, Selection, Task, TaskErrorSelector, TaskStatus
 
+from tests.yellowdog_local.lab import Lab, LabMaker
 from yellowdog_local.agents import AgentEvent
 from yellowdog_local.errors import DuplicateTaskNames, InvalidRequest
 
 
-def test_a_task_for_an_idle_worker_starts_at_once(lab) -> None:
+def test_a_task_for_an_idle_worker_starts_at_once(lab: Lab) -> None:
     lab.booted()
     (task,) = lab.tasks(lab.group(), "a")
     assert task.status is TaskStatus.EXECUTING
@@ -17,7 +18,7 @@ def test_a_task_for_an_idle_worker_starts_at_once(lab) -> None:
     assert task.entity.workerId == task.entity.nodeId.replace("node", "wrkr") + ":1"
 
 
-def test_a_worker_goes_on_with_the_next_task_when_one_completes(lab) -> None:
+def test_a_worker_goes_on_with_the_next_task_when_one_completes(lab: Lab) -> None:
     pool = lab.booted(maxNodes=1)
     group = lab.group()
     first, second = lab.ending(group, "a", 5), lab.tasks(group, "b")[0]
@@ -29,7 +30,7 @@ def test_a_worker_goes_on_with_the_next_task_when_one_completes(lab) -> None:
     assert pool.claimed == 1
 
 
-def test_an_aborted_task_executes_until_its_agent_says_that_it_has_ended(lab) -> None:
+def test_an_aborted_task_executes_until_its_agent_says_that_it_has_ended(lab: Lab) -> None:
     lab.booted()
     (task,) = lab.tasks(lab.group(), "a", environment={"SIM_ABORT_SECONDS": "3"})
     lab.do(lambda p: p.tasks.cancel(task, abort=True))
@@ -39,7 +40,7 @@ def test_an_aborted_task_executes_until_its_agent_says_that_it_has_ended(lab) ->
     assert task.status is TaskStatus.ABORTED
 
 
-def test_an_aborted_task_can_be_set_to_end_as_failed(make_lab) -> None:
+def test_an_aborted_task_can_be_set_to_end_as_failed(make_lab: LabMaker) -> None:
     lab = make_lab(abort_end_state="FAILED")
     lab.booted()
     (task,) = lab.tasks(lab.group(), "a")
@@ -47,7 +48,7 @@ def test_an_aborted_task_can_be_set_to_end_as_failed(make_lab) -> None:
     assert task.status is TaskStatus.FAILED
 
 
-def test_cancelling_without_abort_leaves_an_executing_task_alone(lab) -> None:
+def test_cancelling_without_abort_leaves_an_executing_task_alone(lab: Lab) -> None:
     lab.booted()
     (task,) = lab.tasks(lab.group(), "a")
     lab.do(lambda p: p.tasks.cancel(task, abort=False))
@@ -55,13 +56,13 @@ def test_cancelling_without_abort_leaves_an_executing_task_alone(lab) -> None:
     assert task.entity.abortRequestedTime is None
 
 
-def test_cancelling_a_waiting_task_ends_it_at_once(lab) -> None:
+def test_cancelling_a_waiting_task_ends_it_at_once(lab: Lab) -> None:
     (task,) = lab.tasks(lab.group(), "a")
     lab.do(lambda p: p.tasks.cancel(task, abort=False))
     assert task.status is TaskStatus.CANCELLED
 
 
-def test_a_non_zero_exit_fails_the_task_with_its_exit_code(lab) -> None:
+def test_a_non_zero_exit_fails_the_task_with_its_exit_code(lab: Lab) -> None:
     lab.booted()
     task = lab.ending(lab.group(), "a", 1, exit_code=3)
     lab.advance(1)
@@ -72,7 +73,7 @@ def test_a_non_zero_exit_fails_the_task_with_its_exit_code(lab) -> None:
 
 
 @pytest.mark.parametrize("where", ["task", "group"])
-def test_a_task_that_exceeds_its_timeout_fails_as_timed_out(lab, where) -> None:
+def test_a_task_that_exceeds_its_timeout_fails_as_timed_out(lab: Lab, where: str) -> None:
     lab.booted()
     limit = timedelta(seconds=10)
     group = lab.group(taskTimeout=limit if where == "group" else timedelta(hours=1))
@@ -84,7 +85,7 @@ def test_a_task_that_exceeds_its_timeout_fails_as_timed_out(lab, where) -> None:
     assert task.entity.errors[0].errorType == "TIMED_OUT"
 
 
-def test_a_lost_task_is_retried_only_if_the_policy_says_so(lab) -> None:
+def test_a_lost_task_is_retried_only_if_the_policy_says_so(lab: Lab) -> None:
     lab.booted(2, maxNodes=3)
     lost = Selection(includes=[TaskErrorSelector(errorTypes=Selection(includes=["ALLOCATION_LOST"]))])
     retried = lab.tasks(lab.group(retryPolicy=RetryPolicy(1, lost)), "a")[0]
@@ -99,7 +100,7 @@ def test_a_lost_task_is_retried_only_if_the_policy_says_so(lab) -> None:
     assert retried.status is TaskStatus.EXECUTING
 
 
-def test_retries_end_when_they_are_used_up(lab) -> None:
+def test_retries_end_when_they_are_used_up(lab: Lab) -> None:
     lab.booted()
     task = lab.ending(lab.group(retryPolicy=RetryPolicy(2)), "a", 1, exit_code=1)
     lab.advance(10)
@@ -107,7 +108,7 @@ def test_retries_end_when_they_are_used_up(lab) -> None:
     assert [error.causedFailure for error in task.entity.errors] == [False, False, True]
 
 
-def test_what_an_agent_says_of_an_earlier_attempt_is_ignored(lab) -> None:
+def test_what_an_agent_says_of_an_earlier_attempt_is_ignored(lab: Lab) -> None:
     lab.booted()
     task = lab.ending(lab.group(retryPolicy=RetryPolicy(1)), "a", 5, exit_code=1)
     lab.advance(5)
@@ -117,7 +118,7 @@ def test_what_an_agent_says_of_an_earlier_attempt_is_ignored(lab) -> None:
     assert task.status is TaskStatus.EXECUTING
 
 
-def test_names_are_unique_within_a_task_group_and_a_refused_batch_adds_nothing(lab) -> None:
+def test_names_are_unique_within_a_task_group_and_a_refused_batch_adds_nothing(lab: Lab) -> None:
     group = lab.group()
     lab.tasks(group, "a")
     with pytest.raises(DuplicateTaskNames):
@@ -127,22 +128,24 @@ def test_names_are_unique_within_a_task_group_and_a_refused_batch_adds_nothing(l
     assert [task.entity.name for task in group.tasks.values()] == ["a"]
 
 
-def test_a_task_of_a_foreign_type_is_refused(lab) -> None:
+def test_a_task_of_a_foreign_type_is_refused(lab: Lab) -> None:
     group = lab.group()
     with pytest.raises(InvalidRequest, match="taskType 'docker'"):
         lab.do(lambda p: p.work.add_tasks(group, [Task(name="a", taskType="docker")]))
 
 
-def test_the_summary_time_grows_with_every_change_even_within_a_millisecond(lab) -> None:
+def test_the_summary_time_grows_with_every_change_even_within_a_millisecond(lab: Lab) -> None:
     group = lab.group()
     seen = []
     for name in "abc":
         lab.tasks(group, name)
-        seen.append(group.last_updated)
+        seen.append(lab.platform.work.view(group.work).taskGroups[0].taskSummary.lastUpdatedTime)
+    again = lab.platform.work.view(group.work).taskGroups[0].taskSummary.lastUpdatedTime
+    assert again == seen[-1]
     assert seen == sorted(set(seen))
 
 
-def test_completed_tasks_are_forgotten_after_their_time_to_live_but_still_counted(lab) -> None:
+def test_completed_tasks_are_forgotten_after_their_time_to_live_but_still_counted(lab: Lab) -> None:
     lab.booted()
     group = lab.group()
     group.entity.completedTaskTtl = timedelta(seconds=60)

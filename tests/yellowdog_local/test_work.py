@@ -10,17 +10,19 @@ from yellowdog_client.model import (
     WorkRequirementStatus,
 )
 
+from tests.yellowdog_local.lab import Lab
 from yellowdog_local.errors import AlreadyExists, InvalidRequest, InvalidWorkStatus
+from yellowdog_local.records import WorkRecord
 
 RUNNING, HELD = WorkRequirementStatus.RUNNING, WorkRequirementStatus.HELD
 FINISHING, CANCELLING = WorkRequirementStatus.FINISHING, WorkRequirementStatus.CANCELLING
 
 
-def transition(lab, work, status, *, abort=False) -> None:
+def transition(lab: Lab, work: WorkRecord, status: WorkRequirementStatus, *, abort: bool = False) -> None:
     lab.do(lambda p: p.work.transition(work, status, abort=abort))
 
 
-def test_work_is_running_at_once_and_starved_until_workers_come(lab) -> None:
+def test_work_is_running_at_once_and_starved_until_workers_come(lab: Lab) -> None:
     group = lab.group()
     lab.tasks(group, "a")
     view = lab.platform.work.view(group.work)
@@ -32,13 +34,13 @@ def test_work_is_running_at_once_and_starved_until_workers_come(lab) -> None:
     assert not view.taskGroups[0].starved
 
 
-def test_an_empty_task_group_does_not_finish_by_itself(lab) -> None:
+def test_an_empty_task_group_does_not_finish_by_itself(lab: Lab) -> None:
     group = lab.group(keep=False)
     lab.advance(100)
     assert group.status is TaskGroupStatus.PENDING
 
 
-def test_a_task_group_completes_with_its_last_task_and_the_requirement_with_it(lab) -> None:
+def test_a_task_group_completes_with_its_last_task_and_the_requirement_with_it(lab: Lab) -> None:
     lab.booted()
     group = lab.group(keep=False)
     lab.ending(group, "a", 1)
@@ -47,7 +49,7 @@ def test_a_task_group_completes_with_its_last_task_and_the_requirement_with_it(l
     assert group.work.status is WorkRequirementStatus.COMPLETED
 
 
-def test_a_failed_task_fails_its_requirement_once_all_have_finished(lab) -> None:
+def test_a_failed_task_fails_its_requirement_once_all_have_finished(lab: Lab) -> None:
     lab.booted()
     group = lab.group(keep=False)
     lab.ending(group, "a", 1, exit_code=1)
@@ -58,7 +60,7 @@ def test_a_failed_task_fails_its_requirement_once_all_have_finished(lab) -> None
     assert group.work.status is WorkRequirementStatus.FAILED
 
 
-def test_the_first_failure_discards_what_waits_where_that_is_asked_for(lab) -> None:
+def test_the_first_failure_discards_what_waits_where_that_is_asked_for(lab: Lab) -> None:
     lab.booted(maxNodes=1)
     group = lab.group()
     group.entity.finishIfAnyTaskFailed = True
@@ -69,7 +71,7 @@ def test_the_first_failure_discards_what_waits_where_that_is_asked_for(lab) -> N
     assert group.status is TaskGroupStatus.FAILED
 
 
-def test_cancelling_with_abort_drains_before_it_is_cancelled(lab) -> None:
+def test_cancelling_with_abort_drains_before_it_is_cancelled(lab: Lab) -> None:
     lab.booted(maxNodes=1)
     group = lab.group()
     executing, waiting = lab.tasks(group, "a", "b", environment={"SIM_ABORT_SECONDS": "3"})
@@ -80,7 +82,7 @@ def test_cancelling_with_abort_drains_before_it_is_cancelled(lab) -> None:
     assert (executing.status, group.work.status) == (TaskStatus.ABORTED, WorkRequirementStatus.CANCELLED)
 
 
-def test_cancelling_without_abort_lets_tasks_run_and_can_be_followed_by_abort(lab) -> None:
+def test_cancelling_without_abort_lets_tasks_run_and_can_be_followed_by_abort(lab: Lab) -> None:
     lab.booted()
     group = lab.group()
     (task,) = lab.tasks(group, "a")
@@ -91,7 +93,7 @@ def test_cancelling_without_abort_lets_tasks_run_and_can_be_followed_by_abort(la
     assert group.work.status is WorkRequirementStatus.CANCELLED
 
 
-def test_cancelling_idle_work_is_over_at_once_and_cannot_be_repeated(lab) -> None:
+def test_cancelling_idle_work_is_over_at_once_and_cannot_be_repeated(lab: Lab) -> None:
     work = lab.work()
     transition(lab, work, CANCELLING)
     assert work.status is WorkRequirementStatus.CANCELLED
@@ -99,7 +101,7 @@ def test_cancelling_idle_work_is_over_at_once_and_cannot_be_repeated(lab) -> Non
         transition(lab, work, CANCELLING)
 
 
-def test_held_work_allocates_nothing_until_it_is_started_again(lab) -> None:
+def test_held_work_allocates_nothing_until_it_is_started_again(lab: Lab) -> None:
     lab.booted(2)
     group = lab.group()
     (executing,) = lab.tasks(group, "a")
@@ -111,7 +113,7 @@ def test_held_work_allocates_nothing_until_it_is_started_again(lab) -> None:
     assert waiting.status is TaskStatus.EXECUTING
 
 
-def test_finishing_work_takes_no_more_tasks_and_completes_with_the_last(lab) -> None:
+def test_finishing_work_takes_no_more_tasks_and_completes_with_the_last(lab: Lab) -> None:
     lab.booted()
     group = lab.group()
     lab.ending(group, "a", 5)
@@ -122,7 +124,7 @@ def test_finishing_work_takes_no_more_tasks_and_completes_with_the_last(lab) -> 
     assert group.work.status is WorkRequirementStatus.COMPLETED
 
 
-def test_updating_adds_task_groups_and_keeps_the_order_of_submission(lab) -> None:
+def test_updating_adds_task_groups_and_keeps_the_order_of_submission(lab: Lab) -> None:
     work = lab.work("work", lab.group_spec("head"))
     first = work.groups[0]
     sent = deepcopy(lab.platform.work.view(work))
@@ -133,7 +135,7 @@ def test_updating_adds_task_groups_and_keeps_the_order_of_submission(lab) -> Non
     assert [group.id[-2:] for group in work.groups] == [":1", ":2"]
 
 
-def test_updating_cannot_remove_task_groups_or_change_their_task_types(lab) -> None:
+def test_updating_cannot_remove_task_groups_or_change_their_task_types(lab: Lab) -> None:
     work = lab.work()
     sent = deepcopy(lab.platform.work.view(work))
     sent.taskGroups[0].runSpecification.taskTypes = ["docker"]
@@ -144,7 +146,7 @@ def test_updating_cannot_remove_task_groups_or_change_their_task_types(lab) -> N
         lab.do(lambda p: p.work.update(sent))
 
 
-def test_a_name_can_be_given_again_only_once_its_work_has_finished(lab) -> None:
+def test_a_name_can_be_given_again_only_once_its_work_has_finished(lab: Lab) -> None:
     work = lab.work("same")
     with pytest.raises(AlreadyExists, match="already exists"):
         lab.work("same")
@@ -152,7 +154,7 @@ def test_a_name_can_be_given_again_only_once_its_work_has_finished(lab) -> None:
     assert lab.work("same").id != work.id
 
 
-def test_a_dependent_task_group_waits_until_the_other_has_completed(lab) -> None:
+def test_a_dependent_task_group_waits_until_the_other_has_completed(lab: Lab) -> None:
     lab.booted(2)
     second_spec = lab.group_spec("second")
     second_spec.dependencies = ["first"]
@@ -166,7 +168,7 @@ def test_a_dependent_task_group_waits_until_the_other_has_completed(lab) -> None
     assert waiting.status is TaskStatus.EXECUTING
 
 
-def test_names_that_break_the_rules_are_refused(lab) -> None:
+def test_names_that_break_the_rules_are_refused(lab: Lab) -> None:
     for name in ("Upper", "9lives", "ends-", "x" * 61, "", "sp ace"):
         with pytest.raises(InvalidRequest):
             lab.do(lambda p, name=name: p.work.add(WorkRequirement("demo", name)))

@@ -1,7 +1,19 @@
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import requests
+
+from yellowdog_local.clock import SteppedClock
+from yellowdog_local.testing import RunningPlatform, local_platform
+from yellowdog_ray.cluster import Cluster
+from yellowdog_ray.config import parse_provider
+from yellowdog_ray.credentials import Credentials
+from yellowdog_ray.platform import Platform
 
 
 @pytest.fixture
@@ -37,3 +49,78 @@ def cluster_yaml(ssh_key: Path) -> dict[str, Any]:
         "setup_commands": [],
         "head_start_ray_commands": [],
     }
+
+
+@dataclass
+class PlatformTime:
+    """The provider's clock, tied to the platform's stepped one: sleeping moves the platform on."""
+
+    local: RunningPlatform
+
+    def now(self) -> datetime:
+        return self.local.clock.now()
+
+    def monotonic(self) -> float:
+        return self.local.clock.now().timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.local.advance(seconds)
+
+
+class ApiCalls:
+    """Every request that leaves through `requests`, as `VERB path`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[str] = []
+        send = requests.Session.send
+
+        def record(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+            self.made.append(f"{request.method} {urlsplit(str(request.url)).path}")
+            return send(session, request, **options)
+
+        monkeypatch.setattr(requests.Session, "send", record)
+
+    def during(self, action: Callable[[], object]) -> list[str]:
+        """What an action asked for."""
+        self.made.clear()
+        action()
+        return list(self.made)
+
+
+@pytest.fixture
+def local() -> Iterator[RunningPlatform]:
+    """A platform on which time passes only when a test says so."""
+    with local_platform(clock=SteppedClock()) as running:
+        yield running
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> ApiCalls:
+    return ApiCalls(monkeypatch)
+
+
+MakeCluster = Callable[..., Cluster]
+
+
+@pytest.fixture
+def make_cluster(local: RunningPlatform) -> Iterator[MakeCluster]:
+    """Makes the object that a `ray` command, or the head's autoscaler, works with; each call is another process."""
+    made: list[Cluster] = []
+
+    def make(name: str = "demo", *, on_head: bool = False, pinned: str | None = None, **provider: Any) -> Cluster:
+        settings = parse_provider({"cluster_namespace": "demo", **provider}, "cluster.yaml")
+        credentials = Credentials(local.url, local.key_id, local.key_secret)
+        cluster = Cluster(
+            name,
+            settings,
+            lambda: Platform(credentials, settings.cluster_namespace),
+            pinned=pinned,
+            on_head=on_head,
+            clock=PlatformTime(local),
+        )
+        made.append(cluster)
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.close()

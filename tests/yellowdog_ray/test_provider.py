@@ -1,6 +1,5 @@
 """Ray's face of RayDog, by Ray's own commands where they can be had without a host."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_local.testing import RunningPlatform, local_platform
-from yellowdog_ray.provider import RayDogNodeProvider
 
 HEAD_TAGS = {
     "ray-node-type": "head",

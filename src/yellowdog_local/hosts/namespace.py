@@ -192,6 +192,7 @@ class _HostThread(threading.Thread):
         self._listener = listener
         self._requested = time.monotonic()
         self._disk = hosts.data_directory / leftovers.DISKS / request.instance_id
+        self._bridge: Bridge | None = None
         self._cable: Cable | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._init: int | None = None  # a pidfd: a number may be somebody else's by the time we use it
@@ -231,16 +232,15 @@ class _HostThread(threading.Thread):
         Raises:
             HostError: the host has none yet.
         """
-        if self._cable is None:
+        if self._bridge is None or self._cable is None:
             raise HostError(f"host {self._request.instance_id} is not on the network yet")
-        self._hosts.bridge.set_carrier(self._cable, connected=connected)
+        self._bridge.set_carrier(self._cable, connected=connected)
 
     def _boot(self) -> HostAddress:
         if self._off.is_set():
             raise HostError(DESTROYED)
-        bridge = self._hosts.bridge
-        cable = bridge.reserve()
-        self._cable = cable
+        bridge = self._bridge = self._hosts.bridge
+        cable = self._cable = bridge.reserve()
         logs = self._prepare_directories()
         command = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child"]
         command += ["--propagation", "private", "--", sys.executable, "-I", "-S", init.__file__, str(self._disk)]
@@ -368,8 +368,8 @@ class _HostThread(threading.Thread):
             if self._init is not None:
                 os.close(self._init)
                 self._init = None
-        if self._cable is not None:
-            self._hosts.bridge.release(self._cable)
+        if self._bridge is not None and self._cable is not None:
+            self._bridge.release(self._cable)
         shutil.rmtree(self._disk, ignore_errors=True)
 
 

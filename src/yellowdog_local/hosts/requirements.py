@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 
@@ -51,6 +52,18 @@ def check_hosts() -> None:
     if os.geteuid() != 0:
         raise MissingRequirementError(
             "namespace hosts need root (they make network namespaces and mounts): run the same command with sudo"
+        )
+    _check_namespaces()
+
+
+def _check_namespaces() -> None:
+    """Root in a container is often not allowed to make any: seen here, and not by every host that does not boot."""
+    command = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "true"]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": SEARCH_PATH})
+    if tried.returncode != 0:
+        raise MissingRequirementError(
+            f"this machine does not let root make namespaces ({tried.stderr.strip()}): inside a container, "
+            f"start that with --privileged"
         )
 
 

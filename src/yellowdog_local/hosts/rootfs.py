@@ -37,6 +37,8 @@ PRIVATE = {
     "/var/opt/yellowdog": 0o755,
     "/var/lib/cloud": 0o755,
 }
+# What every host needs of the machine, also where it is a file system of its own.
+SYSTEM = ("/usr", "/etc", "/var", "/opt")
 HIDDEN = (*PRIVATE, "/run", "/dev", "/proc", "/sys")
 
 SSHD_CONFIG = f"""\
@@ -199,7 +201,7 @@ def _closed_parents(needed: list[Path]) -> list[Path]:
 def _overlays(needed: list[Path]) -> list[str]:
     """What an overlay over `/` alone would not show: other file systems, and what lies in directories it hides."""
     root = Path("/").stat().st_dev
-    candidates = [*needed, *(Path(path) for path in ("/usr", "/etc", "/var", "/opt"))]
+    candidates = [*needed, *(Path(path) for path in SYSTEM)]
     wanted = {
         path
         for path in candidates

@@ -1,0 +1,24 @@
+"""The platform over HTTP with a stepped clock, and the official SDK's client for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from yellowdog_client import PlatformClient
+
+from yellowdog_local.clock import SteppedClock
+from yellowdog_local.settings import Settings
+from yellowdog_local.testing import RunningPlatform, local_platform
+
+
+@pytest.fixture
+def local() -> Iterator[RunningPlatform]:
+    with local_platform(clock=SteppedClock(), settings=Settings(default_slice_size=3)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(local: RunningPlatform) -> Iterator[PlatformClient]:
+    with local.client() as made:
+        yield made

@@ -1,0 +1,237 @@
+"""What the wire carries where the SDK does not look: refusals, forms of paths, the agents' protocol."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from yellowdog_client import PlatformClient
+from yellowdog_client.model import TaskStatus
+
+from tests.contract.test_sdk import add, provision, submit
+from yellowdog_local.clock import RealClock
+from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest
+from yellowdog_local.testing import RunningPlatform, local_platform
+
+
+@pytest.fixture
+def http(local: RunningPlatform) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
+    with httpx.Client(base_url=local.url, headers=headers) as client:
+        yield client
+
+
+def test_a_wrong_key_is_unauthorized(local: RunningPlatform) -> None:
+    for headers in ({}, {"Authorization": "yd-key a:b"}, {"Authorization": f"Bearer {local.key_secret}"}):
+        answer = httpx.get(f"{local.url}/work/requirements", headers=headers)
+        assert (answer.status_code, answer.reason_phrase) == (401, "Unauthorized")
+        assert answer.json()["errorType"] == "UnauthorizedException"
+
+
+def test_an_uncovered_route_says_so_and_is_no_404(http: httpx.Client) -> None:
+    answer = http.get("/keyrings/")
+    assert answer.status_code == 422
+    assert answer.json()["message"] == "GET /keyrings/ is not covered by the local platform"
+
+
+def test_both_forms_of_a_trailing_slash_are_served(http: httpx.Client) -> None:
+    for path in ("/workerPools", "/workerPools/", "/namespaces", "/namespaces/", "/application", "/application/"):
+        assert http.get(path).status_code == 200
+
+
+def test_without_sliced_a_flat_list_is_answered(http: httpx.Client, client: PlatformClient) -> None:
+    for n in range(5):
+        submit(client, f"work-{n}")
+    assert len(http.get("/work/requirements").json()) == 5
+    assert len(http.get("/work/requirements?sliced=true").json()["items"]) == 3
+    assert len(http.get("/work/requirements?sliced=TRUE&size=5").json()["items"]) == 5
+
+
+def test_times_have_three_digits_and_a_z(http: httpx.Client, client: PlatformClient) -> None:
+    work = submit(client)
+    assert http.get(f"/work/requirements/{work.id}").json()["createdTime"] == "2026-01-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"name": "w"}, "namespace must be set"),
+        ({"namespace": "demo", "name": 5}, "name must be a string"),
+        ({"namespace": "demo", "name": "w", "priority": "high"}, "priority must be a number"),
+        (
+            {"namespace": "demo", "name": "w", "taskGroups": [{"name": "g", "runSpecification": {"taskTypes": "x"}}]},
+            "taskGroups[0].runSpecification.taskTypes must be a list",
+        ),
+        (
+            {
+                "namespace": "demo",
+                "name": "w",
+                "taskGroups": [{"name": "g", "runSpecification": {"taskTypes": ["x"], "providers": ["MOON"]}}],
+            },
+            "taskGroups[0].runSpecification.providers[0] must be one of AWS",
+        ),
+        (
+            {
+                "namespace": "demo",
+                "name": "w",
+                "taskGroups": [{"name": "g", "runSpecification": {"taskTypes": ["x"], "taskTimeout": "P1M"}}],
+            },
+            "taskTimeout must be an ISO 8601 duration",
+        ),
+    ],
+)
+def test_a_malformed_body_is_refused_by_naming_the_field(http: httpx.Client, body: Any, says: str) -> None:
+    answer = http.post("/work/requirements", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["errorType"] == "InvalidRequestException"
+    assert says in answer.json()["message"]
+
+
+def test_unknown_fields_are_ignored_and_unknown_filters_values_are_not(http: httpx.Client) -> None:
+    body = gzip.compress(json.dumps({"namespace": "demo", "name": "w", "retired": 1}).encode())
+    answer = http.post("/work/requirements", content=body, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 200
+    assert http.get("/work/requirements?statuses=LAUGHING").status_code == 400
+    assert http.get("/work/tasks?size=1001").status_code == 400
+    assert http.get("/work/tasks?sliceId=nonsense").status_code == 400
+
+
+class ManualHosts:
+    """Hosts that are up at once and whose agents are played by the test, over HTTP."""
+
+    kind = "manual"
+
+    def __init__(self) -> None:
+        self.requests: list[HostRequest] = []
+        self.listeners: dict[str, HostListener] = {}
+
+    def create(self, request: HostRequest, listener: HostListener) -> None:
+        self.requests.append(request)
+        self.listeners[request.instance_id] = listener
+        listener.host_running(request.instance_id, HostAddress("host", "10.0.0.1", "10.0.0.1"))
+
+    def destroy(self, instance_id: str) -> None:
+        listener = self.listeners.pop(instance_id, None)
+        if listener is not None:
+            listener.host_gone(instance_id, "")
+
+    def close(self) -> None:
+        for instance_id in list(self.listeners):
+            self.destroy(instance_id)
+
+
+class Agent:
+    """An agent that does what the test says."""
+
+    def __init__(self, local: RunningPlatform, request: HostRequest) -> None:
+        headers = {"Authorization": f"yd-agent {request.agent_token}"}
+        self.http = httpx.Client(base_url=local.url, headers=headers, timeout=30)
+        self.registration = {
+            "instanceId": request.instance_id,
+            "hostname": "host",
+            "privateIpAddress": "10.0.0.1",
+            "publicIpAddress": "10.0.0.1",
+            "vcpus": 2.0,
+            "ram": 4.0,
+            "supportedTaskTypes": ["bash"],
+            "agentVersion": "1",
+        }
+        self.node_id = ""
+
+    def register(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.http.post("/agent/register", json=self.registration).raise_for_status().json()
+        self.node_id = answer["nodeId"]
+        return answer
+
+    def poll(self, after: int = 0, wait: float = 0) -> httpx.Response:
+        return self.http.get(f"/agent/nodes/{self.node_id}/commands", params={"after": after, "wait": wait})
+
+    def say(self, **event: Any) -> None:
+        events = {"events": [event]}
+        self.http.post(f"/agent/nodes/{self.node_id}/events", json=events).raise_for_status()
+
+
+def test_an_agent_registers_runs_aborts_and_is_told_to_end() -> None:
+    with local_platform(hosts=ManualHosts(), clock=RealClock()) as local, local.client() as client:
+        pool = provision(client)
+        agent = Agent(local, local.hosts.requests[0])  # type: ignore[attr-defined]
+        answer = agent.register()
+        assert answer == {"nodeId": agent.node_id, "heartbeatSeconds": 10.0, "abortGraceSeconds": 30.0}
+        assert agent.register()["nodeId"] == agent.node_id
+
+        (task,) = add(client, submit(client), "a")
+        (command,) = agent.poll(wait=5).json()["commands"]
+        assert (command["sequence"], command["type"]) == (1, "RUN_TASK")
+        assert command["task"] == {
+            "taskId": task.id,
+            "attempt": 0,
+            "slot": 1,
+            "taskGroupId": task.taskGroupId,
+            "taskType": "bash",
+            "arguments": ["taskdata.txt"],
+            "environment": {},
+            "taskData": "echo hi",
+        }
+        agent.say(taskId=task.id, attempt=0, type="STARTED")
+        assert client.work_client.get_task_by_id(task.id).status is TaskStatus.EXECUTING
+
+        client.work_client.cancel_task_by_id(task.id, abort=True)
+        assert agent.poll(after=1).json()["commands"] == [{"sequence": 2, "type": "ABORT_TASK", "taskId": task.id}]
+        for _ in range(2):
+            agent.say(taskId=task.id, attempt=0, type="FINISHED", exitCode=143)
+        assert client.work_client.get_task_by_id(task.id).status is TaskStatus.ABORTED
+
+        # Its pool's idleNodeShutdown is 0 s, so the node is shut down as soon as it is idle.
+        (last,) = agent.poll(after=2, wait=5).json()["commands"]
+        assert last == {"sequence": 3, "type": "SHUTDOWN"}
+        assert agent.poll(after=3).status_code == 410
+        assert agent.http.post("/agent/register", json=agent.registration).status_code in (401, 410)
+        client.worker_pool_client.shutdown_worker_pool_by_id(pool.id)
+        agent.http.close()
+
+
+def test_a_long_poll_is_answered_as_soon_as_there_is_a_command() -> None:
+    with local_platform(hosts=ManualHosts()) as local, local.client() as client:
+        provision(client)
+        agent = Agent(local, local.hosts.requests[0])  # type: ignore[attr-defined]
+        agent.register()
+        answers: list[httpx.Response] = []
+        polling = threading.Thread(target=lambda: answers.append(agent.poll(wait=20)))
+        polling.start()
+        while not any(s.polls for s in local.platform.agents._sessions.values()):
+            time.sleep(0.005)
+        started = time.monotonic()
+        add(client, submit(client), "a")
+        polling.join(5)
+        assert time.monotonic() - started < 2
+        assert answers[0].json()["commands"][0]["type"] == "RUN_TASK"
+        agent.http.close()
+
+
+def test_a_server_stops_quickly_with_a_long_poll_open() -> None:
+    with local_platform(hosts=ManualHosts()) as local, local.client() as client:
+        provision(client)
+        agent = Agent(local, local.hosts.requests[0])  # type: ignore[attr-defined]
+        agent.register()
+        polling = threading.Thread(target=lambda: agent.poll(wait=20))
+        polling.start()
+        while not any(s.polls for s in local.platform.agents._sessions.values()):
+            time.sleep(0.005)
+        started = time.monotonic()
+    assert time.monotonic() - started < 3
+    polling.join(5)
+    assert not polling.is_alive()
+    agent.http.close()
+
+
+def test_an_agent_without_the_right_token_is_refused(local: RunningPlatform) -> None:
+    answer = httpx.post(f"{local.url}/agent/register", json={})
+    assert answer.status_code == 401
+    headers = {"Authorization": "yd-agent nonsense"}
+    assert httpx.get(f"{local.url}/agent/nodes/x/commands", headers=headers).status_code == 404

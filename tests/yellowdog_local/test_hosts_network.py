@@ -1,0 +1,101 @@
+"""The hosts' network: addresses are not reused soon, subnets in use are avoided, a bridge knows its owner."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from yellowdog_local.hosts import network
+from yellowdog_local.hosts.network import Bridge, NetworkError, bridges_of, run_ip
+
+
+@pytest.fixture
+def small() -> Bridge:
+    return Bridge("raydog9", ipaddress.IPv4Network("10.9.0.0/29"))
+
+
+def test_the_gateway_is_the_first_address(small: Bridge) -> None:
+    assert small.gateway == "10.9.0.1"
+
+
+def test_addresses_go_upward_and_a_freed_one_is_taken_last(small: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "remove_link", lambda _name: None)
+    cables = [small.reserve() for _ in range(3)]
+    small.release(cables[0])
+    following = [small.reserve().address for _ in range(3)]
+
+    assert [cable.address for cable in cables] == ["10.9.0.2", "10.9.0.3", "10.9.0.4"]
+    assert following == ["10.9.0.5", "10.9.0.6", "10.9.0.2"]
+    with pytest.raises(NetworkError, match="all 5 addresses"):
+        small.reserve()
+
+
+def test_interface_names_fit_the_kernels_limit() -> None:
+    bridge = Bridge("raydog15", ipaddress.IPv4Network("10.207.240.0/20"))
+    bridge._last = 4093
+
+    assert len(bridge.reserve().name) <= 15
+
+
+def test_hardware_addresses_are_local_and_follow_from_the_address() -> None:
+    assert network.hardware_address("10.207.1.255") == "02:52:0a:cf:01:ff"
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        ([], "10.207.16.0/20"),
+        ([{"dst": "default"}, {"dst": "10.207.0.0/24"}], "10.207.16.0/20"),
+        ([{"dst": "10.207.17.5"}], "198.18.16.0/20"),
+        ([{"dst": "10.0.0.0/8"}], "198.18.16.0/20"),
+        ([{"dst": "10.0.0.0/8"}, {"dst": "198.18.0.0/15"}], None),
+    ],
+)
+def test_a_subnet_that_is_in_use_is_not_taken(
+    routes: list[dict[str, Any]], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "_ask_ip", lambda *words: routes if "route" in words else [])
+    found = network._free_network(1)
+
+    assert (str(found) if found else None) == expected
+
+
+def test_when_everything_is_in_use_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "_free_network", lambda _index: None)
+
+    with pytest.raises(NetworkError, match="no free subnet for the hosts"):
+        Bridge.open("owner")
+
+
+@pytest.mark.hosts
+def test_a_bridge_is_found_by_its_owner_and_leaves_with_close(tmp_path: Path) -> None:
+    owner = str(tmp_path / "with blanks")
+    bridge = Bridge.open(owner)
+    try:
+        assert bridges_of(owner) == [bridge.name]
+        assert bridges_of(str(tmp_path)) == []
+    finally:
+        bridge.close()
+    bridge.close()
+
+    assert bridges_of(owner) == []
+
+
+@pytest.mark.hosts
+def test_an_owner_with_a_long_name_is_found_too() -> None:
+    owner = "/" + "long/" * 100
+    bridge = Bridge.open(owner)
+    try:
+        assert bridges_of(owner) == [bridge.name]
+        assert bridges_of(owner + "x") == []
+    finally:
+        bridge.close()
+
+
+@pytest.mark.hosts
+def test_what_ip_says_is_in_the_error() -> None:
+    with pytest.raises(NetworkError, match=r"link del raydog-none.*Cannot find device"):
+        run_ip(["link del raydog-none"])

@@ -1,0 +1,270 @@
+"""How a head comes up, and what becomes of half-made and dead ones."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from yellowdog_client.model import WorkRequirementSearch
+
+from tests.yellowdog_ray.test_cluster import BOOT, HEAD_TAGS, NODE_CONFIG, grow, pool_names
+from yellowdog_ray import head as head_module
+from yellowdog_ray.cluster import Cluster
+from yellowdog_ray.errors import ClusterNameTaken, HeadBuildTimeout, HeadEnded, PlatformError, SshError
+from yellowdog_ray.head import SshSettings, create_head, describe_wait, wait_until_reachable
+from yellowdog_ray.platform import ComputeView, PoolView
+from yellowdog_ray.progress import Progress
+from yellowdog_ray.ssh import SshTarget
+
+SSH = SshSettings("yd-agent", "key")
+
+
+def make_head(cluster: Cluster, tags: dict[str, str] = HEAD_TAGS) -> None:
+    create_head(cluster, NODE_CONFIG, tags, Progress(), v2=True)
+
+
+def unfinished_work(local) -> list[str]:
+    with local.client() as client:
+        found = client.work_client.get_work_requirements(WorkRequirementSearch()).list_all()
+    return [str(work.id) for work in found if not work.status.finished]
+
+
+@pytest.mark.parametrize("last_call", ["create_work_requirement", "create_pool", "add_tasks"])
+def test_what_a_killed_ray_up_has_begun_is_completed_by_the_next(local, make_cluster, monkeypatch, last_call):
+    killed = make_cluster()
+    call = getattr(killed.platform, last_call)
+
+    def die_after(*arguments: object) -> None:
+        call(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(killed.platform, last_call, die_after)
+    with pytest.raises(KeyboardInterrupt):
+        make_head(killed)
+
+    make_head(make_cluster())
+    local.advance(BOOT)
+
+    assert len(unfinished_work(local)) == 1
+    assert len(pool_names(local)) == 1
+    assert len(local.hosts.instance_ids) == 1
+    assert make_cluster().refresh().head.private_ip
+
+
+@pytest.mark.parametrize("call", ["create_work_requirement", "create_pool", "add_tasks"])
+def test_a_request_that_went_through_but_looked_failed_makes_nothing_twice(local, make_cluster, monkeypatch, call):
+    """The SDK itself repeats a POST that was answered by a 5xx; so the second try finds the first one's work."""
+    cluster = make_cluster()
+    original = getattr(cluster.platform, call)
+
+    def twice(*arguments: object) -> object:
+        original(*arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(cluster.platform, call, twice)
+    make_head(cluster)
+    local.advance(BOOT)
+
+    assert (len(unfinished_work(local)), len(pool_names(local)), len(local.hosts.instance_ids)) == (1, 1, 1)
+
+
+def test_two_ray_up_at_once_end_with_one_cluster(local, make_cluster):
+    barrier = threading.Barrier(2)
+    clusters = [make_cluster(), make_cluster()]
+    failures: list[BaseException] = []
+
+    def up(cluster: Cluster) -> None:
+        barrier.wait()
+        try:
+            make_head(cluster)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=up, args=(cluster,)) for cluster in clusters]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    local.advance(BOOT)
+
+    assert failures == []
+    assert clusters[0].refresh().head.id == clusters[1].refresh().head.id
+    assert (len(unfinished_work(local)), len(pool_names(local)), len(local.hosts.instance_ids)) == (1, 1, 1)
+
+
+def test_the_second_of_two_with_another_configuration_is_told(make_cluster):
+    make_head(make_cluster())
+
+    with pytest.raises(ClusterNameTaken, match="different configuration"):
+        make_head(make_cluster(), {**HEAD_TAGS, "ray-launch-config": "other"})
+
+
+def test_a_head_that_has_ended_is_replaced_with_all_that_was_its_cluster(local, make_cluster):
+    laptop = make_cluster()
+    make_head(laptop)
+    local.advance(BOOT)
+    old = laptop.find()
+    cluster = make_cluster(on_head=True, pinned=old.id)
+    cluster.refresh()
+    grow(cluster, 2)
+    local.advance(BOOT)
+    old_head = laptop.refresh().head
+    with local.client() as client:
+        client.work_client.cancel_task_by_id(old_head.task_id, abort=True)
+    local.advance(2)
+
+    again = make_cluster()
+    assert again.refresh().head is None
+    make_head(again)
+    local.advance(BOOT)
+
+    assert again.find().id != old.id
+    assert set(again.refresh().nodes) == {again.snapshot.head.id}
+    assert again.snapshot.head.id != old_head.id
+    assert len(local.hosts.instance_ids) == 1
+
+
+def test_looking_at_a_cluster_that_is_still_booting_leaves_it_alone(local, make_cluster):
+    make_head(make_cluster())
+
+    for _ in range(3):
+        assert make_cluster().refresh().head is not None
+
+    assert len(unfinished_work(local)) == 1
+
+
+class TestWaiting:
+    def test_it_ends_when_ssh_lets_us_in(self, local, make_cluster, monkeypatch):
+        knocked = knocking(monkeypatch, [None])
+        cluster = make_cluster()
+        make_head(cluster)
+
+        target = wait_until_reachable(cluster, SSH, Progress())
+
+        assert knocked == [target]
+        assert target.host == cluster.snapshot.head.public_ip
+
+    def test_a_private_cluster_is_reached_by_the_private_address(self, local, make_cluster, monkeypatch):
+        knocking(monkeypatch, [None])
+        cluster = make_cluster()
+        make_head(cluster)
+
+        target = wait_until_reachable(cluster, SshSettings("yd-agent", "key", use_private_ip=True), Progress())
+
+        assert target.host == cluster.snapshot.head.private_ip
+
+    def test_every_step_is_told(self, local, make_cluster, monkeypatch, capsys):
+        knocking(monkeypatch, ["waiting for SSH", None])
+        cluster = make_cluster()
+        make_head(cluster)
+
+        wait_until_reachable(cluster, SSH, Progress())
+
+        said = capsys.readouterr().out
+        assert "waiting for the instance (PENDING)" in said
+        assert "waiting for SSH" in said
+
+    def test_a_head_that_stays_out_of_reach_is_a_timeout_that_says_what_was_missing(
+        self, local, make_cluster, monkeypatch
+    ):
+        knocking(monkeypatch, ["waiting for SSH: Permission denied (publickey)"] * 1000)
+        cluster = make_cluster(head_node_build_timeout_minutes=1)
+        make_head(cluster)
+
+        with pytest.raises(HeadBuildTimeout, match=r"0:01:00.*Permission denied.*head_node_build_timeout_minutes"):
+            wait_until_reachable(cluster, SSH, Progress())
+
+    def test_a_head_whose_task_ends_meanwhile_is_told_with_its_reason(self, local, make_cluster, monkeypatch):
+        knocking(monkeypatch, ["waiting for SSH"] * 1000)
+        cluster = make_cluster()
+        make_head(cluster)
+        local.advance(BOOT)
+        local.hosts.lose(local.hosts.instance_ids[0])
+
+        with pytest.raises(HeadEnded, match="ALLOCATION_LOST"):
+            wait_until_reachable(cluster, SSH, Progress())
+
+    def test_a_cluster_that_somebody_takes_down_meanwhile_is_told_so(self, local, make_cluster, monkeypatch):
+        knocking(monkeypatch, ["waiting for SSH"] * 1000)
+        cluster = make_cluster()
+        make_head(cluster)
+        local.advance(BOOT)
+        other = make_cluster()
+        other.platform.cancel_work_requirement(other.find().id)
+
+        with pytest.raises(HeadEnded, match="taken down"):
+            wait_until_reachable(cluster, SSH, Progress())
+
+
+def knocking(monkeypatch: pytest.MonkeyPatch, answers: list[str | None]) -> list[SshTarget]:
+    """Simulated hosts have no SSH: say what each knock at the door brings."""
+    knocked: list[SshTarget] = []
+
+    def knock(target: SshTarget) -> str | None:
+        knocked.append(target)
+        return answers.pop(0)
+
+    monkeypatch.setattr(head_module, "_knock", knock)
+    return knocked
+
+
+POOL = PoolView("p", "demo-head-12345678", "PENDING", finished=False, compute_requirement_id="c")
+
+
+@pytest.mark.parametrize(
+    ("pool", "compute", "registered", "expected"),
+    [
+        (None, None, False, "waiting for the worker pool"),
+        (POOL, ComputeView("PROVISIONING", False, 0), False, "waiting for the instance (requirement PROVISIONING)"),
+        (POOL, ComputeView("PROVISIONING", False, 1, ("PENDING",)), False, "waiting for the instance (PENDING)"),
+        (POOL, ComputeView("PROVISIONING", False, 0, (), ("no capacity",)), False, "(no capacity)"),
+        (POOL, ComputeView("RUNNING", False, 1, ("RUNNING",)), False, "waiting for its agent"),
+        (POOL, ComputeView("RUNNING", False, 1, ("RUNNING",)), True, "waiting for the head's task"),
+    ],
+)
+def test_the_step_that_is_waited_for(pool, compute, registered, expected):
+    assert expected in describe_wait(pool, compute, registered=registered)
+
+
+def test_listed_files_keep_their_place_below_the_heads_home(monkeypatch):
+    uploaded: dict[str, str] = {}
+    target = recording_target(monkeypatch, uploaded)
+
+    head_module.upload_files(target, ["scripts/a.sh", "/etc/b.conf", "../c.txt"])
+
+    assert uploaded == {"scripts/a.sh": "scripts/a.sh", "b.conf": "/etc/b.conf", "c.txt": "../c.txt"}
+
+
+def test_mapped_files_go_where_the_user_says(monkeypatch):
+    uploaded: dict[str, str] = {}
+    target = recording_target(monkeypatch, uploaded)
+
+    head_module.upload_files(target, {"~/data/x": "x", "/opt/y": "y"})
+
+    assert uploaded == {"data/x": "x", "/opt/y": "y"}
+
+
+def recording_target(monkeypatch: pytest.MonkeyPatch, uploaded: dict[str, str]) -> SshTarget:
+    record: Callable[..., None] = lambda self, local, remote: uploaded.__setitem__(remote, local)  # noqa: E731
+    monkeypatch.setattr(SshTarget, "upload", record)
+    return SshTarget("yd-agent", "10.0.0.1", "key")
+
+
+def test_ssh_that_fails_speaks_of_the_host_and_the_reason(tmp_path: Path):
+    target = SshTarget("nobody", "127.0.0.1", str(tmp_path / "no-key"), proxy_command="false")
+
+    with pytest.raises(SshError, match=r"nobody@127\.0\.0\.1"):
+        target.run("true")
+
+
+def test_a_platform_that_fails_while_the_head_is_made_leaves_what_it_made_to_be_found(local, make_cluster, monkeypatch):
+    cluster = make_cluster()
+
+    def fail(*_: object) -> None:
+        raise PlatformError("no answer")
+
+    monkeypatch.setattr(cluster.platform, "create_pool", fail)
+    with pytest.raises(PlatformError):
+        make_head(cluster)
+
+    assert make_cluster().find() is not None

@@ -1,0 +1,108 @@
+"""The end of a cluster: all of it, only it, and surely."""
+
+import pytest
+from yellowdog_client.model import InstanceSearch, InstanceStatus
+
+from tests.yellowdog_ray.test_cluster import BOOT, grow
+from tests.yellowdog_ray.test_head import make_head, unfinished_work
+from yellowdog_ray.cluster import Cluster
+from yellowdog_ray.progress import Progress
+from yellowdog_ray.teardown import TeardownIncomplete, dismantle, request_end
+
+
+@pytest.fixture
+def with_workers(local, make_cluster):
+    """Makes a running cluster with two workers of each of two types."""
+
+    def make(name: str = "demo") -> Cluster:
+        laptop = make_cluster(name)
+        make_head(laptop)
+        local.advance(BOOT)
+        cluster = make_cluster(name, on_head=True, pinned=laptop.find().id)
+        cluster.refresh()
+        grow(cluster, 2, "cpu")
+        grow(cluster, 2, "gpu")
+        local.advance(BOOT)
+        laptop.refresh()
+        return laptop
+
+    return make
+
+
+def take_down(cluster: Cluster) -> None:
+    dismantle(cluster.platform, cluster.find(), Progress(), cluster.clock)
+
+
+def running_instances(local) -> int:
+    with local.client() as client:
+        search = InstanceSearch(statuses=[InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.TERMINATING])
+        return len(client.compute_client.get_instances(search).list_all())
+
+
+def test_nothing_of_it_is_alive_afterwards(local, with_workers, make_cluster):
+    take_down(with_workers())
+
+    assert (running_instances(local), unfinished_work(local)) == (0, [])
+    assert make_cluster().refresh().nodes == {}
+
+
+def test_a_cluster_whose_name_begins_alike_lives_on(local, with_workers):
+    other = with_workers("ray-production")
+    before = set(other.refresh().nodes)
+
+    take_down(with_workers("ray"))
+
+    assert set(other.refresh().nodes) == before
+    assert running_instances(local) == 5
+
+
+@pytest.mark.parametrize("calls_before_the_kill", range(4))
+def test_a_ray_down_that_is_killed_is_finished_by_the_next(
+    local, with_workers, make_cluster, monkeypatch, calls_before_the_kill
+):
+    cluster = with_workers()
+    left = [calls_before_the_kill]
+    for name in ("shut_down_pool", "cancel_work_requirement"):
+        monkeypatch.setattr(cluster.platform, name, dying(getattr(cluster.platform, name), left))
+    with pytest.raises(KeyboardInterrupt):
+        take_down(cluster)
+
+    take_down(make_cluster())
+
+    assert (running_instances(local), unfinished_work(local)) == (0, [])
+
+
+def dying(call, left):
+    def run(argument: str) -> None:
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        call(argument)
+
+    return run
+
+
+def test_it_says_what_it_waits_for(local, with_workers, capsys):
+    take_down(with_workers())
+
+    assert "waiting for the end of 5 instances" in capsys.readouterr().out
+
+
+def test_asking_again_for_the_end_is_harmless(local, with_workers, make_cluster):
+    cluster = with_workers()
+    work = cluster.find()
+
+    for _ in range(3):
+        request_end(cluster.platform, work)
+    local.advance(60)
+
+    assert cluster.find() is None
+
+
+def test_what_does_not_end_is_named_when_it_gives_up(local, with_workers, monkeypatch):
+    cluster = with_workers()
+    for name in ("shut_down_pool", "cancel_work_requirement", "terminate_compute"):
+        monkeypatch.setattr(cluster.platform, name, lambda _: None)
+
+    with pytest.raises(TeardownIncomplete, match=r"5 instances, worker pools demo-head-\w+, .*work requirement demo"):
+        take_down(cluster)
