@@ -122,8 +122,8 @@ class Nodes:
         self._end_if_drained(node)
 
     def idle(self, node: NodeRecord) -> bool:
-        """Whether a platform node has worked and has nothing to do now."""
-        return node.status.active and not node.draining and node.once_claimed and not node.claimed
+        """Whether a platform node has nothing to do now."""
+        return node.status.active and not node.draining and not node.claimed
 
     def view(self, node: NodeRecord) -> Node:
         """A platform node as callers see it."""

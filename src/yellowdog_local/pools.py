@@ -146,13 +146,17 @@ class Pools:
             self._watch_idleness(pool)
 
     def settle_node(self, node: NodeRecord) -> None:
-        """Begin or end the time after which an idle platform node is shut down."""
+        """Begin or end the time after which an idle platform node is shut down.
+
+        It counts from registration, or from the last work. No time at all spares a node that has not worked yet.
+        """
         seconds = node.pool.idle_node_seconds
-        idle = self._nodes.idle(node) and node.pool.status.available and seconds is not None
+        idle = self._nodes.idle(node) and node.pool.status.available
         if not idle or seconds is None:
             _cancel(node)
         elif seconds == 0:
-            self._shut_idle_node(node)
+            if node.once_claimed:
+                self._shut_idle_node(node)
         elif node.idle_timer is None:
             node.idle_timer = self._kernel.after(seconds, lambda: self._shut_idle_node(node))
 
@@ -255,14 +259,15 @@ class Pools:
 
     def _watch_idleness(self, pool: PoolRecord) -> None:
         booting = any(source.counts[InstanceStatus.PENDING] for source in pool.requirement.sources)
-        idle = pool.once_claimed and not pool.claimed and not booting
+        idle = not pool.claimed and not booting
         seconds = pool.idle_pool_seconds
         if not idle or seconds is None:
             if pool.idle_timer is not None:
                 pool.idle_timer.cancel()
                 pool.idle_timer = None
         elif seconds == 0:
-            self.shut_down(pool)
+            if pool.once_claimed:  # no time at all spares a pool that has not worked yet
+                self.shut_down(pool)
         elif pool.idle_timer is None:
             pool.idle_timer = self._kernel.after(seconds, lambda: self.shut_down(pool))
 

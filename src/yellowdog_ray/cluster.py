@@ -39,8 +39,10 @@ MAX_POOL_NODES = 10_000
 WORKER_BOOT_TIMEOUT = timedelta(minutes=10)
 """How long the platform waits for a worker's instance to register before it gives the instance up."""
 
-IDLE_NODE_TIMEOUT = timedelta(0)
-"""A platform node that has worked and has nothing more to do goes at once: Ray has decided that it is not needed."""
+IDLE_NODE_TIMEOUT = timedelta(seconds=20)
+"""How long a platform node without a task is kept. Ray has decided that it is not needed, so not for long; but a time
+above 0 also ends nodes that were booted for a task that has been withdrawn meanwhile, and lets a fresh one wait for its
+task."""
 
 FULL_LISTING_SECONDS = 30.0
 """Tasks are read again after this long even if their counts say that nothing has changed."""

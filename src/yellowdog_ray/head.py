@@ -27,8 +27,9 @@ from yellowdog_ray.teardown import dismantle
 _POLL_SECONDS = 0.5
 _SSH_PORT = 22
 
-IDLE_POOL_TIMEOUT = timedelta(0)
-"""The head's pool goes as soon as its one node has ended: a cluster without its head is over."""
+IDLE_POOL_TIMEOUT = timedelta(minutes=1)
+"""The head's pool goes soon after its one node has ended, or if a killed `ray up` never gave it a task: a cluster
+without its head is over."""
 
 
 def create_head(

@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from yellowdog_client.model import TaskStatus
 
 from tests.e2e.conftest import Box
 from tests.e2e.ray_cli import PlatformView, Ray, wait_until
@@ -137,19 +138,38 @@ def commands_on_the_head(ray: Ray) -> None:
 def work_on_two_workers(ray: Ray, platform: PlatformView) -> None:
     output = ray("submit", str(JOB))
     assert "met on 2 workers" in output, output
-    assert len(platform.live_nodes("worker")) == 2
+
+    ray("exec", request(2))  # so that they are not given back while we look
+    wait_until(lambda: running_workers(platform) == 2, "there are two workers")
 
     ips = re.findall(r"^\d+\.\d+\.\d+\.\d+$", ray("get-worker-ips"), flags=re.MULTILINE)
     assert len(set(ips)) == 2, "two workers, two addresses"
+    before = names(platform)
     ray("kill-random-node", "-y", "--hard")
-    wait_until(lambda: len(platform.live_nodes("worker")) <= 1, "the killed worker is gone from the platform")
+    wait_until(lambda: not before <= names(platform), "the killed worker is gone from the platform")
+    wait_until(lambda: running_workers(platform) == 2, "it is replaced while it is wanted")
+    ray("exec", request(0))
+
+
+def request(cpus: int) -> str:
+    """A command for the head that asks its autoscaler for so many CPUs until it is asked for another number."""
+    code = f"import ray, ray.autoscaler.sdk as a; ray.init(address='auto'); a.request_resources(num_cpus={cpus})"
+    return f'python -c "{code}"'
+
+
+def names(platform: PlatformView) -> set[str]:
+    return {str(task.name) for task in platform.live_nodes("worker") if task.abortRequestedTime is None}
+
+
+def running_workers(platform: PlatformView) -> int:
+    return sum(task.status is TaskStatus.EXECUTING for task in platform.live_nodes("worker"))
 
 
 def looking_in(ray: Ray, version: str) -> None:
     status = ray("exec", "ray status -v")
     assert "Autoscaler status" in status, status
-    shown = ray("exec", "printenv RAY_enable_autoscaler_v2; cat /tmp/ray/session_latest/logs/monitor.log | head -n 400")
-    assert ("v2" in shown) == (version == "v2"), "the autoscaler that was asked for is the one that runs"
+    log = ray("exec", "cat /tmp/ray/session_latest/logs/monitor.log")
+    assert ("StandardAutoscaler" in log) == (version == "v1"), "the autoscaler that was asked for is the one that runs"
 
     with ray.running("monitor", "--lines", "20") as log:
         wait_until(lambda: "==>" in log.read_text() or "monitor" in log.read_text(), "`ray monitor` shows logs", 20)

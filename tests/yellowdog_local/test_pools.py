@@ -34,6 +34,18 @@ def test_idle_timeouts_of_zero_spare_what_has_not_worked_yet(lab: Lab) -> None:
     assert (pool.active_nodes, pool.status) == (1, WorkerPoolStatus.IDLE)
 
 
+def test_a_node_that_never_gets_work_is_shut_down_after_its_timeout(lab: Lab) -> None:
+    pool = lab.booted(1, idleNodeShutdown=after(20))
+    lab.advance(21)
+    assert pool.active_nodes == 0
+
+
+def test_a_pool_that_never_gets_work_is_shut_down_after_its_timeout(lab: Lab) -> None:
+    pool = lab.booted(1, idlePoolShutdown=after(60))
+    lab.advance(61)
+    assert pool.status is WorkerPoolStatus.TERMINATED
+
+
 def test_an_idle_node_is_shut_down_at_once_with_a_timeout_of_zero(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(0))
     lab.ending(lab.group(), "a", 1)

@@ -277,7 +277,7 @@ class TestShrinking:
         laptop.refresh()
 
         laptop.terminate([gone])
-        local.advance(5)
+        local.advance(30)
 
         assert gone not in make_cluster().refresh().nodes
         assert len(local.hosts.instance_ids) == 2
@@ -290,6 +290,16 @@ class TestShrinking:
         laptop.terminate([waiting])
 
         assert waiting not in make_cluster().refresh().nodes
+
+    def test_the_instance_that_boots_for_a_withdrawn_node_does_not_stay(self, local, make_cluster, head_side):
+        ids = grow(head_side, 2)
+        laptop = make_cluster()
+        laptop.refresh()
+        laptop.terminate(ids)
+
+        local.advance(60)
+
+        assert len(local.hosts.instance_ids) == 1
 
     def test_ids_that_nobody_knows_are_left_alone(self, head_side):
         before = head_side.refresh()

@@ -77,7 +77,7 @@ def test_two_ray_up_at_once_end_with_one_cluster(local, make_cluster):
         barrier.wait()
         try:
             make_head(cluster)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test must hear of it
             failures.append(error)
 
     threads = [threading.Thread(target=up, args=(cluster,)) for cluster in clusters]
@@ -122,6 +122,23 @@ def test_a_head_that_has_ended_is_replaced_with_all_that_was_its_cluster(local, 
     assert set(again.refresh().nodes) == {again.snapshot.head.id}
     assert again.snapshot.head.id != old_head.id
     assert len(local.hosts.instance_ids) == 1
+
+
+def test_the_pool_of_a_ray_up_that_was_killed_before_its_head_had_a_task_does_not_stay(
+    local, make_cluster, monkeypatch
+):
+    killed = make_cluster()
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(killed.platform, "add_tasks", die)
+    with pytest.raises(KeyboardInterrupt):
+        make_head(killed)
+
+    local.advance(300)
+
+    assert local.hosts.instance_ids == []
 
 
 def test_looking_at_a_cluster_that_is_still_booting_leaves_it_alone(local, make_cluster):

@@ -82,8 +82,15 @@ def dying(call, left):
     return run
 
 
-def test_it_says_what_it_waits_for(local, with_workers, capsys):
-    take_down(with_workers())
+def test_it_says_what_it_waits_for(local, with_workers, monkeypatch, capsys):
+    cluster = with_workers()
+    cancel = cluster.platform.cancel_work_requirement
+    unheard = [True]
+    monkeypatch.setattr(
+        cluster.platform, "cancel_work_requirement", lambda work: None if unheard and unheard.pop() else cancel(work)
+    )
+
+    take_down(cluster)
 
     assert "waiting for the end of 5 instances" in capsys.readouterr().out
 
