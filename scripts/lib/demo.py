@@ -187,6 +187,9 @@ class Demo:
 
     def run(self, *command: str) -> str:
         """Run a command in the open; gives back what it printed."""
+        if command[0] == "ray":
+            # Without a terminal of its own Ray would log like a daemon.
+            command = (*command[:2], "--log-style=pretty", *command[2:])
         console.print(f"[dim]{self.elapsed}[/]  [bold]$ {' '.join(command)}[/]", soft_wrap=True)
         printed: list[str] = []
         tail: deque[str] = deque(maxlen=15)
@@ -202,7 +205,7 @@ class Demo:
             for text in process.stdout or ():
                 printed.append(text)
                 tail.append(text)
-                console.print(f"          [dim]|[/] {text.rstrip()}", markup=False, style="dim", soft_wrap=True)
+                console.print(f"          | {text.rstrip()}", markup=False, style="dim", soft_wrap=True)
         if process.returncode != 0:
             raise DemoError(f"`{' '.join(command)}` ended with {process.returncode}. Its last lines:\n{''.join(tail)}")
         return "".join(printed)

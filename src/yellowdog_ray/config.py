@@ -112,9 +112,16 @@ class NodeConfig(_Section):
 
     @property
     def full_userdata(self) -> str | None:
-        """`userdata` followed by `extra_userdata`, or None where there is neither."""
-        parts = [part.rstrip("\n") for part in (self.userdata, self.extra_userdata) if part and part.strip()]
-        return "\n".join(parts) + "\n" if parts else None
+        """`userdata` followed by `extra_userdata`, or None where there is neither.
+
+        cloud-init runs only what begins with a line such as `#!/bin/bash` or `#cloud-config`, so a text without one
+        gets it.
+        """
+        parts = [part.strip("\n") for part in (self.userdata, self.extra_userdata) if part and part.strip()]
+        if not parts:
+            return None
+        text = "\n".join(parts) + "\n"
+        return text if text.startswith("#") else f"#!/bin/bash\n{text}"
 
 
 PROVIDER_FILE_KEYS = ("ray_head_node_task_script", "ray_worker_node_task_script")

@@ -78,6 +78,9 @@ ray start --address="$RAY_HEAD_IP:{GCS_PORT}" --block &
 )
 
 _READY_SECONDS = 120
+_POLLS_PER_SECOND = 5
+_PROGRESS_SECONDS = 3
+_PATIENCE_SECONDS = 20  # Ray in a container may keep its session folder to itself
 
 
 def wait_for_ray_command() -> str:
@@ -85,10 +88,14 @@ def wait_for_ray_command() -> str:
 
     It names `ray start` and its option in words, because Ray warns about start commands that lack them.
     """
+    listening = f"(exec 3<>/dev/tcp/127.0.0.1/{GCS_PORT}) 2>/dev/null"
+    settled = f"{{ [ -s /tmp/ray/ray_current_cluster ] || [ $i -gt {_PATIENCE_SECONDS * _POLLS_PER_SECOND} ]; }}"
+    said_often = f"[ $((i % {_PROGRESS_SECONDS * _POLLS_PER_SECOND})) -ne 0 ]"
     return (
         "echo 'Waiting for ray start --head --autoscaling-config=~/ray_bootstrap_config.yaml in the head task'; "
-        f"for i in $(seq {_READY_SECONDS * 5}); do "
-        f"(exec 3<>/dev/tcp/127.0.0.1/{GCS_PORT}) 2>/dev/null && "
-        "{ [ -s /tmp/ray/ray_current_cluster ] || [ $i -gt 100 ]; } && echo 'Ray is up' && exit 0; sleep 0.2; done; "
+        f"for i in $(seq {_READY_SECONDS * _POLLS_PER_SECOND}); do "
+        f"{listening} && {settled} && echo 'Ray is up' && exit 0; "
+        f'{said_often} || echo "  [$((i / {_POLLS_PER_SECOND})) s] Ray is starting"; '
+        f"sleep {1 / _POLLS_PER_SECOND}; done; "
         f"echo 'Ray did not start within {_READY_SECONDS} s: see taskoutput.txt of the head task'; exit 1"
     )

@@ -168,6 +168,7 @@ def _agent_files(uid: int, gid: int, environment: Path) -> list[Entry]:
     agent = Path(__file__).resolve().parents[1] / "agent.py"
     return [
         _directory(HOME, 0o755, owner=(uid, gid)),
+        _file(f"{HOME}/.bashrc", PROFILE, owner=(uid, gid)),
         _file(f"{HOME}/agent.py", agent.read_text(encoding="utf-8")),
         {"path": VENV, "link": str(environment)},
         _directory("/var/opt/yellowdog/agent", 0o755, owner=(uid, gid)),
