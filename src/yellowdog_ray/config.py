@@ -53,6 +53,14 @@ def _tag(value: str) -> str:
 
 
 SectionT = TypeVar("SectionT", bound=BaseModel)
+
+
+def _template(value: str) -> str:
+    if value.startswith("ydid:") or "/" in value.strip("/"):
+        return value
+    raise ValueError(f"'{value}' is neither a template's id (ydid:crt:...) nor its `namespace/name`")
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Tag = Annotated[str, AfterValidator(_tag)]
 
@@ -104,7 +112,7 @@ class ProviderSettings(_Section):
 class NodeConfig(_Section):
     """A node type's `node_config`."""
 
-    compute_requirement_template: str = Field(min_length=1)
+    compute_requirement_template: Annotated[str, AfterValidator(_template)]
     images_id: str | None = None
     metrics_enabled: bool | None = None
     userdata: str | None = None

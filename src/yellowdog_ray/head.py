@@ -64,7 +64,7 @@ def check_platform(cluster: Cluster) -> None:
     for node_type, summary in internal.node_types.items():
         template = summary.compute_requirement_template
         try:
-            cluster.platform.require_template(template)
+            cluster.platform.template_id(template)
         except NotFound as error:
             raise NotFound(
                 f"{internal.source}: available_node_types.{node_type}.node_config.compute_requirement_template: "

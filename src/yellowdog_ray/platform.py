@@ -201,8 +201,8 @@ class Platform:
         with _typed("the application's details"):
             return str(self._client.application_client.get_application_details().accountName)
 
-    def require_template(self, reference: str) -> None:
-        """Check that a compute requirement template exists.
+    def template_id(self, reference: str) -> str:
+        """The id of a compute requirement template, which must exist.
 
         Args:
             reference: its id, or its `namespace/name`.
@@ -210,10 +210,9 @@ class Platform:
         compute = self._client.compute_client
         with _typed(f"compute requirement template '{reference}'"):
             if reference.startswith("ydid:"):
-                compute.get_compute_requirement_template_by_id(reference)
-                return
+                return str(compute.get_compute_requirement_template_by_id(reference).id)
             namespace, _, name = reference.rpartition("/")
-            compute.get_compute_requirement_template_by_name(namespace or self.namespace, name)
+            return str(compute.get_compute_requirement_template_by_name(namespace, name).id)
 
     # Work
 
@@ -300,9 +299,9 @@ class Platform:
             return None
 
     def create_pool(self, spec: PoolSpec) -> PoolView:
-        """Provision a worker pool. From here on money is spent."""
+        """Provision a worker pool: two calls, since only ids are sure to be understood. Now money is spent."""
         usage = ComputeRequirementTemplateUsage(
-            templateId=spec.template,
+            templateId=self.template_id(spec.template),
             requirementName=spec.name,
             requirementNamespace=self.namespace,
             requirementTag=spec.tag,

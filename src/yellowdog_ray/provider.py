@@ -6,6 +6,7 @@ The platform's SDK is imported at the first platform call, since every `ray` com
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -131,7 +132,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     def is_terminated(self, node_id: str) -> bool:
         """Whether the node is gone. On a laptop, where nothing else lists meanwhile, this reads the platform."""
         if not self.on_head:
-            self._read()
+            with contextlib.suppress(PlatformError):  # no news is no reason to call a node gone
+                self.cluster.refresh()
         return node_id not in self.cluster.snapshot.nodes
 
     def internal_ip(self, node_id: str) -> str | None:
@@ -258,22 +260,25 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         try:
             target = wait_until_reachable(self.cluster, ssh, progress)
             deliver(target, load_credentials(), self.settings)
-        except HeadError:
-            self._give_up_head(progress)
+        except HeadError as error:
+            self._give_up_head(progress, error)
             raise
         progress.done(f"the head is reachable at {target.host}")
         return _for_the_head(cluster_config)
 
-    def _give_up_head(self, progress: Progress) -> None:
+    def _give_up_head(self, progress: Progress, reason: HeadError) -> None:
         """Remove what this very command has made; a cluster that was there before stays as it is."""
         if not self._made_head:
             return
         from yellowdog_ray.teardown import dismantle
 
-        work = self.cluster.find()
-        if work is not None:
-            progress.say("the head did not come up: removing what was made")
-            dismantle(self.cluster.platform, work, progress, self.cluster.clock)
+        progress.say("the head did not come up: removing what was made")
+        try:
+            work = self.cluster.find()
+            if work is not None:
+                dismantle(self.cluster.platform, work, progress, self.cluster.clock)
+        except RayDogError as error:
+            raise HeadError(f"{reason}. What was made could not be removed: run `ray down`. {error}") from error
 
     def set_node_tags(self, node_id: str, tags: dict[str, str]) -> None:
         """Merge tags into a node's."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +23,7 @@ Tags = dict[str, str]
 T = TypeVar("T")
 
 _TIMEOUT_SECONDS = 3.0
+_TRY_AGAIN_SECONDS = 20.0
 
 
 class TagStore:
@@ -83,16 +85,29 @@ class TagStore:
 
 
 class TunnelledPort:
-    """The head's tag port, reached through a tunnel that is opened when first needed and again when it has broken."""
+    """The head's tag port, reached through a tunnel that is opened when first needed and again when it has broken.
 
-    def __init__(self, open_tunnel: Callable[[], Tunnel]) -> None:
+    A head that was just found out of reach is left alone for a while, so that a command which lists often, such as
+    `ray down`, does not wait for it every time.
+    """
+
+    def __init__(self, open_tunnel: Callable[[], Tunnel], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._open = open_tunnel
+        self._monotonic = monotonic
         self._tunnel: Tunnel | None = None
+        self._failed_at = float("-inf")
 
     def __call__(self) -> int:
         """The local port. Raises `SshError` when the head cannot be reached."""
-        if self._tunnel is None or not self._tunnel.alive:
+        if self._tunnel is not None and self._tunnel.alive:
+            return self._tunnel.port
+        if self._monotonic() - self._failed_at < _TRY_AGAIN_SECONDS:
+            raise SshError("the head was out of reach a moment ago")
+        try:
             self._tunnel = self._open()
+        except SshError:
+            self._failed_at = self._monotonic()
+            raise
         return self._tunnel.port
 
     def close(self) -> None:

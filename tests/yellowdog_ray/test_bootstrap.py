@@ -174,6 +174,13 @@ class TestBadInput:
         assert "available_node_types.head.node_config.compute_requirement_template is missing" in message
         assert "`namespace/name`" in message
 
+    def test_a_template_that_is_neither_an_id_nor_a_namespace_and_a_name(self, cluster_yaml, tmp_path):
+        cluster_yaml["available_node_types"]["head"]["node_config"]["compute_requirement_template"] = "local"
+
+        message = error_of(cluster_yaml, tmp_path)
+
+        assert "available_node_types.head.node_config.compute_requirement_template: 'local' is neither" in message
+
     def test_an_ssh_key_file_that_is_not_there(self, cluster_yaml, tmp_path):
         cluster_yaml["auth"]["ssh_private_key"] = "/no/such/key"
 

@@ -16,6 +16,6 @@ from yellowdog_ray.config import NodeConfig
     ids=["neither", "blank", "one", "both", "without a first line", "cloud-config"],
 )
 def test_userdata_and_extra_userdata_make_one_script_that_cloud_init_runs(userdata, extra, full):
-    config = NodeConfig(compute_requirement_template="t", userdata=userdata, extra_userdata=extra)
+    config = NodeConfig(compute_requirement_template="demo/t", userdata=userdata, extra_userdata=extra)
 
     assert config.full_userdata == full

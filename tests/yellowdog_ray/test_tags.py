@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from yellowdog_ray.errors import SshError
-from yellowdog_ray.tags import TagStore
+from yellowdog_ray.ssh import Tunnel
+from yellowdog_ray.tags import TagStore, TunnelledPort
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 
@@ -71,6 +72,23 @@ def test_tags_set_before_the_store_runs_arrive_with_the_next_ones(port):
     other = TagStore("demo", lambda: port)
     other.refresh()
     assert other.get("head-1") == {"ray-node-status": "up-to-date", "ray-runtime-config": "abc"}
+
+
+def test_a_head_that_was_just_out_of_reach_is_not_tried_again_at_once():
+    tries: list[float] = []
+    now = [100.0]
+
+    def out_of_reach() -> Tunnel:
+        tries.append(now[0])
+        raise SshError("no route")
+
+    port = TunnelledPort(out_of_reach, lambda: now[0])
+    for seconds in (0, 5, 30):
+        now[0] = 100.0 + seconds
+        with pytest.raises(SshError):
+            port()
+
+    assert tries == [100.0, 130.0]
 
 
 def test_a_head_that_ssh_does_not_reach_costs_no_exception():
