@@ -1,38 +1,26 @@
-"""A job that needs two workers at the same time: neither task can end before the other has begun."""
+"""A job that needs two workers at the same time: one CPU on each of two different nodes."""
 
 import socket
 import time
 
 import ray
+from ray.util.placement_group import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-
-@ray.remote(num_cpus=0)
-class Meeting:
-    """Counts who has arrived."""
-
-    def __init__(self) -> None:
-        self.arrived: list[str] = []
-
-    def arrive(self, name: str) -> None:
-        self.arrived.append(name)
-
-    def size(self) -> int:
-        return len(self.arrived)
+WORKERS = 2
 
 
 @ray.remote(num_cpus=1)
-def meet(meeting: "ray.actor.ActorHandle", people: int) -> str:
-    """Wait until everyone is there, then say on which host that was."""
-    host = socket.gethostname()
-    ray.get(meeting.arrive.remote(host))
-    while ray.get(meeting.size.remote()) < people:
-        time.sleep(0.2)
-    return host
+def where() -> str:
+    """Say on which host this runs."""
+    return socket.gethostname()
 
 
 if __name__ == "__main__":
     ray.init(address="auto")
     began = time.monotonic()
-    meeting = Meeting.remote()
-    hosts = ray.get([meet.remote(meeting, 2) for _ in range(2)])
+    group = placement_group([{"CPU": 1}] * WORKERS, strategy="STRICT_SPREAD")
+    ray.get(group.ready())
+    places = [PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=i) for i in range(WORKERS)]
+    hosts = ray.get([where.options(scheduling_strategy=place).remote() for place in places])
     print(f"met on {len(set(hosts))} workers after {time.monotonic() - began:.1f} s: {', '.join(sorted(hosts))}")

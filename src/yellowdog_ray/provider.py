@@ -264,7 +264,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             self._give_up_head(progress, error)
             raise
         progress.done(f"the head is reachable at {target.host}")
-        return _for_the_head(cluster_config)
+        return for_the_head(cluster_config)
 
     def _give_up_head(self, progress: Progress, reason: HeadError) -> None:
         """Remove what this very command has made; a cluster that was there before stays as it is."""
@@ -408,7 +408,7 @@ def _drop_cached_config(provider_config: Mapping[str, Any]) -> None:
         cached.unlink(missing_ok=True)
 
 
-def _for_the_head(config: dict[str, Any]) -> dict[str, Any]:
+def for_the_head(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration as the head needs it: no path of the laptop's, and no way through the laptop's proxies."""
     provider = dict(config["provider"])
     provider.pop("_config_cache_path", None)

@@ -69,11 +69,16 @@ class TagStore:
 
     def _ask(self, question: Callable[[redis.Redis], T]) -> T | None:
         """Put one question to the store; None when it does not answer."""
-        import redis  # 0.4 s that most `ray` commands need not pay
+        # 0.4 s that most `ray` commands need not pay
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
         try:
             with redis.Redis(
                 port=self._connect(),
+                # The client would otherwise wait and try again for seconds, in the autoscaler's loop.
+                retry=Retry(NoBackoff(), 0),
                 socket_timeout=_TIMEOUT_SECONDS,
                 socket_connect_timeout=_TIMEOUT_SECONDS,
                 decode_responses=True,

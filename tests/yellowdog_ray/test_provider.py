@@ -1,12 +1,17 @@
 """Ray's face of RayDog, by Ray's own commands where they can be had without a host."""
 
+import json
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from ray.autoscaler._private.providers import _clear_provider_cache
+from ray.autoscaler.node_launch_exception import NodeLaunchException
 from ray.scripts.scripts import cli
 from yellowdog_client.model import (
     TaskSearch,
@@ -16,7 +21,11 @@ from yellowdog_client.model import (
     WorkRequirementStatus,
 )
 
+from tests.yellowdog_ray.test_bootstrap import RAY_SCHEMA
+from yellowdog_local.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
+from yellowdog_ray.errors import Unavailable
+from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
 
 HEAD_TAGS = {
     "ray-node-type": "head",
@@ -29,8 +38,9 @@ HEAD_TAGS = {
 
 @pytest.fixture
 def platform() -> Iterator[RunningPlatform]:
-    with local_platform() as platform:
-        yield platform
+    """Time stands still but for what a test says; it begins now, since the provider has the machine's clock here."""
+    with local_platform(clock=SteppedClock(datetime.now(timezone.utc))) as running:
+        yield running
 
 
 @pytest.fixture
@@ -44,6 +54,7 @@ def in_a_users_folder(platform: RunningPlatform, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("YD_API_KEY_ID", platform.key_id)
     monkeypatch.setenv("YD_API_KEY_SECRET", platform.key_secret)
     monkeypatch.chdir(tmp_path)
+    _clear_provider_cache()  # Ray keeps providers for the life of a process, which here is many commands long
     return tmp_path
 
 
@@ -135,3 +146,171 @@ class TestBadInput:
             assert result.exit_code == 1, result.output
             assert "is not a RayDog cluster" in result.output
         assert work.get_work_requirement_by_id(str(other.id)).status is WorkRequirementStatus.RUNNING
+
+
+class TestWithoutAWayToTheHead:
+    """Simulated hosts have no SSH, so every head here is one that cannot be reached."""
+
+    @pytest.fixture
+    def running(self, platform, in_a_users_folder, cluster_yaml) -> dict[str, Any]:
+        """The YAML of a cluster whose head runs."""
+        provider = make_provider(cluster_yaml)
+        provider.create_node(cluster_yaml["available_node_types"]["head"]["node_config"], HEAD_TAGS, 1)
+        platform.advance(3)
+        return cluster_yaml
+
+    def test_the_heads_address_is_still_told(self, platform, running, in_a_users_folder):
+        result = ray("get-head-ip", running, in_a_users_folder)
+
+        assert result.exit_code == 0, result.output
+        assert result.output.splitlines()[-1] == "198.18.0.1"
+
+    def test_the_workers_addresses_are_still_told(self, platform, running, in_a_users_folder):
+        result = ray("get-worker-ips", running, in_a_users_folder)
+
+        assert (result.exit_code, result.output.strip()) == (0, "")
+
+    def test_looking_leaves_the_cluster_alone(self, platform, running, in_a_users_folder):
+        for command in ("get-head-ip", "get-worker-ips"):
+            ray(command, running, in_a_users_folder)
+
+        assert everything_on(platform) == (1, 1, 1)
+        assert len(platform.hosts.instance_ids) == 1
+
+    def test_another_clusters_yaml_finds_nothing(self, platform, running, in_a_users_folder):
+        result = ray("get-head-ip", {**running, "cluster_name": "dem"}, in_a_users_folder)
+
+        assert result.exit_code == 1
+        assert "Head node of cluster (dem) not found" in str(result.exception)
+
+
+class TestOnTheHead:
+    @pytest.fixture
+    def provider(self, platform, in_a_users_folder, cluster_yaml, monkeypatch) -> Iterator[RayDogNodeProvider]:
+        on_laptop = make_provider(cluster_yaml)
+        on_laptop.create_node(cluster_yaml["available_node_types"]["head"]["node_config"], HEAD_TAGS, 1)
+        platform.advance(3)
+        monkeypatch.setenv("RAYDOG_ON_HEAD", "1")
+        monkeypatch.setenv("RAY_enable_autoscaler_v2", "1")
+        monkeypatch.setenv("RAYDOG_WORK_REQUIREMENT_ID", on_laptop.cluster.find().id)
+        provider = make_provider(cluster_yaml)
+        yield provider
+        provider.cluster.close()
+
+    def test_every_node_has_the_tags_without_which_ray_stops_scaling(self, platform, provider):
+        provider.non_terminated_nodes({})
+        provider.create_node_with_resources_and_labels(
+            {"compute_requirement_template": "demo/local"}, WORKER, 2, {}, {}
+        )
+
+        for node_id in provider.non_terminated_nodes({}):
+            tags = provider.node_tags(node_id)
+            assert {"ray-node-type", "ray-user-node-type", "ray-node-status"} <= set(tags)
+
+    def test_filters_mean_equality_of_every_tag(self, platform, provider):
+        provider.non_terminated_nodes({})
+        ids = provider.create_node_with_resources_and_labels(
+            {"compute_requirement_template": "demo/local"}, WORKER, 2, {}, {}
+        )
+
+        assert set(provider.non_terminated_nodes({"ray-node-type": "worker"})) == set(ids)
+        assert provider.non_terminated_nodes({"ray-node-type": "worker", "ray-user-node-type": "other"}) == []
+
+    def test_the_head_outlives_an_autoscaler_that_wants_it_gone(self, platform, provider):
+        (head,) = provider.non_terminated_nodes({})
+
+        provider.terminate_nodes([head])
+        platform.advance(60)
+
+        assert provider.non_terminated_nodes({}) == [head]
+
+    def test_while_the_platform_cannot_be_read_the_last_listing_stands(self, platform, provider, monkeypatch):
+        before = provider.non_terminated_nodes({})
+
+        def fail(*_: object) -> None:
+            raise Unavailable("no answer")
+
+        monkeypatch.setattr(provider.cluster.platform, "work_requirement", fail)
+
+        assert provider.non_terminated_nodes({}) == before
+        assert provider.internal_ip(before[0])
+
+    def test_a_first_listing_that_fails_is_no_empty_one(self, platform, provider, monkeypatch):
+        def fail(*_: object) -> None:
+            raise Unavailable("no answer")
+
+        monkeypatch.setattr(provider.cluster.platform, "work_requirement", fail)
+
+        with pytest.raises(Unavailable):
+            provider.non_terminated_nodes({})
+
+    def test_getters_never_raise_whatever_the_id(self, platform, provider):
+        provider.non_terminated_nodes({})
+
+        assert provider.node_tags("nobody") == {}
+        assert provider.internal_ip("nobody") is None
+        assert provider.external_ip("nobody") is None
+        assert not provider.is_running("nobody")
+        assert provider.is_terminated("nobody")
+
+    def test_a_node_that_was_just_ended_can_still_be_asked_about(self, platform, provider):
+        provider.non_terminated_nodes({})
+        (node_id,) = provider.create_node_with_resources_and_labels(
+            {"compute_requirement_template": "demo/local"}, WORKER, 1, {}, {}
+        )
+        platform.advance(3)
+        provider.non_terminated_nodes({})
+
+        provider.terminate_node(node_id)
+
+        assert provider.external_ip(node_id)
+
+    def test_a_launch_that_cannot_succeed_says_why_with_a_short_category(self, platform, provider):
+        provider.non_terminated_nodes({})
+
+        with pytest.raises(NodeLaunchException) as caught:
+            provider.create_node_with_resources_and_labels(
+                {"compute_requirement_template": "demo/gone"}, WORKER, 1, {}, {}
+            )
+
+        assert caught.value.category == "NotFound"
+        assert len(caught.value.category) < 20
+        assert "demo/gone" in caught.value.description
+
+
+WORKER = {"ray-node-type": "worker", "ray-user-node-type": "worker", "ray-node-status": "uninitialized"}
+
+
+def make_provider(config: dict[str, Any]) -> RayDogNodeProvider:
+    """The provider as Ray makes it; outside the head, unless the environment says otherwise."""
+    section = RayDogNodeProvider.bootstrap_config(config)["provider"]
+    return RayDogNodeProvider(section, config["cluster_name"])
+
+
+def test_constructing_and_loading_ask_the_platform_nothing(platform, in_a_users_folder, cluster_yaml, calls):
+    assert calls.during(lambda: make_provider(cluster_yaml)) == []
+
+
+def test_rays_cache_of_the_yaml_is_dropped_so_that_changed_files_and_checks_count(
+    platform, in_a_users_folder, cluster_yaml
+):
+    cached = in_a_users_folder / f"ray-config-{'0' * 64}"
+    cached.write_text("{}")
+    provider = make_provider(cluster_yaml)
+    provider.provider_config["_config_cache_path"] = str(cached)
+
+    provider.non_terminated_nodes({})
+
+    assert not cached.exists()
+
+
+def test_what_travels_to_the_head_names_no_path_of_the_laptop(platform, in_a_users_folder, cluster_yaml, ssh_key):
+    config = RayDogNodeProvider.bootstrap_config(cluster_yaml)
+    config["provider"]["_config_cache_path"] = str(ssh_key.parent / "ray-config-x")
+    config["auth"]["ssh_private_key"] = "~/ray_bootstrap_key.pem"  # Ray does that before it asks us
+
+    for_head = for_the_head(config)
+
+    assert str(ssh_key) not in json.dumps(for_head)
+    assert "_config_cache_path" not in for_head["provider"]
+    jsonschema.validate(for_head, RAY_SCHEMA)
