@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from yellowdog_ray import names
+from yellowdog_ray.backoff import BackOff
 from yellowdog_ray.bootstrap import worker_environment
 from yellowdog_ray.clock import Clock, SystemClock
 from yellowdog_ray.config import NodeConfig, ProviderSettings
@@ -119,6 +120,7 @@ class Cluster:
         self._ledger = _Ledger()
         self._pools: dict[str, PoolView] = {}
         self._groups: dict[str, TaskGroupView] = {}
+        self._backoff = BackOff(self.clock.monotonic)
         self._fingerprint: object = None
         self._listed_at = float("-inf")
         self._aborter = ThreadPoolExecutor(ABORTS_AT_ONCE, thread_name_prefix="raydog-abort")
@@ -261,8 +263,27 @@ class Cluster:
             The new nodes' ids.
 
         Raises:
+            LaunchPaused: the node type is left alone for a while, after earlier failures.
             RayDogError: the platform declined, or the cluster's lifetime is over.
         """
+        self._backoff.check(node_type)
+        try:
+            ids = self._grow(node_config, tags, count, resources, labels, node_type)
+        except RayDogError as error:
+            self._backoff.failed(node_type, error)
+            raise
+        self._backoff.succeeded(node_type)
+        return ids
+
+    def _grow(
+        self,
+        node_config: NodeConfig,
+        tags: Mapping[str, str],
+        count: int,
+        resources: Mapping[str, float],
+        labels: Mapping[str, str],
+        node_type: str,
+    ) -> list[str]:
         head = self._snapshot.head
         if head is None or head.private_ip is None:
             raise RayDogError(

@@ -9,6 +9,7 @@
   x SshError               OpenSSH could not reach the head, or a command on it failed
   x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
   x DeadlinePassed         the cluster's lifetime is over
+  x LaunchPaused           a node type is left alone for a while after failed launches
   x PlatformError          YellowDog did not do what was asked
     - NotAuthorised        the key is wrong, revoked, or may not do this
     - NotFound             the thing is not there
@@ -80,6 +81,14 @@ class DeadlinePassed(RayDogError):
     """A node was asked for after the end of the cluster's lifetime."""
 
     code = "LifetimeOver"
+
+
+class LaunchPaused(RayDogError):
+    """A node type was asked for again while it is left alone after failed launches. Its code is the failure's own."""
+
+    def __init__(self, text: str, code: str) -> None:
+        super().__init__(text)
+        self.code = code  # type: ignore[misc]  # per class everywhere else
 
 
 class PlatformError(RayDogError):

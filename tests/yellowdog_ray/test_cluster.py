@@ -9,7 +9,7 @@ from yellowdog_client.model import InstanceSearch, TaskSearch, WorkerPoolSearch
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import NodeConfig
-from yellowdog_ray.errors import DeadlinePassed, PlatformError, RayDogError
+from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, NotFound, PlatformError, RayDogError
 from yellowdog_ray.head import create_head
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.snapshot import Phase
@@ -248,6 +248,19 @@ class TestGrowth:
 
         with pytest.raises(RayDogError, match="taken down"):
             grow(head_side, 1)
+
+    def test_a_node_type_that_cannot_be_launched_is_left_alone_for_a_while(self, local, head_side, calls):
+        gone = NodeConfig(compute_requirement_template="demo/gone")
+        with pytest.raises(NotFound):
+            head_side.grow(gone, WORKER_TAGS, 1, {}, {}, "cpu")
+
+        with pytest.raises(LaunchPaused):
+            calls.during(lambda: head_side.grow(gone, WORKER_TAGS, 1, {}, {}, "cpu"))
+
+        assert calls.made == []
+        assert grow(head_side, 1, "other")
+        local.advance(5)
+        assert grow(head_side, 1, "cpu")
 
     def test_an_autoscaler_that_restarts_uses_the_pools_that_are_there(self, local, head_side, make_cluster):
         grow(head_side, 1)
