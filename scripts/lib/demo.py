@@ -6,6 +6,7 @@ Uses the commands that a user would use, and looks at the platform through the o
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -202,10 +203,14 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
         ) as process:
-            for text in process.stdout or ():
-                printed.append(text)
-                tail.append(text)
-                console.print(f"          | {text.rstrip()}", markup=False, style="dim", soft_wrap=True)
+            try:
+                for text in process.stdout or ():
+                    printed.append(text)
+                    tail.append(text)
+                    console.print(f"          | {text.rstrip()}", markup=False, style="dim", soft_wrap=True)
+            except KeyboardInterrupt:
+                process.terminate()
+                raise
         if process.returncode != 0:
             raise DemoError(f"`{' '.join(command)}` ended with {process.returncode}. Its last lines:\n{''.join(tail)}")
         return "".join(printed)
@@ -239,6 +244,7 @@ class Demo:
 def main() -> int:
     """Tell the story; 0 if it went well."""
     demo = Demo()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us, we clean up
     try:
         demo.tell(keep="--keep" in sys.argv[1:])
     except (DemoError, KeyboardInterrupt) as error:
