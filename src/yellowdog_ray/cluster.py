@@ -257,7 +257,8 @@ class Cluster:
     ) -> list[str]:
         """Ask for workers; they are in the snapshot when this returns.
 
-        Three calls for the first workers of a node type (task group, pool, tasks), then one per 1,000 workers.
+        For the first workers of a node type a task group and a pool are made. After that it is two calls that read
+        (is the cluster still wanted, does the pool live?) and one per 1,000 workers.
 
         Returns:
             The new nodes' ids.
@@ -335,7 +336,7 @@ class Cluster:
     ) -> TaskGroupView:
         """The node type's task group, with a living pool behind it."""
         known = self._groups.get(node_type)
-        if known is not None and known.worker_tag in self._pools:
+        if known is not None and (pool := self.platform.find_pool(known.worker_tag)) and not pool.finished:
             return known
         token = names.token_of(work.groups[0].worker_tag)
         generation = 1

@@ -167,7 +167,7 @@ class TestGrowth:
         made = calls.during(lambda: grow(head_side, 50))
 
         assert [call for call in made if not call.startswith("GET")] == [made[-1]]
-        assert len(made) == 2
+        assert len(made) == 3
 
     def test_every_asked_for_node_comes_up_on_an_instance_of_its_own(self, local, head_side):
         ids = grow(head_side, 2) + grow(head_side, 3)

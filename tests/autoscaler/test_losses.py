@@ -1,0 +1,67 @@
+"""Nodes that die by themselves."""
+
+import pytest
+
+
+@pytest.fixture
+def of_three(world):
+    """A cluster of three busy workers."""
+    world.grown_to(3)
+    return world
+
+
+def test_a_node_that_dies_is_replaced_while_it_is_wanted(of_three):
+    lost, *kept = sorted(of_three.listed())
+
+    of_three.lose(lost)
+    of_three.ticks(5)
+
+    assert lost not in of_three.listed()
+    assert set(kept) < of_three.listed()
+    assert len(of_three.ray.workers) == len(of_three.instances) == 3
+
+
+def test_a_node_that_dies_is_not_replaced_when_nobody_wants_it(of_three):
+    lost, *kept = sorted(of_three.listed())
+
+    of_three.want_cpus(2)
+    of_three.lose(lost)
+    of_three.ticks(5)
+
+    assert of_three.listed() == set(kept)
+    assert len(of_three.instances) == 2
+
+
+def test_all_nodes_at_once_are_replaced_too(of_three):
+    before = of_three.listed()
+
+    for node_id in before:
+        of_three.lose(node_id)
+    of_three.ticks(5)
+
+    assert not before & of_three.listed()
+    assert len(of_three.ray.workers) == len(of_three.instances) == 3
+
+
+def test_a_node_that_dies_while_it_boots_is_asked_for_again(world):
+    world.want_cpus(2)
+    world.tick()
+    world.tick(1)
+    lost = world.instances[0]
+
+    world.local.hosts.lose(lost.id)
+    world.ticks(6)
+
+    assert len(world.ray.workers) == len(world.instances) == 2
+    assert len(world.listed()) == 2
+
+
+def test_a_node_whose_raylet_has_died_is_ended_and_replaced(of_three):
+    dead, *kept = sorted(of_three.listed())
+
+    of_three.ray.crash(dead)
+    of_three.ticks(14)
+
+    assert of_three.task(dead).status.finished
+    assert set(kept) < of_three.listed()
+    assert len(of_three.ray.workers) == len(of_three.instances) == 3

@@ -1,0 +1,79 @@
+"""Ray's autoscaler v1 as its monitor runs it on the head: the real class and launcher, with load metrics from a fake.
+
+The metrics are filled as `Monitor.update_load_metrics` does (autoscaler/_private/monitor.py of Ray 2.60).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from ray.autoscaler._private import autoscaler as ray_autoscaler
+from ray.autoscaler._private.load_metrics import LoadMetrics
+from ray.autoscaler._private.providers import _clear_provider_cache
+from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply, NodeStatus
+
+from tests.autoscaler.raylets import FakeGcs
+from yellowdog_ray.provider import RayDogNodeProvider
+
+
+class V1:
+    """One life of the autoscaler; a restart is another object."""
+
+    version = "v1"
+
+    def __init__(self, config_file: Path, gcs: FakeGcs) -> None:
+        _clear_provider_cache()
+        self._gcs = gcs
+        self._metrics = LoadMetrics()
+        text = config_file.read_text()
+        # As JSON, which it is: Ray reads it on every tick, and its YAML reader would take most of a test's time.
+        self._autoscaler = ray_autoscaler.StandardAutoscaler(lambda: json.loads(text), self._metrics, gcs, "session")
+
+    @staticmethod
+    def prepare(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
+        """Do what importing Ray with the head's environment would have done."""
+        batch = int(environment["AUTOSCALER_MAX_LAUNCH_BATCH"])
+        most = int(environment["AUTOSCALER_MAX_CONCURRENT_LAUNCHES"])
+        init = ray_autoscaler.StandardAutoscaler.__init__
+        session, _, _, *others = init.__defaults__ or ()
+        monkeypatch.setattr(init, "__defaults__", (session, batch, most, *others))
+
+    @property
+    def provider(self) -> RayDogNodeProvider:
+        """The node provider that it has made for itself."""
+        return self._autoscaler.provider
+
+    def tick(self) -> bool:
+        """Decide once. Returns whether the tick was carried out; a failing one is skipped by Ray."""
+        self._read_load()
+        failures = self._autoscaler.num_failures
+        self._autoscaler.update()
+        return self._autoscaler.num_failures == failures
+
+    def _read_load(self) -> None:
+        reply = GetClusterResourceStateReply()
+        reply.ParseFromString(self._gcs.get_cluster_resource_state())
+        state = reply.cluster_resource_state
+        waiting = [
+            dict(demand.request.resources_bundle)
+            for demand in state.pending_resource_requests
+            for _ in range(demand.count)
+        ]
+        for node in state.node_states:
+            if node.status != NodeStatus.DEAD:
+                self._metrics.update(
+                    node.node_ip_address,
+                    node.node_id,
+                    dict(node.total_resources),
+                    dict(node.available_resources),
+                    node.idle_duration_ms / 1000,
+                    waiting,
+                )
+
+    def failed_types(self) -> set[str]:
+        """The node types of which Ray knows that a launch has failed."""
+        records = self._autoscaler.node_provider_availability_tracker.summary().node_availabilities
+        return {node_type for node_type, record in records.items() if not record.is_available}
