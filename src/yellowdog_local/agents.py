@@ -21,6 +21,15 @@ from yellowdog_local.store import Store
 Command = dict[str, Any]
 
 
+class WorkerTarget(BaseModel):
+    """How many workers a machine that joins a configured pool wants to have."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    targetType: Literal["PER_NODE", "PER_VCPU"] = "PER_NODE"  # noqa: N815
+    targetCount: float = Field(default=1.0, gt=0)  # noqa: N815
+
+
 class Registration(BaseModel):
     """What an agent says of itself when it registers."""
 
@@ -34,6 +43,12 @@ class Registration(BaseModel):
     ram: float = Field(gt=0)
     supportedTaskTypes: list[str]  # noqa: N815
     agentVersion: str  # noqa: N815
+    # Only from machines that join a configured pool: what a provisioned one's compute source says.
+    provider: Literal["AWS", "GOOGLE", "AZURE", "OCI", "ON_PREMISE"] = "ON_PREMISE"
+    region: str | None = None
+    instanceType: str | None = None  # noqa: N815
+    sourceName: str | None = None  # noqa: N815
+    createWorkers: WorkerTarget | None = None  # noqa: N815
 
 
 class AgentEvent(BaseModel):
@@ -65,6 +80,13 @@ class AgentHooks(Protocol):
         """An agent that was silent is heard of again."""
 
 
+class Commands(Protocol):
+    """The way of commands to agents."""
+
+    def send(self, node_id: str, command: Command) -> None:
+        """Queue a command for the agent of a platform node."""
+
+
 @dataclass(eq=False)
 class Session:
     """One agent's session. `polls` open long polls, or `in_process`, count as being heard of all the time."""
@@ -89,10 +111,11 @@ class Agents:
         self._store = store
         self._sessions: dict[str, Session] = {}
         self.hooks: AgentHooks | None = None
+        self.joining: Callable[[str, Registration], InstanceRecord | None] = lambda _token, _registration: None
 
     def register(self, token: str, registration: Registration, *, in_process: bool = False) -> str:
         """Begin a session; answers the platform node's id."""
-        instance = self._store.instances_by_token.get(token)
+        instance = self._store.instances_by_token.get(token) or self.joining(token, registration)
         if instance is None or instance.id != registration.instanceId:
             raise Unauthorized("Unknown agent token")
         if not instance.status.alive or self.hooks is None:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import wraps
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from yellowdog_local import daemon, logs
+from yellowdog_local import cli_calls, cli_faults, daemon, logs
+from yellowdog_local.admin_client import RESET_SECONDS
+from yellowdog_local.cli_common import (
+    NOT_RUNNING,
+    DirOption,
+    EnvFileOption,
+    JsonOption,
+    admin,
+    console,
+    not_running,
+    progress,
+    running,
+    says_errors,
+)
 from yellowdog_local.directory import (
     LocalPlatformError,
     PlatformDirectory,
@@ -26,9 +35,6 @@ from yellowdog_local.directory import (
 )
 from yellowdog_local.overview import Overview, OverviewReader
 
-NOT_RUNNING = 3  # as `systemctl status` answers
-# Wide where nobody looks at it: a table in a file or a pipe must not be cut to 80 columns.
-WIDTH_OF_PIPES = 200
 DEFAULT_LINES = 100
 
 app = typer.Typer(
@@ -38,7 +44,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="""A YellowDog platform on this machine, whose instances are small Linux hosts of their own.
 
-Ray clusters run on it as they run on YellowDog: same API, same YAML. It needs Linux and root.
+Ray clusters run on it as they run on YellowDog: same API, same YAML. It needs Linux and root; with simulated hosts,
+which run nothing, neither.
 
 [bold]A first cluster[/bold]
 
@@ -51,56 +58,21 @@ Ray clusters run on it as they run on YellowDog: same API, same YAML. It needs L
     ray down examples/local/raydog.yaml
 
     raydog local stop
+
+[bold]What may go wrong[/bold]
+
+    raydog local fault add status --call "POST /work/**" --status 429 --retry-after 2 --times 3
+
+    raydog local calls
 """,
 )
-
-DirOption = Annotated[
-    Path,
-    typer.Option(
-        "--dir",
-        help="Where keys, logs and disks are kept; one platform per directory (default: ~/.raydog/local).",
-        show_default=False,
-    ),
-]
-EnvFileOption = Annotated[
-    Path | None,
-    typer.Option("--env-file", help="Write the three YD_ lines into this file (mode 0600); its other lines stay."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-
-
-def _says_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn what went wrong into one sentence and exit code 1."""
-
-    @wraps(command)
-    def wrapped(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except LocalPlatformError as error:
-            _fail(str(error))
-
-    return wrapped
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(1)
-
-
-@contextmanager
-def _progress(message: str) -> Iterator[Callable[[str], None]]:
-    """Show that something is being done; plain lines where there is no terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        typer.echo(f"{message} ...", err=True)
-        yield lambda text: typer.echo(f"{text} ...", err=True)
-        return
-    with console.status(message) as status:
-        yield lambda text: status.update(text)
+app.add_typer(cli_faults.app, name="fault")
+app.command(name="calls")(cli_calls.calls)
+app.command(name="top")(cli_calls.top)
 
 
 @app.command()
-@_says_errors
+@says_errors
 def start(
     directory: DirOption = default_directory(),  # noqa: B008 (how typer takes a default)
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where the API listens.")] = daemon.DEFAULT_PORT,
@@ -108,8 +80,14 @@ def start(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay here, with the log on the screen; Ctrl-C ends it.")
     ] = False,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Hosts that exist only as records, at 127.0.0.1: needs no root.")
+    ] = False,
 ) -> None:
     """Start the platform, and print what clients need.
+
+    Simulated hosts boot, register and take tasks in name only: enough for programs that talk to the API, and too little
+    for Ray. A task ends by itself if its environment says when (SIM_TASK_SECONDS, SIM_TASK_EXIT_CODE).
 
     For example:
 
@@ -118,30 +96,35 @@ def start(
         raydog local start --dir /var/tmp/second --port 8701
 
         raydog local start --foreground
+
+        raydog local start --simulated
     """
     place = PlatformDirectory(directory)
     if foreground:
-        _run_here(place, port, env_file)
+        _run_here(place, port, env_file, simulated=simulated)
         return
     if place.is_running():
         raise LocalPlatformError(place.already_running())
-    with _progress(f"starting the platform in {place.path}"):
-        state = daemon.start(place, port)
+    with progress(f"starting the platform in {place.path}"):
+        state = daemon.start(place, port, simulated=simulated)
     _introduce(place, state, env_file)
 
 
-def _run_here(place: PlatformDirectory, port: int, env_file: Path | None) -> None:
+def _run_here(place: PlatformDirectory, port: int, env_file: Path | None, *, simulated: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     ending = threading.Event()
     daemon.end_on_signals(ending)
-    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending)
+    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, simulated=simulated)
     typer.echo("ended; nothing is left")
 
 
 def _introduce(place: PlatformDirectory, state: State, env_file: Path | None) -> None:
     typer.echo(f"The local platform runs at {state.url} (process {state.pid}).\n")
     _show_environment(place, state, env_file)
-    typer.echo(f"\nSSH key of the hosts: {place.ssh_key} (user yd-agent)")
+    if state.simulated:
+        typer.echo("\nIts hosts are simulated: they run nothing.")
+    else:
+        typer.echo(f"\nSSH key of the hosts: {place.ssh_key} (user yd-agent)")
     typer.echo(f"Logs:                 {place.log}")
     typer.echo("Template to use:      demo/local")
     typer.echo("\nIt runs until `raydog local stop`; `raydog local status` shows what it does.")
@@ -159,7 +142,7 @@ def _show_environment(place: PlatformDirectory, state: State, env_file: Path | N
 
 
 @app.command()
-@_says_errors
+@says_errors
 def env(directory: DirOption = default_directory(), env_file: EnvFileOption = None) -> None:  # noqa: B008
     """Print the lines for `.env` of the running platform again.
 
@@ -170,10 +153,7 @@ def env(directory: DirOption = default_directory(), env_file: EnvFileOption = No
         raydog local env --env-file .env
     """
     place = PlatformDirectory(directory)
-    state = place.running()
-    if state is None:
-        typer.echo(_not_running(place), err=True)
-        raise typer.Exit(NOT_RUNNING)
+    state = running(place)
     if env_file is not None:
         _show_environment(place, state, env_file)
         return
@@ -182,7 +162,7 @@ def env(directory: DirOption = default_directory(), env_file: EnvFileOption = No
 
 
 @app.command()
-@_says_errors
+@says_errors
 def stop(directory: DirOption = default_directory()) -> None:  # noqa: B008
     """End the platform, its hosts and everything on them.
 
@@ -195,13 +175,30 @@ def stop(directory: DirOption = default_directory()) -> None:  # noqa: B008
         raydog local stop --dir /var/tmp/second
     """
     place = PlatformDirectory(directory)
-    with _progress(f"ending the platform in {place.path}") as progress:
-        was_running = daemon.stop(place, progress)
+    with progress(f"ending the platform in {place.path}") as tell:
+        was_running = daemon.stop(place, tell)
     typer.echo(f"{'stopped' if was_running else 'none was running'}; nothing is left (keys and logs: {place.path})")
 
 
 @app.command()
-@_says_errors
+@says_errors
+def reset(directory: DirOption = default_directory()) -> None:  # noqa: B008
+    """Make the running platform as new: end its hosts, forget everything. Its address and key stay.
+
+    Faults are lifted and recorded calls forgotten as well.
+
+    For example:
+
+        raydog local reset
+    """
+    client = admin(directory)
+    with progress("ending all hosts"):
+        client.post("/admin/reset", patience_seconds=RESET_SECONDS)
+    typer.echo("as new: no hosts, no pools, no work, no faults, no recorded calls")
+
+
+@app.command()
+@says_errors
 def status(directory: DirOption = default_directory(), as_json: JsonOption = False) -> None:  # noqa: B008
     """Show what the platform holds. Exit code 3 when none runs.
 
@@ -218,17 +215,13 @@ def status(directory: DirOption = default_directory(), as_json: JsonOption = Fal
         if as_json:
             typer.echo(json.dumps({"running": False, "starting": starting, "directory": str(place.path)}))
         else:
-            typer.echo("a local platform is starting or ending" if starting else _not_running(place))
+            typer.echo("a local platform is starting or ending" if starting else not_running(place))
         raise typer.Exit(NOT_RUNNING)
     overview = OverviewReader(state.url, place.api_key()).read()
     if as_json:
         typer.echo(json.dumps(_as_json(place, state, overview), indent=2))
     else:
         _print_overview(place, state, overview)
-
-
-def _not_running(place: PlatformDirectory) -> str:
-    return f"no local platform runs in {place.path}: `raydog local start` starts one"
 
 
 def _as_json(place: PlatformDirectory, state: State, overview: Overview) -> dict[str, Any]:
@@ -248,7 +241,7 @@ def _as_json(place: PlatformDirectory, state: State, overview: Overview) -> dict
 
 
 def _print_overview(place: PlatformDirectory, state: State, overview: Overview) -> None:
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_PIPES, highlight=False)
+    screen = console()
     table = Table(title="Local platform", show_header=False, title_justify="left")
     table.add_row("URL", state.url)
     table.add_row("up for", duration(state.uptime))
@@ -257,7 +250,7 @@ def _print_overview(place: PlatformDirectory, state: State, overview: Overview) 
     table.add_row("worker pools", str(len(overview.pools)))
     table.add_row("platform nodes", _counts(overview.nodes))
     table.add_row("tasks", _counts(overview.tasks))
-    console.print(table)
+    screen.print(table)
     task_on = {task["host"]: task for task in overview.running}
     if overview.hosts:
         hosts = Table("host", "status", "address", "task that runs", title="Hosts", title_justify="left")
@@ -265,12 +258,12 @@ def _print_overview(place: PlatformDirectory, state: State, overview: Overview) 
             task = task_on.get(host["instance"])
             words = f"{task['name'] or ''} {task['id']}".strip() if task else "-"
             hosts.add_row(host["instance"], host["status"], host["address"] or "-", words)
-        console.print(hosts)
+        screen.print(hosts)
     if overview.pools:
         pools = Table("worker pool", "status", "platform nodes", title="Worker pools", title_justify="left")
         for pool in overview.pools:
             pools.add_row(pool["name"], pool["status"], str(pool["nodes"]))
-        console.print(pools)
+        screen.print(pools)
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -288,7 +281,7 @@ def duration(seconds: float) -> str:
 
 
 @app.command(name="logs")
-@_says_errors
+@says_errors
 def show_logs(
     directory: DirOption = default_directory(),  # noqa: B008
     host: Annotated[str | None, typer.Option(help="A host's logs instead: boot, user data, agent, tasks.")] = None,

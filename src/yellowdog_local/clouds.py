@@ -18,8 +18,6 @@ from yellowdog_client.model import (
 
 from yellowdog_local.settings import Settings
 
-TRAITS = ComputeSourceTraits(canStopStart=False, canRestart=False, canScaleOut=True, isSelfMaintained=False)
-SUPPORTED_OPERATIONS = ComputeRequirementSupportedOperations(canStopStart=False, canScaleOut=True, canReprovision=True)
 _UNLIMITED = 1_000_000_000
 
 _CLOUDS: dict[str, tuple[CloudProvider, type[Instance]]] = {
@@ -28,6 +26,16 @@ _CLOUDS: dict[str, tuple[CloudProvider, type[Instance]]] = {
     "Gce": (CloudProvider.GOOGLE, GceInstance),
     "Oci": (CloudProvider.OCI, OciInstance),
 }
+
+
+def traits(*, can_stop: bool) -> ComputeSourceTraits:
+    """What can be done with the instances of a source."""
+    return ComputeSourceTraits(canStopStart=can_stop, canRestart=can_stop, canScaleOut=True, isSelfMaintained=False)
+
+
+def supported_operations(*, can_stop: bool) -> ComputeRequirementSupportedOperations:
+    """What can be done with a requirement."""
+    return ComputeRequirementSupportedOperations(canStopStart=can_stop, canScaleOut=True, canReprovision=True)
 
 
 def _cloud(source: ComputeSource) -> tuple[CloudProvider, type[Instance]] | None:

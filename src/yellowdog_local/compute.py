@@ -1,37 +1,54 @@
-"""Compute requirements and their instances: provisioning from sources, termination, and what hosts tell of themselves.
+"""Compute requirements: made from templates or as they are, filled from their sources, changed, stopped, terminated.
 
-Knows hosts; knows pools only as somebody who wants to hear that an instance is ending.
+Knows instances as things to boot and end; knows pools only as somebody who wants to hear that an instance changed.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable
 from copy import deepcopy
+from typing import NamedTuple
 
 from yellowdog_client.model import (
+    AutoShutdown,
     ComputeProvisionStrategy,
     ComputeRequirement,
     ComputeRequirementStatus,
     ComputeRequirementTemplateUsage,
     ComputeSource,
     ComputeSourceStatus,
-    InstanceId,
     InstanceStatus,
-    SimulatorComputeSource,
+    WaterfallProvisionStrategy,
 )
 
 from yellowdog_local import clouds, ids
-from yellowdog_local.errors import AlreadyExists, InvalidRequest
-from yellowdog_local.hosts.base import HostAddress, HostBackend, HostRequest
+from yellowdog_local.errors import AlreadyExists, InvalidComputeStatus, InvalidRequest, NotCovered
+from yellowdog_local.instances import Instances
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.namespaces import Namespaces
-from yellowdog_local.records import InstanceRecord, RequirementRecord, SourceRecord
+from yellowdog_local.records import InstanceRecord, PoolRecord, RequirementRecord, SourceRecord
 from yellowdog_local.store import Store
 from yellowdog_local.strategies import STRATEGIES, shares
 from yellowdog_local.templates import Templates
 
-_ENDED = (ComputeRequirementStatus.TERMINATING, ComputeRequirementStatus.TERMINATED)
+_log = logging.getLogger(__name__)
+_Status = ComputeRequirementStatus
+_ENDED = (_Status.TERMINATING, _Status.TERMINATED)
+_NEXT = {
+    _Status.PROVISIONING: _Status.RUNNING,
+    _Status.STARTING: _Status.RUNNING,
+    _Status.STOPPING: _Status.STOPPED,
+    _Status.TERMINATING: _Status.TERMINATED,
+}
+_BUSY = (InstanceStatus.PENDING, InstanceStatus.STOPPING, InstanceStatus.TERMINATING)
+
+
+class _Sourced(NamedTuple):
+    """A compute source to provision from, and the template that it comes from, if any."""
+
+    template_id: str | None
+    source: ComputeSource
 
 
 class Compute:
@@ -44,62 +61,49 @@ class Compute:
         id_maker: ids.Ids,
         namespaces: Namespaces,
         templates: Templates,
-        hosts: HostBackend,
+        instances: Instances,
     ) -> None:
         self._kernel = kernel
         self._store = store
         self._ids = id_maker
         self._namespaces = namespaces
         self._templates = templates
-        self._hosts = hosts
-        self.on_instance_ending: Callable[[InstanceRecord, str], None] = lambda _instance, _reason: None
+        self._instances = instances
         self.on_change: Callable[[RequirementRecord], None] = lambda _requirement: None
+        self.on_pool_target: Callable[[PoolRecord, int], None] = lambda _pool, _target: None
+        self.shortage: Callable[[str, SourceRecord, int], tuple[int, str] | None] = lambda _name, _source, _asked: None
+        self.terminate_instance = instances.terminate
+        instances.on_change = self._settle
 
     def provision(self, usage: ComputeRequirementTemplateUsage) -> RequirementRecord:
         """Make a requirement from a template and begin to boot its instances."""
+        return self._keep(self.draft(usage))
+
+    def add(self, entity: ComputeRequirement) -> RequirementRecord:
+        """Make a requirement as it is sent and begin to boot its instances."""
+        sources = [_Sourced(source.createdFromId, source) for source in entity.provisionStrategy.sources or ()]
+        if not sources:
+            raise InvalidRequest("provisionStrategy.sources must not be empty")
+        return self._keep(self._draft(entity, entity.provisionStrategy.type, sources, None))
+
+    def draft(self, usage: ComputeRequirementTemplateUsage) -> RequirementRecord:
+        """What a template would be provisioned as; nothing is kept and nothing is booted."""
         template, source_templates = self._templates.resolve(usage.templateId)
-        if usage.targetInstanceCount < 0 or usage.targetInstanceCount > self._kernel.settings.max_instances:
-            limit = self._kernel.settings.max_instances
-            raise InvalidRequest(f"targetInstanceCount must be between 0 and {limit}")
         namespace = usage.requirementNamespace or template.namespace
         if namespace is None:
             raise InvalidRequest("requirementNamespace must be set, since the template has no namespace")
-        self._namespaces.check_name("requirementName", usage.requirementName)
-        self.refuse_taken_name(namespace, usage.requirementName)
-        self._namespaces.use(namespace)
-        user_data = usage.userData or template.userData
-        requirement_id = self._ids.new("compreq")
-        sources = [
-            self._source(requirement_id, number, source_template_id, source, user_data)
-            for number, (source_template_id, source) in enumerate(source_templates, 1)
-        ]
-        strategy: ComputeProvisionStrategy = STRATEGIES[template.strategyType or ""](
-            [source.entity for source in sources]
-        )
-        entity = ComputeRequirement(
+        wanted = ComputeRequirement(
             namespace=namespace,
             name=usage.requirementName,
-            provisionStrategy=strategy,
+            provisionStrategy=STRATEGIES[template.strategyType or ""]([]),
             tag=usage.requirementTag,
             targetInstanceCount=usage.targetInstanceCount,
             maintainInstanceCount=usage.maintainInstanceCount,
             autoShutdown=usage.autoShutdown,
         )
-        now = self._kernel.now()
-        entity.id, entity.createdTime, entity.createdFromId = requirement_id, now, template.id
-        entity.supportedOperations = clouds.SUPPORTED_OPERATIONS
-        record = RequirementRecord(
-            seq=self._kernel.next_sequence(),
-            id=requirement_id,
-            entity=entity,
-            namespace=namespace,
-            name=usage.requirementName,
-            created=now,
-            sources=sources,
-        )
-        self._set_status(record, ComputeRequirementStatus.NEW)
-        self._store.add_requirement(record)
-        self.fill(record)
+        sources = [_Sourced(*sourced) for sourced in source_templates]
+        record = self._draft(wanted, template.strategyType or "", sources, usage.userData or template.userData)
+        record.entity.createdFromId = template.id
         return record
 
     def refuse_taken_name(self, namespace: str, name: str) -> None:
@@ -108,7 +112,7 @@ class Compute:
         if existing is None:
             return
         reusable = self._kernel.settings.reuse_finished_names
-        if existing.entity.status is not ComputeRequirementStatus.TERMINATED or not reusable:
+        if existing.entity.status is not _Status.TERMINATED or not reusable:
             raise AlreadyExists("Compute requirement", namespace, name)
 
     def resize(self, requirement: RequirementRecord, target: int) -> None:
@@ -116,214 +120,253 @@ class Compute:
         requirement.entity.targetInstanceCount = target
 
     def fill(self, requirement: RequirementRecord) -> None:
-        """Ask the sources for the instances that are wanted and missing."""
+        """Ask the sources for what is wanted and missing."""
         entity = requirement.entity
         wanted = entity.targetInstanceCount - requirement.alive
         if entity.status in _ENDED:
             return
-        for source, number in shares(entity.provisionStrategy, requirement.sources, max(0, wanted)):
-            self._request(requirement, source, number)
+        if wanted > 0:
+            self._set_status(requirement, _Status.PROVISIONING)
+        self._ask(requirement)
         self._settle(requirement)
+
+    def update(self, entity: ComputeRequirement, *, reprovision: bool) -> RequirementRecord:
+        """Take a requirement as it is sent: tag, upkeep, auto-shutdown and target."""
+        record = self._store.requirement(entity.id or "")
+        self._refuse_ended(record)
+        if (entity.namespace, entity.name) != (record.namespace, record.name):
+            raise InvalidRequest("namespace and name of a compute requirement cannot be changed")
+        names = [source.name for source in entity.provisionStrategy.sources or ()]
+        same_type = entity.provisionStrategy.type == record.entity.provisionStrategy.type
+        if not same_type or names != [source.entity.name for source in record.sources]:
+            raise NotCovered("Changing the provisionStrategy of a compute requirement")
+        self._check_target(entity.targetInstanceCount)
+        record.entity.tag = entity.tag
+        record.entity.maintainInstanceCount = entity.maintainInstanceCount
+        if entity.autoShutdown != record.entity.autoShutdown:
+            self.set_auto_shutdown(record, entity.autoShutdown)
+        if reprovision or entity.targetInstanceCount != record.entity.targetInstanceCount:
+            self._set_target(record, entity.targetInstanceCount)
+        self._kernel.want_pass()
+        return record
+
+    def deprovision(self, requirement: RequirementRecord, instances: list[InstanceRecord]) -> None:
+        """End instances, and want fewer by as many; those that are already ending are not counted."""
+        alive = [instance for instance in instances if instance.status.alive]
+        # A pool's own target falls with each of its instances, and the requirement's follows it.
+        if requirement.pool is None:
+            requirement.entity.targetInstanceCount = max(0, requirement.entity.targetInstanceCount - len(alive))
+        for instance in alive:
+            self._instances.terminate(instance, "it was deprovisioned")
+        self._settle(requirement)
+
+    def _set_target(self, requirement: RequirementRecord, target: int) -> None:
+        if requirement.pool is not None:
+            self.on_pool_target(requirement.pool, target)
+            return
+        requirement.entity.targetInstanceCount = target
+        surplus = requirement.alive - target
+        alive = [instance for instance in requirement.live.values() if instance.status.alive]
+        for instance in alive[::-1][: max(0, surplus)]:
+            self._instances.terminate(instance, "its compute requirement was made smaller")
+        self.fill(requirement)
+
+    def set_auto_shutdown(self, requirement: RequirementRecord, wanted: AutoShutdown | None) -> None:
+        """Terminate a requirement after a time from now on, or no longer."""
+        if requirement.shutdown_timer is not None:
+            requirement.shutdown_timer.cancel()
+        requirement.shutdown_timer = requirement.entity.autoShutdownTime = None
+        requirement.entity.autoShutdown = wanted
+        if wanted is not None and wanted.enabled and wanted.timeout is not None:
+            requirement.entity.autoShutdownTime = self._kernel.now() + wanted.timeout
+            seconds = wanted.timeout.total_seconds()
+            requirement.shutdown_timer = self._kernel.after(seconds, lambda: self.terminate(requirement))
+        self._kernel.want_pass()
+
+    def stop(self, requirement: RequirementRecord) -> None:
+        """Stop all instances of a requirement."""
+        self.check_can_stop(requirement)
+        self._refuse_unless(requirement, _Status.STOPPED, _Status.RUNNING, _Status.STOPPING, _Status.STOPPED)
+        self._set_status(requirement, _Status.STOPPING)
+        for instance in tuple(requirement.live.values()):
+            self._instances.stop(instance)
+        self._settle(requirement)
+
+    def start(self, requirement: RequirementRecord) -> None:
+        """Start all stopped instances of a requirement."""
+        self.check_can_stop(requirement)
+        self._refuse_unless(requirement, _Status.RUNNING, _Status.STOPPED, _Status.STARTING, _Status.RUNNING)
+        self._set_status(requirement, _Status.STARTING)
+        for instance in tuple(requirement.live.values()):
+            self._instances.start(instance)
+        self._settle(requirement)
+
+    def reprovision(self, requirement: RequirementRecord) -> None:
+        """Restore the number of instances."""
+        self._refuse_ended(requirement)
+        self.fill(requirement)
+
+    def check_can_stop(self, requirement: RequirementRecord) -> None:
+        """Refuse to stop, start or restart what cannot be."""
+        if requirement.pool is not None:
+            raise NotCovered("Stopping, starting and restarting instances of a worker pool")
+        if not self._instances.can_stop:
+            raise InvalidRequest("The compute sources do not support stopping and starting: see their traits")
+
+    def updating(self, requirement: RequirementRecord) -> bool:
+        """Whether anything of a requirement is on its way to another status."""
+        return any(instance.status in _BUSY for instance in requirement.live.values())
 
     def terminate(self, requirement: RequirementRecord) -> None:
         """End a requirement: all its instances at once. Ending what has ended is harmless."""
         if requirement.entity.status in _ENDED:
             return
+        _log.info("compute requirement %s/%s is terminated", requirement.namespace, requirement.name)
         requirement.entity.targetInstanceCount = 0
-        self._set_status(requirement, ComputeRequirementStatus.TERMINATING)
+        self._set_status(requirement, _Status.TERMINATING)
+        for timer in (requirement.shutdown_timer, requirement.refill_timer):
+            if timer is not None:
+                timer.cancel()
         for instance in tuple(requirement.live.values()):
-            self.terminate_instance(instance, "its compute requirement was terminated")
+            self._instances.terminate(instance, "its compute requirement was terminated")
         self._settle(requirement)
 
-    def terminate_instance(self, instance: InstanceRecord, reason: str) -> None:
-        """Switch an instance off. Its tasks are lost at once, its record ends when the host is gone."""
-        if not instance.status.alive:
-            return
-        self._set_instance_status(instance, InstanceStatus.TERMINATING)
-        _cancel_boot(instance)
-        self.on_instance_ending(instance, reason)
-        self._kernel.defer(lambda: self._hosts.destroy(instance.id))
-        seconds = self._vary(*clouds.shutdown_time(instance.source.entity))
-        if seconds > 0:
-            self._kernel.after(seconds, lambda: self._shutdown_over(instance))
-        else:
-            instance.shutdown_over = True
+    def _keep(self, record: RequirementRecord) -> RequirementRecord:
+        self.refuse_taken_name(record.namespace, record.name)
+        self._namespaces.use(record.namespace)
+        self._set_status(record, _Status.NEW)
+        self._store.add_requirement(record)
+        self.set_auto_shutdown(record, record.entity.autoShutdown)
+        _log.info(
+            "compute requirement %s/%s wants %d instances",
+            record.namespace,
+            record.name,
+            record.entity.targetInstanceCount,
+        )
+        self.fill(record)
+        return record
 
-    def host_running(self, instance_id: str, address: HostAddress) -> None:
-        """A host has booted."""
-        instance = self._store.instances.get(instance_id)
-        if instance is None or instance.status is not InstanceStatus.PENDING:
-            return
-        instance.entity.hostname = address.hostname
-        instance.entity.privateIpAddress = address.private_ip
-        instance.entity.publicIpAddress = address.public_ip
-        self._set_instance_status(instance, InstanceStatus.RUNNING)
-        self._settle(instance.requirement)
-        self._start_refreshing(instance.source, instance.requirement)
+    def _draft(
+        self, entity: ComputeRequirement, strategy_type: str, sources: list[_Sourced], user_data: str | None
+    ) -> RequirementRecord:
+        self._check_target(entity.targetInstanceCount)
+        self._namespaces.check_name("requirementName", entity.name)
+        requirement_id, now = self._ids.new("compreq"), self._kernel.now()
+        records = [
+            self._source(requirement_id, number, sourced, user_data) for number, sourced in enumerate(sources, 1)
+        ]
+        strategy: ComputeProvisionStrategy = STRATEGIES[strategy_type]([record.entity for record in records])
+        entity.id, entity.createdTime, entity.provisionStrategy = requirement_id, now, strategy
+        entity.supportedOperations = clouds.supported_operations(can_stop=self._instances.can_stop)
+        return RequirementRecord(
+            seq=self._kernel.next_sequence(),
+            id=requirement_id,
+            entity=entity,
+            namespace=entity.namespace,
+            name=entity.name,
+            created=now,
+            sources=records,
+        )
 
-    def host_gone(self, instance_id: str, reason: str) -> None:
-        """A host has ended, as asked or by itself."""
-        instance = self._store.instances.get(instance_id)
-        if instance is None or instance.host_gone:
-            return
-        instance.host_gone = True
-        if instance.status.alive:
-            _cancel_boot(instance)
-            self._set_instance_status(instance, InstanceStatus.TERMINATING)
-            self.on_instance_ending(instance, reason or "the host ended")
-            instance.shutdown_over = True
-        self._end_if_over(instance)
+    def _check_target(self, target: int) -> None:
+        limit = self._kernel.settings.max_instances
+        if not 0 <= target <= limit:
+            raise InvalidRequest(f"targetInstanceCount must be between 0 and {limit}")
 
-    def _source(
-        self, requirement_id: str, number: int, template_id: str, template: ComputeSource, user_data: str | None
-    ) -> SourceRecord:
-        entity = deepcopy(template)
+    def _source(self, requirement_id: str, number: int, sourced: _Sourced, user_data: str | None) -> SourceRecord:
+        entity = deepcopy(sourced.source)
         entity.id = ids.child("compsrc", requirement_id, number)
-        entity.createdFromId = template_id
+        entity.createdFromId = sourced.template_id
         entity.status = ComputeSourceStatus.NEW
         entity.provider = clouds.provider(entity)
-        entity.traits = clouds.TRAITS
-        entity.userData = user_data or template.userData
+        entity.traits = clouds.traits(can_stop=self._instances.can_stop)
+        entity.userData = user_data or entity.userData
         return SourceRecord(id=entity.id, entity=entity)
+
+    def _ask(self, requirement: RequirementRecord) -> None:
+        entity = requirement.entity
+        for source in requirement.sources:
+            source.exhausted = False
+        # A waterfall goes on to the next source when a cloud says no.
+        falls = isinstance(entity.provisionStrategy, WaterfallProvisionStrategy)
+        for _ in requirement.sources if falls else requirement.sources[:1]:
+            wanted = max(0, entity.targetInstanceCount - requirement.alive)
+            for source, number in tuple(shares(entity.provisionStrategy, requirement.sources, wanted)):
+                self._request(requirement, source, number)
+            if not any(source.exhausted for source in requirement.sources):
+                return
 
     def _request(self, requirement: RequirementRecord, source: SourceRecord, number: int) -> None:
         entity = source.entity
         source.requested = number
         failure = clouds.refusal(entity)
         granted = 0 if failure else min(number, clouds.room(entity, source.alive))
+        shortage = self.shortage(requirement.name, source, granted)
+        if shortage is not None:
+            granted, failure = shortage
+            source.exhausted = True
         if granted < number:
             entity.status = ComputeSourceStatus.ERRORED
             entity.statusMessage = failure or f"insufficient capacity: {granted} of {number} instances granted"
+            _log.info("source %s of %s: %s", entity.name, requirement.name, entity.statusMessage)
         else:
             entity.status, entity.statusMessage = ComputeSourceStatus.ACTIVE, None
         for _ in range(granted):
-            self._boot(requirement, source)
-
-    def _boot(self, requirement: RequirementRecord, source: SourceRecord) -> None:
-        entity = clouds.instance_for(source.entity)
-        instance_id = self._ids.instance()
-        entity.id = InstanceId(source.id, instance_id)
-        entity.createdTime = self._kernel.now()
-        instance = InstanceRecord(
-            seq=self._kernel.next_sequence(),
-            id=instance_id,
-            entity=entity,
-            requirement=requirement,
-            source=source,
-            token=secrets.token_hex(16),
-        )
-        self._store.add_instance(instance)
-        source.counts[InstanceStatus.PENDING] += 1
-        self._set_instance_status(instance, InstanceStatus.PENDING, first=True)
-        request = HostRequest(
-            instance_id=instance_id,
-            agent_token=instance.token,
-            user_data=source.entity.userData,
-            instance_type=source.entity.instanceType or "",
-            provider=source.entity.provider.name if source.entity.provider else "",
-            region=source.entity.region or "",
-            source_name=source.entity.name or "",
-            boot_seconds=self._vary(*clouds.startup_time(source.entity, self._kernel.settings)),
-        )
-        self._kernel.defer(lambda: self._create_host(request))
-
-    def _create_host(self, request: HostRequest) -> None:
-        try:
-            self._hosts.create(request, _Listener(self._kernel, self))
-        except Exception as error:
-            with self._kernel.locked():
-                self.host_gone(request.instance_id, f"the host could not be made: {error}")
-            raise
-
-    def _set_instance_status(self, instance: InstanceRecord, status: InstanceStatus, *, first: bool = False) -> None:
-        source = instance.source
-        if not first:
-            source.counts[instance.status] -= 1
-            source.counts[status] += 1
-        source.changed.mark(self._kernel.now())
-        instance.status = instance.entity.status = status
-        instance.entity.statusChangedTime = self._kernel.now()
-        self._kernel.want_pass()
+            self._instances.boot(requirement, source)
 
     def _set_status(self, requirement: RequirementRecord, status: ComputeRequirementStatus) -> None:
         if requirement.entity.status is not status:
             requirement.entity.status = status
+            requirement.entity.nextStatus = _NEXT.get(status)
             requirement.entity.statusChangedTime = self._kernel.now()
+            self._kernel.want_pass()
 
     def _settle(self, requirement: RequirementRecord) -> None:
         entity = requirement.entity
         entity.expectedInstanceCount = requirement.alive
         self.on_change(requirement)
-        if entity.status is ComputeRequirementStatus.TERMINATED:
-            return
-        if entity.status is ComputeRequirementStatus.TERMINATING:
+        if entity.status is _Status.TERMINATING:
             if not requirement.live:
-                self._set_status(requirement, ComputeRequirementStatus.TERMINATED)
-            return
+                self._set_status(requirement, _Status.TERMINATED)
+        elif entity.status is _Status.STOPPING:
+            if all(instance.status is InstanceStatus.STOPPED for instance in requirement.live.values()):
+                self._set_status(requirement, _Status.STOPPED)
+        elif entity.status not in (_Status.STOPPED, _Status.TERMINATED):
+            self._settle_running(requirement)
+
+    def _settle_running(self, requirement: RequirementRecord) -> None:
+        entity = requirement.entity
         pending = any(source.counts[InstanceStatus.PENDING] for source in requirement.sources)
         short = requirement.alive < entity.targetInstanceCount
-        settled = ComputeRequirementStatus.RUNNING
-        self._set_status(requirement, ComputeRequirementStatus.PROVISIONING if pending or short else settled)
+        if short and entity.maintainInstanceCount:
+            self._refill_soon(requirement)
+        provisioning = entity.status in (_Status.NEW, _Status.PROVISIONING)
+        if not pending and not (short and provisioning):
+            self._set_status(requirement, _Status.RUNNING)
+        elif entity.status is not _Status.STARTING:
+            self._set_status(requirement, _Status.PROVISIONING)
 
-    def _shutdown_over(self, instance: InstanceRecord) -> None:
-        instance.shutdown_over = True
-        self._end_if_over(instance)
+    def _refill_soon(self, requirement: RequirementRecord) -> None:
+        # Not at once: a source that provides nothing would be asked without end.
+        if requirement.refill_timer is None:
+            seconds = self._kernel.settings.autoscale_interval_seconds
+            requirement.refill_timer = self._kernel.after(seconds, lambda: self._refill(requirement))
 
-    def _end_if_over(self, instance: InstanceRecord) -> None:
-        if not (instance.host_gone and instance.shutdown_over):
-            return
-        if instance.status is InstanceStatus.TERMINATED:
-            return
-        self._set_instance_status(instance, InstanceStatus.TERMINATED)
-        instance.requirement.live.pop(instance.id, None)
-        self._store.instances_by_token.pop(instance.token, None)
-        self._settle(instance.requirement)
+    def _refill(self, requirement: RequirementRecord) -> None:
+        requirement.refill_timer = None
+        if requirement.entity.status in (_Status.RUNNING, _Status.PROVISIONING):
+            self.fill(requirement)
 
-    def _vary(self, seconds: float, variance: float) -> float:
-        return max(0.0, seconds * (1 + variance * self._kernel.random.uniform(-1, 1)))
+    def _refuse_ended(self, requirement: RequirementRecord) -> None:
+        if requirement.entity.status in _ENDED:
+            raise InvalidComputeStatus(
+                f"Compute requirement '{requirement.name}' cannot be changed: it is {requirement.entity.status}"
+            )
 
-    def _start_refreshing(self, source: SourceRecord, requirement: RequirementRecord) -> None:
-        entity = source.entity
-        if source.refresh is not None or not isinstance(entity, SimulatorComputeSource):
-            return
-        if entity.unexpectedInstanceTerminationProbability <= 0:
-            return
-        period = self._kernel.settings.simulator_refresh_seconds
-        source.refresh = self._kernel.after(period, lambda: self._refresh(source, requirement))
-
-    def _refresh(self, source: SourceRecord, requirement: RequirementRecord) -> None:
-        source.refresh = None
-        entity = source.entity
-        if not isinstance(entity, SimulatorComputeSource):
-            return
-        for instance in _running_of(source, requirement.live.values()):
-            if self._kernel.random.random() < entity.unexpectedInstanceTerminationProbability:
-                self.terminate_instance(instance, "unexpected termination")
-        if source.alive:
-            self._start_refreshing(source, requirement)
-
-
-def _running_of(source: SourceRecord, instances: Iterable[InstanceRecord]) -> list[InstanceRecord]:
-    return [i for i in instances if i.source is source and i.status is InstanceStatus.RUNNING]
-
-
-def _cancel_boot(instance: InstanceRecord) -> None:
-    if instance.boot_timer is not None:
-        instance.boot_timer.cancel()
-        instance.boot_timer = None
-
-
-class _Listener:
-    """Lets backends tell of their hosts from any thread."""
-
-    def __init__(self, kernel: Kernel, compute: Compute) -> None:
-        self._kernel = kernel
-        self._compute = compute
-
-    def host_running(self, instance_id: str, address: HostAddress) -> None:
-        with self._kernel.locked():
-            self._compute.host_running(instance_id, address)
-
-    def host_gone(self, instance_id: str, reason: str) -> None:
-        with self._kernel.locked():
-            self._compute.host_gone(instance_id, reason)
+    def _refuse_unless(
+        self, requirement: RequirementRecord, wanted: ComputeRequirementStatus, *allowed: ComputeRequirementStatus
+    ) -> None:
+        if requirement.entity.status not in allowed:
+            raise InvalidComputeStatus(
+                f"Compute requirement '{requirement.name}' cannot become {wanted}: it is {requirement.entity.status}"
+            )

@@ -24,6 +24,7 @@ from types import FrameType
 
 from yellowdog_local.directory import LocalPlatformError, PlatformDirectory, State
 from yellowdog_local.hosts import leftovers, requirements
+from yellowdog_local.hosts.base import HostBackend
 from yellowdog_local.hosts.namespace import NamespaceHosts
 from yellowdog_local.hosts.network import NetworkError
 from yellowdog_local.hosts.requirements import MissingRequirementError
@@ -31,6 +32,7 @@ from yellowdog_local.hosts.rootfs import ImageError
 
 LOGGER = logging.getLogger(__name__)
 DEFAULT_PORT = 8700
+LOOPBACK = "127.0.0.1"
 START_PATIENCE_SECONDS = 60.0
 STOP_PATIENCE_SECONDS = 90.0
 SERVER_PACKAGES = ("starlette", "uvicorn")
@@ -38,8 +40,11 @@ SERVER_PACKAGES = ("starlette", "uvicorn")
 Progress = Callable[[str], None]
 
 
-def check_machine() -> None:
+def check_machine(*, simulated: bool = False) -> None:
     """Refuse a machine, or an installation, that cannot run the platform.
+
+    Args:
+        simulated: its hosts will run nothing, and need nothing.
 
     Raises:
         LocalPlatformError: what is missing, and how to get it.
@@ -49,40 +54,69 @@ def check_machine() -> None:
         raise LocalPlatformError(
             f"the local platform needs {' and '.join(missing)}: run `pip install 'yellowdog-ray[local]'`"
         )
+    if simulated:
+        return
     try:
         requirements.check_hosts()
     except MissingRequirementError as error:
         raise LocalPlatformError(str(error)) from error
 
 
-def run(directory: PlatformDirectory, port: int, ready: Callable[[State], None], stop: threading.Event) -> None:
+def run(
+    directory: PlatformDirectory,
+    port: int,
+    ready: Callable[[State], None],
+    stop: threading.Event,
+    *,
+    simulated: bool = False,
+) -> None:
     """Be the platform until `stop` is set; nothing of it is left afterwards.
 
     Args:
         directory: where keys, logs and disks are.
-        port: where to listen, on the hosts' bridge.
+        port: where to listen, on the hosts' bridge, or on 127.0.0.1 if they are simulated.
         ready: told once, when clients may come.
         stop: ends it.
+        simulated: make hosts that run nothing.
 
     Raises:
         LocalPlatformError: it cannot be started.
     """
-    check_machine()
-    directory.prepare()
+    check_machine(simulated=simulated)
+    directory.prepare(simulated=simulated)
     with directory.locked():
         directory.forget_state()  # what a killed platform wrote
-        hosts = NamespaceHosts(directory.path, directory.public_key())
         try:
-            _open(hosts)
-            _check_port(hosts.gateway, port)
-            hosts.platform_url = f"http://{hosts.gateway}:{port}"
-            _serve(directory, hosts, port, ready, stop)
+            if simulated:
+                _run_simulated(directory, port, ready, stop)
+            else:
+                _run_hosts(directory, port, ready, stop)
         finally:
-            LOGGER.info("ending all hosts")
-            hosts.close()
             directory.forget_state()
             LOGGER.info("ended")
         _check_nothing_left(directory)
+
+
+def _run_hosts(directory: PlatformDirectory, port: int, ready: Callable[[State], None], stop: threading.Event) -> None:
+    hosts = NamespaceHosts(directory.path, directory.public_key())
+    try:
+        _open(hosts)
+        _check_port(hosts.gateway, port)
+        hosts.platform_url = f"http://{hosts.gateway}:{port}"
+        _serve(directory, hosts, hosts.gateway, port, lambda url: ready(directory.write_state(url)), stop)
+    finally:
+        LOGGER.info("ending all hosts")
+        hosts.close()
+
+
+def _run_simulated(
+    directory: PlatformDirectory, port: int, ready: Callable[[State], None], stop: threading.Event
+) -> None:
+    from yellowdog_local.hosts.simulated import SimulatedHosts
+
+    _check_port(LOOPBACK, port)
+    hosts = SimulatedHosts()
+    _serve(directory, hosts, LOOPBACK, port, lambda url: ready(directory.write_state(url, simulated=True)), stop)
 
 
 def _check_nothing_left(directory: PlatformDirectory) -> None:
@@ -100,9 +134,10 @@ def _open(hosts: NamespaceHosts) -> None:
 
 def _serve(
     directory: PlatformDirectory,
-    hosts: NamespaceHosts,
+    hosts: HostBackend,
+    address: str,
     port: int,
-    ready: Callable[[State], None],
+    ready: Callable[[str], None],
     stop: threading.Event,
 ) -> None:
     # Here and not above: `status` and `logs` must answer quickly, and without the server's packages.
@@ -113,12 +148,12 @@ def _serve(
 
     def announce(url: str) -> None:
         LOGGER.info("ready at %s", url)
-        ready(directory.write_state(url))
+        ready(url)
 
     key = directory.api_key()
     platform = LocalPlatform(settings=Settings(), clock=RealClock(), hosts=hosts, api_key=(key.key_id, key.secret))
     try:
-        serve(platform, hosts.gateway, port, announce, stop)
+        serve(platform, address, port, announce, stop)
     finally:
         platform.close()
 
@@ -135,21 +170,26 @@ def _check_port(address: str, port: int) -> None:
             ) from error
 
 
-def start(directory: PlatformDirectory, port: int) -> State:
+def start(directory: PlatformDirectory, port: int, *, simulated: bool = False) -> State:
     """Run the platform in the background, and return when it is ready.
+
+    Args:
+        directory: where keys, logs and disks are.
+        port: where to listen.
+        simulated: make hosts that run nothing.
 
     Raises:
         LocalPlatformError: it did not start.
     """
-    check_machine()
-    directory.prepare()
+    check_machine(simulated=simulated)
+    directory.prepare(simulated=simulated)
     if directory.is_running():
         raise LocalPlatformError(directory.already_running())
     if directory.log.exists():
         directory.log.replace(directory.log.with_name("platform.log.1"))
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "yellowdog_local.daemon", "--dir", str(directory.path)]
-    command += ["--port", str(port), "--report", str(writing)]
+    command += ["--port", str(port), "--report", str(writing), *(["--simulated"] if simulated else [])]
     with os.fdopen(reading, "rb") as report:
         with directory.log.open("ab") as log:
             process = subprocess.Popen(
@@ -250,6 +290,7 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--report", type=int, required=True, help="descriptor that is told the outcome, one JSON line")
+    parser.add_argument("--simulated", action="store_true", help="hosts that run nothing")
     arguments = parser.parse_args()
     os.chdir("/")  # it must not hold on to the directory that somebody stood in
     os.set_inheritable(arguments.report, False)  # or every host would hold the pipe open
@@ -265,7 +306,8 @@ def main() -> int:
             LOGGER.warning("who started the platform did not wait for it")
 
     try:
-        run(PlatformDirectory(arguments.dir), arguments.port, lambda state: tell(**vars(state)), ending)
+        directory = PlatformDirectory(arguments.dir)
+        run(directory, arguments.port, lambda state: tell(**vars(state)), ending, simulated=arguments.simulated)
     except LocalPlatformError as error:
         LOGGER.error("%s", error)  # noqa: TRY400 (it is one clear sentence; a traceback would hide it)
         tell(error=str(error))

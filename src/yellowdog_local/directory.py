@@ -47,11 +47,13 @@ class State:
         pid: its process.
         url: its address for clients and hosts.
         started: when it was ready (seconds since the epoch).
+        simulated: whether its hosts run nothing.
     """
 
     pid: int
     url: str
     started: float
+    simulated: bool = False
 
     @property
     def uptime(self) -> float:
@@ -71,8 +73,8 @@ class PlatformDirectory:
         self._state = self.path / "state.json"
         self._lock = self.path / "lock"
 
-    def prepare(self) -> None:
-        """Make the directory and the keys where they do not exist yet.
+    def prepare(self, *, simulated: bool = False) -> None:
+        """Make the directory and the keys where they do not exist yet; simulated hosts need no SSH key.
 
         Raises:
             LocalPlatformError: the directory cannot be written.
@@ -83,10 +85,11 @@ class PlatformDirectory:
             if not self._credentials.exists():
                 key = {"keyId": f"local-{secrets.token_hex(8)}", "keySecret": secrets.token_urlsafe(32)}
                 write_private(self._credentials, json.dumps(key) + "\n")
-            if not self.ssh_key.exists():
+            if not self.ssh_key.exists() and not simulated:
                 make_key(self.ssh_key, "raydog-local")
             for path in (self.path, self.ssh_key, self.ssh_key.with_suffix(".pub")):
-                give_to_caller(path)
+                if path.exists():
+                    give_to_caller(path)
         except OSError as error:
             raise LocalPlatformError(
                 f"the directory {self.path} cannot be used ({error.strerror}): choose another with --dir"
@@ -166,9 +169,9 @@ class PlatformDirectory:
             f"`raydog local stop` ends it, and --dir makes a second one elsewhere"
         )
 
-    def write_state(self, url: str) -> State:
+    def write_state(self, url: str, *, simulated: bool = False) -> State:
         """Say that this process is the platform, and where it can be reached."""
-        state = State(os.getpid(), url, time.time())
+        state = State(os.getpid(), url, time.time(), simulated)
         # Written aside and moved: a reader sees all of it or nothing.
         aside = self._state.with_suffix(".new")
         aside.write_text(json.dumps(asdict(state)) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ ApiError
 ├── Unauthorized               401 UnauthorizedException
 ├── NotFound                   404 NotFoundException: never a type that the SDK turns into its own exception
 ├── InvalidWorkStatus          403 InvalidWorkRequirementStatusException
+├── InvalidComputeStatus       403 InvalidComputeRequirementStatusException
 ├── Gone                       410 GoneException: agents only
 └── NotCovered                 422 NotCoveredException: the real platform may do it, this one does not
 """
@@ -83,6 +84,13 @@ class InvalidWorkStatus(ApiError):
 
     status = 403
     error_type = "InvalidWorkRequirementStatusException"
+
+
+class InvalidComputeStatus(ApiError):
+    """You asked a compute requirement for a change that its status does not allow."""
+
+    status = 403
+    error_type = "InvalidComputeRequirementStatusException"
 
 
 class Gone(ApiError):

@@ -34,7 +34,11 @@ class Kernel:
         self._pass_wanted = False
         self._effects: deque[Callable[[], None]] = deque()
         self._draining = threading.Lock()
-        self._sequence = 0
+        self.sequence = 0
+        # When each was made, oldest first; kept only while somebody asks for it.
+        self.made: list[tuple[datetime, int]] | None = None
+        self._epoch = 0
+        self._watchers: set[Callable[[], None]] = set()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -61,11 +65,12 @@ class Kernel:
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Make a call under the lock after so many seconds."""
+        epoch = self._epoch
 
         def fire() -> None:
             with self.locked():
                 # It may have been cancelled while this thread waited for the lock.
-                if not timer.cancelled:
+                if not timer.cancelled and epoch == self._epoch:
                     call()
 
         timer = self.clock.call_later(seconds, fire)
@@ -78,13 +83,39 @@ class Kernel:
 
     def next_sequence(self) -> int:
         """A growing number: the order in which things were made."""
-        self._sequence += 1
-        return self._sequence
+        self.sequence += 1
+        if self.made is not None:
+            self.made.append((self.clock.now(), self.sequence))
+        return self.sequence
+
+    def forget_timers(self) -> None:
+        """Make none of the calls that are still due."""
+        self._epoch += 1
+
+    @contextmanager
+    def watching(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Call `wake`, under the lock, after every change; it must do next to nothing."""
+        with self._lock:
+            self._watchers.add(wake)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watchers.discard(wake)
+
+    def wake_watchers(self) -> None:
+        """Call every watcher as if something had changed."""
+        with self._lock:
+            for wake in tuple(self._watchers):
+                wake()
 
     def _run_passes(self) -> None:
+        if not self._pass_wanted:
+            return
         while self._pass_wanted:
             self._pass_wanted = False
             self.on_pass()
+        self.wake_watchers()
 
     def _drain(self) -> None:
         # One thread drains at a time, so that effects keep their order; whoever finds another at it leaves the rest to

@@ -5,6 +5,7 @@ Knows instances and tasks; what a pool wants as a whole is decided in `pools` an
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -29,6 +30,8 @@ from yellowdog_local.records import InstanceRecord, NodeRecord, PoolRecord, Requ
 from yellowdog_local.slots import Slots
 from yellowdog_local.store import Store
 from yellowdog_local.tasks import Tasks
+
+_log = logging.getLogger(__name__)
 
 
 class Nodes:
@@ -64,9 +67,11 @@ class Nodes:
         if instance.boot_timer is not None:
             instance.boot_timer.cancel()
         node = self._make(pool, instance, registration)
-        for slot in range(1, worker_count(pool.properties.createNodeWorkers, registration.vcpus) + 1):
+        target = _own_target(registration) or pool.properties.createNodeWorkers
+        for slot in range(1, worker_count(target, registration.vcpus) + 1):
             self._add_worker(node, slot)
         self._slots.touch(pool, node)
+        _log.info("node %s registered from instance %s with %d workers", node.id, instance.id, len(node.workers))
         return node.id
 
     def agent_reported(self, node_id: str, event: AgentEvent) -> None:
@@ -121,6 +126,27 @@ class Nodes:
             node.pool.free.pop(worker.id, None)
         self._end_if_drained(node)
 
+    def set_workers(self, node: NodeRecord, count: int) -> None:
+        """Give a platform node so many workers; of those that are too many, the last ones that are unclaimed go."""
+        present = _present(node)
+        for _ in range(count - len(present)):
+            self._add_worker(node, len(node.workers) + 1)
+        unclaimed = [worker for worker in present if worker.group is None]
+        for worker in unclaimed[::-1][: max(0, len(present) - count)]:
+            self._slots.withdraw(worker, WorkerStatus.SHUTDOWN)
+        self._slots.touch(node.pool, node)
+
+    def warn(self, node: NodeRecord) -> None:
+        """Let a platform node know that its instance is about to be taken away."""
+        if not node.status.active or node.entity.preemptionWarningTime is not None:
+            return
+        node.entity.preemptionWarningTime = self._kernel.now()
+        if not self._kernel.settings.tasks_after_preemption_warning:
+            node.warned = True
+            for worker in node.workers:
+                node.pool.free.pop(worker.id, None)
+        self._slots.touch(node.pool, node)
+
     def idle(self, node: NodeRecord) -> bool:
         """Whether a platform node has nothing to do now."""
         return node.status.active and not node.draining and not node.claimed
@@ -145,7 +171,7 @@ class Nodes:
             provider=source.entity.provider,
             region=source.entity.region,
             sourceName=source.entity.name,
-            sourceNumber=instance.requirement.sources.index(source) + 1,
+            sourceNumber=None if pool.configured else instance.requirement.sources.index(source) + 1,
             instanceType=source.entity.instanceType,
             hostname=said.hostname,
             privateIpAddress=said.privateIpAddress,
@@ -190,7 +216,7 @@ class Nodes:
         if node.status is status:
             return
         self._set_status(node, status)
-        for worker in node.workers:
+        for worker in _present(node):
             if of_workers is WorkerStatus.LATE:
                 self._slots.withdraw(worker, of_workers)
                 continue
@@ -223,9 +249,10 @@ class Nodes:
             self._shrink(pool)
         self._set_status(node, status)
         node.entity.deregisteredTime = self._kernel.now()
+        _log.info("node %s is %s: %s", node.id, status, reason)
         lost = node.tasks
         of_workers = WorkerStatus.SHUTDOWN if status is NodeStatus.DEREGISTERED else WorkerStatus.LOST
-        for worker in node.workers:
+        for worker in _present(node):
             self._slots.withdraw(worker, of_workers)
         for task in lost:
             self._tasks.lost(task, reason)
@@ -235,6 +262,17 @@ class Nodes:
     def _shrink(self, pool: PoolRecord) -> None:
         # What has gone is not replaced as such: the scheduler asks again for what is needed.
         pool.target = max(0, pool.target - 1)
+
+
+def _present(node: NodeRecord) -> list[WorkerRecord]:
+    """The workers of a platform node that have not been ended."""
+    return [worker for worker in node.workers if worker.status.available]
+
+
+def _own_target(said: Registration) -> NodeWorkerTarget | None:
+    if said.createWorkers is None:
+        return None
+    return NodeWorkerTarget(NodeWorkerTargetType[said.createWorkers.targetType], said.createWorkers.targetCount)
 
 
 def worker_count(target: NodeWorkerTarget | None, vcpus: float) -> int:

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import secrets
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from yellowdog_client.model import ApplicationDetails, Feature
 
+from yellowdog_local.account import Account
 from yellowdog_local.agents import Agents, InProcessAgents
+from yellowdog_local.allowances import Allowances
+from yellowdog_local.attributes import Attributes
 from yellowdog_local.clock import Clock, RealClock
 from yellowdog_local.compute import Compute
+from yellowdog_local.configured import ConfiguredPools
+from yellowdog_local.faults import Faults
+from yellowdog_local.faults.lists import LaggingLists
+from yellowdog_local.faults.machines import FaultyClouds, FaultyCommands, FaultyNodes, faulty_hosts
 from yellowdog_local.hosts.base import HostBackend
 from yellowdog_local.ids import Ids
+from yellowdog_local.images import Images
+from yellowdog_local.instances import Instances
 from yellowdog_local.kernel import Kernel
+from yellowdog_local.keyrings import Keyrings
 from yellowdog_local.namespaces import Namespaces
+from yellowdog_local.node_actions import NodeActions
 from yellowdog_local.nodes import Nodes
+from yellowdog_local.policies import Policies
 from yellowdog_local.pools import Pools
+from yellowdog_local.recording import Calls
+from yellowdog_local.records import InstanceRecord
 from yellowdog_local.scheduler import Scheduler
 from yellowdog_local.seed import seed
 from yellowdog_local.settings import Settings
@@ -25,6 +41,9 @@ from yellowdog_local.store import Store
 from yellowdog_local.tasks import Tasks
 from yellowdog_local.templates import Templates
 from yellowdog_local.work import Work
+
+_RESET_SECONDS = 60.0
+_RESET_STEP_SECONDS = 0.02
 
 
 @runtime_checkable
@@ -59,28 +78,51 @@ class LocalPlatform:
         self.clock = clock or RealClock()
         self.hosts = hosts
         self.api_key = api_key or (secrets.token_hex(8), secrets.token_urlsafe(24))
+        self.faults = Faults()
+        self.calls = Calls(self.clock, self.settings.recorded_calls)
+        self._kernel = Kernel(self.clock, self.settings)
+        self._ids = Ids(self.settings.random_seed)
+        self.lists = LaggingLists(self._kernel, self.faults)
+        self.application = _application(self.settings, self._ids)
+        self.account = Account(self._ids, self.application)
+        self.faults.listeners.added.append(lambda rule_id, rule: self._faulty_nodes.rule_added(rule_id, rule))
+        self._wire()
+
+    def _wire(self) -> None:
+        kernel, ids = self._kernel, self._ids
         self.store = Store()
-        self._kernel = kernel = Kernel(self.clock, self.settings)
-        ids = Ids(self.settings.random_seed)
+        hosts = faulty_hosts(self.hosts, self.store, self.faults)
         self.namespaces = Namespaces(kernel, self.store, ids)
         self.templates = Templates(kernel, self.store, ids, self.namespaces)
         self.agents = Agents(kernel, self.store)
-        self.compute = Compute(kernel, self.store, ids, self.namespaces, self.templates, hosts)
+        self.instances = Instances(kernel, self.store, ids, hosts)
+        self.compute = Compute(kernel, self.store, ids, self.namespaces, self.templates, self.instances)
         slots = Slots(kernel)
-        tasks = Tasks(kernel, self.store, self.namespaces, self.agents, slots)
+        commands = FaultyCommands(kernel, self.store, self.agents, self.faults)
+        tasks = Tasks(kernel, self.store, self.namespaces, commands, slots)
         self.tasks = tasks
         self.nodes = Nodes(kernel, self.store, ids, self.agents, slots, tasks, self.compute)
         self.work = Work(kernel, self.store, ids, self.namespaces, tasks)
         self.pools = Pools(kernel, self.store, ids, slots, self.nodes, self.compute)
-        self.scheduler = Scheduler(kernel, self.store, slots, tasks, self.work, self.pools)
-        self.agents.hooks = self.nodes
-        self.compute.on_instance_ending = self.nodes.instance_ending
+        self.configured = ConfiguredPools(kernel, self.store, ids, self.namespaces, self.pools)
+        self.node_actions = NodeActions(kernel, self.store, self.nodes)
+        self.policies = Policies(kernel, self.store)
+        self.attributes = Attributes(self.store)
+        self.images = Images(kernel, self.store, ids, self.namespaces)
+        self.keyrings = Keyrings(kernel, self.store, ids, self.namespaces)
+        self.allowances = Allowances(kernel, self.store, ids)
+        self.scheduler = Scheduler(kernel, self.store, slots, tasks, self.work, self.pools, self.policies)
+        self._faulty_nodes = FaultyNodes(kernel, self.store, self.nodes, hosts, self.faults)
+        self.agents.hooks = self._faulty_nodes
+        self.compute.shortage = FaultyClouds(self.store, self.faults).shortage
+        self.agents.joining = self.configured.joining
+        self.instances.on_ending = self.nodes.instance_ending
         self.compute.on_change = self.nodes.requirement_changed
+        self.compute.on_pool_target = self.pools.set_target
         self.pools.on_shut_down = self.scheduler.pool_shut_down
         kernel.on_pass = self.scheduler.run_pass
-        self.application = _application(self.settings, ids)
-        if isinstance(hosts, RunsAgentsInProcess):
-            hosts.use_agents(InProcessAgents(kernel, self.agents))
+        if isinstance(self.hosts, RunsAgentsInProcess):
+            self.hosts.use_agents(InProcessAgents(kernel, self.agents))
         with self.locked():
             seed(self.namespaces, self.templates)
 
@@ -88,12 +130,51 @@ class LocalPlatform:
         """Hold the platform's lock."""
         return self._kernel.locked()
 
+    def watching(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
+        """Have `wake` called, under the lock, after every change."""
+        return self._kernel.watching(wake)
+
+    def wake_watchers(self) -> None:
+        """Call every watcher as if something had changed."""
+        self._kernel.wake_watchers()
+
+    def reset(self) -> None:
+        """End all hosts and forget everything, faults and recorded calls included; only the key and the clock stay.
+
+        Raises:
+            TimeoutError: a host does not end.
+        """
+        deadline = time.monotonic() + _RESET_SECONDS
+        self.faults.clear()
+        while not self._forget_if_empty():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"hosts still run {_RESET_SECONDS:.0f} s after they were ended")
+            time.sleep(_RESET_STEP_SECONDS)
+        self.calls.clear()
+
+    def _forget_if_empty(self) -> bool:
+        with self.locked():
+            for requirement in tuple(self.store.requirements.values()):
+                self.compute.terminate(requirement)
+            if any(_has_host(instance) for instance in self.store.instances.values()):
+                return False
+            self.agents.wake_all()
+            self._kernel.forget_timers()
+            self._wire()
+        return True
+
     def close(self) -> None:
         """End all hosts and stop the clock."""
         with self.locked():
             self.agents.wake_all()
         self.hosts.close()
         self.clock.close()
+
+
+def _has_host(instance: InstanceRecord) -> bool:
+    pool = instance.requirement.pool
+    joined_by_itself = pool is not None and pool.configured
+    return not instance.host_gone and not joined_by_itself
 
 
 def _application(settings: Settings, ids: Ids) -> ApplicationDetails:

@@ -5,6 +5,7 @@ Knows its nodes and its requirement; which tasks want a pool to grow is the sche
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from yellowdog_client.model import (
     AutoShutdown,
     ComputeRequirementStatus,
     ComputeRequirementTemplateUsage,
+    ConfiguredWorkerPool,
     InstanceStatus,
     NodeActionQueueStatus,
     NodeSearch,
@@ -35,6 +37,7 @@ from yellowdog_local.records import InstanceRecord, NodeRecord, PoolRecord
 from yellowdog_local.slots import Slots
 from yellowdog_local.store import Store
 
+_log = logging.getLogger(__name__)
 _Status = WorkerPoolStatus
 
 
@@ -66,13 +69,14 @@ class Pools:
         if usage.maintainInstanceCount:
             raise InvalidRequest("maintainInstanceCount must be false for a worker pool")
         if usage.requirementNamespace is not None:
-            self._refuse_taken_name(usage.requirementNamespace, usage.requirementName)
+            self.refuse_taken_name(usage.requirementNamespace, usage.requirementName)
         requirement = self._compute.provision(usage)
         now = self._kernel.now()
+        entity = ProvisionedWorkerPool(properties=properties, computeRequirementId=requirement.id)
         pool = PoolRecord(
             seq=self._kernel.next_sequence(),
             id=self._ids.new("wrkrpool"),
-            entity=ProvisionedWorkerPool(),
+            entity=entity,
             namespace=requirement.namespace,
             name=requirement.name,
             requirement=requirement,
@@ -85,12 +89,11 @@ class Pools:
             idle_pool_seconds=_seconds(properties.idlePoolShutdown),
             created=now,
         )
-        entity = pool.entity
         entity.id, entity.name, entity.namespace, entity.createdTime = pool.id, pool.name, pool.namespace, now
         entity.status, entity.statusChangedTime = pool.status, now
-        entity.properties, entity.computeRequirementId = properties, requirement.id
         requirement.pool = pool
         self._store.add_pool(pool)
+        _log.info("worker pool %s/%s (%s) was provisioned", pool.namespace, pool.name, pool.id)
         for instance in requirement.live.values():
             self._limit_boot(pool, instance)
         self._slots.touch(pool)
@@ -100,6 +103,31 @@ class Pools:
         """Want so many more platform nodes."""
         pool.target += by
         self.fill(pool)
+
+    def resize(self, pool: PoolRecord, size: int) -> None:
+        """Want so many platform nodes, as a user asks for it: within the pool's bounds, and once none is awaited."""
+        if pool.configured:
+            raise InvalidRequest("A configured worker pool cannot be resized")
+        if not pool.status.available:
+            raise InvalidRequest(f"Worker pool '{pool.name}' cannot be resized: it is {pool.status}")
+        if pool.pending_nodes:
+            raise InvalidRequest(f"Worker pool '{pool.name}' cannot be resized while it is awaiting nodes")
+        if not pool.min_nodes <= size <= pool.max_nodes:
+            raise InvalidRequest(f"size must be between minNodes ({pool.min_nodes}) and maxNodes ({pool.max_nodes})")
+        staying = [node for node in pool.nodes.values() if node.status.active and not node.draining]
+        # Idle ones first, and of those the newest; what still works is let finish its tasks.
+        staying.sort(key=lambda node: (node.claimed, -node.seq))
+        for node in staying[: max(0, pool.target - size)]:
+            self._nodes.shut_down(node)
+        self.grow(pool, max(0, size - pool.target))
+
+    def set_target(self, pool: PoolRecord, target: int) -> None:
+        """Want so many platform nodes, as a user asks its requirement for it: the newest instances end at once."""
+        alive = [instance for instance in pool.requirement.live.values() if instance.status.alive]
+        for instance in alive[::-1][: max(0, pool.target - target)]:
+            self._compute.terminate_instance(instance, "its compute requirement was made smaller")
+        if target > pool.target:
+            self.grow(pool, target - pool.target)
 
     def give_up_missing(self, pool: PoolRecord) -> None:
         """Want no more than what the sources have provided."""
@@ -121,6 +149,7 @@ class Pools:
         """Shut a pool down: what executes may end, then its requirement is terminated. Repeating it is harmless."""
         if pool.status.finished:
             return
+        _log.info("worker pool %s/%s is shut down", pool.namespace, pool.name)
         self._set_status(pool, _Status.SHUTDOWN)
         if pool.idle_timer is not None:
             pool.idle_timer.cancel()
@@ -177,11 +206,11 @@ class Pools:
             nodes = pool.nodes if pool is not None else {}
         return [node for node in nodes.values() if search.node_matches(node, wanted)]
 
-    def view(self, pool: PoolRecord) -> ProvisionedWorkerPool:
+    def view(self, pool: PoolRecord) -> ProvisionedWorkerPool | ConfiguredWorkerPool:
         """A pool as callers see it."""
         entity, changed = pool.entity, pool.changed.show()
-        entity.expectedNodeCount = pool.target
-        entity.awaitingNodes = pool.pending_nodes > 0
+        entity.expectedNodeCount = max(pool.awaited, pool.active_nodes) if pool.configured else pool.target
+        entity.awaitingNodes = entity.expectedNodeCount > pool.active_nodes - pool.draining_nodes
         entity.workerSummary = WorkerSummary(
             statusCounts={status: count for status, count in pool.worker_counts.items() if count},
             claimedWorkerCount=pool.claimed,
@@ -235,7 +264,8 @@ class Pools:
         _check_workers(wanted.createNodeWorkers)
         return wanted
 
-    def _refuse_taken_name(self, namespace: str, name: str) -> None:
+    def refuse_taken_name(self, namespace: str, name: str) -> None:
+        """Refuse a name that an unfinished pool has."""
         existing = self._store.pools_by_name.get((namespace, name))
         reusable = self._kernel.settings.reuse_finished_names
         if existing is not None and not (existing.status.finished and reusable):
@@ -275,6 +305,7 @@ class Pools:
         if pool.active_nodes == 0:
             self._compute.terminate(pool.requirement)
         if pool.requirement.entity.status is ComputeRequirementStatus.TERMINATED:
+            _log.info("worker pool %s/%s has ended", pool.namespace, pool.name)
             self._set_status(pool, _Status.TERMINATED)
             self._store.open_pools.pop(pool.id, None)
 

@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from yellowdog_client.model import (
+    Allowance,
     ComputeRequirement,
     ComputeSource,
     ComputeSourceTemplate,
+    ConfiguredWorkerPool,
     Instance,
     InstanceStatus,
+    Keyring,
+    MachineImageFamily,
+    NamespacePolicy,
     Node,
     NodeStatus,
     ProvisionedWorkerPool,
@@ -27,6 +32,7 @@ from yellowdog_client.model import (
     TaskStatus,
     Worker,
     WorkerPoolStatus,
+    WorkerPoolToken,
     WorkerStatus,
     WorkRequirement,
     WorkRequirementStatus,
@@ -67,6 +73,38 @@ class NamespaceRecord:
 
     seq: int
     entity: NamespaceEntity
+
+
+@dataclass(eq=False)
+class PolicyRecord:
+    """A namespace's policy."""
+
+    seq: int
+    entity: NamespacePolicy
+
+
+@dataclass(eq=False)
+class FamilyRecord:
+    """A machine image family, with its groups and images."""
+
+    seq: int
+    entity: MachineImageFamily
+
+
+@dataclass(eq=False)
+class KeyringRecord:
+    """A keyring."""
+
+    seq: int
+    entity: Keyring
+
+
+@dataclass(eq=False)
+class AllowanceRecord:
+    """An allowance."""
+
+    seq: int
+    entity: Allowance
 
 
 @dataclass(eq=False)
@@ -195,11 +233,14 @@ class TaskRecord:
 
 @dataclass(eq=False)
 class PoolRecord:
-    """A provisioned worker pool; `target` is how many platform nodes it wants to have."""
+    """A worker pool; `target` is how many platform nodes it wants to have.
+
+    A configured one wants none: `awaited` is how many it was told will join.
+    """
 
     seq: int
     id: str
-    entity: ProvisionedWorkerPool
+    entity: ProvisionedWorkerPool | ConfiguredWorkerPool
     namespace: str
     name: str
     requirement: RequirementRecord
@@ -222,6 +263,8 @@ class PoolRecord:
     once_claimed: bool = False
     first_node: NodeRecord | None = None
     idle_timer: Timer | None = None
+    configured: bool = False
+    awaited: int = 0
     changed: ChangeTime = field(default_factory=ChangeTime)
     last_claimed: datetime | None = None
     last_released: datetime | None = None
@@ -239,12 +282,23 @@ class PoolRecord:
     @property
     def missing_instances(self) -> int:
         """Instances that are wanted and that no source has provided yet."""
+        if self.configured:
+            return 0
         return max(0, self.target + self.draining_nodes - self.requirement.alive)
 
 
 @dataclass(eq=False)
+class MembersRecord:
+    """A configured pool's token, and the machines that joined with it."""
+
+    pool: PoolRecord
+    token: WorkerPoolToken
+    machines: dict[str, InstanceRecord] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
 class NodeRecord:
-    """A platform node: a registered agent on an instance."""
+    """A platform node: a registered agent on an instance; one that is `warned` is to get no new tasks."""
 
     seq: int
     id: str
@@ -255,6 +309,7 @@ class NodeRecord:
     workers: list[WorkerRecord] = field(default_factory=list)
     once_claimed: bool = False
     draining: bool = False
+    warned: bool = False
     idle_timer: Timer | None = None
 
     @property
@@ -283,12 +338,13 @@ class WorkerRecord:
 
 @dataclass(eq=False)
 class SourceRecord:
-    """A compute source of a requirement, with its instances counted."""
+    """A compute source of a requirement, with its instances counted; `exhausted` if its cloud has just said no."""
 
     id: str
     entity: ComputeSource
     counts: Counter[InstanceStatus] = field(default_factory=Counter)
     requested: int = 0
+    exhausted: bool = False
     changed: ChangeTime = field(default_factory=ChangeTime)
     refresh: Timer | None = None
 
@@ -312,6 +368,8 @@ class RequirementRecord:
     instances: dict[str, InstanceRecord] = field(default_factory=dict)
     live: dict[str, InstanceRecord] = field(default_factory=dict)
     pool: PoolRecord | None = None
+    shutdown_timer: Timer | None = None
+    refill_timer: Timer | None = None
 
     @property
     def alive(self) -> int:

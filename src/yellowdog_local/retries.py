@@ -1,4 +1,4 @@
-"""Whether a failed task is tried again: the rules of a run specification's retry policy. Pure."""
+"""What becomes of a failed task: the rules of a run specification's retry and failure policies. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ def may_retry(spec: RunSpecification, retries: int, error: TaskError) -> bool:
     if policy is None:
         return retries < (spec.maximumTaskRetries or 0)
     return retries < policy.maxRetries and _selected(policy.retryErrors, lambda s: _matches(s, error))
+
+
+def resubmission(spec: RunSpecification, error: TaskError) -> str | None:
+    """The name of the task group to which a task that failed with this error is resubmitted, if to any."""
+    policy = spec.failurePolicy
+    for destination in policy.resubmissionDestinations if policy is not None else ():
+        if _selected(destination.resubmitErrors, lambda s: _matches(s, error)):
+            return destination.destinationTaskGroup
+    return None
 
 
 def _matches(selector: TaskErrorSelector, error: TaskError) -> bool:

@@ -14,6 +14,7 @@ from yellowdog_client.model import TaskGroupStatus
 from yellowdog_local.clock import Timer
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.matching import node_matches, pool_matches
+from yellowdog_local.policies import Policies
 from yellowdog_local.pools import Pools
 from yellowdog_local.records import GroupRecord, PoolRecord, WorkerRecord
 from yellowdog_local.slots import Slots
@@ -25,13 +26,16 @@ from yellowdog_local.work import Work
 class Scheduler:
     """Allocation and autoscaling. Every method is called under the platform's lock."""
 
-    def __init__(self, kernel: Kernel, store: Store, slots: Slots, tasks: Tasks, work: Work, pools: Pools) -> None:
+    def __init__(
+        self, kernel: Kernel, store: Store, slots: Slots, tasks: Tasks, work: Work, pools: Pools, policies: Policies
+    ) -> None:
         self._kernel = kernel
         self._store = store
         self._slots = slots
         self._tasks = tasks
         self._work = work
         self._pools = pools
+        self._policies = policies
         self._autoscale_timer: Timer | None = None
 
     def run_pass(self) -> None:
@@ -117,14 +121,20 @@ class Scheduler:
     def _autoscale(self) -> None:
         pools = self._available_pools()
         wanted = {pool.id: 0 for pool in pools}
+        room = {pool.namespace: self._policies.room(pool.namespace) for pool in pools}
         coming = {pool.id: pool.pending_nodes * self._pools.workers_per_node(pool) for pool in pools}
         for group in self._by_priority():
-            self._demand(group, pools, coming, wanted)
+            self._demand(group, pools, coming, wanted, room)
         for pool in pools:
             self._scale(pool, wanted[pool.id], idle_capacity=coming[pool.id])
 
     def _demand(
-        self, group: GroupRecord, pools: list[PoolRecord], coming: dict[str, int], wanted: dict[str, int]
+        self,
+        group: GroupRecord,
+        pools: list[PoolRecord],
+        coming: dict[str, int],
+        wanted: dict[str, int],
+        of_namespace: dict[str, int | None],
     ) -> None:
         demand = min(len(group.ready), _claims_left(group))
         matching = [pool for pool in pools if pool_matches(group, pool)]
@@ -135,7 +145,10 @@ class Scheduler:
         for pool in matching:
             per_node = self._pools.workers_per_node(pool)
             room = max(0, pool.max_nodes - pool.target - pool.draining_nodes - wanted[pool.id])
-            more = min(math.ceil(demand / per_node), room)
+            left = of_namespace[pool.namespace]
+            more = min(math.ceil(demand / per_node), room, room if left is None else left)
+            if left is not None:
+                of_namespace[pool.namespace] = left - more
             taken = min(demand, more * per_node)
             wanted[pool.id] += more
             coming[pool.id] += more * per_node - taken

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from yellowdog_client.model import (
+    Allowance,
+    AllowanceSearch,
     ComputeRequirementSearch,
     ComputeRequirementSummarySearch,
     ComputeSourceStatus,
     InstanceSearch,
+    MachineImageFamily,
+    MachineImageFamilySearch,
     NodeSearch,
     NodeStatus,
     TaskSearch,
@@ -27,6 +31,8 @@ from yellowdog_local.records import (
     TaskRecord,
     WorkRecord,
 )
+
+_T = TypeVar("_T")
 
 
 def work_healthy(work: WorkRecord) -> bool:
@@ -142,6 +148,48 @@ def instance_matches(instance: InstanceRecord, search: InstanceSearch) -> bool:
         and _same(search.privateIpAddress, entity.privateIpAddress)
         and _same(search.hostname, entity.hostname)
     )
+
+
+def image_family_matches(family: MachineImageFamily, search: MachineImageFamilySearch) -> bool:
+    """Whether a search asks for this family; what it says of groups and images, some group or image must meet."""
+    groups = family.imageGroups or []
+    images = [image for group in groups for image in group.images or ()]
+    return (
+        _namespace(family.namespace, search.namespace, search.namespaces)
+        and _part(search.familyName, family.name)
+        and _same(search.osType, family.osType)
+        and _within(search.familyCreatedTime, family.createdTime)
+        and _some(search.groupName, groups, lambda group: _part(search.groupName, group.name))
+        and _some(search.groupCreatedTime, groups, lambda g: _within(search.groupCreatedTime, g.createdTime))
+        and _some(search.imageCreatedTime, images, lambda i: _within(search.imageCreatedTime, i.createdTime))
+        and _some(search.providers, images, lambda image: _one_of(search.providers, image.provider))
+        and _some(search.regions, images, lambda i: _any_shared(search.regions, i.regions))
+        and _some(
+            search.supportedInstanceTypes,
+            images,
+            lambda i: _any_shared(search.supportedInstanceTypes, i.supportedInstanceTypes),
+        )
+    )
+
+
+def allowance_matches(allowance: Allowance, search: AllowanceSearch) -> bool:
+    """Whether a search asks for this allowance."""
+    return (
+        _part(search.description, allowance.description)
+        and _within(search.effectiveFrom, allowance.effectiveFrom)
+        and _within(search.effectiveUntil, allowance.effectiveUntil)
+        and _same(search.limitEnforcement, allowance.limitEnforcement)
+        and _within(search.allowedHours, allowance.allowedHours)
+    )
+
+
+def _some(wanted: Any, values: Iterable[_T], fits: Callable[[_T], bool]) -> bool:
+    return not wanted or any(map(fits, values))
+
+
+def _any_shared(wanted: Collection[str] | None, values: Collection[str] | None) -> bool:
+    # An image that names none is for all of them.
+    return not wanted or not values or not set(wanted).isdisjoint(values)
 
 
 def _workers_match(node: NodeRecord, search: NodeSearch) -> bool:

@@ -21,6 +21,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, platform: LocalPlatform) -> None:
         self._app = create_app(platform)
+        self._faults = platform.faults
         config = uvicorn.Config(
             self._app,
             log_config=None,
@@ -32,8 +33,10 @@ class _Server(uvicorn.Server):
         super().__init__(config)
 
     def stop(self) -> None:
-        """Stop soon: open long polls are answered first."""
+        """Stop soon: open long polls are answered and event streams ended first."""
         self._app.state.agents.stop()
+        self._app.state.streams.stop()
+        self._faults.clear()  # calls that hang are let go
         self.should_exit = True
 
 

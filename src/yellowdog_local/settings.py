@@ -61,6 +61,9 @@ class Settings(BaseModel):
     auto_create_namespaces: bool = True
     """Whether creating something in an unknown namespace creates the namespace; otherwise it is refused."""
 
+    default_namespace: str = "default"
+    """The namespace of a configured worker pool that names none."""
+
     reuse_finished_names: bool = True
     """Whether the name of a finished requirement or pool may be given again."""
 
@@ -87,6 +90,24 @@ class Settings(BaseModel):
 
     simulator_refresh_seconds: float = Field(default=60.0, gt=0)
     """How often unexpectedInstanceTerminationProbability is drawn for each running instance (seconds)."""
+
+    event_keep_alive_seconds: float = Field(default=15.0, gt=0)
+    """Time after which a silent event stream sends a comment; clients give up after 90 s (seconds)."""
+
+    event_interval_seconds: float = Field(default=0.1, ge=0)
+    """Time in which an entity's changes are collected into one event (seconds)."""
+
+    close_finished_event_streams: bool = True
+    """Whether an event stream ends after the final state; the CLI waits for that, SDK listeners spin."""
+
+    preemption_notice_seconds: float = Field(default=120.0, ge=0)
+    """Time between a node's preemptionWarningTime and the loss of its instance (seconds)."""
+
+    tasks_after_preemption_warning: bool = False
+    """Whether a node that was warned of its preemption still gets new tasks."""
+
+    recorded_calls: int = Field(default=100_000, ge=1)
+    """How many calls of the API are kept one by one; what is counted per route is never dropped (calls)."""
 
     random_seed: int | None = None
     """Seed of start-up variance, unexpected terminations and ids; None draws anew each time."""

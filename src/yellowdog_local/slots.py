@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from yellowdog_client.model import WorkerStatus
+from yellowdog_client.model import NodeStatus, WorkerStatus
 
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.records import GroupRecord, NodeRecord, PoolRecord, TaskRecord, WorkerRecord
@@ -26,10 +26,10 @@ class Slots:
         self._kernel.want_pass()
 
     def add(self, worker: WorkerRecord) -> None:
-        """Begin to offer a new worker."""
+        """Begin to offer a new worker, if its node takes tasks."""
         worker.node.workers.append(worker)
         worker.node.pool.worker_counts[worker.status] += 1
-        worker.node.pool.free[worker.id] = worker
+        self.offer(worker)
 
     def claim(self, worker: WorkerRecord, group: GroupRecord, task: TaskRecord) -> None:
         """Give a free worker to a task group, for a task."""
@@ -60,8 +60,10 @@ class Slots:
 
     def offer(self, worker: WorkerRecord) -> None:
         """Offer a worker to task groups if it can take a task."""
-        if worker.group is None and worker.status is WorkerStatus.STOPPED and not worker.node.draining:
-            worker.node.pool.free[worker.id] = worker
+        node = worker.node
+        takes_tasks = node.status is NodeStatus.RUNNING and not (node.draining or node.warned)
+        if takes_tasks and worker.group is None and worker.status is WorkerStatus.STOPPED:
+            node.pool.free[worker.id] = worker
 
     def withdraw(self, worker: WorkerRecord, status: WorkerStatus) -> None:
         """Offer a worker no more."""

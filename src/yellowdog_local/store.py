@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
-from yellowdog_client.model import ComputeRequirementStatus, TaskStatus
+from yellowdog_client.model import AttributeDefinition, ComputeRequirementStatus, TaskStatus
 
 from yellowdog_local.errors import NotFound
 from yellowdog_local.records import (
+    AllowanceRecord,
+    FamilyRecord,
     GroupRecord,
     InstanceRecord,
+    KeyringRecord,
+    MembersRecord,
     NamespaceRecord,
     NodeRecord,
+    PolicyRecord,
     PoolRecord,
     RequirementRecord,
     RequirementTemplateRecord,
@@ -55,6 +60,12 @@ class Store:
         self.requirements_by_name: dict[FullName, RequirementRecord] = {}
         self.instances: dict[str, InstanceRecord] = {}
         self.instances_by_token: dict[str, InstanceRecord] = {}
+        self.policies: dict[str, PolicyRecord] = {}
+        self.attributes: dict[str, AttributeDefinition] = {}
+        self.image_families: dict[str, FamilyRecord] = {}
+        self.keyrings: dict[str, KeyringRecord] = {}
+        self.allowances: dict[str, AllowanceRecord] = {}
+        self.members: dict[str, MembersRecord] = {}
         # What the scheduler walks: everything else may be finished, and there may be much of it.
         self.open_pools: dict[str, PoolRecord] = {}
         self.groups_with_ready: dict[str, GroupRecord] = {}
@@ -136,6 +147,7 @@ class Store:
             or _any_in(namespace, self.requirement_templates.values())
             or any(w.entity.namespace == namespace and not w.status.finished for w in self.works.values())
             or _any_in(namespace, self.open_pools.values())
+            or any(record.entity.namespace == namespace for record in self.image_families.values())
             or any(
                 r.namespace == namespace and r.entity.status is not ComputeRequirementStatus.TERMINATED
                 for r in self.requirements.values()

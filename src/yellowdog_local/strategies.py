@@ -42,7 +42,8 @@ def shares(
 
 
 def _able(source: SourceRecord) -> int:
-    return 0 if clouds.refusal(source.entity) else clouds.room(source.entity, source.alive)
+    unable = source.exhausted or clouds.refusal(source.entity)
+    return 0 if unable else clouds.room(source.entity, source.alive)
 
 
 def _waterfall(rooms: list[int], wanted: int) -> list[int]:

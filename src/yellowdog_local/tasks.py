@@ -5,25 +5,28 @@ Knows task groups only as holders of tasks; that a group has finished is noticed
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from yellowdog_client.model import Task, TaskError, TaskErrorType, TaskStatus, TaskTemplate, TaskWorkingTime
 
 from yellowdog_local import ids
-from yellowdog_local.agents import AgentEvent, Agents, Command
+from yellowdog_local.agents import AgentEvent, Command, Commands
 from yellowdog_local.errors import DuplicateTaskNames, InvalidRequest, NotCovered
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.namespaces import Namespaces
 from yellowdog_local.records import GroupRecord, TaskRecord, WorkerRecord
-from yellowdog_local.retries import may_retry
+from yellowdog_local.retries import may_retry, resubmission
 from yellowdog_local.slots import Slots
 from yellowdog_local.store import Store
+
+_log = logging.getLogger(__name__)
 
 
 class Tasks:
     """Tasks, one at a time. Every method is called under the platform's lock."""
 
-    def __init__(self, kernel: Kernel, store: Store, namespaces: Namespaces, agents: Agents, slots: Slots) -> None:
+    def __init__(self, kernel: Kernel, store: Store, namespaces: Namespaces, agents: Commands, slots: Slots) -> None:
         self._kernel = kernel
         self._store = store
         self._namespaces = namespaces
@@ -89,6 +92,8 @@ class Tasks:
         """Change a task's status, and everything that counts it."""
         before, task.status = task.status, status
         task.entity.status = status
+        if status.finished or status is TaskStatus.EXECUTING:
+            _log.info("task %s (%s) is %s", task.id, task.entity.name or "unnamed", status)
         if status.finished:
             task.entity.finishedTime = self._kernel.now()
             self._forget_later(task)
@@ -195,7 +200,8 @@ class Tasks:
         retried = not task.group.status.terminating and may_retry(task.group.spec, retries, error)
         error.causedFailure = not retried
         if not retried:
-            self.set_status(task, TaskStatus.FAILED)
+            resubmitted = self._resubmit(task, error)
+            self.set_status(task, TaskStatus.RESUBMITTED if resubmitted else TaskStatus.FAILED)
             return
         task.entity.retryCount = retries + 1
         task.entity.workerId = task.entity.nodeId = None
@@ -205,6 +211,28 @@ class Tasks:
             self._kernel.after(delay, lambda: self.make_ready(task))
         else:
             self.make_ready(task)
+
+    def _resubmit(self, task: TaskRecord, error: TaskError) -> bool:
+        """Add a copy of a task that would have failed to the task group that its failure policy names, if any."""
+        name = resubmission(task.group.spec, error)
+        work = task.group.work
+        destination = next((group for group in work.groups if group.entity.name == name), None)
+        if destination is None or not _takes_resubmissions(destination) or task.group.status.terminating:
+            return False
+        sent = task.entity
+        copy = Task(
+            # Names stay unique within a task group, whoever else was resubmitted to it.
+            name=sent.name if sent.name not in destination.names else None,
+            tag=sent.tag,
+            taskType=sent.taskType,
+            arguments=sent.arguments,
+            taskData=sent.taskData,
+            environment=sent.environment,
+            timeout=sent.timeout,
+        )
+        added = self._add(destination, copy)
+        added.entity.resubmittedFromTaskId, sent.resubmittedToTaskId = task.id, added.id
+        return True
 
     def _note_error(self, task: TaskRecord, error_type: str, message: str, exit_code: int | None) -> TaskError:
         error = TaskError(
@@ -243,6 +271,10 @@ class Tasks:
         self._store.tasks.pop(task.id, None)
         task.group.tasks.pop(task.id, None)
         task.group.by_status[task.status].pop(task.id, None)
+
+
+def _takes_resubmissions(group: GroupRecord) -> bool:
+    return not (group.status.terminated or group.status.terminating)
 
 
 def task_type(group: GroupRecord, entity: Task) -> str | None:

@@ -12,6 +12,14 @@
             local.advance(2)  # the demo template's hosts boot in 2 s
             assert local.platform.store.pool(pool.id).active_nodes == 1
 
+Faults are added and calls are counted directly (docs/faults.md tells which faults there are):
+
+    with local.faults.during(faults.Status(call="POST /work/requirements", status=429, times=1)):
+        ...
+    mark = local.calls.mark()
+    ...
+    assert local.calls.count("GET /work/tasks", since=mark) == 1
+
 With a `SteppedClock` nothing happens that takes time until `advance` is called, and then it happens in that call.
 With a `RealClock` (the default) time passes by itself. What simulated hosts do with a task is told in
 `hosts/simulated.py`: without further word it runs until it is aborted.
@@ -28,9 +36,11 @@ from yellowdog_client import PlatformClient
 from yellowdog_client.model import ApiKey, RetryProperties, ServicesSchema
 
 from yellowdog_local.clock import Clock, RealClock, SteppedClock
+from yellowdog_local.faults import Faults
 from yellowdog_local.hosts.base import HostBackend
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
+from yellowdog_local.recording import Calls
 from yellowdog_local.server import ServerThread
 from yellowdog_local.settings import Settings
 
@@ -54,6 +64,20 @@ class RunningPlatform:
     platform: LocalPlatform
     clock: Clock
     hosts: HostBackend
+
+    @property
+    def faults(self) -> Faults:
+        """The faults in force: `add` and `remove` them, or have them `during` a block."""
+        return self.platform.faults
+
+    @property
+    def calls(self) -> Calls:
+        """The calls of the API that were made: `count` them, or look at them one by one."""
+        return self.platform.calls
+
+    def reset(self) -> None:
+        """End all hosts and forget everything, faults and recorded calls included."""
+        self.platform.reset()
 
     def client(self, *, read_timeout_seconds: float = 10.0) -> PlatformClient:
         """A new SDK client with short retries; use it as a context manager, or close it."""

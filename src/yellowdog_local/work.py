@@ -5,6 +5,8 @@ Knows tasks as things to cancel; knows no workers beyond letting a held group's 
 
 from __future__ import annotations
 
+import logging
+
 from yellowdog_client.model import (
     Task,
     TaskGroup,
@@ -26,6 +28,7 @@ from yellowdog_local.records import GroupRecord, TaskRecord, WorkRecord
 from yellowdog_local.store import Store, found
 from yellowdog_local.tasks import Tasks
 
+_log = logging.getLogger(__name__)
 _Group, _Work = TaskGroupStatus, WorkRequirementStatus
 
 
@@ -55,6 +58,7 @@ class Work:
         work = WorkRecord(seq=self._kernel.next_sequence(), id=entity.id, entity=entity, created=now)
         self._store.add_work(work)
         work.groups = [self._add_group(work, group) for group in groups]
+        _log.info("work requirement %s/%s (%s) was made", entity.namespace, entity.name, work.id)
         return work
 
     def update(self, entity: WorkRequirement) -> WorkRecord:
@@ -277,6 +281,7 @@ class Work:
         if work.status is not status:
             work.status = work.entity.status = status
             work.entity.statusChangedTime = self._kernel.now()
+            _log.info("work requirement %s/%s is %s", work.entity.namespace, work.entity.name, status)
 
 
 def _ending(group: GroupRecord, *, failed: bool) -> TaskGroupStatus:
@@ -292,8 +297,10 @@ def _check_group(group: TaskGroup, names: list[str]) -> None:
     unknown = [name for name in group.dependencies or () if name not in names]
     if unknown:
         raise InvalidRequest(f"taskGroups '{group.name}': unknown dependencies {', '.join(unknown)}")
-    if spec.failurePolicy is not None:
-        raise NotCovered("A run specification's failurePolicy")
+    destinations = spec.failurePolicy.resubmissionDestinations if spec.failurePolicy is not None else ()
+    missing = [d.destinationTaskGroup for d in destinations if d.destinationTaskGroup not in names]
+    if missing:
+        raise InvalidRequest(f"taskGroups '{group.name}': unknown destinationTaskGroup {', '.join(missing)}")
     if spec.retryableErrors:
         raise NotCovered("A run specification's retryableErrors (deprecated: use retryPolicy)")
 

@@ -35,9 +35,9 @@ def test_a_wrong_key_is_unauthorized(local: RunningPlatform) -> None:
 
 
 def test_an_uncovered_route_says_so_and_is_no_404(http: httpx.Client) -> None:
-    answer = http.get("/keyrings/")
+    answer = http.get("/cloudInfo/regions")
     assert answer.status_code == 422
-    assert answer.json()["message"] == "GET /keyrings/ is not covered by the local platform"
+    assert answer.json()["message"] == "GET /cloudInfo/regions is not covered by the local platform"
 
 
 def test_both_forms_of_a_trailing_slash_are_served(http: httpx.Client) -> None:

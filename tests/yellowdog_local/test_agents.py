@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 from yellowdog_client.model import InstanceStatus, NodeStatus, TaskStatus
 
 from tests.yellowdog_local.lab import Lab
-from yellowdog_local.agents import Registration
+from yellowdog_local.agents import InProcessAgents, Registration
 from yellowdog_local.errors import Gone, Unauthorized
 
 
@@ -74,3 +76,32 @@ def test_ending_nodes_leaves_no_complaint_in_the_log(lab: Lab, caplog: pytest.Lo
     lab.do(lambda p: p.nodes.shut_down(lab.node(pool, 1)))
     lab.do(lambda p: p.compute.terminate(pool.requirement))
     assert caplog.records == []
+
+
+def test_an_agent_that_is_woken_after_its_session_has_ended_is_told_nothing(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = lab.booted(1)
+    node = lab.node(pool)
+    agents = InProcessAgents(lab.platform._kernel, lab.platform.agents)
+    session = lab.platform.agents.session(node.id, node.instance.token)
+    lab.tasks(lab.group(), "a")
+    (wake,) = session.wakers
+    lab.do(lambda p: p.compute.terminate(pool.requirement))
+    assert session.ended
+    assert agents.commands(session, 0) == []
+    lab.do(lambda p: p._kernel.defer(wake))
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_the_log_tells_the_story_of_a_pool_and_a_task(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="yellowdog_local"):
+        pool = lab.booted(1)
+        lab.ending(lab.group(), "a", 1)
+        lab.advance(1)
+        lab.do(lambda p: p.pools.shut_down(pool))
+    told = "\n".join(caplog.messages)
+    for words in ("was provisioned", "is running at", "registered", "is EXECUTING", "is COMPLETED", "is shut down"):
+        assert words in told
+    for instance in pool.requirement.instances.values():
+        assert instance.token not in told

@@ -81,7 +81,7 @@ def test_in_the_foreground_it_runs_until_ctrl_c(tmp_path: Path) -> None:
 
 
 def test_start_prints_the_lines_for_the_environment(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "start", lambda _place, port: State(7, f"http://10.0.0.1:{port}", 0.0))
+    monkeypatch.setattr(daemon, "start", lambda _place, port, **_how: State(7, f"http://10.0.0.1:{port}", 0.0))
     result = raydog("start", "--dir", place.path)
     key = place.api_key()
 
@@ -91,7 +91,7 @@ def test_start_prints_the_lines_for_the_environment(place: PlatformDirectory, mo
 
 
 def test_an_error_is_one_sentence_and_exit_code_one(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_words: object) -> State:
+    def refuse(*_words: object, **_how: object) -> State:
         raise LocalPlatformError("no root: use sudo")
 
     monkeypatch.setattr(daemon, "start", refuse)

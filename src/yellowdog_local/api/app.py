@@ -10,25 +10,45 @@ from collections.abc import Awaitable, Callable, Iterator
 from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from yellowdog_local.api import application, compute, namespaces, work, worker_pools
+from yellowdog_local.api import (
+    account,
+    allowances,
+    application,
+    compute,
+    images,
+    keyrings,
+    namespaces,
+    work,
+    worker_pools,
+)
+from yellowdog_local.api.admin import AdminRoutes
 from yellowdog_local.api.agent import AgentRoutes
 from yellowdog_local.api.encoding import dump, error_body, read_json
+from yellowdog_local.api.faulty import FaultyCalls
+from yellowdog_local.api.recorder import Recorder, RouteNames
 from yellowdog_local.api.routing import Call, Endpoint, PlainText
+from yellowdog_local.api.streams import EventStreams
+from yellowdog_local.call_patterns import route_name
 from yellowdog_local.errors import ApiError, NotCovered, Unauthorized
 from yellowdog_local.platform import LocalPlatform
 
 _log = logging.getLogger(__name__)
 _JSON = "application/json"
-_ENDPOINTS: tuple[Endpoint, ...] = (
+ENDPOINTS: tuple[Endpoint, ...] = (
     *work.ENDPOINTS,
     *worker_pools.ENDPOINTS,
     *compute.ENDPOINTS,
     *namespaces.ENDPOINTS,
     *application.ENDPOINTS,
+    *account.ENDPOINTS,
+    *images.ENDPOINTS,
+    *keyrings.ENDPOINTS,
+    *allowances.ENDPOINTS,
 )
 
 
@@ -56,28 +76,35 @@ class InternalError(ApiError):
 
 
 def create_app(platform: LocalPlatform) -> Starlette:
-    """The ASGI application of a platform. `app.state.agents.stop()` ends the open long polls."""
+    """The ASGI application of a platform. `app.state.agents` and `app.state.streams` can `stop()` what is open."""
     agents = AgentRoutes(platform)
-    routes = [*agents.routes(), *_routes(platform)]
-    app = Starlette(routes=routes, exception_handlers={ApiError: _refused, Exception: _failed})
+    streams = EventStreams(platform, authenticate)
+    admin = AdminRoutes(platform, authenticate)
+    routes = [*agents.routes(), *admin.routes(), *streams.routes(), *_routes(platform)]
+    names = RouteNames(routes)
+    middleware = [Middleware(Recorder, platform.calls, names), Middleware(FaultyCalls, platform.faults, names)]
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers={ApiError: _refused, Exception: _failed})
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, _unknown_route(platform))
     app.state.agents = agents
+    app.state.streams = streams
     return app
 
 
 def _routes(platform: LocalPlatform) -> Iterator[Route]:
-    for endpoint in _ENDPOINTS:
+    for endpoint in ENDPOINTS:
         serve = _server(platform, endpoint)
         for path in (endpoint.path, endpoint.path + "/"):
             yield Route(path, serve, methods=[endpoint.method])
 
 
 def _server(platform: LocalPlatform, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    name = route_name(endpoint.path)
+
     async def serve(request: Request) -> Response:
         authenticate(platform, request)
         body = read_json(await request.body(), request.headers)
-        call = Call(platform, request.path_params, request.query_params, body)
+        call = Call(platform, request.path_params, request.query_params, body, endpoint.method, name)
         # The answer is encoded under the lock too: entities may change as soon as it is free.
         with platform.locked():
             return _answer(endpoint.handler(call))

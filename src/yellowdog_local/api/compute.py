@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from yellowdog_client.model import (
+    AttributeDefinition,
+    AutoShutdown,
+    ComputeRequirement,
     ComputeRequirementSearch,
+    ComputeRequirementStaticTemplateTestResult,
     ComputeRequirementStatus,
     ComputeRequirementSummarySearch,
     ComputeRequirementTemplate,
     ComputeRequirementTemplateSearch,
+    ComputeRequirementTemplateUsage,
     ComputeSourceTemplate,
     ComputeSourceTemplateSearch,
+    InstanceId,
     InstanceSearch,
+    InstanceStatus,
 )
 
 from yellowdog_local.api.routing import Call, Endpoint
@@ -20,7 +29,9 @@ from yellowdog_local.compute_views import (
     search_instances,
     search_requirements,
 )
-from yellowdog_local.errors import NotCovered
+from yellowdog_local.errors import InvalidComputeStatus, InvalidRequest
+from yellowdog_local.records import InstanceRecord, RequirementRecord
+from yellowdog_local.store import found
 from yellowdog_local.templates import requirement_summary as requirement_template_summary
 from yellowdog_local.templates import source_summary
 
@@ -42,13 +53,93 @@ def _list_requirements(call: Call) -> object:
     return call.slice(search_requirements(store, search), requirement_view, search)
 
 
+def _add_requirement(call: Call) -> object:
+    return requirement_view(call.platform.compute.add(call.load(ComputeRequirement)))
+
+
+def _update_requirement(call: Call) -> object:
+    entity = call.load(ComputeRequirement)
+    return requirement_view(call.platform.compute.update(entity, reprovision=call.flag("reprovision")))
+
+
 def _transition(call: Call) -> object:
-    status = call.member("status", ComputeRequirementStatus)
+    compute, status = call.platform.compute, call.member("status", ComputeRequirementStatus)
+    moves = {
+        ComputeRequirementStatus.STOPPED: compute.stop,
+        ComputeRequirementStatus.RUNNING: compute.start,
+        ComputeRequirementStatus.PROVISIONING: compute.reprovision,
+        ComputeRequirementStatus.TERMINATED: compute.terminate,
+    }
+    if status not in moves:
+        raise InvalidComputeStatus(f"A compute requirement cannot be asked to become {status}")
     record = call.platform.store.requirement(call.path["id"])
-    if status is not ComputeRequirementStatus.TERMINATED:
-        raise NotCovered(f"Transition of a compute requirement to {status}")
-    call.platform.compute.terminate(record)
+    moves[status](record)
     return requirement_view(record)
+
+
+def _set_auto_shutdown(call: Call) -> object:
+    record = call.platform.store.requirement(call.path["id"])
+    # The SDK sends no body at all for "no auto-shutdown".
+    wanted = call.load(AutoShutdown) if call.body is not None else None
+    call.platform.compute.set_auto_shutdown(record, wanted)
+    return requirement_view(record)
+
+
+def _is_updating(call: Call) -> object:
+    return call.platform.compute.updating(call.platform.store.requirement(call.path["id"]))
+
+
+def _transition_instances(call: Call) -> None:
+    record, instances = _chosen_instances(call)
+    status = call.member("status", InstanceStatus)
+    live = call.platform.instances
+    moves: dict[InstanceStatus, Callable[[InstanceRecord], None]] = {
+        InstanceStatus.STOPPED: live.stop,
+        InstanceStatus.RUNNING: live.start,
+        InstanceStatus.PENDING: live.restart,
+        InstanceStatus.TERMINATED: lambda instance: live.terminate(instance, "its user terminated it"),
+    }
+    if status not in moves:
+        raise InvalidRequest(f"An instance cannot be asked to become {status}")
+    if status is not InstanceStatus.TERMINATED:
+        call.platform.compute.check_can_stop(record)
+    for instance in instances:
+        moves[status](instance)
+
+
+def _deprovision_instances(call: Call) -> None:
+    call.platform.compute.deprovision(*_chosen_instances(call))
+
+
+def _chosen_instances(call: Call) -> tuple[RequirementRecord, list[InstanceRecord]]:
+    record = call.platform.store.requirement(call.path["id"])
+    chosen = call.load(list[InstanceId]) if call.body is not None else []
+    return record, [found("Instance", i.instanceId, record.instances.get(i.instanceId)) for i in chosen]
+
+
+def _provision_template(call: Call) -> object:
+    return requirement_view(call.platform.compute.provision(call.load(ComputeRequirementTemplateUsage)))
+
+
+def _test_template(call: Call) -> object:
+    draft = call.platform.compute.draft(call.load(ComputeRequirementTemplateUsage))
+    return ComputeRequirementStaticTemplateTestResult(computeRequirement=requirement_view(draft))
+
+
+def _list_attributes(call: Call) -> object:
+    return call.platform.attributes.all()
+
+
+def _add_attribute(call: Call) -> object:
+    return call.platform.attributes.add(call.load(AttributeDefinition))
+
+
+def _update_attribute(call: Call) -> object:
+    return call.platform.attributes.update(call.load(AttributeDefinition))
+
+
+def _delete_attribute(call: Call) -> None:
+    call.platform.attributes.delete(call.path["name"])
 
 
 def _list_instances(call: Call) -> object:
@@ -111,7 +202,19 @@ ENDPOINTS = (
     Endpoint("GET", "/compute/requirements", _list_requirements),
     Endpoint("GET", "/compute/requirements/{id}", _get_requirement),
     Endpoint("GET", "/compute/namespaces/{namespace}/requirements/{name}", _get_requirement_by_name),
+    Endpoint("POST", "/compute/requirements", _add_requirement),
+    Endpoint("PUT", "/compute/requirements", _update_requirement),
     Endpoint("PUT", "/compute/requirements/{id}/transition/{status}", _transition),
+    Endpoint("PUT", "/compute/requirements/{id}/autoShutdown", _set_auto_shutdown),
+    Endpoint("GET", "/compute/requirements/{id}/updating", _is_updating),
+    Endpoint("PUT", "/compute/requirements/{id}/instances/transition/{status}", _transition_instances),
+    Endpoint("PUT", "/compute/requirements/{id}/instances/deprovision", _deprovision_instances),
+    Endpoint("POST", "/compute/templates/provision", _provision_template),
+    Endpoint("PUT", "/compute/templates/test", _test_template),
+    Endpoint("GET", "/compute/attributes/user", _list_attributes),
+    Endpoint("POST", "/compute/attributes/user", _add_attribute),
+    Endpoint("PUT", "/compute/attributes/user", _update_attribute),
+    Endpoint("DELETE", "/compute/attributes/user/{name}", _delete_attribute),
     Endpoint("GET", "/compute/instances", _list_instances),
     Endpoint("POST", _SOURCES, _add_source_template),
     Endpoint("PUT", _SOURCES, _update_source_template),

@@ -15,11 +15,15 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from starlette.datastructures import QueryParams
 from yellowdog_client.common.json import Json
+from yellowdog_client.model import SliceReference
 
 from yellowdog_local.api.strict import check
 from yellowdog_local.errors import ApiError, InvalidRequest
 
 _T = TypeVar("_T")
+_RANGES = {"Double": float, "Integer": int}
+# Parameters that say how to answer, not what to look for.
+_MODES = {"sliced", "summaries"}
 
 
 def read_json(body: bytes, headers: Mapping[str, str]) -> Any:
@@ -57,6 +61,15 @@ def load_search(query: QueryParams, model: type[_T]) -> _T:
     return load(values, model)
 
 
+def refuse_unknown(query: QueryParams, model: type[Any]) -> None:
+    """Refuse a filter that a search does not have: unheeded, it would find too much."""
+    known = {field.name for kind in (model, SliceReference) for field in dataclasses.fields(kind)}
+    known |= {f"{name}.{end}" for name in known for end in ("min", "max")}
+    unknown = sorted(set(query) - known - _MODES)
+    if unknown:
+        raise InvalidRequest(f"{', '.join(unknown)}: no such filter in {model.__name__}")
+
+
 def flag(query: QueryParams, name: str) -> bool:
     """A parameter that is true or false, in whatever case; absent means false."""
     return _boolean(name, query.get(name, "false"))
@@ -79,7 +92,7 @@ def _query_value(query: QueryParams, name: str, hint: Any) -> Any:
         items = [_scalar(name, text, get_args(hint)[0]) for text in query.getlist(name)]
         return items or None
     if dataclasses.is_dataclass(hint):
-        kind = float if "Double" in str(hint) else datetime
+        kind = next((kind for name, kind in _RANGES.items() if name in str(hint)), datetime)
         ends = {end: query.get(f"{name}.{end}") for end in ("min", "max")}
         return {end: _scalar(f"{name}.{end}", text, kind) for end, text in ends.items() if text} or None
     text = query.get(name)

@@ -37,7 +37,7 @@ def cut(
     sort_field = getattr(search, "sortField", None)
     descending = getattr(search, "sortDirection", None) is SortDirection.DESCENDING
     if sort_field is not None:
-        return _cut_sorted(records, reference, size, view, sort_field, descending=descending)
+        return _cut_sorted(records, reference, size, view, search)
     after = _position(reference.sliceId, "a")
     if descending:
         records = list(reversed(records))
@@ -50,23 +50,26 @@ def cut(
     return Slice(items=items, nextSliceId=f"a{records[size - 1].seq}" if more else None)
 
 
-def _cut_sorted(
-    records: Sequence[_R],
-    reference: SliceReference,
-    size: int,
-    view: Callable[[_R], _T],
-    sort_field: str,
-    *,
-    descending: bool,
-) -> Slice[_T]:
-    start = _position(reference.sliceId, "n") or 0
+def ordered(records: Sequence[_R], view: Callable[[_R], _T], search: Any = None) -> list[_T]:
+    """All records as a search sorts them: by a field, or in the order in which they were made."""
+    sort_field = getattr(search, "sortField", None)
+    descending = getattr(search, "sortDirection", None) is SortDirection.DESCENDING
+    if sort_field is None:
+        return [view(record) for record in (reversed(records) if descending else records)]
     entities = [(view(record), record.seq) for record in records]
     if entities and not hasattr(entities[0][0], sort_field):
         raise InvalidRequest(f"sortField '{sort_field}' is unknown")
     entities.sort(key=lambda pair: (_key(getattr(pair[0], sort_field)), pair[1]), reverse=descending)
-    items = [entity for entity, _ in entities[start : start + size]]
+    return [entity for entity, _ in entities]
+
+
+def _cut_sorted(
+    records: Sequence[_R], reference: SliceReference, size: int, view: Callable[[_R], _T], search: Any
+) -> Slice[_T]:
+    start = _position(reference.sliceId, "n") or 0
+    entities = ordered(records, view, search)
     more = len(entities) > start + size
-    return Slice(items=items, nextSliceId=f"n{start + size}" if more else None)
+    return Slice(items=entities[start : start + size], nextSliceId=f"n{start + size}" if more else None)
 
 
 def _key(value: Any) -> tuple[bool, Any]:

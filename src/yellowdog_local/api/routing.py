@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar
 from starlette.datastructures import QueryParams
 from yellowdog_client.model import Slice, SliceReference
 
-from yellowdog_local.api.encoding import flag, load, load_search
-from yellowdog_local.api.paging import cut
+from yellowdog_local.api.encoding import flag, load, load_search, refuse_unknown
+from yellowdog_local.api.paging import cut, ordered
 from yellowdog_local.errors import InvalidRequest
 from yellowdog_local.platform import LocalPlatform
 
@@ -42,6 +42,8 @@ class Call:
     path: dict[str, str]
     query: QueryParams
     body: Any
+    method: str = "GET"
+    route: str = ""
 
     def load(self, model: type[_T]) -> _T:
         """The body as a model."""
@@ -49,11 +51,19 @@ class Call:
 
     def search(self, model: type[_T]) -> _T:
         """The query parameters as a search object."""
+        refuse_unknown(self.query, model)
         return load_search(self.query, model)
 
     def flag(self, name: str) -> bool:
         """A query parameter that is true or false."""
         return flag(self.query, name)
+
+    def number(self, name: str) -> int:
+        """A query parameter that is a whole number."""
+        text = self.query.get(name, "")
+        if not text.isdecimal():
+            raise InvalidRequest(f"{name} must be a whole number, not '{text}'")
+        return int(text)
 
     def member(self, name: str, kind: Any) -> Any:
         """A path segment as a member of an enumeration."""
@@ -65,6 +75,7 @@ class Call:
     def slice(self, records: Sequence[_R], view: Callable[[_R], _T], search: Any = None) -> Slice[_T]:
         """The slice of the records that the query asks for."""
         reference = load_search(self.query, SliceReference)
+        records = self.platform.lists.visible(self.method, self.route, records)
         return cut(records, reference, self.platform.settings.default_slice_size, view, search)
 
     def slice_or_list(
@@ -73,7 +84,7 @@ class Call:
         """A slice if `sliced=true` was asked for, otherwise all records in a flat list."""
         if self.flag("sliced"):
             return self.slice(records, view, search)
-        return [view(record) for record in records]
+        return ordered(self.platform.lists.visible(self.method, self.route, records), view, search)
 
 
 Handler = Callable[[Call], object]

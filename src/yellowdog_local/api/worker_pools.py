@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from yellowdog_client.model import NodeSearch, ProvisionTemplateWorkerPoolRequest, WorkerPoolSearch
+from datetime import timedelta
+
+from yellowdog_client.model import (
+    AddConfiguredWorkerPoolRequest,
+    AddNodeActionsRequest,
+    NodeSearch,
+    ProvisionTemplateWorkerPoolRequest,
+    WorkerPoolSearch,
+)
 
 from yellowdog_local.api.routing import Call, Endpoint
 
@@ -48,8 +56,56 @@ def _get_node_of_worker(call: Call) -> object:
     return call.platform.nodes.view(call.platform.store.worker(call.path["id"]).node)
 
 
+def _resize(call: Call) -> object:
+    pool = call.platform.store.pool(call.path["id"])
+    call.platform.pools.resize(pool, call.number("size"))
+    return call.platform.pools.view(pool)
+
+
+def _add_configured(call: Call) -> object:
+    pool, token = call.platform.configured.add(call.load(AddConfiguredWorkerPoolRequest))
+    view = call.platform.pools.view(pool)
+    return {"workerPool": view, "token": token}
+
+
+def _get_token(call: Call) -> object:
+    return call.platform.configured.token(call.path["id"])
+
+
+def _refresh_token(call: Call) -> object:
+    return call.platform.configured.refresh_token(call.path["id"], _ttl(call))
+
+
+def _regenerate_token(call: Call) -> object:
+    return call.platform.configured.regenerate_token(call.path["id"], _ttl(call))
+
+
+def _ttl(call: Call) -> timedelta | None:
+    return call.load(timedelta) if call.body is not None else None
+
+
+def _add_actions(call: Call) -> None:
+    call.platform.node_actions.add(call.platform.store.pool(call.path["id"]), call.load(AddNodeActionsRequest))
+
+
+def _get_actions(call: Call) -> object:
+    return call.platform.node_actions.snapshot(call.platform.store.node(call.path["id"]))
+
+
+def _autoscaling_capacity(call: Call) -> object:
+    return call.platform.policies.capacity(call.path["namespace"])
+
+
 ENDPOINTS = (
     Endpoint("POST", "/workerPools/provisioned/template", _provision),
+    Endpoint("PUT", "/workerPools/provisioned/{id:ydid}", _resize),
+    Endpoint("POST", "/workerPools/configured", _add_configured),
+    Endpoint("GET", "/workerPools/configured/{id:ydid}/token", _get_token),
+    Endpoint("POST", "/workerPools/configured/{id:ydid}/token/refresh", _refresh_token),
+    Endpoint("POST", "/workerPools/configured/{id:ydid}/token/regenerate", _regenerate_token),
+    Endpoint("GET", "/workerPools/namespaces/{namespace:label}/autoscalingCapacity", _autoscaling_capacity),
+    Endpoint("POST", "/workerPools/{id:ydid}/actions", _add_actions),
+    Endpoint("GET", "/workerPools/nodes/{id:ydid}/actions", _get_actions),
     Endpoint("GET", "/workerPools", _list),
     Endpoint("GET", "/workerPools/nodes", _list_nodes),
     Endpoint("GET", "/workerPools/nodes/{id:ydid}", _get_node),

@@ -82,6 +82,11 @@ class SimulatedHosts:
         """End a host as a power cut would."""
         self._remove(instance_id, "")
 
+    def stop(self, instance_id: str) -> None:
+        """Switch a host off without a word; it may be created again."""
+        with self._connected().locked():
+            self._switch_off(instance_id)
+
     def close(self) -> None:
         """End every host."""
         for instance_id in self.instance_ids:
@@ -108,14 +113,19 @@ class SimulatedHosts:
 
     def _remove(self, instance_id: str, reason: str) -> None:
         with self._connected().locked():
-            host = self._hosts.pop(instance_id, None)
-            if host is None:
-                return
-            for timer in (host.boot, *(run.timer for run in host.tasks.values())):
-                if timer is not None:
-                    timer.cancel()
-            host.tasks.clear()
-            host.listener.host_gone(instance_id, reason)
+            host = self._switch_off(instance_id)
+            if host is not None:
+                host.listener.host_gone(instance_id, reason)
+
+    def _switch_off(self, instance_id: str) -> _Host | None:
+        host = self._hosts.pop(instance_id, None)
+        if host is None:
+            return None
+        for timer in (host.boot, *(run.timer for run in host.tasks.values())):
+            if timer is not None:
+                timer.cancel()
+        host.tasks.clear()
+        return host
 
     def _booted(self, host: _Host) -> None:
         host.listener.host_running(host.request.instance_id, host.address)

@@ -1,0 +1,106 @@
+"""Event streams of single entities: its state at once, then after every change. Knows no rules, only how entities look.
+
+A stream never holds the lock while it waits: whoever changes something sets its event, and the stream then looks for
+itself whether its own entity is another than the one it sent last. Changes that come quickly are sent as one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from yellowdog_client.model import ComputeRequirementStatus, WorkerPoolStatus
+
+from yellowdog_local.api.encoding import dump
+from yellowdog_local.compute_views import requirement_view
+from yellowdog_local.platform import LocalPlatform
+
+PATHS = (
+    "/work/requirements/{id}/updates",
+    "/workerPools/{id:ydid}/updates",
+    "/compute/requirements/{id}/updates",
+)
+# An entity as it looks now, and whether it will never change again.
+Look = Callable[[], tuple[Any, bool]]
+
+
+class EventStreams:
+    """The event streams of one platform.
+
+    Args:
+        platform: whose entities.
+        authenticate: refuses a request that shows no key.
+    """
+
+    def __init__(self, platform: LocalPlatform, authenticate: Callable[[LocalPlatform, Request], None]) -> None:
+        self._platform = platform
+        self._authenticate = authenticate
+        self._stopping = False
+
+    def routes(self) -> list[Route]:
+        """The routes."""
+        looks = (self._work, self._pool, self._requirement)
+        return [Route(path, self._serve(look), methods=["GET"]) for path, look in zip(PATHS, looks)]  # noqa: B905
+
+    def stop(self) -> None:
+        """End every stream now, and all later ones after their first event."""
+        self._stopping = True
+        self._platform.wake_watchers()
+
+    def _serve(self, look_at: Callable[[str], Look]) -> Callable[[Request], Any]:
+        async def serve(request: Request) -> Response:
+            self._authenticate(self._platform, request)
+            with self._platform.locked():
+                look = look_at(request.path_params["id"])
+            headers = {"Cache-Control": "no-cache"}
+            return StreamingResponse(self._events(look), media_type="text/event-stream", headers=headers)
+
+        return serve
+
+    async def _events(self, look: Look) -> AsyncIterator[bytes]:
+        settings, store, sent = self._platform.settings, self._platform.store, b""
+        changed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            # Called, under the lock, by whichever thread changed something.
+            loop.call_soon_threadsafe(changed.set)
+
+        with self._platform.watching(wake):
+            while True:
+                changed.clear()
+                if self._platform.store is not store:
+                    return  # the platform was reset: what is followed does not exist any more
+                data, over = self._state(look)
+                if data != sent:
+                    sent = data
+                    yield b"event: entity_updated\ndata: " + data + b"\n\n"
+                if self._stopping or (over and settings.close_finished_event_streams):
+                    return
+                try:
+                    await asyncio.wait_for(changed.wait(), settings.event_keep_alive_seconds)
+                except asyncio.TimeoutError:
+                    yield b": keep-alive\n\n"
+                else:
+                    await asyncio.sleep(0 if self._stopping else settings.event_interval_seconds)
+
+    def _state(self, look: Look) -> tuple[bytes, bool]:
+        with self._platform.locked():
+            entity, over = look()
+            return dump(entity), over
+
+    def _work(self, work_id: str) -> Look:
+        work, service = self._platform.store.work(work_id), self._platform.work
+        return lambda: (service.view(work), work.status.finished)
+
+    def _pool(self, pool_id: str) -> Look:
+        pool, service = self._platform.store.pool(pool_id), self._platform.pools
+        return lambda: (service.view(pool), pool.status is WorkerPoolStatus.TERMINATED)
+
+    def _requirement(self, requirement_id: str) -> Look:
+        record = self._platform.store.requirement(requirement_id)
+        return lambda: (requirement_view(record), record.entity.status is ComputeRequirementStatus.TERMINATED)

@@ -1,0 +1,200 @@
+"""Which calls of the official SDK the local platform covers: a table made from the SDK's code and our routes.
+
+`python -m yellowdog_local.coverage > docs/coverage.md` writes it; a test compares the file with what this makes.
+Every method of the SDK's service proxies is called with made-up arguments, on a proxy that only notes the request, and
+the request is then looked up among our routes. So neither side of the table is written by hand.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from starlette.routing import Match, Route
+from yellowdog_client import __version__ as sdk_version
+from yellowdog_client.account import AccountServiceProxy, ApplicationServiceProxy, KeyringServiceProxy
+from yellowdog_client.cloud_info import CloudInfoProxy
+from yellowdog_client.common import Proxy
+from yellowdog_client.compute import ComputeServiceProxy
+from yellowdog_client.images import ImagesServiceProxy
+from yellowdog_client.namespaces import NamespacesServiceProxy
+from yellowdog_client.scheduler import WorkerPoolServiceProxy, WorkServiceProxy
+from yellowdog_client.usage import AllowancesServiceProxy
+
+from yellowdog_local.api import streams
+from yellowdog_local.api.app import ENDPOINTS
+
+_SERVICES: dict[str, type[Any]] = {
+    "Work": WorkServiceProxy,
+    "Worker pools": WorkerPoolServiceProxy,
+    "Compute": ComputeServiceProxy,
+    "Namespaces": NamespacesServiceProxy,
+    "Images": ImagesServiceProxy,
+    "Keyrings": KeyringServiceProxy,
+    "Allowances": AllowancesServiceProxy,
+    "Application": ApplicationServiceProxy,
+    "Account": AccountServiceProxy,
+    "Cloud info": CloudInfoProxy,
+}
+_ID = "ydid:any:0:any"
+_NAME = "any"
+
+
+@dataclass(frozen=True)
+class SdkCall:
+    """One method of the SDK, the request that it makes, and the route of ours that answers it, if one does."""
+
+    service: str
+    name: str
+    method: str
+    path: str
+    route: str | None
+
+
+class _Noted(BaseException):
+    """The request that a method was about to make; no SDK code may catch it."""
+
+    def __init__(self, method: str, url: str) -> None:
+        super().__init__(method, url)
+        self.method, self.path = method, url.split("?")[0]
+
+
+class _NotingProxy(Proxy):
+    """Makes no request."""
+
+    def __init__(self, base_url: str = "") -> None:
+        self._url = base_url
+
+    def append_base_url(self, base_url: str | None) -> Proxy:
+        return _NotingProxy(self._url + (base_url or ""))
+
+    def execute(self, method: str, url: str = "", *_args: Any, **_kwargs: Any) -> typing.NoReturn:
+        raise _Noted(method, self._url + url)
+
+    def raw_execute(self, method: str, url: str = "", *_args: Any, **_kwargs: Any) -> typing.NoReturn:
+        raise _Noted(method, self._url + url)
+
+    def stream(self, url: str = "") -> typing.NoReturn:
+        raise _Noted("GET", self._url + url)
+
+    @staticmethod
+    def to_params(*_args: Any) -> dict[str, str]:
+        return {}
+
+
+class _Entity:
+    """Stands in for any argument that is an entity."""
+
+    id = _ID
+    namespace = name = _NAME
+
+
+def sdk_calls() -> Iterator[SdkCall]:
+    """Every call of the SDK, service by service."""
+    routes = [(endpoint.path, Route(endpoint.path, _answer, methods=[endpoint.method])) for endpoint in ENDPOINTS]
+    routes += [(path, Route(path, _answer, methods=["GET"])) for path in streams.PATHS]
+    for service, proxy_class in _SERVICES.items():
+        proxy = proxy_class(_NotingProxy())
+        for name, method in inspect.getmembers(proxy, inspect.ismethod):
+            if not name.startswith("_"):
+                noted = _request_of(method)
+                yield SdkCall(service, name, noted.method, _shown(noted.path), _route_for(noted, routes))
+
+
+def refusals() -> list[str]:
+    """What calls that are covered refuse as not covered, as the code says it."""
+    found = set()
+    for path in Path(__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "NotCovered":
+                found.add(_words(node.args[0]))
+    return sorted(text for text in found if text.strip(" …"))
+
+
+def render() -> str:
+    """The page."""
+    calls = list(sdk_calls())
+    covered = [call for call in calls if call.route is not None]
+    lines = [
+        "# What the local platform covers",
+        "",
+        "Written by `python -m yellowdog_local.coverage` from the official SDK's code and the platform's routes, not",
+        "by hand. A call that is not covered is answered with status 422 and the error type `NotCoveredException`.",
+        "",
+        f"yellowdog-sdk {sdk_version}: {len(covered)} of {len(calls)} calls are covered.",
+    ]
+    for service in _SERVICES:
+        lines += ["", f"## {service}", "", "| call of the SDK | request | covered |", "| --- | --- | --- |"]
+        lines += [
+            f"| `{call.name}` | `{call.method} {call.path}` | {'yes' if call.route is not None else '**no**'} |"
+            for call in calls
+            if call.service == service
+        ]
+    lines += ["", "## Served beyond the SDK", "", "What the official CLI calls without the SDK:", ""]
+    lines += [f"- `{line}`" for line in _beyond({call.route for call in calls})]
+    lines += ["", "## Refused within covered calls", "", "Answered with `NotCoveredException` as well:", ""]
+    lines += [f"- {text}" for text in refusals()]
+    return "\n".join(lines) + "\n"
+
+
+def _beyond(answered: set[str | None]) -> list[str]:
+    known = {route.split(" ", 1)[1] for route in answered if route is not None}
+    return [f"{e.method} {e.path}" for e in ENDPOINTS if e.path.replace("//", "/") not in known and "//" not in e.path]
+
+
+def _request_of(method: Any) -> _Noted:
+    try:
+        method(*_arguments(method))
+    except _Noted as noted:
+        return noted
+    raise RuntimeError(f"{method.__qualname__} of the SDK makes no request")
+
+
+def _arguments(method: Any) -> Iterator[Any]:
+    hints = typing.get_type_hints(method)
+    for name in inspect.signature(method).parameters:
+        hint = hints.get(name)
+        if isinstance(hint, type) and issubclass(hint, Enum):
+            yield next(iter(hint))
+        elif hint is int:
+            yield 1
+        elif hint is str:
+            yield _ID if name.endswith("_id") else _NAME
+        else:
+            yield _Entity()
+
+
+def _route_for(noted: _Noted, routes: list[tuple[str, Route]]) -> str | None:
+    path = noted.path if noted.path == "/" else noted.path.rstrip("/")
+    scope = {"type": "http", "method": noted.method, "path": path, "root_path": ""}
+    for route_path, route in routes:
+        if route.matches(scope)[0] is Match.FULL:
+            return f"{noted.method} {route_path}"
+    return None
+
+
+def _shown(path: str) -> str:
+    return path.replace(_ID, "{id}").replace(f"/{_NAME}", "/{name}")
+
+
+def _words(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    return ""
+
+
+async def _answer(*_args: Any) -> None:
+    """Never called: the routes are only looked up."""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

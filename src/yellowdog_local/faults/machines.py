@@ -1,0 +1,221 @@
+"""Where machines are made to fail: at the seams between the services and their hosts, agents and clouds.
+
+Each class stands in for what a service talks to, and passes on all that no rule strikes. Services know nothing of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
+
+from yellowdog_client.model import ComputeRequirementStatus
+
+from yellowdog_local.agents import AgentEvent, Agents, Command, Registration
+from yellowdog_local.faults.registry import Faults, Struck
+from yellowdog_local.faults.rules import AbortLost, Capacity, Lost, NeverBoots, NeverRegisters, Rule, TaskExits
+from yellowdog_local.hosts.base import HostBackend, HostListener, HostRequest
+from yellowdog_local.instances import StopsHosts
+from yellowdog_local.kernel import Kernel
+from yellowdog_local.nodes import Nodes
+from yellowdog_local.records import InstanceRecord, NodeRecord, SourceRecord
+from yellowdog_local.store import Store
+
+_M = TypeVar("_M", NeverBoots, NeverRegisters, Lost)
+_T = TypeVar("_T", TaskExits, AbortLost)
+
+
+class Shortage(NamedTuple):
+    """What a cloud can still provide, and what it says when that is not enough."""
+
+    room: int
+    message: str
+
+
+class FaultyHosts:
+    """A host backend, some of whose hosts never boot, or boot and never register."""
+
+    def __init__(self, hosts: HostBackend, store: Store, faults: Faults) -> None:
+        self.kind = hosts.kind
+        self._hosts = hosts
+        self._store = store
+        self._faults = faults
+        self._unborn: dict[str, HostListener] = {}
+
+    def create(self, request: HostRequest, listener: HostListener) -> None:
+        """Begin to boot a host, or pretend to."""
+        instance = self._store.instances.get(request.instance_id)
+        if instance is not None and self._strikes(NeverBoots, instance):
+            self._unborn[request.instance_id] = listener
+            return
+        if instance is not None and self._strikes(NeverRegisters, instance):
+            # The platform knows no such token, and will never accept who shows it.
+            request = replace(request, agent_token=secrets.token_hex(16))
+        self._hosts.create(request, listener)
+
+    def destroy(self, instance_id: str) -> None:
+        """Switch a host off; one that never was is gone at once."""
+        listener = self._unborn.pop(instance_id, None)
+        if listener is None:
+            self._hosts.destroy(instance_id)
+        else:
+            listener.host_gone(instance_id, "")
+
+    def close(self) -> None:
+        """End every host."""
+        self._hosts.close()
+
+    def _strikes(self, kind: type[_M], instance: InstanceRecord) -> bool:
+        return _machine_struck(self._faults, kind, instance) is not None
+
+
+class FaultyStoppableHosts(FaultyHosts):
+    """The same of hosts that can be stopped and started."""
+
+    def __init__(self, hosts: HostBackend, store: Store, faults: Faults, stop: Callable[[str], None]) -> None:
+        super().__init__(hosts, store, faults)
+        self.stop = stop
+
+
+def faulty_hosts(hosts: HostBackend, store: Store, faults: Faults) -> FaultyHosts:
+    """A host backend that can do what the given one can, and fail."""
+    if isinstance(hosts, StopsHosts):
+        return FaultyStoppableHosts(hosts, store, faults, hosts.stop)
+    return FaultyHosts(hosts, store, faults)
+
+
+class FaultyClouds:
+    """What the clouds behind compute sources can still provide."""
+
+    def __init__(self, store: Store, faults: Faults) -> None:
+        self._store = store
+        self._faults = faults
+
+    def shortage(self, requirement_name: str, source: SourceRecord, asked: int) -> Shortage | None:
+        """What a source can provide instead of what is asked of it; None where that is no problem."""
+        entity = source.entity
+        name = entity.name or ""
+
+        def bites(rule: Capacity) -> bool:
+            return rule.concerns_machine(requirement_name, name) and self._room(name, rule.limit) < asked
+
+        hit = self._faults.strike(Capacity, bites)
+        if hit is None:
+            return None
+        room = self._room(name, hit.rule.limit)
+        region, instance_type = entity.region or "unknown", entity.instanceType or "machine"
+        said = hit.rule.message.format(instance_type=instance_type, region=region, granted=room, asked=asked)
+        return Shortage(room, said)
+
+    def _room(self, name: str, limit: int) -> int:
+        requirements = self._store.requirements.values()
+        unfinished = (r for r in requirements if r.entity.status is not ComputeRequirementStatus.TERMINATED)
+        alive = sum(source.alive for r in unfinished for source in r.sources if source.entity.name == name)
+        return max(0, limit - alive)
+
+
+class FaultyCommands:
+    """The way of commands to agents: some tasks end without having run, and some aborts get lost."""
+
+    def __init__(self, kernel: Kernel, store: Store, agents: Agents, faults: Faults) -> None:
+        self._kernel = kernel
+        self._store = store
+        self._agents = agents
+        self._faults = faults
+
+    def send(self, node_id: str, command: Command) -> None:
+        """Send a command, unless a rule strikes it."""
+        if command["type"] == "RUN_TASK":
+            run = command["task"]
+            hit = self._struck(TaskExits, node_id, run["taskId"])
+            if hit is not None:
+                code = hit.rule.exit_code
+                # Later, since whoever sends it is still about to note that the task was sent.
+                self._kernel.defer(lambda: self._exit(node_id, run["taskId"], run["attempt"], code))
+                return
+        elif command["type"] == "ABORT_TASK" and self._struck(AbortLost, node_id, command["taskId"]) is not None:
+            return
+        self._agents.send(node_id, command)
+
+    def _exit(self, node_id: str, task_id: str, attempt: int, code: int) -> None:
+        hooks = self._agents.hooks
+        if hooks is None:
+            return
+        with self._kernel.locked():
+            hooks.agent_reported(node_id, AgentEvent(taskId=task_id, attempt=attempt, type="STARTED"))
+            finished = AgentEvent(taskId=task_id, attempt=attempt, type="FINISHED", exitCode=code)
+            hooks.agent_reported(node_id, finished)
+
+    def _struck(self, kind: type[_T], node_id: str, task_id: str) -> Struck[_T] | None:
+        node, task = self._store.nodes.get(node_id), self._store.tasks.get(task_id)
+        if node is None or task is None:
+            return None
+        name = task.entity.name or ""
+        pool, source = _names(node.instance)
+        return self._faults.strike(kind, lambda rule: rule.concerns_task(pool, source, name))
+
+
+class FaultyNodes:
+    """Hears of agents, and has some of their machines die."""
+
+    def __init__(self, kernel: Kernel, store: Store, nodes: Nodes, hosts: FaultyHosts, faults: Faults) -> None:
+        self._kernel = kernel
+        self._store = store
+        self._nodes = nodes
+        self._hosts = hosts
+        self._faults = faults
+        self.agent_reported = nodes.agent_reported
+        self.agent_silent = nodes.agent_silent
+        self.agent_heard = nodes.agent_heard
+
+    def agent_registered(self, instance: InstanceRecord, registration: Registration) -> str:
+        """Pass it on, and condemn the new node if a rule strikes it."""
+        known = instance.node
+        node_id = self._nodes.agent_registered(instance, registration)
+        if instance.node is not None and instance.node is not known:
+            self._condemn(instance.node)
+        return node_id
+
+    def rule_added(self, rule_id: str, rule: Rule) -> None:
+        """Condemn nodes that run already, the oldest first."""
+        if isinstance(rule, Lost):
+            with self._kernel.locked():
+                for node in tuple(self._store.nodes.values()):
+                    if node.status.active:
+                        self._condemn(node, only=rule_id)
+
+    def _condemn(self, node: NodeRecord, only: str | None = None) -> None:
+        hit = _machine_struck(self._faults, Lost, node.instance, only=only)
+        if hit is not None:
+            rule_id, rule = hit.id, hit.rule
+            self._kernel.after(rule.after_seconds, lambda: self._execute(node, rule_id, rule))
+
+    def _execute(self, node: NodeRecord, rule_id: str, rule: Lost) -> None:
+        # Whoever removes the rule before its time pardons the node; what was announced happens.
+        if not self._faults.stands(rule_id) or not node.status.active:
+            return
+        if not rule.notice:
+            self._die(node)
+            return
+        self._nodes.warn(node)
+        seconds = rule.notice_seconds
+        if seconds is None:
+            seconds = self._kernel.settings.preemption_notice_seconds
+        self._kernel.after(seconds, lambda: self._die(node))
+
+    def _die(self, node: NodeRecord) -> None:
+        if node.status.active:
+            self._kernel.defer(lambda: self._hosts.destroy(node.instance.id))
+
+
+def _machine_struck(
+    faults: Faults, kind: type[_M], instance: InstanceRecord, only: str | None = None
+) -> Struck[_M] | None:
+    pool, source = _names(instance)
+    return faults.strike(kind, lambda rule: rule.concerns_machine(pool, source), only=only)
+
+
+def _names(instance: InstanceRecord) -> tuple[str, str]:
+    # A pool has the name of its requirement, and at boot there may be no pool yet.
+    return instance.requirement.name, instance.source.entity.name or ""

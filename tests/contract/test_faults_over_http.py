@@ -1,0 +1,346 @@
+"""Faults as clients meet them: the official SDK against refused, applied, hung, cut and late calls; the admin API."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import requests
+from yellowdog_client import PlatformClient
+from yellowdog_client.model import (
+    ComputeRequirementStatus,
+    NodeSearch,
+    TaskSearch,
+    WorkerPoolSearch,
+    WorkRequirementSearch,
+)
+from yellowdog_client.model.exceptions import InternalServerException, InvalidRequestException
+
+from tests.contract.test_sdk import add, provision, submit
+from tests.yellowdog_local.host_support import eventually
+from yellowdog_local import faults
+from yellowdog_local.clock import RealClock
+from yellowdog_local.testing import RunningPlatform, local_platform
+
+ADD_WORK = "POST /work/requirements"
+LIST_WORK = "GET /work/requirements"
+NOT_JSON_OF_THE_PLATFORM = "application/problem+json"
+
+
+@pytest.fixture
+def http(local: RunningPlatform) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
+    with httpx.Client(base_url=local.url, headers=headers, timeout=10) as client:
+        yield client
+
+
+def names(client: PlatformClient) -> list[str]:
+    return [work.name for work in client.work_client.get_work_requirements(WorkRequirementSearch()).list_all()]
+
+
+# -- calls ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_status_looks_like_a_gateway_or_like_the_platform(local: RunningPlatform, http: httpx.Client) -> None:
+    local.faults.add(faults.Status(call=LIST_WORK, status=502, times=1, message="upstream"))
+    local.faults.add(faults.Status(call=LIST_WORK, status=429, times=1, retry_after_seconds=7))
+    local.faults.add(faults.Status(call=LIST_WORK, status=404, times=1, error_type="NotFoundException"))
+    gateway, throttled, refused, after = (http.get("/work/requirements") for _ in range(4))
+
+    assert (gateway.status_code, gateway.headers["content-type"]) == (502, NOT_JSON_OF_THE_PLATFORM)
+    assert gateway.json() == {"type": "about:blank", "title": "Bad Gateway", "status": 502, "detail": "upstream"}
+    assert (throttled.status_code, throttled.headers["retry-after"]) == (429, "7")
+    assert (refused.status_code, refused.json()["errorType"]) == (404, "NotFoundException")
+    assert after.status_code == 200
+
+
+def test_the_sdk_waits_as_told_and_succeeds(local: RunningPlatform, client: PlatformClient) -> None:
+    local.faults.add(faults.Status(call=LIST_WORK, status=429, times=1, retry_after_seconds=1))
+    began = time.monotonic()
+    assert names(client) == []
+
+    assert time.monotonic() - began >= 1
+    assert [made.status for made in local.calls.matching(LIST_WORK)] == [429, 200]
+
+
+def test_error_types_become_the_sdks_own_exceptions(local: RunningPlatform, client: PlatformClient) -> None:
+    rule = faults.Status(call=ADD_WORK, status=400, error_type="InvalidRequestException", message="no")
+    with local.faults.during(rule), pytest.raises(InvalidRequestException, match="no"):
+        submit(client)
+    submit(client)
+    assert names(client) == ["work"]
+
+
+def test_apply_then_fail_has_applied(local: RunningPlatform, client: PlatformClient) -> None:
+    rule = faults.ApplyThenFail(call=ADD_WORK, status=500, error_type="InternalServerException", times=1)
+    rule_id = local.faults.add(rule)
+    # The SDK tries a failed POST again, and is then told that the name is taken: by itself.
+    with pytest.raises(InvalidRequestException, match="already exists"):
+        submit(client)
+
+    assert names(client) == ["work"]
+    assert local.faults.struck(rule_id) == 1
+    assert [made.status for made in local.calls.matching(ADD_WORK)] == [500, 400]
+
+
+def test_apply_then_fail_every_time_is_an_error_of_the_server(local: RunningPlatform, client: PlatformClient) -> None:
+    rule = faults.ApplyThenFail(call="POST /work/taskGroups/*/tasks", error_type="InternalServerException")
+    work = submit(client)
+    with local.faults.during(rule), pytest.raises((InternalServerException, requests.RequestException)):
+        add(client, work)
+    with local.faults.during(rule), pytest.raises((InternalServerException, requests.RequestException)):
+        add(client, work, "one")
+    assert [task.entity.name for task in local.platform.store.tasks.values()] == ["one"]
+
+
+def test_a_connection_is_cut_in_the_middle_of_the_answer(local: RunningPlatform, client: PlatformClient) -> None:
+    local.faults.add(faults.Cut(call=ADD_WORK, times=1))
+    local.faults.add(faults.Cut(call="DELETE /workerPools/*", times=1))
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+        submit(client)
+    assert names(client) == ["work"]
+
+    pool = provision(client)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):  # its answer has no body at all
+        client.worker_pool_client.shutdown_worker_pool(pool)
+    local.advance()
+    assert not local.platform.store.pool(pool.id).status.available
+    assert local.calls.matching(ADD_WORK)[0].status == 0
+
+
+@pytest.mark.parametrize(("applied", "made"), [(False, 0), (True, 1)])
+def test_a_hung_call_is_given_up_by_its_caller(local: RunningPlatform, applied: bool, made: int) -> None:
+    local.faults.add(faults.Hang(call=ADD_WORK, applied=applied))
+    client = local.client(read_timeout_seconds=0.3)
+    with client, pytest.raises(requests.exceptions.RequestException):
+        submit(client)
+    eventually(lambda: local.calls.count(ADD_WORK))
+
+    assert len(local.platform.store.works) == made
+    assert [call.status for call in local.calls.matching(ADD_WORK)] == [0]  # a POST that times out is not repeated
+
+
+@pytest.mark.parametrize("applied", [False, True])
+def test_a_hung_call_is_served_when_the_rule_is_removed(
+    local: RunningPlatform, http: httpx.Client, applied: bool
+) -> None:
+    rule_id = local.faults.add(faults.Hang(call=LIST_WORK, applied=applied))
+    answers: list[httpx.Response] = []
+    thread = threading.Thread(target=lambda: answers.append(http.get("/work/requirements?sliced=true")))
+    thread.start()
+    eventually(lambda: local.faults.struck(rule_id))
+    assert answers == []
+    local.faults.remove(rule_id)
+    thread.join(5)
+
+    assert [answer.json() for answer in answers] == [{"items": []}]
+
+
+def test_a_platform_with_a_hung_call_ends_quickly() -> None:
+    with local_platform(clock=RealClock()) as local:
+        rule_id = local.faults.add(faults.Hang())
+        thread = threading.Thread(target=lambda: requests.get(f"{local.url}/work/tasks", timeout=10))
+        thread.start()
+        eventually(lambda: local.faults.struck(rule_id))
+        began = time.monotonic()
+    thread.join(5)
+    assert time.monotonic() - began < 0.9  # the server gives calls one second
+
+
+def test_a_delay_delays_and_no_longer(local: RunningPlatform, http: httpx.Client) -> None:
+    def seconds() -> float:
+        began = time.monotonic()
+        assert http.get("/work/requirements").status_code == 200
+        return time.monotonic() - began
+
+    with local.faults.during(faults.Delay(call=LIST_WORK, seconds=0.3)):
+        assert seconds() >= 0.3
+    assert seconds() < 0.3
+
+
+def test_the_same_calls_fail_for_the_same_seed(local: RunningPlatform, http: httpx.Client) -> None:
+    def drawn() -> list[int]:
+        with local.faults.during(faults.Status(status=500, probability=0.5, seed=3)):
+            return [http.get("/work/requirements").status_code for _ in range(20)]
+
+    first = drawn()
+    assert set(first) == {200, 500}
+    assert drawn() == first
+
+
+def test_a_revoked_key_is_refused_until_it_is_restored(local: RunningPlatform, client: PlatformClient) -> None:
+    with local.faults.during(faults.KeyRevoked()):
+        for ask in (lambda: names(client), lambda: submit(client)):
+            with pytest.raises(requests.HTTPError, match="401 Client Error: Unauthorized"):
+                ask()
+    assert names(client) == []
+
+
+def test_faults_for_all_calls_spare_agents_and_administrators(local: RunningPlatform, http: httpx.Client) -> None:
+    local.faults.add(faults.Status(status=500))
+    agent = httpx.post(f"{local.url}/agent/register", headers={"Authorization": "yd-agent none"}, json={})
+    assert agent.status_code == 400
+    assert http.get("/admin/faults").status_code == 200
+    local.faults.add(faults.Status(call="POST /agent/**", status=503))
+    assert httpx.post(f"{local.url}/agent/register").status_code == 503
+
+
+# -- machines, clouds and lists ---------------------------------------------------------------------------------------
+
+
+def test_lists_show_new_nodes_and_tasks_late(local: RunningPlatform, client: PlatformClient) -> None:
+    def listed() -> tuple[int, int]:
+        nodes = client.worker_pool_client.get_nodes(NodeSearch()).list_all()
+        return len(nodes), len(client.work_client.get_tasks(TaskSearch()).list_all())
+
+    with local.faults.during(faults.ListingLag(seconds=30)):
+        pool = provision(client)
+        work = submit(client)
+        tasks = add(client, work, "one")
+        local.advance(2)
+        assert client.work_client.get_task_by_id(tasks[0].id).name == "one"  # who asks by id is told
+        assert client.worker_pool_client.get_worker_pool_by_id(pool.id).nodeSummary.statusCounts
+        assert listed() == (0, 0)
+        local.advance(28)
+        assert listed() == (0, 1)
+        local.advance(2)
+        assert listed() == (1, 1)
+
+
+def test_without_capacity_the_pool_is_unhealthy_and_its_source_says_why(
+    local: RunningPlatform, client: PlatformClient
+) -> None:
+    with local.faults.during(faults.Capacity(source="local")):
+        pool = provision(client)
+    (summary,) = client.worker_pool_client.get_worker_pools(WorkerPoolSearch()).list_all()
+    requirement = client.compute_client.get_compute_requirement_by_id(pool.computeRequirementId)
+
+    (source,) = requirement.provisionStrategy.sources
+    assert summary.healthy is False
+    assert requirement.status is ComputeRequirementStatus.PROVISIONING
+    assert source.statusMessage.startswith("InsufficientInstanceCapacity")
+
+
+def test_a_notice_is_seen_on_the_node(local: RunningPlatform, client: PlatformClient) -> None:
+    provision(client)
+    local.advance(2)
+    local.faults.add(faults.Lost(notice=True, notice_seconds=30))
+    local.advance()
+    (node,) = client.worker_pool_client.get_nodes(NodeSearch()).list_all()
+
+    assert node.preemptionWarningTime == local.clock.now()
+    assert node.status.value == "RUNNING"
+    local.advance(30)
+    assert client.worker_pool_client.get_node_by_id(node.id).status.value == "TERMINATED"
+
+
+# -- the record -------------------------------------------------------------------------------------------------------
+
+
+def test_calls_are_recorded_with_what_matters_and_nothing_else(local: RunningPlatform, client: PlatformClient) -> None:
+    work = submit(client)
+    client.work_client.get_work_requirement_by_id(work.id)
+    with pytest.raises(requests.HTTPError):
+        client.work_client.get_work_requirement_by_id("ydid:workreq:none")
+    added, read, missing = local.calls.since()
+
+    assert (added.method, added.path, added.route, added.status) == (
+        "POST",
+        "/work/requirements",
+        "/work/requirements",
+        200,
+    )
+    assert (read.path, read.route) == (f"/work/requirements/{work.id}", "/work/requirements/{id}")
+    assert (missing.route, missing.status) == ("/work/requirements/{id}", 404)
+    assert added.bytes_in > 100
+    assert read.bytes_out > 100
+    assert 0 < read.milliseconds < 5000
+    assert {made.agent for made in local.calls.since()} == {"sdk"}
+    assert local.key_secret not in repr(local.calls.since())
+
+
+def test_unknown_routes_wrong_keys_and_struck_calls_are_recorded(local: RunningPlatform, http: httpx.Client) -> None:
+    http.get("/nowhere/at/all")
+    httpx.get(f"{local.url}/work/tasks")
+    rule_id = local.faults.add(faults.Status(status=503))
+    http.get("/workerPools/")
+    http.get("/admin/calls")
+
+    made = [(call.route, call.status, call.fault) for call in local.calls.since()]
+    assert made == [("-", 422, None), ("/work/tasks", 401, None), ("/workerPools", 503, rule_id)]
+
+
+def test_an_event_stream_is_recorded_when_it_begins(local: RunningPlatform, client: PlatformClient) -> None:
+    work = submit(client)
+    headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
+    with httpx.stream("GET", f"{local.url}/work/requirements/{work.id}/updates", headers=headers):
+        assert local.calls.matching("GET /work/requirements/*/updates")[0].status == 200
+    time.sleep(0.05)
+    assert local.calls.count("GET /work/requirements/*/updates") == 1
+
+
+# -- the admin API ----------------------------------------------------------------------------------------------------
+
+
+def test_faults_over_the_admin_api(local: RunningPlatform, http: httpx.Client) -> None:
+    rule = {"kind": "status", "call": "GET /work/**", "status": 503, "times": 1}
+    added = http.post("/admin/faults", json=rule).json()
+    assert added == {"id": "fault-1", "rule": rule, "seen": 0, "struck": 0, "spent": False}
+    assert [http.get("/work/tasks").status_code for _ in range(2)] == [503, 200]
+
+    (standing,) = http.get("/admin/faults").json()["faults"]
+    assert (standing["seen"], standing["struck"], standing["spent"]) == (2, 1, True)
+    assert http.delete("/admin/faults/fault-1").json()["struck"] == 1
+    assert http.delete("/admin/faults/fault-1").status_code == 404
+    http.post("/admin/faults", json={"kind": "key-revoked"})
+    assert http.get("/work/tasks").status_code == 401
+    assert http.delete("/admin/faults").status_code == 200
+    assert (http.get("/work/tasks").status_code, local.faults.rules()) == (200, [])
+
+
+@pytest.mark.parametrize("body", [{"kind": "fire"}, None, {"kind": "delay"}])
+def test_a_rule_that_is_none_is_a_bad_request(http: httpx.Client, body: Any) -> None:
+    assert http.post("/admin/faults", json=body).status_code == 400
+
+
+def test_calls_over_the_admin_api(http: httpx.Client) -> None:
+    for _ in range(3):
+        http.get("/work/tasks")
+    counted = http.get("/admin/calls/routes").json()
+    assert [(route["route"], route["count"]) for route in counted["routes"]] == [("/work/tasks", 3)]
+    assert counted["routes"][0]["p95"] > 0
+
+    said = http.get("/admin/calls?since=1").json()
+    assert (said["mark"], [call["number"] for call in said["calls"]]) == (3, [2, 3])
+    assert http.get("/admin/calls?since=3").json() == {"mark": 3, "calls": []}
+    assert http.get("/admin/calls?since=x").status_code == 400
+
+
+def test_the_stepped_clock_and_a_reset_over_the_admin_api(
+    local: RunningPlatform, http: httpx.Client, client: PlatformClient
+) -> None:
+    provision(client)
+    assert http.post("/admin/clock", json={"seconds": 2}).json() == {"time": "2026-01-01T00:00:02+00:00"}
+    assert len(http.get("/admin/overview").json()["live_nodes"]) == 1
+    assert http.post("/admin/clock", json={"seconds": -1}).status_code == 400
+    assert http.post("/admin/reset").status_code == 200
+
+    assert http.get("/admin/overview").json()["live_nodes"] == []
+    assert (local.calls.count(), local.platform.hosts.instance_ids) == (0, [])  # type: ignore[attr-defined]
+    provision(client)  # the name is free again, and the key still opens
+
+
+def test_a_real_clock_cannot_be_stepped() -> None:
+    with local_platform() as local:
+        headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
+        answer = httpx.post(f"{local.url}/admin/clock", json={"seconds": 1}, headers=headers)
+    assert (answer.status_code, "cannot be stepped" in answer.json()["message"]) == (409, True)
+
+
+@pytest.mark.parametrize("path", ["faults", "calls", "calls/routes", "overview"])
+def test_administrators_need_the_key(local: RunningPlatform, path: str) -> None:
+    assert httpx.get(f"{local.url}/admin/{path}").status_code == 401

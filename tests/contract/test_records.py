@@ -1,0 +1,131 @@
+"""What the platform only keeps: images, keyrings, allowances, and the little that it says of the account."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+import requests
+from yellowdog_client import PlatformClient
+from yellowdog_client.model import (
+    AccountAllowance,
+    AllowanceLimitEnforcement,
+    AllowanceResetType,
+    AllowanceSearch,
+    ApiKey,
+    ApplicationSearch,
+    AwsCredential,
+    CloudProvider,
+    ImageOsType,
+    InstanceStatus,
+    IntegerRange,
+    KeyringSearch,
+    MachineImage,
+    MachineImageFamily,
+    MachineImageFamilySearch,
+    MachineImageGroup,
+    RoleSearch,
+)
+
+from yellowdog_local.testing import RunningPlatform
+
+
+def family(client: PlatformClient, name: str = "ubuntu") -> MachineImageFamily:
+    image = MachineImage("img", CloudProvider.AWS, "ami-1", ImageOsType.LINUX, regions=["eu-west-1"])
+    group = MachineImageGroup("v1", ImageOsType.LINUX, images=[image])
+    return client.images_client.add_image_family(
+        MachineImageFamily("demo", name, ImageOsType.LINUX, imageGroups=[group])
+    )
+
+
+def test_an_image_family_is_kept_with_its_groups_and_images(client: PlatformClient) -> None:
+    images, made = client.images_client, family(client)
+    (group,) = made.imageGroups
+    (image,) = group.images
+    assert made.id.startswith("ydid:imgfam:")
+    assert group.id.startswith(made.id.replace("imgfam", "imggrp"))
+    assert images.get_image(image.id).providerImageId == "ami-1"
+    second = images.add_image_group(made, MachineImageGroup("v2", ImageOsType.LINUX))
+    assert images.get_latest_image_group_by_family_name("demo", "ubuntu").id == second.id
+    assert images.get_latest_image_group_by_family_id(made.id).name == "v2"
+    assert images.get_image_group_by_name("demo", "ubuntu", "v1").id == group.id
+    image.providerImageId = "ami-2"
+    images.update_image(image)
+    assert images.get_image_group_by_id(group.id).images[0].providerImageId == "ami-2"
+    images.delete_image(image)
+    images.delete_image_group(second)
+    kept = images.get_image_family_by_name("demo", "ubuntu")
+    assert [(g.name, g.images) for g in kept.imageGroups] == [("v1", [])]
+    images.delete_image_family(kept)
+    with pytest.raises(requests.HTTPError, match="NotFoundException"):
+        images.get_image_family_by_id(made.id)
+
+
+def test_image_families_are_searched_by_what_they_hold(client: PlatformClient) -> None:
+    family(client)
+    family(client, "other")
+    images = client.images_client
+    everything = MachineImageFamilySearch(includePublic=True)
+    assert [f.name for f in images.get_image_families(everything).list_all()] == ["ubuntu", "other"]
+    by_name = MachineImageFamilySearch(familyName="ubu", namespaces=["demo"], providers=[CloudProvider.AWS])
+    (found,) = images.get_image_families(by_name).list_all()
+    assert (found.name, found.osType, found.owned) == ("ubuntu", ImageOsType.LINUX, True)
+    elsewhere = MachineImageFamilySearch(regions=["us-east-1"])
+    assert images.get_image_families(elsewhere).list_all() == []
+
+
+def test_a_keyring_lists_credentials_and_never_gives_a_secret_back(
+    local: RunningPlatform, client: PlatformClient
+) -> None:
+    keyrings = client.keyring_client
+    made = keyrings.add_keyring("ring", "mine")
+    assert made.keyringPassword
+    keyring = keyrings.put_credential_by_name("ring", AwsCredential("aws", "id", "the-secret"))
+    (credential,) = keyring.credentials
+    assert (credential.name, credential.type.rpartition(".")[2]) == ("aws", "AwsCredential")
+    assert "the-secret" not in repr(vars(local.platform.store))
+    details = client.application_client.get_application_details()
+    key = ApiKey(local.key_id, local.key_secret)
+    (accessor,) = keyrings.grant_application_access_to_keyring("ring", details.id, key).accessors
+    assert (accessor.accessorId, accessor.accessorName) == (details.id, "local")
+    (summary,) = keyrings.get_keyrings(KeyringSearch(name="ri")).list_all()
+    assert (summary.id, summary.description) == (keyring.id, "mine")
+    assert keyrings.get_keyring(keyring.id).credentials[0].name == "aws"
+    assert keyrings.delete_credential_by_name("ring", "aws").credentials == []
+    keyrings.delete_keyring_by_name("ring")
+    assert keyrings.get_keyrings(KeyringSearch()).list_all() == []
+
+
+def test_an_allowance_is_kept_boosted_found_and_deleted(client: PlatformClient) -> None:
+    allowances = client.allowances_client
+    made = allowances.add_allowance(
+        AccountAllowance(
+            effectiveFrom=datetime(2026, 1, 1, tzinfo=timezone.utc),
+            resetType=AllowanceResetType.NONE,
+            limitEnforcement=AllowanceLimitEnforcement.SOFT,
+            monitoredStatuses=[InstanceStatus.RUNNING],
+            description="all of it",
+            allowedHours=10,
+        )
+    )
+    assert isinstance(made, AccountAllowance)
+    assert (made.id.startswith("ydid:allow:"), made.remainingHours) == (True, 10.0)
+    boosted = allowances.boost_allowance_by_id(made.id, 5)
+    assert (boosted.boostHours, boosted.remainingHours) == (5, 15.0)
+    search = AllowanceSearch(description="of", allowedHours=IntegerRange(min=10, max=10))
+    assert [a.id for a in allowances.get_allowances(search).list_all()] == [made.id]
+    assert allowances.get_allowances(AllowanceSearch(allowedHours=IntegerRange(min=11))).list_all() == []
+    allowances.delete_allowance_by_id(made.id)
+    assert allowances.get_allowances(AllowanceSearch()).list_all() == []
+
+
+def test_the_account_has_one_application_that_may_do_everything(client: PlatformClient) -> None:
+    account = client.account_client
+    details = client.application_client.get_application_details()
+    (application,) = account.get_applications(ApplicationSearch()).list_all()
+    assert (application.id, application.name) == (details.id, "local")
+    (summary,) = account.get_application_groups(application.id).list_all()
+    (granted,) = account.get_group(summary.id).roles
+    assert (granted.role.name, granted.scope.global_) == ("administrator", True)
+    (role,) = account.get_roles(RoleSearch(name="admin")).list_all()
+    assert {permission.name for permission in role.permissions} == {p.name for p in account.list_permissions()}

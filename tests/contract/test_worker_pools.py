@@ -1,0 +1,218 @@
+"""Worker pools over the SDK: resized, capped by their namespace, configured, and acted on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+import requests
+from yellowdog_client import PlatformClient
+from yellowdog_client.model import (
+    AddConfiguredWorkerPoolRequest,
+    CloudProvider,
+    ConfiguredWorkerPool,
+    ConfiguredWorkerPoolProperties,
+    NamespacePolicy,
+    NamespacePolicySearch,
+    NodeActionQueueStatus,
+    NodeCreateWorkersAction,
+    NodeRunCommandAction,
+    NodeSearch,
+    NodeStatus,
+    NodeWorkerTarget,
+    ProvisionedWorkerPool,
+    Task,
+    TaskStatus,
+    WorkerPoolSearch,
+    WorkerPoolStatus,
+)
+from yellowdog_client.model.exceptions import InvalidRequestException
+
+from tests.contract.test_sdk import START, add, provision, submit
+from yellowdog_local.testing import RunningPlatform
+
+
+def nodes(client: PlatformClient, pool_id: str) -> list[Any]:
+    search = NodeSearch(workerPoolId=pool_id, statuses=[NodeStatus.RUNNING])
+    return client.worker_pool_client.get_nodes(search).list_all()
+
+
+def test_resizing_grows_a_pool_and_shrinks_it_by_its_idle_nodes(local: RunningPlatform, client: PlatformClient) -> None:
+    pool = provision(client)
+    local.advance(2)
+    resized = client.worker_pool_client.resize_worker_pool(pool, 3)
+    assert isinstance(resized, ProvisionedWorkerPool)
+    assert (resized.expectedNodeCount, resized.awaitingNodes) == (3, True)
+    with pytest.raises(InvalidRequestException, match="awaiting nodes"):
+        client.worker_pool_client.resize_worker_pool(pool, 2)
+    local.advance(2)
+    (task,) = add(client, submit(client), "a")
+    working = client.work_client.get_task_by_id(task.id).nodeId
+    client.worker_pool_client.resize_worker_pool(pool, 1)
+    assert [node.id for node in nodes(client, pool.id)] == [working]
+    assert client.work_client.get_task_by_id(task.id).status is TaskStatus.EXECUTING
+
+
+def test_a_pool_is_not_resized_beyond_its_bounds_or_after_its_end(
+    local: RunningPlatform, client: PlatformClient
+) -> None:
+    pool = provision(client)
+    local.advance(2)
+    with pytest.raises(InvalidRequestException, match="between minNodes"):
+        client.worker_pool_client.resize_worker_pool(pool, 100_001)
+    client.worker_pool_client.shutdown_worker_pool(pool)
+    with pytest.raises(InvalidRequestException, match="cannot be resized: it is TERMINATED"):
+        client.worker_pool_client.resize_worker_pool(pool, 1)
+
+
+def test_a_namespace_policy_is_kept_listed_and_deleted(client: PlatformClient) -> None:
+    namespaces = client.namespaces_client
+    namespaces.save_namespace_policy(NamespacePolicy("demo", autoscalingMaxNodes=4))
+    namespaces.save_namespace_policy(NamespacePolicy("demo", autoscalingMaxNodes=5))
+    assert namespaces.get_namespace_policy("demo").autoscalingMaxNodes == 5
+    (found,) = namespaces.get_namespace_policies(NamespacePolicySearch(namespaces=["demo"])).list_all()
+    assert (found.namespace, found.autoscalingMaxNodes) == ("demo", 5)
+    namespaces.delete_namespace_policy("demo")
+    with pytest.raises(requests.HTTPError, match="NotFoundException"):
+        namespaces.get_namespace_policy("demo")
+
+
+def test_a_namespace_policy_caps_how_far_its_pools_grow(local: RunningPlatform, client: PlatformClient) -> None:
+    client.namespaces_client.save_namespace_policy(NamespacePolicy("demo", autoscalingMaxNodes=3))
+    pool = provision(client)
+    add(client, submit(client), *[f"t{n}" for n in range(8)])
+    local.advance(60)
+    assert len(nodes(client, pool.id)) == 3
+    headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
+    answer = httpx.get(f"{local.url}/workerPools/namespaces/demo/autoscalingCapacity", headers=headers).json()
+    assert answer == {"namespace": "demo", "capacityLimited": True, "remainingCapacity": 0}
+    client.namespaces_client.delete_namespace_policy("demo")
+    local.advance(60)
+    assert len(nodes(client, pool.id)) == 8
+
+
+class Machine:
+    """An agent on a machine of the user's own, played by the test."""
+
+    def __init__(self, local: RunningPlatform, secret: str, instance_id: str = "box-1", **said: Any) -> None:
+        self.http = httpx.Client(base_url=local.url, headers={"Authorization": f"yd-agent {secret}"})
+        self.said = {
+            "instanceId": instance_id,
+            "hostname": "box",
+            "privateIpAddress": "192.168.0.5",
+            "publicIpAddress": "192.168.0.5",
+            "vcpus": 8.0,
+            "ram": 32.0,
+            "supportedTaskTypes": ["bash"],
+            "agentVersion": "1",
+            **said,
+        }
+
+    def register(self) -> httpx.Response:
+        with self.http as http:
+            return http.post("/agent/register", json=self.said)
+
+
+def configured(client: PlatformClient, **fields: Any) -> Any:
+    properties = ConfiguredWorkerPoolProperties(workerTag="cpu", targetNodeCount=1)
+    request = AddConfiguredWorkerPoolRequest("own", "demo", properties=properties, **fields)
+    return client.worker_pool_client.add_configured_worker_pool(request)
+
+
+def test_a_machine_joins_a_configured_pool_with_its_token_and_works(
+    local: RunningPlatform, client: PlatformClient
+) -> None:
+    made = configured(client)
+    pool = made.workerPool
+    assert isinstance(pool, ConfiguredWorkerPool)
+    assert (pool.status, pool.expectedNodeCount, pool.awaitingNodes) == (WorkerPoolStatus.PENDING, 1, True)
+    assert (pool.properties.workerTag, made.token.expiryTime) == ("cpu", None)
+    workers = {"targetType": "PER_NODE", "targetCount": 2}
+    machine = Machine(local, made.token.secret, region="attic", instanceType="tower", createWorkers=workers)
+    answer = machine.register()
+    assert answer.status_code == 200
+    node = client.worker_pool_client.get_node_by_id(answer.json()["nodeId"])
+    assert (node.details.instanceId, node.details.provider) == ("box-1", CloudProvider.ON_PREMISE)
+    assert (node.details.region, node.details.instanceType, len(node.workers)) == ("attic", "tower", 2)
+    pool = client.worker_pool_client.get_worker_pool_by_id(pool.id)
+    assert (pool.status, pool.awaitingNodes) == (WorkerPoolStatus.IDLE, False)
+    (task,) = add(client, submit(client), "a")
+    assert client.work_client.get_task_by_id(task.id).nodeId == node.id
+
+
+def test_shutting_down_a_configured_pool_ends_its_nodes(local: RunningPlatform, client: PlatformClient) -> None:
+    made = configured(client)
+    node_id = Machine(local, made.token.secret).register().json()["nodeId"]
+    client.worker_pool_client.shutdown_worker_pool(made.workerPool)
+    assert client.worker_pool_client.get_node_by_id(node_id).status is NodeStatus.TERMINATED
+    assert client.worker_pool_client.get_worker_pool(made.workerPool).status is WorkerPoolStatus.TERMINATED
+    assert Machine(local, made.token.secret).register().status_code == 410
+
+
+def test_a_machine_may_return_to_its_pool_after_its_node_was_shut_down(
+    local: RunningPlatform, client: PlatformClient
+) -> None:
+    made = configured(client)
+    first = Machine(local, made.token.secret).register().json()["nodeId"]
+    assert Machine(local, made.token.secret).register().json()["nodeId"] == first
+    client.worker_pool_client.shutdown_node_by_id(first)
+    second = Machine(local, made.token.secret).register().json()["nodeId"]
+    assert second != first
+    assert [node.id for node in nodes(client, made.workerPool.id)] == [second]
+
+
+def test_tokens_expire_are_refreshed_and_regenerated(local: RunningPlatform, client: PlatformClient) -> None:
+    made = configured(client, tokenTtl=timedelta(minutes=1))
+    pool, pools = made.workerPool, client.worker_pool_client
+    assert made.token.expiryTime == START + timedelta(minutes=1)
+    local.advance(60)
+    assert Machine(local, made.token.secret).register().status_code == 401
+    refreshed = pools.refresh_configured_worker_pool_token(pool, timedelta(minutes=5))
+    assert (refreshed.secret, refreshed.expiryTime) == (made.token.secret, START + timedelta(minutes=6))
+    assert Machine(local, made.token.secret).register().status_code == 200
+    regenerated = pools.regenerate_configured_worker_pool_token(pool)
+    assert regenerated.secret != made.token.secret
+    assert pools.get_configured_worker_pool_token(pool).secret == regenerated.secret
+    assert Machine(local, made.token.secret, "box-2").register().status_code == 401
+    assert Machine(local, regenerated.secret, "box-2").register().status_code == 200
+
+
+def test_pools_are_found_by_their_type(client: PlatformClient) -> None:
+    provision(client)
+    configured(client)
+    search = WorkerPoolSearch(type="co.yellowdog.platform.model.ConfiguredWorkerPool")
+    assert [pool.name for pool in client.worker_pool_client.get_worker_pools(search).list_all()] == ["own"]
+    with pytest.raises(InvalidRequestException, match="cannot be resized"):
+        client.worker_pool_client.resize_worker_pool_by_id(configured_id(client), 2)
+
+
+def configured_id(client: PlatformClient) -> str:
+    return str(client.worker_pool_client.get_worker_pool_by_name("demo", "own").id)
+
+
+def test_a_node_action_gives_a_node_more_workers_or_fewer(local: RunningPlatform, client: PlatformClient) -> None:
+    pool = provision(client)
+    local.advance(2)
+    (node,) = nodes(client, pool.id)
+    client.worker_pool_client.add_node_actions_for_node(node, NodeCreateWorkersAction(NodeWorkerTarget.per_node(3)))
+    work = submit(client)
+    add(client, work, "a", "b", "c")
+    group = client.work_client.get_work_requirement_by_id(work.id).taskGroups[0]
+    assert group.taskSummary.statusCounts == {TaskStatus.EXECUTING: 3}
+    client.work_client.cancel_work_requirement_by_id(work.id, abort=True)
+    snapshot = client.worker_pool_client.get_node_actions(node)
+    assert (snapshot.status, snapshot.waiting, snapshot.failed) == (NodeActionQueueStatus.EMPTY, [], None)
+
+
+def test_a_node_action_that_needs_an_agent_is_not_covered(local: RunningPlatform, client: PlatformClient) -> None:
+    pool = provision(client)
+    with pytest.raises(requests.HTTPError, match="The node action RUN_COMMAND is not covered"):
+        client.worker_pool_client.add_node_actions(pool, NodeRunCommandAction("/bin/true"))
+
+
+def test_an_unnamed_task_is_accepted(local: RunningPlatform, client: PlatformClient) -> None:
+    work = submit(client)
+    (task,) = client.work_client.add_tasks_to_task_group_by_id(work.taskGroups[0].id, [Task(taskType="bash")])
+    assert task.name is None

@@ -1,0 +1,36 @@
+"""The page that says what is covered is the one that the code makes, and the calls that matter are on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from yellowdog_client import __version__
+
+from yellowdog_local import coverage
+
+PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
+
+
+def test_the_page_is_up_to_date() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    if f"yellowdog-sdk {__version__}:" not in page:
+        pytest.skip(f"docs/coverage.md was written for another release of the SDK than the installed {__version__}")
+    assert page == coverage.render(), "run `python -m yellowdog_local.coverage > docs/coverage.md`"
+
+
+def test_every_call_for_work_and_worker_pools_is_covered() -> None:
+    calls = [call for call in coverage.sdk_calls() if call.service in ("Work", "Worker pools", "Namespaces")]
+    assert len(calls) >= 37
+    assert [call.name for call in calls if call.route is None] == []
+
+
+def test_a_call_without_a_route_is_told_apart() -> None:
+    routes = {call.name: call.route for call in coverage.sdk_calls()}
+    assert routes["slice_regions"] is None
+    assert routes["get_keyring"] == "GET /keyrings/{id}"
+    assert routes["stream_worker_pool_updates"] == "GET /workerPools/{id:ydid}/updates"
+
+
+def test_what_covered_calls_refuse_is_read_from_the_code() -> None:
+    assert "Provisioning from a dynamic template" in coverage.refusals()
