@@ -175,13 +175,18 @@ class GroupRecord:
         return self.entity.runSpecification
 
     @property
-    def waiting_on_dependency(self) -> bool:
-        """Whether a task group that this one depends on has yet to complete."""
+    def dependencies(self) -> set[str]:
+        """The names of the task groups that this one depends on."""
         wanted = set(self.entity.dependencies or ())
         if self.entity.dependentOn:
             wanted.add(self.entity.dependentOn)
+        return wanted
+
+    @property
+    def waiting_on_dependency(self) -> bool:
+        """Whether a task group that this one depends on has yet to complete."""
         done = {g.entity.name for g in self.work.groups if g.status is TaskGroupStatus.COMPLETED}
-        return not wanted <= done
+        return not self.dependencies <= done
 
     @property
     def unfinished(self) -> int:

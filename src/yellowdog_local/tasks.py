@@ -143,12 +143,17 @@ class Tasks:
         return task
 
     def _hand_over(self, task: TaskRecord, worker: WorkerRecord, attempt: int) -> None:
-        if task.worker is worker and task.attempt == attempt and task.status is TaskStatus.ALLOCATED:
+        if task.worker is not worker or task.attempt != attempt or task.status is not TaskStatus.ALLOCATED:
+            return
+        if task.entity.abortRequestedTime is not None:
+            self._end_aborted(task)  # its agent has not heard of it yet, and so cannot end it
+        else:
             self._agents.send(worker.node.id, _run_command(task, worker))
 
     def _abort(self, task: TaskRecord) -> None:
         if task.entity.abortRequestedTime is None:
             task.entity.abortRequestedTime = self._kernel.now()
+            task.abort_error = None  # the user's wish goes before a timeout that is under way
             self._touch(task.group)
             self._send_abort(task)
 
@@ -251,7 +256,7 @@ class Tasks:
     def _leave_worker(self, task: TaskRecord) -> None:
         if task.deadline is not None:
             task.deadline.cancel()
-        if task.entity.startedTime is not None:
+        if task.status is TaskStatus.EXECUTING and task.entity.startedTime is not None:
             executing = self._kernel.now() - task.entity.startedTime
             task.entity.workingTime = TaskWorkingTime(executing=executing)
         worker, task.worker = task.worker, None

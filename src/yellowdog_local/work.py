@@ -252,7 +252,8 @@ class Work:
 
     def _end_group(self, group: GroupRecord) -> None:
         for other in group.work.groups:
-            if not other.status.terminated and not other.waiting_on_dependency:
+            depends = group.entity.name in other.dependencies  # other PENDING tasks wait for something else
+            if depends and not other.status.terminated and not other.waiting_on_dependency:
                 for task in tuple(other.having(TaskStatus.PENDING)):
                     self._tasks.make_ready(task)
         self._settle_work(group.work)

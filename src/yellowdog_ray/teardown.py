@@ -21,6 +21,8 @@ GIVE_UP_SECONDS = 600.0
 """How long the platform may take to show that nothing is alive."""
 
 _POLL_SECONDS = 0.5
+_LONGEST_POLL_SECONDS = 5.0
+_POLLS_PER_WAITED = 0.1  # what has taken a minute is looked at every few seconds
 
 
 class TeardownIncomplete(RayDogError):
@@ -88,7 +90,7 @@ def dismantle(platform: Platform, work: WorkRequirementView, progress: Progress,
         if remains.work.finished or waited > GRACE_SECONDS:
             _terminate_instances(platform, remains, terminated)
         progress.say(f"waiting for the end of {remains}")
-        clock.sleep(_POLL_SECONDS)
+        clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, waited * _POLLS_PER_WAITED)))
 
 
 def _look(platform: Platform, requirement_id: str) -> _Remains:

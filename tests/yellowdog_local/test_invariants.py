@@ -44,9 +44,6 @@ from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.records import NodeRecord
 from yellowdog_local.settings import AbortEndState, Settings
 
-# Bugs that still have a failing test at the end of this file: the search keeps away from them. Take one out with its
-# `xfail`.
-KNOWN_BUGS = frozenset({"abort after timeout", "abort before start"})
 SEARCH_EXAMPLES = int(os.environ.get("RAYDOG_SEARCH_EXAMPLES", "0"))
 A_DAY = 86_400.0
 
@@ -172,7 +169,7 @@ class AnythingGoes(RuleBasedStateMachine):
         logging.getLogger("yellowdog_local").addHandler(self.errors)
 
     @initialize(
-        latency=st.sampled_from([0.0] if "abort before start" in KNOWN_BUGS else [0.0, 1.5]),
+        latency=st.sampled_from([0.0, 1.5]),
         retry_delay=st.sampled_from([0.0, 2.5]),
         abort_end=st.sampled_from(AbortEndState),
         flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
@@ -277,7 +274,6 @@ class AnythingGoes(RuleBasedStateMachine):
     def cancel_a_task(self, which: int, abort: bool) -> None:
         unfinished = [task for task in self.store.tasks.values() if not task.status.finished]
         task = self._of(unfinished or self.store.tasks.values(), which)
-        abort = abort and not ("abort after timeout" in KNOWN_BUGS and task.abort_error is not None)
         self._locked(lambda: self.platform.tasks.cancel(task, abort=abort))
 
     @precondition(lambda self: self.store.works)
@@ -485,7 +481,6 @@ def test_a_worker_that_was_ended_stays_so_when_its_node_is_lost(lab: Lab) -> Non
     assert node.workers[0].status is WorkerStatus.SHUTDOWN
 
 
-@pytest.mark.xfail(strict=True, reason="a timeout under way goes before the user's abort: the task is tried again")
 def test_a_task_that_is_aborted_while_its_timeout_ends_it_is_not_tried_again(lab: Lab) -> None:
     lab.booted(1)
     group = lab.group(retryPolicy=RetryPolicy(1))
@@ -497,7 +492,6 @@ def test_a_task_that_is_aborted_while_its_timeout_ends_it_is_not_tried_again(lab
     assert task.status is TaskStatus.ABORTED
 
 
-@pytest.mark.xfail(strict=True, reason="an abort before the agent has got the task is lost, and cannot be repeated")
 def test_a_task_that_is_aborted_between_allocation_and_start_ends(make_lab: LabMaker) -> None:
     lab = make_lab(allocation_latency_seconds=2)
     lab.booted(1)
@@ -507,7 +501,6 @@ def test_a_task_that_is_aborted_between_allocation_and_start_ends(make_lab: LabM
     assert task.status is TaskStatus.ABORTED
 
 
-@pytest.mark.xfail(strict=True, reason="the end of any task group makes all PENDING tasks of the others READY")
 def test_the_end_of_another_task_group_does_not_cut_short_the_delay_before_a_retry(make_lab: LabMaker) -> None:
     lab = make_lab(retry_delay_seconds=100)
     lab.booted(1)
@@ -521,7 +514,6 @@ def test_the_end_of_another_task_group_does_not_cut_short_the_delay_before_a_ret
     assert task.status is TaskStatus.PENDING
 
 
-@pytest.mark.xfail(strict=True, reason="an attempt that never started counts from the start of the one before it")
 def test_the_working_time_of_an_attempt_that_never_started_is_not_that_of_the_one_before(make_lab: LabMaker) -> None:
     lab = make_lab(allocation_latency_seconds=2)
     lab.booted(1, maxNodes=1)
