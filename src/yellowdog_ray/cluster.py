@@ -19,18 +19,19 @@ from yellowdog_ray.bootstrap import worker_environment
 from yellowdog_ray.clock import Clock, SystemClock
 from yellowdog_ray.config import NodeConfig, ProviderSettings
 from yellowdog_ray.errors import AlreadyExists, DeadlinePassed, PlatformError, RayDogError
-from yellowdog_ray.platform import (
-    Factory,
-    Platform,
+from yellowdog_ray.platform import Factory, Platform
+from yellowdog_ray.scripts import WORKER_SCRIPT
+from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot, build_snapshot
+from yellowdog_ray.views import (
+    PlatformNodeView,
     PoolSpec,
     PoolView,
     TaskGroupSpec,
     TaskGroupView,
     TaskSpec,
+    TaskView,
     WorkRequirementView,
 )
-from yellowdog_ray.scripts import WORKER_SCRIPT
-from yellowdog_ray.snapshot import ClusterNode, Phase, PlatformNodeView, Snapshot, TaskView, build_snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,27 @@ ABORT_AGAIN_SECONDS = 10.0
 
 ABORTS_AT_ONCE = 16
 """The platform has no call that ends several tasks, so aborts go side by side."""
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """Workers that Ray asks for.
+
+    Attributes:
+        node_type: the key of `available_node_types`.
+        node_config: that type's `node_config`.
+        tags: the tags that the nodes are to have.
+        count: how many.
+        resources: what each offers to Ray.
+        labels: the Ray labels of each.
+    """
+
+    node_type: str
+    node_config: NodeConfig
+    tags: Mapping[str, str]
+    count: int
+    resources: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -246,15 +268,7 @@ class Cluster:
 
     # Growth
 
-    def grow(
-        self,
-        node_config: NodeConfig,
-        tags: Mapping[str, str],
-        count: int,
-        resources: Mapping[str, float],
-        labels: Mapping[str, str],
-        node_type: str,
-    ) -> list[str]:
+    def grow(self, request: LaunchRequest) -> list[str]:
         """Ask for workers; they are in the snapshot when this returns.
 
         For the first workers of a node type a task group and a pool are made. After that it is two calls that read
@@ -267,41 +281,35 @@ class Cluster:
             LaunchPaused: the node type is left alone for a while, after earlier failures.
             RayDogError: the platform declined, or the cluster's lifetime is over.
         """
-        self._backoff.check(node_type)
+        self._backoff.check(request.node_type)
         try:
-            ids = self._grow(node_config, tags, count, resources, labels, node_type)
+            ids = self._grow(request)
         except RayDogError as error:
-            self._backoff.failed(node_type, error)
+            self._backoff.failed(request.node_type, error)
             raise
-        self._backoff.succeeded(node_type)
+        self._backoff.succeeded(request.node_type)
         return ids
 
-    def _grow(
-        self,
-        node_config: NodeConfig,
-        tags: Mapping[str, str],
-        count: int,
-        resources: Mapping[str, float],
-        labels: Mapping[str, str],
-        node_type: str,
-    ) -> list[str]:
+    def _grow(self, request: LaunchRequest) -> list[str]:
         head = self._snapshot.head
-        if head is None or head.private_ip is None:
+        head_ip = head.private_ip if head else None
+        if head_ip is None:
             raise RayDogError(
                 f"cluster '{self.name}': workers need the head's address, which the platform has not shown yet"
             )
-        ids = [names.worker_id(node_type) for _ in range(count)]
         with self._growing_lock:
             work = self._requirement()
             timeout = self._remaining(work)
-            group = self._group(node_type, node_config, work, count, timeout)
+            group = self._group(request, work, timeout)
+        specs = [self._worker(request, head_ip, timeout) for _ in range(request.count)]
+        self.remember(self.add_tasks(group.id, specs), request.tags)
+        return [spec.name for spec in specs]
+
+    def _worker(self, request: LaunchRequest, head_ip: str, timeout: timedelta) -> TaskSpec:
+        node_id = names.worker_id(request.node_type)
+        environment = worker_environment(node_id, request.tags, head_ip, request.resources, request.labels)
         script = self.settings.ray_worker_node_task_script or WORKER_SCRIPT
-        specs = [
-            TaskSpec(node_id, script, worker_environment(node_id, tags, head.private_ip, resources, labels), timeout)
-            for node_id in ids
-        ]
-        self.remember(self.add_tasks(group.id, specs), tags)
-        return ids
+        return TaskSpec(node_id, script, environment, timeout)
 
     def _requirement(self) -> WorkRequirementView:
         work = self.find()
@@ -326,22 +334,15 @@ class Cluster:
         """The cluster's lifetime, as the YAML states it."""
         return timedelta(hours=self.settings.cluster_lifetime_hours)
 
-    def _group(
-        self,
-        node_type: str,
-        node_config: NodeConfig,
-        work: WorkRequirementView,
-        count: int,
-        timeout: timedelta,
-    ) -> TaskGroupView:
+    def _group(self, request: LaunchRequest, work: WorkRequirementView, timeout: timedelta) -> TaskGroupView:
         """The node type's task group, with a living pool behind it."""
-        known = self._groups.get(node_type)
+        known = self._groups.get(request.node_type)
         if known is not None and (pool := self.platform.find_pool(known.worker_tag)) and not pool.finished:
             return known
         token = names.token_of(work.groups[0].worker_tag)
         generation = 1
         while True:
-            name = names.group_name(node_type, generation)
+            name = names.group_name(request.node_type, generation)
             group = work.group(name)
             if group is None:
                 tag = names.pool_name(self.name, name, token)
@@ -356,13 +357,13 @@ class Cluster:
             generation += 1
         self._pools[group.worker_tag] = pool or self.make_pool(
             group.worker_tag,
-            node_config,
-            count,
+            request.node_config,
+            request.count,
             MAX_POOL_NODES,
             boot_timeout=WORKER_BOOT_TIMEOUT,
             idle_pool_timeout=timeout,
         )
-        self._groups[node_type] = group
+        self._groups[request.node_type] = group
         return group
 
     def make_pool(

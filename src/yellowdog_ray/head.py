@@ -17,12 +17,12 @@ from yellowdog_ray.config import NodeConfig, ProviderSettings
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
 from yellowdog_ray.errors import AlreadyExists, ClusterNameTaken, HeadBuildTimeout, HeadEnded, NotFound, SshError
 from yellowdog_ray.names import HEAD_GROUP
-from yellowdog_ray.platform import ComputeView, PoolView, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.scripts import HEAD_SCRIPT
 from yellowdog_ray.snapshot import ClusterNode, Phase
 from yellowdog_ray.ssh import SshTarget, port_answers
 from yellowdog_ray.teardown import dismantle
+from yellowdog_ray.views import ComputeView, PoolView, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 
 _POLL_SECONDS = 0.5
 _SSH_PORT = 22

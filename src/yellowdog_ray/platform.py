@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
@@ -59,7 +58,18 @@ from yellowdog_ray.errors import (
     Throttled,
     Unavailable,
 )
-from yellowdog_ray.snapshot import TAGS_VARIABLE, PlatformNodeView, TaskView
+from yellowdog_ray.snapshot import TAGS_VARIABLE
+from yellowdog_ray.views import (
+    ComputeView,
+    PlatformNodeView,
+    PoolSpec,
+    PoolView,
+    TaskGroupSpec,
+    TaskGroupView,
+    TaskSpec,
+    TaskView,
+    WorkRequirementView,
+)
 
 PAGE_SIZE = 1_000
 """Entities per page: the most that the platform gives (SDK `model/slice_reference.py`)."""
@@ -85,97 +95,6 @@ _LIVE_INSTANCES = [
 ]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class TaskSpec:
-    """A task that is to be added: one node."""
-
-    name: str
-    script: str
-    environment: dict[str, str]
-    timeout: timedelta
-
-
-@dataclass(frozen=True)
-class TaskGroupSpec:
-    """A task group that is to be made: one node type.
-
-    Attributes:
-        worker_tag: the tag of the pool that serves this group; also the pool's name.
-        task_timeout: how long its tasks may run.
-    """
-
-    name: str
-    worker_tag: str
-    task_timeout: timedelta
-
-
-@dataclass(frozen=True)
-class TaskGroupView:
-    """What we need of a task group. `fingerprint` changes whenever one of its tasks changes status."""
-
-    id: str
-    name: str
-    worker_tag: str
-    task_timeout: timedelta | None
-    fingerprint: tuple[object, ...]
-
-
-@dataclass(frozen=True)
-class WorkRequirementView:
-    """What we need of a work requirement: one incarnation of a cluster."""
-
-    id: str
-    name: str
-    status: str
-    finished: bool
-    cancelling: bool
-    created: datetime
-    groups: tuple[TaskGroupView, ...]
-
-    def group(self, name: str) -> TaskGroupView | None:
-        """The task group of this name."""
-        return next((group for group in self.groups if group.name == name), None)
-
-
-@dataclass(frozen=True)
-class PoolSpec:
-    """A worker pool that is to be made. All times are the platform's own dead man's handles."""
-
-    name: str
-    template: str
-    tag: str | None
-    nodes: int
-    max_nodes: int
-    boot_timeout: timedelta
-    idle_node_timeout: timedelta
-    idle_pool_timeout: timedelta
-    images_id: str | None = None
-    user_data: str | None = None
-    metrics_enabled: bool | None = None
-
-
-@dataclass(frozen=True)
-class PoolView:
-    """What we need of a worker pool."""
-
-    id: str
-    name: str
-    status: str
-    finished: bool
-    compute_requirement_id: str | None
-
-
-@dataclass(frozen=True)
-class ComputeView:
-    """What we need of a compute requirement: whether anything is still paid for, and what its sources complain of."""
-
-    status: str
-    finished: bool
-    live_instances: int
-    instance_statuses: tuple[str, ...] = ()
-    messages: tuple[str, ...] = field(default=())
 
 
 class Platform:

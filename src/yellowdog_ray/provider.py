@@ -41,7 +41,8 @@ from yellowdog_ray.tags import TagStore, TunnelledPort
 if TYPE_CHECKING:
     from yellowdog_ray.cluster import Cluster
     from yellowdog_ray.head import SshSettings
-    from yellowdog_ray.platform import Platform, WorkRequirementView
+    from yellowdog_ray.platform import Platform
+    from yellowdog_ray.views import WorkRequirementView
 
 logger = logging.getLogger(__name__)
 
@@ -179,10 +180,12 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         Raises:
             NodeLaunchException: they cannot be made; its category is a code of `errors`.
         """
+        from yellowdog_ray.cluster import LaunchRequest
+
         node_type = tags.get(TAG_RAY_USER_NODE_TYPE, "")
         try:
             config = self._node_config(node_config, tags)
-            node_ids = self.cluster.grow(config, tags, count, resources, labels, node_type)
+            node_ids = self.cluster.grow(LaunchRequest(node_type, config, tags, count, resources, labels))
         except RayDogError as error:
             logger.error("%d node(s) of type '%s' could not be launched: %s: %s", count, node_type, error.code, error)  # noqa: TRY400
             raise NodeLaunchException(error.code, str(error), sys.exc_info()) from error

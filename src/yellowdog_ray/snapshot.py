@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
 
 from ray.autoscaler.tags import NODE_KIND_HEAD, TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
+
+from yellowdog_ray.views import PlatformNodeView, TaskView
 
 TAGS_VARIABLE = "RAYDOG_NODE_TAGS"
 """In a task's environment: the node's tags at creation, as a JSON object. It makes the platform alone enough to say
@@ -19,33 +20,6 @@ class Phase(Enum):
 
     PENDING = "pending"
     RUNNING = "running"
-
-
-@dataclass(frozen=True)
-class TaskView:
-    """What we need of a YellowDog task."""
-
-    id: str
-    name: str
-    group_id: str
-    executing: bool
-    finished: bool
-    status: str
-    abort_requested: bool
-    platform_node_id: str | None
-    tags: Mapping[str, str]
-    errors: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PlatformNodeView:
-    """What we need of YellowDog's node: an instance with an agent."""
-
-    id: str
-    instance_id: str
-    private_ip: str | None
-    public_ip: str | None
-    preemption_warning: datetime | None = None
 
 
 @dataclass(frozen=True)

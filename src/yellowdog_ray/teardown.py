@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.names import token_of
-from yellowdog_ray.platform import ComputeView, Platform, PoolView, WorkRequirementView
+from yellowdog_ray.platform import Platform
 from yellowdog_ray.progress import Progress
+from yellowdog_ray.views import ComputeView, PoolView, WorkRequirementView
 
 GRACE_SECONDS = 45.0
 """How long tasks may take to end by themselves: above the 30 s for which Ray drains a busy node on SIGTERM

@@ -7,7 +7,7 @@ import pytest
 from yellowdog_client.model import InstanceSearch, TaskSearch, WorkerPoolSearch
 
 from yellowdog_local.testing import RunningPlatform
-from yellowdog_ray.cluster import Cluster
+from yellowdog_ray.cluster import Cluster, LaunchRequest
 from yellowdog_ray.config import NodeConfig
 from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, NotFound, PlatformError, RayDogError
 from yellowdog_ray.head import create_head
@@ -35,7 +35,7 @@ def head_side(local: RunningPlatform, make_cluster) -> Cluster:
 
 def grow(cluster: Cluster, count: int = 2, node_type: str = "cpu") -> list[str]:
     tags = {**WORKER_TAGS, "ray-user-node-type": node_type}
-    return cluster.grow(NODE_CONFIG, tags, count, {"CPU": 1}, {"zone": "a"}, node_type)
+    return cluster.grow(LaunchRequest(node_type, NODE_CONFIG, tags, count, {"CPU": 1}, {"zone": "a"}))
 
 
 def phases(cluster: Cluster) -> dict[str, str]:
@@ -250,12 +250,12 @@ class TestGrowth:
             grow(head_side, 1)
 
     def test_a_node_type_that_cannot_be_launched_is_left_alone_for_a_while(self, local, head_side, calls):
-        gone = NodeConfig(compute_requirement_template="demo/gone")
+        gone = LaunchRequest("cpu", NodeConfig(compute_requirement_template="demo/gone"), WORKER_TAGS, 1)
         with pytest.raises(NotFound):
-            head_side.grow(gone, WORKER_TAGS, 1, {}, {}, "cpu")
+            head_side.grow(gone)
 
         with pytest.raises(LaunchPaused):
-            calls.during(lambda: head_side.grow(gone, WORKER_TAGS, 1, {}, {}, "cpu"))
+            calls.during(lambda: head_side.grow(gone))
 
         assert calls.made == []
         assert grow(head_side, 1, "other")

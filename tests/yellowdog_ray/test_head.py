@@ -12,9 +12,9 @@ from yellowdog_ray import head as head_module
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.errors import ClusterNameTaken, HeadBuildTimeout, HeadEnded, PlatformError, SshError
 from yellowdog_ray.head import SshSettings, create_head, describe_wait, wait_until_reachable
-from yellowdog_ray.platform import ComputeView, PoolView
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.ssh import SshTarget
+from yellowdog_ray.views import ComputeView, PoolView
 
 SSH = SshSettings("yd-agent", "key")
 

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from yellowdog_ray.snapshot import Phase, PlatformNodeView, TaskView, build_snapshot
+from yellowdog_ray.snapshot import Phase, build_snapshot
+from yellowdog_ray.views import PlatformNodeView, TaskView
 
 TASK = TaskView(
     id="ydid:task:1",

@@ -1,0 +1,125 @@
+"""What the platform is asked for, and what it answers, in our own few words. Plain records; no SDK, no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """What we need of a YellowDog task."""
+
+    id: str
+    name: str
+    group_id: str
+    executing: bool
+    finished: bool
+    status: str
+    abort_requested: bool
+    platform_node_id: str | None
+    tags: Mapping[str, str]
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlatformNodeView:
+    """What we need of YellowDog's node: an instance with an agent."""
+
+    id: str
+    instance_id: str
+    private_ip: str | None
+    public_ip: str | None
+    preemption_warning: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task that is to be added: one node."""
+
+    name: str
+    script: str
+    environment: dict[str, str]
+    timeout: timedelta
+
+
+@dataclass(frozen=True)
+class TaskGroupSpec:
+    """A task group that is to be made: one node type.
+
+    Attributes:
+        worker_tag: the tag of the pool that serves this group; also the pool's name.
+        task_timeout: how long its tasks may run.
+    """
+
+    name: str
+    worker_tag: str
+    task_timeout: timedelta
+
+
+@dataclass(frozen=True)
+class TaskGroupView:
+    """What we need of a task group. `fingerprint` changes whenever one of its tasks changes status."""
+
+    id: str
+    name: str
+    worker_tag: str
+    task_timeout: timedelta | None
+    fingerprint: tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class WorkRequirementView:
+    """What we need of a work requirement: one incarnation of a cluster."""
+
+    id: str
+    name: str
+    status: str
+    finished: bool
+    cancelling: bool
+    created: datetime
+    groups: tuple[TaskGroupView, ...]
+
+    def group(self, name: str) -> TaskGroupView | None:
+        """The task group of this name."""
+        return next((group for group in self.groups if group.name == name), None)
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """A worker pool that is to be made. All times are the platform's own dead man's handles."""
+
+    name: str
+    template: str
+    tag: str | None
+    nodes: int
+    max_nodes: int
+    boot_timeout: timedelta
+    idle_node_timeout: timedelta
+    idle_pool_timeout: timedelta
+    images_id: str | None = None
+    user_data: str | None = None
+    metrics_enabled: bool | None = None
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """What we need of a worker pool."""
+
+    id: str
+    name: str
+    status: str
+    finished: bool
+    compute_requirement_id: str | None
+
+
+@dataclass(frozen=True)
+class ComputeView:
+    """What we need of a compute requirement: whether anything is still paid for, and what its sources complain of."""
+
+    status: str
+    finished: bool
+    live_instances: int
+    instance_statuses: tuple[str, ...] = ()
+    messages: tuple[str, ...] = field(default=())
