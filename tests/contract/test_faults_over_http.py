@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -100,12 +101,13 @@ def test_apply_then_fail_every_time_is_an_error_of_the_server(local: RunningPlat
 def test_a_connection_is_cut_in_the_middle_of_the_answer(local: RunningPlatform, client: PlatformClient) -> None:
     local.faults.add(faults.Cut(call=ADD_WORK, times=1))
     local.faults.add(faults.Cut(call="DELETE /workerPools/*", times=1))
-    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+    # urllib3 2 misses the rest of the body; to urllib3 1 it is half a JSON text.
+    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.exceptions.JSONDecodeError)):
         submit(client)
     assert names(client) == ["work"]
 
     pool = provision(client)
-    with pytest.raises(requests.exceptions.ChunkedEncodingError):  # its answer has no body at all
+    with suppress(requests.exceptions.ChunkedEncodingError):  # nobody reads this answer, and urllib3 1 misses nothing
         client.worker_pool_client.shutdown_worker_pool(pool)
     local.advance()
     assert not local.platform.store.pool(pool.id).status.available
