@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
 import requests
+from cattrs.errors import BaseValidationError
 from yellowdog_client import PlatformClient
 from yellowdog_client.common import SearchClient
 from yellowdog_client.model import (
@@ -432,6 +433,10 @@ def _typed(what: str) -> Iterator[None]:
         url = error.request.url if error.request is not None else ""
         raise Unavailable(
             f"no answer from YellowDog ({what}; {type(error).__name__} at {url}): check the network, and YD_API_URL"
+        ) from error
+    except (BaseValidationError, ValueError) as error:
+        raise Unavailable(
+            f"what answers at YD_API_URL does not speak as YellowDog does ({what}: {type(error).__name__})"
         ) from error
 
 

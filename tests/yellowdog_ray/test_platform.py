@@ -1,0 +1,47 @@
+"""What the SDK's failures become."""
+
+import pytest
+
+from yellowdog_local import faults
+from yellowdog_ray.credentials import Credentials
+from yellowdog_ray.errors import NotAuthorised, NotFound, Refused, Throttled, Unavailable
+from yellowdog_ray.platform import Platform
+
+
+@pytest.fixture
+def platform(local, monkeypatch) -> Platform:
+    monkeypatch.setattr("yellowdog_ray.platform.ATTEMPTS", 1)
+    return Platform(Credentials(local.url, local.key_id, local.key_secret), "demo")
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (faults.Status(call="GET /application", status=429, retry_after_seconds=0), Throttled),
+        (faults.Status(call="GET /application", status=503), Unavailable),
+        (faults.Status(call="GET /application", status=400, error_type="InvalidRequestException"), Refused),
+        (faults.Status(call="GET /application", status=404), NotFound),
+        (faults.Cut(call="GET /application"), Unavailable),
+        (faults.KeyRevoked(), NotAuthorised),
+    ],
+    ids=lambda value: getattr(value, "kind", getattr(value, "__name__", "")),
+)
+def test_each_kind_of_failure_has_its_name(local, platform, fault, expected):
+    with local.faults.during(fault), pytest.raises(expected):
+        platform.account_name()
+
+    assert platform.account_name() == "local"
+
+
+def test_an_answer_of_another_shape_is_no_answer(platform, monkeypatch):
+    monkeypatch.setattr("requests.Response.json", lambda _: {"items": 3})
+
+    with pytest.raises(Unavailable, match="does not speak as YellowDog does"):
+        platform.find_work_requirement("demo")
+
+
+def test_no_failure_tells_the_secret(local, platform):
+    for fault in (faults.KeyRevoked(), faults.Status(call="GET /application", status=500)):
+        with local.faults.during(fault), pytest.raises((NotAuthorised, Unavailable)) as caught:
+            platform.account_name()
+        assert local.key_secret not in str(caught.value)
