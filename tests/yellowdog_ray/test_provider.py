@@ -14,6 +14,8 @@ from ray.autoscaler._private.providers import _clear_provider_cache
 from ray.autoscaler.node_launch_exception import NodeLaunchException
 from ray.scripts.scripts import cli
 from yellowdog_client.model import (
+    RunSpecification,
+    TaskGroup,
     TaskSearch,
     WorkerPoolSearch,
     WorkRequirement,
@@ -133,11 +135,17 @@ class TestBadInput:
 
         assert_refused(result, platform, "127.0.0.1", "YD_API_URL")
 
+    @pytest.mark.parametrize("worker_tag", [None, "demo-head-mine", "another-head-0123abcd"])
     def test_a_work_requirement_of_that_name_that_is_no_cluster_is_left_alone(
-        self, platform, in_a_users_folder, cluster_yaml
+        self, platform, in_a_users_folder, cluster_yaml, worker_tag
     ):
         work = platform.client().work_client
-        other = work.add_work_requirement(WorkRequirement(namespace="demo", name=cluster_yaml["cluster_name"]))
+        groups = [TaskGroup(name="head", runSpecification=RunSpecification(["bash"], workerTags=[worker_tag]))]
+        other = work.add_work_requirement(
+            WorkRequirement(
+                namespace="demo", name=cluster_yaml["cluster_name"], taskGroups=groups if worker_tag else None
+            )
+        )
 
         up = ray("up", cluster_yaml, in_a_users_folder, "-y")
         down = ray("down", cluster_yaml, in_a_users_folder, "-y")
