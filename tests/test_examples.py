@@ -1,0 +1,46 @@
+"""The examples are what users copy: they must be whole, and true."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from yellowdog_ray.bootstrap import bootstrap
+from yellowdog_ray.config import INTERNAL_KEY, NodeConfig, ProviderSettings
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+DOCUMENTED = EXAMPLES / "autoscaler" / "raydog.yaml"
+
+
+def filled_in(file: Path, key: Path) -> dict:
+    """An example with its places in <angle brackets> filled in, and a key that is there."""
+    text = (
+        file.read_text().replace("<path of your private key>", str(key)).replace("~/.raydog/local/id_ed25519", str(key))
+    )
+    text = re.sub(r"<your-namespace>", "my-team", text)
+    return yaml.safe_load(re.sub(r"<your-namespace/([a-z-]+)>", r"my-team/\1", text))
+
+
+@pytest.mark.parametrize("file", [DOCUMENTED, EXAMPLES / "local" / "raydog.yaml"], ids=lambda file: file.parent.name)
+def test_an_example_passes_every_check_without_a_warning(file, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("not a real key\n")
+
+    _, warnings = bootstrap(filled_in(file, key), file.name, [file.parent])
+
+    assert warnings == []
+
+
+def test_the_documented_example_shows_every_option():
+    text = DOCUMENTED.read_text()
+    options = (set(ProviderSettings.model_fields) - {"internal", "auth"}) | set(NodeConfig.model_fields)
+
+    assert INTERNAL_KEY not in text
+    assert {option for option in options if f"{option}:" not in text} == set()
+
+
+def test_no_example_holds_a_key():
+    for file in EXAMPLES.rglob("*"):
+        if file.is_file():
+            assert "PRIVATE KEY" not in file.read_text()
