@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
 from yellowdog_client.model import (
     Allowance,
@@ -42,6 +43,8 @@ from yellowdog_client.model import Namespace as NamespaceEntity
 
 from yellowdog_local.clock import Timer
 
+EntityT = TypeVar("EntityT")
+
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -68,43 +71,18 @@ class ChangeTime:
 
 
 @dataclass(eq=False)
-class NamespaceRecord:
-    """A namespace."""
+class PlainRecord(Generic[EntityT]):
+    """An entity of which nothing more is known than callers see."""
 
     seq: int
-    entity: NamespaceEntity
+    entity: EntityT
 
 
-@dataclass(eq=False)
-class PolicyRecord:
-    """A namespace's policy."""
-
-    seq: int
-    entity: NamespacePolicy
-
-
-@dataclass(eq=False)
-class FamilyRecord:
-    """A machine image family, with its groups and images."""
-
-    seq: int
-    entity: MachineImageFamily
-
-
-@dataclass(eq=False)
-class KeyringRecord:
-    """A keyring."""
-
-    seq: int
-    entity: Keyring
-
-
-@dataclass(eq=False)
-class AllowanceRecord:
-    """An allowance."""
-
-    seq: int
-    entity: Allowance
+NamespaceRecord = PlainRecord[NamespaceEntity]
+PolicyRecord = PlainRecord[NamespacePolicy]
+FamilyRecord = PlainRecord[MachineImageFamily]
+KeyringRecord = PlainRecord[Keyring]
+AllowanceRecord = PlainRecord[Allowance]
 
 
 @dataclass(eq=False)
@@ -273,11 +251,6 @@ class PoolRecord:
     changed: ChangeTime = field(default_factory=ChangeTime)
     last_claimed: datetime | None = None
     last_released: datetime | None = None
-
-    @property
-    def alive_instances(self) -> int:
-        """Instances that are, or will be, running."""
-        return self.requirement.alive
 
     @property
     def pending_nodes(self) -> int:

@@ -175,7 +175,7 @@ def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress)
         if head is None:
             raise HeadEnded(_why_ended(cluster))
         target = ssh.target(head) if head.phase is Phase.RUNNING else None
-        waiting_for = _knock(target) if target else _describe(cluster)
+        waiting_for = _knock(target) if target else _describe(cluster, head)
         if target and waiting_for is None:
             return target
         if cluster.clock.monotonic() - started > limit.total_seconds():
@@ -198,12 +198,8 @@ def _knock(target: SshTarget) -> str | None:
     return None
 
 
-def _describe(cluster: Cluster) -> str:
-    work = cluster.find()
-    group = work.group(HEAD_GROUP) if work else None
-    if group is None:
-        return "waiting for the work requirement"
-    pool = cluster.platform.find_pool(group.worker_tag)
+def _describe(cluster: Cluster, head: ClusterNode) -> str:
+    pool = cluster.platform.find_pool(names.pool_name(cluster.name, HEAD_GROUP, names.token_of(head.id)))
     compute = cluster.platform.compute(pool.compute_requirement_id) if pool and pool.compute_requirement_id else None
     registered = bool(pool and cluster.platform.platform_nodes(pool.id))
     return describe_wait(pool, compute, registered=registered)

@@ -359,10 +359,8 @@ def _platform_node_view(node: Node) -> PlatformNodeView:
     details = node.details
     return PlatformNodeView(
         id=str(node.id),
-        instance_id=details.instanceId if details else "",
         private_ip=details.privateIpAddress if details else None,
         public_ip=details.publicIpAddress if details else None,
-        preemption_warning=node.preemptionWarningTime,
     )
 
 

@@ -29,7 +29,7 @@ from ray.autoscaler.tags import (
 )
 
 from yellowdog_ray.bootstrap import ON_HEAD_VARIABLE, WORK_REQUIREMENT_VARIABLE, bootstrap
-from yellowdog_ray.config import ProviderSettings, parse_node_config, parse_provider
+from yellowdog_ray.config import NodeConfig, ProviderSettings, parse_node_config, parse_provider
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import HeadError, PlatformError, RayDogError, SshError
 from yellowdog_ray.joined import JoinedNodes
@@ -158,7 +158,6 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
         config = self._node_config(node_config, tags)
         progress = Progress()
-        self.cluster.refresh()
         create_head(self.cluster, config, tags, progress, v2=os.environ.get(AUTOSCALER_V2_VARIABLE, "1") == "1")
         self._made_head = True
         for node_id in self.cluster.snapshot.nodes:
@@ -380,7 +379,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         """A node of the present snapshot, or of the last listing if it has been ended since."""
         return self.cluster.snapshot.nodes.get(node_id) or self._listed.get(node_id)
 
-    def _node_config(self, node_config: dict[str, Any], tags: Mapping[str, str]) -> Any:
+    def _node_config(self, node_config: dict[str, Any], tags: Mapping[str, str]) -> NodeConfig:
         path = f"available_node_types.{tags.get(TAG_RAY_USER_NODE_TYPE, '')}.node_config"
         return parse_node_config(node_config, self.settings.internal.source, path)
 

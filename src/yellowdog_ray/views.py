@@ -28,10 +28,8 @@ class PlatformNodeView:
     """What we need of YellowDog's node: an instance with an agent."""
 
     id: str
-    instance_id: str
     private_ip: str | None
     public_ip: str | None
-    preemption_warning: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tests.autoscaler import ray_time
 from tests.autoscaler.v1 import V1
 from tests.autoscaler.v2 import V2
 from tests.autoscaler.wire import Wire
-from tests.autoscaler.world import BOOT_SECONDS, PlatformTime, World, add_roomy_template, cluster_config, head_up
+from tests.autoscaler.world import BOOT_SECONDS, HeadTime, World, add_roomy_template, cluster_config, head_up
 from yellowdog_local.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
 
@@ -32,7 +32,7 @@ def home(local: RunningPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The home of whoever runs the provider, with a good key in the environment."""
     for name in ("RAYDOG_ON_HEAD", "RAYDOG_WORK_REQUIREMENT_ID", "RAY_enable_autoscaler_v2"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("yellowdog_ray.cluster.SystemClock", lambda: PlatformTime(local))
+    monkeypatch.setattr("yellowdog_ray.cluster.SystemClock", lambda: HeadTime(local))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("YD_API_URL", local.url)
     monkeypatch.setenv("YD_API_KEY_ID", local.key_id)

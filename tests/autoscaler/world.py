@@ -9,8 +9,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from tests.autoscaler.raylets import Demand, FakeGcs, RayCluster
 from tests.autoscaler.v1 import V1
 from tests.autoscaler.v2 import V2
 from tests.autoscaler.wire import Wire
+from tests.platform_time import PlatformTime
 from yellowdog_local.records import InstanceRecord, TaskRecord, WorkRecord
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
@@ -43,17 +42,8 @@ TEMPLATE = "demo/roomy"
 CONFIG_FILE = "ray_bootstrap_config.yaml"
 
 
-@dataclass(frozen=True)
-class PlatformTime:
-    """The provider's clock, tied to the platform's. Nothing on the head may sleep."""
-
-    local: RunningPlatform
-
-    def now(self) -> datetime:
-        return self.local.clock.now()
-
-    def monotonic(self) -> float:
-        return self.local.clock.now().timestamp()
+class HeadTime(PlatformTime):
+    """The clock on the head, where nothing may sleep."""
 
     def sleep(self, seconds: float) -> None:
         raise AssertionError(f"the provider would keep the autoscaler waiting for {seconds} s")

@@ -1,6 +1,4 @@
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.platform_time import PlatformTime
 from yellowdog_local.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
 from yellowdog_ray.cluster import Cluster
@@ -49,22 +48,6 @@ def cluster_yaml(ssh_key: Path) -> dict[str, Any]:
         "setup_commands": [],
         "head_start_ray_commands": [],
     }
-
-
-@dataclass
-class PlatformTime:
-    """The provider's clock, tied to the platform's stepped one: sleeping moves the platform on."""
-
-    local: RunningPlatform
-
-    def now(self) -> datetime:
-        return self.local.clock.now()
-
-    def monotonic(self) -> float:
-        return self.local.clock.now().timestamp()
-
-    def sleep(self, seconds: float) -> None:
-        self.local.advance(seconds)
 
 
 class ApiCalls:
