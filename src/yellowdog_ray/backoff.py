@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from yellowdog_ray.errors import LaunchPaused, RayDogError, Throttled
+from yellowdog_ray.errors import LaunchPaused, NodeBuildError, RayDogError, Throttled
 
 FIRST_SECONDS = 5.0
 """The first pause: Ray's own tick (AUTOSCALER_UPDATE_INTERVAL_S). Each further failure doubles it."""
@@ -62,6 +62,12 @@ class BackOff:
         seconds = min(longest, FIRST_SECONDS * 2 ** min(failures - 1, 10))
         self._pauses[node_type] = _Pause(failures, self._monotonic() + seconds, reason)
 
-    def succeeded(self, node_type: str) -> None:
-        """A launch has succeeded: forget the failures."""
+    def accepted(self, node_type: str) -> None:
+        """The platform has accepted a launch: that ends a row of failed requests, but not of nodes that never came."""
+        pause = self._pauses.get(node_type)
+        if pause is not None and not isinstance(pause.reason, NodeBuildError):
+            self._pauses.pop(node_type, None)
+
+    def joined(self, node_type: str) -> None:
+        """A node of this type has come up: forget every failure."""
         self._pauses.pop(node_type, None)

@@ -83,6 +83,7 @@ class NodeTypeSummary(_Section):
     """What creating the head needs to know of a node type besides the head's own `node_config`."""
 
     compute_requirement_template: str
+    max_workers: int | None = None
 
 
 class Internal(_Section):
@@ -101,6 +102,7 @@ class ProviderSettings(_Section):
     cluster_tag: Tag | None = None
     cluster_lifetime_hours: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     head_node_build_timeout_minutes: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    worker_node_build_timeout_minutes: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     head_node_tag_server_port: int = Field(default=16667, ge=1, le=65535)
     auth: Auth | None = None
     ray_head_node_task_script: str | None = None
@@ -139,6 +141,7 @@ _REMEDIES = {
     "cluster_namespace": "name the YellowDog namespace that the cluster is to live in, for example `my-team`",
     "cluster_lifetime_hours": "give a number of hours above 0, for example 2.5",
     "head_node_build_timeout_minutes": "give a number of minutes above 0, for example 10",
+    "worker_node_build_timeout_minutes": "give a number of minutes above 0, for example 10",
     "head_node_tag_server_port": "give a port number, for example 16667",
     "compute_requirement_template": "give the template's id, or its `namespace/name`",
     "metrics_enabled": "write true or false",

@@ -10,6 +10,12 @@
   x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
   x DeadlinePassed         the cluster's lifetime is over
   x LaunchPaused           a node type is left alone for a while after failed launches
+  x NodeBuildError         a worker that was asked for did not come up
+    - NoCapacity           the sources of its template have no instances to give
+    - QuotaExceeded        the account may not have more of them
+    - ProvisioningFailed   they failed for another reason
+    - NeverAllocated       no platform node took its task in time
+    - NeverJoined          its task ran, but Ray did not come up on it in time
   x PlatformError          YellowDog did not do what was asked
     - NotAuthorised        the key is wrong, revoked, or may not do this
     - NotFound             the thing is not there
@@ -89,6 +95,42 @@ class LaunchPaused(RayDogError):
     def __init__(self, text: str, code: str) -> None:
         super().__init__(text)
         self.code = code  # type: ignore[misc]  # per class everywhere else
+
+
+class NodeBuildError(RayDogError):
+    """A worker that the platform has accepted did not become a Ray node."""
+
+    code = "NodeBuildFailed"
+
+
+class NoCapacity(NodeBuildError):
+    """The sources of the template have no instances to give."""
+
+    code = "NoCapacity"
+
+
+class QuotaExceeded(NodeBuildError):
+    """The user's account with the cloud provider may not have more instances."""
+
+    code = "QuotaExceeded"
+
+
+class ProvisioningFailed(NodeBuildError):
+    """The sources of the template failed, neither for want of capacity nor for a quota."""
+
+    code = "ProvisioningFailed"
+
+
+class NeverAllocated(NodeBuildError):
+    """No platform node took the worker's task within `worker_node_build_timeout_minutes`."""
+
+    code = "NeverAllocated"
+
+
+class NeverJoined(NodeBuildError):
+    """The worker's task ran for `worker_node_build_timeout_minutes`, and Ray did not come up on it."""
+
+    code = "NeverJoined"
 
 
 class PlatformError(RayDogError):

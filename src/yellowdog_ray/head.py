@@ -14,8 +14,10 @@ from yellowdog_ray import names
 from yellowdog_ray.bootstrap import head_environment
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import NodeConfig, ProviderSettings
+from yellowdog_ray.creating import add_tasks, make_pool
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
 from yellowdog_ray.errors import AlreadyExists, ClusterNameTaken, HeadBuildTimeout, HeadEnded, NotFound, SshError
+from yellowdog_ray.growth import pool_spec
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.scripts import HEAD_SCRIPT
@@ -118,19 +120,22 @@ def _complete(
 ) -> None:
     group = work.groups[0]
     if cluster.platform.find_pool(group.worker_tag) is None:
-        cluster.make_pool(
-            group.worker_tag,
+        boot_timeout = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
+        spec = pool_spec(
+            cluster.settings,
             node_config,
-            count=1,
+            group.worker_tag,
+            nodes=1,
             max_nodes=1,
-            boot_timeout=timedelta(minutes=cluster.settings.head_node_build_timeout_minutes),
+            boot_timeout=boot_timeout,
             idle_pool_timeout=IDLE_POOL_TIMEOUT,
         )
+        make_pool(cluster.platform, spec)
     node_id = names.head_id(names.token_of(group.worker_tag))
     script = cluster.settings.ray_head_node_task_script or HEAD_SCRIPT
     environment = head_environment(node_id, tags, work.id, cluster.settings, v2=v2)
-    spec = TaskSpec(node_id, script, environment, cluster.lifetime)
-    cluster.remember(cluster.add_tasks(group.id, [spec]), tags)
+    head = TaskSpec(node_id, script, environment, cluster.lifetime)
+    cluster.remember(add_tasks(cluster.platform, group.id, [head]), tags)
     _check_same_head(cluster, tags)
 
 

@@ -1,4 +1,4 @@
-"""The one module that imports the YellowDog SDK: typed views, own timeouts, typed failures. Knows nothing of Ray.
+"""The one module that speaks to YellowDog, by its SDK: typed views, own timeouts, typed failures. No word of Ray.
 
 Every method is one platform call (or one per page) unless its docstring says otherwise. Nothing here decides; `cluster`
 does. A creating call that fails with `Unavailable` may have been applied: look by name before trying again.
@@ -7,13 +7,10 @@ does. A creating call that fails with `Unavailable` may have been applied: look 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
-import requests
-from cattrs.errors import BaseValidationError
 from yellowdog_client import PlatformClient
 from yellowdog_client.common import SearchClient
 from yellowdog_client.model import (
@@ -24,8 +21,10 @@ from yellowdog_client.model import (
     ComputeRequirementTemplateUsage,
     InstanceSearch,
     InstanceStatus,
+    InstantRange,
     Node,
     NodeSearch,
+    NodeStatus,
     NodeWorkerTarget,
     ProvisionedWorkerPool,
     ProvisionedWorkerPoolProperties,
@@ -43,22 +42,10 @@ from yellowdog_client.model import (
     WorkRequirementSearch,
     WorkRequirementStatus,
 )
-from yellowdog_client.model.exceptions import (
-    BaseCustomException,
-    InternalServerException,
-    NotAuthorisedException,
-)
 
 from yellowdog_ray.credentials import Credentials
-from yellowdog_ray.errors import (
-    AlreadyExists,
-    NotAuthorised,
-    NotFound,
-    PlatformError,
-    Refused,
-    Throttled,
-    Unavailable,
-)
+from yellowdog_ray.errors import NotFound, Refused
+from yellowdog_ray.failures import typed
 from yellowdog_ray.snapshot import TAGS_VARIABLE
 from yellowdog_ray.views import (
     ComputeView,
@@ -95,6 +82,8 @@ _LIVE_INSTANCES = [
     InstanceStatus.TERMINATING,
 ]
 
+_LONG_AGO = datetime.fromtimestamp(0, timezone.utc)
+
 T = TypeVar("T")
 
 
@@ -118,7 +107,7 @@ class Platform:
 
     def account_name(self) -> str:
         """The account that the key belongs to; the cheapest proof that the key works."""
-        with _typed("the application's details"):
+        with typed("the application's details"):
             return str(self._client.application_client.get_application_details().accountName)
 
     def template_id(self, reference: str) -> str:
@@ -128,7 +117,7 @@ class Platform:
             reference: its id, or its `namespace/name`.
         """
         compute = self._client.compute_client
-        with _typed(f"compute requirement template '{reference}'"):
+        with typed(f"compute requirement template '{reference}'"):
             if reference.startswith("ydid:"):
                 return str(compute.get_compute_requirement_template_by_id(reference).id)
             namespace, _, name = reference.rpartition("/")
@@ -144,7 +133,7 @@ class Platform:
             finished: also accept one that has ended; then the youngest of all counts.
         """
         search = WorkRequirementSearch(namespace=self.namespace, name=name, statuses=None if finished else _LIVE_WORK)
-        with _typed(f"work requirement '{name}'"):
+        with typed(f"work requirement '{name}'"):
             found = [
                 summary
                 for summary in _pages(self._client.work_client.get_work_requirements(search))
@@ -158,7 +147,7 @@ class Platform:
 
     def work_requirement(self, requirement_id: str) -> WorkRequirementView:
         """The work requirement's present state, with its task groups' counts."""
-        with _typed(f"work requirement {requirement_id}"):
+        with typed(f"work requirement {requirement_id}"):
             return _work_view(self._client.work_client.get_work_requirement_by_id(requirement_id))
 
     def create_work_requirement(self, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
@@ -166,12 +155,12 @@ class Platform:
         requirement = WorkRequirement(
             namespace=self.namespace, name=name, tag=tag, taskGroups=[self._task_group(group)]
         )
-        with _typed(f"work requirement '{name}'"):
+        with typed(f"work requirement '{name}'"):
             return _work_view(self._client.work_client.add_work_requirement(requirement))
 
     def add_task_group(self, requirement_id: str, group: TaskGroupSpec) -> WorkRequirementView:
         """Add a task group: two calls, a read and a write (the platform takes work requirements whole)."""
-        with _typed(f"task group '{group.name}'"):
+        with typed(f"task group '{group.name}'"):
             requirement = self._client.work_client.get_work_requirement_by_id(requirement_id)
             requirement.taskGroups = [*(requirement.taskGroups or []), self._task_group(group)]
             return _work_view(self._client.work_client.update_work_requirement(requirement))
@@ -181,7 +170,7 @@ class Platform:
         added: list[TaskView] = []
         for start in range(0, len(specs), TASK_BATCH_SIZE):
             batch = [_task(spec) for spec in specs[start : start + TASK_BATCH_SIZE]]
-            with _typed(f"{len(batch)} tasks"):
+            with typed(f"{len(batch)} tasks"):
                 tasks = self._client.work_client.add_tasks_to_task_group_by_id(group_id, batch)
             added += [_task_view(task) for task in tasks]
         return added
@@ -194,15 +183,21 @@ class Platform:
         """Every task of one group, ended ones too: one call per page."""
         return self._tasks(TaskSearch(taskGroupId=group_id))
 
+    def task_spec(self, task_id: str) -> TaskSpec:
+        """What a task was made of, so that another can be made like it."""
+        with typed(f"task {task_id}"):
+            task = self._client.work_client.get_task_by_id(task_id)
+        return TaskSpec(str(task.name), task.taskData or "", dict(task.environment or {}), task.timeout or timedelta(0))
+
     def abort_task(self, task_id: str) -> None:
         """Ask the platform to end a task: a waiting one is withdrawn, an executing one gets SIGTERM."""
-        with _typed(f"task {task_id}"):
+        with typed(f"task {task_id}"):
             self._client.work_client.cancel_task_by_id(task_id, abort=True)
 
     def cancel_work_requirement(self, requirement_id: str) -> None:
         """End a work requirement and abort what it executes. One that has already ended is no error."""
         try:
-            with _typed(f"work requirement {requirement_id}"):
+            with typed(f"work requirement {requirement_id}"):
                 self._client.work_client.cancel_work_requirement_by_id(requirement_id, abort=True)
         except (Refused, NotFound):
             if not self.work_requirement(requirement_id).finished:
@@ -213,7 +208,7 @@ class Platform:
     def find_pool(self, name: str) -> PoolView | None:
         """The worker pool of exactly this name, or None."""
         try:
-            with _typed(f"worker pool '{name}'"):
+            with typed(f"worker pool '{name}'"):
                 return _pool_view(self._client.worker_pool_client.get_worker_pool_by_name(self.namespace, name))
         except NotFound:
             return None
@@ -240,25 +235,48 @@ class Platform:
             workerTag=spec.name,
             metricsEnabled=spec.metrics_enabled,
         )
-        with _typed(f"worker pool '{spec.name}'"):
+        with typed(f"worker pool '{spec.name}'"):
             return _pool_view(self._client.worker_pool_client.provision_worker_pool(usage, properties))
+
+    def pool(self, pool_id: str) -> PoolView:
+        """A worker pool's present state."""
+        with typed(f"worker pool {pool_id}"):
+            return _pool_view(self._client.worker_pool_client.get_worker_pool_by_id(pool_id))
 
     def shut_down_pool(self, pool_id: str) -> None:
         """End a worker pool: what executes may finish, then its instances go. Repeating it is no error."""
-        with _typed(f"worker pool {pool_id}"):
+        with typed(f"worker pool {pool_id}"):
             self._client.worker_pool_client.shutdown_worker_pool_by_id(pool_id)
 
     def platform_nodes(self, pool_id: str) -> list[PlatformNodeView]:
         """Every platform node of a pool, with its addresses: one call per page."""
-        with _typed(f"the nodes of worker pool {pool_id}"):
+        with typed(f"the nodes of worker pool {pool_id}"):
             nodes = _pages(self._client.worker_pool_client.get_nodes(NodeSearch(workerPoolId=pool_id)))
             return [_platform_node_view(node) for node in nodes]
+
+    def platform_node(self, node_id: str) -> PlatformNodeView:
+        """One platform node."""
+        with typed(f"platform node {node_id}"):
+            return _platform_node_view(self._client.worker_pool_client.get_node_by_id(node_id))
+
+    def warned_nodes(self) -> list[PlatformNodeView]:
+        """Every platform node, of any pool that this key sees, that lives and is going to be taken away: one call."""
+        search = NodeSearch(
+            statuses=[NodeStatus.RUNNING, NodeStatus.LATE], preemptionWarningTime=InstantRange(min=_LONG_AGO)
+        )
+        with typed("the nodes that are about to be lost"):
+            return [_platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
+
+    def shut_down_node(self, node_id: str) -> None:
+        """End a platform node, its instance with it, once its tasks have ended."""
+        with typed(f"platform node {node_id}"):
+            self._client.worker_pool_client.shutdown_node_by_id(node_id)
 
     # Compute
 
     def compute(self, requirement_id: str) -> ComputeView:
         """State of a pool's compute requirement: two calls."""
-        with _typed(f"compute requirement {requirement_id}"):
+        with typed(f"compute requirement {requirement_id}"):
             requirement = self._client.compute_client.get_compute_requirement_by_id(requirement_id)
             search = InstanceSearch(computeRequirementId=requirement_id, statuses=_LIVE_INSTANCES)
             instances = list(_pages(self._client.compute_client.get_instances(search)))
@@ -272,11 +290,24 @@ class Platform:
 
     def terminate_compute(self, requirement_id: str) -> None:
         """End every instance of a compute requirement at once."""
-        with _typed(f"compute requirement {requirement_id}"):
+        with typed(f"compute requirement {requirement_id}"):
             self._client.compute_client.terminate_compute_requirement_by_id(requirement_id)
 
+    def terminate_instance(self, requirement_id: str, instance_id: str) -> None:
+        """End one instance at once, whatever runs on it: two calls, and one per page of the requirement's instances.
+
+        One that is gone already is no error.
+        """
+        compute = self._client.compute_client
+        with typed(f"instance {instance_id}"):
+            search = InstanceSearch(computeRequirementId=requirement_id, statuses=_LIVE_INSTANCES)
+            ids = [instance.id for instance in _pages(compute.get_instances(search)) if instance.id]
+            named = [known for known in ids if known.instanceId == instance_id]
+            if named:
+                compute.terminate_instances_by_id(compute.get_compute_requirement_by_id(requirement_id), named)
+
     def _tasks(self, search: TaskSearch) -> list[TaskView]:
-        with _typed("the cluster's tasks"):
+        with typed("the cluster's tasks"):
             return [_task_view(task) for task in _pages(self._client.work_client.get_tasks(search))]
 
     def _task_group(self, spec: TaskGroupSpec) -> TaskGroup:
@@ -359,8 +390,12 @@ def _platform_node_view(node: Node) -> PlatformNodeView:
     details = node.details
     return PlatformNodeView(
         id=str(node.id),
+        pool_id=str(node.workerPoolId),
+        instance_id=details.instanceId if details else "",
         private_ip=details.privateIpAddress if details else None,
         public_ip=details.publicIpAddress if details else None,
+        provider=_word(details.provider) if details and details.provider else None,
+        warned=node.preemptionWarningTime,
     )
 
 
@@ -385,7 +420,7 @@ def _finished(status: WorkRequirementStatus | None) -> bool:
 
 
 def _time(moment: datetime | None) -> datetime:
-    return moment if moment is not None else datetime.fromtimestamp(0, timezone.utc)
+    return moment if moment is not None else _LONG_AGO
 
 
 def _word(value: object) -> str:
@@ -401,64 +436,6 @@ def _pages(search: SearchClient[T]) -> Iterable[T]:
         slice_id = page.nextSliceId
         if slice_id is None:
             return
-
-
-_HTTP_ERRORS: dict[int, type[PlatformError]] = {
-    403: Refused,
-    404: NotFound,
-    409: AlreadyExists,
-    429: Throttled,
-}
-_UNAUTHORISED = 401
-_SERVER_ERROR = 500
-_TAKEN = ("already exists", "must be unique")
-
-
-@contextmanager
-def _typed(what: str) -> Iterator[None]:
-    """Turn the SDK's exceptions into ours; `what` names the thing in their text."""
-    try:
-        yield
-    except NotAuthorisedException as error:
-        raise _unauthorised(what, error.message) from error
-    except InternalServerException as error:
-        raise Unavailable(f"YellowDog failed ({what}): {error.message}") from error
-    except BaseCustomException as error:
-        raise _refusal(what, str(error)) from error
-    except requests.HTTPError as error:
-        raise _http_failure(what, error) from error
-    except requests.RequestException as error:
-        url = error.request.url if error.request is not None else ""
-        raise Unavailable(
-            f"no answer from YellowDog ({what}; {type(error).__name__} at {url}): check the network, and YD_API_URL"
-        ) from error
-    except (BaseValidationError, ValueError) as error:
-        raise Unavailable(
-            f"what answers at YD_API_URL does not speak as YellowDog does ({what}: {type(error).__name__})"
-        ) from error
-
-
-def _unauthorised(what: str, text: object) -> NotAuthorised:
-    return NotAuthorised(
-        f"YellowDog does not accept this API key ({what}: {text}): check YD_API_KEY_ID and YD_API_KEY_SECRET, that "
-        "YD_API_URL is the platform they are for, and what their application may do"
-    )
-
-
-def _refusal(what: str, text: str) -> PlatformError:
-    taken = any(phrase in text for phrase in _TAKEN)
-    return AlreadyExists(f"{what}: {text}") if taken else Refused(f"YellowDog declined ({what}): {text}")
-
-
-def _http_failure(what: str, error: requests.HTTPError) -> PlatformError:
-    status = error.response.status_code if error.response is not None else 500
-    text = str(error)
-    if any(phrase in text for phrase in _TAKEN):
-        return AlreadyExists(f"{what}: {text}")
-    if status == _UNAUTHORISED or "MissingPermission" in text:
-        return _unauthorised(what, f"HTTP {status}")
-    kind = _HTTP_ERRORS.get(status, Unavailable if status >= _SERVER_ERROR else Refused)
-    return kind(f"{what}: {text}")
 
 
 Factory = Callable[[], Platform]

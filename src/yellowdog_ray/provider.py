@@ -31,17 +31,20 @@ from ray.autoscaler.tags import (
 from yellowdog_ray.bootstrap import ON_HEAD_VARIABLE, WORK_REQUIREMENT_VARIABLE, bootstrap
 from yellowdog_ray.config import NodeConfig, ProviderSettings, parse_node_config, parse_provider
 from yellowdog_ray.credentials import load_credentials
-from yellowdog_ray.errors import HeadError, PlatformError, RayDogError, SshError
-from yellowdog_ray.joined import JoinedNodes
+from yellowdog_ray.errors import HeadError, LaunchPaused, PlatformError, RayDogError, SshError
+from yellowdog_ray.outage import Outage
 from yellowdog_ray.progress import Progress
+from yellowdog_ray.ray_nodes import RayNodes
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.ssh import Tunnel
 from yellowdog_ray.tags import TagStore, TunnelledPort
 
 if TYPE_CHECKING:
     from yellowdog_ray.cluster import Cluster
+    from yellowdog_ray.growth import Growth
     from yellowdog_ray.head import SshSettings
     from yellowdog_ray.platform import Platform
+    from yellowdog_ray.supervisor import Supervisor
     from yellowdog_ray.views import WorkRequirementView
 
 logger = logging.getLogger(__name__)
@@ -86,7 +89,11 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         self._lock = threading.RLock()
         self._cluster: Cluster | None = None
         self._tag_store: TagStore | None = None
-        self._joined = JoinedNodes() if self.on_head and os.environ.get(HEAD_V2_VARIABLE) != "1" else None
+        self._ray_nodes = RayNodes()
+        self._shows_joined = self.on_head and os.environ.get(HEAD_V2_VARIABLE) != "1"
+        self._growth: Growth | None = None
+        self._supervisor: Supervisor | None = None
+        self._outage = Outage()
         self._listed: Mapping[str, ClusterNode] = {}
         self._made_head = False
 
@@ -121,7 +128,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         if node is None:
             return {}
         tags = {**node.tags, **self.tag_store.get(node_id)}
-        if self._joined is not None and node_id in self._joined:
+        # Ray's old autoscaler kills a node that says `up-to-date` before its raylet is known.
+        if self._shows_joined and self._ray_nodes.joined(node_id, node.private_ip):
             tags[TAG_RAY_NODE_STATUS] = STATUS_UP_TO_DATE
         return tags
 
@@ -179,12 +187,15 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         Raises:
             NodeLaunchException: they cannot be made; its category is a code of `errors`.
         """
-        from yellowdog_ray.cluster import LaunchRequest
+        from yellowdog_ray.growth import LaunchRequest
 
         node_type = tags.get(TAG_RAY_USER_NODE_TYPE, "")
         try:
             config = self._node_config(node_config, tags)
-            node_ids = self.cluster.grow(LaunchRequest(node_type, config, tags, count, resources, labels))
+            node_ids = self.growth.grow(LaunchRequest(node_type, config, tags, count, resources, labels))
+        except LaunchPaused as pause:
+            logger.info("%d node(s) of type '%s' are not asked for: %s", count, node_type, pause)
+            raise NodeLaunchException(pause.code, str(pause), None) from pause
         except RayDogError as error:
             logger.error("%d node(s) of type '%s' could not be launched: %s: %s", count, node_type, error.code, error)  # noqa: TRY400
             raise NodeLaunchException(error.code, str(error), sys.exc_info()) from error
@@ -314,6 +325,33 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             return self._cluster
 
     @property
+    def growth(self) -> Growth:
+        """How the cluster gets workers."""
+        cluster = self.cluster
+        with self._lock:
+            if self._growth is None:
+                from yellowdog_ray.growth import Growth
+
+                self._growth = Growth(cluster)
+            return self._growth
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """What is seen to at every tick on the head."""
+        growth = self.growth
+        with self._lock:
+            if self._supervisor is None:
+                from yellowdog_ray.supervisor import Supervisor
+
+                limits = {
+                    name: summary.max_workers
+                    for name, summary in self.settings.internal.node_types.items()
+                    if summary.max_workers is not None
+                }
+                self._supervisor = Supervisor(self.cluster, growth, self._ray_nodes, limits)
+            return self._supervisor
+
+    @property
     def tag_store(self) -> TagStore:
         """The head's tag store: on the head by loopback, elsewhere through SSH."""
         with self._lock:
@@ -358,14 +396,16 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         except PlatformError as error:
             if not (self.on_head and self.cluster.snapshot.nodes):
                 raise
-            logger.warning("YellowDog cannot be read, the last complete listing stands: %s", error)
+            self._outage.goes_on(error)
             return self.cluster.snapshot
+        self._outage.over()
         self._read_tags(snapshot)
-        return snapshot
+        if not self.on_head:
+            return snapshot
+        self.supervisor.tick(snapshot)
+        return self.cluster.snapshot
 
     def _read_tags(self, snapshot: Snapshot) -> None:
-        if self._joined is not None:
-            self._joined.refresh()
         head = snapshot.head
         if head is None or head.phase is not Phase.RUNNING or head.private_ip is None:
             return

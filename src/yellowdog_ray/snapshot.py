@@ -29,17 +29,21 @@ class ClusterNode:
     Attributes:
         id: the node id: the name of its task.
         task_id: the YellowDog id of its task.
+        group_id: the YellowDog id of the task group, which is its node type's.
         tags: the tags that Ray gave when it asked for the node; what changes later is in the tag store.
         private_ip: the address that Ray nodes use among themselves, or None while unknown.
         public_ip: the address for the outside, or None while unknown or where there is none.
+        platform_node_id: the platform node that its task was given to, or None while it waits for one.
     """
 
     id: str
     task_id: str
+    group_id: str
     phase: Phase
     tags: Mapping[str, str] = field(default_factory=dict)
     private_ip: str | None = None
     public_ip: str | None = None
+    platform_node_id: str | None = None
 
     @property
     def is_head(self) -> bool:
@@ -88,8 +92,10 @@ def _node(task: TaskView, platform_node: PlatformNodeView | None) -> ClusterNode
     return ClusterNode(
         id=task.name,
         task_id=task.id,
+        group_id=task.group_id,
         phase=Phase.RUNNING if task.executing else Phase.PENDING,
         tags=task.tags,
         private_ip=platform_node.private_ip if platform_node else None,
         public_ip=platform_node.public_ip if platform_node else None,
+        platform_node_id=task.platform_node_id,
     )

@@ -25,11 +25,21 @@ class TaskView:
 
 @dataclass(frozen=True)
 class PlatformNodeView:
-    """What we need of YellowDog's node: an instance with an agent."""
+    """What we need of YellowDog's node: an instance with an agent.
+
+    Attributes:
+        instance_id: the cloud provider's id of the instance.
+        provider: the cloud provider, in YellowDog's word for it, such as `AWS`.
+        warned: when the agent heard that the instance will be taken away; None as long as it has not.
+    """
 
     id: str
+    pool_id: str
+    instance_id: str
     private_ip: str | None
     public_ip: str | None
+    provider: str | None = None
+    warned: datetime | None = None
 
 
 @dataclass(frozen=True)

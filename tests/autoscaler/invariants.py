@@ -6,13 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from yellowdog_local.records import InstanceRecord, TaskRecord
-from yellowdog_ray.cluster import IDLE_NODE_TIMEOUT
+from yellowdog_ray.growth import IDLE_NODE_TIMEOUT
 
 if TYPE_CHECKING:
     from tests.autoscaler.world import World
 
 SPARE_SECONDS = IDLE_NODE_TIMEOUT.total_seconds() + 15.0
-"""How long an instance without a task may live: until it has booted, and then as long as its pool keeps it."""
+"""How long an instance without a task may live, once it has registered: as long as its pool keeps it."""
 
 
 class Invariants:
@@ -55,7 +55,7 @@ class Invariants:
         cluster = self._world.provider.cluster
         if not cluster.snapshot.nodes:
             return  # an autoscaler that has just started and could not read yet
-        known = cluster.snapshot.nodes.keys() | cluster._ledger.asked.keys()
+        known = cluster.snapshot.nodes.keys() | cluster.ending
         unknown, before = self._living() - known, self._unknown
         self._unknown = unknown
         assert not unknown & before, f"nobody knows of the nodes {sorted(unknown & before)}"
@@ -64,11 +64,17 @@ class Invariants:
         now = self._world.local.clock.now().timestamp()
         spare = {instance.id for instance in self._world.all_instances if _is_spare(instance)}
         self._spare_since = {id_: self._spare_since.get(id_, now) for id_ in spare}
-        forgotten = [id_ for id_, since in self._spare_since.items() if now - since > SPARE_SECONDS]
+        patience = {instance.id: self._patience(instance) for instance in self._world.all_instances}
+        forgotten = [id_ for id_, since in self._spare_since.items() if now - since > patience[id_]]
         assert not forgotten, f"instances without a task live on: {forgotten}"
 
+    def _patience(self, instance: InstanceRecord) -> float:
+        """How long an instance may be without a task: one that never registers ends by its pool's boot timeout."""
+        minutes: float = self._world.config["provider"]["worker_node_build_timeout_minutes"]
+        return SPARE_SECONDS + (minutes * 60 if instance.node is None else 0)
+
     def _limits_are_kept(self) -> None:
-        wanted = self._living() - self._world.provider.cluster._ledger.asked.keys()
+        wanted = self._living() - self._world.provider.cluster.ending
         types = Counter(
             (task.entity.environment or {})["RAY_NODE_TYPE_NAME"]
             for task in self._world.tasks()

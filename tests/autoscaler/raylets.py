@@ -10,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
 from ray.core.generated.autoscaler_pb2 import (
     ClusterResourceState,
+    DrainNodeReason,
     GetClusterResourceStateReply,
     NodeState,
     NodeStatus,
@@ -53,6 +54,7 @@ class Raylet:
     idle_since: datetime
     alive: bool = True
     ended: bool = False
+    draining_until: datetime | None = None
     available: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -100,6 +102,8 @@ class RayCluster:
             if task.worker is not None and task.entity.startedTime is not None and not task.status.finished:
                 executing[task.entity.name] = task
         for node_id, raylet in self.raylets.items():
+            if raylet.draining_until is not None and self._now() >= raylet.draining_until:
+                raylet.ended = True
             raylet.alive = node_id in executing and not raylet.ended
         for node_id, task in executing.items():
             if node_id not in self.raylets:
@@ -122,6 +126,14 @@ class RayCluster:
             if raylet.ray_id == ray_id:
                 raylet.ended = True
                 raylet.alive = False
+                return True
+        return False
+
+    def drain_until(self, ray_id: bytes, deadline: datetime) -> bool:
+        """Let a raylet end its work by a deadline, as Ray's control store does before a preemption."""
+        for raylet in self.alive:
+            if raylet.ray_id == ray_id:
+                raylet.draining_until = deadline
                 return True
         return False
 
@@ -192,6 +204,8 @@ class FakeGcs:
 
     def _node_state(self, raylet: Raylet) -> NodeState:
         alive = NodeStatus.IDLE if raylet.idle else NodeStatus.RUNNING
+        if raylet.draining_until is not None:
+            alive = NodeStatus.DRAINING
         return NodeState(
             node_id=raylet.ray_id,
             instance_id=raylet.node_id,
@@ -204,14 +218,29 @@ class FakeGcs:
             labels=raylet.labels,
         )
 
-    def drain_node(self, node_id: str, **_: Any) -> tuple[bool, str]:
-        return self._ray.drain(bytes.fromhex(node_id)), ""
+    def drain_node(
+        self, node_id: str, reason: int, reason_message: str, deadline_timestamp_ms: int
+    ) -> tuple[bool, str]:
+        ray_id = bytes.fromhex(node_id)
+        if reason == DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION:
+            deadline = datetime.fromtimestamp(deadline_timestamp_ms / 1000, timezone.utc)
+            return self._ray.drain_until(ray_id, deadline), reason_message
+        return self._ray.drain(ray_id), reason_message
 
     def drain_nodes(self, node_ids: Iterable[bytes], **_: Any) -> list[bytes]:
         return [node_id for node_id in node_ids if self._ray.drain(node_id)]
 
     def get_all_node_info(self, **_: Any) -> dict[bytes, SimpleNamespace]:
-        return {raylet.ray_id: SimpleNamespace(instance_id=raylet.node_id) for raylet in self._ray.raylets.values()}
+        return {
+            raylet.ray_id: SimpleNamespace(
+                instance_id=raylet.node_id,
+                node_id=raylet.ray_id,
+                node_manager_address=raylet.ip,
+                state=0 if raylet.alive else 1,
+            )
+            for raylet in self._ray.raylets.values()
+            if raylet.node_id not in self._ray.silent
+        }
 
 
 def _request(demand: Demand) -> ResourceRequestByCount:

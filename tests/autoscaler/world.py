@@ -28,6 +28,7 @@ from tests.autoscaler.v1 import V1
 from tests.autoscaler.v2 import V2
 from tests.autoscaler.wire import Wire
 from tests.platform_time import PlatformTime
+from yellowdog_local.faults.rules import parse
 from yellowdog_local.records import InstanceRecord, TaskRecord, WorkRecord
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
@@ -70,7 +71,13 @@ def node_type(**fields: Any) -> dict[str, Any]:
     return {"resources": {"CPU": 1}, "node_config": {"compute_requirement_template": TEMPLATE}, **fields}
 
 
-def cluster_config(name: str, key: Path, cluster_lifetime_hours: float = 1.0, **changes: Any) -> dict[str, Any]:
+def cluster_config(
+    name: str,
+    key: Path,
+    cluster_lifetime_hours: float = 1.0,
+    worker_node_build_timeout_minutes: float = 10.0,
+    **changes: Any,
+) -> dict[str, Any]:
     """A user's YAML, complete enough for Ray."""
     empty = ("setup_commands", "head_setup_commands", "worker_setup_commands", "cluster_synced_files")
     return {
@@ -85,6 +92,7 @@ def cluster_config(name: str, key: Path, cluster_lifetime_hours: float = 1.0, **
             "module": "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider",
             "cluster_namespace": "demo",
             "cluster_lifetime_hours": cluster_lifetime_hours,
+            "worker_node_build_timeout_minutes": worker_node_build_timeout_minutes,
             "head_node_tag_server_port": 1,  # nobody listens there: the tag store is absent
         },
         "auth": {"ssh_user": "yd-agent", "ssh_private_key": str(key)},
@@ -214,6 +222,10 @@ class World:
         worker = self.task(node_id).worker
         assert worker is not None
         self.local.hosts.lose(worker.node.instance.id)
+
+    def fault(self, kind: str, **fields: Any) -> str:
+        """Put a fault of the platform in force. Returns its id."""
+        return self.local.faults.add(parse({"kind": kind, **fields}))
 
     # What the platform holds
 

@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from tests.platform_time import PlatformTime
+from tests.yellowdog_ray.cluster_lab import BOOT, head_up
 from yellowdog_local.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
 from yellowdog_ray.cluster import Cluster
@@ -107,3 +108,13 @@ def make_cluster(local: RunningPlatform) -> Iterator[MakeCluster]:
     yield make
     for cluster in made:
         cluster.close()
+
+
+@pytest.fixture
+def head_side(local: RunningPlatform, make_cluster: MakeCluster) -> Cluster:
+    """The cluster as the autoscaler on its running head sees it."""
+    work = head_up(make_cluster())
+    local.advance(BOOT)
+    cluster = make_cluster(on_head=True, pinned=work)
+    cluster.refresh()
+    return cluster

@@ -49,7 +49,7 @@ def test_a_success_forgets_the_failures(time):
     for _ in range(5):
         backoff.failed("gpu", NotFound("x"))
 
-    backoff.succeeded("gpu")
+    backoff.accepted("gpu")
 
     assert not paused(backoff, "gpu")
     backoff.failed("gpu", NotFound("x"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from yellowdog_client.model import WorkRequirementSearch
 
-from tests.yellowdog_ray.test_cluster import BOOT, HEAD_TAGS, NODE_CONFIG, grow, pool_names
+from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, grow, pool_names
 from yellowdog_ray import head as head_module
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.errors import ClusterNameTaken, HeadBuildTimeout, HeadEnded, PlatformError, SshError

@@ -16,7 +16,7 @@ TASK = TaskView(
     platform_node_id="n",
     tags={"ray-node-type": "worker", "ray-user-node-type": "cpu"},
 )
-PLATFORM_NODE = PlatformNodeView("n", "10.0.0.2", "1.2.3.4")
+PLATFORM_NODE = PlatformNodeView("n", "pool", "instance", "10.0.0.2", "1.2.3.4")
 
 
 def test_an_executing_task_is_a_running_node_with_the_addresses_of_its_platform_node():

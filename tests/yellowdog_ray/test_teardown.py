@@ -3,7 +3,7 @@
 import pytest
 from yellowdog_client.model import InstanceSearch, InstanceStatus
 
-from tests.yellowdog_ray.test_cluster import BOOT, grow
+from tests.yellowdog_ray.cluster_lab import BOOT, grow
 from tests.yellowdog_ray.test_head import make_head, unfinished_work
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.progress import Progress

@@ -1,0 +1,160 @@
+"""Workers that do not come up: noticed in time, given up with the reason, and their node type left alone for a while.
+
+Runs on the head only. What it gives up is what this cluster's autoscaler itself has asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from yellowdog_ray.cluster import Cluster
+from yellowdog_ray.errors import (
+    NeverAllocated,
+    NeverJoined,
+    NoCapacity,
+    NodeBuildError,
+    ProvisioningFailed,
+    QuotaExceeded,
+)
+from yellowdog_ray.growth import Growth
+from yellowdog_ray.ray_nodes import RayNodes
+from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 15.0
+"""How long a worker waits for a platform node before its pool's sources are looked at, and how often they are."""
+
+PATIENCE_SECONDS = 60.0
+"""How long sources may complain before the workers that they do not serve are withdrawn: the platform itself tries
+again meanwhile, and a moment's shortage passes."""
+
+_QUOTA_WORDS = ("quota", "limit")
+_CAPACITY_WORDS = ("capacity",)
+
+
+class Builds:
+    """Watches the workers between their launch and their joining of Ray.
+
+    Times count from when this process first saw a node, so that another life of the autoscaler is never hasty.
+    """
+
+    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes) -> None:
+        self._cluster = cluster
+        self._growth = growth
+        self._ray_nodes = ray_nodes
+        self._monotonic = cluster.clock.monotonic
+        self._since: dict[tuple[str, Phase], float] = {}
+        self._up: set[str] = set()
+        self._looked: dict[str, float] = {}
+        self._complaining: dict[str, float] = {}
+
+    def tick(self, snapshot: Snapshot) -> None:
+        """Look at the workers of a fresh listing.
+
+        Raises:
+            PlatformError: a pool's sources could not be looked at.
+        """
+        workers = [node for node in snapshot.nodes.values() if not node.is_head]
+        self._up &= snapshot.nodes.keys()
+        building = [node for node in workers if node.id not in self._up]
+        now = self._monotonic()
+        self._since = {(node.id, node.phase): self._since.get((node.id, node.phase), now) for node in building}
+        started = [node for node in building if node.phase is Phase.RUNNING]
+        waiting = [node for node in building if node.platform_node_id is None and node.phase is Phase.PENDING]
+        if started and self._ray_nodes.refresh():
+            self._judge_started(started)
+        self._give_up_overdue(
+            [node for node in building if node.phase is Phase.PENDING],
+            NeverAllocated,
+            "no platform node took its task within {minutes:g} min (provider.worker_node_build_timeout_minutes): look "
+            "at its worker pool in YellowDog's portal",
+        )
+        self._judge_pools([node for node in waiting if node.id in self._cluster.snapshot.nodes])
+
+    def _judge_started(self, started: Iterable[ClusterNode]) -> None:
+        missing = []
+        for node in started:
+            if self._ray_nodes.joined(node.id, node.private_ip):
+                self._up.add(node.id)
+                self._growth.backoff.joined(node.node_type)
+            else:
+                missing.append(node)
+        self._give_up_overdue(
+            missing,
+            NeverJoined,
+            "its task has run for {minutes:g} min (provider.worker_node_build_timeout_minutes) and Ray has not joined: "
+            "look at the output of its task, and at provider.ray_worker_node_task_script",
+        )
+
+    def _give_up_overdue(self, nodes: Iterable[ClusterNode], kind: type[NodeBuildError], text: str) -> None:
+        minutes = self._cluster.settings.worker_node_build_timeout_minutes
+        overdue = defaultdict(list)
+        for node in nodes:
+            if self._waited(node) >= minutes * 60:
+                overdue[node.node_type].append(node)
+        for node_type, late in overdue.items():
+            self._give_up(late, kind(f"node {late[0].id} of type '{node_type}': {text.format(minutes=minutes)}"))
+
+    def _judge_pools(self, waiting: Iterable[ClusterNode]) -> None:
+        """Withdraw workers that no instance is coming for."""
+        now = self._monotonic()
+        by_group = defaultdict(list)
+        for node in waiting:
+            by_group[node.group_id].append(node)
+        self._complaining = {group_id: since for group_id, since in self._complaining.items() if group_id in by_group}
+        for group_id, nodes in by_group.items():
+            longest = max(map(self._waited, nodes))
+            if longest < LOOK_SECONDS or now - self._looked.get(group_id, float("-inf")) < LOOK_SECONDS:
+                continue
+            self._looked[group_id] = now
+            self._judge_pool(group_id, nodes)
+
+    def _judge_pool(self, group_id: str, waiting: list[ClusterNode]) -> None:
+        supply = self._cluster.supply(group_id)
+        if supply is None:
+            return
+        pool, compute = supply
+        if pool.finished:
+            self._give_up(waiting, ProvisioningFailed(f"worker pool {pool.name} has ended ({pool.status})"))
+            return
+        served = sum(
+            node.platform_node_id is not None
+            for node in self._cluster.snapshot.nodes.values()
+            if node.group_id == group_id
+        )
+        unserved = len(waiting) - max(0, compute.live_instances - served)
+        if unserved <= 0 or not compute.messages:
+            self._complaining.pop(group_id, None)
+            return
+        since = self._complaining.setdefault(group_id, self._monotonic())
+        if self._monotonic() - since >= PATIENCE_SECONDS:
+            del self._complaining[group_id]
+            youngest_first = sorted(waiting, key=self._waited)
+            reason = _shortage(compute.messages)
+            self._give_up(youngest_first[:unserved], reason(f"worker pool {pool.name}: {'; '.join(compute.messages)}"))
+
+    def _give_up(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
+        node_type = nodes[0].node_type
+        logger.error(
+            "%d node(s) of type '%s' are given up (%s): %s: %s",
+            len(nodes),
+            node_type,
+            ", ".join(node.id for node in nodes[:5]),
+            reason.code,
+            reason,
+        )
+        self._growth.backoff.failed(node_type, reason)
+        self._cluster.terminate([node.id for node in nodes])
+
+    def _waited(self, node: ClusterNode) -> float:
+        return self._monotonic() - self._since[node.id, node.phase]
+
+
+def _shortage(messages: Sequence[str]) -> type[NodeBuildError]:
+    text = " ".join(messages).lower()
+    if any(word in text for word in _QUOTA_WORDS):
+        return QuotaExceeded
+    return NoCapacity if any(word in text for word in _CAPACITY_WORDS) else ProvisioningFailed

@@ -1,0 +1,127 @@
+"""Nodes that were asked to end: hidden at once, watched until the platform has dropped them, pushed harder meanwhile.
+
+An abort may be answered with success and yet not take. So each ending goes through three steps: the task is aborted,
+its platform node is shut down, its instance is terminated. Pure; knows no platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from yellowdog_ray.views import TaskView
+
+ABORT_AGAIN_SECONDS = 10.0
+"""How long after an abort a task that shows no sign of it is asked again."""
+
+SHUT_DOWN_NODE_SECONDS = 60.0
+"""How long an abort may take: above the 30 s for which Ray drains a busy node on SIGTERM
+(RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S), and the time that the platform gives a process before it kills it."""
+
+TERMINATE_INSTANCE_SECONDS = 120.0
+"""How long abort and shutdown together may take."""
+
+REPEAT_SECONDS = 60.0
+"""How often the last step is repeated."""
+
+UNSEEN_SECONDS = 60.0
+"""How long a node that the platform does not show (yet, or any more) is remembered."""
+
+
+class Step(Enum):
+    """What is to be done next about a node that should have ended."""
+
+    ABORT = "aborting its task again"
+    SHUT_DOWN_NODE = "shutting its platform node down"
+    TERMINATE_INSTANCE = "terminating its instance"
+
+
+@dataclass(frozen=True)
+class Push:
+    """One thing to do about one task.
+
+    Attributes:
+        waited: seconds since its end was asked for.
+    """
+
+    task: TaskView
+    step: Step
+    waited: float
+
+
+@dataclass
+class _Ending:
+    since: float
+    pushed: float
+    step: Step = Step.ABORT
+
+
+class Endings:
+    """The ledger of nodes that are to end. Not thread-safe: its owner locks.
+
+    Args:
+        monotonic: seconds that never go back.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._endings: dict[str, _Ending] = {}
+
+    @property
+    def node_ids(self) -> frozenset[str]:
+        """Ids of all nodes that are to end and may not have yet."""
+        return frozenset(self._endings)
+
+    def begin(self, node_ids: Iterable[str]) -> None:
+        """These are being asked to end now."""
+        now = self._monotonic()
+        self._endings |= {node_id: _Ending(now, now) for node_id in node_ids}
+
+    def observe(self, tasks: Iterable[TaskView], *, adopt: bool) -> None:
+        """Take note of what the platform shows; a node that is shown no more is forgotten.
+
+        Args:
+            tasks: every live task.
+            adopt: whether to see to the tasks that somebody else has aborted, or we in an earlier life.
+        """
+        now = self._monotonic()
+        shown = set()
+        for task in tasks:
+            shown.add(task.name)
+            if adopt and task.abort_requested and task.name not in self._endings:
+                self._endings[task.name] = _Ending(now, now)
+        self._endings = {
+            node_id: ending
+            for node_id, ending in self._endings.items()
+            if node_id in shown or now - ending.since < UNSEEN_SECONDS
+        }
+
+    def due(self, tasks: Iterable[TaskView]) -> list[Push]:
+        """What is to be done now; it counts as done."""
+        if not self._endings:
+            return []
+        now = self._monotonic()
+        pushes = []
+        for task in tasks:
+            ending = self._endings.get(task.name)
+            if ending is None or task.finished:
+                continue
+            step = _next(ending, task, now)
+            if step is None:
+                continue
+            ending.step, ending.pushed = step, now
+            pushes.append(Push(task, step, now - ending.since))
+        return pushes
+
+
+def _next(ending: _Ending, task: TaskView, now: float) -> Step | None:
+    waited, since_push = now - ending.since, now - ending.pushed
+    if task.platform_node_id is None or waited < SHUT_DOWN_NODE_SECONDS:
+        again = REPEAT_SECONDS if task.abort_requested else ABORT_AGAIN_SECONDS
+        return Step.ABORT if since_push >= again else None
+    if waited < TERMINATE_INSTANCE_SECONDS:
+        return Step.SHUT_DOWN_NODE if ending.step is Step.ABORT else None
+    if ending.step is Step.TERMINATE_INSTANCE and since_push < REPEAT_SECONDS:
+        return None
+    return Step.TERMINATE_INSTANCE

@@ -1,0 +1,47 @@
+"""What the head's autoscaler sees to at every tick besides listing. It never fails a tick."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from yellowdog_ray.builds import Builds
+from yellowdog_ray.cluster import Cluster
+from yellowdog_ray.errors import RayDogError
+from yellowdog_ray.growth import Growth
+from yellowdog_ray.lifetime import Lifetime
+from yellowdog_ray.preemption import Preemption
+from yellowdog_ray.ray_nodes import RayNodes
+from yellowdog_ray.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Workers that do not come up, spot notices, the cluster's deadline.
+
+    Args:
+        cluster: the cluster.
+        growth: how it gets workers.
+        ray_nodes: what Ray knows of the nodes.
+        max_workers: the most workers of each node type.
+    """
+
+    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, max_workers: Mapping[str, int]) -> None:
+        self._duties: tuple[Callable[[Snapshot], None], ...] = (
+            Builds(cluster, growth, ray_nodes).tick,
+            Preemption(cluster, growth, ray_nodes, max_workers).tick,
+            Lifetime(cluster, ray_nodes).tick,
+        )
+
+    def tick(self, snapshot: Snapshot) -> None:
+        """See to everything once, with a fresh listing at hand."""
+        for duty in self._duties:
+            _try(duty, snapshot)
+
+
+def _try(duty: Callable[[Snapshot], None], snapshot: Snapshot) -> None:
+    try:
+        duty(snapshot)
+    except RayDogError as error:
+        logger.warning("will be tried again at the next tick: %s", error)
