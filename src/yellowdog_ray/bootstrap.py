@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from yellowdog_ray import config as cfg
+from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.names import NAMING_RULE, is_valid_name
 from yellowdog_ray.scripts import HEAD_SCRIPT, WORKER_SCRIPT, wait_for_ray_command
 from yellowdog_ray.snapshot import TAGS_VARIABLE
 
+MAX_POOL_NODES = 10_000
+"""Nodes in one worker pool (official CLI, `MAX_WORKER_POOL_NODE_COUNT`, "enforced by the platform"). A node type that
+has more of them gets another task group with a pool of its own."""
+
+MAX_TASK_GROUPS = 1_000
+"""Task groups in one work requirement (docstring of the SDK's `model/work_requirement.py`)."""
+
 MAX_LAUNCHES = 10_000
-"""Most nodes that one tick of Ray's autoscaler may ask for; YellowDog's limit for one pool (official CLI settings)."""
+"""Most nodes that one tick of Ray's autoscaler may ask for."""
 
 UPSCALING_SPEED = 99_999
 """Ray leaves this at 0 for external providers, which is one node per type and tick (autoscaler/v2 of Ray 2.60)."""
@@ -51,6 +60,8 @@ def bootstrap(config: Mapping[str, Any], source: str, folders: list[Path]) -> tu
     result = copy.deepcopy(dict(config))
     _check_cluster_name(result.get("cluster_name"), source)
     result["auth"] = _auth(result, source)
+
+    _check_size(result, source)
 
     provider = cfg.inline_files(result["provider"], cfg.PROVIDER_FILE_KEYS, source, "provider", folders)
     node_types = _node_types(result, source, folders)
@@ -135,13 +146,31 @@ def _warnings(settings: cfg.ProviderSettings, source: str) -> list[str]:
     script = settings.ray_head_node_task_script or ""
     port = settings.head_node_tag_server_port
     stated = _PORT_OPTION.search(script)
+    warnings = []
     if stated and int(stated.group(1)) != port:
-        text = (
+        warnings.append(
             f"{source}: provider.head_node_tag_server_port is {port}, but ray_head_node_task_script starts the tag "
             f"server on port {stated.group(1)}: make them the same, or tags cannot be stored"
         )
-        return [text]
-    return []
+    if settings.api_key_in_head_task:
+        warnings.append(
+            f"{source}: provider.api_key_in_head_task puts the API key into the head task's environment, where "
+            "everybody who may see the task can read it: remove that key, and let your script read "
+            "~/.raydog/credentials instead"
+        )
+    return warnings
+
+
+def _check_size(config: Mapping[str, Any], source: str) -> None:
+    """A node type has a task group for every 10,000 nodes that it may have, and the head has one."""
+    in_all = config.get("max_workers") or 0
+    limits = [node_type.get("max_workers") or in_all for node_type in config["available_node_types"].values()]
+    groups = 1 + sum(max(1, math.ceil(limit / MAX_POOL_NODES)) for limit in limits)
+    if groups > MAX_TASK_GROUPS:
+        raise ConfigError(
+            f"{source}: available_node_types and their max_workers need {groups} task groups, and YellowDog allows "
+            f"{MAX_TASK_GROUPS} in a work requirement: use fewer node types, or lower max_workers"
+        )
 
 
 def head_environment(
@@ -153,9 +182,11 @@ def head_environment(
         "AUTOSCALER_MAX_LAUNCH_BATCH": str(MAX_LAUNCHES),
     }
     internal = settings.internal
+    key = load_credentials().as_environment() if settings.api_key_in_head_task else {}
     return {
         **_node_environment(node_id, tags, internal.head_resources, internal.head_labels),
         **pacing,
+        **key,
         "RAY_enable_autoscaler_v2": "1" if v2 else "0",
         "RAYDOG_TAG_SERVER_PORT": str(settings.head_node_tag_server_port),
         ON_HEAD_VARIABLE: "1",

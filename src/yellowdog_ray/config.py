@@ -107,6 +107,7 @@ class ProviderSettings(_Section):
     auth: Auth | None = None
     ray_head_node_task_script: str | None = None
     ray_worker_node_task_script: str | None = None
+    api_key_in_head_task: bool = False
     files_to_upload: list[str] | dict[str, str] = Field(default_factory=list)
     internal: Internal = Field(default_factory=Internal, alias=INTERNAL_KEY)
 
@@ -145,6 +146,7 @@ _REMEDIES = {
     "head_node_tag_server_port": "give a port number, for example 16667",
     "compute_requirement_template": "give the template's id, or its `namespace/name`",
     "metrics_enabled": "write true or false",
+    "api_key_in_head_task": "write true or false",
     "files_to_upload": "give a list of paths, or a mapping of remote path to local path",
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from dotenv import dotenv_values, find_dotenv
 
 from yellowdog_ray.errors import CredentialsError
+from yellowdog_ray.redaction import hide
 
 KEY_ID = "YD_API_KEY_ID"
 KEY_SECRET = "YD_API_KEY_SECRET"  # noqa: S105 - the variable's name
@@ -27,9 +28,13 @@ class Credentials:
     key_id: str
     key_secret: str = field(repr=False)
 
+    def as_environment(self) -> dict[str, str]:
+        """The environment variables that hold these credentials."""
+        return {URL: self.url, KEY_ID: self.key_id, KEY_SECRET: self.key_secret}
+
     def as_dotenv(self) -> str:
         """The lines of a `.env` file that hold these credentials."""
-        return f"{URL}={self.url}\n{KEY_ID}={self.key_id}\n{KEY_SECRET}={self.key_secret}\n"
+        return "".join(f"{name}={value}\n" for name, value in self.as_environment().items())
 
 
 def load_credentials() -> Credentials:
@@ -52,4 +57,5 @@ def load_credentials() -> Credentials:
             f"no YellowDog API key: {' and '.join(missing)} not set. Set them in the environment, or in a file .env in "
             f"{Path.cwd()} or a folder above it. `raydog local start` prints the lines for a local platform."
         )
+    hide(str(found[KEY_SECRET]))
     return Credentials(url=str(found[URL]).rstrip("/"), key_id=str(found[KEY_ID]), key_secret=str(found[KEY_SECRET]))

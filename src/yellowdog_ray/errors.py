@@ -1,4 +1,4 @@
-"""Everything that RayDog can complain about, as one small tree. Knows no other module.
+"""Everything that RayDog can complain about, as one small tree.
 
 * RayDogError
   x ConfigError            the YAML, or a file that it names, is wrong
@@ -29,6 +29,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from yellowdog_ray.redaction import redact
+
 
 class RayDogError(Exception):
     """Root of the tree. Its text is written for the user: what is wrong, and what to do.
@@ -39,6 +41,9 @@ class RayDogError(Exception):
     """
 
     code: ClassVar[str] = "RayDogError"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(redact(text))
 
 
 class ConfigError(RayDogError):

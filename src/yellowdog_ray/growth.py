@@ -16,7 +16,7 @@ from ray.autoscaler.tags import TAG_RAY_LAUNCH_REQUEST
 
 from yellowdog_ray import names
 from yellowdog_ray.backoff import BackOff
-from yellowdog_ray.bootstrap import worker_environment
+from yellowdog_ray.bootstrap import MAX_POOL_NODES, worker_environment
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import NodeConfig, ProviderSettings
 from yellowdog_ray.creating import add_task_group, add_tasks, make_pool
@@ -24,10 +24,6 @@ from yellowdog_ray.errors import DeadlinePassed, RayDogError
 from yellowdog_ray.scripts import WORKER_SCRIPT
 from yellowdog_ray.snapshot import TAGS_VARIABLE, ClusterNode
 from yellowdog_ray.views import PoolSpec, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
-
-MAX_POOL_NODES = 10_000
-"""Nodes in one worker pool (official CLI, `MAX_WORKER_POOL_NODE_COUNT`, "enforced by the platform"). A node type that
-has more of them gets another task group with a pool of its own."""
 
 IDLE_NODE_TIMEOUT = timedelta(seconds=20)
 """How long a platform node without a task is kept. Ray has decided that it is not needed, so not for long; but a time

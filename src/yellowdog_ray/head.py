@@ -22,12 +22,11 @@ from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.scripts import HEAD_SCRIPT
 from yellowdog_ray.snapshot import ClusterNode, Phase
-from yellowdog_ray.ssh import SshTarget, port_answers
+from yellowdog_ray.ssh import SshTarget, answers
 from yellowdog_ray.teardown import dismantle
 from yellowdog_ray.views import ComputeView, PoolView, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 
 _POLL_SECONDS = 0.5
-_SSH_PORT = 22
 
 IDLE_POOL_TIMEOUT = timedelta(minutes=1)
 """The head's pool goes soon after its one node has ended, or if a killed `ray up` never gave it a task: a cluster
@@ -194,7 +193,7 @@ def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress)
 
 def _knock(target: SshTarget) -> str | None:
     """Try SSH once. Returns what to tell the user while it fails, None when it works."""
-    if not target.proxy_command and not port_answers(target.host, _SSH_PORT):
+    if not target.proxy_command and not answers(target.host):
         return f"the head's task runs; waiting for SSH at {target.host}"
     try:
         target.run("true", timeout=20)

@@ -36,7 +36,7 @@ from yellowdog_ray.outage import Outage
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.ray_nodes import RayNodes
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
-from yellowdog_ray.ssh import Tunnel
+from yellowdog_ray.ssh import SSH_PORT, Tunnel, answers
 from yellowdog_ray.tags import TagStore, TunnelledPort
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ AUTOSCALER_V2_VARIABLE = "RAY_UP_enable_autoscaler_v2"
 
 HEAD_V2_VARIABLE = "RAY_enable_autoscaler_v2"
 """On the head: "1" says that Ray's new autoscaler runs; our task environment sets it."""
+
+_KNOCK_SECONDS = 10.0
 
 _REMOTE_KEY = "~/ray_bootstrap_key.pem"
 
@@ -293,6 +295,27 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         except RayDogError as error:
             raise HeadError(f"{reason}. What was made could not be removed: run `ray down`. {error}") from error
 
+    def get_command_runner(self, log_prefix: str, node_id: str, *arguments: Any, **options: Any) -> Any:
+        """Ray's own way to run commands on a node; from a user's machine, only if the node can be reached at all.
+
+        Raises:
+            click.ClickException: it cannot. Ray would wait two minutes and then show what OpenSSH says.
+        """
+        if not self.on_head:
+            self._knock(node_id)
+        return super().get_command_runner(log_prefix, node_id, *arguments, **options)
+
+    def _knock(self, node_id: str) -> None:
+        ssh, node = self._ssh_settings(), self._node(node_id)
+        target = ssh.target(node) if ssh else None
+        if target is None or target.proxy_command or answers(target.host, _KNOCK_SECONDS):
+            return
+        raise click.ClickException(
+            f"cluster '{self.cluster_name}': node {node_id} does not answer at {target.host}, port {SSH_PORT}. The "
+            "cluster goes on without this machine: look at the network and firewall between them. `ray get-head-ip`, "
+            "`ray get-worker-ips` and `ray down` work all the same"
+        )
+
     def set_node_tags(self, node_id: str, tags: dict[str, str]) -> None:
         """Merge tags into a node's."""
         if not self.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:
@@ -358,7 +381,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             if self._tag_store is None:
                 port = self.settings.head_node_tag_server_port
                 connect = (lambda: port) if self.on_head else TunnelledPort(self._open_tunnel)
-                self._tag_store = TagStore(self.cluster_name, connect)
+                self._tag_store = TagStore(self.cluster_name, connect, restores=self.on_head)
             return self._tag_store
 
     def _connect(self) -> Platform:

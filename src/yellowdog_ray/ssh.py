@@ -13,6 +13,8 @@ from pathlib import Path
 
 from yellowdog_ray.errors import SshError
 
+SSH_PORT = 22
+_BANNER = b"SSH-"  # RFC 4253, section 4.2: what every server says first
 CONNECT_SECONDS = 5
 _TUNNEL_SECONDS = 10.0
 _LOOPBACK = "127.0.0.1"
@@ -147,10 +149,15 @@ class Tunnel:
         self._log.close()
 
 
-def port_answers(host: str, port: int, timeout: float = 1.0) -> bool:
-    """Whether something accepts connections there."""
-    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=timeout):
-        return True
+def answers(host: str, timeout: float = 1.0) -> bool:
+    """Whether an SSH server speaks at a host's port; that something accepts connections there is not enough.
+
+    Args:
+        host: name or address.
+        timeout: seconds to connect, and as many to wait for the server's first words.
+    """
+    with contextlib.suppress(OSError), socket.create_connection((host, SSH_PORT), timeout=timeout) as connection:
+        return connection.recv(len(_BANNER)) == _BANNER
     return False
 
 

@@ -32,11 +32,13 @@ class TagStore:
     Args:
         cluster: the cluster's name; part of the key.
         connect: gives the local port of the store, opening a tunnel where one is needed. It may raise `SshError`.
+        restores: whether to put the tags back into a store that has come up empty.
     """
 
-    def __init__(self, cluster: str, connect: Callable[[], int]) -> None:
+    def __init__(self, cluster: str, connect: Callable[[], int], *, restores: bool = False) -> None:
         self._key = f"raydog:{cluster}:tags"
         self._connect = connect
+        self._restores = restores
         self._own: dict[str, Tags] = {}
         self._stored: dict[str, Tags] = {}
 
@@ -49,8 +51,16 @@ class TagStore:
         fields: Mapping[str, str] | None = self._ask(lambda client: client.hgetall(self._key))
         if fields is None:
             return False
+        if self._restores and self._stored and not fields:
+            self._put_back()
+            return True
         self._stored = {node_id: json.loads(tags) for node_id, tags in fields.items()}
         return True
+
+    def _put_back(self) -> None:
+        logger.warning("the tag store has come up empty: it is given back what it held")
+        lost = {node_id: json.dumps(tags) for node_id, tags in self._stored.items()}
+        self._ask(lambda client: client.hset(self._key, mapping=lost))
 
     def remember(self, node_id: str, tags: Mapping[str, str]) -> None:
         """Note tags of a node whose store does not run yet."""

@@ -209,6 +209,19 @@ class TestBadInput:
             cluster_yaml, tmp_path
         )
 
+    def test_more_task_groups_than_yellowdog_allows_are_refused_at_once(self, cluster_yaml, tmp_path):
+        cluster_yaml["available_node_types"]["worker"]["max_workers"] = 10_000_000
+
+        with pytest.raises(ConfigError, match="need 1002 task groups, and YellowDog allows 1000"):
+            bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+
+    def test_the_api_key_in_the_heads_task_gets_a_warning(self, cluster_yaml, tmp_path):
+        cluster_yaml["provider"]["api_key_in_head_task"] = True
+
+        _, (warning,) = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+
+        assert "everybody who may see the task can read it" in warning
+
     def test_a_script_whose_tag_port_differs_gets_a_warning(self, cluster_yaml, tmp_path):
         cluster_yaml["provider"]["ray_head_node_task_script"] = "valkey-server --bind 0.0.0.0 --port 7777 &\n"
 

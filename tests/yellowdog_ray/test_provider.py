@@ -185,6 +185,21 @@ class TestWithoutAWayToTheHead:
         assert everything_on(platform) == (1, 1, 1)
         assert len(platform.hosts.instance_ids) == 1
 
+    @pytest.mark.parametrize("command", ["exec true", "attach", "rsync-up a b", "submit job.py"])
+    def test_what_needs_ssh_says_so_in_one_sentence(self, platform, running, in_a_users_folder, command, monkeypatch):
+        monkeypatch.setattr("yellowdog_ray.provider._KNOCK_SECONDS", 0.2)
+        monkeypatch.setattr("yellowdog_ray.ssh.CONNECT_SECONDS", 1)
+        (in_a_users_folder / "job.py").write_text("")
+        verb, *arguments = command.split()
+
+        result = ray(verb, running, in_a_users_folder, *arguments)
+
+        assert result.exit_code == 1
+        assert "does not answer at 198.18.0.1, port 22" in result.output
+        assert "Traceback" not in result.output
+        assert everything_on(platform) == (1, 1, 1)
+        assert len(platform.hosts.instance_ids) == 1
+
     def test_another_clusters_yaml_finds_nothing(self, platform, running, in_a_users_folder):
         result = ray("get-head-ip", {**running, "cluster_name": "dem"}, in_a_users_folder)
 
@@ -297,6 +312,20 @@ def make_provider(config: dict[str, Any]) -> RayDogNodeProvider:
 
 def test_constructing_and_loading_ask_the_platform_nothing(platform, in_a_users_folder, cluster_yaml, calls):
     assert calls.during(lambda: make_provider(cluster_yaml)) == []
+
+
+@pytest.mark.parametrize("key_in_task", [False, True])
+def test_the_api_key_is_in_the_heads_task_only_where_the_user_wants_it(
+    platform, in_a_users_folder, cluster_yaml, key_in_task
+):
+    cluster_yaml["provider"]["api_key_in_head_task"] = key_in_task
+    provider = make_provider(cluster_yaml)
+
+    provider.create_node(cluster_yaml["available_node_types"]["head"]["node_config"], HEAD_TAGS, 1)
+
+    (head,) = platform.client().work_client.get_tasks(TaskSearch()).list_all()
+    wanted = platform.key_secret if key_in_task else None
+    assert head.environment.get("YD_API_KEY_SECRET") == wanted
 
 
 def test_rays_cache_of_the_yaml_is_dropped_so_that_changed_files_and_checks_count(

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.ssh import Tunnel
@@ -72,6 +73,20 @@ def test_tags_set_before_the_store_runs_arrive_with_the_next_ones(port):
     other = TagStore("demo", lambda: port)
     other.refresh()
     assert other.get("head-1") == {"ray-node-status": "up-to-date", "ray-runtime-config": "abc"}
+
+
+def test_a_store_that_has_come_up_empty_is_given_back_what_it_held(port):
+    on_head = TagStore("demo", lambda: port, restores=True)
+    TagStore("demo", lambda: port).set("head-1", {"ray-node-status": "up-to-date"})
+    on_head.refresh()
+    with redis.Redis(port=port) as client:
+        client.flushall()
+
+    on_head.refresh()
+
+    other = TagStore("demo", lambda: port)
+    other.refresh()
+    assert on_head.get("head-1") == other.get("head-1") == {"ray-node-status": "up-to-date"}
 
 
 def test_a_head_that_was_just_out_of_reach_is_not_tried_again_at_once():

@@ -1,0 +1,60 @@
+"""The end of a cluster's lifetime: announced, orderly, and the same for all nodes."""
+
+import logging
+
+import pytest
+
+MINUTE_TICKS = 12
+
+
+@pytest.fixture
+def said(caplog):
+    caplog.set_level(logging.WARNING)
+    return lambda: [text for text in (record.getMessage() for record in caplog.records) if "lifetime ends" in text]
+
+
+@pytest.fixture
+def world(make_world):
+    """A cluster that lives for half an hour."""
+    world = make_world(cluster_lifetime_hours=0.5)
+    world.grown_to(2)
+    return world
+
+
+def test_it_is_announced_in_good_time_and_once_each(world, said):
+    world.ticks(28 * MINUTE_TICKS)
+
+    assert [text.split(" in ")[1].split(",")[0] for text in said()] == ["10 min", "5 min"]
+    assert all("provider.cluster_lifetime_hours" in text for text in said())
+
+
+def test_in_the_last_minute_the_workers_take_no_new_work_and_keep_what_they_have(world):
+    world.ticks(28 * MINUTE_TICKS)
+    assert all(raylet.draining_until is None for raylet in world.ray.workers)
+
+    world.ticks(MINUTE_TICKS)
+
+    deadline = world.provider.cluster.deadline()
+    assert [raylet.draining_until for raylet in world.ray.workers] == [deadline, deadline]
+
+
+def test_no_worker_is_made_that_could_do_no_more_than_boot(world):
+    world.ticks(28 * MINUTE_TICKS)
+
+    world.want_cpus(5)
+    world.ticks(3)
+
+    assert len(world.listed()) == 2
+
+
+def test_at_the_end_nothing_lives_on(world):
+    for _ in range(32 * MINUTE_TICKS):
+        world.local.advance(5)
+        world.ray.observe()
+        if world.head.status.finished:
+            break
+        world.autoscaler.tick()
+        world.settle()
+    world.local.advance(180)
+
+    assert world.all_instances == []

@@ -1,0 +1,53 @@
+import logging
+
+import pytest
+
+from yellowdog_ray import redaction
+from yellowdog_ray.credentials import load_credentials
+from yellowdog_ray.errors import NotFound
+
+SECRET = "0123456789abcdefSECRET"
+
+
+@pytest.fixture(autouse=True)
+def loaded(monkeypatch):
+    """A process that has loaded its key."""
+    factory, hidden = logging.getLogRecordFactory(), set(redaction._hidden)
+    monkeypatch.setenv("YD_API_KEY_ID", "id")
+    monkeypatch.setenv("YD_API_KEY_SECRET", SECRET)
+    load_credentials()
+    yield
+    logging.setLogRecordFactory(factory)
+    redaction._hidden.clear()
+    redaction._hidden.update(hidden)
+
+
+def test_an_error_that_repeats_the_secret_does_not_show_it():
+    assert str(NotFound(f"no such header: {SECRET}")) == "no such header: (secret)"
+
+
+def test_no_log_record_shows_the_secret_whoever_writes_it(caplog):
+    logging.getLogger("urllib3").error("sent %s", SECRET)
+
+    assert SECRET not in caplog.text
+    assert "sent (secret)" in caplog.text
+
+
+def test_a_traceback_in_the_log_does_not_show_it_either(caplog):
+    def fail() -> None:
+        raise ValueError(f"bad key {SECRET}")
+
+    try:
+        fail()
+    except ValueError:
+        logging.getLogger("ray").exception("a tick has failed")
+
+    assert SECRET not in caplog.text
+    assert "ValueError: bad key (secret)" in caplog.text
+
+
+def test_what_is_too_short_to_be_a_secret_hides_no_ordinary_word(monkeypatch):
+    monkeypatch.setenv("YD_API_KEY_SECRET", "ray")
+    load_credentials()
+
+    assert redaction.redact("ray up") == "ray up"
