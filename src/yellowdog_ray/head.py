@@ -14,9 +14,9 @@ from yellowdog_ray import names
 from yellowdog_ray.bootstrap import head_environment
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import NodeConfig, ProviderSettings
-from yellowdog_ray.creating import add_tasks, make_pool
+from yellowdog_ray.creating import add_tasks, make_pool, make_work_requirement
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
-from yellowdog_ray.errors import AlreadyExists, ClusterNameTaken, HeadBuildTimeout, HeadEnded, NotFound, SshError
+from yellowdog_ray.errors import ClusterNameTaken, HeadBuildTimeout, HeadEnded, NotFound, SshError
 from yellowdog_ray.growth import pool_spec
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.progress import Progress
@@ -104,14 +104,7 @@ def require_ours(cluster: Cluster, work: WorkRequirementView) -> TaskGroupView:
 def _make_work_requirement(cluster: Cluster) -> WorkRequirementView:
     token = names.new_token()
     group = TaskGroupSpec(HEAD_GROUP, names.pool_name(cluster.name, HEAD_GROUP, token), task_timeout=cluster.lifetime)
-    try:
-        return cluster.platform.create_work_requirement(cluster.name, cluster.settings.cluster_tag, group)
-    except AlreadyExists:
-        # Another `ray up` was a moment earlier, or our own request went through before it was retried.
-        work = cluster.platform.find_work_requirement(cluster.name)
-        if work is None:
-            raise
-        return work
+    return make_work_requirement(cluster.platform, cluster.name, cluster.settings.cluster_tag, group)
 
 
 def _complete(

@@ -46,6 +46,7 @@ from yellowdog_client.model import (
 from yellowdog_ray.credentials import Credentials
 from yellowdog_ray.errors import NotFound, Refused
 from yellowdog_ray.failures import typed
+from yellowdog_ray.patience import Patience, patiently
 from yellowdog_ray.snapshot import TAGS_VARIABLE
 from yellowdog_ray.views import (
     ComputeView,
@@ -65,12 +66,9 @@ PAGE_SIZE = 1_000
 TASK_BATCH_SIZE = 1_000
 """Tasks per adding call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
 
-CONNECT_TIMEOUT = timedelta(seconds=10)
-READ_TIMEOUT = timedelta(seconds=30)
-ATTEMPTS = 3
-RETRY_INITIAL = timedelta(seconds=0.5)
-"""Far below the SDK's 10 s: this runs inside the autoscaler's loop, which must keep ticking."""
-RETRY_MAX = timedelta(seconds=4)
+CONNECT_TIMEOUT = timedelta(seconds=5)
+READ_TIMEOUT = timedelta(seconds=20)
+"""How long one call may keep the autoscaler's loop waiting at worst; a page of 1,000 tasks takes a second or two."""
 
 _LIVE_TASKS = [status for status in TaskStatus if not status.finished]
 _LIVE_WORK = [status for status in WorkRequirementStatus if not status.finished]
@@ -88,15 +86,22 @@ T = TypeVar("T")
 
 
 class Platform:
-    """YellowDog, as far as a cluster needs it. Thread-safe."""
+    """YellowDog, as far as a cluster needs it. Thread-safe.
 
-    def __init__(self, credentials: Credentials, namespace: str) -> None:
+    Args:
+        credentials: the key, and the platform that it is for.
+        namespace: where everything is made.
+        patience: how long calls are tried again. None of it for the first sign of life, `account_name`.
+    """
+
+    def __init__(self, credentials: Credentials, namespace: str, patience: Patience = Patience()) -> None:  # noqa: B008
         self.url = credentials.url
         self.namespace = namespace
+        self.patience = patience
         self._client = PlatformClient.create(
             ServicesSchema(
                 defaultUrl=credentials.url,
-                retry=RetryProperties(maxAttempts=ATTEMPTS, initialInterval=RETRY_INITIAL, maxInterval=RETRY_MAX),
+                retry=RetryProperties(maxAttempts=0),
                 connectionTimeout=CONNECT_TIMEOUT,
                 readTimeout=READ_TIMEOUT,
             ),
@@ -110,6 +115,7 @@ class Platform:
         with typed("the application's details"):
             return str(self._client.application_client.get_application_details().accountName)
 
+    @patiently
     def template_id(self, reference: str) -> str:
         """The id of a compute requirement template, which must exist.
 
@@ -125,6 +131,7 @@ class Platform:
 
     # Work
 
+    @patiently
     def find_work_requirement(self, name: str, *, finished: bool = False) -> WorkRequirementView | None:
         """The work requirement of exactly this name: two calls.
 
@@ -145,11 +152,13 @@ class Platform:
         youngest = max(found, key=lambda summary: (not _finished(summary.status), _time(summary.createdTime)))
         return self.work_requirement(str(youngest.id))
 
+    @patiently
     def work_requirement(self, requirement_id: str) -> WorkRequirementView:
         """The work requirement's present state, with its task groups' counts."""
         with typed(f"work requirement {requirement_id}"):
             return _work_view(self._client.work_client.get_work_requirement_by_id(requirement_id))
 
+    @patiently
     def create_work_requirement(self, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
         """Make a work requirement with its first task group."""
         requirement = WorkRequirement(
@@ -158,6 +167,7 @@ class Platform:
         with typed(f"work requirement '{name}'"):
             return _work_view(self._client.work_client.add_work_requirement(requirement))
 
+    @patiently
     def add_task_group(self, requirement_id: str, group: TaskGroupSpec) -> WorkRequirementView:
         """Add a task group: two calls, a read and a write (the platform takes work requirements whole)."""
         with typed(f"task group '{group.name}'"):
@@ -165,6 +175,7 @@ class Platform:
             requirement.taskGroups = [*(requirement.taskGroups or []), self._task_group(group)]
             return _work_view(self._client.work_client.update_work_requirement(requirement))
 
+    @patiently
     def add_tasks(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
         """Add tasks: one call per `TASK_BATCH_SIZE` of them."""
         added: list[TaskView] = []
@@ -175,25 +186,30 @@ class Platform:
             added += [_task_view(task) for task in tasks]
         return added
 
+    @patiently
     def live_tasks(self, requirement_id: str) -> list[TaskView]:
         """Every task that has not ended, of all groups: one call per page."""
         return self._tasks(TaskSearch(workRequirementId=requirement_id, statuses=_LIVE_TASKS))
 
+    @patiently
     def group_tasks(self, group_id: str) -> list[TaskView]:
         """Every task of one group, ended ones too: one call per page."""
         return self._tasks(TaskSearch(taskGroupId=group_id))
 
+    @patiently
     def task_spec(self, task_id: str) -> TaskSpec:
         """What a task was made of, so that another can be made like it."""
         with typed(f"task {task_id}"):
             task = self._client.work_client.get_task_by_id(task_id)
         return TaskSpec(str(task.name), task.taskData or "", dict(task.environment or {}), task.timeout or timedelta(0))
 
+    @patiently
     def abort_task(self, task_id: str) -> None:
         """Ask the platform to end a task: a waiting one is withdrawn, an executing one gets SIGTERM."""
         with typed(f"task {task_id}"):
             self._client.work_client.cancel_task_by_id(task_id, abort=True)
 
+    @patiently
     def cancel_work_requirement(self, requirement_id: str) -> None:
         """End a work requirement and abort what it executes. One that has already ended is no error."""
         try:
@@ -205,6 +221,7 @@ class Platform:
 
     # Worker pools
 
+    @patiently
     def find_pool(self, name: str) -> PoolView | None:
         """The worker pool of exactly this name, or None."""
         try:
@@ -213,6 +230,7 @@ class Platform:
         except NotFound:
             return None
 
+    @patiently
     def create_pool(self, spec: PoolSpec) -> PoolView:
         """Provision a worker pool: two calls, since only ids are sure to be understood. Now money is spent."""
         usage = ComputeRequirementTemplateUsage(
@@ -238,27 +256,32 @@ class Platform:
         with typed(f"worker pool '{spec.name}'"):
             return _pool_view(self._client.worker_pool_client.provision_worker_pool(usage, properties))
 
+    @patiently
     def pool(self, pool_id: str) -> PoolView:
         """A worker pool's present state."""
         with typed(f"worker pool {pool_id}"):
             return _pool_view(self._client.worker_pool_client.get_worker_pool_by_id(pool_id))
 
+    @patiently
     def shut_down_pool(self, pool_id: str) -> None:
         """End a worker pool: what executes may finish, then its instances go. Repeating it is no error."""
         with typed(f"worker pool {pool_id}"):
             self._client.worker_pool_client.shutdown_worker_pool_by_id(pool_id)
 
+    @patiently
     def platform_nodes(self, pool_id: str) -> list[PlatformNodeView]:
         """Every platform node of a pool, with its addresses: one call per page."""
         with typed(f"the nodes of worker pool {pool_id}"):
             nodes = _pages(self._client.worker_pool_client.get_nodes(NodeSearch(workerPoolId=pool_id)))
             return [_platform_node_view(node) for node in nodes]
 
+    @patiently
     def platform_node(self, node_id: str) -> PlatformNodeView:
         """One platform node."""
         with typed(f"platform node {node_id}"):
             return _platform_node_view(self._client.worker_pool_client.get_node_by_id(node_id))
 
+    @patiently
     def warned_nodes(self) -> list[PlatformNodeView]:
         """Every platform node, of any pool that this key sees, that lives and is going to be taken away: one call."""
         search = NodeSearch(
@@ -267,6 +290,7 @@ class Platform:
         with typed("the nodes that are about to be lost"):
             return [_platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
 
+    @patiently
     def shut_down_node(self, node_id: str) -> None:
         """End a platform node, its instance with it, once its tasks have ended."""
         with typed(f"platform node {node_id}"):
@@ -274,6 +298,7 @@ class Platform:
 
     # Compute
 
+    @patiently
     def compute(self, requirement_id: str) -> ComputeView:
         """State of a pool's compute requirement: two calls."""
         with typed(f"compute requirement {requirement_id}"):
@@ -288,11 +313,13 @@ class Platform:
             messages=_source_messages(requirement),
         )
 
+    @patiently
     def terminate_compute(self, requirement_id: str) -> None:
         """End every instance of a compute requirement at once."""
         with typed(f"compute requirement {requirement_id}"):
             self._client.compute_client.terminate_compute_requirement_by_id(requirement_id)
 
+    @patiently
     def terminate_instance(self, requirement_id: str, instance_id: str) -> None:
         """End one instance at once, whatever runs on it: two calls, and one per page of the requirement's instances.
 

@@ -33,6 +33,7 @@ from yellowdog_ray.config import NodeConfig, ProviderSettings, parse_node_config
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import HeadError, LaunchPaused, PlatformError, RayDogError, SshError
 from yellowdog_ray.outage import Outage
+from yellowdog_ray.patience import Patience
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.ray_nodes import RayNodes
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
@@ -58,6 +59,7 @@ HEAD_V2_VARIABLE = "RAY_enable_autoscaler_v2"
 """On the head: "1" says that Ray's new autoscaler runs; our task environment sets it."""
 
 _KNOCK_SECONDS = 10.0
+_PATIENCE_SECONDS = 30.0
 
 _REMOTE_KEY = "~/ray_bootstrap_key.pem"
 
@@ -387,7 +389,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     def _connect(self) -> Platform:
         from yellowdog_ray.platform import Platform
 
-        return Platform(load_credentials(), self.settings.cluster_namespace)
+        patience = Patience() if self.on_head else Patience(_PATIENCE_SECONDS)
+        return Platform(load_credentials(), self.settings.cluster_namespace, patience)
 
     def _open_tunnel(self) -> Tunnel:
         ssh = self._ssh_settings()

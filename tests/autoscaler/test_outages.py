@@ -146,7 +146,7 @@ def test_a_launch_that_fails_does_not_stop_the_loop(world):
     with world.wire.losing(adds_tasks):
         for _ in range(4):
             assert world.tick()
-            assert len(world.wire.calls) <= GROWTH_CALLS
+            assert len(world.wire.calls) <= GROWTH_CALLS + 1  # one to see whether the lost call was served
         assert world.autoscaler.failed_types() == {"worker"}
         assert world.listed() == set()
     world.ticks(6)

@@ -164,12 +164,13 @@ def test_a_pool_holds_no_more_than_the_platform_allows(local, head_side, monkeyp
     assert {nodes[node_id].node_type for node_id in ids} == {"cpu"}
 
 
-def test_room_that_became_free_in_a_pool_is_used_again(local, head_side, monkeypatch):
+def test_room_that_became_free_in_a_pool_is_used_again(local, head_side, make_cluster, monkeypatch):
     monkeypatch.setattr("yellowdog_ray.growth.MAX_POOL_NODES", 2)
     ids = grow(head_side, 4)
     local.advance(BOOT)
-    head_side.refresh()
-    head_side.terminate(ids[:1])
+    laptop = make_cluster()
+    laptop.refresh()
+    laptop.terminate(ids[:1])
     local.advance(60)
     head_side.refresh()
 

@@ -9,15 +9,14 @@ from yellowdog_ray.platform import Platform
 
 
 @pytest.fixture
-def platform(local, monkeypatch) -> Platform:
-    monkeypatch.setattr("yellowdog_ray.platform.ATTEMPTS", 1)
+def platform(local) -> Platform:
     return Platform(Credentials(local.url, local.key_id, local.key_secret), "demo")
 
 
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (faults.Status(call="GET /application", status=429, retry_after_seconds=0), Throttled),
+        (faults.Status(call="GET /application", status=429, retry_after_seconds=30), Throttled),
         (faults.Status(call="GET /application", status=503), Unavailable),
         (faults.Status(call="GET /application", status=400, error_type="InvalidRequestException"), Refused),
         (faults.Status(call="GET /application", status=404), NotFound),
