@@ -30,6 +30,7 @@ from rich.table import Table
 from yellowdog_client import PlatformClient
 from yellowdog_client.model import (
     ApiKey,
+    AutoShutdown,
     ComputeRequirementStaticTemplate,
     ComputeRequirementTemplateUsage,
     ComputeSourceTemplate,
@@ -59,6 +60,8 @@ TASKS = 10_000
 PER_CALL = 1_000
 NODES = 10_000
 BOOT_SECONDS = 5
+DAY_NODES, DAY_IDLE_NODES = 40, 100
+MINUTE_SECONDS, HOUR_SECONDS = 60, 3_600
 GET_SECONDS = 2.0
 CONNECTIONS = 4
 WARM_UP_ROUNDS = 50
@@ -75,6 +78,7 @@ ADD_RAW = f"add {TASKS:,} tasks in {TASKS // PER_CALL} calls, raw"
 ADD_SDK = f"add {TASKS:,} tasks in {TASKS // PER_CALL} calls, SDK"
 NODES_TIME = f"{NODES:,} simulated nodes boot, register and take a task"
 NODES_MEMORY = f"peak memory of these {NODES:,} nodes' process"
+DAY_TIME = "a day of a cluster on the stepped clock"
 HOST_SSH = "a namespace host answers ssh, from the request"
 
 
@@ -114,6 +118,7 @@ def _rows() -> dict[str, Row]:
         Row(ADD_SDK, "s", 2.0),
         Row(NODES_TIME, "s", 15.0),
         Row(NODES_MEMORY, "MiB", 1_024.0),
+        Row(DAY_TIME, "s", 1.0),
         Row(HOST_SSH, "s", 1.5),
     )
     return {row.name: row for row in rows}
@@ -381,6 +386,48 @@ def _run_nodes(pipe: Connection, core: int) -> None:
     platform.close()
 
 
+def _run_day(pipe: Connection, core: int) -> None:
+    """Every hour a pool grows for its tasks and shrinks again; beside it, platform nodes that idle all day."""
+    os.sched_setaffinity(0, {core})
+    clock = SteppedClock()
+    platform = LocalPlatform(hosts=SimulatedHosts(), clock=clock)
+    template = _template(platform, startup_seconds=BOOT_SECONDS)
+    spec = RunSpecification(["bash"], workerTags=["busy"])
+    idle = ComputeRequirementTemplateUsage(template, "idle", "bench", targetInstanceCount=DAY_IDLE_NODES)
+    busy = ComputeRequirementTemplateUsage(template, "busy", "bench")
+    shutdown = AutoShutdown(enabled=True, timeout=timedelta(minutes=5))
+    gc.collect()
+    began = time.perf_counter()
+    with platform.locked():
+        work = platform.work.add(
+            WorkRequirement("bench", "work", [TaskGroup("group", spec, finishIfAllTasksFinished=False)])
+        )
+        platform.pools.provision(idle, ProvisionedWorkerPoolProperties())
+        properties = ProvisionedWorkerPoolProperties(
+            maxNodes=DAY_NODES, workerTag="busy", idleNodeShutdown=shutdown, idlePoolShutdown=AutoShutdown(False)
+        )
+        pool = platform.pools.provision(busy, properties)
+    grown = shrunk = 0
+    for hour in range(24):
+        with platform.locked():
+            platform.work.add_tasks(work.groups[0], [_task_of_the_day(hour, number) for number in range(DAY_NODES)])
+        clock.advance(5 * MINUTE_SECONDS)
+        grown += pool.active_nodes
+        clock.advance(55 * MINUTE_SECONDS)
+        shrunk += pool.active_nodes
+    seconds = time.perf_counter() - began
+    completed = work.groups[0].counts[TaskStatus.COMPLETED]
+    if (completed, grown, shrunk) != (24 * DAY_NODES, 24 * DAY_NODES, 0):
+        raise RuntimeError(f"a day with {completed} tasks, {grown} nodes in the rush hours and {shrunk} in others")
+    pipe.send((seconds, _peak_mib()))
+    platform.close()
+
+
+def _task_of_the_day(hour: int, number: int) -> Task:
+    seconds = (5 + number) * MINUTE_SECONDS / 2
+    return Task(name=f"task-{hour}-{number}", taskType="bash", environment={"SIM_TASK_SECONDS": str(seconds)})
+
+
 def _template(platform: LocalPlatform, *, startup_seconds: int) -> str:
     source = SimulatorComputeSource(name="bench", instanceStartupTimeSeconds=startup_seconds)
     with platform.locked():
@@ -408,6 +455,12 @@ def measure_nodes(rows: dict[str, Row], cores: Cores) -> None:
     for seconds, mib in _child(_run_nodes, cores.server):
         rows[NODES_TIME].values.append(seconds)
         rows[NODES_MEMORY].values.append(mib)
+
+
+def measure_day(rows: dict[str, Row], cores: Cores) -> None:
+    """A day of a cluster, in a process of its own."""
+    for seconds, _mib in _child(_run_day, cores.server):
+        rows[DAY_TIME].values.append(seconds)
 
 
 # --------------------------------------------------------------------------------------------- namespace hosts
@@ -531,6 +584,8 @@ def main() -> int:
         measure_http(rows, cores)
         errors.print(f"run {number} of {runs}: nodes")
         measure_nodes(rows, cores)
+        errors.print(f"run {number} of {runs}: a day")
+        measure_day(rows, cores)
     errors.print(f"{runs} namespace host(s)")
     measure_hosts(rows, cores, runs)
     console.print(_table(rows, runs, of))

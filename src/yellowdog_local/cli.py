@@ -83,6 +83,9 @@ def start(
     simulated: Annotated[
         bool, typer.Option("--simulated", help="Hosts that exist only as records, at 127.0.0.1: needs no root.")
     ] = False,
+    speed: Annotated[
+        float, typer.Option(help="How many times as fast as real time passes; simulated hosts only.")
+    ] = daemon.REAL_TIME,
 ) -> None:
     """Start the platform, and print what clients need.
 
@@ -97,24 +100,25 @@ def start(
 
         raydog local start --foreground
 
-        raydog local start --simulated
+        raydog local start --simulated --speed 100
     """
+    daemon.check_speed(speed, simulated=simulated)
     place = PlatformDirectory(directory)
     if foreground:
-        _run_here(place, port, env_file, simulated=simulated)
+        _run_here(place, port, env_file, simulated=simulated, speed=speed)
         return
     if place.is_running():
         raise LocalPlatformError(place.already_running())
     with progress(f"starting the platform in {place.path}"):
-        state = daemon.start(place, port, simulated=simulated)
+        state = daemon.start(place, port, simulated=simulated, speed=speed)
     _introduce(place, state, env_file)
 
 
-def _run_here(place: PlatformDirectory, port: int, env_file: Path | None, *, simulated: bool) -> None:
+def _run_here(place: PlatformDirectory, port: int, env_file: Path | None, *, simulated: bool, speed: float) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     ending = threading.Event()
     daemon.end_on_signals(ending)
-    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, simulated=simulated)
+    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, simulated=simulated, speed=speed)
     typer.echo("ended; nothing is left")
 
 

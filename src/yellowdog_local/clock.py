@@ -1,10 +1,11 @@
-"""Time for the local platform: a real clock and one that tests step by hand. Knows nothing of the platform."""
+"""Time for the local platform: real, accelerated, or stepped by hand. Knows nothing of the platform."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -93,7 +94,11 @@ class SteppedClock:
 class RealClock:
     """The machine's clock; one thread makes all calls, so a call must not block."""
 
+    _speed = 1.0
+
     def __init__(self) -> None:
+        # Due times count from here, in seconds of this clock: never backwards, whatever becomes of the machine's date.
+        self._began = time.monotonic()
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._wake = threading.Condition()
@@ -110,7 +115,7 @@ class RealClock:
         with self._wake:
             if self._closed:
                 return timer
-            due = time.monotonic() + max(0.0, delay_seconds)
+            due = self._passed() + max(0.0, delay_seconds)
             heapq.heappush(self._heap, (due, next(self._order), timer))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="yellowdog-local-clock", daemon=True)
@@ -138,11 +143,45 @@ class RealClock:
                 if not self._heap:
                     self._wake.wait()
                     continue
-                delay = self._heap[0][0] - time.monotonic()
+                delay = self._heap[0][0] - self._passed()
                 if delay <= 0:
                     return heapq.heappop(self._heap)[2]
-                self._wake.wait(delay)
+                self._wake.wait(min(delay / self._speed, threading.TIMEOUT_MAX))
             return None
+
+    def _passed(self) -> float:
+        """What has passed on this clock since it was made (seconds of it)."""
+        return (time.monotonic() - self._began) * self._speed
+
+
+class AcceleratedClock(RealClock):
+    """A clock that begins at the machine's present and goes so many times as fast.
+
+    What has real processes cannot be hurried: it is for simulated hosts only. Where the calls that are due need more
+    time than there is, they are made late, still in order.
+
+    Args:
+        speed: seconds of this clock in a real second.
+
+    Raises:
+        ValueError: the speed is not a positive number.
+    """
+
+    def __init__(self, speed: float) -> None:
+        if not (math.isfinite(speed) and speed > 0):
+            raise ValueError(f"a clock's speed must be a positive number of seconds per second, not {speed}")
+        super().__init__()
+        self._speed = speed
+        self._start = datetime.now(timezone.utc)
+
+    @property
+    def speed(self) -> float:
+        """Seconds of this clock in a real second."""
+        return self._speed
+
+    def now(self) -> datetime:
+        """The present on this clock, in UTC."""
+        return self._start + timedelta(seconds=self._passed())
 
 
 def _fire_safely(timer: Timer) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import select
 import signal
@@ -33,6 +34,7 @@ from yellowdog_local.hosts.rootfs import ImageError
 LOGGER = logging.getLogger(__name__)
 DEFAULT_PORT = 8700
 LOOPBACK = "127.0.0.1"
+REAL_TIME = 1.0
 START_PATIENCE_SECONDS = 60.0
 STOP_PATIENCE_SECONDS = 90.0
 SERVER_PACKAGES = ("starlette", "uvicorn")
@@ -62,6 +64,22 @@ def check_machine(*, simulated: bool = False) -> None:
         raise LocalPlatformError(str(error)) from error
 
 
+def check_speed(speed: float, *, simulated: bool) -> None:
+    """Refuse a speed that cannot be kept.
+
+    Args:
+        speed: seconds of the platform in a real second.
+        simulated: its hosts run nothing, so that nothing on them takes real time.
+
+    Raises:
+        LocalPlatformError: what is wrong with it, and what to do.
+    """
+    if not (math.isfinite(speed) and speed > 0):
+        raise LocalPlatformError(f"--speed must be above 0, not {speed:g}: 100 lets a day pass in 15 minutes")
+    if speed != REAL_TIME and not simulated:
+        raise LocalPlatformError("--speed needs simulated hosts: real hosts run in real time")
+
+
 def run(
     directory: PlatformDirectory,
     port: int,
@@ -69,6 +87,7 @@ def run(
     stop: threading.Event,
     *,
     simulated: bool = False,
+    speed: float = REAL_TIME,
 ) -> None:
     """Be the platform until `stop` is set; nothing of it is left afterwards.
 
@@ -78,17 +97,19 @@ def run(
         ready: told once, when clients may come.
         stop: ends it.
         simulated: make hosts that run nothing.
+        speed: seconds of the platform in a real second; other than 1 with simulated hosts only.
 
     Raises:
         LocalPlatformError: it cannot be started.
     """
+    check_speed(speed, simulated=simulated)
     check_machine(simulated=simulated)
     directory.prepare(simulated=simulated)
     with directory.locked():
         directory.forget_state()  # what a killed platform wrote
         try:
             if simulated:
-                _run_simulated(directory, port, ready, stop)
+                _run_simulated(directory, port, ready, stop, speed)
             else:
                 _run_hosts(directory, port, ready, stop)
         finally:
@@ -110,13 +131,17 @@ def _run_hosts(directory: PlatformDirectory, port: int, ready: Callable[[State],
 
 
 def _run_simulated(
-    directory: PlatformDirectory, port: int, ready: Callable[[State], None], stop: threading.Event
+    directory: PlatformDirectory, port: int, ready: Callable[[State], None], stop: threading.Event, speed: float
 ) -> None:
     from yellowdog_local.hosts.simulated import SimulatedHosts
 
     _check_port(LOOPBACK, port)
     hosts = SimulatedHosts()
-    _serve(directory, hosts, LOOPBACK, port, lambda url: ready(directory.write_state(url, simulated=True)), stop)
+
+    def told(url: str) -> None:
+        ready(directory.write_state(url, simulated=True))
+
+    _serve(directory, hosts, LOOPBACK, port, told, stop, speed)
 
 
 def _check_nothing_left(directory: PlatformDirectory) -> None:
@@ -139,9 +164,10 @@ def _serve(
     port: int,
     ready: Callable[[str], None],
     stop: threading.Event,
+    speed: float = REAL_TIME,
 ) -> None:
     # Here and not above: `status` and `logs` must answer quickly, and without the server's packages.
-    from yellowdog_local.clock import RealClock
+    from yellowdog_local.clock import AcceleratedClock, RealClock
     from yellowdog_local.platform import LocalPlatform
     from yellowdog_local.server import serve
     from yellowdog_local.settings import Settings
@@ -151,7 +177,8 @@ def _serve(
         ready(url)
 
     key = directory.api_key()
-    platform = LocalPlatform(settings=Settings(), clock=RealClock(), hosts=hosts, api_key=(key.key_id, key.secret))
+    clock = RealClock() if speed == REAL_TIME else AcceleratedClock(speed)
+    platform = LocalPlatform(settings=Settings(), clock=clock, hosts=hosts, api_key=(key.key_id, key.secret))
     try:
         serve(platform, address, port, announce, stop)
     finally:
@@ -170,17 +197,19 @@ def _check_port(address: str, port: int) -> None:
             ) from error
 
 
-def start(directory: PlatformDirectory, port: int, *, simulated: bool = False) -> State:
+def start(directory: PlatformDirectory, port: int, *, simulated: bool = False, speed: float = REAL_TIME) -> State:
     """Run the platform in the background, and return when it is ready.
 
     Args:
         directory: where keys, logs and disks are.
         port: where to listen.
         simulated: make hosts that run nothing.
+        speed: seconds of the platform in a real second; other than 1 with simulated hosts only.
 
     Raises:
         LocalPlatformError: it did not start.
     """
+    check_speed(speed, simulated=simulated)
     check_machine(simulated=simulated)
     directory.prepare(simulated=simulated)
     if directory.is_running():
@@ -190,6 +219,7 @@ def start(directory: PlatformDirectory, port: int, *, simulated: bool = False) -
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "yellowdog_local.daemon", "--dir", str(directory.path)]
     command += ["--port", str(port), "--report", str(writing), *(["--simulated"] if simulated else [])]
+    command += ["--speed", str(speed)]
     with os.fdopen(reading, "rb") as report:
         with directory.log.open("ab") as log:
             process = subprocess.Popen(
@@ -291,6 +321,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--report", type=int, required=True, help="descriptor that is told the outcome, one JSON line")
     parser.add_argument("--simulated", action="store_true", help="hosts that run nothing")
+    parser.add_argument("--speed", type=float, default=REAL_TIME, help="seconds of the platform in a real second")
     arguments = parser.parse_args()
     os.chdir("/")  # it must not hold on to the directory that somebody stood in
     os.set_inheritable(arguments.report, False)  # or every host would hold the pipe open
@@ -307,7 +338,14 @@ def main() -> int:
 
     try:
         directory = PlatformDirectory(arguments.dir)
-        run(directory, arguments.port, lambda state: tell(**vars(state)), ending, simulated=arguments.simulated)
+        run(
+            directory,
+            arguments.port,
+            lambda state: tell(**vars(state)),
+            ending,
+            simulated=arguments.simulated,
+            speed=arguments.speed,
+        )
     except LocalPlatformError as error:
         LOGGER.error("%s", error)  # noqa: TRY400 (it is one clear sentence; a traceback would hide it)
         tell(error=str(error))

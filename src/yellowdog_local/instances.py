@@ -133,7 +133,6 @@ class Instances:
             instance_type=source.instanceType or "",
             provider=source.provider.name if source.provider else "",
             region=source.region or "",
-            source_name=source.name or "",
             boot_seconds=self._vary(*clouds.startup_time(source, self._kernel.settings)),
         )
         self._kernel.defer(lambda: self._create(request))

@@ -14,13 +14,13 @@ from yellowdog_local.account import Account
 from yellowdog_local.agents import Agents, InProcessAgents
 from yellowdog_local.allowances import Allowances
 from yellowdog_local.attributes import Attributes
-from yellowdog_local.clock import Clock, RealClock
+from yellowdog_local.clock import AcceleratedClock, Clock, RealClock
 from yellowdog_local.compute import Compute
 from yellowdog_local.configured import ConfiguredPools
 from yellowdog_local.faults import Faults
 from yellowdog_local.faults.lists import LaggingLists
 from yellowdog_local.faults.machines import FaultyClouds, FaultyCommands, FaultyNodes, faulty_hosts
-from yellowdog_local.hosts.base import HostBackend
+from yellowdog_local.hosts.base import SIMULATED, HostBackend
 from yellowdog_local.ids import Ids
 from yellowdog_local.images import Images
 from yellowdog_local.instances import Instances
@@ -64,6 +64,9 @@ class LocalPlatform:
         clock: where it takes its time from; `close()` closes it as well.
         hosts: what its instances are; `close()` closes it as well.
         api_key: id and secret that callers must show; made up if omitted.
+
+    Raises:
+        ValueError: the clock is accelerated and the hosts are real.
     """
 
     def __init__(
@@ -74,6 +77,8 @@ class LocalPlatform:
         clock: Clock | None = None,
         api_key: tuple[str, str] | None = None,
     ) -> None:
+        if isinstance(clock, AcceleratedClock) and hosts.kind != SIMULATED:
+            raise ValueError(f"an accelerated clock needs simulated hosts: {hosts.kind} hosts run in real time")
         self.settings = settings or Settings()
         self.clock = clock or RealClock()
         self.hosts = hosts

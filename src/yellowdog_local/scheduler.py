@@ -1,6 +1,7 @@
 """Who works on what: gives waiting tasks to free workers, and grows pools for the tasks that find none.
 
-Runs when something has changed, and once per interval while tasks wait for workers; an idle platform costs nothing.
+Runs when something has changed. Pools are scaled an interval after that, and again each interval only while that does
+something: a platform where nothing changes costs nothing, however many tasks wait and platform nodes idle.
 """
 
 from __future__ import annotations
@@ -115,18 +116,20 @@ class Scheduler:
 
     def _autoscale_and_rearm(self) -> None:
         self._autoscale_timer = None
-        self._autoscale()
-        self._kernel.want_pass()
+        # Where nothing could be done, nothing can until something changes, and every change leads to a pass.
+        if self._autoscale():
+            self._kernel.want_pass()
 
-    def _autoscale(self) -> None:
+    def _autoscale(self) -> bool:
+        """Scale every pool; answers whether anything was done."""
         pools = self._available_pools()
         wanted = {pool.id: 0 for pool in pools}
         room = {pool.namespace: self._policies.room(pool.namespace) for pool in pools}
         coming = {pool.id: pool.pending_nodes * self._pools.workers_per_node(pool) for pool in pools}
         for group in self._by_priority():
             self._demand(group, pools, coming, wanted, room)
-        for pool in pools:
-            self._scale(pool, wanted[pool.id], idle_capacity=coming[pool.id])
+        scaled = [self._scale(pool, wanted[pool.id], idle_capacity=coming[pool.id]) for pool in pools]
+        return any(scaled)
 
     def _demand(
         self,
@@ -154,16 +157,19 @@ class Scheduler:
             coming[pool.id] += more * per_node - taken
             demand -= taken
 
-    def _scale(self, pool: PoolRecord, more: int, *, idle_capacity: int) -> None:
+    def _scale(self, pool: PoolRecord, more: int, *, idle_capacity: int) -> bool:
         below_minimum = max(0, pool.min_nodes - pool.target)
         if more or below_minimum:
             self._pools.grow(pool, max(more, below_minimum))
-        elif pool.missing_instances:
+            return True
+        if pool.missing_instances:
             if idle_capacity >= pool.pending_nodes * self._pools.workers_per_node(pool):
                 # Nobody waits any more for what the sources could not provide.
                 self._pools.give_up_missing(pool)
             else:
                 self._pools.fill(pool)
+            return True
+        return False
 
 
 def _allocates(group: GroupRecord) -> bool:

@@ -21,8 +21,8 @@ Faults are added and calls are counted directly (docs/faults.md tells which faul
     assert local.calls.count("GET /work/tasks", since=mark) == 1
 
 With a `SteppedClock` nothing happens that takes time until `advance` is called, and then it happens in that call.
-With a `RealClock` (the default) time passes by itself. What simulated hosts do with a task is told in
-`hosts/simulated.py`: without further word it runs until it is aborted.
+With a `RealClock` (the default) time passes by itself, with an `AcceleratedClock(100)` a hundred times as fast. What
+simulated hosts do with a task is told in `hosts/simulated.py`: without further word it runs until it is aborted.
 """
 
 from __future__ import annotations

@@ -71,7 +71,6 @@ class Lab:
             instance_type="sim-instance",
             provider="AWS",
             region="here",
-            source_name="source",
             boot_seconds=boot_seconds,
         )
         self.hosts.create(request, self.recorder)

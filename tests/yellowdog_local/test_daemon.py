@@ -7,9 +7,19 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from yellowdog_client import PlatformClient
+from yellowdog_client.model import (
+    ApiKey,
+    AutoShutdown,
+    ComputeRequirementTemplateUsage,
+    ProvisionedWorkerPoolProperties,
+    ServicesSchema,
+    WorkerPoolStatus,
+)
 
 from tests.yellowdog_local.host_support import eventually
 from yellowdog_local import daemon
@@ -29,6 +39,30 @@ def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("", 0))
         return int(probe.getsockname()[1])
+
+
+def test_simulated_time_passes_as_fast_as_it_is_told(place: PlatformDirectory) -> None:
+    state = daemon.start(place, free_port(), simulated=True, speed=100_000)
+    key = place.api_key()
+    schema = ServicesSchema(defaultUrl=state.url)
+    with PlatformClient.create(schema, ApiKey(key.key_id, key.secret)) as client:
+        usage = ComputeRequirementTemplateUsage("demo/local", "pool", "demo", targetInstanceCount=1)
+        idle = AutoShutdown(enabled=True, timeout=timedelta(days=1))
+        made = client.worker_pool_client.provision_worker_pool(
+            usage, ProvisionedWorkerPoolProperties(idlePoolShutdown=idle)
+        )
+        pools = client.worker_pool_client
+        eventually(lambda: pools.get_worker_pool_by_id(made.id).status is WorkerPoolStatus.TERMINATED)
+        ended = pools.get_worker_pool_by_id(made.id)
+    assert ended.statusChangedTime - ended.createdTime >= timedelta(days=1)
+
+
+def test_real_hosts_cannot_be_hurried(place: PlatformDirectory) -> None:
+    with pytest.raises(LocalPlatformError, match="--speed needs simulated hosts"):
+        daemon.start(place, free_port(), speed=2)
+    with pytest.raises(LocalPlatformError, match="--speed must be above 0"):
+        daemon.start(place, free_port(), simulated=True, speed=0)
+    assert not place.is_running()
 
 
 @pytest.mark.hosts

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+SIMULATED = "simulated"
+"""The kind of hosts that have no process and live on the platform's clock alone."""
+
 
 @dataclass(frozen=True)
 class HostRequest:
@@ -21,7 +24,6 @@ class HostRequest:
         instance_type: the source's instance type, for example `sim-instance`.
         provider: the cloud provider's name that the agent reports, or an empty string.
         region: the source's region.
-        source_name: the name of the compute source.
         boot_seconds: how long after the request the instance counts as running, at the earliest (seconds).
     """
 
@@ -31,7 +33,6 @@ class HostRequest:
     instance_type: str
     provider: str
     region: str
-    source_name: str
     boot_seconds: float
 
 

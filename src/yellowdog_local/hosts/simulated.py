@@ -16,7 +16,7 @@ from typing import Any
 
 from yellowdog_local.agents import AgentEvent, InProcessAgents, Registration, Session
 from yellowdog_local.clock import Timer
-from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest
+from yellowdog_local.hosts.base import SIMULATED, HostAddress, HostListener, HostRequest
 
 _EXIT_AFTER_SIGTERM = 143
 
@@ -43,7 +43,7 @@ class _Run:
 class SimulatedHosts:
     """Makes hosts that exist only as records. Its state is guarded by the platform's own lock."""
 
-    kind = "simulated"
+    kind = SIMULATED
 
     def __init__(
         self, *, vcpus: float = 2.0, ram: float = 4.0, supported_task_types: Sequence[str] = ("bash",)
