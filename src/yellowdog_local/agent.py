@@ -144,6 +144,7 @@ class Task:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=-1 if self._config.get("taskUmask") is None else self._config["taskUmask"],
             )
 
     def wait(self) -> int:
@@ -157,8 +158,12 @@ class Task:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def terminate(self) -> None:
-        """Ask the child, and only it, to end: what it does with its own children is its business."""
-        if self._process is not None:
+        """Ask the child to end, and only it, unless the platform wants all it has started to be asked."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        if self._config.get("abortProcessGroup"):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        else:
             self._process.terminate()
 
     def kill(self) -> None:
@@ -169,6 +174,7 @@ class Task:
     def _environment(self) -> dict[str, str]:
         config = self._config
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        environment |= config.get("taskEnvironment") or {}
         environment |= {
             "YD_PROVIDER": config["provider"],
             "YD_REGION": config["region"],
@@ -227,6 +233,7 @@ class Agent:
         self._tasks: dict[str, Task] = {}
         self._lock = threading.Lock()
         self._grace = 0.0
+        self._poll_seconds = POLL_SECONDS
         self._node_id = ""
         self._reporter: Reporter | None = None
 
@@ -260,6 +267,9 @@ class Agent:
         )
         self._node_id = answer["nodeId"]
         self._grace = float(answer["abortGraceSeconds"])
+        # Each poll is a heartbeat.
+        self._poll_seconds = min(POLL_SECONDS, float(answer["heartbeatSeconds"]))
+        self._config |= {name: answer.get(name) for name in ("abortProcessGroup", "taskEnvironment", "taskUmask")}
         # A connection of its own: the agent's is busy with waiting for commands.
         self._reporter = Reporter(Platform(config["url"], config["token"]), self._node_id)
         self._reporter.start()
@@ -268,13 +278,13 @@ class Agent:
     def _serve(self) -> None:
         last = 0
         while True:
-            path = f"/agent/nodes/{self._node_id}/commands?after={last}&wait={POLL_SECONDS:g}"
+            path = f"/agent/nodes/{self._node_id}/commands?after={last}&wait={self._poll_seconds:g}"
             for command in self._platform.call("GET", path)["commands"]:
                 last = max(last, command["sequence"])
                 if command["type"] == "RUN_TASK":
                     self._run_task(command["task"])
                 elif command["type"] == "ABORT_TASK":
-                    self._abort(command["taskId"])
+                    self._abort(command["taskId"], kill=command.get("kill", False))
                 elif command["type"] == "SHUTDOWN":
                     log("shut down by the platform")
                     if self._reporter:
@@ -324,12 +334,15 @@ class Agent:
         log(f"task {task.id} ended with {code}")
         reporter.tell(task, "FINISHED", exitCode=code, errorType=None, message=None)
 
-    def _abort(self, task_id: str) -> None:
+    def _abort(self, task_id: str, *, kill: bool) -> None:
         with self._lock:
             task = self._tasks.get(task_id)
         if task is None:
             return  # it ended meanwhile, and the platform has been or will be told
-        log(f"task {task_id} is being aborted")
+        log(f"task {task_id} is being {'killed' if kill else 'aborted'}")
+        if kill:
+            task.kill()
+            return
         task.terminate()
         timer = threading.Timer(self._grace, task.kill)
         timer.daemon = True

@@ -23,7 +23,7 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_local import clouds, ids
-from yellowdog_local.errors import AlreadyExists, InvalidComputeStatus, InvalidRequest, NotCovered
+from yellowdog_local.errors import AlreadyExists, InvalidComputeStatus, InvalidRequest, NotCovered, check_size
 from yellowdog_local.instances import Instances
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.namespaces import Namespaces
@@ -250,6 +250,7 @@ class Compute:
         self, entity: ComputeRequirement, strategy_type: str, sources: list[_Sourced], user_data: str | None
     ) -> RequirementRecord:
         self._check_target(entity.targetInstanceCount)
+        check_size("userData", [user_data or ""], self._kernel.settings.max_user_data_bytes)
         self._namespaces.check_name("requirementName", entity.name)
         requirement_id, now = self._ids.new("compreq"), self._kernel.now()
         records = [
@@ -278,7 +279,7 @@ class Compute:
         entity.id = ids.child("compsrc", requirement_id, number)
         entity.createdFromId = sourced.template_id
         entity.status = ComputeSourceStatus.NEW
-        entity.provider = clouds.provider(entity)
+        entity.provider = clouds.provider(entity) or self._kernel.settings.simulator_provider
         entity.traits = clouds.traits(can_stop=self._instances.can_stop)
         entity.userData = user_data or entity.userData
         return SourceRecord(id=entity.id, entity=entity)

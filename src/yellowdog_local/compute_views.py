@@ -63,8 +63,8 @@ def _instance_summary(source: SourceRecord) -> InstanceSummary:
         statusCounts={status: count for status, count in source.counts.items() if count},
         requestedCount=source.requested,
         expectedCount=source.alive,
-        expiredCount=0,
-        totalCount=sum(source.counts.values()),
+        expiredCount=source.expired,
+        totalCount=sum(source.counts.values()) + source.expired,
         lastUpdatedTime=source.changed.show(),
     )
     summary.aliveCount = source.alive

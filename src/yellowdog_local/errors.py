@@ -1,5 +1,7 @@
 """Everything a call to the platform can be refused with, and how it looks on the wire.
 
+What is not known of the real platform's statuses and types is a setting: see `on_the_wire`.
+
 ApiError
 ├── InvalidRequest             400 InvalidRequestException
 │   └── AlreadyExists          400 InvalidRequestException, "... already exists"
@@ -7,6 +9,7 @@ ApiError
 ├── Conflict                   409 ConflictException
 ├── Unauthorized               401 UnauthorizedException
 ├── NotFound                   404 NotFoundException: never a type that the SDK turns into its own exception
+├── InvalidOperation           400 InvalidOperationException
 ├── InvalidWorkStatus          403 InvalidWorkRequirementStatusException
 ├── InvalidComputeStatus       403 InvalidComputeRequirementStatusException
 ├── Gone                       410 GoneException: agents only
@@ -15,7 +18,10 @@ ApiError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
+
+from yellowdog_local.settings import Settings
 
 
 class ApiError(Exception):
@@ -79,6 +85,12 @@ class NotFound(ApiError):
         super().__init__(f"{what} '{which}' not found")
 
 
+class InvalidOperation(ApiError):
+    """You asked for something that cannot be done to what is in this state."""
+
+    error_type = "InvalidOperationException"
+
+
 class InvalidWorkStatus(ApiError):
     """You asked a work requirement for a change that its status does not allow."""
 
@@ -108,3 +120,31 @@ class NotCovered(ApiError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not covered by the local platform")
+
+
+def on_the_wire(error: ApiError, settings: Settings) -> tuple[int, str]:
+    """The HTTP status and the errorType with which a refusal is answered."""
+    if isinstance(error, NotFound):
+        return error.status, settings.not_found_error_type
+    if isinstance(error, AlreadyExists):
+        return settings.duplicate_status, settings.duplicate_error_type
+    if isinstance(error, DuplicateTaskNames):
+        return settings.duplicate_status, settings.duplicate_task_names_error_type
+    if isinstance(error, InvalidRequest):
+        return settings.invalid_request_status, error.error_type
+    if isinstance(error, InvalidWorkStatus | InvalidComputeStatus):
+        return settings.illegal_transition_status, error.error_type
+    return error.status, error.error_type
+
+
+def check_size(what: str, texts: Iterable[str], limit: int | None) -> None:
+    """Refuse texts that are together more than so many bytes in UTF-8.
+
+    Raises:
+        InvalidRequest: they are.
+    """
+    if limit is None:
+        return
+    size = sum(len(text.encode()) for text in texts)
+    if size > limit:
+        raise InvalidRequest(f"{what} must not be more than {limit} bytes, and is {size}")

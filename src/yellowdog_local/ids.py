@@ -12,7 +12,8 @@ ACCOUNT = "10CA1D"
 class Ids:
     """Makes identifiers, reproducibly when seeded."""
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, instance_prefix: str = "i-sim-") -> None:
+        self._instance_prefix = instance_prefix
         self._random = random.Random(seed)  # noqa: S311  identifiers are no secrets
         self._instances = itertools.count(1)
 
@@ -22,7 +23,7 @@ class Ids:
 
     def instance(self) -> str:
         """A new instance's id."""
-        return f"i-sim-{next(self._instances)}"
+        return f"{self._instance_prefix}{next(self._instances)}"
 
 
 def child(kind: str, parent: str, number: int) -> str:

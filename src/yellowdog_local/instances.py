@@ -16,6 +16,7 @@ from yellowdog_local import clouds, ids
 from yellowdog_local.hosts.base import HostAddress, HostBackend, HostRequest
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.records import InstanceRecord, RequirementRecord, SourceRecord
+from yellowdog_local.retention import Retention
 from yellowdog_local.store import Store
 
 _log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Instances:
         self._store = store
         self._ids = id_maker
         self._hosts = hosts
+        self._retention = Retention(kernel, store)
         self._stopper = hosts if isinstance(hosts, StopsHosts) else None
         self.on_ending: Callable[[InstanceRecord, str], None] = lambda _instance, _reason: None
         self.on_change: Callable[[RequirementRecord], None] = lambda _requirement: None
@@ -183,6 +185,7 @@ class Instances:
         self._set_status(instance, InstanceStatus.TERMINATED)
         instance.requirement.live.pop(instance.id, None)
         self._store.instances_by_token.pop(instance.token, None)
+        self._retention.of_instance(instance)
         self.on_change(instance.requirement)
 
     def _set_status(self, instance: InstanceRecord, status: InstanceStatus, *, first: bool = False) -> None:

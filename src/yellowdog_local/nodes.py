@@ -27,6 +27,7 @@ from yellowdog_local.compute import Compute
 from yellowdog_local.errors import Gone
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.records import InstanceRecord, NodeRecord, PoolRecord, RequirementRecord, WorkerRecord
+from yellowdog_local.retention import Retention
 from yellowdog_local.slots import Slots
 from yellowdog_local.store import Store
 from yellowdog_local.tasks import Tasks
@@ -54,6 +55,7 @@ class Nodes:
         self._slots = slots
         self._tasks = tasks
         self._compute = compute
+        self._retention = Retention(kernel, store)
 
     def agent_registered(self, instance: InstanceRecord, registration: Registration) -> str:
         """Make the platform node of an instance whose agent has registered."""
@@ -88,6 +90,11 @@ class Nodes:
             self._set_health(node, NodeStatus.LATE, WorkerStatus.LATE)
             return
         self._end(node, NodeStatus.LOST, f"its agent was silent for {seconds:.0f} s")
+        if not node.instance.status.alive:
+            return
+        # Whatever becomes of the instance, it is no platform node any more, and stands in nobody's way.
+        node.stranded = True
+        node.pool.stranded += 1
         if self._kernel.settings.lost_node_terminates_instance:
             self._compute.terminate_instance(node.instance, "its agent was lost")
 
@@ -102,13 +109,26 @@ class Nodes:
         node = instance.node
         pool = instance.requirement.pool
         if node is not None:
+            if node.stranded:
+                node.stranded = False
+                node.pool.stranded -= 1
+                self._slots.touch(node.pool)
             if node.status.active:
-                self._end(node, NodeStatus.TERMINATED, reason)
+                self._notice_death(node, reason)
             elif node.status is NodeStatus.DEREGISTERED:
                 self._set_status(node, NodeStatus.TERMINATED)
         elif pool is not None:
             self._shrink(pool)
             self._slots.touch(pool)
+
+    def _notice_death(self, node: NodeRecord, reason: str) -> None:
+        seconds = self._kernel.settings.instance_death_noticed_seconds
+        if seconds == 0:
+            self._end(node, NodeStatus.TERMINATED, reason)
+        elif not node.unnoticed:
+            node.unnoticed = True
+            node.pool.unnoticed += 1
+            self._kernel.after(seconds, lambda: self._end(node, NodeStatus.TERMINATED, reason))
 
     def requirement_changed(self, requirement: RequirementRecord) -> None:
         """Let the next pass look at the pool whose instances changed."""
@@ -243,11 +263,15 @@ class Nodes:
         if node.idle_timer is not None:
             node.idle_timer.cancel()
         pool.active_nodes -= 1
+        if node.unnoticed:
+            node.unnoticed = False
+            pool.unnoticed -= 1
         if node.draining:
             pool.draining_nodes -= 1
         else:
             self._shrink(pool)
         self._set_status(node, status)
+        self._retention.of_node(node)
         node.entity.deregisteredTime = self._kernel.now()
         _log.info("node %s is %s: %s", node.id, status, reason)
         lost = node.tasks

@@ -86,7 +86,7 @@ class LocalPlatform:
         self.faults = Faults()
         self.calls = Calls(self.clock, self.settings.recorded_calls)
         self._kernel = Kernel(self.clock, self.settings)
-        self._ids = Ids(self.settings.random_seed)
+        self._ids = Ids(self.settings.random_seed, self.settings.instance_id_prefix)
         self.lists = LaggingLists(self._kernel, self.faults)
         self.application = _application(self.settings, self._ids)
         self.account = Account(self._ids, self.application)

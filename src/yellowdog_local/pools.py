@@ -22,6 +22,7 @@ from yellowdog_client.model import (
     NodeWorkerTargetType,
     ProvisionedWorkerPool,
     ProvisionedWorkerPoolProperties,
+    TaskStatus,
     WorkerPoolSearch,
     WorkerPoolStatus,
     WorkerPoolSummary,
@@ -34,6 +35,7 @@ from yellowdog_local.errors import AlreadyExists, InvalidRequest, NotCovered
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.nodes import Nodes, worker_count
 from yellowdog_local.records import InstanceRecord, NodeRecord, PoolRecord
+from yellowdog_local.retention import Retention
 from yellowdog_local.slots import Slots
 from yellowdog_local.store import Store
 
@@ -59,6 +61,7 @@ class Pools:
         self._slots = slots
         self._nodes = nodes
         self._compute = compute
+        self._retention = Retention(kernel, store)
         self.on_shut_down: Callable[[PoolRecord], None] = lambda _pool: None
 
     def provision(
@@ -184,10 +187,17 @@ class Pools:
         if not idle or seconds is None:
             _cancel(node)
         elif seconds == 0:
-            if node.once_claimed:
+            if node.once_claimed or not self._kernel.settings.zero_idle_timeout_spares_unused:
                 self._shut_idle_node(node)
         elif node.idle_timer is None:
             node.idle_timer = self._kernel.after(seconds, lambda: self._shut_idle_node(node))
+
+    def shut_down_node(self, node: NodeRecord) -> None:
+        """Shut a platform node down as a user asks for it."""
+        ends = node.status.active and not node.draining
+        if ends and not self._kernel.settings.replace_shut_down_nodes:
+            node.pool.unreplaced += 1
+        self._nodes.shut_down(node)
 
     def workers_per_node(self, pool: PoolRecord) -> int:
         """How many workers a further platform node will bring, as far as is known."""
@@ -234,12 +244,18 @@ class Pools:
             registeredNodeCount=pool.active_nodes,
             registeredWorkerCount=registered,
             claimedWorkerCount=pool.claimed,
-            workingWorkerCount=pool.claimed,
+            workingWorkerCount=self._working(pool),
             status=pool.status,
             createdTime=pool.created,
             statusChangedTime=pool.entity.statusChangedTime,
             healthy=search.pool_healthy(pool),
         )
+
+    def _working(self, pool: PoolRecord) -> int:
+        if self._kernel.settings.allocated_workers_are_working:
+            return pool.claimed
+        tasks = (task for node in pool.nodes.values() for task in node.tasks)
+        return sum(task.status is not TaskStatus.ALLOCATED for task in tasks)
 
     def _complete(
         self, usage: ComputeRequirementTemplateUsage, wanted: ProvisionedWorkerPoolProperties
@@ -250,7 +266,9 @@ class Pools:
         if wanted.minNodes is None:
             wanted.minNodes = settings.default_min_nodes
         if wanted.maxNodes is None:
-            wanted.maxNodes = max(usage.targetInstanceCount, wanted.minNodes)
+            wanted.maxNodes = max(usage.targetInstanceCount, wanted.minNodes, settings.default_max_nodes)
+        if settings.max_nodes_limit is not None and wanted.maxNodes > settings.max_nodes_limit:
+            raise InvalidRequest(f"maxNodes must not be more than {settings.max_nodes_limit}")
         if not 0 <= wanted.minNodes <= usage.targetInstanceCount <= wanted.maxNodes:
             raise InvalidRequest(
                 "minNodes, targetInstanceCount and maxNodes must be in ascending order, and not negative"
@@ -279,7 +297,7 @@ class Pools:
             self._compute.terminate_instance(instance, "it did not register within nodeBootTimeout")
 
     def _resize(self, pool: PoolRecord) -> None:
-        self._compute.resize(pool.requirement, pool.target + pool.draining_nodes)
+        self._compute.resize(pool.requirement, pool.wanted_instances)
 
     def _shut_idle_node(self, node: NodeRecord) -> None:
         _cancel(node)
@@ -296,7 +314,9 @@ class Pools:
                 pool.idle_timer.cancel()
                 pool.idle_timer = None
         elif seconds == 0:
-            if pool.once_claimed:  # no time at all spares a pool that has not worked yet
+            if (
+                pool.once_claimed or not self._kernel.settings.zero_idle_timeout_spares_unused
+            ):  # no time at all spares a pool that has not worked yet
                 self.shut_down(pool)
         elif pool.idle_timer is None:
             pool.idle_timer = self._kernel.after(seconds, lambda: self.shut_down(pool))
@@ -304,10 +324,11 @@ class Pools:
     def _finish_shutdown(self, pool: PoolRecord) -> None:
         if pool.active_nodes == 0:
             self._compute.terminate(pool.requirement)
-        if pool.requirement.entity.status is ComputeRequirementStatus.TERMINATED:
+        if pool.active_nodes == 0 and pool.requirement.entity.status is ComputeRequirementStatus.TERMINATED:
             _log.info("worker pool %s/%s has ended", pool.namespace, pool.name)
             self._set_status(pool, _Status.TERMINATED)
             self._store.open_pools.pop(pool.id, None)
+            self._retention.of_pool(pool)
 
     def _set_status(self, pool: PoolRecord, status: WorkerPoolStatus) -> None:
         if pool.status is not status:

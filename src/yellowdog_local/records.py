@@ -201,7 +201,10 @@ class GroupRecord:
 
 @dataclass(eq=False)
 class TaskRecord:
-    """A task; `abort_error` is why it is being aborted when that is not the user's wish."""
+    """A task; `abort_error` is why it is being aborted when that is not the user's wish.
+
+    `handed_over` once the agent of its worker was told of it.
+    """
 
     seq: int
     id: str
@@ -209,6 +212,7 @@ class TaskRecord:
     group: GroupRecord
     status: TaskStatus
     attempt: int = 0
+    handed_over: bool = False
     worker: WorkerRecord | None = None
     deadline: Timer | None = None
     abort_error: str | None = None
@@ -218,7 +222,8 @@ class TaskRecord:
 class PoolRecord:
     """A worker pool; `target` is how many platform nodes it wants to have.
 
-    A configured one wants none: `awaited` is how many it was told will join.
+    A configured one wants none: `awaited` is how many it was told will join. `stranded` instances live on without the
+    platform node that they had, `unnoticed` nodes without their instance; `unreplaced` nodes were shut down for good.
     """
 
     seq: int
@@ -242,6 +247,9 @@ class PoolRecord:
     worker_counts: Counter[WorkerStatus] = field(default_factory=Counter)
     active_nodes: int = 0
     draining_nodes: int = 0
+    stranded: int = 0
+    unnoticed: int = 0
+    unreplaced: int = 0
     claimed: int = 0
     once_claimed: bool = False
     first_node: NodeRecord | None = None
@@ -262,7 +270,12 @@ class PoolRecord:
         """Instances that are wanted and that no source has provided yet."""
         if self.configured:
             return 0
-        return max(0, self.target + self.draining_nodes - self.requirement.alive)
+        return max(0, self.wanted_instances - self.requirement.alive)
+
+    @property
+    def wanted_instances(self) -> int:
+        """The instances that the wanted platform nodes need, and those that are beside them for now."""
+        return max(0, self.target + self.draining_nodes + self.stranded - self.unnoticed)
 
 
 @dataclass(eq=False)
@@ -287,6 +300,8 @@ class NodeRecord:
     workers: list[WorkerRecord] = field(default_factory=list)
     once_claimed: bool = False
     draining: bool = False
+    stranded: bool = False
+    unnoticed: bool = False
     warned: bool = False
     idle_timer: Timer | None = None
 
@@ -322,6 +337,7 @@ class SourceRecord:
     entity: ComputeSource
     counts: Counter[InstanceStatus] = field(default_factory=Counter)
     requested: int = 0
+    expired: int = 0
     exhausted: bool = False
     changed: ChangeTime = field(default_factory=ChangeTime)
     refresh: Timer | None = None

@@ -7,7 +7,7 @@ something: a platform where nothing changes costs nothing, however many tasks wa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from yellowdog_client.model import TaskGroupStatus
@@ -17,7 +17,7 @@ from yellowdog_local.kernel import Kernel
 from yellowdog_local.matching import node_matches, pool_matches
 from yellowdog_local.policies import Policies
 from yellowdog_local.pools import Pools
-from yellowdog_local.records import GroupRecord, PoolRecord, WorkerRecord
+from yellowdog_local.records import GroupRecord, PoolRecord, TaskRecord, WorkerRecord
 from yellowdog_local.slots import Slots
 from yellowdog_local.store import Store
 from yellowdog_local.tasks import Tasks
@@ -74,8 +74,11 @@ class Scheduler:
         if group.status is TaskGroupStatus.PENDING and len(workers) < minimum:
             # A group starts with its minimum or not at all.
             return
-        tasks = list(islice(group.ready.values(), min(room, len(workers))))
-        for task, worker in zip(tasks, workers):  # noqa: B905  there may be more workers than tasks
+        ready = list(islice(group.ready.values(), min(room, len(workers))))
+        pairs = list(zip(ready, workers))  # noqa: B905  there may be more workers than tasks
+        if not self._kernel.settings.retry_on_same_worker:
+            pairs = list(islice(_apart(group.ready.values(), self._free_workers(group)), room))
+        for task, worker in pairs:
             self._tasks.allocate(task, worker)
 
     def _free_workers(self, group: GroupRecord) -> Iterator[WorkerRecord]:
@@ -125,7 +128,8 @@ class Scheduler:
         pools = self._available_pools()
         wanted = {pool.id: 0 for pool in pools}
         room = {pool.namespace: self._policies.room(pool.namespace) for pool in pools}
-        coming = {pool.id: pool.pending_nodes * self._pools.workers_per_node(pool) for pool in pools}
+        counts = self._kernel.settings.autoscale_counts_booting_nodes
+        coming = {pool.id: pool.pending_nodes * self._pools.workers_per_node(pool) if counts else 0 for pool in pools}
         for group in self._by_priority():
             self._demand(group, pools, coming, wanted, room)
         scaled = [self._scale(pool, wanted[pool.id], idle_capacity=coming[pool.id]) for pool in pools]
@@ -141,13 +145,25 @@ class Scheduler:
     ) -> None:
         demand = min(len(group.ready), _claims_left(group))
         matching = [pool for pool in pools if pool_matches(group, pool)]
-        for pool in matching:
+        shared = self._kernel.settings.autoscale_shares_demand
+        for together in [matching] if shared else [[pool] for pool in matching]:
+            self._meet(demand, together, coming, wanted, of_namespace)
+
+    def _meet(
+        self,
+        demand: int,
+        pools: list[PoolRecord],
+        coming: dict[str, int],
+        wanted: dict[str, int],
+        of_namespace: dict[str, int | None],
+    ) -> None:
+        for pool in pools:
             taken = min(demand, coming[pool.id])
             coming[pool.id] -= taken
             demand -= taken
-        for pool in matching:
+        for pool in pools:
             per_node = self._pools.workers_per_node(pool)
-            room = max(0, pool.max_nodes - pool.target - pool.draining_nodes - wanted[pool.id])
+            room = max(0, pool.max_nodes - pool.unreplaced - pool.target - pool.draining_nodes - wanted[pool.id])
             left = of_namespace[pool.namespace]
             more = min(math.ceil(demand / per_node), room, room if left is None else left)
             if left is not None:
@@ -175,6 +191,18 @@ class Scheduler:
 def _allocates(group: GroupRecord) -> bool:
     active = group.status in (TaskGroupStatus.PENDING, TaskGroupStatus.RUNNING, TaskGroupStatus.FINISHING)
     return active and group.work.allocates
+
+
+def _apart(tasks: Iterable[TaskRecord], workers: Iterable[WorkerRecord]) -> Iterator[tuple[TaskRecord, WorkerRecord]]:
+    """Tasks and the workers that they get, none of them the one on which it failed last."""
+    left = list(workers)
+    for task in tasks:
+        errors = task.entity.errors
+        last = errors[-1].workerId if errors else None
+        worker = next((worker for worker in left if worker.id != last), None)
+        if worker is not None:
+            left.remove(worker)
+            yield task, worker
 
 
 def _claims_left(group: GroupRecord) -> int:

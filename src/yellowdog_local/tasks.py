@@ -6,17 +6,18 @@ Knows task groups only as holders of tasks; that a group has finished is noticed
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 
 from yellowdog_client.model import Task, TaskError, TaskErrorType, TaskStatus, TaskTemplate, TaskWorkingTime
 
 from yellowdog_local import ids
 from yellowdog_local.agents import AgentEvent, Command, Commands
-from yellowdog_local.errors import DuplicateTaskNames, InvalidRequest, NotCovered
+from yellowdog_local.errors import DuplicateTaskNames, InvalidOperation, InvalidRequest, NotCovered, check_size
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.namespaces import Namespaces
 from yellowdog_local.records import GroupRecord, TaskRecord, WorkerRecord
+from yellowdog_local.retention import Retention
 from yellowdog_local.retries import may_retry, resubmission
+from yellowdog_local.settings import Settings
 from yellowdog_local.slots import Slots
 from yellowdog_local.store import Store
 
@@ -32,6 +33,7 @@ class Tasks:
         self._namespaces = namespaces
         self._agents = agents
         self._slots = slots
+        self._retention = Retention(kernel, store)
         self.touched_groups: dict[str, GroupRecord] = {}
 
     def add(self, group: GroupRecord, entities: list[Task]) -> list[TaskRecord]:
@@ -46,6 +48,20 @@ class Tasks:
         elif task.status.in_progress and abort:
             self._abort(task)
 
+    def cancel_by_user(self, task: TaskRecord, *, abort: bool) -> None:
+        """Cancel a task as its user asks for it."""
+        if task.status.in_progress and not abort and self._kernel.settings.refuse_cancelling_executing_tasks:
+            raise InvalidOperation(f"Task '{task.id}' cannot be cancelled without abort: it is {task.status}")
+        self.cancel(task, abort=abort)
+
+    def give_back(self, task: TaskRecord) -> None:
+        """Take a task from the worker that it was allocated to, unless its agent has heard of it."""
+        if task.status is not TaskStatus.ALLOCATED or task.handed_over or task.entity.abortRequestedTime is not None:
+            return
+        self._leave_worker(task)
+        task.entity.workerId = task.entity.nodeId = None
+        self.set_status(task, TaskStatus.READY)
+
     def discard(self, task: TaskRecord) -> None:
         """Give up a waiting task, since its task group is finishing."""
         if task.status.waiting:
@@ -59,7 +75,7 @@ class Tasks:
     def allocate(self, task: TaskRecord, worker: WorkerRecord) -> None:
         """Give a task to a free worker."""
         self._slots.claim(worker, task.group, task)
-        task.worker = worker
+        task.worker, task.handed_over = worker, False
         task.entity.workerId, task.entity.nodeId = worker.id, worker.node.id
         self.set_status(task, TaskStatus.ALLOCATED)
         attempt = task.attempt
@@ -96,7 +112,7 @@ class Tasks:
             _log.info("task %s (%s) is %s", task.id, task.entity.name or "unnamed", status)
         if status.finished:
             task.entity.finishedTime = self._kernel.now()
-            self._forget_later(task)
+            self._retention.of_task(task)
         group = task.group
         group.index(task, before)
         self._touch(group)
@@ -116,6 +132,7 @@ class Tasks:
             raise DuplicateTaskNames
         for entity in entities:
             self._check(group, entity)
+            _check_size(entity, self._kernel.settings)
 
     def _check(self, group: GroupRecord, entity: Task) -> None:
         if entity.name is not None:
@@ -148,6 +165,7 @@ class Tasks:
         if task.entity.abortRequestedTime is not None:
             self._end_aborted(task)  # its agent has not heard of it yet, and so cannot end it
         else:
+            task.handed_over = True
             self._agents.send(worker.node.id, _run_command(task, worker))
 
     def _abort(self, task: TaskRecord) -> None:
@@ -155,11 +173,12 @@ class Tasks:
             task.entity.abortRequestedTime = self._kernel.now()
             task.abort_error = None  # the user's wish goes before a timeout that is under way
             self._touch(task.group)
-            self._send_abort(task)
+            self._send_abort(task, kill=False)
 
-    def _send_abort(self, task: TaskRecord) -> None:
+    def _send_abort(self, task: TaskRecord, *, kill: bool) -> None:
         if task.worker is not None:
-            self._agents.send(task.worker.node.id, {"type": "ABORT_TASK", "taskId": task.id})
+            how = {"kill": True} if kill else {}
+            self._agents.send(task.worker.node.id, {"type": "ABORT_TASK", "taskId": task.id, **how})
 
     def _started(self, task: TaskRecord) -> None:
         if task.status is not TaskStatus.ALLOCATED:
@@ -173,7 +192,7 @@ class Tasks:
     def _timed_out(self, task: TaskRecord) -> None:
         if task.status.in_progress and task.entity.abortRequestedTime is None:
             task.abort_error = TaskErrorType.TIMED_OUT
-            self._send_abort(task)
+            self._send_abort(task, kill=self._kernel.settings.timeout_kills_at_once)
 
     def _finished(self, task: TaskRecord, event: AgentEvent) -> None:
         if not task.status.in_progress:
@@ -266,16 +285,12 @@ class Tasks:
         if worker is not None:
             self._slots.release(worker)
 
-    def _forget_later(self, task: TaskRecord) -> None:
-        ttl: timedelta | None = task.group.entity.completedTaskTtl
-        if task.status is TaskStatus.COMPLETED and ttl is not None:
-            self._kernel.after(ttl.total_seconds(), lambda: self._forget(task))
 
-    def _forget(self, task: TaskRecord) -> None:
-        # The counts stay: only the task itself can no longer be found.
-        self._store.tasks.pop(task.id, None)
-        task.group.tasks.pop(task.id, None)
-        task.group.by_status[task.status].pop(task.id, None)
+def _check_size(entity: Task, settings: Settings) -> None:
+    variables = (part for pair in (entity.environment or {}).items() for part in pair)
+    check_size("taskData", [entity.taskData or ""], settings.max_task_data_bytes)
+    check_size("environment", variables, settings.max_environment_bytes)
+    check_size("arguments", entity.arguments or (), settings.max_arguments_bytes)
 
 
 def _takes_resubmissions(group: GroupRecord) -> bool:

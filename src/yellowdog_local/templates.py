@@ -119,6 +119,8 @@ class Templates:
 
     def resolve(self, reference: str) -> tuple[ComputeRequirementStaticTemplate, list[tuple[str, ComputeSource]]]:
         """A static template and copies of its sources, ready to be provisioned, each with its template's id."""
+        if not (ids.is_ydid(reference) or self._kernel.settings.accept_template_names):
+            raise InvalidRequest(f"templateId must be an id, not the name '{reference}'")
         try:
             template = self.requirement(reference).entity
         except NotFound as missing:

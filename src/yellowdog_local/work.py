@@ -72,15 +72,15 @@ class Work:
         self._check_groups(groups)
         by_name = {record.entity.name: record for record in work.groups}
         missing = by_name.keys() - {group.name for group in groups}
-        if missing:
+        if missing and self._kernel.settings.refuse_omitted_task_groups:
             raise InvalidRequest(f"Task groups cannot be removed: {', '.join(sorted(missing))}")
         for group in groups:
-            _check_update(by_name.get(group.name), group)
+            _check_update(by_name.get(group.name), group, types_fixed=self._kernel.settings.task_types_immutable)
         work.entity.tag, work.entity.priority = entity.tag, entity.priority
         work.groups = [
             self._update_group(by_name[group.name], group) if group.name in by_name else self._add_group(work, group)
             for group in groups
-        ]
+        ] + [record for name, record in by_name.items() if name in missing]
         self._kernel.want_pass()
         return work
 
@@ -89,7 +89,7 @@ class Work:
         self._check_transition(work, status)
         self._set_status(work, status)
         if status is _Work.HELD:
-            self._set_groups(work, _Group.HELD)
+            self._hold(work)
         elif status is _Work.RUNNING:
             self._resume(work)
         elif status is _Work.FINISHING:
@@ -129,6 +129,9 @@ class Work:
             self._set_group(group, _Group.FAILING)
             for task in group.waiting:
                 self._tasks.discard(task)
+            if self._kernel.settings.group_failure_aborts_executing_tasks:
+                for task in group.in_progress:
+                    self._tasks.cancel(task, abort=True)
         if group.unfinished == 0 and self._may_end(group):
             self._set_group(group, _ending(group, failed=failed))
             self._end_group(group)
@@ -229,6 +232,13 @@ class Work:
                 f"Work requirement '{work.entity.name}' cannot become {status}: it is {work.status}"
             )
 
+    def _hold(self, work: WorkRecord) -> None:
+        self._set_groups(work, _Group.HELD)
+        if self._kernel.settings.hold_returns_allocated_tasks:
+            for group in work.groups:
+                for task in group.having(TaskStatus.ALLOCATED):
+                    self._tasks.give_back(task)
+
     def _resume(self, work: WorkRecord) -> None:
         for group in work.groups:
             if group.status is _Group.HELD:
@@ -306,10 +316,10 @@ def _check_group(group: TaskGroup, names: list[str]) -> None:
         raise NotCovered("A run specification's retryableErrors (deprecated: use retryPolicy)")
 
 
-def _check_update(existing: GroupRecord | None, group: TaskGroup) -> None:
+def _check_update(existing: GroupRecord | None, group: TaskGroup, *, types_fixed: bool) -> None:
     if existing is None:
         return
     if group.id is not None and group.id != existing.id:
         raise InvalidRequest(f"taskGroups '{group.name}': the id does not belong to this name")
-    if group.runSpecification.taskTypes != existing.spec.taskTypes:
+    if types_fixed and group.runSpecification.taskTypes != existing.spec.taskTypes:
         raise InvalidRequest(f"taskGroups '{group.name}': runSpecification.taskTypes cannot be changed")

@@ -12,11 +12,12 @@ from typing import Any
 import httpx
 import pytest
 from yellowdog_client import PlatformClient
-from yellowdog_client.model import TaskStatus
+from yellowdog_client.model import SortDirection, TaskStatus, WorkRequirementSearch
 
 from tests.contract.test_sdk import add, provision, submit
-from yellowdog_local.clock import RealClock
+from yellowdog_local.clock import RealClock, SteppedClock
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest
+from yellowdog_local.settings import Settings
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 
@@ -162,7 +163,14 @@ def test_an_agent_registers_runs_aborts_and_is_told_to_end() -> None:
         pool = provision(client)
         agent = Agent(local, local.hosts.requests[0])  # type: ignore[attr-defined]
         answer = agent.register()
-        assert answer == {"nodeId": agent.node_id, "heartbeatSeconds": 10.0, "abortGraceSeconds": 30.0}
+        assert answer == {
+            "nodeId": agent.node_id,
+            "heartbeatSeconds": 10.0,
+            "abortGraceSeconds": 30.0,
+            "abortProcessGroup": False,
+            "taskEnvironment": {},
+            "taskUmask": None,
+        }
         assert agent.register()["nodeId"] == agent.node_id
 
         (task,) = add(client, submit(client), "a")
@@ -235,3 +243,100 @@ def test_an_agent_without_the_right_token_is_refused(local: RunningPlatform) -> 
     assert answer.status_code == 401
     headers = {"Authorization": "yd-agent nonsense"}
     assert httpx.get(f"{local.url}/agent/nodes/x/commands", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_statuses_and_types_of_refusals_are_as_they_are_set(changed: bool) -> None:
+    chosen = {
+        "not_found_error_type": "MissingException",
+        "invalid_request_status": 422,
+        "duplicate_status": 409,
+        "duplicate_error_type": "ConflictException",
+        "duplicate_task_names_error_type": "DuplicateException",
+        "illegal_transition_status": 409,
+    }
+    seen = []
+    with local_platform(clock=SteppedClock(), settings=Settings(**chosen if changed else {})) as local:
+        headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
+        with httpx.Client(base_url=local.url, headers=headers) as http:
+            group = {"name": "g", "runSpecification": {"taskTypes": ["bash"]}}
+            body = {"namespace": "demo", "name": "w", "taskGroups": [group]}
+            work = http.post("/work/requirements", json=body).json()
+            task = {"name": "t", "taskType": "bash"}
+            answers = (
+                http.get("/work/requirements/ydid:workreq:0:none"),
+                http.post("/work/requirements", json={"name": "w"}),
+                http.post("/work/requirements", json=body),
+                http.post(f"/work/taskGroups/{work['taskGroups'][0]['id']}/tasks", json=[task, task]),
+                http.put(f"/work/requirements/{work['id']}/transition/CANCELLED"),
+            )
+            http.put(f"/work/requirements/{work['id']}/transition/CANCELLING")
+            again = http.put(f"/work/requirements/{work['id']}/transition/CANCELLING")
+            seen = [(answer.status_code, answer.json()["errorType"]) for answer in (*answers, again)]
+    default = [
+        (404, "NotFoundException"),
+        (400, "InvalidRequestException"),
+        (400, "InvalidRequestException"),
+        (400, "ConflictException"),
+        (403, "InvalidWorkRequirementStatusException"),
+        (403, "InvalidWorkRequirementStatusException"),
+    ]
+    other = [
+        (404, "MissingException"),
+        (422, "InvalidRequestException"),
+        (409, "ConflictException"),
+        (409, "DuplicateException"),
+        (409, "InvalidWorkRequirementStatusException"),
+        (409, "InvalidWorkRequirementStatusException"),
+    ]
+    assert seen == (other if changed else default)
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_lists_begin_with_the_oldest_or_the_newest_as_it_is_set_unless_a_search_says(newest: bool) -> None:
+    settings = Settings(lists_newest_first=newest, default_slice_size=2)
+    with local_platform(clock=SteppedClock(), settings=settings) as local, local.client() as client:
+        for name in ("a", "b", "c"):
+            submit(client, name)
+        search = client.work_client.get_work_requirements
+        found = [work.name for work in search(WorkRequirementSearch()).list_all()]
+        said = WorkRequirementSearch(sortDirection=SortDirection.ASCENDING)
+        ascending = [work.name for work in search(said).list_all()]
+        by_name = [work.name for work in search(WorkRequirementSearch(sortField="name")).list_all()]
+    assert found == (["c", "b", "a"] if newest else ["a", "b", "c"])
+    assert ascending == by_name == ["a", "b", "c"]
+
+
+def test_searches_may_be_given_as_json_under_their_documented_names(http: httpx.Client, client: PlatformClient) -> None:
+    pool = provision(client)
+    other = provision(client, "other")
+    query = {
+        "nodeSearch": json.dumps({"workerPoolId": pool.id, "statuses": ["RUNNING"]}),
+        "sliceReference": json.dumps({"size": 1}),
+    }
+    # Nodes register with the clock, which nobody moves: what counts is that the search is understood.
+    assert http.get("/workerPools/nodes", params=query).json()["items"] == []
+    found = http.get(
+        "/workerPools/", params={"workerPoolSearch": json.dumps({"name": "other"}), "sliced": "true"}
+    ).json()
+    assert [item["id"] for item in found["items"]] == [other.id]
+    first = http.get("/workerPools/", params={"sliceReference": '{"size": 1}', "sliced": "true"}).json()
+    assert [item["id"] for item in first["items"]] == [pool.id]
+    rest = {"sliceReference": json.dumps({"size": 1, "sliceId": first["nextSliceId"]}), "sliced": "true"}
+    assert [item["id"] for item in http.get("/workerPools/", params=rest).json()["items"]] == [other.id]
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("nodeSearch=x", "nodeSearch is not JSON"),
+        ("nodeSearch=[]", "nodeSearch must be a JSON object"),
+        ("nodeSearch=%7B%22colour%22:1%7D", "colour: no such filter in NodeSearch"),
+        ("poolSearch=%7B%7D", "poolSearch: no such filter in NodeSearch"),
+        ("sliceReference=%7B%22size%22:%22x%22%7D", "size must be a number"),
+    ],
+)
+def test_a_search_in_json_that_makes_no_sense_is_refused(http: httpx.Client, query: str, says: str) -> None:
+    answer = http.get(f"/workerPools/nodes?{query}")
+    assert answer.status_code == 400
+    assert says in answer.json()["message"]

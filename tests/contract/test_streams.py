@@ -187,3 +187,39 @@ def test_a_reset_ends_every_stream(local: RunningPlatform, client: PlatformClien
     local.platform.reset()
     assert follower.ended()
     assert follower.statuses == ["RUNNING"]
+
+
+def _raw_events(settings: Settings) -> list[str]:
+    """The lines of a work requirement's stream, from its subscription while it is RUNNING to its cancellation."""
+    with local_platform(clock=SteppedClock(), settings=settings) as local, local.client() as client:
+        work = submit(client)
+        headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
+        url = f"{local.url}/work/requirements/{work.id}/updates"
+        with httpx.stream("GET", url, headers=headers, timeout=10) as answer:
+            lines = answer.iter_lines()
+            seen = [next(lines)]  # the state, or a comment: the stream is there
+            client.work_client.cancel_work_requirement_by_id(work.id)
+            return [line for line in (*seen, *lines) if line and not line.startswith(":")]
+
+
+def test_events_are_named_and_numbered_as_it_is_set() -> None:
+    quick = {"event_interval_seconds": 0.0, "event_keep_alive_seconds": 0.05}
+    plain = _raw_events(Settings(**quick))
+    other = _raw_events(Settings(event_name="update", event_ids=True, **quick))
+    assert [line for line in plain if not line.startswith("data:")] == ["event: entity_updated"] * 2
+    assert [line for line in other if not line.startswith("data:")] == [
+        "event: update",
+        "id: 1",
+        "event: update",
+        "id: 2",
+    ]
+
+
+def test_a_stream_may_begin_with_the_first_change_instead_of_the_present_state() -> None:
+    quick = {"event_interval_seconds": 0.0, "event_keep_alive_seconds": 0.05}
+    (state,) = [
+        json.loads(line.removeprefix("data:"))
+        for line in _raw_events(Settings(event_streams_begin_with_state=False, **quick))
+        if line.startswith("data:")
+    ]
+    assert state["status"] == "CANCELLED"

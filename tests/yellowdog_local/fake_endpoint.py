@@ -27,6 +27,7 @@ class FakeEndpoint:
         self.token = token
         self.grace = grace
         self.registrations: list[Json] = []
+        self.waits: list[float] = []  # how long each poll was to wait
         self.events: list[Json] = []
         self.failures: list[int] = []
         self.gone = False
@@ -36,6 +37,8 @@ class FakeEndpoint:
         self._server.daemon_threads = True
         self.url = f"http://{address}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    orders: Json = {}  # what else the answer to a registration says
 
     def __enter__(self) -> FakeEndpoint:
         self._thread.start()
@@ -99,7 +102,7 @@ class FakeEndpoint:
             if parts.path == "/agent/register":
                 self.registrations.append(body or {})
                 self._changed.notify_all()
-                answer = {"nodeId": "node-1", "heartbeatSeconds": 10.0, "abortGraceSeconds": self.grace}
+                answer = {"nodeId": "node-1", "heartbeatSeconds": 10.0, "abortGraceSeconds": self.grace, **self.orders}
                 return 200, answer
             if parts.path == "/agent/nodes/node-1/events" and body:
                 self.events += body["events"]
@@ -111,6 +114,7 @@ class FakeEndpoint:
 
     def _poll(self, query: dict[str, list[str]]) -> tuple[int, Json]:
         after, wait = int(query["after"][0]), float(query["wait"][0])
+        self.waits.append(wait)
         deadline = time.monotonic() + wait
         while not self.gone:
             new = [command for command in self._commands if command["sequence"] > after]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,12 @@ class RunningAgent:
 
 @pytest.fixture
 def running(endpoint: FakeEndpoint, tmp_path: Path) -> Iterator[RunningAgent]:
+    with _running(endpoint, tmp_path) as started:
+        yield started
+
+
+@contextmanager
+def _running(endpoint: FakeEndpoint, tmp_path: Path) -> Iterator[RunningAgent]:
     started = RunningAgent(endpoint.url, tmp_path)
     yield started
     endpoint.end_node()
@@ -181,6 +188,48 @@ def test_an_abort_reaches_the_child_only_which_may_clean_up(endpoint: FakeEndpoi
 
     assert endpoint.finished()["exitCode"] == 7
     assert running.output() == "ready\ncleaning\n"
+
+
+def test_an_abort_may_be_set_to_reach_the_whole_process_group(endpoint: FakeEndpoint, tmp_path: Path) -> None:
+    endpoint.orders = {"abortProcessGroup": True}
+    with _running(endpoint, tmp_path) as running:
+        endpoint.run_task(
+            "trap 'wait; exit 7' TERM; (trap 'echo child; exit' TERM; echo r; while :; do sleep 0.01; done) & wait"
+        )
+        endpoint.wait_for(lambda: (running.task_logs / f"{DIRECTORY}.txt").exists() and running.output())
+
+        endpoint.command("ABORT_TASK", taskId=TASK)
+
+        assert endpoint.finished()["exitCode"] == 7
+        assert "child" in running.output().splitlines()
+
+
+def test_a_task_that_is_to_be_killed_gets_no_chance_to_clean_up(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+    endpoint.run_task("trap 'echo cleaning' TERM; echo ready; while :; do sleep 0.01; done")
+    endpoint.wait_for(lambda: (running.task_logs / f"{DIRECTORY}.txt").exists() and running.output())
+
+    endpoint.command("ABORT_TASK", taskId=TASK, kill=True)
+
+    assert endpoint.finished()["exitCode"] == 128 + signal.SIGKILL
+    assert running.output() == "ready\n"
+
+
+def test_it_is_heard_of_as_often_as_the_platform_orders(endpoint: FakeEndpoint, tmp_path: Path) -> None:
+    endpoint.orders = {"heartbeatSeconds": 0.05}
+    with _running(endpoint, tmp_path):
+        endpoint.wait_for(lambda: len(endpoint.waits) > 3)
+
+    assert set(endpoint.waits) == {0.05}
+
+
+def test_tasks_get_the_variables_and_the_umask_that_the_platform_orders(endpoint: FakeEndpoint, tmp_path: Path) -> None:
+    endpoint.orders = {"taskEnvironment": {"USER": "somebody", "YD_REGION": "no"}, "taskUmask": 0o027}
+    with _running(endpoint, tmp_path) as running:
+        endpoint.run_task("echo $USER $LOGNAME $YD_REGION $OWN; umask", environment={"OWN": "mine"})
+
+        endpoint.finished()
+
+        assert running.output() == "somebody yd-agent eu-west-1 mine\n0027\n"
 
 
 def test_a_task_that_ignores_the_abort_is_killed_with_its_group(endpoint: FakeEndpoint, running: RunningAgent) -> None:

@@ -62,6 +62,9 @@ class AgentRoutes:
             "nodeId": node_id,
             "heartbeatSeconds": settings.heartbeat_period_seconds,
             "abortGraceSeconds": settings.abort_grace_seconds,
+            "abortProcessGroup": settings.abort_signals_process_group,
+            "taskEnvironment": settings.task_environment,
+            "taskUmask": settings.task_umask,
         }
         return JSONResponse(answer)
 

@@ -6,6 +6,7 @@ import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -34,7 +35,7 @@ from yellowdog_local.api.recorder import Recorder, RouteNames
 from yellowdog_local.api.routing import Call, Endpoint, PlainText
 from yellowdog_local.api.streams import EventStreams
 from yellowdog_local.call_patterns import route_name
-from yellowdog_local.errors import ApiError, NotCovered, Unauthorized
+from yellowdog_local.errors import ApiError, NotCovered, Unauthorized, on_the_wire
 from yellowdog_local.platform import LocalPlatform
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def create_app(platform: LocalPlatform) -> Starlette:
     routes = [*agents.routes(), *admin.routes(), *streams.routes(), *_routes(platform)]
     names = RouteNames(routes)
     middleware = [Middleware(Recorder, platform.calls, names), Middleware(FaultyCalls, platform.faults, names)]
-    app = Starlette(routes=routes, middleware=middleware, exception_handlers={ApiError: _refused, Exception: _failed})
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=_handlers(platform))
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, _unknown_route(platform))
     app.state.agents = agents
@@ -128,15 +129,22 @@ def _answer(result: object) -> Response:
     return Response(dump(result), media_type=_JSON)
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, ApiError):
-        raise error
-    return Response(error_body(error), status_code=error.status, media_type=_JSON)
+def _handlers(platform: LocalPlatform) -> dict[Any, Callable[[Request, Exception], Awaitable[Response]]]:
+    async def refused(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, ApiError):
+            raise error
+        return _refusal(platform, error)
+
+    async def failed(request: Request, error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _refusal(platform, InternalError(f"{type(error).__name__}: {error}"))
+
+    return {ApiError: refused, Exception: failed}
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return await _refused(request, InternalError(f"{type(error).__name__}: {error}"))
+def _refusal(platform: LocalPlatform, error: ApiError) -> Response:
+    status, error_type = on_the_wire(error, platform.settings)
+    return Response(error_body(error_type, error.message), status_code=status, media_type=_JSON)
 
 
 def _unknown_route(platform: LocalPlatform) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -144,7 +152,7 @@ def _unknown_route(platform: LocalPlatform) -> Callable[[Request, Exception], Aw
         try:
             authenticate(platform, request)
         except Unauthorized as error:
-            return await _refused(request, error)
-        return await _refused(request, NotCovered(f"{request.method} {request.url.path}"))
+            return _refusal(platform, error)
+        return _refusal(platform, NotCovered(f"{request.method} {request.url.path}"))
 
     return answer

@@ -18,7 +18,7 @@ from yellowdog_client.common.json import Json
 from yellowdog_client.model import SliceReference
 
 from yellowdog_local.api.strict import check
-from yellowdog_local.errors import ApiError, InvalidRequest
+from yellowdog_local.errors import InvalidRequest
 
 _T = TypeVar("_T")
 _RANGES = {"Double": float, "Integer": int}
@@ -48,6 +48,39 @@ def load(value: Any, model: type[_T]) -> _T:
         return Json.load(value, model)
     except Exception as error:
         raise InvalidRequest(f"the request body is not a {model}: {error}") from error
+
+
+def flattened(query: QueryParams, model: type[Any]) -> QueryParams:
+    """The query with JSON objects under the documented names of parameters, such as `nodeSearch`, laid open.
+
+    The SDK sends the fields of both one by one; other clients send what the API's description says.
+    """
+    names = {_parameter(model), _parameter(SliceReference)}
+    pairs: list[tuple[str, str]] = []
+    for name, text in query.multi_items():
+        pairs += _laid_open(name, text) if name in names else [(name, text)]
+    return QueryParams(pairs)
+
+
+def _parameter(model: type[Any]) -> str:
+    return model.__name__[0].lower() + model.__name__[1:]
+
+
+def _laid_open(name: str, text: str) -> list[tuple[str, str]]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InvalidRequest(f"{name} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{name} must be a JSON object")
+    pairs: list[tuple[str, str]] = []
+    for field, said in value.items():
+        if isinstance(said, dict):
+            pairs += [(f"{field}.{end}", str(bound)) for end, bound in said.items() if bound is not None]
+        else:
+            items = said if isinstance(said, list) else [said]
+            pairs += [(field, str(item)) for item in items if item is not None]
+    return pairs
 
 
 def load_search(query: QueryParams, model: type[_T]) -> _T:
@@ -80,9 +113,9 @@ def dump(value: object) -> bytes:
     return json.dumps(Json.dump(value), separators=(",", ":")).encode()
 
 
-def error_body(error: ApiError) -> bytes:
+def error_body(error_type: str, message: str) -> bytes:
     """The JSON of a refusal."""
-    body = {"errorType": error.error_type, "message": error.message, "detail": []}
+    body = {"errorType": error_type, "message": message, "detail": []}
     return json.dumps(body).encode()
 
 

@@ -29,13 +29,15 @@ def cut(
     default_size: int,
     view: Callable[[_R], _T],
     search: Any = None,
+    *,
+    newest_first: bool = False,
 ) -> Slice[_T]:
     """The slice that is asked for, of records in the order in which they were made, or as the search sorts them."""
     size = default_size if reference.size is None else reference.size
     if not SliceReference.MIN_SIZE <= size <= SliceReference.MAX_SIZE:
         raise InvalidRequest(f"size must be between {SliceReference.MIN_SIZE} and {SliceReference.MAX_SIZE}")
     sort_field = getattr(search, "sortField", None)
-    descending = getattr(search, "sortDirection", None) is SortDirection.DESCENDING
+    descending = _descends(search, newest_first=newest_first)
     if sort_field is not None:
         return _cut_sorted(records, reference, size, view, search)
     after = _position(reference.sliceId, "a")
@@ -50,10 +52,12 @@ def cut(
     return Slice(items=items, nextSliceId=f"a{records[size - 1].seq}" if more else None)
 
 
-def ordered(records: Sequence[_R], view: Callable[[_R], _T], search: Any = None) -> list[_T]:
+def ordered(
+    records: Sequence[_R], view: Callable[[_R], _T], search: Any = None, *, newest_first: bool = False
+) -> list[_T]:
     """All records as a search sorts them: by a field, or in the order in which they were made."""
     sort_field = getattr(search, "sortField", None)
-    descending = getattr(search, "sortDirection", None) is SortDirection.DESCENDING
+    descending = _descends(search, newest_first=newest_first and sort_field is None)
     if sort_field is None:
         return [view(record) for record in (reversed(records) if descending else records)]
     entities = [(view(record), record.seq) for record in records]
@@ -70,6 +74,11 @@ def _cut_sorted(
     entities = ordered(records, view, search)
     more = len(entities) > start + size
     return Slice(items=entities[start : start + size], nextSliceId=f"n{start + size}" if more else None)
+
+
+def _descends(search: Any, *, newest_first: bool) -> bool:
+    direction = getattr(search, "sortDirection", None)
+    return newest_first if direction is None else direction is SortDirection.DESCENDING
 
 
 def _key(value: Any) -> tuple[bool, Any]:

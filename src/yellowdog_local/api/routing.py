@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from starlette.datastructures import QueryParams
 from yellowdog_client.model import Slice, SliceReference
 
-from yellowdog_local.api.encoding import flag, load, load_search, refuse_unknown
+from yellowdog_local.api.encoding import flag, flattened, load, load_search, refuse_unknown
 from yellowdog_local.api.paging import cut, ordered
 from yellowdog_local.errors import InvalidRequest
 from yellowdog_local.platform import LocalPlatform
@@ -51,8 +51,9 @@ class Call:
 
     def search(self, model: type[_T]) -> _T:
         """The query parameters as a search object."""
-        refuse_unknown(self.query, model)
-        return load_search(self.query, model)
+        query = flattened(self.query, model)
+        refuse_unknown(query, model)
+        return load_search(query, model)
 
     def flag(self, name: str) -> bool:
         """A query parameter that is true or false."""
@@ -74,9 +75,12 @@ class Call:
 
     def slice(self, records: Sequence[_R], view: Callable[[_R], _T], search: Any = None) -> Slice[_T]:
         """The slice of the records that the query asks for."""
-        reference = load_search(self.query, SliceReference)
+        reference = load_search(flattened(self.query, SliceReference), SliceReference)
         records = self.platform.lists.visible(self.method, self.route, records)
-        return cut(records, reference, self.platform.settings.default_slice_size, view, search)
+        settings = self.platform.settings
+        return cut(
+            records, reference, settings.default_slice_size, view, search, newest_first=settings.lists_newest_first
+        )
 
     def slice_or_list(
         self, records: Sequence[_R], view: Callable[[_R], _T], search: Any = None
@@ -84,7 +88,9 @@ class Call:
         """A slice if `sliced=true` was asked for, otherwise all records in a flat list."""
         if self.flag("sliced"):
             return self.slice(records, view, search)
-        return ordered(self.platform.lists.visible(self.method, self.route, records), view, search)
+        newest_first = self.platform.settings.lists_newest_first
+        visible = self.platform.lists.visible(self.method, self.route, records)
+        return ordered(visible, view, search, newest_first=newest_first)
 
 
 Handler = Callable[[Call], object]

@@ -18,12 +18,20 @@ from yellowdog_client.model import ComputeRequirementStatus, WorkerPoolStatus
 from yellowdog_local.api.encoding import dump
 from yellowdog_local.compute_views import requirement_view
 from yellowdog_local.platform import LocalPlatform
+from yellowdog_local.settings import Settings
 
 PATHS = (
     "/work/requirements/{id}/updates",
     "/workerPools/{id:ydid}/updates",
     "/compute/requirements/{id}/updates",
 )
+
+
+def _event(settings: Settings, number: int, data: bytes) -> bytes:
+    head = f"event: {settings.event_name}\n" + (f"id: {number}\n" if settings.event_ids else "")
+    return head.encode() + b"data: " + data + b"\n\n"
+
+
 # An entity as it looks now, and whether it will never change again.
 Look = Callable[[], tuple[Any, bool]]
 
@@ -62,7 +70,8 @@ class EventStreams:
         return serve
 
     async def _events(self, look: Look) -> AsyncIterator[bytes]:
-        settings, store, sent = self._platform.settings, self._platform.store, b""
+        settings, store, number = self._platform.settings, self._platform.store, 0
+        sent = b"" if settings.event_streams_begin_with_state else self._state(look)[0]
         changed = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -78,7 +87,8 @@ class EventStreams:
                 data, over = self._state(look)
                 if data != sent:
                     sent = data
-                    yield b"event: entity_updated\ndata: " + data + b"\n\n"
+                    number += 1
+                    yield _event(settings, number, data)
                 if self._stopping or (over and settings.close_finished_event_streams):
                     return
                 try:

@@ -71,7 +71,7 @@ def _get_task(call: Call) -> object:
 
 def _cancel_task(call: Call) -> object:
     task = call.platform.store.task(call.path["id"])
-    call.platform.tasks.cancel(task, abort=call.flag("abort"))
+    call.platform.tasks.cancel_by_user(task, abort=call.flag("abort"))
     return task.entity
 
 

@@ -48,7 +48,7 @@ def _get_node(call: Call) -> object:
 
 def _shut_down_node(call: Call) -> object:
     node = call.platform.store.node(call.path["id"])
-    call.platform.nodes.shut_down(node)
+    call.platform.pools.shut_down_node(node)
     return call.platform.nodes.view(node)
 
 

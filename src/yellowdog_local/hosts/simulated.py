@@ -18,7 +18,7 @@ from yellowdog_local.agents import AgentEvent, InProcessAgents, Registration, Se
 from yellowdog_local.clock import Timer
 from yellowdog_local.hosts.base import SIMULATED, HostAddress, HostListener, HostRequest
 
-_EXIT_AFTER_SIGTERM = 143
+_EXIT_AFTER_SIGTERM, _EXIT_AFTER_SIGKILL = 143, 137
 
 
 @dataclass(eq=False)
@@ -156,7 +156,7 @@ class SimulatedHosts:
                 if command["type"] == "RUN_TASK":
                     self._run(host, command["task"])
                 elif command["type"] == "ABORT_TASK":
-                    self._abort(host, command["taskId"])
+                    self._abort(host, command["taskId"], kill=command.get("kill", False))
 
     def _run(self, host: _Host, task: dict[str, Any]) -> None:
         run = _Run(task["attempt"], task["environment"])
@@ -167,12 +167,12 @@ class SimulatedHosts:
             exit_code = int(run.environment.get("SIM_TASK_EXIT_CODE", "0"))
             self._end_later(host, task["taskId"], float(seconds), exit_code)
 
-    def _abort(self, host: _Host, task_id: str) -> None:
+    def _abort(self, host: _Host, task_id: str, *, kill: bool) -> None:
         run = host.tasks.get(task_id)
         if run is None:
             return
-        seconds = float(run.environment.get("SIM_ABORT_SECONDS", "0"))
-        self._end_later(host, task_id, seconds, _EXIT_AFTER_SIGTERM)
+        seconds = 0.0 if kill else float(run.environment.get("SIM_ABORT_SECONDS", "0"))
+        self._end_later(host, task_id, seconds, _EXIT_AFTER_SIGKILL if kill else _EXIT_AFTER_SIGTERM)
 
     def _end_later(self, host: _Host, task_id: str, seconds: float, exit_code: int) -> None:
         run = host.tasks[task_id]
