@@ -98,6 +98,23 @@ class Platform:
         return response.status, text
 
 
+def node_environment(config: Json) -> dict[str, str]:
+    """What every process finds in its environment that runs on this node."""
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return (
+        environment
+        | (config.get("taskEnvironment") or {})
+        | {
+            "YD_PROVIDER": config["provider"],
+            "YD_REGION": config["region"],
+            "YD_INSTANCE_TYPE": config["instanceType"],
+            "YD_INSTANCE_ID": config["instanceId"],
+            "YD_AGENT_DATA": config["data"],
+            "YD_AGENT_HOME": config["home"],
+        }
+    )
+
+
 class Task:
     """One execution of a task: a process in its own group, its directory, and the record of its output."""
 
@@ -172,21 +189,57 @@ class Task:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _environment(self) -> dict[str, str]:
-        config = self._config
-        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        environment |= config.get("taskEnvironment") or {}
-        environment |= {
-            "YD_PROVIDER": config["provider"],
-            "YD_REGION": config["region"],
-            "YD_INSTANCE_TYPE": config["instanceType"],
-            "YD_INSTANCE_ID": config["instanceId"],
+        environment = node_environment(self._config) | {
             "YD_TASK_GROUP_ID": self._command.get("taskGroupId", ""),
             "YD_TASK_ID": self.id,
-            "YD_AGENT_DATA": config["data"],
-            "YD_AGENT_HOME": config["home"],
             "YD_WORKER_SLOT": str(self._command.get("slot", 1)),
         }
         return environment | (self._command.get("environment") or {})
+
+
+class Action:
+    """What a user asked this node to do beside its tasks: a file to write, or a command to run."""
+
+    def __init__(self, command: Json, config: Json) -> None:
+        self.number: int = command["number"]
+        self._command = command
+        self._config = config
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> tuple[int, str | None]:
+        """Do it to its end: an exit code, 0 if it succeeded, and what went wrong."""
+        try:
+            if self._command["kind"] == "WRITE_FILE":
+                # A relative path is one below the agent's home, for files as for commands.
+                path = Path(self._config["home"], self._command["path"])
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(self._command["content"], encoding="utf-8")
+                return 0, None
+            code = self._run_command()
+        except (OSError, ValueError) as error:
+            return 1, str(error)
+        return code, None if code == 0 else f"it ended with {code}"
+
+    def kill(self) -> None:
+        """End a command with all that it has started."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _run_command(self) -> int:
+        command, config = self._command, self._config
+        kept = Path(config.get("taskLogs") or os.devnull)
+        with (kept / f"action-{self.number}.txt" if kept.is_dir() else kept).open("ab") as output:
+            self._process = subprocess.Popen(
+                [Path(config["home"], command["path"]), *command["arguments"]],
+                cwd=config["home"],
+                env=node_environment(config) | command["environment"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        code = self._process.wait()
+        return 128 - code if code < 0 else code
 
 
 class Reporter(threading.Thread):
@@ -199,8 +252,13 @@ class Reporter(threading.Thread):
         self._events: queue.Queue[Json] = queue.Queue()
 
     def tell(self, task: Task, kind: str, **details: object) -> None:
-        """Queue one event."""
+        """Queue one event of a task."""
         self._events.put({"taskId": task.id, "attempt": task.attempt, "type": kind, **details})
+
+    def tell_end(self, action: Action, exit_code: int, message: str | None) -> None:
+        """Queue the end of a node action."""
+        end = {"action": action.number, "type": "ACTION_FINISHED", "exitCode": exit_code, "message": message}
+        self._events.put(end)
 
     def flush(self) -> None:
         """Give what is queued a last chance to be told."""
@@ -231,6 +289,7 @@ class Agent:
         self._config = config
         self._platform = Platform(config["url"], config["token"])
         self._tasks: dict[str, Task] = {}
+        self._action: Action | None = None  # the platform asks for one at a time
         self._lock = threading.Lock()
         self._grace = 0.0
         self._poll_seconds = POLL_SECONDS
@@ -283,6 +342,9 @@ class Agent:
                 last = max(last, command["sequence"])
                 if command["type"] == "RUN_TASK":
                     self._run_task(command["task"])
+                elif command["type"] == "RUN_ACTION":
+                    self._action = Action(command["action"], self._config)
+                    threading.Thread(target=self._act, args=(self._action,), daemon=True).start()
                 elif command["type"] == "ABORT_TASK":
                     self._abort(command["taskId"], kill=command.get("kill", False))
                 elif command["type"] == "SHUTDOWN":
@@ -313,6 +375,12 @@ class Agent:
         log(f"task {task.id} started in slot {command.get('slot', 1)}")
         reporter.tell(task, "STARTED")
         threading.Thread(target=self._await_end, args=(task, reporter), daemon=True).start()
+
+    def _act(self, action: Action) -> None:
+        code, message = action.run()
+        log(f"node action {action.number} ended with {code}: {message or 'done'}")
+        if self._reporter is not None:
+            self._reporter.tell_end(action, code, message)
 
     @staticmethod
     def _start(task: Task) -> tuple[str, str] | None:
@@ -353,6 +421,8 @@ class Agent:
             tasks = list(self._tasks.values())
         for task in tasks:
             task.kill()
+        if self._action is not None:
+            self._action.kill()
 
 
 def _memory_gb() -> float:

@@ -6,7 +6,7 @@ routes do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -64,6 +64,17 @@ class AgentEvent(BaseModel):
     message: str | None = None
 
 
+class ActionEnd(BaseModel):
+    """What an agent says of a node action that it was told to do; it failed if `exitCode` is not 0."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    action: int
+    type: Literal["ACTION_FINISHED"] = "ACTION_FINISHED"
+    exitCode: int  # noqa: N815
+    message: str | None = None
+
+
 class AgentHooks(Protocol):
     """Who hears what agents say. Called under the platform's lock."""
 
@@ -111,6 +122,7 @@ class Agents:
         self._store = store
         self._sessions: dict[str, Session] = {}
         self.hooks: AgentHooks | None = None
+        self.on_action_end: Callable[[str, ActionEnd], None] = lambda _node_id, _end: None
         self.joining: Callable[[str, Registration], InstanceRecord | None] = lambda _token, _registration: None
 
     def register(self, token: str, registration: Registration, *, in_process: bool = False) -> str:
@@ -132,6 +144,7 @@ class Agents:
         """The session of a platform node, for whoever shows its token."""
         session = self._sessions.get(node_id)
         if session is None:
+            self._refuse_ended(node_id, token)
             raise NotFound("Node", node_id)
         if session.token != token:
             raise Unauthorized("Unknown agent token")
@@ -139,20 +152,30 @@ class Agents:
             raise Gone("The platform has ended this node")
         return session
 
+    def _refuse_ended(self, node_id: str, token: str) -> None:
+        """Tell an agent whose session is forgotten already that its node has ended."""
+        node = self._store.nodes.get(node_id)
+        if node is not None and node.status.gone and node.instance.token == token:
+            raise Gone("The platform has ended this node")
+
     def commands(self, session: Session, after: int) -> list[Command]:
         """The commands that the agent has not acknowledged by `after`, the last sequence it has seen."""
         self.heard(session)
         session.commands = [command for command in session.commands if command["sequence"] > after]
         if session.ended and not session.commands:
+            self._forget(session)
             raise Gone("The platform has ended this node")
         return list(session.commands)
 
-    def report(self, session: Session, events: list[AgentEvent]) -> None:
-        """Take in what an agent says of its tasks."""
+    def report(self, session: Session, events: Sequence[AgentEvent | ActionEnd]) -> None:
+        """Take in what an agent says of its tasks and node actions."""
         self.heard(session)
         if self.hooks is None:
             return
         for event in events:
+            if isinstance(event, ActionEnd):
+                self.on_action_end(session.node_id, event)
+                continue
             self.hooks.agent_reported(session.node_id, event)
 
     def heard(self, session: Session) -> None:
@@ -181,6 +204,13 @@ class Agents:
             self.send(node_id, last)
         session.ended = True
         self._wake(session)
+        if not session.commands or session.in_process:
+            self._forget(session)
+        else:  # its agent may never come for its last command
+            self._kernel.after(self._kernel.settings.heartbeat_lost_seconds, lambda: self._forget(session))
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.node_id, None)
 
     def silence(self, node_id: str) -> None:
         """Stop counting an in-process agent as heard of, as when its host's cable is pulled."""
@@ -246,8 +276,8 @@ class InProcessAgents:
         with self.locked():
             return [] if session.ended else self._agents.commands(session, after)
 
-    def report(self, session: Session, event: AgentEvent) -> None:
-        """Say that a task has started or finished; nobody listens once the session has ended."""
+    def report(self, session: Session, event: AgentEvent | ActionEnd) -> None:
+        """Say what has become of a task or a node action; nobody listens once the session has ended."""
         with self.locked():
             if not session.ended:
                 self._agents.report(session, [event])

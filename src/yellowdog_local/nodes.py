@@ -263,6 +263,7 @@ class Nodes:
         if node.idle_timer is not None:
             node.idle_timer.cancel()
         pool.active_nodes -= 1
+        pool.acting.pop(node.id, None)
         if node.unnoticed:
             node.unnoticed = False
             pool.unnoticed -= 1

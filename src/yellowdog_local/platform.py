@@ -110,7 +110,7 @@ class LocalPlatform:
         self.work = Work(kernel, self.store, ids, self.namespaces, tasks)
         self.pools = Pools(kernel, self.store, ids, slots, self.nodes, self.compute)
         self.configured = ConfiguredPools(kernel, self.store, ids, self.namespaces, self.pools)
-        self.node_actions = NodeActions(kernel, self.store, self.nodes)
+        self.node_actions = NodeActions(kernel, self.store, self.nodes, commands)
         self.policies = Policies(kernel, self.store)
         self.attributes = Attributes(self.store)
         self.images = Images(kernel, self.store, ids, self.namespaces)
@@ -120,6 +120,7 @@ class LocalPlatform:
         self._faulty_nodes = FaultyNodes(kernel, self.store, self.nodes, hosts, self.faults)
         self.agents.hooks = self._faulty_nodes
         self.compute.shortage = FaultyClouds(self.store, self.faults).shortage
+        self.agents.on_action_end = self.node_actions.ended
         self.agents.joining = self.configured.joining
         self.instances.on_ending = self.nodes.instance_ending
         self.compute.on_change = self.nodes.requirement_changed

@@ -6,6 +6,7 @@ Knows its nodes and its requirement; which tasks want a pool to grow is the sche
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -229,8 +230,10 @@ class Pools:
             lastUpdatedTime=changed,
         )
         counts = {status: count for status, count in pool.node_counts.items() if count}
-        queues = {NodeActionQueueStatus.EMPTY: pool.active_nodes} if pool.active_nodes else {}
-        entity.nodeSummary = NodeSummary(statusCounts=counts, actionQueueStatuses=queues, lastUpdatedTime=changed)
+        queues = Counter(node.actions.status for node in pool.acting.values())
+        if pool.active_nodes > len(pool.acting):
+            queues[NodeActionQueueStatus.EMPTY] = pool.active_nodes - len(pool.acting)
+        entity.nodeSummary = NodeSummary(statusCounts=counts, actionQueueStatuses=dict(queues), lastUpdatedTime=changed)
         return entity
 
     def summary(self, pool: PoolRecord) -> WorkerPoolSummary:

@@ -23,6 +23,8 @@ from yellowdog_client.model import (
     MachineImageFamily,
     NamespacePolicy,
     Node,
+    NodeAction,
+    NodeActionQueueStatus,
     NodeStatus,
     ProvisionedWorkerPool,
     ProvisionedWorkerPoolProperties,
@@ -242,6 +244,7 @@ class PoolRecord:
     created: datetime
     status: WorkerPoolStatus = WorkerPoolStatus.PENDING
     nodes: dict[str, NodeRecord] = field(default_factory=dict)
+    acting: dict[str, NodeRecord] = field(default_factory=dict)
     free: dict[str, WorkerRecord] = field(default_factory=dict)
     node_counts: Counter[NodeStatus] = field(default_factory=Counter)
     worker_counts: Counter[WorkerStatus] = field(default_factory=Counter)
@@ -287,6 +290,25 @@ class MembersRecord:
     machines: dict[str, InstanceRecord] = field(default_factory=dict)
 
 
+@dataclass
+class ActionQueue:
+    """What users asked a platform node to do; after a failure nothing more is done."""
+
+    waiting: list[NodeAction] = field(default_factory=list)
+    executing: NodeAction | None = None
+    failed: NodeAction | None = None
+    begun: int = 0
+
+    @property
+    def status(self) -> NodeActionQueueStatus:
+        """What the queue is doing."""
+        if self.failed is not None:
+            return NodeActionQueueStatus.FAILED
+        if self.executing is not None:
+            return NodeActionQueueStatus.EXECUTING
+        return NodeActionQueueStatus.WAITING if self.waiting else NodeActionQueueStatus.EMPTY
+
+
 @dataclass(eq=False)
 class NodeRecord:
     """A platform node: a registered agent on an instance; one that is `warned` is to get no new tasks."""
@@ -298,6 +320,7 @@ class NodeRecord:
     instance: InstanceRecord
     status: NodeStatus = NodeStatus.RUNNING
     workers: list[WorkerRecord] = field(default_factory=list)
+    actions: ActionQueue = field(default_factory=ActionQueue)
     once_claimed: bool = False
     draining: bool = False
     stranded: bool = False

@@ -43,6 +43,53 @@ def names(client: PlatformClient) -> list[str]:
     return [work.name for work in client.work_client.get_work_requirements(WorkRequirementSearch()).list_all()]
 
 
+UPDATES = "GET /work/requirements/*/updates"
+
+
+def test_an_event_stream_may_be_cut_in_its_first_event(
+    local: RunningPlatform, http: httpx.Client, client: PlatformClient
+) -> None:
+    work = submit(client)
+    path = f"/work/requirements/{work.id}/updates"
+    parts: list[bytes] = []
+    local.faults.add(faults.Cut(call=UPDATES, times=1))
+    with http.stream("GET", path) as answer, pytest.raises(httpx.RemoteProtocolError):
+        parts.extend(answer.iter_raw())
+    got = b"".join(parts)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert got.startswith(b"event: entity_updated\ndata: {")
+    assert not got.endswith(b"\n\n")
+    with http.stream("GET", path) as again:
+        assert next(again.iter_lines()) == "event: entity_updated"
+
+
+def test_an_event_stream_may_fail_although_it_was_served(
+    local: RunningPlatform, http: httpx.Client, client: PlatformClient
+) -> None:
+    work = submit(client)
+    path = f"/work/requirements/{work.id}/updates"
+    with local.faults.during(faults.ApplyThenFail(call=UPDATES, status=503)):
+        answer = http.get(path)
+    assert answer.status_code == 503
+    assert local.platform._kernel._watchers == set()  # nobody follows any more
+
+
+def test_an_event_stream_whose_beginning_hangs_goes_on_afterwards(
+    local: RunningPlatform, http: httpx.Client, client: PlatformClient
+) -> None:
+    work = submit(client)
+    rule_id = local.faults.add(faults.Hang(call=UPDATES, applied=True))
+    timer = threading.Timer(0.1, lambda: local.faults.remove(rule_id))
+    timer.start()
+    with http.stream("GET", f"/work/requirements/{work.id}/updates") as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "event: entity_updated"
+        client.work_client.cancel_work_requirement_by_id(work.id)
+        states = [line for line in lines if line.startswith("data:")]
+    timer.join()
+    assert '"status":"CANCELLED"' in states[-1]
+
+
 # -- calls ------------------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from yellowdog_client.model import (
     NodeSearch,
     NodeStatus,
     NodeWorkerTarget,
+    NodeWriteFileAction,
     ProvisionedWorkerPool,
     Task,
     TaskStatus,
@@ -206,10 +207,62 @@ def test_a_node_action_gives_a_node_more_workers_or_fewer(local: RunningPlatform
     assert (snapshot.status, snapshot.waiting, snapshot.failed) == (NodeActionQueueStatus.EMPTY, [], None)
 
 
-def test_a_node_action_that_needs_an_agent_is_not_covered(local: RunningPlatform, client: PlatformClient) -> None:
+def test_node_actions_are_done_one_after_the_other(local: RunningPlatform, client: PlatformClient) -> None:
+    pools = client.worker_pool_client
     pool = provision(client)
-    with pytest.raises(requests.HTTPError, match="The node action RUN_COMMAND is not covered"):
-        client.worker_pool_client.add_node_actions(pool, NodeRunCommandAction("/bin/true"))
+    local.advance(2)
+    (node,) = nodes(client, pool.id)
+    slow = NodeRunCommandAction("/bin/slow", environment={"SIM_ACTION_SECONDS": "5"})
+    write, more = NodeWriteFileAction("notes.txt", "text"), NodeCreateWorkersAction(NodeWorkerTarget.per_node(3))
+    pools.add_node_actions(pool, write, slow, more)
+    snapshot = pools.get_node_actions(node)
+    assert snapshot.status is NodeActionQueueStatus.EXECUTING
+    assert [action.path for action in snapshot.executing] == ["/bin/slow"]
+    assert snapshot.waiting == [more]
+    assert pools.get_node_by_id(node.id).actionQueueStatus is NodeActionQueueStatus.EXECUTING
+    summary = pools.get_worker_pool_by_id(pool.id).nodeSummary
+    assert summary.actionQueueStatuses == {NodeActionQueueStatus.EXECUTING: 1}
+    assert len(pools.get_node_by_id(node.id).workers) == 1
+    local.advance(5)
+    assert pools.get_node_actions(node).status is NodeActionQueueStatus.EMPTY
+    assert len(pools.get_node_by_id(node.id).workers) == 3
+    summary = pools.get_worker_pool_by_id(pool.id).nodeSummary
+    assert summary.actionQueueStatuses == {NodeActionQueueStatus.EMPTY: 1}
+
+
+def test_a_node_action_that_fails_stops_the_queue_of_its_node_alone(
+    local: RunningPlatform, client: PlatformClient
+) -> None:
+    pools = client.worker_pool_client
+    pool = provision(client, count=2)
+    local.advance(2)
+    bad, good = nodes(client, pool.id)
+    failing = NodeRunCommandAction("/bin/false", environment={"SIM_ACTION_EXIT_CODE": "1"})
+    pools.add_node_actions_for_node(bad, failing)
+    after = NodeWriteFileAction("after.txt")
+    pools.add_node_actions(pool, after)
+    snapshot = pools.get_node_actions(bad)
+    assert (snapshot.status, snapshot.failed.path) == (NodeActionQueueStatus.FAILED, "/bin/false")
+    assert (snapshot.waiting, snapshot.executing) == ([after], [])
+    assert pools.get_node_actions(good).status is NodeActionQueueStatus.EMPTY
+    pools.shutdown_node_by_id(bad.id)
+    summary = pools.get_worker_pool_by_id(pool.id).nodeSummary
+    assert summary.actionQueueStatuses == {NodeActionQueueStatus.EMPTY: 1}
+
+
+def test_node_actions_that_make_no_sense_or_are_not_covered_are_refused_as_a_whole(
+    local: RunningPlatform, client: PlatformClient
+) -> None:
+    pools = client.worker_pool_client
+    pool = provision(client)
+    local.advance(2)
+    (node,) = nodes(client, pool.id)
+    workers = NodeCreateWorkersAction(NodeWorkerTarget.per_node(3))
+    with pytest.raises(InvalidRequestException, match="path of a WRITE_FILE action must be set"):
+        pools.add_node_actions(pool, workers, NodeWriteFileAction(""))
+    with pytest.raises(requests.HTTPError, match="node types is not covered"):
+        pools.add_node_actions(pool, workers, NodeRunCommandAction("/bin/true", nodeTypes=["a"]))
+    assert len(pools.get_node_by_id(node.id).workers) == 1
 
 
 def test_an_unnamed_task_is_accepted(local: RunningPlatform, client: PlatformClient) -> None:

@@ -33,6 +33,8 @@ class RunningAgent:
         self.data = directory / "data"
         self.task_logs = directory / "tasks"
         self.task_logs.mkdir()
+        self.home = directory / "home"
+        self.home.mkdir()
         config: dict[str, Any] = {
             "url": url,
             "token": token,
@@ -43,7 +45,7 @@ class RunningAgent:
             "provider": "AWS",
             "region": "eu-west-1",
             "instanceType": "sim-instance",
-            "home": "/opt/yellowdog/agent",
+            "home": str(self.home),
             "data": str(self.data),
             "taskLogs": str(self.task_logs),
         }
@@ -105,7 +107,7 @@ def test_a_task_finds_its_directory_data_and_environment(endpoint: FakeEndpoint,
         "YD_TASK_GROUP_ID=ydid:taskgrp:0:1:1",
         f"YD_TASK_ID={TASK}",
         f"YD_AGENT_DATA={running.data}",
-        "YD_AGENT_HOME=/opt/yellowdog/agent",
+        f"YD_AGENT_HOME={running.home}",
         "YD_WORKER_SLOT=3",
         "MY_OWN=value",
         "USER=yd-agent",
@@ -230,6 +232,49 @@ def test_tasks_get_the_variables_and_the_umask_that_the_platform_orders(endpoint
         endpoint.finished()
 
         assert running.output() == "somebody yd-agent eu-west-1 mine\n0027\n"
+
+
+def _act(endpoint: FakeEndpoint, number: int, **action: object) -> dict[str, Any]:
+    """Have a node action done, and wait for its end."""
+    endpoint.command("RUN_ACTION", action={"number": number, **action})
+
+    def ended() -> list[dict[str, Any]]:
+        return [event for event in endpoint.events if event.get("action") == number]
+
+    endpoint.wait_for(ended)
+    return ended()[0]
+
+
+def test_node_actions_write_files_and_run_commands(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+    wrote = _act(endpoint, 1, kind="WRITE_FILE", path="made/script", content="echo $OWN $YD_INSTANCE_ID $1; exit $2")
+    arguments = ["made/script", "word", "3"]
+    ran = _act(endpoint, 2, kind="RUN_COMMAND", path="/bin/sh", arguments=arguments, environment={"OWN": "mine"})
+
+    assert wrote == {"action": 1, "type": "ACTION_FINISHED", "exitCode": 0, "message": None}
+    assert ran == {"action": 2, "type": "ACTION_FINISHED", "exitCode": 3, "message": "it ended with 3"}
+    assert (running.home / "made" / "script").read_text().startswith("echo")
+    assert running.output("action-2.txt") == "mine i-7 word\n"
+
+
+def test_a_node_action_that_cannot_be_done_fails_and_says_why(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+    ran = _act(endpoint, 1, kind="RUN_COMMAND", path="/no/such/program", arguments=[], environment={})
+    wrote = _act(endpoint, 2, kind="WRITE_FILE", path="/dev/null/file", content="")
+
+    assert (ran["exitCode"], wrote["exitCode"]) == (1, 1)
+    assert "No such file" in ran["message"]
+    assert "/dev/null" in wrote["message"]
+
+
+def test_a_command_of_a_node_action_ends_with_its_node(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+    command = {"arguments": ["-c", "sleep 63 & echo $!; wait"], "environment": {}}
+    endpoint.command("RUN_ACTION", action={"number": 1, "kind": "RUN_COMMAND", "path": "/bin/sh", **command})
+    kept = running.task_logs / "action-1.txt"
+    endpoint.wait_for(lambda: kept.exists() and kept.read_text())
+
+    endpoint.end_node()
+
+    running.process.wait(10)
+    assert _ended(int(kept.read_text()))
 
 
 def test_a_task_that_ignores_the_abort_is_killed_with_its_group(endpoint: FakeEndpoint, running: RunningAgent) -> None:

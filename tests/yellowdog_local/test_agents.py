@@ -7,7 +7,7 @@ from yellowdog_client.model import InstanceStatus, NodeStatus, TaskStatus
 
 from tests.yellowdog_local.lab import Lab
 from yellowdog_local.agents import InProcessAgents, Registration
-from yellowdog_local.errors import Gone, Unauthorized
+from yellowdog_local.errors import Gone, NotFound, Unauthorized
 
 
 def test_a_silent_node_is_late_then_lost_and_its_task_with_it(lab: Lab) -> None:
@@ -105,3 +105,43 @@ def test_the_log_tells_the_story_of_a_pool_and_a_task(lab: Lab, caplog: pytest.L
         assert words in told
     for instance in pool.requirement.instances.values():
         assert instance.token not in told
+
+
+def test_sessions_are_forgotten_with_their_nodes(lab: Lab) -> None:
+    pool = lab.booted(3)
+    first, second, third = pool.nodes.values()
+    assert len(lab.platform.agents._sessions) == 3
+    lab.do(lambda p: p.nodes.shut_down(first))
+    lab.hosts.lose(second.instance.id)
+    lab.hosts.unplug(third.instance.id)
+    lab.advance(60)
+    assert third.status is NodeStatus.LOST
+    assert lab.platform.agents._sessions == {}
+    for node in (first, second, third):
+        with pytest.raises(Gone):
+            lab.platform.agents.session(node.id, node.instance.token)
+    with pytest.raises(NotFound):
+        lab.platform.agents.session(first.id, "another token")
+
+
+def test_the_session_of_an_agent_that_is_told_to_end_waits_for_it_a_while(lab: Lab) -> None:
+    node = lab.node(lab.booted(1))
+    session = lab.platform.agents.session(node.id, node.instance.token)
+    session.in_process = False
+    lab.do(lambda p: p.nodes.shut_down(node))
+    (last,) = lab.platform.agents.commands(lab.platform.agents.session(node.id, node.instance.token), 0)
+    assert last["type"] == "SHUTDOWN"
+    lab.advance(59)
+    assert node.id in lab.platform.agents._sessions
+    lab.advance(1)
+    assert lab.platform.agents._sessions == {}
+
+
+def test_the_session_of_an_agent_that_took_its_last_command_is_forgotten(lab: Lab) -> None:
+    node = lab.node(lab.booted(1))
+    session = lab.platform.agents.session(node.id, node.instance.token)
+    session.in_process = False
+    lab.do(lambda p: p.nodes.shut_down(node))
+    with pytest.raises(Gone):
+        lab.platform.agents.commands(session, session.sent)
+    assert lab.platform.agents._sessions == {}

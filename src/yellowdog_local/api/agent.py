@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from yellowdog_local.agents import AgentEvent, Command, Registration, Session
+from yellowdog_local.agents import ActionEnd, AgentEvent, Command, Registration, Session
 from yellowdog_local.api.encoding import read_json
 from yellowdog_local.errors import InvalidRequest, Unauthorized
 from yellowdog_local.platform import LocalPlatform
@@ -28,7 +28,7 @@ class _Poll(BaseModel):
 class _Events(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    events: list[AgentEvent]
+    events: list[Annotated[AgentEvent | ActionEnd, Field(discriminator="type")]]
 
 
 class AgentRoutes:

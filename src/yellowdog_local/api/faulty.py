@@ -73,13 +73,24 @@ class _Stricken:
             await self._delay(hit.id, rule)
 
     async def _serve(self) -> list[Message]:
-        """Have the call served, and keep the answer."""
+        """Have the call served, and keep the answer: of an event stream, which does not end, the first event."""
         kept: list[Message] = []
+        enough = asyncio.Event()
 
         async def keep(message: Message) -> None:
             kept.append(message)
+            if message["type"] == "http.response.body" and _is_stream(kept[0]):
+                enough.set()
 
-        await self._app(self._scope, self._receive, keep)
+        serving = asyncio.ensure_future(self._app(self._scope, self._receive, keep))
+        waiting = asyncio.ensure_future(enough.wait())
+        try:
+            await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()  # raises what the application did
+        finally:
+            for task in (serving, waiting):
+                task.cancel()
         return kept
 
     async def _answer(self, status: int, headers: _Headers, body: bytes) -> None:
@@ -90,6 +101,10 @@ class _Stricken:
     async def _cut(self) -> None:
         start, *rest = await self._serve()
         body = b"".join(message.get("body", b"") for message in rest)
+        if _is_stream(start):
+            await self._send(start)
+            await self._send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            return
         # An answer without a body is made to promise one, so that there is something to be missing.
         length = str(max(1, len(body))).encode()
         headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
@@ -101,7 +116,7 @@ class _Stricken:
         kept = await self._serve() if applied else []
         if not await self._wait(rule_id, None):
             return
-        if applied:
+        if applied and not _is_stream(kept[0]):
             for message in kept:
                 await self._send(message)
         else:
@@ -131,6 +146,12 @@ class _Stricken:
             self._faults.listeners.removed.remove(look)
             gone.cancel()
             waiting.cancel()
+
+
+def _is_stream(start: Message) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in start["headers"]
+    )
 
 
 async def _whole(receive: Receive) -> Callable[[], Awaitable[Message]]:

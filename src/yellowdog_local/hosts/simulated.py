@@ -5,6 +5,8 @@ A task says itself how it runs, by its environment; without it, it runs until it
 - `SIM_TASK_SECONDS`: it ends by itself after so many seconds;
 - `SIM_TASK_EXIT_CODE`: the exit code with which it ends by itself (0);
 - `SIM_ABORT_SECONDS`: how long it takes to end once it is aborted (0).
+
+So does a command of a node action, by `SIM_ACTION_SECONDS` (0) and `SIM_ACTION_EXIT_CODE` (0). No file is written.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from yellowdog_local.agents import AgentEvent, InProcessAgents, Registration, Session
+from yellowdog_local.agents import ActionEnd, AgentEvent, InProcessAgents, Registration, Session
 from yellowdog_local.clock import Timer
 from yellowdog_local.hosts.base import SIMULATED, HostAddress, HostListener, HostRequest
 
@@ -155,8 +157,19 @@ class SimulatedHosts:
                 host.seen = command["sequence"]
                 if command["type"] == "RUN_TASK":
                     self._run(host, command["task"])
+                elif command["type"] == "RUN_ACTION":
+                    self._act(host, command["action"])
                 elif command["type"] == "ABORT_TASK":
                     self._abort(host, command["taskId"], kill=command.get("kill", False))
+
+    def _act(self, host: _Host, action: dict[str, Any]) -> None:
+        environment = action.get("environment", {})
+        end = ActionEnd(action=action["number"], exitCode=int(environment.get("SIM_ACTION_EXIT_CODE", "0")))
+        seconds = float(environment.get("SIM_ACTION_SECONDS", "0"))
+        if seconds > 0:
+            self._connected().call_later(seconds, lambda: self._say(host, end))
+        else:
+            self._say(host, end)
 
     def _run(self, host: _Host, task: dict[str, Any]) -> None:
         run = _Run(task["attempt"], task["environment"])
@@ -191,6 +204,6 @@ class SimulatedHosts:
                 AgentEvent(taskId=task_id, attempt=run.attempt, type="FINISHED", exitCode=exit_code),
             )
 
-    def _say(self, host: _Host, event: AgentEvent) -> None:
+    def _say(self, host: _Host, event: AgentEvent | ActionEnd) -> None:
         if host.session is not None and not host.unplugged:
             self._connected().report(host.session, event)
