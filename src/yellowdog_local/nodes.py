@@ -252,7 +252,8 @@ class Nodes:
         self._slots.touch(node.pool)
 
     def _end_if_drained(self, node: NodeRecord) -> None:
-        if node.status.active and not node.tasks:
+        # One whose machine is dead cannot take its leave: it ends when that is noticed.
+        if node.status.active and not node.tasks and not node.unnoticed:
             self._end(node, NodeStatus.DEREGISTERED, "the node was shut down")
             self._compute.terminate_instance(node.instance, "its node was shut down")
 

@@ -157,7 +157,6 @@ class Pools:
         self._set_status(pool, _Status.SHUTDOWN)
         if pool.idle_timer is not None:
             pool.idle_timer.cancel()
-        pool.free.clear()
         for instance in tuple(pool.requirement.live.values()):
             if instance.node is None:
                 self._compute.terminate_instance(instance, "its worker pool was shut down")

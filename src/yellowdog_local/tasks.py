@@ -86,7 +86,10 @@ class Tasks:
             self._hand_over(task, worker, attempt)
 
     def reported(self, node_id: str, event: AgentEvent) -> None:
-        """Take in what the agent of a platform node says; what is old or repeated is ignored."""
+        """Take in what the agent of a platform node says; what is old or repeated is ignored.
+
+        A task that has finished has no worker, and each time that it leaves one, another attempt begins.
+        """
         task = self._store.tasks.get(event.taskId)
         if task is None or task.worker is None or task.worker.node.id != node_id or task.attempt != event.attempt:
             return
@@ -195,8 +198,6 @@ class Tasks:
             self._send_abort(task, kill=self._kernel.settings.timeout_kills_at_once)
 
     def _finished(self, task: TaskRecord, event: AgentEvent) -> None:
-        if not task.status.in_progress:
-            return
         if task.abort_error is not None:
             self._fail(task, task.abort_error, "The task exceeded its timeout", event.exitCode)
         elif task.entity.abortRequestedTime is not None:

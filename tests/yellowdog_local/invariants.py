@@ -51,6 +51,7 @@ class Witness:
         self._platform = lab.platform
         self._store = lab.platform.store
         self._last: dict[str, Any] = {}
+        self._workers: dict[str, list[tuple[int, str]]] = {}  # by task: each attempt and its worker
         self._tasks: dict[str, TaskRecord] = {}  # those included that the platform has forgotten
 
     def look(self) -> None:
@@ -71,6 +72,7 @@ class Witness:
             for requirement in self._store.requirements.values():
                 self._requirement_is_counted(requirement)
             for task in self._tasks.values():
+                self._attempts_are_counted(task)
                 self._task_and_worker_agree(task)
                 self._an_abort_comes_through(task)
             for worker in self._store.workers.values():
@@ -167,6 +169,10 @@ class Witness:
         assert summary.workingWorkerCount == sum(worker.task is not None for worker in workers)
         assert pool.draining_nodes == sum(node.status.active and node.draining for node in nodes)
         assert pool.free.keys() == {worker.id for worker in workers if _can_take_a_task(worker)}
+        lost = [node for node in nodes if node.status is NodeStatus.LOST and node.instance.status.alive]
+        assert pool.stranded == len(lost)
+        dead = [node for node in nodes if node.status.active and not node.instance.status.alive]
+        assert pool.unnoticed == (0 if pool.configured else len(dead))
         if pool.status.available:
             assert pool.target <= pool.max_nodes
 
@@ -179,7 +185,7 @@ class Witness:
             counted = source.entity.instanceSummary
             assert counted is not None
             assert counted.statusCounts == Counter(instance.status for instance in of_source)
-            assert counted.totalCount == len(of_source)
+            assert counted.totalCount == len(of_source) + source.expired
             assert counted.aliveCount == sum(instance.status.alive for instance in of_source)
         assert (shown.expectedInstanceCount, requirement_summary(requirement).aliveInstanceCount) == (alive, alive)
         live = {i.id for i in instances if i.status is not InstanceStatus.TERMINATED}
@@ -188,6 +194,21 @@ class Witness:
             assert alive == 0
         if requirement.entity.status is ComputeRequirementStatus.TERMINATED:
             assert live == set()
+
+    def _attempts_are_counted(self, task: TaskRecord) -> None:
+        # Each time that a task leaves a worker it is another attempt; what failed it is an error of its own.
+        seen = self._workers.setdefault(task.id, [])
+        if task.worker is not None and (not seen or seen[-1][0] != task.attempt):
+            seen.append((task.attempt, task.worker.id))
+        if task.worker is not None:
+            assert seen[-1] == (task.attempt, task.worker.id), f"{task.id} changed its worker within one attempt"
+        retries = task.entity.retryCount or 0
+        errors = task.entity.errors or []
+        assert task.attempt >= retries
+        assert len(errors) >= retries
+        assert [error.causedFailure for error in errors[:retries]] == [False] * retries
+        if task.status.finished and seen:
+            assert task.attempt > seen[-1][0], f"{task.id} has finished in an attempt that still counts"
 
     def _task_and_worker_agree(self, task: TaskRecord) -> None:
         assert task.status.in_progress == (task.worker is not None), f"{task.id} is {task.status}"

@@ -37,6 +37,7 @@ from yellowdog_client.model import (
 
 from tests.yellowdog_local.invariants import Witness
 from tests.yellowdog_local.lab import Lab, LabMaker, after
+from yellowdog_local.agents import AgentEvent
 from yellowdog_local.clock import SteppedClock
 from yellowdog_local.errors import ApiError
 from yellowdog_local.hosts.simulated import SimulatedHosts
@@ -48,6 +49,18 @@ SEARCH_EXAMPLES = int(os.environ.get("RAYDOG_SEARCH_EXAMPLES", "0"))
 A_DAY = 86_400.0
 
 _T = TypeVar("_T")
+FLAGS = (
+    "lost_node_terminates_instance",
+    "cancel_waiting_tasks_at_pool_shutdown",
+    "tasks_after_preemption_warning",
+    "autoscale_counts_booting_nodes",
+    "autoscale_shares_demand",
+    "group_failure_aborts_executing_tasks",
+    "hold_returns_allocated_tasks",
+    "replace_shut_down_nodes",
+    "timeout_kills_at_once",
+    "zero_idle_timeout_spares_unused",
+)
 WHICH = st.integers(0, 11)  # which of the things there are, counted around
 IDLE = st.sampled_from([None, 0.0, 1.0, 5.0])
 LIMIT = st.sampled_from([None, None, 1, 2])
@@ -172,7 +185,9 @@ class AnythingGoes(RuleBasedStateMachine):
         latency=st.sampled_from([0.0, 1.5]),
         retry_delay=st.sampled_from([0.0, 2.5]),
         abort_end=st.sampled_from(AbortEndState),
-        flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+        flags=st.fixed_dictionaries({name: st.booleans() for name in FLAGS}),
+        noticed=st.sampled_from([0.0, 0.0, 2.0]),
+        retention=st.sampled_from([None, None, 20.0]),
         tasks=st.lists(TASK, min_size=1, max_size=5),
     )
     def a_platform(
@@ -180,19 +195,20 @@ class AnythingGoes(RuleBasedStateMachine):
         latency: float,
         retry_delay: float,
         abort_end: AbortEndState,
-        flags: tuple[bool, bool, bool],
+        flags: dict[str, bool],
+        noticed: float,
+        retention: float | None,
         tasks: list[dict[str, Any]],
     ) -> None:
-        kept, cancels, after_warning = flags
         clock, hosts = SteppedClock(), SimulatedHosts()
         chosen = Settings(
             random_seed=1,
             allocation_latency_seconds=latency,
             retry_delay_seconds=retry_delay,
             abort_end_state=abort_end,
-            lost_node_terminates_instance=not kept,
-            cancel_waiting_tasks_at_pool_shutdown=cancels,
-            tasks_after_preemption_warning=after_warning,
+            instance_death_noticed_seconds=noticed,
+            retention_seconds=retention,
+            **flags,
         )
         self.lab = Lab(LocalPlatform(hosts=hosts, clock=clock, settings=chosen), clock, hosts)
         self.platform, self.store = self.lab.platform, self.lab.platform.store
@@ -313,6 +329,20 @@ class AnythingGoes(RuleBasedStateMachine):
         node = self._of(self.store.nodes.values(), which)
         agents = self.platform.agents
         self._locked(lambda: agents.heard(agents.session(node.id, node.instance.token)))
+
+    @precondition(lambda self: self.store.tasks and self.store.nodes)
+    @rule(which=WHICH, back=st.integers(0, 2), started=st.booleans(), node=WHICH)
+    def an_agent_tells_old_news(self, which: int, back: int, started: bool, node: int) -> None:
+        """An agent was cut off, and says only now what is long settled: nothing comes of it."""
+        task = self._of(self.store.tasks.values(), which)
+        current = 0 if task.worker is None else 1
+        attempt = task.attempt - current - back
+        of = task.worker.node if task.worker is not None else self._of(self.store.nodes.values(), node)
+        kind: Any = "STARTED" if started else "FINISHED"
+        news = AgentEvent(taskId=task.id, attempt=attempt, type=kind, exitCode=0)
+        before = (task.status, task.attempt, task.worker, len(task.entity.errors or ()))
+        self._locked(lambda: self.platform.tasks.reported(of.id, news))
+        assert (task.status, task.attempt, task.worker, len(task.entity.errors or ())) == before
 
     @rule(seconds=st.sampled_from([0.5, 1, 2, 3, 5]))
     def let_time_pass(self, seconds: float) -> None:

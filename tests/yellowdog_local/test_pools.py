@@ -14,6 +14,7 @@ from yellowdog_client.model import (
 
 from tests.yellowdog_local.lab import Lab, LabMaker, after
 from yellowdog_local.errors import AlreadyExists, InvalidRequest
+from yellowdog_local.platform import LocalPlatform
 
 
 def test_a_pool_is_pending_until_its_first_platform_node_registers(lab: Lab) -> None:
@@ -184,3 +185,26 @@ def test_omitted_properties_take_the_platforms_defaults(lab: Lab) -> None:
 def test_a_target_outside_the_pools_bounds_is_refused(lab: Lab) -> None:
     with pytest.raises(InvalidRequest):
         lab.pool(3, maxNodes=2)
+
+
+def test_an_ended_requirement_is_not_filled_again(lab: Lab) -> None:
+    pool = lab.booted(1)
+    requirement = pool.requirement
+
+    def end_and_ask_for_more(platform: LocalPlatform) -> None:
+        platform.compute.terminate(requirement)
+        platform.pools.grow(pool, 2)  # before anybody has noticed that its pool ends with it
+
+    lab.do(end_and_ask_for_more)
+    assert (requirement.alive, len(requirement.instances)) == (0, 1)
+    assert requirement.entity.status is ComputeRequirementStatus.TERMINATED
+
+
+@pytest.mark.parametrize("what", ["pool", "node"])
+def test_no_task_goes_to_a_free_worker_of_what_is_being_shut_down(lab: Lab, what: str) -> None:
+    pool = lab.booted(1, maxNodes=1, createNodeWorkers=NodeWorkerTarget.per_node(2))
+    group = lab.group()
+    lab.ending(group, "busy", 10)
+    lab.do(lambda p: p.pools.shut_down(pool) if what == "pool" else p.nodes.shut_down(lab.node(pool)))
+    (waits,) = lab.tasks(group, "waits")
+    assert (waits.status, pool.free) == (TaskStatus.READY, {})

@@ -155,3 +155,30 @@ def test_completed_tasks_are_forgotten_after_their_time_to_live_but_still_counte
     lab.advance(1)
     assert task.id not in lab.platform.store.tasks
     assert group.counts[TaskStatus.COMPLETED] == 1
+
+
+def test_what_an_agent_says_of_a_task_that_has_ended_is_ignored(lab: Lab) -> None:
+    node = lab.node(lab.booted())
+    group = lab.group()
+    failed, aborted = lab.ending(group, "a", 1, exit_code=1), lab.tasks(group, "b")[0]
+    lab.advance(5)
+    lab.do(lambda p: p.tasks.cancel(aborted, abort=True))
+    for task, status in ((failed, TaskStatus.FAILED), (aborted, TaskStatus.ABORTED)):
+        for attempt in (0, task.attempt):
+            late = AgentEvent(taskId=task.id, attempt=attempt, type="FINISHED", exitCode=0)
+            lab.do(lambda p, late=late: p.nodes.agent_reported(node.id, late))
+        assert task.status is status
+    assert len(failed.entity.errors) == 1
+
+
+def test_each_time_that_a_task_leaves_a_worker_another_attempt_begins(lab: Lab) -> None:
+    lab.booted(1, maxNodes=2)
+    task = lab.ending(lab.group(retryPolicy=RetryPolicy(2)), "a", 5, exit_code=1)
+    attempts = [task.attempt]
+    lab.hosts.lose(task.worker.node.instance.id)
+    attempts.append(task.attempt)
+    lab.advance(9)
+    attempts.append(task.attempt)
+    lab.advance(5)
+    assert attempts == [0, 1, 2]
+    assert (task.attempt, task.status) == (3, TaskStatus.FAILED)

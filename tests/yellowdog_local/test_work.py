@@ -172,3 +172,33 @@ def test_names_that_break_the_rules_are_refused(lab: Lab) -> None:
     for name in ("Upper", "9lives", "ends-", "x" * 61, "", "sp ace"):
         with pytest.raises(InvalidRequest):
             lab.do(lambda p, name=name: p.work.add(WorkRequirement("demo", name)))
+
+
+def test_a_task_group_that_was_cancelled_stays_so_when_the_rest_is_aborted(lab: Lab) -> None:
+    lab.booted()
+    work = lab.work("work", lab.group_spec("waits", keep=False, workerTags=["none"]), lab.group_spec("busy"))
+    waits, busy = work.groups
+    lab.tasks(waits, "never-runs")
+    (task,) = lab.tasks(busy, "a", environment={"SIM_ABORT_SECONDS": "3"})
+    transition(lab, work, CANCELLING)
+    assert (waits.status, busy.status) == (TaskGroupStatus.CANCELLED, TaskGroupStatus.CANCELLING)
+    ended = waits.entity.statusChangedTime
+    lab.advance(1)
+    transition(lab, work, CANCELLING, abort=True)
+    lab.advance(3)
+    assert (task.status, work.status) == (TaskStatus.ABORTED, WorkRequirementStatus.CANCELLED)
+    assert (waits.status, waits.entity.statusChangedTime) == (TaskGroupStatus.CANCELLED, ended)
+
+
+def test_a_task_group_that_failed_does_not_begin_to_fail_again(lab: Lab) -> None:
+    lab.booted()
+    work = lab.work("work", lab.group_spec("failed"), lab.group_spec("open"))
+    failed = work.groups[0]
+    failed.entity.finishIfAnyTaskFailed = True
+    lab.ending(failed, "a", 1, exit_code=1)
+    lab.advance(1)
+    ended = failed.entity.statusChangedTime
+    lab.advance(10)
+    transition(lab, work, HELD)
+    transition(lab, work, RUNNING)
+    assert (failed.status, failed.entity.statusChangedTime) == (TaskGroupStatus.FAILED, ended)
