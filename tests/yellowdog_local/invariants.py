@@ -43,6 +43,20 @@ def _ended(status: Any) -> bool:
     return status.terminated if hasattr(status, "terminated") else status.finished
 
 
+class _Remembered(dict[str, TaskRecord]):
+    """The platform's tasks; a copy keeps what is taken out of it."""
+
+    def __init__(self, copy: dict[str, TaskRecord], present: dict[str, TaskRecord]) -> None:
+        super().__init__()
+        self._copy = copy
+        for task_id, task in present.items():
+            self[task_id] = task
+
+    def __setitem__(self, task_id: str, task: TaskRecord) -> None:
+        self._copy[task_id] = task
+        super().__setitem__(task_id, task)
+
+
 class Witness:
     """Looks at one platform after every step, and remembers what it saw: what has ended may not come back."""
 
@@ -52,11 +66,12 @@ class Witness:
         self._store = lab.platform.store
         self._last: dict[str, Any] = {}
         self._workers: dict[str, list[tuple[int, str]]] = {}  # by task: each attempt and its worker
-        self._tasks: dict[str, TaskRecord] = {}  # those included that the platform has forgotten
+        # Those included that the platform has forgotten, even those that it made and forgot between two looks.
+        self._tasks: dict[str, TaskRecord] = {}
+        self._store.tasks = _Remembered(self._tasks, self._store.tasks)
 
     def look(self) -> None:
         """Check everything."""
-        self._tasks.update(self._store.tasks)
         with self._platform.locked():
             self._nothing_that_ended_changes()
             self._callers_see_the_status_that_counts()
