@@ -9,6 +9,12 @@ from yellowdog_client.model import CloudProvider, InstancePricingPreference, Nod
 
 from yellowdog_local.records import GroupRecord, NodeRecord, PoolRecord
 
+# Whether spot comes first, where a preference is an order and not a restriction.
+_FIRST_SPOT: dict[InstancePricingPreference | None, bool] = {
+    InstancePricingPreference.ON_DEMAND_THEN_SPOT: False,
+    InstancePricingPreference.SPOT_THEN_ON_DEMAND: True,
+}
+
 
 def pool_matches(group: GroupRecord, pool: PoolRecord) -> bool:
     """Whether further platform nodes of a pool would serve a task group, judged by the first one that registered."""
@@ -38,6 +44,28 @@ def node_matches(group: GroupRecord, node: NodeRecord) -> bool:
         and _pricing_allows(spec, spot=bool(details.spot))
         and _details_match(spec, details)
     )
+
+
+def pool_rank(group: GroupRecord, pool: PoolRecord) -> int:
+    """A pool's place among those that a task group makes grow, by the prices it prefers; the least goes first."""
+    first = _FIRST_SPOT.get(group.spec.instancePricingPreference)
+    kinds = {bool(getattr(source.entity, "spot", False)) for source in pool.requirement.sources}
+    if first is None or not kinds:
+        return 0
+    if len(kinds) > 1:
+        return 1
+    return 0 if first in kinds else 2
+
+
+def worker_rank(group: GroupRecord, node: NodeRecord) -> int:
+    """A platform node's place among those whose workers a task group claims; the least goes first."""
+    first = _FIRST_SPOT.get(group.spec.instancePricingPreference)
+    if first is None:
+        return 0
+    if node.pool.configured:
+        return 2
+    spot = bool(node.entity.details.spot) if node.entity.details else False
+    return 0 if spot is first else 1
 
 
 def _details_match(spec: RunSpecification, details: NodeDetails | None) -> bool:

@@ -14,7 +14,7 @@ from yellowdog_client.model import TaskGroupStatus
 
 from yellowdog_local.clock import Timer
 from yellowdog_local.kernel import Kernel
-from yellowdog_local.matching import node_matches, pool_matches
+from yellowdog_local.matching import node_matches, pool_matches, pool_rank, worker_rank
 from yellowdog_local.policies import Policies
 from yellowdog_local.pools import Pools
 from yellowdog_local.records import GroupRecord, PoolRecord, TaskRecord, WorkerRecord
@@ -82,6 +82,12 @@ class Scheduler:
             self._tasks.allocate(task, worker)
 
     def _free_workers(self, group: GroupRecord) -> Iterator[WorkerRecord]:
+        """The free workers that a task group may claim, in the order in which it does."""
+        if group.spec.instancePricingPreference is None:
+            return self._matching_workers(group)
+        return iter(sorted(self._matching_workers(group), key=lambda worker: worker_rank(group, worker.node)))
+
+    def _matching_workers(self, group: GroupRecord) -> Iterator[WorkerRecord]:
         for pool in self._available_pools():
             for worker in pool.free.values():
                 if node_matches(group, worker.node):
@@ -145,6 +151,7 @@ class Scheduler:
     ) -> None:
         demand = min(len(group.ready), _claims_left(group))
         matching = [pool for pool in pools if pool_matches(group, pool)]
+        matching.sort(key=lambda pool: pool_rank(group, pool))
         shared = self._kernel.settings.autoscale_shares_demand
         for together in [matching] if shared else [[pool] for pool in matching]:
             self._meet(demand, together, coming, wanted, of_namespace)

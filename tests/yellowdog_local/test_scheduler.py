@@ -1,6 +1,14 @@
 from __future__ import annotations
 
-from yellowdog_client.model import DoubleRange, NodeWorkerTarget, SimulatorComputeSource, TaskGroupStatus, TaskStatus
+import pytest
+from yellowdog_client.model import (
+    DoubleRange,
+    InstancePricingPreference,
+    NodeWorkerTarget,
+    SimulatorComputeSource,
+    TaskGroupStatus,
+    TaskStatus,
+)
 
 from tests.yellowdog_local.lab import Lab, LabMaker, after
 
@@ -129,3 +137,56 @@ def test_latency_between_allocation_and_execution_can_be_set(make_lab: LabMaker)
     assert task.status is TaskStatus.ALLOCATED
     lab.advance(2)
     assert task.status is TaskStatus.EXECUTING
+
+
+def _priced(lab: Lab, *spots: bool, name: str) -> str:
+    sources = []
+    for number, spot in enumerate(spots):
+        source = SimulatorComputeSource(name=f"{name}-{number}")
+        source.spot = spot  # type: ignore[attr-defined]  as sources of real clouds have it
+        sources.append(source)
+    return lab.template(*sources, strategy="Single" if len(spots) == 1 else "Waterfall", name=name)
+
+
+@pytest.mark.parametrize(
+    ("preference", "grown"),
+    [
+        (InstancePricingPreference.SPOT_THEN_ON_DEMAND, ["spot", "mixed", "demand"]),
+        (InstancePricingPreference.ON_DEMAND_THEN_SPOT, ["demand", "mixed", "spot"]),
+        (InstancePricingPreference.SPOT_ONLY, ["spot"]),
+        (InstancePricingPreference.ON_DEMAND_ONLY, ["demand"]),
+    ],
+)
+def test_a_preferred_price_orders_the_pools_that_grow_and_a_demanded_one_restricts_them(
+    lab: Lab, preference: InstancePricingPreference, grown: list[str]
+) -> None:
+    templates = {
+        "demand": _priced(lab, False, name="demand"),
+        "mixed": _priced(lab, True, False, name="mixed"),
+        "spot": _priced(lab, True, name="spot"),
+    }
+    pools = {name: lab.pool(0, name, template, maxNodes=1) for name, template in templates.items()}
+    group = lab.group(instancePricingPreference=preference)
+    order: list[str] = []
+    for number in range(3):
+        lab.tasks(group, f"t{number}")
+        lab.advance(10)
+        order += [name for name, pool in pools.items() if pool.target and name not in order]
+    assert order == grown
+
+
+@pytest.mark.parametrize(
+    ("preference", "claimed"),
+    [
+        (InstancePricingPreference.SPOT_THEN_ON_DEMAND, [True, False]),
+        (InstancePricingPreference.ON_DEMAND_THEN_SPOT, [False, True]),
+    ],
+)
+def test_a_preferred_price_orders_the_workers_that_are_claimed(
+    lab: Lab, preference: InstancePricingPreference, claimed: list[bool]
+) -> None:
+    for spot, name in ((False, "demand"), (True, "spot")):
+        lab.pool(1, name, _priced(lab, spot, name=name), maxNodes=1)
+    lab.advance(10)
+    tasks = lab.tasks(lab.group(instancePricingPreference=preference), "a", "b")
+    assert [task.worker.node.entity.details.spot for task in tasks] == claimed
