@@ -119,12 +119,13 @@ def _internal(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     head = node_types[config["head_node_type"]]
     return {
         "source": source,
+        "max_workers": config.get("max_workers"),
         "head_resources": head.get("resources") or {},
         "head_labels": head.get("labels") or {},
         "node_types": {
             name: {
                 "compute_requirement_template": node_type["node_config"]["compute_requirement_template"],
-                "max_workers": node_type.get("max_workers", config.get("max_workers")),
+                "max_workers": node_type.get("max_workers"),
             }
             for name, node_type in node_types.items()
         },

@@ -80,16 +80,17 @@ class Auth(_Section):
 
 
 class NodeTypeSummary(_Section):
-    """What creating the head needs to know of a node type besides the head's own `node_config`."""
+    """What has to be known of every node type, not only of the one that is being made."""
 
     compute_requirement_template: str
     max_workers: int | None = None
 
 
 class Internal(_Section):
-    """What `bootstrap_config` leaves for `create_node`."""
+    """What `bootstrap_config` leaves for `create_node` and for the head's autoscaler."""
 
     source: str = ""
+    max_workers: int | None = None
     head_resources: dict[str, int | float] = Field(default_factory=dict)
     head_labels: dict[str, str] = Field(default_factory=dict)
     node_types: dict[str, NodeTypeSummary] = Field(default_factory=dict)

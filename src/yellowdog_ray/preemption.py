@@ -6,7 +6,9 @@ Runs on the head only.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from yellowdog_ray.cluster import Cluster
@@ -28,15 +30,42 @@ NOTICE = {
 DEFAULT_NOTICE = timedelta(seconds=120)
 
 
-class Preemption:
-    """Acts once on each spot notice: one platform call per tick while workers run."""
+@dataclass(frozen=True)
+class Limits:
+    """The YAML's `max_workers`: of the cluster, and of each node type that states one."""
 
-    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, max_workers: Mapping[str, int]) -> None:
+    in_all: float = math.inf
+    of_type: Mapping[str, int] = field(default_factory=dict)
+
+
+class Preemption:
+    """Acts once on each spot notice: one platform call per tick while workers run.
+
+    Args:
+        cluster: the cluster.
+        growth: how it gets workers.
+        ray_nodes: what Ray knows of the nodes.
+        limits: the most workers there may be.
+        drained_count: whether Ray's autoscaler counts nodes that are drained towards `max_workers` (v1 does). It ends
+            at once what is above that number.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        growth: Growth,
+        ray_nodes: RayNodes,
+        limits: Limits,
+        *,
+        drained_count: bool,
+    ) -> None:
         self._cluster = cluster
         self._growth = growth
         self._ray_nodes = ray_nodes
-        self._max_workers = max_workers
+        self._limits = limits
+        self._drained_count = drained_count
         self._drained: set[str] = set()
+        self._seen_drained: set[str] = set()
         self._settled: set[str] = set()
 
     def tick(self, snapshot: Snapshot) -> None:
@@ -46,6 +75,8 @@ class Preemption:
             RayDogError: the platform could not be asked, or did not make a replacement; the next tick tries again.
         """
         self._drained &= snapshot.nodes.keys()
+        # Ray's autoscaler has read the nodes' states before it lists them: it sees no drain of this very tick.
+        self._seen_drained = set() if self._drained_count else set(self._drained)
         self._settled &= snapshot.nodes.keys()
         running = {node.platform_node_id: node for node in snapshot.nodes.values() if node.phase is Phase.RUNNING}
         if all(node.is_head for node in running.values()):
@@ -68,10 +99,12 @@ class Preemption:
             return
         if node.id not in self._drained:
             self._drain(node, ends)
-        if self._may_be_replaced(node):
+        if self._is_idle(node):
+            self._settled.add(node.id)
+        elif self._has_room(node.node_type):
             replacement = self._growth.replace(node)
             logger.warning("node %s is asked for in place of %s", replacement, node.id)
-        self._settled.add(node.id)
+            self._settled.add(node.id)
 
     def _drain(self, node: ClusterNode, ends: datetime) -> None:
         logger.warning("node %s gets a spot notice: its instance is expected to be lost at %s", node.id, _time(ends))
@@ -80,13 +113,16 @@ class Preemption:
             logger.warning("Ray has not agreed to drain node %s, which goes on until it is lost", node.id)
         self._drained.add(node.id)
 
-    def _may_be_replaced(self, node: ClusterNode) -> bool:
-        """Whether the node has work, and its type has room for one more."""
+    def _is_idle(self, node: ClusterNode) -> bool:
         busy = self._ray_nodes.busy()
-        if busy is not None and node.id not in busy:
-            return False
-        alive = sum(other.node_type == node.node_type for other in self._cluster.snapshot.nodes.values())
-        return alive - len(self._drained) < self._max_workers.get(node.node_type, alive)
+        return busy is not None and node.id not in busy
+
+    def _has_room(self, node_type: str) -> bool:
+        """Whether Ray's autoscaler would let one more worker of a type be."""
+        nodes = self._cluster.snapshot.nodes.values()
+        workers = [node.node_type for node in nodes if not node.is_head and node.id not in self._seen_drained]
+        of_type = self._limits.of_type.get(node_type, math.inf)
+        return len(workers) < self._limits.in_all and workers.count(node_type) < of_type
 
 
 def _time(moment: datetime) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import os
 import sys
 import threading
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from yellowdog_ray.growth import Growth
     from yellowdog_ray.head import SshSettings
     from yellowdog_ray.platform import Platform
+    from yellowdog_ray.preemption import Limits
     from yellowdog_ray.supervisor import Supervisor
     from yellowdog_ray.views import WorkRequirementView
 
@@ -363,18 +365,21 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @property
     def supervisor(self) -> Supervisor:
         """What is seen to at every tick on the head."""
-        growth = self.growth
+        cluster, growth = self.cluster, self.growth
         with self._lock:
             if self._supervisor is None:
                 from yellowdog_ray.supervisor import Supervisor
 
-                limits = {
-                    name: summary.max_workers
-                    for name, summary in self.settings.internal.node_types.items()
-                    if summary.max_workers is not None
-                }
-                self._supervisor = Supervisor(self.cluster, growth, self._ray_nodes, limits)
+                v2 = not self._shows_joined
+                self._supervisor = Supervisor(cluster, growth, self._ray_nodes, self._limits(), v2=v2)
             return self._supervisor
+
+    def _limits(self) -> Limits:
+        from yellowdog_ray.preemption import Limits
+
+        internal = self.settings.internal
+        types = {name: kind.max_workers for name, kind in internal.node_types.items() if kind.max_workers is not None}
+        return Limits(math.inf if internal.max_workers is None else internal.max_workers, types)
 
     @property
     def tag_store(self) -> TagStore:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from yellowdog_ray.builds import Builds
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.growth import Growth
 from yellowdog_ray.lifetime import Lifetime
-from yellowdog_ray.preemption import Preemption
+from yellowdog_ray.preemption import Limits, Preemption
 from yellowdog_ray.ray_nodes import RayNodes
 from yellowdog_ray.snapshot import Snapshot
 
@@ -24,13 +24,14 @@ class Supervisor:
         cluster: the cluster.
         growth: how it gets workers.
         ray_nodes: what Ray knows of the nodes.
-        max_workers: the most workers of each node type.
+        limits: the most workers there may be.
+        v2: whether Ray's new autoscaler decides.
     """
 
-    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, max_workers: Mapping[str, int]) -> None:
+    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, limits: Limits, *, v2: bool) -> None:
         self._duties: tuple[Callable[[Snapshot], None], ...] = (
             Builds(cluster, growth, ray_nodes).tick,
-            Preemption(cluster, growth, ray_nodes, max_workers).tick,
+            Preemption(cluster, growth, ray_nodes, limits, drained_count=not v2).tick,
             Lifetime(cluster, ray_nodes).tick,
         )
 

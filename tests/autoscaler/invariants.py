@@ -74,7 +74,9 @@ class Invariants:
         return SPARE_SECONDS + (minutes * 60 if instance.node is None else 0)
 
     def _limits_are_kept(self) -> None:
-        wanted = self._living() - self._world.provider.cluster.ending
+        # Ray's new autoscaler counts a node that is drained as gone, and lets its replacement be.
+        drained = {node_id for node_id, raylet in self._world.ray.raylets.items() if raylet.draining_until}
+        wanted = self._living() - self._world.provider.cluster.ending - drained
         types = Counter(
             (task.entity.environment or {})["RAY_NODE_TYPE_NAME"]
             for task in self._world.tasks()

@@ -100,6 +100,8 @@ def test_the_most_workers_are_never_exceeded(make_world):
 
     assert lost not in world.listed()
     assert len(world.ray.workers) == len(world.instances) == 2
+    made = [task for task in world.tasks() if task is not world.head]
+    assert len(made) == 3, "none was made only to be ended by Ray for being one too many"
 
 
 def test_a_notice_about_another_clusters_node_is_none_of_ours(world):

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from tests.e2e.ray_cli import BIN, PlatformView
+from tests.e2e.ray_cli import BIN, PlatformView, Ray
+
+REPOSITORY = Path(__file__).parents[2]
+YAMLS = {"v2": REPOSITORY / "examples/local/raydog.yaml", "v1": Path(__file__).parent / "existing_user.yaml"}
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="namespace hosts need root: run scripts/test, or use sudo")
 
@@ -51,3 +54,19 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     stopped = box.raydog("stop")
     assert stopped.returncode == 0, stopped.stdout
     assert "nothing is left" in stopped.stdout.lower()
+
+
+@pytest.fixture
+def life(box: Box, tmp_path: Path, version: str) -> Ray:
+    """A folder as a user would have it: the YAML, and the key in a .env beside it."""
+    text = YAMLS[version].read_text()
+    text = text.replace("SSH_KEY", str(box.ssh_key)).replace("~/.raydog/local/id_ed25519", str(box.ssh_key))
+    yaml = tmp_path / "cluster.yaml"
+    yaml.write_text(text)
+    (tmp_path / ".env").write_text(box.env_file.read_text())
+    (tmp_path / "cache").mkdir()
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("YD_", "RAY_"))}
+    env |= {"TMPDIR": str(tmp_path / "cache"), "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
+    if version == "v1":
+        env["RAY_UP_enable_autoscaler_v2"] = "0"
+    return Ray(yaml, env)

@@ -16,6 +16,7 @@ from yellowdog_client.model import (
     ApiKey,
     InstanceSearch,
     InstanceStatus,
+    RetryProperties,
     ServicesSchema,
     Task,
     TaskSearch,
@@ -79,6 +80,7 @@ class Ray:
                 yield log
             finally:
                 os.killpg(process.pid, 15)
+                print(f"ray {command}:\n{log.read_text()}")  # noqa: T201 - shown by pytest when a test fails
 
 
 class PlatformView:
@@ -86,7 +88,8 @@ class PlatformView:
 
     def __init__(self, url: str, key_id: str, key_secret: str) -> None:
         self.url, self.key_id, self.key_secret = url, key_id, key_secret
-        self._client = PlatformClient.create(ServicesSchema(defaultUrl=url), ApiKey(key_id, key_secret))
+        at_once = ServicesSchema(defaultUrl=url, retry=RetryProperties(maxAttempts=0))
+        self._client = PlatformClient.create(at_once, ApiKey(key_id, key_secret))
 
     def all_tasks(self) -> list[Task]:
         return self._client.work_client.get_tasks(TaskSearch()).list_all()

@@ -4,7 +4,6 @@ Each is a minute or so long, because Ray takes its time to start; that is why th
 checks so much. The v1 life runs an existing user's YAML, and so proves that too.
 """
 
-import os
 import re
 import socket
 import threading
@@ -20,23 +19,6 @@ from tests.e2e.ray_cli import PlatformView, Ray, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 JOB = REPOSITORY / "examples/local/two_workers.py"
-YAMLS = {"v2": REPOSITORY / "examples/local/raydog.yaml", "v1": Path(__file__).parent / "existing_user.yaml"}
-
-
-@pytest.fixture
-def life(box: Box, tmp_path: Path, version: str) -> Ray:
-    """A folder as a user would have it: the YAML, and the key in a .env beside it."""
-    text = YAMLS[version].read_text()
-    text = text.replace("SSH_KEY", str(box.ssh_key)).replace("~/.raydog/local/id_ed25519", str(box.ssh_key))
-    yaml = tmp_path / "cluster.yaml"
-    yaml.write_text(text)
-    (tmp_path / ".env").write_text(box.env_file.read_text())
-    (tmp_path / "cache").mkdir()
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("YD_", "RAY_"))}
-    env |= {"TMPDIR": str(tmp_path / "cache"), "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
-    if version == "v1":
-        env["RAY_UP_enable_autoscaler_v2"] = "0"
-    return Ray(yaml, env)
 
 
 class SecretWatch:

@@ -1,0 +1,78 @@
+"""The life of a cluster on a platform of which every twentieth call fails, and which takes a worker away."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.e2e.conftest import Box
+from tests.e2e.ray_cli import PlatformView, Ray, wait_until
+
+T = TypeVar("T")
+
+JOB = Path(__file__).parent / "long_job.py"
+
+FAULTS = (
+    ("status", "--status", "503"),
+    ("status", "--status", "429", "--retry-after", "20"),
+    ("apply-then-fail",),
+    ("cut",),
+    ("delay", "--seconds", "3"),
+)
+"""Each strikes one call in a hundred."""
+
+
+def make_calls_fail(box: Box) -> None:
+    for seed, (kind, *options) in enumerate(FAULTS):
+        added = box.raydog("fault", "add", kind, *options, "--probability", "0.01", "--seed", str(seed))
+        assert added.returncode == 0, added.stdout
+
+
+def struck(box: Box) -> int:
+    """How many calls have been struck since the faults were put in force."""
+    listed = box.raydog("fault", "list", "--json")
+    return sum(fault["struck"] for fault in json.loads(listed.stdout))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("version", ["v2"])
+def test_a_cluster_lives_and_works_although_calls_fail_and_a_spot_worker_is_lost(
+    life: Ray, box: Box, version: str
+) -> None:
+    ray, platform = life, box.view()
+    make_calls_fail(box)
+
+    ray("up", "-y")
+    with ray.running("submit", str(JOB)) as log:
+        wait_until(lambda: " ends" in log.read_text(), "the workers work", 90)
+        before = steadily(lambda: worker_names(platform))
+        lost = box.raydog(
+            "fault", "add", "lost", "--pool", "*-worker-*", "--times", "1", "--notice", "--notice-seconds", "25"
+        )
+        assert lost.returncode == 0, lost.stdout
+        wait_until(lambda: steadily(lambda: worker_names(platform)) > before, "a replacement is asked for first", 30)
+        wait_until(lambda: not before <= steadily(lambda: worker_names(platform)), "then the worker is lost", 30)
+        wait_until(lambda: "all 45 tasks are done" in log.read_text(), "the job ends well", 120)
+    monitor = ray("exec", "cat /tmp/ray/session_latest/logs/monitor.log")
+    down = ray("down", "-y")
+
+    assert "gets a spot notice" in monitor
+    assert "nothing is left of cluster" in down, down
+    assert struck(box) > 5
+    box.raydog("fault", "clear")
+    assert (platform.live_instances(), platform.live_pools(), platform.unfinished_work()) == (0, [], [])
+
+
+def steadily(look: Callable[[], T]) -> T:
+    """What a look at the platform shows; our own calls are struck too."""
+    for _ in range(20):
+        with contextlib.suppress(Exception):
+            return look()
+    raise AssertionError("the platform did not answer twenty times in a row")
+
+
+def worker_names(platform: PlatformView) -> set[str]:
+    return {str(task.name) for task in platform.live_nodes("worker")}
