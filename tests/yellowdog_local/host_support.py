@@ -12,7 +12,8 @@ from typing import Any
 
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.base import HostAddress, HostRequest
-from yellowdog_local.hosts.namespace import NamespaceHosts, make_key
+from yellowdog_local.hosts.namespace import NamespaceHosts
+from yellowdog_local.hosts.real import make_key
 
 PATIENCE_SECONDS = 20.0
 

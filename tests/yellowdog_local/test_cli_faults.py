@@ -23,7 +23,7 @@ from yellowdog_local.testing import RunningPlatform, local_platform
 @pytest.fixture
 def place(tmp_path: Path) -> PlatformDirectory:
     made = PlatformDirectory(tmp_path / "place")
-    made.prepare(simulated=True)
+    made.prepare(with_ssh_key=False)
     return made
 
 
@@ -32,7 +32,7 @@ def local(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> Iterator
     with local_platform(clock=SteppedClock()) as running, place.locked():
         key = place.api_key()
         monkeypatch.setattr(running.platform, "api_key", (key.key_id, key.secret))
-        place.write_state(running.url, simulated=True)
+        place.write_state(running.url, "simulated", "you asked for them", ssh_user="")
         yield running
 
 

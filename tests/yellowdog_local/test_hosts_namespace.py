@@ -17,7 +17,8 @@ import pytest
 from tests.yellowdog_local.fake_endpoint import FakeEndpoint
 from tests.yellowdog_local.host_support import Lab, Recorder, eventually, lab
 from yellowdog_local.hosts import leftovers
-from yellowdog_local.hosts.namespace import HostError, NamespaceHosts
+from yellowdog_local.hosts.namespace import NamespaceHosts
+from yellowdog_local.hosts.real import HostError
 
 pytestmark = pytest.mark.hosts
 

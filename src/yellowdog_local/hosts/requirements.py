@@ -1,4 +1,4 @@
-"""What this machine must have for namespace hosts: looks, changes nothing, and says each lack with its remedy."""
+"""What this machine must have for hosts of each kind: looks, changes nothing, and says each lack with its remedy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+
+from yellowdog_local.hosts.loopback import LoopbackError, check_ssh_port
+from yellowdog_local.hosts.process_home import current_user
 
 
 class MissingRequirementError(Exception):
-    """Namespace hosts cannot run here; the message says what is missing and how to get it."""
+    """Hosts of a kind cannot run here; the message says what is missing and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -21,27 +25,74 @@ class Program:
     package: str
 
 
+# What every host needs, and what namespaces need besides.
 PROGRAMS = (
-    Program(("ip",), "iproute2"),
-    Program(("unshare",), "util-linux"),
     Program(("sshd",), "openssh-server"),
     Program(("ssh-keygen",), "openssh-client"),
     Program(("rsync",), "rsync"),
     Program(("redis-server", "valkey-server"), "redis-server"),
 )
+NAMESPACE_PROGRAMS = (Program(("ip",), "iproute2"), Program(("unshare",), "util-linux"))
 # Programs of the system live in directories that are not on every user's PATH.
 SEARCH_PATH = ":".join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+_SHADOW = Path("/etc/shadow")
 
 
-def check_hosts() -> None:
+def find(name: str) -> str | None:
+    """Where a program is."""
+    return shutil.which(name, path=SEARCH_PATH)
+
+
+def check_namespace_hosts() -> None:
     """Refuse a machine that cannot run namespace hosts.
 
     Raises:
         MissingRequirementError: what is missing.
     """
+    _check_linux()
+    _check_programs((*NAMESPACE_PROGRAMS, *PROGRAMS))
+    if os.geteuid() != 0:
+        raise MissingRequirementError(
+            "namespace hosts need root (they make network namespaces and mounts): run the same command with sudo"
+        )
+    _check_namespaces()
+
+
+def check_process_hosts() -> str:
+    """Refuse a machine that cannot run process hosts; gives back who will log in to them.
+
+    Raises:
+        MissingRequirementError: what is missing.
+    """
+    _check_linux()
+    _check_programs(PROGRAMS)
+    user = current_user()
+    if user is None:
+        raise MissingRequirementError(
+            f"process hosts need an account for user id {os.geteuid()} in /etc/passwd, since SSH logs in to one: run "
+            f"the container as a user that its image has, or add the account to the image"
+        )
+    if _is_locked(user.pw_name):
+        raise MissingRequirementError(
+            f"the account {user.pw_name} is locked in /etc/shadow, and OpenSSH lets no locked account in: "
+            f"`usermod -p '*' {user.pw_name}` unlocks it without giving it a password"
+        )
+    if not _may_log_in(user.pw_shell):
+        raise MissingRequirementError(
+            f"the account {user.pw_name} may not log in (its shell is {user.pw_shell}), but process hosts run as who "
+            f"runs the platform: use another account, or `usermod -s /bin/bash {user.pw_name}`"
+        )
+    _check_ssh_port()
+    return user.pw_name
+
+
+def _check_linux() -> None:
     if sys.platform != "linux":
-        raise MissingRequirementError("namespace hosts need Linux: run the local platform on a Linux machine")
-    missing = [program for program in PROGRAMS if not _found(program)]
+        raise MissingRequirementError("local hosts need Linux: run the local platform on a Linux machine")
+
+
+def _check_programs(programs: tuple[Program, ...]) -> None:
+    missing = [program for program in programs if not any(find(name) for name in program.names)]
     if missing:
         names = ", ".join(" or ".join(program.names) for program in missing)
         packages = " ".join(sorted({program.package for program in missing}))
@@ -49,11 +100,26 @@ def check_hosts() -> None:
             f"missing on this machine: {names}; install with `apt-get install {packages}` "
             f"(or your system's equivalent), and start again"
         )
-    if os.geteuid() != 0:
-        raise MissingRequirementError(
-            "namespace hosts need root (they make network namespaces and mounts): run the same command with sudo"
-        )
-    _check_namespaces()
+
+
+def _check_ssh_port() -> None:
+    try:
+        check_ssh_port()
+    except LoopbackError as error:
+        raise MissingRequirementError(str(error)) from error
+
+
+def _may_log_in(shell: str) -> bool:
+    return os.access(shell or "/bin/sh", os.X_OK) and Path(shell).name not in ("nologin", "false")
+
+
+def _is_locked(user: str) -> bool:
+    """Whether OpenSSH takes the account for locked; only root's sshd can know, and cares."""
+    try:
+        lines = _SHADOW.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return any(line.startswith(f"{user}:!") for line in lines)
 
 
 def _check_namespaces() -> None:
@@ -65,7 +131,3 @@ def _check_namespaces() -> None:
             f"this machine does not let root make namespaces ({tried.stderr.strip()}): inside a container, "
             f"start that with --privileged"
         )
-
-
-def _found(program: Program) -> bool:
-    return any(shutil.which(name, path=SEARCH_PATH) for name in program.names)
