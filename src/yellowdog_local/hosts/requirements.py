@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import shutil
 import subprocess
@@ -82,6 +83,7 @@ def check_process_hosts() -> str:
             f"the account {user.pw_name} may not log in (its shell is {user.pw_shell}), but process hosts run as who "
             f"runs the platform: use another account, or `usermod -s /bin/bash {user.pw_name}`"
         )
+    _check_terminals()
     _check_ssh_port()
     return user.pw_name
 
@@ -99,6 +101,27 @@ def _check_programs(programs: tuple[Program, ...]) -> None:
         raise MissingRequirementError(
             f"missing on this machine: {names}; install with `apt-get install {packages}` "
             f"(or your system's equivalent), and start again"
+        )
+
+
+def _check_terminals() -> None:
+    """An ordinary user's sshd cannot give a terminal to the group `tty`, and ends the login when it would have to."""
+    if os.geteuid() == 0:
+        return
+    try:
+        group = grp.getgrnam("tty").gr_gid
+    except KeyError:
+        return
+    ends = os.openpty()
+    try:
+        found = os.fstat(ends[1]).st_gid
+    finally:
+        for end in ends:
+            os.close(end)
+    if found != group:
+        raise MissingRequirementError(
+            f"terminals belong to group {found} here and not to `tty` ({group}), so that an ordinary user's SSH server "
+            f"can open none: mount /dev/pts with `gid={group}`, as container runtimes do, or run the command as root"
         )
 
 
