@@ -118,7 +118,7 @@ def start(
     if place.is_running():
         raise LocalPlatformError(place.already_running())
     with progress(f"starting the platform in {place.path}"):
-        state = daemon.start(place, port, hosts)
+        state = daemon.start(place, port, wish=hosts)
     _introduce(place, state, env_file)
 
 

@@ -173,7 +173,7 @@ class PlatformDirectory:
             f"`raydog local stop` ends it, and --dir makes a second one elsewhere"
         )
 
-    def write_state(self, url: str, hosts: str, why: str, ssh_user: str) -> State:
+    def write_state(self, url: str, hosts: str = "", why: str = "", ssh_user: str = "") -> State:
         """Say that this process is the platform, where it can be reached, and what its hosts are."""
         state = State(os.getpid(), url, time.time(), hosts, why, ssh_user)
         # Written aside and moved: a reader sees all of it or nothing.

@@ -65,7 +65,8 @@ class Lab:
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.key = directory / "id_ed25519"
-        make_key(self.key, "test")
+        if not self.key.exists():
+            make_key(self.key, "test")
         public_key = (directory / "id_ed25519.pub").read_text()
         self.data = directory / "data"
         self.recorder = Recorder()

@@ -214,14 +214,14 @@ def test_help_teaches_by_example(words: list[str]) -> None:
 
 def test_a_simulated_platform_lives_from_start_to_stop(raydog: Any, place: PlatformDirectory) -> None:
     try:
-        started = raydog("start", "--simulated", "--port", str(free_port()))
+        started = raydog("start", "--hosts", "simulated", "--port", str(free_port()))
         state = place.running()
         status = json.loads(raydog("status", "--json").stdout)
     finally:
         stopped = raydog("stop")
 
     assert started.exit_code == 0, started.output
-    assert "Its hosts are simulated" in started.stdout
+    assert "simulated: they run nothing" in started.stdout
     assert "SSH key" not in started.stdout
     assert state is not None
     assert (state.simulated, state.url.startswith("http://127.0.0.1:")) == (True, True)

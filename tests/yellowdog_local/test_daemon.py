@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import socket
@@ -14,7 +15,8 @@ import pytest
 from tests.yellowdog_local.host_support import eventually
 from yellowdog_local import daemon
 from yellowdog_local.directory import LocalPlatformError, PlatformDirectory
-from yellowdog_local.hosts import leftovers
+from yellowdog_local.hosts import leftovers, requirements
+from yellowdog_local.hosts.kinds import HostKind
 
 
 @pytest.fixture
@@ -89,6 +91,16 @@ def test_after_a_kill_stop_removes_what_is_left(place: PlatformDirectory) -> Non
 
 
 @pytest.mark.hosts
+@pytest.mark.parametrize("kind", [HostKind.NAMESPACE, HostKind.PROCESS])
+def test_it_says_which_hosts_it_has_and_who_logs_in(place: PlatformDirectory, kind: HostKind) -> None:
+    state = daemon.start(place, free_port(), kind)
+
+    assert (state.hosts, state.why) == (kind.value, "you asked for them")
+    assert state.ssh_user == ("yd-agent" if kind is HostKind.NAMESPACE else getpass.getuser())
+    assert place.running() == state
+
+
+@pytest.mark.hosts
 def test_a_taken_port_is_told_with_the_remedy_and_nothing_stays(place: PlatformDirectory) -> None:
     with closing(socket.socket()) as listener:
         listener.bind(("", 0))
@@ -120,11 +132,11 @@ def test_missing_server_packages_are_named_with_the_extra(tmp_path: Path, monkey
 
 
 def test_without_root_the_sentence_says_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon.requirements.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(daemon.requirements.shutil, "which", lambda *_words, **_options: "/bin/x")
+    monkeypatch.setattr(requirements.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(requirements.shutil, "which", lambda *_words, **_options: "/bin/x")
 
     with pytest.raises(LocalPlatformError, match="with sudo"):
-        daemon.start(PlatformDirectory(tmp_path / "place"), 8700)
+        daemon.start(PlatformDirectory(tmp_path / "place"), 8700, HostKind.NAMESPACE)
 
 
 def test_a_process_of_root_cannot_be_ended_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

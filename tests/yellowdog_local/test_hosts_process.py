@@ -20,6 +20,7 @@ pytestmark = pytest.mark.hosts
 
 # In a container that grants nothing: what Docker gives its containers, and no more.
 DOCKER = "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod"
+DOCKER += ",audit_write,setfcap"
 ORDINARY = ["setpriv", "--bounding-set", f"-all,+{DOCKER.replace(',', ',+')}", "--inh-caps", "-all", "--no-new-privs"]
 NODES = (
     "import ray; ray.init(address='auto', log_to_driver=False); print([n['Alive'] for n in ray.nodes()].count(True))"
@@ -50,6 +51,14 @@ def test_python_sees_the_processes_and_the_address_of_its_own_host_only(pair: La
 
     assert said(pair, "i-a", f'python -c "{seen}"').splitlines() == ["['one']", pair.recorder.running["i-a"].private_ip]
     assert said(pair, "i-b", f'python -c "{seen}"').splitlines() == ["['two']", pair.recorder.running["i-b"].private_ip]
+
+
+def test_what_is_installed_into_a_hosts_python_stays_on_it(pair: Lab) -> None:
+    make = "echo 'x = 1' > $(python3 -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/made_here.py"
+    use = "python3 -c 'import made_here'"
+    said(pair, "i-a", f"{make}; {use}")
+
+    assert "made_here" in pair.ssh("i-b", use).stderr
 
 
 @pytest.mark.timeout(150)

@@ -78,14 +78,6 @@ def test_a_host_has_its_own_temporary_directory(pair: Lab) -> None:
     assert "made-here" not in said(pair, "i-b", "ls ${TMPDIR:-/tmp}")
 
 
-def test_what_is_installed_into_a_hosts_python_stays_on_it(pair: Lab) -> None:
-    make = "echo 'x = 1' > $(python3 -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/made_here.py"
-    use = "python3 -c 'import made_here'"
-    said(pair, "i-a", f"{make}; {use}") if pair.hosts.kind == "process" else pytest.skip("needs root on such hosts")
-
-    assert "made_here" in pair.ssh("i-b", use).stderr
-
-
 def test_hosts_reach_each_other_and_the_gateway(pair: Lab) -> None:
     other = pair.recorder.running["i-b"].private_ip
     read = f"exec 3<>/dev/tcp/{other}/22; head -c 7 <&3"

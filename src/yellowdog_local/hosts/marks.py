@@ -23,6 +23,8 @@ _BASE = 1 << (_PLATFORM_BITS + _NUMBER_BITS + 1)
 LAST_NUMBER = (1 << _NUMBER_BITS) - 1
 _LIMIT = b"Max realtime timeout"
 PATIENCE_SECONDS = 10.0
+_PAUSE_SECONDS = 0.005
+_QUIET_LOOKS = 10
 
 Filter = Callable[[int], bool]
 
@@ -83,15 +85,24 @@ def kill(wanted: Filter, spare: Collection[int] = ()) -> bool:
         spare: numbers of processes that shall live.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
+    quiet = 0
+    while quiet < _QUIET_LOOKS and time.monotonic() < deadline:
+        forks = _forks()
         found = [number for number in processes(wanted) if number not in spare]
-        if not found:
+        if not found and _forks() == forks:
             return True
-        if time.monotonic() > deadline:
-            return False
+        # Where anybody forked while we looked, one of them may have gone unseen, with its parent already gone.
+        quiet = 0 if found else quiet + 1
         for number in found:
             _kill(number, wanted)
-        time.sleep(0.005)
+        time.sleep(_PAUSE_SECONDS)
+    return quiet >= _QUIET_LOOKS
+
+
+def _forks() -> bytes:
+    """A count that grows whenever a process is made on this machine."""
+    lines = _read_file(Path("/proc/stat")).splitlines()
+    return next((line for line in lines if line.startswith(b"processes ")), b"")
 
 
 def _kill(number: int, wanted: Filter) -> None:
@@ -125,7 +136,11 @@ def _is_alive(number: int) -> bool:
 
 
 def _read(number: int, name: str) -> bytes:
+    return _read_file(Path("/proc", str(number), name))
+
+
+def _read_file(path: Path) -> bytes:
     try:
-        return Path("/proc", str(number), name).read_bytes()
-    except OSError:  # it ended while we looked
+        return path.read_bytes()
+    except OSError:  # a process that ended while we looked
         return b""

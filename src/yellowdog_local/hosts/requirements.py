@@ -37,6 +37,8 @@ NAMESPACE_PROGRAMS = (Program(("ip",), "iproute2"), Program(("unshare",), "util-
 # Programs of the system live in directories that are not on every user's PATH.
 SEARCH_PATH = ":".join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 _SHADOW = Path("/etc/shadow")
+# The numbers are the kernel's (capability.h). AUDIT_WRITE: without it sshd ends a login that wants a terminal.
+SSHD_CAPABILITIES = {"SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18, "AUDIT_WRITE": 29}
 
 
 def find(name: str) -> str | None:
@@ -83,6 +85,7 @@ def check_process_hosts() -> str:
             f"the account {user.pw_name} may not log in (its shell is {user.pw_shell}), but process hosts run as who "
             f"runs the platform: use another account, or `usermod -s /bin/bash {user.pw_name}`"
         )
+    _check_capabilities()
     _check_terminals()
     _check_ssh_port()
     return user.pw_name
@@ -104,6 +107,25 @@ def _check_programs(programs: tuple[Program, ...]) -> None:
         )
 
 
+def _check_capabilities() -> None:
+    """Root in a container may lack rights that root's sshd cannot do without."""
+    if os.geteuid() != 0:
+        return
+    held = _capabilities()
+    missing = [name for name, bit in SSHD_CAPABILITIES.items() if not held >> bit & 1]
+    if missing:
+        raise MissingRequirementError(
+            f"an SSH server that runs as root needs the capabilities {', '.join(missing)}, which this container does "
+            f"not have: add them ({' '.join(f'--cap-add {name}' for name in missing)}), or run as an ordinary user"
+        )
+
+
+def _capabilities() -> int:
+    """The effective capabilities of this process, one bit each."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
+
+
 def _check_terminals() -> None:
     """An ordinary user's sshd cannot give a terminal to the group `tty`, and ends the login when it would have to."""
     if os.geteuid() == 0:
@@ -112,17 +134,21 @@ def _check_terminals() -> None:
         group = grp.getgrnam("tty").gr_gid
     except KeyError:
         return
-    ends = os.openpty()
-    try:
-        found = os.fstat(ends[1]).st_gid
-    finally:
-        for end in ends:
-            os.close(end)
+    found = _group_of_terminals()
     if found != group:
         raise MissingRequirementError(
             f"terminals belong to group {found} here and not to `tty` ({group}), so that an ordinary user's SSH server "
             f"can open none: mount /dev/pts with `gid={group}`, as container runtimes do, or run the command as root"
         )
+
+
+def _group_of_terminals() -> int:
+    ends = os.openpty()
+    try:
+        return os.fstat(ends[1]).st_gid
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 def _check_ssh_port() -> None:

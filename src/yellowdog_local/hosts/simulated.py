@@ -16,7 +16,7 @@ from typing import Any
 
 from yellowdog_local.agents import AgentEvent, InProcessAgents, Registration, Session
 from yellowdog_local.clock import Timer
-from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest
+from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
 
 _EXIT_AFTER_SIGTERM = 143
 
@@ -44,6 +44,7 @@ class SimulatedHosts:
     """Makes hosts that exist only as records. Its state is guarded by the platform's own lock."""
 
     kind = "simulated"
+    traits = HostTraits(runs_tasks=False, own_network=True, own_processes=True, own_files=True)
 
     def __init__(
         self, *, vcpus: float = 2.0, ram: float = 4.0, supported_task_types: Sequence[str] = ("bash",)
