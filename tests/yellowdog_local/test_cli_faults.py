@@ -224,7 +224,7 @@ def test_a_simulated_platform_lives_from_start_to_stop(raydog: Any, place: Platf
     assert "simulated: they run nothing" in started.stdout
     assert "SSH key" not in started.stdout
     assert state is not None
-    assert (state.simulated, state.url.startswith("http://127.0.0.1:")) == (True, True)
+    assert (state.hosts, state.url.startswith("http://127.0.0.1:")) == ("simulated", True)
     assert (status["running"], status["hosts"]) == (True, [])
     assert "stopped; nothing is left" in stopped.stdout
     assert not place.ssh_key.exists()
