@@ -63,6 +63,17 @@ def test_processes_that_multiply_are_killed_too() -> None:
     assert marks.processes(marks.is_host(mark)) == []
 
 
+def test_a_look_during_which_processes_were_made_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, killed = iter([[], [42], []]), []
+    forks = iter([b"1", b"2", b"2", b"2", b"2"])  # one before each look, and one after each that found nothing
+    monkeypatch.setattr(marks, "processes", lambda _wanted: next(looks))
+    monkeypatch.setattr(marks, "_forks", lambda: next(forks))
+    monkeypatch.setattr(marks, "_kill", lambda number, _wanted: killed.append(number))
+
+    assert marks.kill(marks.is_platform(PLATFORM))
+    assert killed == [42]
+
+
 def test_the_dead_do_not_count() -> None:
     mark = marks.of_host(PLATFORM, 10)
     wear = "import sys; from yellowdog_local.hosts import marks; marks.wear(int(sys.argv[1]))"

@@ -181,6 +181,16 @@ def test_a_host_whose_first_process_is_killed_is_told_gone_and_nothing_of_it_run
     assert leftovers.find(own.data) == own.shared()
 
 
+def test_a_host_whose_first_process_does_not_move_is_destroyed_all_the_same(own: Lab) -> None:
+    own.create("i-1")
+    own.recorder.wait_running("i-1")
+    os.kill(own.first_process("i-1"), signal.SIGSTOP)
+    own.hosts.destroy("i-1")
+
+    assert own.recorder.wait_gone("i-1") == "destroyed"
+    assert leftovers.find(own.data) == own.shared()
+
+
 def test_a_host_that_cannot_boot_is_told_gone_with_the_reason(own: Lab) -> None:
     own.data.joinpath("disks").mkdir(exist_ok=True)
     own.data.joinpath("disks", "i-1").write_text("in the way")

@@ -25,6 +25,7 @@ LOGGER = logging.getLogger(__name__)
 SERVICE_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 BOOT_PATIENCE_SECONDS = 60.0
 CLOSE_PATIENCE_SECONDS = 60.0
+END_PATIENCE_SECONDS = 5.0
 DESTROYED = "destroyed"
 
 
@@ -235,7 +236,11 @@ class HostThread(threading.Thread, ABC):
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
                     pipe.close()  # a first process that we cannot signal yet ends by this
-            self._process.wait()
+            try:
+                self._process.wait(END_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:  # somebody stopped it (SIGSTOP)
+                self._process.kill()
+                self._process.wait()
 
     def _agent_config(self, address: str, paths: dict[str, str]) -> dict[str, str]:
         request = self._request
