@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,7 @@ class _ProcessHost(HostThread):
         if first is not None:
             marks.kill(marks.is_host(self._mark), spare=[first.pid])
             first.terminate()
+            first.send_signal(signal.SIGCONT)  # where somebody has stopped it
 
     def _boot(self) -> HostAddress:
         try:

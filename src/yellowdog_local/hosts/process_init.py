@@ -90,7 +90,7 @@ def main() -> int:
     except PlatformGoneError:
         log("switched off: the platform let go")
     finally:
-        marks.kill(marks.is_host(mark), spare=[os.getpid()])
+        _end_all(mark)
     return 0
 
 
