@@ -1,6 +1,5 @@
 """A job that needs two workers at the same time: one CPU on each of two different nodes."""
 
-import socket
 import time
 
 import ray
@@ -12,8 +11,8 @@ WORKERS = 2
 
 @ray.remote(num_cpus=1)
 def where() -> str:
-    """Say on which host this runs."""
-    return socket.gethostname()
+    """Say on which node this runs, by its address."""
+    return ray.util.get_node_ip_address()
 
 
 if __name__ == "__main__":

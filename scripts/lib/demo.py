@@ -5,6 +5,8 @@ Uses the commands that a user would use, and looks at the platform through the o
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import signal
 import subprocess
@@ -21,7 +23,8 @@ from yellowdog_client import PlatformClient
 from yellowdog_client.model import ApiKey, InstanceSearch, InstanceStatus, ServicesSchema, TaskSearch, TaskStatus
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-YAML = "examples/local/raydog.yaml"
+YAML = REPOSITORY / "examples/local/raydog.yaml"
+YAML_USER = "ssh_user: yd-agent"
 JOB = "examples/local/two_workers.py"
 BIN = Path(sys.executable).parent
 SHRINK_SECONDS = 90
@@ -38,7 +41,9 @@ class DemoError(Exception):
 class Demo:
     """One telling of the story."""
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: str) -> None:
+        self.hosts = hosts
+        self.yaml = str(YAML.relative_to(REPOSITORY))
         self.began = time.monotonic()
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("YD_")}
         self.env |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_UP_enable_autoscaler_v2": "1"}
@@ -54,7 +59,7 @@ class Demo:
         self.start_platform()
         self.step("ray up: the head node")
         self.cluster_may_exist = True
-        self.run("ray", "up", "-y", YAML)
+        self.run("ray", "up", "-y", self.yaml)
         self.show("the head is up")
         self.step("ray submit: a job that needs two workers at once")
         self.watch_job()
@@ -65,7 +70,7 @@ class Demo:
         self.step("Nothing more to do: the cluster shrinks to its head")
         self.wait_for_shrink()
         self.step("ray down")
-        self.run("ray", "down", "-y", YAML)
+        self.run("ray", "down", "-y", self.yaml)
         self.cluster_may_exist = False
         self.check_nothing_is_left()
 
@@ -76,14 +81,31 @@ class Demo:
             running = self.quiet("raydog", "local", "status").returncode == 0
             if running:
                 self.line("a local platform runs already: using it")
-            self.run("raydog", "local", "env" if running else "start", "--env-file", str(env_file))
+            how = ["env"] if running else ["start", "--hosts", self.hosts]
+            self.run("raydog", "local", *how, "--env-file", str(env_file))
             self.started_platform = not running
             values = {name: str(value) for name, value in dotenv_values(env_file).items()}
         self.env |= values
+        self.adapt_yaml()
         self._client = PlatformClient.create(
             ServicesSchema(defaultUrl=values["YD_API_URL"]),
             ApiKey(values["YD_API_KEY_ID"], values["YD_API_KEY_SECRET"]),
         )
+
+    def adapt_yaml(self) -> None:
+        """Say which kind of hosts there is, and log in as whom that kind lets in."""
+        status = json.loads(self.quiet("raydog", "local", "status", "--json").stdout)
+        self.line(f"its hosts are {status['hostKind']} hosts: {status['hostKindBecause']}")
+        text = YAML.read_text(encoding="utf-8")
+        if YAML_USER not in text:
+            raise DemoError(f"{YAML} no longer says `{YAML_USER}`")
+        wanted = f"ssh_user: {status['sshUser']}"
+        if wanted == YAML_USER:
+            return
+        own = Path(status["directory"], "demo.yaml")
+        own.write_text(text.replace(YAML_USER, wanted), encoding="utf-8")
+        self.yaml = str(own)
+        self.line(f"on such hosts one logs in as {status['sshUser']}: {own} is {YAML.name} with that user")
 
     def watch_job(self) -> None:
         """Run the job, and show each change of the cluster that the platform sees meanwhile."""
@@ -91,7 +113,7 @@ class Demo:
         watcher = threading.Thread(target=self._watch, args=(done,))
         watcher.start()
         try:
-            output = self.run("ray", "submit", YAML, JOB)
+            output = self.run("ray", "submit", self.yaml, JOB)
         finally:
             done.set()
             watcher.join()
@@ -138,12 +160,12 @@ class Demo:
         for command in (
             f"export {exports}",
             f"source {BIN}/activate",
-            f"ray exec {YAML} 'ray status'",
-            f"ray attach {YAML}",
-            f"ray dashboard {YAML}          # then open http://127.0.0.1:8265",
-            f"ray submit {YAML} examples/local/sleep.py",
+            f"ray exec {self.yaml} 'ray status'",
+            f"ray attach {self.yaml}",
+            f"ray dashboard {self.yaml}          # then open http://127.0.0.1:8265",
+            f"ray submit {self.yaml} examples/local/sleep.py",
             "raydog local status",
-            f"ray down -y {YAML}",
+            f"ray down -y {self.yaml}",
             "raydog local stop",
         ):
             console.print(f"    {command}", soft_wrap=True)
@@ -166,7 +188,7 @@ class Demo:
 
     def show_ray_status(self) -> None:
         """A few lines from Ray's side."""
-        status = self.quiet("ray", "exec", YAML, "ray status").stdout
+        status = self.quiet("ray", "exec", self.yaml, "ray status").stdout
         body = status[status.find("Node status") :] if "Node status" in status else status
         for text in body.splitlines()[:14]:
             self.line(f"Ray: {text}")
@@ -236,17 +258,21 @@ class Demo:
                 console.print(f"    {text}", markup=False, soft_wrap=True)
         self.step("Cleaning up")
         if self.cluster_may_exist:
-            self.quiet("ray", "down", "-y", YAML)
+            self.quiet("ray", "down", "-y", self.yaml)
         if self.started_platform:
             console.print(self.quiet("raydog", "local", "stop").stdout, markup=False)
 
 
 def main() -> int:
     """Tell the story; 0 if it went well."""
-    demo = Demo()
+    parser = argparse.ArgumentParser(prog="scripts/demo")
+    parser.add_argument("--keep", action="store_true", help="leave the cluster and the platform running")
+    parser.add_argument("--hosts", default="auto", choices=["auto", "namespace", "process"], help="the kind of hosts")
+    arguments = parser.parse_args()
+    demo = Demo(arguments.hosts)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us, we clean up
     try:
-        demo.tell(keep="--keep" in sys.argv[1:])
+        demo.tell(keep=arguments.keep)
     except (DemoError, KeyboardInterrupt) as error:
         console.print(f"\n[bold red]{demo.elapsed}  Failed:[/] ", end="")
         console.print(str(error) or "interrupted", markup=False)

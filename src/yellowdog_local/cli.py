@@ -33,6 +33,7 @@ from yellowdog_local.directory import (
     default_directory,
     write_env_file,
 )
+from yellowdog_local.hosts.kinds import HostKind
 from yellowdog_local.overview import Overview, OverviewReader
 
 DEFAULT_LINES = 100
@@ -44,8 +45,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="""A YellowDog platform on this machine, whose instances are small Linux hosts of their own.
 
-Ray clusters run on it as they run on YellowDog: same API, same YAML. It needs Linux and root; with simulated hosts,
-which run nothing, neither.
+Ray clusters run on it as they run on YellowDog: same API, same YAML. It needs Linux, and root for the best kind of
+hosts; see `raydog local start --help`.
 
 [bold]A first cluster[/bold]
 
@@ -80,17 +81,26 @@ def start(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay here, with the log on the screen; Ctrl-C ends it.")
     ] = False,
-    simulated: Annotated[
-        bool, typer.Option("--simulated", help="Hosts that exist only as records, at 127.0.0.1: needs no root.")
-    ] = False,
+    hosts: Annotated[HostKind, typer.Option("--hosts", help="What an instance is; see above.")] = HostKind.AUTO,
     speed: Annotated[
         float, typer.Option(help="How many times as fast as real time passes; simulated hosts only.")
     ] = daemon.REAL_TIME,
 ) -> None:
     """Start the platform, and print what clients need.
 
-    Simulated hosts boot, register and take tasks in name only: enough for programs that talk to the API, and too little
-    for Ray. A task ends by itself if its environment says when (SIM_TASK_SECONDS, SIM_TASK_EXIT_CODE).
+    An instance is a host of one of these kinds (--hosts):
+
+    [bold]namespace[/bold]: a small Linux machine of its own, by the kernel's namespaces. Needs root; in a container,
+    --privileged.
+
+    [bold]process[/bold]: plain processes on a loopback address, with their own home and SSH server. Needs no root where
+    port 22 is free to use, as in most containers. One Ray cluster at a time; you log in as yourself, not as yd-agent.
+
+    [bold]simulated[/bold]: a record. Boots, registers and takes tasks in name only: enough for programs that talk to
+    the API, and too little for Ray. A task ends by itself if its environment says when (SIM_TASK_SECONDS,
+    SIM_TASK_EXIT_CODE).
+
+    [bold]auto[/bold]: namespace hosts where the machine grants them, else process hosts.
 
     For example:
 
@@ -100,38 +110,47 @@ def start(
 
         raydog local start --foreground
 
-        raydog local start --simulated --speed 100
+        raydog local start --hosts process
+
+        raydog local start --hosts simulated --speed 100
     """
-    daemon.check_speed(speed, simulated=simulated)
     place = PlatformDirectory(directory)
     if foreground:
-        _run_here(place, port, env_file, simulated=simulated, speed=speed)
+        _run_here(place, port, env_file, hosts, speed)
         return
     if place.is_running():
         raise LocalPlatformError(place.already_running())
     with progress(f"starting the platform in {place.path}"):
-        state = daemon.start(place, port, simulated=simulated, speed=speed)
+        state = daemon.start(place, port, wish=hosts, speed=speed)
     _introduce(place, state, env_file)
 
 
-def _run_here(place: PlatformDirectory, port: int, env_file: Path | None, *, simulated: bool, speed: float) -> None:
+def _run_here(place: PlatformDirectory, port: int, env_file: Path | None, hosts: HostKind, speed: float) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     ending = threading.Event()
     daemon.end_on_signals(ending)
-    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, simulated=simulated, speed=speed)
+    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, hosts, speed)
     typer.echo("ended; nothing is left")
 
 
 def _introduce(place: PlatformDirectory, state: State, env_file: Path | None) -> None:
     typer.echo(f"The local platform runs at {state.url} (process {state.pid}).\n")
     _show_environment(place, state, env_file)
-    if state.simulated:
-        typer.echo("\nIts hosts are simulated: they run nothing.")
-    else:
-        typer.echo(f"\nSSH key of the hosts: {place.ssh_key} (user yd-agent)")
+    typer.echo(f"\nHosts:                {_hosts(state)}")
+    if state.ssh_user:
+        typer.echo(f"SSH key of the hosts: {place.ssh_key} (user {state.ssh_user})")
     typer.echo(f"Logs:                 {place.log}")
     typer.echo("Template to use:      demo/local")
     typer.echo("\nIt runs until `raydog local stop`; `raydog local status` shows what it does.")
+
+
+def _hosts(state: State) -> str:
+    """The kind of the hosts, and what one must know of it."""
+    if state.hosts == HostKind.SIMULATED.value:
+        return "simulated: they run nothing"
+    if state.hosts == HostKind.PROCESS.value:
+        return f"process ({state.why}); `auth: ssh_user` in a cluster's YAML must be {state.ssh_user}"
+    return f"{state.hosts} ({state.why})"
 
 
 def _show_environment(place: PlatformDirectory, state: State, env_file: Path | None) -> None:
@@ -236,6 +255,9 @@ def _as_json(place: PlatformDirectory, state: State, overview: Overview) -> dict
         "uptimeSeconds": round(state.uptime, 1),
         "directory": str(place.path),
         "sshKey": str(place.ssh_key),
+        "sshUser": state.ssh_user,
+        "hostKind": state.hosts,
+        "hostKindBecause": state.why,
         "hosts": overview.hosts,
         "pools": overview.pools,
         "nodes": overview.nodes,
@@ -250,6 +272,7 @@ def _print_overview(place: PlatformDirectory, state: State, overview: Overview) 
     table.add_row("URL", state.url)
     table.add_row("up for", duration(state.uptime))
     table.add_row("directory", str(place.path))
+    table.add_row("kind of hosts", _hosts(state))
     table.add_row("hosts", str(len(overview.hosts)))
     table.add_row("worker pools", str(len(overview.pools)))
     table.add_row("platform nodes", _counts(overview.nodes))

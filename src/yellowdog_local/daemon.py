@@ -24,10 +24,14 @@ from pathlib import Path
 from types import FrameType
 
 from yellowdog_local.directory import LocalPlatformError, PlatformDirectory, State
-from yellowdog_local.hosts import leftovers, requirements
+from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.base import HostBackend
+from yellowdog_local.hosts.kinds import Choice, HostKind, choose
+from yellowdog_local.hosts.loopback import LoopbackError
 from yellowdog_local.hosts.namespace import NamespaceHosts
 from yellowdog_local.hosts.network import NetworkError
+from yellowdog_local.hosts.process import ProcessHosts
+from yellowdog_local.hosts.real import HostError, RealHosts
 from yellowdog_local.hosts.requirements import MissingRequirementError
 from yellowdog_local.hosts.rootfs import ImageError
 
@@ -42,11 +46,11 @@ SERVER_PACKAGES = ("starlette", "uvicorn")
 Progress = Callable[[str], None]
 
 
-def check_machine(*, simulated: bool = False) -> None:
-    """Refuse a machine, or an installation, that cannot run the platform.
+def check_machine(wish: HostKind = HostKind.AUTO) -> Choice:
+    """Refuse a machine, or an installation, that cannot run the platform; otherwise say which hosts it will have.
 
     Args:
-        simulated: its hosts will run nothing, and need nothing.
+        wish: the kind of hosts that was asked for.
 
     Raises:
         LocalPlatformError: what is missing, and how to get it.
@@ -56,28 +60,26 @@ def check_machine(*, simulated: bool = False) -> None:
         raise LocalPlatformError(
             f"the local platform needs {' and '.join(missing)}: run `pip install 'yellowdog-ray[local]'`"
         )
-    if simulated:
-        return
     try:
-        requirements.check_hosts()
+        return choose(wish)
     except MissingRequirementError as error:
         raise LocalPlatformError(str(error)) from error
 
 
-def check_speed(speed: float, *, simulated: bool) -> None:
+def check_speed(speed: float, wish: HostKind) -> None:
     """Refuse a speed that cannot be kept.
 
     Args:
         speed: seconds of the platform in a real second.
-        simulated: its hosts run nothing, so that nothing on them takes real time.
+        wish: the kind of hosts; what runs on real ones takes real time.
 
     Raises:
         LocalPlatformError: what is wrong with it, and what to do.
     """
     if not (math.isfinite(speed) and speed > 0):
         raise LocalPlatformError(f"--speed must be above 0, not {speed:g}: 100 lets a day pass in 15 minutes")
-    if speed != REAL_TIME and not simulated:
-        raise LocalPlatformError("--speed needs simulated hosts: real hosts run in real time")
+    if speed != REAL_TIME and wish is not HostKind.SIMULATED:
+        raise LocalPlatformError("--speed needs --hosts simulated: real hosts run in real time")
 
 
 def run(
@@ -85,63 +87,75 @@ def run(
     port: int,
     ready: Callable[[State], None],
     stop: threading.Event,
-    *,
-    simulated: bool = False,
+    wish: HostKind = HostKind.AUTO,
     speed: float = REAL_TIME,
 ) -> None:
     """Be the platform until `stop` is set; nothing of it is left afterwards.
 
     Args:
         directory: where keys, logs and disks are.
-        port: where to listen, on the hosts' bridge, or on 127.0.0.1 if they are simulated.
+        port: where to listen, at the address that hosts can reach, or on 127.0.0.1 if they are simulated.
         ready: told once, when clients may come.
         stop: ends it.
-        simulated: make hosts that run nothing.
+        wish: the kind of hosts.
         speed: seconds of the platform in a real second; other than 1 with simulated hosts only.
 
     Raises:
         LocalPlatformError: it cannot be started.
     """
-    check_speed(speed, simulated=simulated)
-    check_machine(simulated=simulated)
-    directory.prepare(simulated=simulated)
+    check_speed(speed, wish)
+    choice = check_machine(wish)
+    LOGGER.info("%s hosts: %s", choice.kind.value, choice.why)
+    directory.prepare(with_ssh_key=choice.kind is not HostKind.SIMULATED)
     with directory.locked():
         directory.forget_state()  # what a killed platform wrote
         try:
-            if simulated:
-                _run_simulated(directory, port, ready, stop, speed)
+            if choice.kind is HostKind.SIMULATED:
+                _run_simulated(directory, port, ready, stop, choice, speed)
             else:
-                _run_hosts(directory, port, ready, stop)
+                _run_hosts(directory, port, ready, stop, choice)
         finally:
             directory.forget_state()
             LOGGER.info("ended")
         _check_nothing_left(directory)
 
 
-def _run_hosts(directory: PlatformDirectory, port: int, ready: Callable[[State], None], stop: threading.Event) -> None:
-    hosts = NamespaceHosts(directory.path, directory.public_key())
+def _run_hosts(
+    directory: PlatformDirectory, port: int, ready: Callable[[State], None], stop: threading.Event, choice: Choice
+) -> None:
+    make = ProcessHosts if choice.kind is HostKind.PROCESS else NamespaceHosts
+    hosts: RealHosts = make(directory.path, directory.public_key())
+
+    def announce(url: str) -> None:
+        ready(directory.write_state(url, hosts.kind, choice.why, hosts.ssh_user))
+
     try:
         _open(hosts)
         _check_port(hosts.gateway, port)
         hosts.platform_url = f"http://{hosts.gateway}:{port}"
-        _serve(directory, hosts, hosts.gateway, port, lambda url: ready(directory.write_state(url)), stop)
+        _serve(directory, hosts, hosts.gateway, port, announce, stop)
     finally:
         LOGGER.info("ending all hosts")
         hosts.close()
 
 
 def _run_simulated(
-    directory: PlatformDirectory, port: int, ready: Callable[[State], None], stop: threading.Event, speed: float
+    directory: PlatformDirectory,
+    port: int,
+    ready: Callable[[State], None],
+    stop: threading.Event,
+    choice: Choice,
+    speed: float,
 ) -> None:
     from yellowdog_local.hosts.simulated import SimulatedHosts
 
     _check_port(LOOPBACK, port)
     hosts = SimulatedHosts()
 
-    def told(url: str) -> None:
-        ready(directory.write_state(url, simulated=True))
+    def announce(url: str) -> None:
+        ready(directory.write_state(url, hosts.kind, choice.why, ssh_user=""))
 
-    _serve(directory, hosts, LOOPBACK, port, told, stop, speed)
+    _serve(directory, hosts, LOOPBACK, port, announce, stop, speed)
 
 
 def _check_nothing_left(directory: PlatformDirectory) -> None:
@@ -150,10 +164,10 @@ def _check_nothing_left(directory: PlatformDirectory) -> None:
         raise LocalPlatformError(f"still there: {', '.join(left)}; run `raydog local stop` (as root)")
 
 
-def _open(hosts: NamespaceHosts) -> None:
+def _open(hosts: RealHosts) -> None:
     try:
         hosts.open()
-    except (MissingRequirementError, ImageError, NetworkError) as error:
+    except (MissingRequirementError, ImageError, NetworkError, LoopbackError, HostError) as error:
         raise LocalPlatformError(str(error)) from error
 
 
@@ -197,29 +211,28 @@ def _check_port(address: str, port: int) -> None:
             ) from error
 
 
-def start(directory: PlatformDirectory, port: int, *, simulated: bool = False, speed: float = REAL_TIME) -> State:
+def start(directory: PlatformDirectory, port: int, wish: HostKind = HostKind.AUTO, speed: float = REAL_TIME) -> State:
     """Run the platform in the background, and return when it is ready.
 
     Args:
         directory: where keys, logs and disks are.
         port: where to listen.
-        simulated: make hosts that run nothing.
+        wish: the kind of hosts.
         speed: seconds of the platform in a real second; other than 1 with simulated hosts only.
 
     Raises:
         LocalPlatformError: it did not start.
     """
-    check_speed(speed, simulated=simulated)
-    check_machine(simulated=simulated)
-    directory.prepare(simulated=simulated)
+    check_speed(speed, wish)
+    choice = check_machine(wish)
+    directory.prepare(with_ssh_key=choice.kind is not HostKind.SIMULATED)
     if directory.is_running():
         raise LocalPlatformError(directory.already_running())
     if directory.log.exists():
         directory.log.replace(directory.log.with_name("platform.log.1"))
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "yellowdog_local.daemon", "--dir", str(directory.path)]
-    command += ["--port", str(port), "--report", str(writing), *(["--simulated"] if simulated else [])]
-    command += ["--speed", str(speed)]
+    command += ["--port", str(port), "--report", str(writing), "--hosts", wish.value, "--speed", str(speed)]
     with os.fdopen(reading, "rb") as report:
         with directory.log.open("ab") as log:
             process = subprocess.Popen(
@@ -320,7 +333,7 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--report", type=int, required=True, help="descriptor that is told the outcome, one JSON line")
-    parser.add_argument("--simulated", action="store_true", help="hosts that run nothing")
+    parser.add_argument("--hosts", type=HostKind, default=HostKind.AUTO, help="the kind of hosts")
     parser.add_argument("--speed", type=float, default=REAL_TIME, help="seconds of the platform in a real second")
     arguments = parser.parse_args()
     os.chdir("/")  # it must not hold on to the directory that somebody stood in
@@ -338,14 +351,7 @@ def main() -> int:
 
     try:
         directory = PlatformDirectory(arguments.dir)
-        run(
-            directory,
-            arguments.port,
-            lambda state: tell(**vars(state)),
-            ending,
-            simulated=arguments.simulated,
-            speed=arguments.speed,
-        )
+        run(directory, arguments.port, lambda state: tell(**vars(state)), ending, arguments.hosts, arguments.speed)
     except LocalPlatformError as error:
         LOGGER.error("%s", error)  # noqa: TRY400 (it is one clear sentence; a traceback would hide it)
         tell(error=str(error))

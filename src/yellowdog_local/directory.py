@@ -6,7 +6,7 @@ state.json          where the running platform is; only meaningful while `lock` 
 lock                held by the running platform, and let go by the kernel however that ends
 platform.log        what it does; platform.log.1 is the run before
 hosts/<instance>/   each host's logs: init, userdata, agent, sshd, tasks/<task>.txt; hosts.1 is the run before
-disks/<instance>/   each host's disk, for as long as the host lives
+disks/<instance>/   each host's disk, or a process host's home, for as long as the host lives
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from yellowdog_local.hosts.namespace import make_key
+from yellowdog_local.hosts.real import make_key
 
 ENVIRONMENT_NAMES = ("YD_API_URL", "YD_API_KEY_ID", "YD_API_KEY_SECRET")
 
@@ -47,13 +47,17 @@ class State:
         pid: its process.
         url: its address for clients and hosts.
         started: when it was ready (seconds since the epoch).
-        simulated: whether its hosts run nothing.
+        hosts: the kind of its hosts: namespace, process or simulated.
+        why: why of that kind, as a clause.
+        ssh_user: who logs in to its hosts; empty where there is nothing to log in to.
     """
 
     pid: int
     url: str
     started: float
-    simulated: bool = False
+    hosts: str = ""
+    why: str = ""
+    ssh_user: str = ""
 
     @property
     def uptime(self) -> float:
@@ -73,7 +77,7 @@ class PlatformDirectory:
         self._state = self.path / "state.json"
         self._lock = self.path / "lock"
 
-    def prepare(self, *, simulated: bool = False) -> None:
+    def prepare(self, *, with_ssh_key: bool = True) -> None:
         """Make the directory and the keys where they do not exist yet; simulated hosts need no SSH key.
 
         Raises:
@@ -85,7 +89,7 @@ class PlatformDirectory:
             if not self._credentials.exists():
                 key = {"keyId": f"local-{secrets.token_hex(8)}", "keySecret": secrets.token_urlsafe(32)}
                 write_private(self._credentials, json.dumps(key) + "\n")
-            if not self.ssh_key.exists() and not simulated:
+            if not self.ssh_key.exists() and with_ssh_key:
                 make_key(self.ssh_key, "raydog-local")
             for path in (self.path, self.ssh_key, self.ssh_key.with_suffix(".pub")):
                 if path.exists():
@@ -169,9 +173,9 @@ class PlatformDirectory:
             f"`raydog local stop` ends it, and --dir makes a second one elsewhere"
         )
 
-    def write_state(self, url: str, *, simulated: bool = False) -> State:
-        """Say that this process is the platform, and where it can be reached."""
-        state = State(os.getpid(), url, time.time(), simulated)
+    def write_state(self, url: str, hosts: str = "", why: str = "", ssh_user: str = "") -> State:
+        """Say that this process is the platform, where it can be reached, and what its hosts are."""
+        state = State(os.getpid(), url, time.time(), hosts, why, ssh_user)
         # Written aside and moved: a reader sees all of it or nothing.
         aside = self._state.with_suffix(".new")
         aside.write_text(json.dumps(asdict(state)) + "\n", encoding="utf-8")

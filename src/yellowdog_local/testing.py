@@ -23,6 +23,7 @@ Faults are added and calls are counted directly (docs/faults.md tells which faul
 With a `SteppedClock` nothing happens that takes time until `advance` is called, and then it happens in that call.
 With a `RealClock` (the default) time passes by itself, with an `AcceleratedClock(100)` a hundred times as fast. What
 simulated hosts do with a task is told in `hosts/simulated.py`: without further word it runs until it is aborted.
+`local_platform(hosts="auto")` has hosts on which tasks really run, of the best kind that the machine grants.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from yellowdog_client import PlatformClient
 from yellowdog_client.model import ApiKey, RetryProperties, ServicesSchema
@@ -38,11 +41,17 @@ from yellowdog_client.model import ApiKey, RetryProperties, ServicesSchema
 from yellowdog_local.clock import Clock, RealClock, SteppedClock
 from yellowdog_local.faults import Faults
 from yellowdog_local.hosts.base import HostBackend
+from yellowdog_local.hosts.kinds import HostKind, choose
+from yellowdog_local.hosts.namespace import NamespaceHosts
+from yellowdog_local.hosts.process import ProcessHosts
+from yellowdog_local.hosts.real import RealHosts, make_key
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.recording import Calls
 from yellowdog_local.server import ServerThread
 from yellowdog_local.settings import Settings
+
+_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,8 @@ class RunningPlatform:
         platform: the platform itself, for looking behind the API.
         clock: its clock.
         hosts: its host backend.
+        ssh_key: the private key that opens its hosts; None where there is nothing to log in to. As whom to log in is
+            `hosts.ssh_user`.
     """
 
     url: str
@@ -64,6 +75,7 @@ class RunningPlatform:
     platform: LocalPlatform
     clock: Clock
     hosts: HostBackend
+    ssh_key: Path | None = None
 
     @property
     def faults(self) -> Faults:
@@ -102,15 +114,59 @@ class RunningPlatform:
 
 @contextmanager
 def local_platform(
-    hosts: HostBackend | None = None, clock: Clock | None = None, settings: Settings | None = None
+    hosts: HostBackend | HostKind | str = HostKind.SIMULATED,
+    clock: Clock | None = None,
+    settings: Settings | None = None,
+    directory: Path | None = None,
 ) -> Iterator[RunningPlatform]:
-    """Serve a fresh platform on a free port of this machine; ends all its hosts and threads afterwards."""
+    """Serve a fresh platform on a free port of this machine; ends all its hosts and threads afterwards.
+
+    Args:
+        hosts: a kind of hosts ("simulated", "namespace", "process", "auto" for the better of the last two), or hosts.
+        clock: the platform's; hosts on which tasks really run need a `RealClock`, which is the default.
+        settings: how the platform behaves where the real one's behaviour is not known.
+        directory: where hosts on which tasks really run keep disks, logs and their SSH key; by default a temporary one.
+
+    Raises:
+        MissingRequirementError: this machine cannot run hosts of that kind; the message says what to do.
+        ValueError: there is no such kind, or the clock does not go with it.
+    """
     clock = clock or RealClock()
-    hosts = hosts or SimulatedHosts()
-    platform = LocalPlatform(hosts=hosts, clock=clock, settings=settings)
-    try:
-        with ServerThread(platform) as server:
-            key_id, key_secret = platform.api_key
-            yield RunningPlatform(server.url, key_id, key_secret, platform, clock, hosts)
-    finally:
-        platform.close()
+    with _backend(hosts, clock, directory) as (backend, address, ssh_key):
+        platform = LocalPlatform(hosts=backend, clock=clock, settings=settings)
+        try:
+            with ServerThread(platform, address) as server:
+                if isinstance(backend, RealHosts):
+                    backend.platform_url = server.url
+                key_id, key_secret = platform.api_key
+                yield RunningPlatform(server.url, key_id, key_secret, platform, clock, backend, ssh_key)
+        finally:
+            platform.close()
+
+
+@contextmanager
+def _backend(
+    wish: HostBackend | HostKind | str, clock: Clock, directory: Path | None
+) -> Iterator[tuple[HostBackend, str, Path | None]]:
+    """Hosts, the address that they can reach, and the key that opens them."""
+    if not isinstance(wish, str):
+        yield wish, _LOOPBACK, None
+        return
+    kind = choose(HostKind(wish)).kind
+    if kind is HostKind.SIMULATED:
+        yield SimulatedHosts(), _LOOPBACK, None
+        return
+    if isinstance(clock, SteppedClock):
+        raise ValueError(f"tasks on {kind.value} hosts take real time: give local_platform a RealClock, or none")  # noqa: TRY004
+    with TemporaryDirectory(prefix="yellowdog-local-") as temporary:
+        place = directory or Path(temporary)
+        ssh_key = place / "id_ed25519"
+        if not ssh_key.exists():
+            make_key(ssh_key, "yellowdog-local")
+        make = ProcessHosts if kind is HostKind.PROCESS else NamespaceHosts
+        hosts: RealHosts = make(place, ssh_key.with_suffix(".pub").read_text(encoding="utf-8"))
+        hosts.open()
+        try:
+            yield hosts, hosts.gateway, ssh_key
+        finally:
+            hosts.close()

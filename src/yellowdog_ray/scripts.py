@@ -10,13 +10,13 @@ GCS_PORT = 6379
 """Where Ray's head listens; workers join there."""
 
 AGENT_HOME = "/opt/yellowdog/agent"
-"""Home of user `yd-agent`, where the YellowDog agent is installed by default."""
+"""Where the YellowDog agent is installed by default, and home of its user; a task's YD_AGENT_HOME says where it is."""
 
 _PREAMBLE = f"""\
 #!/bin/bash
 # Runs Ray as a YellowDog task. Replace it with `KEY` under `provider:` in the cluster's YAML.
 set -u
-export HOME={AGENT_HOME}
+export HOME="${{YD_AGENT_HOME:-{AGENT_HOME}}}"
 source "$HOME/venv/bin/activate"
 
 finish() {{
@@ -89,7 +89,8 @@ def wait_for_ray_command() -> str:
     It names `ray start` and its option in words, because Ray warns about start commands that lack them.
     """
     listening = f"(exec 3<>/dev/tcp/127.0.0.1/{GCS_PORT}) 2>/dev/null"
-    settled = f"{{ [ -s /tmp/ray/ray_current_cluster ] || [ $i -gt {_PATIENCE_SECONDS * _POLLS_PER_SECOND} ]; }}"
+    address_file = '"${RAY_TMPDIR:-${TMPDIR:-/tmp}}/ray/ray_current_cluster"'  # where Ray looks for it
+    settled = f"{{ [ -s {address_file} ] || [ $i -gt {_PATIENCE_SECONDS * _POLLS_PER_SECOND} ]; }}"
     said_often = f"[ $((i % {_PROGRESS_SECONDS * _POLLS_PER_SECOND})) -ne 0 ]"
     return (
         "echo 'Waiting for ray start --head --autoscaling-config=~/ray_bootstrap_config.yaml in the head task'; "

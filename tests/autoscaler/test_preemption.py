@@ -104,6 +104,18 @@ def test_the_most_workers_are_never_exceeded(make_world):
     assert len(made) == 3, "none was made only to be ended by Ray for being one too many"
 
 
+def test_a_notice_for_the_head_is_told_and_changes_nothing(world, caplog):
+    before = world.listed()
+    warn(world, world.head.entity.name, notice_seconds=1000)
+
+    world.ticks(3)
+
+    told = [record.getMessage() for record in caplog.records if "the head's own instance" in record.getMessage()]
+    assert len(told) == 1
+    assert world.listed() == before
+    assert {raylet.draining_until for raylet in world.ray.alive} == {None}
+
+
 def test_a_notice_about_another_clusters_node_is_none_of_ours(world):
     pools = world.local.platform.store.open_pools.values()
     (pool,) = (pool.name for pool in pools if pool.name.startswith("ray-production-worker-"))

@@ -1,4 +1,4 @@
-"""What tests of namespace hosts share: a listener that remembers, and a way in by SSH."""
+"""What tests of real hosts share: a listener that remembers, and a way in by SSH."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from typing import Any
 
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.base import HostAddress, HostRequest
-from yellowdog_local.hosts.namespace import NamespaceHosts, make_key
+from yellowdog_local.hosts.namespace import NamespaceHosts
+from yellowdog_local.hosts.network import Bridge
+from yellowdog_local.hosts.process import ProcessHosts
+from yellowdog_local.hosts.process_home import temporary_root
+from yellowdog_local.hosts.real import RealHosts, make_key
 
 PATIENCE_SECONDS = 20.0
+SSH_SECONDS = 60.0  # `ray start` on a busy machine
+KINDS: dict[str, type[RealHosts]] = {"namespace": NamespaceHosts, "process": ProcessHosts}
 
 
 class Recorder:
@@ -52,16 +58,30 @@ class Recorder:
 
 
 class Lab:
-    """Namespace hosts in a directory of their own, with a key to log in."""
+    """Hosts of one kind in a directory of their own, with a key to log in."""
 
-    def __init__(self, directory: Path, *, platform_url: str = "", with_agent: bool = False) -> None:
+    def __init__(
+        self, directory: Path, kind: str = "namespace", *, platform_url: str = "", with_agent: bool = False
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.key = directory / "id_ed25519"
-        make_key(self.key, "test")
+        if not self.key.exists():
+            make_key(self.key, "test")
         public_key = (directory / "id_ed25519.pub").read_text()
         self.data = directory / "data"
         self.recorder = Recorder()
-        self.hosts = NamespaceHosts(self.data, public_key, platform_url, with_agent=with_agent)
+        self.hosts = KINDS[kind](self.data, public_key, platform_url, with_agent=with_agent)
+
+    @property
+    def bridge(self) -> Bridge:
+        assert isinstance(self.hosts, NamespaceHosts)
+        return self.hosts.bridge
+
+    def shared(self) -> list[str]:
+        """What `leftovers` finds of hosts that are open and of which none lives."""
+        if isinstance(self.hosts, NamespaceHosts):
+            return [f"bridge {self.bridge.name}"]
+        return [f"directory {temporary_root(self.data)}"]
 
     def create(self, name: str, user_data: str | None = None, boot_seconds: float = 0.0) -> None:
         request = HostRequest(
@@ -75,19 +95,24 @@ class Lab:
         )
         self.hosts.create(request, self.recorder)
 
-    def ssh(self, name: str, command: str, *, user: str = "yd-agent") -> subprocess.CompletedProcess[str]:
-        address = self.recorder.running[name].public_ip
-        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
-        options += ["BatchMode=yes", "ConnectTimeout=2", "IdentitiesOnly=yes"]
-        flags = [flag for option in options for flag in ("-o", option)]
+    def ssh(
+        self, name: str, command: str, *, user: str = "", terminal: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["ssh", "-F", "none", "-i", str(self.key), *flags, f"{user}@{address}", command],
+            self.ssh_command(name, command, user=user, terminal=terminal),
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=PATIENCE_SECONDS,
+            timeout=SSH_SECONDS,
             check=False,
         )
+
+    def ssh_command(self, name: str, command: str, *, user: str = "", terminal: bool = False) -> list[str]:
+        login = f"{user or self.hosts.ssh_user}@{self.recorder.running[name].public_ip}"
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+        options += ["BatchMode=yes", "ConnectTimeout=2", "IdentitiesOnly=yes"]
+        flags = [flag for option in options for flag in ("-o", option)]
+        return ["ssh", "-F", "none", "-i", str(self.key), *flags, *(["-tt"] if terminal else []), login, command]
 
     def log(self, name: str, which: str) -> str:
         path = self.hosts.log_directory(name) / which
@@ -104,9 +129,9 @@ class Lab:
 
 
 @contextmanager
-def lab(directory: Path, **options: Any) -> Iterator[Lab]:
+def lab(directory: Path, kind: str = "namespace", **options: Any) -> Iterator[Lab]:
     """Open hosts, and close them again."""
-    made = Lab(directory, **options)
+    made = Lab(directory, kind, **options)
     made.hosts.open()
     try:
         yield made
@@ -119,3 +144,23 @@ def eventually(condition: Callable[[], Any], timeout: float = PATIENCE_SECONDS) 
     while not condition():
         assert time.monotonic() < deadline, "it never became true"
         time.sleep(0.01)
+
+
+def said(lab: Lab, name: str, command: str) -> str:
+    """What a command on a host prints; it must succeed."""
+    done = lab.ssh(name, command)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def sleepers(prefix: str) -> list[int]:
+    """The processes on the machine that sleep for a time that tells them as ours."""
+    mark = f"sleep\0{prefix}".encode()
+    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _is(path, mark)]
+
+
+def _is(path: Path, mark: bytes) -> bool:
+    try:
+        return path.read_bytes().startswith(mark)
+    except OSError:
+        return False

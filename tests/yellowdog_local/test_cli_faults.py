@@ -23,7 +23,7 @@ from yellowdog_local.testing import RunningPlatform, local_platform
 @pytest.fixture
 def place(tmp_path: Path) -> PlatformDirectory:
     made = PlatformDirectory(tmp_path / "place")
-    made.prepare(simulated=True)
+    made.prepare(with_ssh_key=False)
     return made
 
 
@@ -32,7 +32,7 @@ def local(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> Iterator
     with local_platform(clock=SteppedClock()) as running, place.locked():
         key = place.api_key()
         monkeypatch.setattr(running.platform, "api_key", (key.key_id, key.secret))
-        place.write_state(running.url, simulated=True)
+        place.write_state(running.url, "simulated", "you asked for them", ssh_user="")
         yield running
 
 
@@ -214,17 +214,17 @@ def test_help_teaches_by_example(words: list[str]) -> None:
 
 def test_a_simulated_platform_lives_from_start_to_stop(raydog: Any, place: PlatformDirectory) -> None:
     try:
-        started = raydog("start", "--simulated", "--port", str(free_port()))
+        started = raydog("start", "--hosts", "simulated", "--port", str(free_port()))
         state = place.running()
         status = json.loads(raydog("status", "--json").stdout)
     finally:
         stopped = raydog("stop")
 
     assert started.exit_code == 0, started.output
-    assert "Its hosts are simulated" in started.stdout
+    assert "simulated: they run nothing" in started.stdout
     assert "SSH key" not in started.stdout
     assert state is not None
-    assert (state.simulated, state.url.startswith("http://127.0.0.1:")) == (True, True)
+    assert (state.hosts, state.url.startswith("http://127.0.0.1:")) == ("simulated", True)
     assert (status["running"], status["hosts"]) == (True, [])
     assert "stopped; nothing is left" in stopped.stdout
     assert not place.ssh_key.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import socket
@@ -24,7 +25,8 @@ from yellowdog_client.model import (
 from tests.yellowdog_local.host_support import eventually
 from yellowdog_local import daemon
 from yellowdog_local.directory import LocalPlatformError, PlatformDirectory
-from yellowdog_local.hosts import leftovers
+from yellowdog_local.hosts import leftovers, requirements
+from yellowdog_local.hosts.kinds import HostKind
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def free_port() -> int:
 
 
 def test_simulated_time_passes_as_fast_as_it_is_told(place: PlatformDirectory) -> None:
-    state = daemon.start(place, free_port(), simulated=True, speed=100_000)
+    state = daemon.start(place, free_port(), wish=HostKind.SIMULATED, speed=100_000)
     key = place.api_key()
     schema = ServicesSchema(defaultUrl=state.url)
     with PlatformClient.create(schema, ApiKey(key.key_id, key.secret)) as client:
@@ -58,10 +60,10 @@ def test_simulated_time_passes_as_fast_as_it_is_told(place: PlatformDirectory) -
 
 
 def test_real_hosts_cannot_be_hurried(place: PlatformDirectory) -> None:
-    with pytest.raises(LocalPlatformError, match="--speed needs simulated hosts"):
+    with pytest.raises(LocalPlatformError, match="--speed needs --hosts simulated"):
         daemon.start(place, free_port(), speed=2)
     with pytest.raises(LocalPlatformError, match="--speed must be above 0"):
-        daemon.start(place, free_port(), simulated=True, speed=0)
+        daemon.start(place, free_port(), wish=HostKind.SIMULATED, speed=0)
     assert not place.is_running()
 
 
@@ -123,6 +125,16 @@ def test_after_a_kill_stop_removes_what_is_left(place: PlatformDirectory) -> Non
 
 
 @pytest.mark.hosts
+@pytest.mark.parametrize("kind", [HostKind.NAMESPACE, HostKind.PROCESS])
+def test_it_says_which_hosts_it_has_and_who_logs_in(place: PlatformDirectory, kind: HostKind) -> None:
+    state = daemon.start(place, free_port(), kind)
+
+    assert (state.hosts, state.why) == (kind.value, "you asked for them")
+    assert state.ssh_user == ("yd-agent" if kind is HostKind.NAMESPACE else getpass.getuser())
+    assert place.running() == state
+
+
+@pytest.mark.hosts
 def test_a_taken_port_is_told_with_the_remedy_and_nothing_stays(place: PlatformDirectory) -> None:
     with closing(socket.socket()) as listener:
         listener.bind(("", 0))
@@ -154,11 +166,11 @@ def test_missing_server_packages_are_named_with_the_extra(tmp_path: Path, monkey
 
 
 def test_without_root_the_sentence_says_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon.requirements.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(daemon.requirements.shutil, "which", lambda *_words, **_options: "/bin/x")
+    monkeypatch.setattr(requirements.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(requirements.shutil, "which", lambda *_words, **_options: "/bin/x")
 
     with pytest.raises(LocalPlatformError, match="with sudo"):
-        daemon.start(PlatformDirectory(tmp_path / "place"), 8700)
+        daemon.start(PlatformDirectory(tmp_path / "place"), 8700, HostKind.NAMESPACE)
 
 
 def test_a_process_of_root_cannot_be_ended_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

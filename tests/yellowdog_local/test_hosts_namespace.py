@@ -1,4 +1,4 @@
-"""Namespace hosts: a machine each, reachable, apart from the machine, and gone without a trace."""
+"""Namespace hosts: a machine each, apart from the machine. What they share with others is in `test_hosts_real.py`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.yellowdog_local.fake_endpoint import FakeEndpoint
-from tests.yellowdog_local.host_support import Lab, Recorder, eventually, lab
+from tests.yellowdog_local.host_support import Lab, eventually, lab, said
 from yellowdog_local.hosts import leftovers
-from yellowdog_local.hosts.namespace import HostError, NamespaceHosts
+from yellowdog_local.hosts.real import HostError
 
 pytestmark = pytest.mark.hosts
 
@@ -39,12 +38,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def own(tmp_path: Path) -> Iterator[Lab]:
     with lab(tmp_path / "own") as made:
         yield made
-
-
-def said(pair: Lab, name: str, command: str) -> str:
-    done = pair.ssh(name, command)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_a_host_is_reached_by_ssh_as_yd_agent(pair: Lab) -> None:
@@ -129,90 +122,6 @@ def test_a_host_knows_its_own_name(pair: Lab) -> None:
     assert said(pair, "i-a", "getent hosts i-a").split() == [pair.recorder.running["i-a"].private_ip, "i-a"]
 
 
-def test_the_agent_registers_after_user_data(tmp_path: Path) -> None:
-    with lab(tmp_path / "lab", with_agent=True) as made, FakeEndpoint(made.hosts.gateway) as endpoint:
-        made.hosts.platform_url = endpoint.url
-        made.create("i-1", "#!/bin/sh\nsleep 0.2\ntouch /etc/made-by-user-data\nexit 1\n")
-        endpoint.wait_for(lambda: endpoint.registrations)
-        endpoint.run_task("ls /etc/made-by-user-data; id -un; pwd; command -v ray python3")
-        endpoint.finished()
-        output = made.log("i-1", "tasks/ydid_task_0_1_1_1.txt").splitlines()
-
-        assert endpoint.registrations[0]["privateIpAddress"] == made.recorder.running["i-1"].private_ip
-        assert output[:2] == ["/etc/made-by-user-data", "yd-agent"]
-        assert output[2] == "/var/opt/yellowdog/agent/data/workers/ydid_task_0_1_1_1"
-        assert output[-1] == "/opt/yellowdog/agent/venv/bin/python3"
-
-
-def test_user_data_that_is_no_script_is_not_run_and_does_no_harm(tmp_path: Path) -> None:
-    with lab(tmp_path / "lab", with_agent=True) as made, FakeEndpoint(made.hosts.gateway) as endpoint:
-        made.hosts.platform_url = endpoint.url
-        made.create("i-1", "touch /etc/x")
-        endpoint.wait_for(lambda: endpoint.registrations)
-
-        assert "it was not run" in made.log("i-1", "userdata.log")
-
-
-def test_an_instance_is_not_running_before_its_time(own: Lab) -> None:
-    began = time.monotonic()
-    own.create("i-1", boot_seconds=0.8)
-    own.recorder.wait_running("i-1")
-
-    assert 0.8 <= own.recorder.running_at["i-1"] - began < 3
-
-
-def test_a_destroyed_host_is_gone_with_all_its_processes(own: Lab) -> None:
-    own.create("i-1", "#!/bin/sh\nsetsid sleep 7391 &\nsetsid nohup sleep 7392 &\n")
-    own.recorder.wait_running("i-1")
-    eventually(lambda: len(sleepers("739")) == 2)
-    own.hosts.destroy("i-1")
-
-    assert own.recorder.wait_gone("i-1") == "destroyed"
-    assert sleepers("739") == []
-    assert leftovers.find(own.data) == [f"bridge {own.hosts.bridge.name}"]
-    assert "booted" in own.log("i-1", "init.log")
-
-
-def test_a_host_is_told_gone_once_however_often_it_is_destroyed(own: Lab) -> None:
-    own.create("i-1")
-    own.recorder.wait_running("i-1")
-    for _ in range(3):
-        own.hosts.destroy("i-1")
-    own.recorder.wait_gone("i-1")
-    own.hosts.destroy("i-1")
-    own.hosts.destroy("i-never-was")
-    own.hosts.close()
-
-    assert own.recorder.gone == [("i-1", "destroyed")]
-
-
-def test_a_host_may_be_destroyed_while_it_boots(own: Lab) -> None:
-    for number in range(6):
-        own.create(f"i-{number}")
-        time.sleep(0.02 * number)
-        own.hosts.destroy(f"i-{number}")
-    own.recorder.wait_for(lambda: len(own.recorder.gone) == 6)
-
-    assert {reason for _, reason in own.recorder.gone} == {"destroyed"}
-    assert leftovers.find(own.data) == [f"bridge {own.hosts.bridge.name}"]
-
-
-def test_a_host_that_ends_by_itself_is_told_gone_with_the_reason(own: Lab) -> None:
-    own.create("i-1")
-    own.recorder.wait_running("i-1")
-    os.kill(own.first_process("i-1"), signal.SIGKILL)
-
-    assert own.recorder.wait_gone("i-1") == "its first process ended unexpectedly"
-
-
-def test_a_host_that_cannot_boot_is_told_gone_with_the_reason(own: Lab) -> None:
-    own.data.joinpath("disks").mkdir(exist_ok=True)
-    own.data.joinpath("disks", "i-1").write_text("in the way")
-    own.create("i-1")
-
-    assert "exists" in own.recorder.wait_gone("i-1")
-
-
 def test_a_pulled_cable_cuts_a_host_off_and_can_be_put_back(own: Lab) -> None:
     own.create("i-1")
     own.recorder.wait_running("i-1")
@@ -231,19 +140,6 @@ def test_there_is_no_cable_of_an_unknown_host(own: Lab) -> None:
         own.hosts.cut_network("i-none")
 
 
-def test_twenty_hosts_at_once(own: Lab) -> None:
-    names = [f"i-{number}" for number in range(20)]
-    began = time.monotonic()
-    for name in names:
-        own.create(name)
-    called = time.monotonic() - began
-    addresses = own.recorder.wait_running(*names)
-
-    assert called < 1
-    assert len({address.private_ip for address in addresses}) == 20
-    assert own.ssh("i-19", "hostname").stdout == "i-19\n"
-
-
 def test_two_platforms_do_not_meet(own: Lab, tmp_path: Path) -> None:
     with lab(tmp_path / "second") as second:
         own.create("i-1")
@@ -251,72 +147,9 @@ def test_two_platforms_do_not_meet(own: Lab, tmp_path: Path) -> None:
         own.recorder.wait_running("i-1")
         [address] = second.recorder.wait_running("i-1")
 
-        assert own.hosts.bridge.name != second.hosts.bridge.name
-        assert not own.hosts.bridge.network.overlaps(second.hosts.bridge.network)
+        assert own.bridge.name != second.bridge.name
+        assert not own.bridge.network.overlaps(second.bridge.network)
         assert "unreachable" in own.ssh("i-1", f"exec 3<>/dev/tcp/{address.private_ip}/22").stderr
-
-
-def test_close_leaves_nothing_but_logs(tmp_path: Path) -> None:
-    with lab(tmp_path / "lab") as made:
-        made.create("i-1")
-        made.create("i-2")
-        made.recorder.wait_running("i-1", "i-2")
-    made.hosts.close()
-
-    assert leftovers.find(made.data) == []
-    assert sorted(made.recorder.gone) == [("i-1", "destroyed"), ("i-2", "destroyed")]
-
-
-def test_a_host_that_is_asked_for_after_the_close_is_told_gone(tmp_path: Path) -> None:
-    with lab(tmp_path / "lab") as made:
-        pass
-    made.create("i-1")
-
-    assert made.recorder.wait_gone("i-1") == "destroyed"
-    assert leftovers.find(made.data) == []
-
-
-def test_when_the_platform_is_killed_its_hosts_vanish(tmp_path: Path) -> None:
-    script = textwrap.dedent(f"""
-        import os, signal, sys
-        from pathlib import Path
-        from tests.yellowdog_local.host_support import Lab
-        lab = Lab(Path({str(tmp_path / "lab")!r}))
-        lab.hosts.open()
-        for name in ("i-1", "i-2", "i-3"):
-            lab.create(name, "#!/bin/sh\\nsetsid sleep 8391 &\\n")
-        lab.recorder.wait_running("i-1", "i-2", "i-3")
-        lab.create("i-4")  # and one that is in the middle of its boot
-        print(lab.hosts.bridge.name, flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-    """)
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
-    )
-    data = tmp_path / "lab" / "data"
-    eventually(lambda: not leftovers.processes(data), timeout=5)
-    left = {line.split()[0] for line in leftovers.find(data)}
-    bridge = done.stdout.strip()
-
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert sleepers("839") == []
-    assert left == {"bridge", "directory"}
-    eventually(lambda: [path.name for path in Path("/sys/class/net").glob(f"{bridge}*")] == [bridge], timeout=5)
-
-    leftovers.clean(data)
-    assert leftovers.find(data) == []
-    assert not Path("/sys/class/net", bridge).exists()
-
-
-def test_opening_again_cleans_up_after_a_killed_platform(own: Lab) -> None:
-    (own.data / "disks" / "i-old").mkdir(parents=True)
-    old = own.hosts.bridge.name
-    again = NamespaceHosts(own.data, "ssh-ed25519 AAAA test", "")
-    again.open()
-    again.close()
-
-    assert not (own.data / "disks" / "i-old").exists()
-    assert not Path("/sys/class/net", old).exists()
 
 
 def test_a_strict_umask_of_the_platform_harms_no_host(tmp_path: Path) -> None:
@@ -361,20 +194,24 @@ def test_a_data_directory_that_cannot_carry_disks_is_replaced_by_memory(tmp_path
     assert "the disk is kept in memory instead" in done.stdout
 
 
-def test_the_hosts_do_not_exist_before_open(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="before open"):
-        _ = NamespaceHosts(tmp_path, "key").gateway
-    assert Recorder().gone == []
+def test_when_the_platform_is_killed_no_cable_is_left(tmp_path: Path) -> None:
+    script = textwrap.dedent(f"""
+        import os, signal
+        from pathlib import Path
+        from tests.yellowdog_local.host_support import Lab
+        lab = Lab(Path({str(tmp_path / "lab")!r}))
+        lab.hosts.open()
+        lab.create("i-1")
+        lab.recorder.wait_running("i-1")
+        print(lab.bridge.name, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
+    )
+    bridge = done.stdout.strip()
 
-
-def sleepers(prefix: str) -> list[int]:
-    """The processes on the machine that sleep for a time that tells them as ours."""
-    mark = f"sleep\0{prefix}".encode()
-    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _is(path, mark)]
-
-
-def _is(path: Path, mark: bytes) -> bool:
-    try:
-        return path.read_bytes().startswith(mark)
-    except OSError:
-        return False
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    eventually(lambda: [path.name for path in Path("/sys/class/net").glob(f"{bridge}*")] == [bridge], timeout=5)
+    leftovers.clean(tmp_path / "lab" / "data")
+    assert not Path("/sys/class/net", bridge).exists()

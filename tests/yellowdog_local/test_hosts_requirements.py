@@ -1,13 +1,18 @@
-"""What a machine lacks for namespace hosts is one sentence that says how to get it."""
+"""What a machine lacks for hosts of a kind is one sentence that says how to get it."""
 
 from __future__ import annotations
 
+import grp
+import pwd
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from yellowdog_local.hosts import requirements
-from yellowdog_local.hosts.requirements import MissingRequirementError, check_hosts
+from yellowdog_local.hosts.loopback import LoopbackError
+from yellowdog_local.hosts.requirements import MissingRequirementError, check_namespace_hosts, check_process_hosts
 
 
 def having(monkeypatch: pytest.MonkeyPatch, *, without: set[str], uid: int = 0, namespaces: bool = True) -> None:
@@ -21,14 +26,14 @@ def having(monkeypatch: pytest.MonkeyPatch, *, without: set[str], uid: int = 0, 
 def test_a_machine_with_everything_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     having(monkeypatch, without={"redis-server"})  # valkey-server is as good
 
-    check_hosts()
+    check_namespace_hosts()
 
 
 def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     having(monkeypatch, without={"ip", "sshd", "redis-server", "valkey-server"})
 
     with pytest.raises(MissingRequirementError) as caught:
-        check_hosts()
+        check_namespace_hosts()
     assert "ip, sshd, redis-server or valkey-server" in str(caught.value)
     assert "apt-get install iproute2 openssh-server redis-server" in str(caught.value)
 
@@ -37,14 +42,14 @@ def test_another_user_than_root_is_told_to_use_sudo(monkeypatch: pytest.MonkeyPa
     having(monkeypatch, without=set(), uid=1000)
 
     with pytest.raises(MissingRequirementError, match="run the same command with sudo"):
-        check_hosts()
+        check_namespace_hosts()
 
 
 def test_a_container_that_may_make_no_namespaces_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     having(monkeypatch, without=set(), namespaces=False)
 
     with pytest.raises(MissingRequirementError, match=r"\(unshare: Operation not permitted\).*--privileged"):
-        check_hosts()
+        check_namespace_hosts()
 
 
 def test_another_system_than_linux_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,4 +57,70 @@ def test_another_system_than_linux_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(requirements.sys, "platform", "darwin")
 
     with pytest.raises(MissingRequirementError, match="need Linux"):
-        check_hosts()
+        check_namespace_hosts()
+
+
+def container(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    *,
+    uid: int = 0,
+    shell: str = "/bin/sh",
+    shadow: str = "somebody:*:1::::::\n",
+    capabilities: int = 0xA80425FB,  # Docker's
+    tty: int = 5,
+) -> None:
+    """A machine that grants what Docker's containers grant, or what is asked for here."""
+    having(monkeypatch, without={"ip", "unshare"}, uid=uid, namespaces=False)
+    account = pwd.struct_passwd(("somebody", "x", uid, uid, "", "/home", shell))
+    monkeypatch.setattr(requirements, "current_user", lambda: account)
+    (tmp_path / "shadow").write_text(shadow)
+    monkeypatch.setattr(requirements, "_SHADOW", tmp_path / "shadow")
+    monkeypatch.setattr(requirements, "_capabilities", lambda: capabilities)
+    monkeypatch.setattr(requirements, "check_ssh_port", lambda: None)
+    monkeypatch.setattr(requirements.grp, "getgrnam", lambda _name: grp.struct_group(("tty", "x", tty, [])))
+    monkeypatch.setattr(requirements, "_group_of_terminals", lambda: 5)
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_an_ordinary_container_can_run_process_hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uid: int) -> None:
+    container(monkeypatch, tmp_path, uid=uid)
+
+    assert check_process_hosts() == "somebody"
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        ({"shell": "/usr/sbin/nologin"}, "may not log in .*usermod -s"),
+        ({"shadow": "somebody:!:1::::::\n"}, r"is locked.*usermod -p '\*' somebody"),
+        ({"capabilities": 0xA80425FB & ~(1 << 29)}, "--cap-add AUDIT_WRITE"),
+        ({"capabilities": 0}, "SETGID, SETUID, SYS_CHROOT, AUDIT_WRITE"),
+        ({"uid": 1000, "tty": 7}, "mount /dev/pts with `gid=7`"),
+    ],
+)
+def test_what_a_container_lacks_for_process_hosts_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, machine: dict[str, Any], said: str
+) -> None:
+    container(monkeypatch, tmp_path, **machine)
+
+    with pytest.raises(MissingRequirementError, match=said):
+        check_process_hosts()
+
+
+def test_a_user_without_an_account_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    container(monkeypatch, tmp_path, uid=4242)
+    monkeypatch.setattr(requirements, "current_user", lambda: None)
+
+    with pytest.raises(MissingRequirementError, match="account for user id 4242"):
+        check_process_hosts()
+
+
+def test_a_port_that_cannot_be_used_is_a_lack_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise LoopbackError("port 22 is not for you")
+
+    container(monkeypatch, tmp_path)
+    monkeypatch.setattr(requirements, "check_ssh_port", refuse)
+    with pytest.raises(MissingRequirementError, match="port 22 is not for you"):
+        check_process_hosts()

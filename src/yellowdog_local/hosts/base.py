@@ -45,6 +45,33 @@ class HostAddress:
     public_ip: str
 
 
+@dataclass(frozen=True)
+class HostTraits:
+    """What hosts of one kind can do.
+
+    Attributes:
+        runs_tasks: a task is a real process; otherwise nothing runs.
+        own_network: a host has all ports to itself, and a cable that can be pulled.
+        own_processes: a host sees its own processes only, under numbers of its own.
+        own_files: what a host writes anywhere stays on that host; otherwise only its home and its temporary
+            directory are its own.
+    """
+
+    runs_tasks: bool
+    own_network: bool
+    own_processes: bool
+    own_files: bool
+
+    def as_json(self) -> dict[str, bool]:
+        """As programs read it."""
+        return {
+            "runsTasks": self.runs_tasks,
+            "ownNetwork": self.own_network,
+            "ownProcesses": self.own_processes,
+            "ownFiles": self.own_files,
+        }
+
+
 class HostListener(Protocol):
     """What the platform wants to hear from a backend. May be called from any thread."""
 

@@ -251,9 +251,16 @@ def raise_open_files_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def listens(port: int) -> bool:
-    """Whether a TCP port of this network namespace is being listened on (seen without knocking at it)."""
-    wanted = f":{port:04X}"
+def listens(port: int, address: str = "") -> bool:
+    """Whether a TCP port of this network namespace is being listened on (seen without knocking at it).
+
+    Args:
+        port: the port.
+        address: the IPv4 address that it must be listened on at; any, if empty.
+    """
+    # The kernel prints an address as the number that its four bytes are in this machine's memory.
+    place = f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}" if address else ""
+    wanted = f"{place}:{port:04X}"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(row[1].endswith(wanted) and row[3] == "0A" for row in rows)
 
@@ -263,6 +270,9 @@ def listens(port: int) -> bool:
 
 class Init:
     """Starts the host's services in order and reaps whatever dies."""
+
+    logs = LOGS
+    user_data = USER_DATA
 
     def __init__(self, spec: Spec, control: Control) -> None:
         self._spec = spec
@@ -286,13 +296,7 @@ class Init:
         socket.sethostname(self._spec["hostname"])
         configure_network(self._spec["address"], self._spec["prefix_length"])
         raise_open_files_limit()
-        self._start("sshd", [SSHD, "-D", "-e"])
-        deadline = time.monotonic() + SSHD_PATIENCE_SECONDS
-        while not listens(22):
-            self._reap()
-            if "sshd" not in self._children.values() or time.monotonic() > deadline:
-                raise BootError(f"sshd did not start; see {self._spec['log_directory']}/sshd.log")
-            time.sleep(0.005)
+        self._start_sshd([SSHD, "-D", "-e"])
 
     def serve(self) -> None:
         """Wait for the platform's word and for the ends of children, for as long as the platform lives.
@@ -316,8 +320,17 @@ class Init:
                     self._run_user_data()
             self._reap()
 
+    def _start_sshd(self, command: list[str], address: str = "") -> None:
+        self._start("sshd", command)
+        deadline = time.monotonic() + SSHD_PATIENCE_SECONDS
+        while not listens(22, address):
+            self._reap()
+            if "sshd" not in self._children.values() or time.monotonic() > deadline:
+                raise BootError(f"sshd did not start; see {self._spec['log_directory']}/sshd.log")
+            time.sleep(0.005)
+
     def _start(self, name: str, command: list[str], **options: Any) -> None:
-        with Path(LOGS, f"{name}.log").open("ab") as output:
+        with Path(self.logs, f"{name}.log").open("ab") as output:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -337,23 +350,30 @@ class Init:
             return
         if not text.startswith("#!"):
             # As cloud-init does with user data that is no script and none of its own formats.
-            Path(LOGS, "userdata.log").write_text("user data does not begin with `#!`: it was not run\n")
+            Path(self.logs, "userdata.log").write_text("user data does not begin with `#!`: it was not run\n")
             self._start_agent()
             return
-        Path(USER_DATA).write_text(text, encoding="utf-8")
-        Path(USER_DATA).chmod(0o700)
-        environment = self._spec["environment"] | self._spec["agent"]["paths"] | {"HOME": "/root", "USER": "root"}
+        Path(self.user_data).write_text(text, encoding="utf-8")
+        Path(self.user_data).chmod(0o700)
         try:
-            self._start("userdata", [USER_DATA], env=environment)
+            self._start("userdata", [self.user_data], env=self._user_data_environment())
         except OSError as error:
             log(f"user data could not be run: {error}")
             self._start_agent()
 
+    def _user_data_environment(self) -> dict[str, str]:
+        environment: dict[str, str] = self._spec["environment"] | self._spec["agent"]["paths"]
+        return environment | {"HOME": "/root", "USER": "root"}
+
     def _start_agent(self) -> None:
         agent = self._spec["agent"]
         if agent["command"]:
-            who = {"user": agent["uid"], "group": agent["gid"], "extra_groups": []}
-            self._start("agent", agent["command"], env=agent["environment"], cwd=agent["home"], **who)
+            self._start("agent", agent["command"], env=agent["environment"], cwd=agent["home"], **self._agent_user())
+
+    def _agent_user(self) -> dict[str, Any]:
+        """Who the agent runs as, in the words of `subprocess`."""
+        agent = self._spec["agent"]
+        return {"user": agent["uid"], "group": agent["gid"], "extra_groups": []}
 
     def _reap(self) -> None:
         while True:

@@ -1,8 +1,8 @@
 """What a killed platform leaves on the machine: finds it, removes it. Knows a data directory, and no running platform.
 
-By construction it can be two things only: the bridge, which bears the data directory's path as its alias, and the
-hosts' disks in that directory. Processes and mounts vanish by themselves; they are looked for all the same, because
-"nothing is left" must be seen and not believed.
+By construction it can be few things only: the bridge, which bears the data directory's path as its alias, the hosts'
+disks in that directory, and process hosts' temporary directories. Processes and mounts vanish by themselves; they are
+looked for all the same, because "nothing is left" must be seen and not believed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import shutil
 import time
 from pathlib import Path
 
+from yellowdog_local.hosts import marks
 from yellowdog_local.hosts.network import bridges_of, remove_link
+from yellowdog_local.hosts.process_home import temporary_root
 
 DISKS = "disks"
 LOGS = "hosts"
@@ -27,18 +29,23 @@ def find(data_directory: Path) -> list[str]:
     disks = directory / DISKS
     if disks.is_dir():
         found += [f"directory {path}" for path in sorted(disks.iterdir())]
+    temporary = temporary_root(directory)
+    if temporary.exists():
+        found.append(f"directory {temporary}")
     return found
 
 
 def clean(data_directory: Path) -> None:
     """Remove what a killed platform left. Must not be called while the platform of this directory lives."""
     directory = data_directory.resolve()
+    marks.kill(marks.is_platform(marks.of_platform(directory)))
     deadline = time.monotonic() + PATIENCE_SECONDS
     while processes(directory) and time.monotonic() < deadline:
         time.sleep(0.05)  # they noticed the platform's end and are about to follow
     for name in bridges_of(str(directory)):
         remove_link(name)
     shutil.rmtree(directory / DISKS, ignore_errors=True)
+    shutil.rmtree(temporary_root(directory), ignore_errors=True)
 
 
 def set_logs_aside(data_directory: Path) -> None:
@@ -51,9 +58,10 @@ def set_logs_aside(data_directory: Path) -> None:
 
 
 def processes(directory: Path) -> list[int]:
-    """The first processes of hosts: their command lines name the disk. All others of a host die with these."""
-    mark = f"{directory.resolve() / DISKS}/".encode()
-    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if mark in _command_line(entry)]
+    """The first processes of namespace hosts, with which all others die, and all processes of process hosts."""
+    named = f"{directory.resolve() / DISKS}/".encode()  # the command line of a first process names the disk
+    found = {int(entry.name) for entry in Path("/proc").glob("[0-9]*") if named in _command_line(entry)}
+    return sorted(found.union(marks.processes(marks.is_platform(marks.of_platform(directory)))))
 
 
 def _command_line(entry: Path) -> bytes:

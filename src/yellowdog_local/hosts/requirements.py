@@ -1,16 +1,21 @@
-"""What this machine must have for namespace hosts: looks, changes nothing, and says each lack with its remedy."""
+"""What this machine must have for hosts of each kind: looks, changes nothing, and says each lack with its remedy."""
 
 from __future__ import annotations
 
+import grp
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+
+from yellowdog_local.hosts.loopback import LoopbackError, check_ssh_port
+from yellowdog_local.hosts.process_home import current_user
 
 
 class MissingRequirementError(Exception):
-    """Namespace hosts cannot run here; the message says what is missing and how to get it."""
+    """Hosts of a kind cannot run here; the message says what is missing and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -21,27 +26,78 @@ class Program:
     package: str
 
 
+# What every host needs, and what namespaces need besides.
 PROGRAMS = (
-    Program(("ip",), "iproute2"),
-    Program(("unshare",), "util-linux"),
     Program(("sshd",), "openssh-server"),
     Program(("ssh-keygen",), "openssh-client"),
     Program(("rsync",), "rsync"),
     Program(("redis-server", "valkey-server"), "redis-server"),
 )
+NAMESPACE_PROGRAMS = (Program(("ip",), "iproute2"), Program(("unshare",), "util-linux"))
 # Programs of the system live in directories that are not on every user's PATH.
 SEARCH_PATH = ":".join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+_SHADOW = Path("/etc/shadow")
+# The numbers are the kernel's (capability.h). AUDIT_WRITE: without it sshd ends a login that wants a terminal.
+SSHD_CAPABILITIES = {"SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18, "AUDIT_WRITE": 29}
 
 
-def check_hosts() -> None:
+def find(name: str) -> str | None:
+    """Where a program is."""
+    return shutil.which(name, path=SEARCH_PATH)
+
+
+def check_namespace_hosts() -> None:
     """Refuse a machine that cannot run namespace hosts.
 
     Raises:
         MissingRequirementError: what is missing.
     """
+    _check_linux()
+    _check_programs((*NAMESPACE_PROGRAMS, *PROGRAMS))
+    if os.geteuid() != 0:
+        raise MissingRequirementError(
+            "namespace hosts need root (they make network namespaces and mounts): run the same command with sudo"
+        )
+    _check_namespaces()
+
+
+def check_process_hosts() -> str:
+    """Refuse a machine that cannot run process hosts; gives back who will log in to them.
+
+    Raises:
+        MissingRequirementError: what is missing.
+    """
+    _check_linux()
+    _check_programs(PROGRAMS)
+    user = current_user()
+    if user is None:
+        raise MissingRequirementError(
+            f"process hosts need an account for user id {os.geteuid()} in /etc/passwd, since SSH logs in to one: run "
+            f"the container as a user that its image has, or add the account to the image"
+        )
+    if _is_locked(user.pw_name):
+        raise MissingRequirementError(
+            f"the account {user.pw_name} is locked in /etc/shadow, and OpenSSH lets no locked account in: "
+            f"`usermod -p '*' {user.pw_name}` unlocks it without giving it a password"
+        )
+    if not _may_log_in(user.pw_shell):
+        raise MissingRequirementError(
+            f"the account {user.pw_name} may not log in (its shell is {user.pw_shell}), but process hosts run as who "
+            f"runs the platform: use another account, or `usermod -s /bin/bash {user.pw_name}`"
+        )
+    _check_capabilities()
+    _check_terminals()
+    _check_ssh_port()
+    return user.pw_name
+
+
+def _check_linux() -> None:
     if sys.platform != "linux":
-        raise MissingRequirementError("namespace hosts need Linux: run the local platform on a Linux machine")
-    missing = [program for program in PROGRAMS if not _found(program)]
+        raise MissingRequirementError("local hosts need Linux: run the local platform on a Linux machine")
+
+
+def _check_programs(programs: tuple[Program, ...]) -> None:
+    missing = [program for program in programs if not any(find(name) for name in program.names)]
     if missing:
         names = ", ".join(" or ".join(program.names) for program in missing)
         packages = " ".join(sorted({program.package for program in missing}))
@@ -49,11 +105,70 @@ def check_hosts() -> None:
             f"missing on this machine: {names}; install with `apt-get install {packages}` "
             f"(or your system's equivalent), and start again"
         )
+
+
+def _check_capabilities() -> None:
+    """Root in a container may lack rights that root's sshd cannot do without."""
     if os.geteuid() != 0:
+        return
+    held = _capabilities()
+    missing = [name for name, bit in SSHD_CAPABILITIES.items() if not held >> bit & 1]
+    if missing:
         raise MissingRequirementError(
-            "namespace hosts need root (they make network namespaces and mounts): run the same command with sudo"
+            f"an SSH server that runs as root needs the capabilities {', '.join(missing)}, which this container does "
+            f"not have: add them ({' '.join(f'--cap-add {name}' for name in missing)}), or run as an ordinary user"
         )
-    _check_namespaces()
+
+
+def _capabilities() -> int:
+    """The effective capabilities of this process, one bit each."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
+
+
+def _check_terminals() -> None:
+    """An ordinary user's sshd cannot give a terminal to the group `tty`, and ends the login when it would have to."""
+    if os.geteuid() == 0:
+        return
+    try:
+        group = grp.getgrnam("tty").gr_gid
+    except KeyError:
+        return
+    found = _group_of_terminals()
+    if found != group:
+        raise MissingRequirementError(
+            f"terminals belong to group {found} here and not to `tty` ({group}), so that an ordinary user's SSH server "
+            f"can open none: mount /dev/pts with `gid={group}`, as container runtimes do, or run the command as root"
+        )
+
+
+def _group_of_terminals() -> int:
+    ends = os.openpty()
+    try:
+        return os.fstat(ends[1]).st_gid
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+def _check_ssh_port() -> None:
+    try:
+        check_ssh_port()
+    except LoopbackError as error:
+        raise MissingRequirementError(str(error)) from error
+
+
+def _may_log_in(shell: str) -> bool:
+    return os.access(shell or "/bin/sh", os.X_OK) and Path(shell).name not in ("nologin", "false")
+
+
+def _is_locked(user: str) -> bool:
+    """Whether OpenSSH takes the account for locked; only root's sshd can know, and cares."""
+    try:
+        lines = _SHADOW.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return any(line.startswith(f"{user}:!") for line in lines)
 
 
 def _check_namespaces() -> None:
@@ -65,7 +180,3 @@ def _check_namespaces() -> None:
             f"this machine does not let root make namespaces ({tried.stderr.strip()}): inside a container, "
             f"start that with --privileged"
         )
-
-
-def _found(program: Program) -> bool:
-    return any(shutil.which(name, path=SEARCH_PATH) for name in program.names)

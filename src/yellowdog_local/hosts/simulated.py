@@ -18,7 +18,7 @@ from typing import Any
 
 from yellowdog_local.agents import ActionEnd, AgentEvent, InProcessAgents, Registration, Session
 from yellowdog_local.clock import Timer
-from yellowdog_local.hosts.base import SIMULATED, HostAddress, HostListener, HostRequest
+from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
 
 _EXIT_AFTER_SIGTERM, _EXIT_AFTER_SIGKILL = 143, 137
 
@@ -45,7 +45,8 @@ class _Run:
 class SimulatedHosts:
     """Makes hosts that exist only as records. Its state is guarded by the platform's own lock."""
 
-    kind = SIMULATED
+    kind = "simulated"
+    traits = HostTraits(runs_tasks=False, own_network=True, own_processes=True, own_files=True)
 
     def __init__(
         self, *, vcpus: float = 2.0, ram: float = 4.0, supported_task_types: Sequence[str] = ("bash",)

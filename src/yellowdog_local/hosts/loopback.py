@@ -1,0 +1,127 @@
+"""The addresses of process hosts: a piece of 127.0.0.0/8 per platform, an address per host. Knows sockets, no hosts.
+
+All of 127.0.0.0/8 is this machine's own, without any configuration and without any right. A platform claims its piece
+by binding a socket in the kernel's abstract namespace, which the kernel lets go however the platform ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import ipaddress
+import socket
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+SSH_PORT = 22
+_WHOLE = ipaddress.IPv4Network("127.0.0.0/8")
+_PREFIX_LENGTH = 20  # 4093 hosts, as on a bridge
+_UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+# 127.0.0.0/16 is where everybody's services are: 127.0.0.1, 127.0.0.53, 127.0.1.1.
+_PIECES = [piece for piece in _WHOLE.subnets(new_prefix=_PREFIX_LENGTH) if piece.network_address.packed[1] != 0]
+
+
+class LoopbackError(Exception):
+    """The machine's loopback addresses cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One host's place.
+
+    Attributes:
+        number: its number on the platform, from 2; 1 is the platform's own.
+        address: its address.
+    """
+
+    number: int
+    address: str
+
+
+class Loopback:
+    """One platform's piece of the loopback addresses: made by `claim`, given back by `close`."""
+
+    def __init__(self, network: ipaddress.IPv4Network, claim: socket.socket) -> None:
+        self.network = network
+        self.gateway = str(network[1])
+        self._claim = claim
+        self._lock = threading.Lock()
+        self._taken: set[int] = set()
+        self._last = 1
+
+    @classmethod
+    def claim(cls, owner: str) -> Loopback:
+        """Take a piece that no other platform has; for one owner it is the same every time, if it is free.
+
+        Raises:
+            LoopbackError: all are taken.
+        """
+        first = int.from_bytes(hashlib.sha256(owner.encode()).digest()[:4], "big")
+        for step in range(len(_PIECES)):
+            network = _PIECES[(first + step) % len(_PIECES)]
+            claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                claim.bind(f"\0raydog-{network}")
+            except OSError:
+                claim.close()
+            else:
+                return cls(network, claim)
+        raise LoopbackError("every piece of 127.0.0.0/8 is taken by a local platform: stop one of them")
+
+    def reserve(self) -> Lease:
+        """Take a free address; the next one upward, so that a dead host's address is not soon another's.
+
+        Raises:
+            LoopbackError: every address is taken.
+        """
+        with self._lock:
+            size = self.network.num_addresses
+            for _ in range(size):
+                self._last = self._last + 1 if self._last < size - 2 else 2
+                if self._last not in self._taken:
+                    self._taken.add(self._last)
+                    return Lease(self._last, str(self.network[self._last]))
+        raise LoopbackError(f"all {size - 3} addresses of {self.network} are taken by hosts")
+
+    def release(self, lease: Lease) -> None:
+        """Give an address back."""
+        with self._lock:
+            self._taken.discard(lease.number)
+
+    def close(self) -> None:
+        """Give the piece back."""
+        self._claim.close()
+
+
+def check_ssh_port() -> None:
+    """Make sure that hosts can listen where SSH clients expect them to.
+
+    Raises:
+        LoopbackError: they cannot.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((str(_PIECES[0][1]), SSH_PORT))
+            probe.listen()
+        except PermissionError as error:
+            raise LoopbackError(
+                f"this user may not listen on port {SSH_PORT}, where each host's SSH server must be: run the same "
+                f"command as root, or let everybody use low ports (as root: `sysctl net.ipv4.ip_unprivileged_port_start"
+                f"={SSH_PORT}`; it is {_unprivileged_start()} now; in a container: `docker run --sysctl ...`)"
+            ) from error
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise LoopbackError(
+                    f"a program of this machine listens on port {SSH_PORT} on all addresses, so that no host's SSH "
+                    f"server can: stop it, or let it listen on some only (for OpenSSH: ListenAddress in sshd_config)"
+                ) from error
+            raise LoopbackError(f"port {SSH_PORT} of {_PIECES[0][1]} cannot be used: {error.strerror}") from error
+
+
+def _unprivileged_start() -> str:
+    try:
+        return _UNPRIVILEGED.read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"

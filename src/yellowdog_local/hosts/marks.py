@@ -1,0 +1,146 @@
+"""How the processes of a process host are told from all others: by a mark that none of them can lose. Stdlib only.
+
+The mark is the limit RLIMIT_RTTIME: every child inherits it, whatever it does to its environment, its name, its session
+or its parents, and everybody may read it in /proc. It limits how long a process with *real-time priority* may compute
+without a pause, in microseconds; a mark stands for 70,000 years and more, so it limits nothing. Like any hard limit it
+can be lowered by its process and raised by root alone: a mark keeps honest programs apart, not hostile ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+_NUMBER_BITS = 12
+_PLATFORM_BITS = 48
+# Above every mark's other bits, so that a mark is a long time whatever the platform and number are.
+_BASE = 1 << (_PLATFORM_BITS + _NUMBER_BITS + 1)
+LAST_NUMBER = (1 << _NUMBER_BITS) - 1
+_LIMIT = b"Max realtime timeout"
+PATIENCE_SECONDS = 10.0
+_PAUSE_SECONDS = 0.005
+_QUIET_LOOKS = 10
+
+Filter = Callable[[int], bool]
+
+
+class MarkError(Exception):
+    """This process cannot be marked."""
+
+
+def of_platform(data_directory: Path) -> int:
+    """The mark of the platform of a directory: that of its host number 0, which no host has."""
+    digest = hashlib.sha256(str(data_directory.resolve()).encode()).digest()
+    return _BASE | int.from_bytes(digest[: _PLATFORM_BITS // 8], "big") << _NUMBER_BITS
+
+
+def of_host(platform_mark: int, number: int) -> int:
+    """The mark of a host.
+
+    Args:
+        platform_mark: what `of_platform` returned.
+        number: the host's number on its platform, 1 to LAST_NUMBER.
+    """
+    return platform_mark | number
+
+
+def wear(mark: int) -> None:
+    """Mark this process, and all that it will start. It can not be undone.
+
+    Raises:
+        MarkError: it may not, because it is limited to less already.
+    """
+    try:
+        resource.setrlimit(resource.RLIMIT_RTTIME, (mark, mark))
+    except (OSError, ValueError) as error:
+        raise MarkError(f"the limit RLIMIT_RTTIME cannot be set ({error}): `ulimit -R` must be unlimited") from error
+
+
+def is_host(mark: int) -> Filter:
+    """A filter for the processes of one host."""
+    return lambda found: found == mark
+
+
+def is_platform(platform_mark: int) -> Filter:
+    """A filter for the processes of all hosts of a platform."""
+    return lambda found: found >> _NUMBER_BITS == platform_mark >> _NUMBER_BITS
+
+
+def processes(wanted: Filter) -> list[int]:
+    """The living processes on this machine whose marks pass."""
+    numbers = (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
+    return [number for number in numbers if wanted(_mark(number)) and _is_alive(number)]
+
+
+def kill(wanted: Filter, spare: Collection[int] = ()) -> bool:
+    """Kill all processes whose marks pass, those too that they start meanwhile; whether none is left.
+
+    Args:
+        wanted: whom to kill.
+        spare: numbers of processes that shall live.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    quiet = 0
+    while quiet < _QUIET_LOOKS and time.monotonic() < deadline:
+        forks = _forks()
+        found = [number for number in processes(wanted) if number not in spare]
+        if not found and _forks() == forks:
+            return True
+        # Where anybody forked while we looked, one of them may have gone unseen, with its parent already gone.
+        quiet = 0 if found else quiet + 1
+        for number in found:
+            _kill(number, wanted)
+        time.sleep(_PAUSE_SECONDS)
+    return quiet >= _QUIET_LOOKS
+
+
+def _forks() -> bytes:
+    """A count that grows whenever a process is made on this machine."""
+    lines = _read_file(Path("/proc/stat")).splitlines()
+    return next((line for line in lines if line.startswith(b"processes ")), b"")
+
+
+def _kill(number: int, wanted: Filter) -> None:
+    try:
+        handle = os.pidfd_open(number)
+    except ProcessLookupError:
+        return
+    try:
+        # Looked at again: between seeing and opening it, the number may have become somebody else's.
+        if wanted(_mark(number)):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
+
+
+def _mark(number: int) -> int:
+    """What a process is marked with; 0 if nothing."""
+    for line in _read(number, "limits").splitlines():
+        if line.startswith(_LIMIT):
+            hard = line[len(_LIMIT) :].split()[1]
+            return int(hard) if hard.isdigit() else 0
+    return 0
+
+
+def _is_alive(number: int) -> bool:
+    """Whether it is more than an entry that its parent has not read yet."""
+    state = _read(number, "stat").rpartition(b") ")[2][:1]
+    return state not in (b"", b"Z", b"X")
+
+
+def _read(number: int, name: str) -> bytes:
+    return _read_file(Path("/proc", str(number), name))
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # a process that ended while we looked
+        return b""

@@ -1,0 +1,121 @@
+"""Shows Python programs on a process host their host as their machine. Copied to each host; stdlib only.
+
+It is part of each host's own Python environment (`process_home.py` puts it there), so that it is loaded whenever its
+Python starts. Programs ask three things whose true answers lead beyond their host, as they would not on a machine of
+their own:
+
+- "which processes are there?" (psutil; `ray stop` kills what it finds): only those of this host;
+- "what is this machine's address?" (Ray asks the kernel how it would reach the Internet): this host's address;
+- "where do temporary files and ports of a Ray node belong?" (a worker takes the head's path, and every node the same
+  range of ports): into this host's own directory, and wherever a port is free.
+
+Whoever says something else on the command line of `ray start` has it.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+Adapt = Callable[[ModuleType], None]
+_LIMIT = b"Max realtime timeout"  # see marks.py
+
+
+class _View:
+    """What this host is, and how modules that ask for it are told.
+
+    Args:
+        host: `{"mark": ..., "address": ..., "temporary": ...}`
+    """
+
+    def __init__(self, host: dict[str, Any]) -> None:
+        self._mark = str(host["mark"]).encode()
+        self._address = str(host["address"])
+        self._temporary = str(host["temporary"])
+
+    def adapters(self) -> dict[str, Adapt]:
+        """What is done to which module, once it is loaded."""
+        return {
+            "psutil": self._show_own_processes,
+            "ray._private.services": self._show_own_address,
+            "ray.scripts.scripts": self._set_defaults_of_ray_start,
+        }
+
+    def _show_own_processes(self, psutil: ModuleType) -> None:
+        all_pids: Callable[[], list[int]] = psutil.pids
+        psutil.pids = lambda: [number for number in all_pids() if self._is_ours(number)]  # type: ignore[attr-defined]
+
+    def _show_own_address(self, services: ModuleType) -> None:
+        services.node_ip_address_from_perspective = lambda _address=None: self._address  # type: ignore[attr-defined]
+
+    def _set_defaults_of_ray_start(self, scripts: ModuleType) -> None:
+        wanted = {
+            "temp_dir": f"{self._temporary}/ray",
+            "min_worker_port": 0,  # 0: any free port
+            "max_worker_port": 0,
+            "dashboard_agent_listen_port": 0,
+        }
+        for parameter in scripts.start.params:
+            if parameter.name in wanted:
+                parameter.default = wanted[parameter.name]
+
+    def _is_ours(self, number: int) -> bool:
+        try:
+            lines = Path("/proc", str(number), "limits").read_bytes().splitlines()
+        except OSError:  # it ended while we looked
+            return False
+        return any(line.startswith(_LIMIT) and self._mark in line.split() for line in lines)
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Finds nothing by itself; adapts modules of certain names right after they were loaded."""
+
+    def __init__(self, adapters: dict[str, Adapt]) -> None:
+        self._adapters = adapters
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The spec that the other finders find, with a loader that adapts the module."""
+        adapt = self._adapters.pop(fullname, None)
+        if adapt is None:
+            return None
+        spec = importlib.util.find_spec(fullname)
+        if spec is None or spec.loader is None:
+            self._adapters[fullname] = adapt  # psutil appears only once Ray has added its own directory to the path
+            return None
+        spec.loader = _AdaptingLoader(spec.loader, adapt)
+        return spec
+
+
+class _AdaptingLoader(importlib.abc.Loader):
+    def __init__(self, loader: importlib.abc.Loader, adapt: Adapt) -> None:
+        self._loader = loader
+        self._adapt = adapt
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        """As the module's own loader does it."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As the module's own loader does it; then it is adapted."""
+        self._loader.exec_module(module)
+        self._adapt(module)
+
+
+def install() -> None:
+    """Have modules adapted, if this process is one of the host that this file was copied to."""
+    host = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    if resource.getrlimit(resource.RLIMIT_RTTIME)[1] == host["mark"]:
+        sys.meta_path.insert(0, _AfterImport(_View(host).adapters()))

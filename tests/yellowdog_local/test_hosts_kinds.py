@@ -1,0 +1,54 @@
+"""Which kind of hosts is used follows from the wish and the machine, and is explained."""
+
+from __future__ import annotations
+
+import pytest
+
+from yellowdog_local.hosts import kinds
+from yellowdog_local.hosts.kinds import Choice, HostKind, choose
+from yellowdog_local.hosts.requirements import MissingRequirementError
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, *, namespaces: bool, processes: bool) -> None:
+    def check(possible: bool, message: str) -> str:
+        if not possible:
+            raise MissingRequirementError(message)
+        return "somebody"
+
+    monkeypatch.setattr(kinds, "check_namespace_hosts", lambda: check(namespaces, "no namespaces"))
+    monkeypatch.setattr(kinds, "check_process_hosts", lambda: check(processes, "no port 22"))
+
+
+def test_auto_takes_namespace_hosts_where_they_are_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, namespaces=True, processes=True)
+
+    assert choose(HostKind.AUTO) == Choice(HostKind.NAMESPACE, "this machine grants namespaces")
+
+
+def test_auto_takes_process_hosts_otherwise_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, namespaces=False, processes=True)
+
+    assert choose(HostKind.AUTO) == Choice(HostKind.PROCESS, "namespace hosts are not possible here: no namespaces")
+
+
+def test_where_neither_is_possible_both_reasons_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, namespaces=False, processes=False)
+
+    with pytest.raises(MissingRequirementError, match=r"neither .* no namespaces\. .* no port 22"):
+        choose(HostKind.AUTO)
+
+
+@pytest.mark.parametrize("wish", [HostKind.NAMESPACE, HostKind.PROCESS])
+def test_a_wish_is_granted_or_refused_and_never_replaced(monkeypatch: pytest.MonkeyPatch, wish: HostKind) -> None:
+    machine(monkeypatch, namespaces=True, processes=True)
+    assert choose(wish).kind is wish
+
+    machine(monkeypatch, namespaces=wish is not HostKind.NAMESPACE, processes=wish is not HostKind.PROCESS)
+    with pytest.raises(MissingRequirementError):
+        choose(wish)
+
+
+def test_simulated_hosts_need_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, namespaces=False, processes=False)
+
+    assert choose(HostKind.SIMULATED).kind is HostKind.SIMULATED
