@@ -52,7 +52,8 @@ def typed(what: str) -> Iterator[None]:
         raise Unavailable(
             f"no answer from YellowDog ({what}; {type(error).__name__} at {url}): check the network, and YD_API_URL"
         ) from error
-    except (BaseValidationError, ValueError) as error:
+    except (BaseValidationError, ValueError, TypeError, AttributeError) as error:
+        # The last two are what the SDK, or a view, makes of JSON of another shape.
         raise Unavailable(
             f"what answers at YD_API_URL does not speak as YellowDog does ({what}: {type(error).__name__})"
         ) from error

@@ -428,8 +428,10 @@ def _platform_node_view(node: Node) -> PlatformNodeView:
 
 def _pool_view(pool: WorkerPool) -> PoolView:
     status = pool.status
+    if pool.id is None:
+        raise ValueError("a worker pool has no id")
     return PoolView(
-        id=str(pool.id),
+        id=pool.id,
         name=str(pool.name),
         status=_word(status),
         finished=status in (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED),
@@ -459,7 +461,10 @@ def _pages(search: SearchClient[T]) -> Iterable[T]:
     slice_id: str | None = None
     while True:
         page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))
-        yield from page.items or []
+        if page.items is None:
+            # The SDK makes a page without items of any other JSON; taken for an empty list it would cost every node.
+            raise ValueError("a page of a list has no items")
+        yield from page.items
         slice_id = page.nextSliceId
         if slice_id is None:
             return

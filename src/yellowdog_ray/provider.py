@@ -134,8 +134,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         if node is None:
             return {}
         tags = {**node.tags, **self.tag_store.get(node_id)}
-        # Ray's old autoscaler kills a node that says `up-to-date` before its raylet is known.
-        if self._shows_joined and self._ray_nodes.joined(node_id, node.private_ip):
+        # Ray's old autoscaler kills a node that says `up-to-date` before its raylet or its address is known.
+        if self._shows_joined and node.private_ip and self._ray_nodes.joined(node_id, node.private_ip):
             tags[TAG_RAY_NODE_STATUS] = STATUS_UP_TO_DATE
         return tags
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -84,11 +84,21 @@ class Threads:
 
 def control(monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime]) -> Threads:
     """Put Ray on a clock, and its threads and the provider's under control."""
+    put_on_clock(monkeypatch, now)
+    threads = Threads()
+    replace_pools(monkeypatch, threads.make_pool)
+    return threads
+
+
+def put_on_clock(monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime]) -> None:
+    """Let Ray's autoscalers read the time from a clock."""
     for name in _TIMED_MODULES:
         monkeypatch.setattr(importlib.import_module(name), "time", ShiftedTime(now))
     _, ttl = NodeProviderAvailabilityTracker.__init__.__defaults__ or ()
     monkeypatch.setattr(NodeProviderAvailabilityTracker.__init__, "__defaults__", (ShiftedTime(now).time, ttl))
-    threads = Threads()
+
+
+def replace_pools(monkeypatch: pytest.MonkeyPatch, make_pool: Callable[..., Executor]) -> None:
+    """Let Ray's autoscaler and the provider take their thread pools from `make_pool`."""
     for name in _THREADED_MODULES:
-        monkeypatch.setattr(importlib.import_module(name), "ThreadPoolExecutor", threads.make_pool)
-    return threads
+        monkeypatch.setattr(importlib.import_module(name), "ThreadPoolExecutor", make_pool)

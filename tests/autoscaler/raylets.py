@@ -85,6 +85,7 @@ class RayCluster:
         demands: what is wanted.
         pending: the part of it that no living raylet has room for.
         silent: node ids of raylets that Ray's control store does not know of.
+        barred: node ids of nodes whose raylet never joins although their task executes.
     """
 
     def __init__(self, tasks: Callable[[], Iterable[TaskRecord]], now: Callable[[], datetime]) -> None:
@@ -94,6 +95,7 @@ class RayCluster:
         self.demands: list[Demand] = []
         self.pending: list[Demand] = []
         self.silent: set[str] = set()
+        self.barred: set[str] = set()
 
     def observe(self) -> None:
         """Let raylets join and die as their tasks have started and ended, and put the load on those that live."""
@@ -106,7 +108,7 @@ class RayCluster:
                 raylet.ended = True
             raylet.alive = node_id in executing and not raylet.ended
         for node_id, task in executing.items():
-            if node_id not in self.raylets:
+            if node_id not in self.raylets and node_id not in self.barred:
                 self.raylets[node_id] = _joined(task, self._now())
         self._place()
 

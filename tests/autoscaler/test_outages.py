@@ -115,6 +115,18 @@ def test_platform_nodes_that_cannot_be_read_cost_no_node(world):
     assert len(world.ray.workers) == len(world.instances) == 4
 
 
+def test_platform_nodes_that_are_listed_late_cost_no_node(world):
+    world.fault("listing-lag", call="GET /workerPools/nodes", seconds=12)
+    world.want_cpus(4)
+    world.tick()
+    asked = world.listed()
+
+    world.ticks(8)
+
+    assert world.listed() == asked
+    assert len(world.ray.workers) == len(world.instances) == 4
+
+
 @pytest.mark.parametrize("part", ["/work/requirements", "/template", "/tasks"], ids=["group", "pool", "tasks"])
 def test_a_launch_whose_answer_is_lost_is_found_again_and_not_repeated(world, part):
     world.want_cpus(4)

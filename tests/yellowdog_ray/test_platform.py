@@ -39,6 +39,26 @@ def test_an_answer_of_another_shape_is_no_answer(platform, monkeypatch):
         platform.find_work_requirement("demo")
 
 
+READS = {
+    "find_work_requirement": "crew",
+    "work_requirement": "ydid:workreq:000000:1",
+    "live_tasks": "ydid:workreq:000000:1",
+    "find_pool": "crew-head-00000000",
+    "platform_nodes": "ydid:wrkrpool:000000:1",
+    "compute": "ydid:compreq:000000:1",
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_nonsense_is_never_taken_for_an_empty_list(platform, monkeypatch, read):
+    monkeypatch.setattr("yellowdog_client.common.Proxy._handle_response", lambda _, response: response)
+
+    for answer in ({}, [], None, "up", {"status": "fine"}):
+        monkeypatch.setattr("requests.Response.json", lambda _, answer=answer: answer)
+        with pytest.raises(Unavailable, match="does not speak as YellowDog does"):
+            getattr(platform, read)(READS[read])
+
+
 def test_no_failure_tells_the_secret(local, platform):
     for fault in (faults.KeyRevoked(), faults.Status(call="GET /application", status=500)):
         with local.faults.during(fault), pytest.raises((NotAuthorised, Unavailable)) as caught:

@@ -1,0 +1,114 @@
+"""What `ray up` and `ray down` ask of the provider, in the order of autoscaler/_private/commands.py of Ray 2.60."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
+
+import click
+from ray.autoscaler._private.util import hash_launch_conf
+from ray.autoscaler.tags import (
+    NODE_KIND_HEAD,
+    NODE_KIND_WORKER,
+    STATUS_UP_TO_DATE,
+    TAG_RAY_LAUNCH_CONFIG,
+    TAG_RAY_NODE_KIND,
+    TAG_RAY_NODE_NAME,
+    TAG_RAY_NODE_STATUS,
+    TAG_RAY_USER_NODE_TYPE,
+)
+
+from yellowdog_ray.provider import RayDogNodeProvider
+
+POLL_SECONDS = 5.0
+"""Ray's POLL_INTERVAL."""
+
+HEAD_FETCH_SECONDS = 50.0
+"""How long `ray up` waits for the head to be listed."""
+
+Sleep = Callable[[float], None]
+_HEADS = {TAG_RAY_NODE_KIND: NODE_KIND_HEAD}
+_WORKERS = {TAG_RAY_NODE_KIND: NODE_KIND_WORKER}
+
+
+class CommandFailed(Exception):
+    """The command ended with an error that it told its user."""
+
+
+def told(command: Callable[[], Any]) -> Any:
+    """Run a command and give what it returns.
+
+    Raises:
+        CommandFailed: it failed, and said why in one sentence. Whatever else it raises would be a traceback.
+    """
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        try:
+            return command()
+        except click.ClickException as error:
+            raise CommandFailed(error.format_message()) from error
+        except SystemExit as error:
+            raise CommandFailed(str(error.__cause__)) from error
+
+
+def ray_up(user_config: dict[str, Any], sleep: Sleep) -> dict[str, Any]:
+    """Find or make the head and set it up. Returns the configuration that the head gets."""
+    config = RayDogNodeProvider.bootstrap_config(copy.deepcopy(user_config))
+    provider = RayDogNodeProvider(config["provider"], config["cluster_name"])
+    head_type = config["head_node_type"]
+    node_config = config["available_node_types"][head_type]["node_config"]
+    launch_hash = hash_launch_conf(node_config, config["auth"])
+    head = _same_head(provider, head_type, launch_hash)
+    if head is None:
+        tags = {
+            TAG_RAY_NODE_KIND: NODE_KIND_HEAD,
+            TAG_RAY_USER_NODE_TYPE: head_type,
+            TAG_RAY_LAUNCH_CONFIG: launch_hash,
+            TAG_RAY_NODE_NAME: f"ray-{config['cluster_name']}-head",
+            TAG_RAY_NODE_STATUS: "uninitialized",
+        }
+        provider.create_node(node_config, tags, 1)
+        head = _new_head(provider, sleep)
+    on_head: dict[str, Any] = provider.prepare_for_head_node(config)
+    provider.set_node_tags(head, {TAG_RAY_NODE_STATUS: "waiting-for-ssh"})
+    provider.set_node_tags(head, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE, "ray-runtime-config": "0"})
+    return on_head
+
+
+def _same_head(provider: RayDogNodeProvider, head_type: str, launch_hash: str) -> str | None:
+    heads = provider.non_terminated_nodes(_HEADS)
+    if not heads:
+        return None
+    tags = provider.node_tags(heads[0])
+    if (tags.get(TAG_RAY_USER_NODE_TYPE), tags.get(TAG_RAY_LAUNCH_CONFIG)) == (head_type, launch_hash):
+        return heads[0]
+    provider.terminate_node(heads[0])
+    return None
+
+
+def _new_head(provider: RayDogNodeProvider, sleep: Sleep) -> str:
+    for _ in range(int(HEAD_FETCH_SECONDS / POLL_SECONDS)):
+        heads = provider.non_terminated_nodes(_HEADS)
+        if len(heads) == 1:
+            return heads[0]
+        sleep(POLL_SECONDS)
+    raise CommandFailed("Head node fetch timed out. Failed to create head node.")
+
+
+def ray_down(user_config: dict[str, Any], sleep: Sleep) -> None:
+    """End all nodes, then whatever else the provider has made."""
+    config = RayDogNodeProvider.bootstrap_config(copy.deepcopy(user_config))
+    provider = RayDogNodeProvider(config["provider"], config["cluster_name"])
+
+    def remaining() -> list[str]:
+        workers = provider.nodes_for_teardown(_WORKERS)
+        return [*provider.nodes_for_teardown(_HEADS), *workers]
+
+    nodes = remaining()
+    while nodes:
+        provider.terminate_nodes(nodes)
+        sleep(POLL_SECONDS)
+        nodes = remaining()
+    provider.cleanup_cluster_resources()

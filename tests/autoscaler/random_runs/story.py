@@ -1,0 +1,50 @@
+"""What happened in a run, in the order in which it happened, for a human to read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+
+class Story:
+    """Lines with the time since the beginning.
+
+    Args:
+        now: the time.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.lines: list[str] = []
+        self._now = now
+        self._began = now()
+
+    def tell(self, who: str, what: str) -> None:
+        """Add a line."""
+        seconds = (self._now() - self._began).total_seconds()
+        self.lines.append(f"[{seconds:7.1f} s] {who:10} {what}")
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+class StoryHandler(logging.Handler):
+    """Has the log's lines told as well.
+
+    Args:
+        story: where.
+        who: gives the name of the process that speaks.
+    """
+
+    def __init__(self, story: Story, who: Callable[[], str]) -> None:
+        super().__init__()
+        self._story = story
+        self._who = who
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell one line of the log, the last one of a traceback with it."""
+        text = record.getMessage().splitlines()[0] if record.getMessage() else ""
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            text = f"{text} [{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}]"
+        self._story.tell(self._who(), f"log {record.levelname}: {text}")
