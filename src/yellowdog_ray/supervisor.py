@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from yellowdog_ray.builds import Builds
 from yellowdog_ray.cluster import Cluster
-from yellowdog_ray.errors import RayDogError
+from yellowdog_ray.errors import RayDogError, Unavailable
 from yellowdog_ray.growth import Growth
 from yellowdog_ray.lifetime import Lifetime
 from yellowdog_ray.preemption import Limits, Preemption
@@ -38,11 +38,14 @@ class Supervisor:
     def tick(self, snapshot: Snapshot) -> None:
         """See to everything once, with a fresh listing at hand."""
         for duty in self._duties:
-            _try(duty, snapshot)
+            if not _done(duty, snapshot):
+                return  # a platform that does not answer would keep the loop waiting once more for each duty
 
 
-def _try(duty: Callable[[Snapshot], None], snapshot: Snapshot) -> None:
+def _done(duty: Callable[[Snapshot], None], snapshot: Snapshot) -> bool:
     try:
         duty(snapshot)
     except RayDogError as error:
         logger.warning("will be tried again at the next tick: %s", error)
+        return not isinstance(error, Unavailable)
+    return True

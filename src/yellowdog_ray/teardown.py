@@ -5,6 +5,7 @@ Pools go before the work requirement: it is what a later `ray down` finds the re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from yellowdog_ray.clock import Clock
@@ -59,7 +60,11 @@ class _Remains:
 
 def request_end(platform: Platform, work: WorkRequirementView) -> None:
     """Ask for the end of every pool, then of the work requirement. Repeating it is harmless."""
-    for pool in _pools(platform, work):
+    _request_end(platform, work, _find_pools(platform, work).values())
+
+
+def _request_end(platform: Platform, work: WorkRequirementView, pools: Iterable[PoolView]) -> None:
+    for pool in pools:
         if not pool.finished:
             platform.shut_down_pool(pool.id)
     if not work.finished:
@@ -73,11 +78,12 @@ def dismantle(platform: Platform, work: WorkRequirementView, progress: Progress,
         TeardownIncomplete: something is still alive after `GIVE_UP_SECONDS`; the text says what.
         PlatformError: the platform could not be asked.
     """
-    request_end(platform, work)
+    pools = _find_pools(platform, work)
+    _request_end(platform, work, pools.values())
     started = clock.monotonic()
     terminated: set[str] = set()
     while True:
-        remains = _look(platform, work.id)
+        remains = _look(platform, work.id, pools)
         if remains.nothing:
             return
         waited = clock.monotonic() - started
@@ -87,27 +93,34 @@ def dismantle(platform: Platform, work: WorkRequirementView, progress: Progress,
                 f"or end them in YellowDog's portal (namespace {platform.namespace})"
             )
         # A pool that the head's autoscaler was making while we began.
-        request_end(platform, remains.work)
+        _request_end(platform, remains.work, pools.values())
         if remains.work.finished or waited > GRACE_SECONDS:
             _terminate_instances(platform, remains, terminated)
         progress.say(f"waiting for the end of {remains}")
         clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, waited * _POLLS_PER_WAITED)))
 
 
-def _look(platform: Platform, requirement_id: str) -> _Remains:
+def _look(platform: Platform, requirement_id: str, pools: dict[str, PoolView]) -> _Remains:
+    """See what there is; `pools` is brought up to date.
+
+    A pool that was seen once stays in it: YellowDog shows ended pools too, so one that is "not found" later is a
+    gateway's mistake, and no reason to believe its machines gone.
+    """
     work = platform.work_requirement(requirement_id)
-    pools = [
+    pools |= _find_pools(platform, work)
+    seen = [
         (pool, platform.compute(pool.compute_requirement_id) if pool.compute_requirement_id else None)
-        for pool in _pools(platform, work)
+        for pool in pools.values()
     ]
-    return _Remains(work, tuple(pools))
+    return _Remains(work, tuple(seen))
 
 
-def _pools(platform: Platform, work: WorkRequirementView) -> list[PoolView]:
+def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView]:
+    """The pools of a cluster's task groups, by name: one call per task group."""
     token = token_of(work.groups[0].worker_tag)
     tags = [group.worker_tag for group in work.groups if token_of(group.worker_tag) == token]
-    found = [platform.find_pool(tag) for tag in tags]
-    return [pool for pool in found if pool is not None]
+    found = {tag: platform.find_pool(tag) for tag in tags}
+    return {tag: pool for tag, pool in found.items() if pool is not None}
 
 
 def _terminate_instances(platform: Platform, remains: _Remains, terminated: set[str]) -> None:

@@ -5,6 +5,7 @@ from yellowdog_client.model import InstanceSearch, InstanceStatus
 
 from tests.yellowdog_ray.cluster_lab import BOOT, grow
 from tests.yellowdog_ray.test_head import make_head, unfinished_work
+from yellowdog_local import faults
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.teardown import TeardownIncomplete, dismantle, request_end
@@ -112,4 +113,12 @@ def test_what_does_not_end_is_named_when_it_gives_up(local, with_workers, monkey
         monkeypatch.setattr(cluster.platform, name, lambda _: None)
 
     with pytest.raises(TeardownIncomplete, match=r"5 instances, worker pools demo-head-\w+, .*work requirement demo"):
+        take_down(cluster)
+
+
+def test_pools_that_a_gateway_calls_not_found_are_not_taken_for_gone(local, with_workers):
+    cluster = with_workers()
+    after_the_first_look = faults.Status(call="GET /workerPools/demo/*", status=404, nth=4, times=10_000)
+
+    with local.faults.during(after_the_first_look), pytest.raises(TeardownIncomplete, match="worker pools demo-head-"):
         take_down(cluster)
