@@ -13,7 +13,6 @@ from yellowdog_client.model import (
     ApiKey,
     KeyringSearch,
     NamespaceSearch,
-    NodeRunCommandAction,
     ServicesSchema,
     SliceReference,
     WorkerPoolSearch,
@@ -28,7 +27,9 @@ from yellowdog_client.model.exceptions import (
 from tests.contract.test_sdk import add, provision, submit
 from tests.contract.test_worker_pools import Machine, configured
 from yellowdog_local import errors, faults
-from yellowdog_local.testing import RunningPlatform
+from yellowdog_local.clock import SteppedClock
+from yellowdog_local.settings import Settings
+from yellowdog_local.testing import RunningPlatform, local_platform
 
 Call = Callable[[PlatformClient], Any]
 
@@ -73,7 +74,7 @@ REFUSED: dict[type[errors.ApiError], tuple[Call, int | None, str]] = {
     errors.InvalidWorkStatus: (ended_work, 403, "InvalidWorkRequirementStatusException"),
     errors.InvalidComputeStatus: (ended_compute, 403, "InvalidComputeRequirementStatusException"),
     errors.NotCovered: (
-        lambda c: c.worker_pool_client.add_node_actions(provision(c), NodeRunCommandAction("/bin/true")),
+        lambda c: c.compute_client.stop_compute_requirement_by_id(provision(c).computeRequirementId),
         422,
         "NotCoveredException",
     ),
@@ -109,9 +110,20 @@ def test_an_ended_node_is_gone_for_its_agent(local: RunningPlatform, client: Pla
     assert (answer.status_code, answer.json()["errorType"]) == (410, errors.Gone.error_type)
 
 
+def test_what_cannot_be_done_in_this_state_is_an_exception_of_the_sdk_without_a_class_of_its_own() -> None:
+    settings = Settings(refuse_cancelling_executing_tasks=True)
+    with local_platform(clock=SteppedClock(), settings=settings) as local, local.client() as client:
+        provision(client)
+        local.advance(2)
+        (task,) = add(client, submit(client), "a")
+        with pytest.raises(BaseCustomException, match="cannot be cancelled without abort") as refused:
+            client.work_client.cancel_task_by_id(task.id, abort=False)
+        assert type(refused.value) is BaseCustomException
+
+
 def test_no_kind_of_error_is_forgotten() -> None:
     kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ApiError)}
-    assert kinds - set(REFUSED) == {errors.ApiError, errors.Unauthorized, errors.Gone}
+    assert kinds - set(REFUSED) == {errors.ApiError, errors.Unauthorized, errors.Gone, errors.InvalidOperation}
 
 
 MISSING: dict[str, Call] = {

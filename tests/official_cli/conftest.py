@@ -15,6 +15,8 @@ from tests.yellowdog_local.host_support import eventually
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 HERE = Path(__file__).parent
+# A dozen commands in one test, each a second of a whole core: on a busy machine that takes its time.
+TIMEOUT_SECONDS = 180
 CONFIGURATION = """
 [common]
 namespace = "demo"
@@ -37,6 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.official_cli)
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
             if not is_installed():
                 item.add_marker(pytest.mark.skip(reason=HOW_TO_GET_IT))
 

@@ -78,8 +78,7 @@ LISTED: dict[str, tuple[Shown, list[Any]]] = {
 NARROWED = {"permissions": ("--name", "ACCOUNT_USER_*")}
 
 
-# A platform takes longer to fill than a command line to start: not one for each kind; and not all in one long test.
-@pytest.mark.timeout(180)
+# Not a platform for each kind, and not all kinds in one long test.
 @pytest.mark.parametrize("kinds", [list(LISTED)[:7], list(LISTED)[7:14], list(LISTED)[14:]], ids=["A-E", "G-P", "R-W"])
 def test_every_kind_is_listed_with_its_values(populated: RunningPlatform, yd: OfficialCli, kinds: list[str]) -> None:
     for kind in kinds:

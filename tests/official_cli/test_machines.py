@@ -65,16 +65,15 @@ def test_nodes_get_more_workers_and_one_is_shut_down(
     local: RunningPlatform, client: PlatformClient, yd: OfficialCli, pool: ProvisionedWorkerPool
 ) -> None:
     more = {"type": "createWorkers", "nodeWorkers": {"targetType": "PER_NODE", "targetCount": 3}}
-    actions = yd.file("more.json", {"actions": [more]})
+    command = {"type": "runCommand", "path": "/bin/true"}
     (node,) = local.platform.store.nodes.values()
     node_id = str(node.entity.id)
-    yd.run("yd-nodeaction", "--yes", "--actions", actions, "--worker-pool", "pool", "--node", node_id, "--follow")
+    target = ("--yes", "--worker-pool", "pool", "--node", node_id, "--actions")
+    yd.run("yd-nodeaction", "--follow", *target, yd.file("more.json", {"actions": [more, command]}))
     assert len(client.worker_pool_client.get_node_by_id(node_id).workers) == 3
-    command = {"type": "runCommand", "path": "/bin/true"}
-    refused = yd.file("command.json", {"actions": [command]})
-    arguments = ("--yes", "--actions", refused, "--worker-pool", "pool", "--node", node_id)
-    said = yd.run("yd-nodeaction", *arguments, exit_code=1)
-    assert "The node action RUN_COMMAND is not covered by the local platform" in " ".join(said.err.split())
+    total = yd.file("total.json", {"actions": [{"type": "createWorkers", "totalWorkers": 5}]})
+    said = yd.run("yd-nodeaction", *target, total, exit_code=1)
+    assert "is not covered by the local platform" in " ".join(said.err.split())
     assert yd.act("yd-shutdown", node_id)["outcome"] == "shut down"
     assert node.status is NodeStatus.TERMINATED
 

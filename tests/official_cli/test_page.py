@@ -62,7 +62,6 @@ def place(tmp_path: Path) -> Iterator[PlatformDirectory]:
 
 
 @pytest.mark.hosts
-@pytest.mark.timeout(180)
 def test_the_round_on_the_page_runs_on_real_hosts(tmp_path: Path, place: PlatformDirectory) -> None:
     (configuration,), (work,) = blocks("toml"), blocks("json")
     (tmp_path / "config.toml").write_text(configuration)
