@@ -7,10 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contract.gate import ContractGate
 from tests.leaks import LeakDetector, mark_this_run
 
 _MARK = mark_this_run()
 _NEEDS_ROOT = ("hosts", "e2e")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(ContractGate())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

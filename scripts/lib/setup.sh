@@ -4,6 +4,7 @@
 #   setup_packages          install the Debian packages that are missing      (0: all there, 1: not)
 #   setup_venv DIR WISHED   make DIR ready for Python WISHED (3.12, 3.10)      (0: ready, 1: failed, 3: no such Python)
 #   setup_main_venv         .venv with the preferred Python, or else with the best that the machine has
+#   setup_official_cli      YellowDog's own command line in an environment of its own, for the tests that drive it
 #   venv_python DIR         the version that a prepared DIR has, for example 3.12
 #   root_prefix             sets ROOT_PREFIX: how to run something as root      (0: possible, 1: not)
 #
@@ -15,6 +16,9 @@ readonly TOOLS_DIR="$REPO/.venv-tools"
 readonly STAMP_NAME=".raydog-setup"
 readonly STAMP_FORMAT=1
 readonly MAIN_PYTHON=3.12
+# Driven unmodified by tests/official_cli, which knows the name of this directory too.
+readonly OFFICIAL_CLI="yellowdog-cli==15.3.0"
+readonly OFFICIAL_CLI_DIR=.venv-yellowdog-cli
 # shellcheck disable=SC2034  # for scripts/test
 readonly SECOND_PYTHON=3.10
 # What may stand in for MAIN_PYTHON, best first.
@@ -254,14 +258,17 @@ is_ready() {
   [ -x "$dir/bin/python" ] && [ -f "$dir/$STAMP_NAME" ] && [ "$(<"$dir/$STAMP_NAME")" = "$(stamp_for "$2")" ]
 }
 
-setup_venv() {
-  is_ready "$1" "$2" && return 0
+setup_venv() { is_ready "$1" "$2" || locked build_venv_once "$1" "$2"; }
+
+build_venv_once() { is_ready "$1" "$2" || build_venv "$1" "$2"; }
+
+# Two scripts started together must not build one environment at the same time. A subshell would lose UV_COMMAND.
+locked() {
   mkdir -p "$TOOLS_DIR"
-  # Two scripts started together must not build one environment at the same time. A subshell would lose UV_COMMAND.
   local lock status=0
   exec {lock}>"$TOOLS_DIR/lock"
   flock "$lock"
-  is_ready "$1" "$2" || build_venv "$1" "$2" || status=$?
+  "$@" || status=$?
   exec {lock}>&-
   return "$status"
 }
@@ -309,4 +316,29 @@ setup_main_venv() {
     esac
   done
   fail "no Python of 3.10 to 3.13 on this machine. Install one, or let uv fetch it: UV_PYTHON_DOWNLOADS=automatic $0"
+}
+
+# ----------------------------------------------------------------------------------- YellowDog's own command line
+
+# setup_official_cli VENV: with the Python of a prepared environment.
+setup_official_cli() { has_official_cli || locked install_official_cli "$1"; }
+
+has_official_cli() {
+  local dir="$REPO/$OFFICIAL_CLI_DIR"
+  [ -x "$dir/bin/yd" ] && [ -f "$dir/$STAMP_NAME" ] && [ "$(<"$dir/$STAMP_NAME")" = "$OFFICIAL_CLI $REPO" ]
+}
+
+install_official_cli() {
+  has_official_cli && return 0
+  local dir="$REPO/$OFFICIAL_CLI_DIR"
+  find_uv || return 1
+  index_like_pip
+  say "Installing $OFFICIAL_CLI into $OFFICIAL_CLI_DIR (the tests drive it)"
+  rm -rf "$dir"
+  if ! "$UV_COMMAND" venv --quiet --no-project --python "$REPO/$1/bin/python" "$dir" ||
+    ! "$UV_COMMAND" pip install --quiet --python "$dir/bin/python" "$OFFICIAL_CLI"; then
+    fail "$OFFICIAL_CLI could not be installed: see above. $NETWORK_HINT"
+    return 1
+  fi
+  echo "$OFFICIAL_CLI $REPO" >"$dir/$STAMP_NAME"
 }

@@ -88,7 +88,7 @@ class Compute:
 
     def draft(self, usage: ComputeRequirementTemplateUsage) -> RequirementRecord:
         """What a template would be provisioned as; nothing is kept and nothing is booted."""
-        template, source_templates = self._templates.resolve(usage.templateId)
+        template, source_templates = self._templates.resolve(usage)
         namespace = usage.requirementNamespace or template.namespace
         if namespace is None:
             raise InvalidRequest("requirementNamespace must be set, since the template has no namespace")

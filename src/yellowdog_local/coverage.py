@@ -31,7 +31,7 @@ from yellowdog_client.usage import AllowancesServiceProxy
 from yellowdog_local.api import streams
 from yellowdog_local.api.app import ENDPOINTS
 
-_SERVICES: dict[str, type[Any]] = {
+SERVICES: dict[str, type[Any]] = {
     "Work": WorkServiceProxy,
     "Worker pools": WorkerPoolServiceProxy,
     "Compute": ComputeServiceProxy,
@@ -100,7 +100,7 @@ def sdk_calls() -> Iterator[SdkCall]:
     """Every call of the SDK, service by service."""
     routes = [(endpoint.path, Route(endpoint.path, _answer, methods=[endpoint.method])) for endpoint in ENDPOINTS]
     routes += [(path, Route(path, _answer, methods=["GET"])) for path in streams.PATHS]
-    for service, proxy_class in _SERVICES.items():
+    for service, proxy_class in SERVICES.items():
         proxy = proxy_class(_NotingProxy())
         for name, method in inspect.getmembers(proxy, inspect.ismethod):
             if not name.startswith("_"):
@@ -130,7 +130,7 @@ def render() -> str:
         "",
         f"yellowdog-sdk {sdk_version}: {len(covered)} of {len(calls)} calls are covered.",
     ]
-    for service in _SERVICES:
+    for service in SERVICES:
         lines += ["", f"## {service}", "", "| call of the SDK | request | covered |", "| --- | --- | --- |"]
         lines += [
             f"| `{call.name}` | `{call.method} {call.path}` | {'yes' if call.route is not None else '**no**'} |"

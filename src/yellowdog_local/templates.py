@@ -11,6 +11,7 @@ from yellowdog_client.model import (
     ComputeRequirementTemplate,
     ComputeRequirementTemplateSearch,
     ComputeRequirementTemplateSummary,
+    ComputeRequirementTemplateUsage,
     ComputeSource,
     ComputeSourceTemplate,
     ComputeSourceTemplateSearch,
@@ -117,23 +118,33 @@ class Templates:
             and (not search.strategyType or record.entity.strategyType in search.strategyType)
         ]
 
-    def resolve(self, reference: str) -> tuple[ComputeRequirementStaticTemplate, list[tuple[str, ComputeSource]]]:
+    def resolve(
+        self, wanted: ComputeRequirementTemplateUsage
+    ) -> tuple[ComputeRequirementStaticTemplate, list[tuple[str, ComputeSource]]]:
         """A static template and copies of its sources, ready to be provisioned, each with its template's id."""
-        if not (ids.is_ydid(reference) or self._kernel.settings.accept_template_names):
-            raise InvalidRequest(f"templateId must be an id, not the name '{reference}'")
+        if not (ids.is_ydid(wanted.templateId) or self._kernel.settings.accept_template_names):
+            raise InvalidRequest(f"templateId must be an id, not the name '{wanted.templateId}'")
         try:
-            template = self.requirement(reference).entity
+            template = self.requirement(wanted.templateId).entity
         except NotFound as missing:
             raise InvalidRequest(missing.message) from missing
         if not isinstance(template, ComputeRequirementStaticTemplate):
             raise NotCovered("Provisioning from a dynamic template")
-        return template, [self._sourced(usage) for usage in template.sources]
+        return template, [self._sourced(usage, template, wanted) for usage in template.sources]
 
-    def _sourced(self, usage: ComputeSourceUsage) -> tuple[str, ComputeSource]:
+    def _sourced(
+        self,
+        usage: ComputeSourceUsage,
+        template: ComputeRequirementStaticTemplate,
+        wanted: ComputeRequirementTemplateUsage,
+    ) -> tuple[str, ComputeSource]:
         record = self.source(usage.sourceTemplateId)
         source = deepcopy(record.entity.source)
         source.instanceType = usage.instanceType or source.instanceType
-        source.imageId = usage.imageId or source.imageId
+        # What was said nearest to the provisioning counts; images are recorded, not looked up.
+        source.imageId = wanted.imagesId or usage.imageId or template.imagesId or source.imageId
+        tags = {**(source.instanceTags or {}), **(template.instanceTags or {}), **(wanted.instanceTags or {})}
+        source.instanceTags = tags or None
         return record.id, source
 
     def _checked_name(self, name: str | None, namespace: str | None) -> str:

@@ -7,9 +7,16 @@ from collections.abc import Iterator
 import pytest
 from yellowdog_client import PlatformClient
 
+from tests.contract.watched_sdk import watched
 from yellowdog_local.clock import SteppedClock
 from yellowdog_local.settings import Settings
 from yellowdog_local.testing import RunningPlatform, local_platform
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _watched() -> Iterator[None]:
+    with watched():
+        yield
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def test_an_event_stream_may_fail_although_it_was_served(
     with local.faults.during(faults.ApplyThenFail(call=UPDATES, status=503)):
         answer = http.get(path)
     assert answer.status_code == 503
-    assert local.platform._kernel._watchers == set()  # nobody follows any more
+    eventually(lambda: local.platform._kernel._watchers == set())  # nobody follows any more
 
 
 def test_an_event_stream_whose_beginning_hangs_goes_on_afterwards(

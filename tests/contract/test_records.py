@@ -16,6 +16,8 @@ from yellowdog_client.model import (
     ApplicationSearch,
     AwsCredential,
     CloudProvider,
+    GroupSearch,
+    ImageAccess,
     ImageOsType,
     InstanceStatus,
     IntegerRange,
@@ -25,6 +27,8 @@ from yellowdog_client.model import (
     MachineImageFamilySearch,
     MachineImageGroup,
     RoleSearch,
+    UpdateKeyringRequest,
+    UserSearch,
 )
 
 from yellowdog_local.testing import RunningPlatform
@@ -129,3 +133,44 @@ def test_the_account_has_one_application_that_may_do_everything(client: Platform
     assert (granted.role.name, granted.scope.global_) == ("administrator", True)
     (role,) = account.get_roles(RoleSearch(name="admin")).list_all()
     assert {permission.name for permission in role.permissions} == {p.name for p in account.list_permissions()}
+
+
+def test_the_accounts_own_things_are_got_by_id_and_lead_to_each_other(client: PlatformClient) -> None:
+    account = client.account_client
+    details = client.application_client.get_application_details()
+    application = account.get_application(details.id)
+    assert (application.id, application.name) == (details.id, details.name)
+    (group,) = account.get_groups(GroupSearch(name="admin")).list_all()
+    assert (group.name, group.adminGroup) == ("administrators", True)
+    assert account.get_group_applications(group.id).list_all() == [application]
+    assert account.get_group_users(group.id).list_all() == []
+    (role,) = account.get_group_roles(group.id).list_all()
+    assert (account.get_role(role.id), role.name) == (role, "administrator")
+    assert [found.id for found in account.get_role_groups(role.id).list_all()] == [group.id]
+    assert account.get_groups(GroupSearch(name="nobody")).list_all() == []
+    assert account.get_users(UserSearch()).list_all() == []
+
+
+def test_image_families_and_groups_are_changed_and_grow(client: PlatformClient) -> None:
+    images, made = client.images_client, family(client)
+    (group,) = made.imageGroups
+    added = images.add_image(group, MachineImage("two", CloudProvider.GOOGLE, "gce-1", ImageOsType.LINUX))
+    assert (added.name, added.provider) == ("two", CloudProvider.GOOGLE)
+    group = images.get_image_group_by_id(group.id)
+    assert [image.name for image in group.images] == ["img", "two"]
+    group.metadataSpecification = {"a": "b"}
+    assert images.update_image_group(group).metadataSpecification == {"a": "b"}
+    made = images.get_image_family_by_id(made.id)
+    made.access = ImageAccess.PUBLIC
+    assert images.update_image_family(made).access is ImageAccess.PUBLIC
+    kept = images.get_image_family_by_name("demo", "ubuntu")
+    assert (kept.access, kept.imageGroups[0].metadataSpecification) == (ImageAccess.PUBLIC, {"a": "b"})
+    # The client has no method for the list without slices; the proxy below it has.
+    (listed,) = images._ImagesClientImpl__service_proxy.get_all_image_families()  # type: ignore[attr-defined]
+    assert (listed.id, listed.access) == (made.id, ImageAccess.PUBLIC)
+
+
+def test_a_keyring_gets_another_description(client: PlatformClient) -> None:
+    made = client.keyring_client.add_keyring("ring", "mine").keyring
+    assert client.keyring_client.update_keyring(made.id, UpdateKeyringRequest("ours")).description == "ours"
+    assert client.keyring_client.get_keyring(made.id).description == "ours"

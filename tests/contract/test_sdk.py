@@ -213,6 +213,13 @@ def test_templates_are_kept_found_and_deleted(client: PlatformClient) -> None:
     assert names == ["local", "extra"]
     search = ComputeRequirementTemplateSearch(name="extra", namespaces=["demo"])
     assert [t.id for t in compute.get_compute_requirement_templates(search).list_all()] == [template.id]
+    source_template.source.instanceStartupTimeSeconds = 8  # type: ignore[attr-defined]
+    assert compute.update_compute_source_template(source_template) == source_template
+    assert compute.get_compute_source_template_by_name("demo", "extra").source.instanceStartupTimeSeconds == 8
+    template.description = "changed"
+    assert compute.update_compute_requirement_template(template) == template
+    assert compute.get_compute_requirement_template_by_id(template.id).description == "changed"
+    assert [t.name for t in compute.find_all_compute_source_templates()] == ["local", "extra"]
     compute.delete_compute_requirement_template(template)
     compute.delete_compute_source_template(source_template)
     sources = compute.get_compute_source_templates(ComputeSourceTemplateSearch()).list_all()

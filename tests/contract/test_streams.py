@@ -12,7 +12,7 @@ import httpx
 import pytest
 from yellowdog_client import PlatformClient
 from yellowdog_client.common.server_sent_events import SubscriptionEventListener
-from yellowdog_client.model import WorkRequirement, WorkRequirementStatus
+from yellowdog_client.model import ComputeRequirementStatus, WorkerPoolStatus, WorkRequirementStatus
 
 from tests.contract.test_sdk import add, provision, submit
 from yellowdog_local.clock import SteppedClock
@@ -157,13 +157,16 @@ def test_a_stream_needs_a_key_and_an_entity(local: RunningPlatform) -> None:
     assert (missing.status_code, missing.json()["errorType"]) == (404, "NotFoundException")
 
 
-class _Listener(SubscriptionEventListener[WorkRequirement]):
-    def __init__(self) -> None:
-        self.held = threading.Event()
+class _Listener(SubscriptionEventListener[Any]):
+    """Hears until a status comes."""
 
-    def updated(self, obj: WorkRequirement) -> None:
-        if obj.status is WorkRequirementStatus.HELD:
-            self.held.set()
+    def __init__(self, status: Any) -> None:
+        self.heard = threading.Event()
+        self._status = status
+
+    def updated(self, obj: Any) -> None:
+        if obj.status is self._status:
+            self.heard.set()
 
     def subscription_error(self, error: Exception) -> None:
         raise error
@@ -172,12 +175,27 @@ class _Listener(SubscriptionEventListener[WorkRequirement]):
         """Nothing to do."""
 
 
-def test_the_sdks_listener_hears_of_changes(client: PlatformClient) -> None:
-    work, listener = submit(client), _Listener()
+def test_the_sdks_listener_hears_of_changes_of_work(client: PlatformClient) -> None:
+    work, listener = submit(client), _Listener(WorkRequirementStatus.HELD)
     client.work_client.add_work_requirement_listener(work, listener)
     client.work_client.hold_work_requirement_by_id(work.id)
-    assert listener.held.wait(5)
+    assert listener.heard.wait(5)
     client.work_client.remove_work_requirement_listener(listener)
+
+
+def test_the_sdks_listener_hears_of_changes_of_pools_and_requirements(
+    local: RunningPlatform, client: PlatformClient
+) -> None:
+    pool = provision(client)
+    requirement = client.compute_client.get_compute_requirement_by_id(pool.computeRequirementId)
+    booted, running = _Listener(WorkerPoolStatus.IDLE), _Listener(ComputeRequirementStatus.RUNNING)
+    client.worker_pool_client.add_worker_pool_listener(pool, booted)
+    client.compute_client.add_compute_requirement_listener(requirement, running)
+    local.advance(2)
+    assert booted.heard.wait(5)
+    assert running.heard.wait(5)
+    client.worker_pool_client.remove_worker_pool_listener(booted)
+    client.compute_client.remove_compute_requirement_listener(running)
 
 
 def test_a_reset_ends_every_stream(local: RunningPlatform, client: PlatformClient) -> None:

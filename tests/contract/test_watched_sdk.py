@@ -1,0 +1,47 @@
+"""The watch over the SDK itself: it sees what an answer loses, which calls were made, and what no test has called."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from yellowdog_client import PlatformClient
+
+from tests.contract import watched_sdk
+from tests.contract.gate import ContractGate
+from tests.contract.test_sdk import submit
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept", "says"),
+    [
+        ({"a": 1, "b": None}, {"a": 1.0}, []),
+        ({"a": {"b": "MOON"}}, {"a": {"b": None}}, [".a.b: sent 'MOON', the SDK made it None"]),
+        ({"items": [{"unknown": 1}]}, {"items": [{}]}, [".items[0].unknown: sent 1, the SDK made it None"]),
+        ([1, 2], [1], ["the answer: sent [1, 2], the SDK made it [1]"]),
+    ],
+)
+def test_what_the_sdk_could_not_read_is_named(sent: Any, kept: Any, says: list[str]) -> None:
+    assert list(watched_sdk.lost(sent, kept)) == says
+
+
+def test_a_call_counts_when_it_has_succeeded(client: PlatformClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: set[str] = set()
+    monkeypatch.setattr(watched_sdk, "called", called)
+    with pytest.raises(Exception, match="404"):
+        client.work_client.get_task_by_id("ydid:task:0:none:1:1")
+    assert called == set()
+    submit(client)
+    assert called == {"Work.add_work_requirement"}
+
+
+@pytest.mark.parametrize(("whole", "failed"), [(True, True), (False, False)])
+def test_the_whole_suite_fails_for_a_call_that_nobody_made(
+    monkeypatch: pytest.MonkeyPatch, whole: bool, failed: bool
+) -> None:
+    monkeypatch.setattr(watched_sdk, "called", watched_sdk.covered() - {"Work.search_tasks"})
+    gate, session = ContractGate(), SimpleNamespace(config=SimpleNamespace(), exitstatus=0)
+    gate.pytest_testnodedown(SimpleNamespace(workeroutput={"contract_whole": whole, "contract_called": []}))
+    gate.pytest_sessionfinish(session, 0)  # type: ignore[arg-type]
+    assert (gate.missing == ["Work.search_tasks"], session.exitstatus == 1) == (failed, failed)

@@ -1,0 +1,83 @@
+"""Runs YellowDog's own command line, unmodified, from its own environment, against one platform and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HOME = Path(__file__).parents[2] / ".venv-yellowdog-cli"
+HOW_TO_GET_IT = "YellowDog's own command line is not installed: `scripts/test -- tests/official_cli` installs it"
+SECONDS = 60
+# Nothing answers there: the command line may ask the package index for a newer release of itself, and must not get out.
+_NO_WAY_OUT = "http://127.0.0.1:9"
+
+
+def variables(home: Path, *programs: Path) -> dict[str, str]:
+    """The whole environment of a command: nothing of the tester's own settings reaches it."""
+    kept = {name: os.environ[name] for name in ("PYTHONDONTWRITEBYTECODE",) if name in os.environ}
+    path = os.pathsep.join([*map(str, programs), str(HOME / "bin"), os.environ.get("PATH", os.defpath)])
+    return {**kept, "PATH": path, "HOME": str(home), "COLUMNS": "200", "HTTPS_PROXY": _NO_WAY_OUT}
+
+
+def is_installed() -> bool:
+    return (HOME / "bin" / "yd").exists()
+
+
+def console_scripts() -> set[str]:
+    """What the distribution installs: `yd` and all `yd-...`."""
+    return {path.name for path in (HOME / "bin").iterdir() if path.name == "yd" or path.name.startswith("yd-")}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def item(self) -> Any:
+        """The one entry of the list that most commands answer with `--json`."""
+        (only,) = self.json
+        return only
+
+
+class OfficialCli:
+    """The command line in a directory of its own, where `.env` and `config.toml` are."""
+
+    def __init__(self, directory: Path, environment: str, configuration: str) -> None:
+        self.directory = directory
+        (directory / ".env").write_text(environment)
+        (directory / "config.toml").write_text(configuration)
+        self.variables = variables(directory)
+
+    def file(self, name: str, content: Any) -> str:
+        (self.directory / name).write_text(json.dumps(content))
+        return name
+
+    def run(self, command: str, *arguments: str, exit_code: int = 0) -> Answer:
+        """Run a command to its end; it must end with the exit code that is said."""
+        done = subprocess.run(
+            [str(HOME / "bin" / command), *arguments, "--no-format"],
+            cwd=self.directory,
+            env=self.variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == exit_code, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return Answer(done.stdout, done.stderr)
+
+    def act(self, command: str, *arguments: str) -> Any:
+        """Run a command that changes something, without asking; what it did to the one thing that it was given."""
+        return self.run(command, "--yes", "--json", *arguments).item
