@@ -218,10 +218,12 @@ class Cluster:
     # Growing and shrinking
 
     def remember(self, tasks: Iterable[TaskView], tags: Mapping[str, str]) -> None:
-        """List nodes that the platform has just accepted, before it shows them."""
+        """List nodes that the platform has just accepted, before it shows them; not those that have ended already."""
         now = self.clock.monotonic()
         with self._lock:
             for task in tasks:
+                if task.finished:
+                    continue
                 node = ClusterNode(task.name, task.id, task.group_id, Phase.PENDING, tags)
                 self._requested[task.name] = _Requested(node, now)
             self._compose()
