@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from types import SimpleNamespace
 
 import pytest
 
@@ -27,22 +26,17 @@ class Ambiguity:
     Attributes:
         name: for people.
         fault: makes the rule of the platform for a call; None where the answer is garbled on its way.
-        retried: whether the SDK sends the call again by itself; otherwise the provider hears of the failure.
     """
 
     name: str
     fault: Callable[[str], CallFault] | None
-    retried: bool
 
     def __str__(self) -> str:
         return self.name
 
     def prepare(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Set the SDK's clients that are made from now on so; its waits between two tries take no time."""
+        """Let the clients that are made from now on not wait long for a call that hangs."""
         monkeypatch.setattr("yellowdog_ray.platform.READ_TIMEOUT", READ_TIMEOUT)
-        monkeypatch.setattr("urllib3.util.retry.time", SimpleNamespace(sleep=lambda seconds: None))
-        if not self.retried:
-            monkeypatch.setattr("yellowdog_ray.platform.ATTEMPTS", 0)
 
     @contextmanager
     def striking(self, local: RunningPlatform, wire: Wire, call: str) -> Iterator[None]:
@@ -63,21 +57,15 @@ class Ambiguity:
         assert not left, f"{call} was never struck"
 
 
-def _all() -> Iterator[Ambiguity]:
-    answered: dict[str, Callable[[str], CallFault]] = {
-        "applied, then 500": lambda call: faults.ApplyThenFail(call=call, times=1),
-        "refused with 500": lambda call: faults.Status(call=call, times=1, status=500),
-        "throttled": lambda call: faults.Status(call=call, times=1, status=429, retry_after_seconds=3),
-    }
-    # The SDK sends again what was answered so, and nothing else.
-    for name, fault in answered.items():
-        yield Ambiguity(f"{name}, sent again", fault, retried=True)
-        yield Ambiguity(name, fault, retried=False)
-    yield Ambiguity("no answer", lambda call: faults.Hang(call=call, times=1), retried=False)
-    applied = lambda call: faults.Hang(call=call, times=1, applied=True)  # noqa: E731
-    yield Ambiguity("no answer, but applied", applied, retried=False)
-    yield Ambiguity("cut off", lambda call: faults.Cut(call=call, times=1), retried=False)
-    yield Ambiguity("nonsense for an answer", None, retried=False)
-
-
-AMBIGUITIES = tuple(_all())
+AMBIGUITIES = (
+    Ambiguity("applied, then 500", lambda call: faults.ApplyThenFail(call=call, times=1)),
+    Ambiguity("refused with 500", lambda call: faults.Status(call=call, times=1, status=500)),
+    Ambiguity(
+        "throttled",
+        lambda call: faults.Status(call=call, times=1, status=429, retry_after_seconds=3),
+    ),
+    Ambiguity("no answer", lambda call: faults.Hang(call=call, times=1)),
+    Ambiguity("no answer, but applied", lambda call: faults.Hang(call=call, times=1, applied=True)),
+    Ambiguity("cut off", lambda call: faults.Cut(call=call, times=1)),
+    Ambiguity("nonsense for an answer", None),
+)
