@@ -69,6 +69,7 @@ class Cluster:
         self._connect = connect
         self._platform: Platform | None = None
         self._requirement_id = pinned
+        self._adopted = on_head
         self._lock = threading.RLock()  # guards what is remembered; never held during a platform call
         self._listing_lock = threading.Lock()  # one reading at a time
         self._snapshot = Snapshot()
@@ -148,20 +149,28 @@ class Cluster:
         work = self.platform.work_requirement(self._requirement_id)
         if not work.finished:
             return work
-        if not self.on_head:
+        if not self._adopted:
             self._requirement_id = None
         return None
 
+    def last(self) -> WorkRequirementView | None:
+        """The work requirement that was adopted, or else the youngest of the cluster's name; ended ones too."""
+        if self._adopted and self._requirement_id is not None:
+            return self.platform.work_requirement(self._requirement_id)
+        return self.platform.find_work_requirement(self.name, finished=True)
+
     def adopt(self, work: WorkRequirementView) -> None:
-        """Take this work requirement for the cluster's own."""
+        """Take this work requirement for the cluster's own, and until `forget` no other, not even after its end."""
         with self._lock:
             self._requirement_id = work.id
+            self._adopted = True
             self._fingerprint = None
 
     def forget(self) -> None:
         """Drop everything remembered of an incarnation that has ended."""
         with self._lock:
             self._requirement_id = None
+            self._adopted = self.on_head
             self._fingerprint = None
             self._pools.clear()
         self._replace([], forget_requested=True)
@@ -218,10 +227,12 @@ class Cluster:
     # Growing and shrinking
 
     def remember(self, tasks: Iterable[TaskView], tags: Mapping[str, str]) -> None:
-        """List nodes that the platform has just accepted, before it shows them."""
+        """List nodes that the platform has just accepted, before it shows them; not those that have ended already."""
         now = self.clock.monotonic()
         with self._lock:
             for task in tasks:
+                if task.finished:
+                    continue
                 node = ClusterNode(task.name, task.id, task.group_id, Phase.PENDING, tags)
                 self._requested[task.name] = _Requested(node, now)
             self._compose()

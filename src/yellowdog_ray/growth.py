@@ -97,7 +97,8 @@ class Growth:
     def replace(self, node: ClusterNode) -> str:
         """Ask for another worker like this one, which is about to be lost: three calls.
 
-        Everything that it is made of is read back from the platform, so this works in any life of the autoscaler.
+        Everything that it is made of is read back from the platform, and its id follows from the lost one's; so this
+        works in any life of the autoscaler, and makes one worker however often it is asked.
 
         Returns:
             The new node's id.
@@ -107,7 +108,7 @@ class Growth:
         model = cluster.platform.task_spec(node.task_id)
         # A launch request stands for the nodes that Ray asked for, and Ray has not asked for this one.
         tags = {**node.tags, TAG_RAY_LAUNCH_REQUEST: str(uuid.uuid4())}
-        node_id = names.worker_id(node.node_type)
+        node_id = names.replacement_id(node.node_type, node.id)
         changed = {"RAY_CLOUD_INSTANCE_ID": node_id, TAGS_VARIABLE: json.dumps(tags, sort_keys=True)}
         spec = replace(model, name=node_id, environment={**model.environment, **changed}, timeout=timeout)
         cluster.remember(add_tasks(cluster.platform, node.group_id, [spec]), tags)

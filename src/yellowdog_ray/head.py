@@ -50,9 +50,10 @@ def create_head(
         dismantle(cluster.platform, work, progress, cluster.clock)
         cluster.forget()
         work = None
+    tag = names.pool_name(cluster.name, HEAD_GROUP, names.new_token())
     if work is None:
-        work = _make_work_requirement(cluster)
-    else:
+        work = _make_work_requirement(cluster, tag)
+    if require_ours(cluster, work).worker_tag != tag:
         progress.say(f"completing cluster '{cluster.name}', which another `ray up` has begun")
     cluster.adopt(work)
     _complete(cluster, work, node_config, tags, v2=v2)
@@ -101,9 +102,8 @@ def require_ours(cluster: Cluster, work: WorkRequirementView) -> TaskGroupView:
     return group
 
 
-def _make_work_requirement(cluster: Cluster) -> WorkRequirementView:
-    token = names.new_token()
-    group = TaskGroupSpec(HEAD_GROUP, names.pool_name(cluster.name, HEAD_GROUP, token), task_timeout=cluster.lifetime)
+def _make_work_requirement(cluster: Cluster, tag: str) -> WorkRequirementView:
+    group = TaskGroupSpec(HEAD_GROUP, tag, task_timeout=cluster.lifetime)
     return make_work_requirement(cluster.platform, cluster.name, cluster.settings.cluster_tag, group)
 
 
@@ -132,9 +132,11 @@ def _complete(
 
 
 def _check_same_head(cluster: Cluster, tags: Mapping[str, str]) -> None:
-    """Of two simultaneous `ray up` with different configurations, the one that came second must hear of it."""
+    """Of two simultaneous `ray up` with different configurations, one must hear of the other."""
     head = cluster.refresh().head
-    if head is not None and dict(head.tags) != dict(tags):
+    if head is None:
+        raise HeadEnded(_why_ended(cluster))
+    if dict(head.tags) != dict(tags):
         raise ClusterNameTaken(
             f"another `ray up` with a different configuration is making cluster '{cluster.name}' at this moment: "
             "wait for it and run `ray up` again, or choose another cluster_name"
@@ -219,7 +221,7 @@ def describe_wait(pool: PoolView | None, compute: ComputeView | None, *, registe
 
 def _why_ended(cluster: Cluster) -> str:
     text = f"the head of cluster '{cluster.name}' has ended"
-    work = cluster.platform.find_work_requirement(cluster.name, finished=True)
+    work = cluster.last()
     group = work.group(HEAD_GROUP) if work else None
     if work is None or group is None or work.finished or work.cancelling:
         return f"{text}: it was taken down while this command was waiting"

@@ -90,3 +90,8 @@ def head_id(token: str) -> str:
 def worker_id(node_type: str) -> str:
     """A new worker's node id, never used before."""
     return f"{slug(node_type)}-{secrets.token_hex(_NODE_BYTES)}"
+
+
+def replacement_id(node_type: str, node_id: str) -> str:
+    """The node id of the one worker that takes the place of another: the same however often it is asked for."""
+    return f"{slug(node_type)}-{hashlib.sha256(node_id.encode()).hexdigest()[: 2 * _NODE_BYTES]}"

@@ -76,6 +76,11 @@ class Threads:
         while self._begun:
             self._begun.pop(0).result(timeout=30)
 
+    def abandon(self) -> None:
+        """Wait likewise, whatever becomes of it."""
+        while self._begun:
+            self._begun.pop(0).exception(timeout=30)
+
     def close(self) -> None:
         """End all threads."""
         for pool in self._pools:

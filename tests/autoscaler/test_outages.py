@@ -127,19 +127,6 @@ def test_platform_nodes_that_are_listed_late_cost_no_node(world):
     assert len(world.ray.workers) == len(world.instances) == 4
 
 
-@pytest.mark.parametrize("part", ["/work/requirements", "/template", "/tasks"], ids=["group", "pool", "tasks"])
-def test_a_launch_whose_answer_is_lost_is_found_again_and_not_repeated(world, part):
-    world.want_cpus(4)
-
-    with world.wire.losing_answers(lambda call: not call.startswith("GET") and call.endswith(part)):
-        world.tick()
-    world.ticks(6)
-
-    assert len(world.ray.workers) == len(world.instances) == len(world.listed()) == 4
-    assert len([task for task in world.tasks() if task is not world.head]) == 4
-    assert len(world.work.groups) == 2
-
-
 def test_a_launch_that_fails_says_why(world):
     config = world.config["available_node_types"]["worker"]["node_config"]
     world.tick()

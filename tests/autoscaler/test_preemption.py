@@ -127,3 +127,14 @@ def test_a_notice_about_another_clusters_node_is_none_of_ours(world):
 
     assert len(world.listed()) == 2
     assert len([task for task in world.tasks() if task is not world.head]) == 2
+
+
+def test_an_autoscaler_that_restarts_after_a_notice_does_not_replace_the_node_again(world):
+    warn(world, min(world.listed()))
+    world.tick()
+
+    world.restart_autoscaler()
+    world.ticks(2)
+
+    assert len(world.listed()) == 3
+    assert len([task for task in world.tasks() if task is not world.head]) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,9 +24,10 @@ class Wire:
         self.calls: list[str] = []
         self._lost: Rule = lambda call: False
         self._answer_lost: Rule = lambda call: False
+        self._garbled: list[Rule] = []
         send = requests.Session.send
 
-        def pass_on(session: requests.Session, request: requests.PreparedRequest, **options: object) -> object:
+        def pass_on(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
             call = f"{request.method} {urlsplit(str(request.url)).path}"
             self.calls.append(call)
             if self._lost(call):
@@ -33,6 +35,8 @@ class Wire:
             response = send(session, request, **options)
             if self._answer_lost(call):
                 raise requests.ConnectionError("the answer is lost", request=request)
+            if any(rule(call) for rule in self._garbled):
+                response._content, response.status_code = b"<html>Welcome to our network</html>", 200
             return response
 
         monkeypatch.setattr(requests.Session, "send", pass_on)
@@ -63,3 +67,12 @@ class Wire:
             yield
         finally:
             self._answer_lost = lambda call: False
+
+    @contextmanager
+    def garbling(self, rule: Rule) -> Iterator[None]:
+        """Let the platform do what the fitting requests ask for, and put nonsense in place of its answers."""
+        self._garbled.append(rule)
+        try:
+            yield
+        finally:
+            self._garbled.remove(rule)

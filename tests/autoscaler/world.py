@@ -179,6 +179,11 @@ class World:
 
         self.provider.non_terminated_nodes = tell
 
+    def die(self) -> None:
+        """Let the autoscaler's process be gone with all its threads, and another life begin."""
+        self._threads.abandon()
+        self.restart_autoscaler()
+
     # What happens
 
     def want(self, *demands: Demand) -> None:

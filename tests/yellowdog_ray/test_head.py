@@ -29,45 +29,6 @@ def unfinished_work(local) -> list[str]:
     return [str(work.id) for work in found if not work.status.finished]
 
 
-@pytest.mark.parametrize("last_call", ["create_work_requirement", "create_pool", "add_tasks"])
-def test_what_a_killed_ray_up_has_begun_is_completed_by_the_next(local, make_cluster, monkeypatch, last_call):
-    killed = make_cluster()
-    call = getattr(killed.platform, last_call)
-
-    def die_after(*arguments: object) -> None:
-        call(*arguments)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(killed.platform, last_call, die_after)
-    with pytest.raises(KeyboardInterrupt):
-        make_head(killed)
-
-    make_head(make_cluster())
-    local.advance(BOOT)
-
-    assert len(unfinished_work(local)) == 1
-    assert len(pool_names(local)) == 1
-    assert len(local.hosts.instance_ids) == 1
-    assert make_cluster().refresh().head.private_ip
-
-
-@pytest.mark.parametrize("call", ["create_work_requirement", "create_pool", "add_tasks"])
-def test_a_request_that_went_through_but_looked_failed_makes_nothing_twice(local, make_cluster, monkeypatch, call):
-    """The SDK itself repeats a POST that was answered by a 5xx; so the second try finds the first one's work."""
-    cluster = make_cluster()
-    original = getattr(cluster.platform, call)
-
-    def twice(*arguments: object) -> object:
-        original(*arguments)
-        return original(*arguments)
-
-    monkeypatch.setattr(cluster.platform, call, twice)
-    make_head(cluster)
-    local.advance(BOOT)
-
-    assert (len(unfinished_work(local)), len(pool_names(local)), len(local.hosts.instance_ids)) == (1, 1, 1)
-
-
 def test_two_ray_up_at_once_end_with_one_cluster(local, make_cluster):
     barrier = threading.Barrier(2)
     clusters = [make_cluster(), make_cluster()]

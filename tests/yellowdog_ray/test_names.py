@@ -56,3 +56,11 @@ def test_the_token_can_be_read_back_from_a_pool_name():
 
 def test_worker_ids_are_never_used_twice():
     assert len({names.worker_id("worker") for _ in range(1000)}) == 1000
+
+
+def test_every_lost_node_has_a_replacement_of_its_own():
+    first, second = (names.replacement_id("gpu.big", node_id) for node_id in ("gpu-1", "gpu-2"))
+
+    assert first == names.replacement_id("gpu.big", "gpu-1")
+    assert first != second
+    assert names.is_valid_name(first)

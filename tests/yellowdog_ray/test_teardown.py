@@ -57,32 +57,6 @@ def test_a_cluster_whose_name_begins_alike_lives_on(local, with_workers):
     assert running_instances(local) == 5
 
 
-@pytest.mark.parametrize("calls_before_the_kill", range(4))
-def test_a_ray_down_that_is_killed_is_finished_by_the_next(
-    local, with_workers, make_cluster, monkeypatch, calls_before_the_kill
-):
-    cluster = with_workers()
-    left = [calls_before_the_kill]
-    for name in ("shut_down_pool", "cancel_work_requirement"):
-        monkeypatch.setattr(cluster.platform, name, dying(getattr(cluster.platform, name), left))
-    with pytest.raises(KeyboardInterrupt):
-        take_down(cluster)
-
-    take_down(make_cluster())
-
-    assert (running_instances(local), unfinished_work(local)) == (0, [])
-
-
-def dying(call, left):
-    def run(argument: str) -> None:
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        call(argument)
-
-    return run
-
-
 def test_it_says_what_it_waits_for(local, with_workers, monkeypatch, capsys):
     cluster = with_workers()
     cancel = cluster.platform.cancel_work_requirement
