@@ -7,6 +7,8 @@ import pytest
 from tests.autoscaler.ambiguities import AMBIGUITIES
 from tests.autoscaler.phases import FIRST, FURTHER, NOTICE, SHRINKING, TYPES, YAML
 
+pytestmark = pytest.mark.search
+
 ADD_GROUP = "PUT /work/requirements"
 ADD_POOL = "POST /workerPools/provisioned/template"
 ADD_TASKS = "POST /work/taskGroups/*/tasks"

@@ -4,6 +4,8 @@ import pytest
 
 from tests.autoscaler.ambiguities import AMBIGUITIES
 
+pytestmark = pytest.mark.search
+
 CREATING = ["POST /work/requirements", "POST /workerPools/provisioned/template", "POST /work/taskGroups/*/tasks"]
 
 

@@ -17,7 +17,10 @@ CREATING = {"POST /work/requirements", "POST /workerPools/provisioned/template",
 REMOVING = {"DELETE /workerPools/{id}", "PUT /work/requirements/{id}/transition/{status}"}
 
 
-pytestmark = pytest.mark.timeout(180)  # each of some 30 kills is followed by one or two whole commands
+pytestmark = [
+    pytest.mark.search,
+    pytest.mark.timeout(180),  # each of some 30 kills is followed by one or two whole commands
+]
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 from tests.autoscaler.random_runs.runs import run
 from tests.autoscaler.random_runs.scenario import INCIDENTS, scenario
 
+pytestmark = pytest.mark.search
+
 SEEDS = range(40)
 
 CAUGHT_WITHIN = 20
