@@ -54,12 +54,12 @@ def test_all_marked_processes_are_killed_but_those_to_be_spared(marked: int) -> 
 def test_processes_that_multiply_are_killed_too() -> None:
     mark = marks.of_host(PLATFORM, 9)
     fork = "import os, sys, time; from yellowdog_local.hosts import marks; marks.wear(int(sys.argv[1]))\n"
-    fork += "for _ in range(200):\n    if os.fork(): time.sleep(0.02); os._exit(0)\n"
+    fork += "for _ in range(200):\n    if os.fork(): time.sleep(0.2); os._exit(0)\n"
     with subprocess.Popen([sys.executable, "-c", fork, str(mark)]):
         eventually(lambda: marks.processes(marks.is_host(mark)))
         assert marks.kill(marks.is_host(mark))
 
-    time.sleep(0.05)  # longer than one of them lives before the next one takes over
+    time.sleep(0.5)  # longer than one of them lives before the next one takes over
     assert marks.processes(marks.is_host(mark)) == []
 
 

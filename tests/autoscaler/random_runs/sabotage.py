@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -117,21 +117,21 @@ def no_escalation(patch: pytest.MonkeyPatch) -> None:
 
 def pools_survive(patch: pytest.MonkeyPatch) -> None:
     """`ray down` cancels the work requirement and leaves the pools to themselves."""
-    patch.setattr(teardown, "_pools", lambda *_: [])
+    patch.setattr(teardown, "_find_pools", lambda *_: {})
 
 
 def work_before_pools(patch: pytest.MonkeyPatch) -> None:
     """`ray down` cancels the work requirement first, and a second one looks for a living work requirement."""
 
-    def end(on: Platform, work: Any) -> None:
+    def end(on: Platform, work: Any, pools: Iterable[Any]) -> None:
         if not work.finished:
             on.cancel_work_requirement(work.id)
-        for pool in teardown._pools(on, work):
+        for pool in pools:
             if not pool.finished:
                 on.shut_down_pool(pool.id)
 
     find = Platform.find_work_requirement
-    patch.setattr(teardown, "request_end", end)
+    patch.setattr(teardown, "_request_end", end)
     patch.setattr(Platform, "find_work_requirement", lambda self, name, **_: find(self, name))
 
 
