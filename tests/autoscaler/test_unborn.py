@@ -111,6 +111,18 @@ class TestShortage:
         assert len(world.instances) == 2
         assert failed == {"worker"}
 
+    def test_workers_that_an_instance_is_coming_for_stay(self, world):
+        world.fault("capacity", limit=len(world.local.hosts.instance_ids) + 2)
+        world.fault("never-boots")
+
+        world.want_cpus(5)
+        world.tick()
+        asked = world.listed()
+        world.ticks(17)
+
+        assert len(asked) == 5
+        assert len(asked & world.listed()) == 2
+
     def test_once_there_is_capacity_again_the_nodes_come(self, world):
         fault = world.fault("capacity", limit=0)
         world.want_cpus(3)

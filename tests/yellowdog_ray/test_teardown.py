@@ -96,3 +96,12 @@ def test_pools_that_a_gateway_calls_not_found_are_not_taken_for_gone(local, with
 
     with local.faults.during(after_the_first_look), pytest.raises(TeardownIncomplete, match="worker pools demo-head-"):
         take_down(cluster)
+
+
+def test_tasks_that_do_not_hear_of_their_end_lose_their_machines(local, with_workers):
+    cluster = with_workers()
+
+    with local.faults.during(faults.AbortLost()):
+        take_down(cluster)
+
+    assert (running_instances(local), unfinished_work(local)) == (0, [])
