@@ -104,12 +104,17 @@ class Invariants:
 
     def loop_raised(self, monitor: Monitor, error: Exception) -> None:
         """An autoscaler that has never had a listing may give up a tick; any other may not."""
-        if monitor.life.listed or not self._world.in_trouble:
+        if monitor.life.listed or not self._trouble_lately:
             self._world.fail("loop", f"the tick raised {error!r}", error)
+
+    @property
+    def _trouble_lately(self) -> bool:
+        """Whether a call that has just ended may have met trouble: one that hangs outlives it."""
+        return self._world.in_trouble or self._world.seconds - self._changed_at <= CALL_SECONDS
 
     def _loop_goes_on(self, monitor: Monitor, tick: Tick) -> None:
         world = self._world
-        if not tick.done and (monitor.life.listed or not world.in_trouble):
+        if not tick.done and (monitor.life.listed or not self._trouble_lately):
             world.fail("loop", "Ray could not carry out a tick")
         if tick.loop_seconds > LOOP_SECONDS:
             world.fail("loop", f"a tick kept the loop waiting for {tick.loop_seconds:.0f} s")
@@ -170,10 +175,16 @@ class Invariants:
                 continue
             key = (instance.id, why)
             since[key] = self._spare_since.get(key, now)
-            began = max(since[key], self._changed_at) if why != "idle" else since[key]
+            began = max(since[key], self._worked_at(instance) if why == "idle" else self._changed_at)
             if now - began > patience and not (why != "idle" and self._world.in_trouble):
                 self._world.fail("forgotten", f"instance {instance.id} is {why} for {now - began:.0f} s")
         self._spare_since = since
+
+    def _worked_at(self, instance: InstanceRecord) -> float:
+        """When the last task on an instance ended; it may have come and gone between two looks of ours."""
+        node_id = instance.node.id if instance.node else None
+        ends = [task.entity.finishedTime for task in self._world.tasks() if task.entity.nodeId == node_id]
+        return max((end.timestamp() for end in ends if end is not None), default=0.0)
 
     def _excuse(
         self, instance: InstanceRecord, tick: Tick, listed: set[str], given_up: frozenset[str]
