@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import traceback
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 PLACEHOLDER = "(secret)"
 
 _MIN_LENGTH = 8  # what is shorter is no secret, and its replacement would maim ordinary words
-_hidden: set[str] = set()
+_hidden: deque[str] = deque(maxlen=4)  # a process has one key, seldom another
 
 
 def hide(secret: str) -> None:
     """Never show this text again, in this process: neither in our errors nor in anybody's log records."""
     if len(secret) < _MIN_LENGTH:
         return
-    _hidden.add(secret)
-    if not isinstance(logging.getLogRecordFactory(), _RedactingFactory):
-        logging.setLogRecordFactory(_RedactingFactory(logging.getLogRecordFactory()))
+    if secret not in _hidden:
+        _hidden.append(secret)
+    _install()
+
+
+@functools.cache
+def _install() -> None:
+    """Once in a process: whoever puts a factory of their own in place later, such as Ray, has ours below it."""
+    logging.setLogRecordFactory(_RedactingFactory(logging.getLogRecordFactory()))
 
 
 def redact(text: str) -> str:

@@ -7,7 +7,7 @@ from tests.autoscaler.phases import CHANGING, PHASES, TYPES, YAML
 
 
 @pytest.mark.search
-@pytest.mark.timeout(180)  # each of some 60 kills has a life of the autoscaler after it
+@pytest.mark.timeout(600)  # each of some 60 kills has a life of the autoscaler after it
 def test_whatever_it_was_doing_its_next_life_goes_on_with_it(make_world):
     world = make_world(**YAML)
     world.tick()

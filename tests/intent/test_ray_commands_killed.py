@@ -19,7 +19,7 @@ REMOVING = {"DELETE /workerPools/{id}", "PUT /work/requirements/{id}/transition/
 
 pytestmark = [
     pytest.mark.search,
-    pytest.mark.timeout(180),  # each of some 30 kills is followed by one or two whole commands
+    pytest.mark.timeout(600),  # each of some 30 kills is followed by one or two whole commands
 ]
 
 

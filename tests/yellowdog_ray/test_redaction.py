@@ -12,14 +12,13 @@ SECRET = "0123456789abcdefSECRET"
 @pytest.fixture(autouse=True)
 def loaded(monkeypatch):
     """A process that has loaded its key."""
-    factory, hidden = logging.getLogRecordFactory(), set(redaction._hidden)
+    hidden = list(redaction._hidden)
     monkeypatch.setenv("YD_API_KEY_ID", "id")
     monkeypatch.setenv("YD_API_KEY_SECRET", SECRET)
     load_credentials()
     yield
-    logging.setLogRecordFactory(factory)
     redaction._hidden.clear()
-    redaction._hidden.update(hidden)
+    redaction._hidden.extend(hidden)
 
 
 def test_an_error_that_repeats_the_secret_does_not_show_it():
