@@ -37,7 +37,7 @@ def struck(box: Box) -> int:
     return sum(fault["struck"] for fault in json.loads(listed.stdout))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(560)
 @pytest.mark.parametrize("version", ["v2"])
 def test_a_cluster_lives_and_works_although_calls_fail_and_a_spot_worker_is_lost(
     life: Ray, box: Box, version: str
@@ -47,15 +47,15 @@ def test_a_cluster_lives_and_works_although_calls_fail_and_a_spot_worker_is_lost
 
     ray("up", "-y")
     with ray.running("submit", str(JOB)) as log:
-        wait_until(lambda: " ends" in log.read_text(), "the workers work", 90)
+        wait_until(lambda: " ends" in log.read_text(), "the workers work", 150)
         before = steadily(lambda: worker_names(platform))
         lost = box.raydog(
             "fault", "add", "lost", "--pool", "*-worker-*", "--times", "1", "--notice", "--notice-seconds", "25"
         )
         assert lost.returncode == 0, lost.stdout
-        wait_until(lambda: steadily(lambda: worker_names(platform)) > before, "a replacement is asked for first", 30)
-        wait_until(lambda: not before <= steadily(lambda: worker_names(platform)), "then the worker is lost", 30)
-        wait_until(lambda: "all 45 tasks are done" in log.read_text(), "the job ends well", 120)
+        wait_until(lambda: steadily(lambda: worker_names(platform)) > before, "a replacement is asked for first", 40)
+        wait_until(lambda: not before <= steadily(lambda: worker_names(platform)), "then the worker is lost", 60)
+        wait_until(lambda: "all 45 tasks are done" in log.read_text(), "the job ends well", 200)
     monitor = ray("exec", "cat /tmp/ray/session_latest/logs/monitor.log")
     down = ray("down", "-y")
 

@@ -75,7 +75,7 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(560)
 @pytest.mark.parametrize("version", ["v2", "v1"])
 def test_a_cluster_comes_up_works_grows_shrinks_and_goes(life: Ray, box: Box, version: str) -> None:
     platform = box.view()
