@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from yellowdog_client import PlatformClient
+from yellowdog_client.common.server_sent_events import DelegatedSubscriptionEventListener
 
 from tests.contract import watched_sdk
 from tests.contract.gate import ContractGate
@@ -45,3 +47,15 @@ def test_the_whole_suite_fails_for_a_call_that_nobody_made(
     gate.pytest_testnodedown(SimpleNamespace(workeroutput={"contract_whole": whole, "contract_called": []}))
     gate.pytest_sessionfinish(session, 0)  # type: ignore[arg-type]
     assert (gate.missing == ["Work.search_tasks"], session.exitstatus == 1) == (failed, failed)
+
+
+def test_the_sdks_reader_of_events_ends_with_its_stream(client: PlatformClient) -> None:
+    work = submit(client)
+    before = set(threading.enumerate())
+    client.work_client.add_work_requirement_listener(work, DelegatedSubscriptionEventListener(on_update=lambda _: None))
+    readers = set(threading.enumerate()) - before
+    client.work_client.cancel_work_requirement_by_id(work.id)
+    for reader in readers:
+        reader.join(5)
+    assert readers
+    assert not any(reader.is_alive() for reader in readers)
