@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from yellowdog_client.model import (
     AwsInstance,
     AzureInstance,
@@ -20,12 +22,26 @@ from yellowdog_local.settings import Settings
 
 _UNLIMITED = 1_000_000_000
 
-_CLOUDS: dict[str, tuple[CloudProvider, type[Instance]]] = {
-    "Aws": (CloudProvider.AWS, AwsInstance),
-    "Azure": (CloudProvider.AZURE, AzureInstance),
-    "Gce": (CloudProvider.GOOGLE, GceInstance),
-    "Oci": (CloudProvider.OCI, OciInstance),
+
+@dataclass(frozen=True)
+class _Cloud:
+    """What a cloud's sources call what all of them have."""
+
+    provider: CloudProvider | None
+    instance: type[Instance]
+    instance_type: str
+    image: str
+    subregion: str
+    spot: str
+
+
+_CLOUDS = {
+    "Aws": _Cloud(CloudProvider.AWS, AwsInstance, "instanceType", "imageId", "availabilityZone", "spot"),
+    "Azure": _Cloud(CloudProvider.AZURE, AzureInstance, "vmSize", "imageId", "availabilityZone", "useSpot"),
+    "Gce": _Cloud(CloudProvider.GOOGLE, GceInstance, "machineType", "image", "zone", "spot"),
+    "Oci": _Cloud(CloudProvider.OCI, OciInstance, "shape", "imageId", "availabilityDomain", "preemptible"),
 }
+_SIMULATOR = _Cloud(None, SimulatorInstance, "instanceType", "imageId", "subregion", "spot")
 
 
 def traits(*, can_stop: bool) -> ComputeSourceTraits:
@@ -38,27 +54,57 @@ def supported_operations(*, can_stop: bool) -> ComputeRequirementSupportedOperat
     return ComputeRequirementSupportedOperations(canStopStart=can_stop, canScaleOut=True, canReprovision=True)
 
 
-def _cloud(source: ComputeSource) -> tuple[CloudProvider, type[Instance]] | None:
+def _cloud(source: ComputeSource) -> _Cloud:
     name = type(source).__name__
-    return next((cloud for prefix, cloud in _CLOUDS.items() if name.startswith(prefix)), None)
+    return next((cloud for prefix, cloud in _CLOUDS.items() if name.startswith(prefix)), _SIMULATOR)
 
 
 def provider(source: ComputeSource) -> CloudProvider | None:
     """The provider that a source's type stands for; the simulator has none."""
+    return _cloud(source).provider
+
+
+def instance_type(source: ComputeSource) -> str | None:
+    """What a source calls its machines' size: an instance type, a VM size, a machine type, a shape."""
+    value: str | None = getattr(source, _cloud(source).instance_type)
+    return value
+
+
+def image(source: ComputeSource) -> str | None:
+    """The image of a source's machines."""
+    value: str | None = getattr(source, _cloud(source).image)
+    return value
+
+
+def subregion(source: ComputeSource) -> str | None:
+    """The zone, where a source names one."""
+    value: str | None = getattr(source, _cloud(source).subregion)
+    return value
+
+
+def is_spot(source: ComputeSource) -> bool:
+    """Whether a source's machines may be taken away; sources that cannot say so have no such field."""
+    return bool(getattr(source, _cloud(source).spot, False))
+
+
+def set_machine(source: ComputeSource, instance_type: str | None, image: str | None) -> None:
+    """Let a source have another size and image of machines; None leaves what it has."""
     cloud = _cloud(source)
-    return cloud[0] if cloud else None
+    for field, value in ((cloud.instance_type, instance_type), (cloud.image, image)):
+        if value:
+            setattr(source, field, value)
 
 
 def instance_for(source: ComputeSource) -> Instance:
     """A new instance entity of the source's kind."""
     cloud = _cloud(source)
-    instance = cloud[1]() if cloud else SimulatorInstance()
+    instance = cloud.instance()
     instance.provider = source.provider
-    instance.instanceType = source.instanceType
+    instance.instanceType = instance_type(source)
     instance.region = source.region
-    instance.subregion = source.subregion
-    instance.imageId = source.imageId
-    instance.spot = bool(getattr(source, "spot", False))
+    instance.subregion = subregion(source)
+    instance.imageId = image(source)
+    instance.spot = is_spot(source)
     return instance
 
 

@@ -28,6 +28,7 @@ from yellowdog_local.instances import Instances
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.namespaces import Namespaces
 from yellowdog_local.records import InstanceRecord, PoolRecord, RequirementRecord, SourceRecord
+from yellowdog_local.selection import name_provisioned
 from yellowdog_local.store import Store
 from yellowdog_local.strategies import STRATEGIES, shares
 from yellowdog_local.templates import Templates
@@ -88,7 +89,8 @@ class Compute:
 
     def draft(self, usage: ComputeRequirementTemplateUsage) -> RequirementRecord:
         """What a template would be provisioned as; nothing is kept and nothing is booted."""
-        template, source_templates = self._templates.resolve(usage)
+        resolved = self._templates.resolve(usage, clouds.traits(can_stop=self._instances.can_stop))
+        template = resolved.template
         namespace = usage.requirementNamespace or template.namespace
         if namespace is None:
             raise InvalidRequest("requirementNamespace must be set, since the template has no namespace")
@@ -101,9 +103,12 @@ class Compute:
             maintainInstanceCount=usage.maintainInstanceCount,
             autoShutdown=usage.autoShutdown,
         )
-        sources = [_Sourced(*sourced) for sourced in source_templates]
+        sources = [_Sourced(*sourced) for sourced in resolved.sources]
         record = self._draft(wanted, template.strategyType or "", sources, usage.userData or template.userData)
         record.entity.createdFromId = template.id
+        record.report = resolved.report
+        if record.report is not None:
+            name_provisioned(record.report, record.id, [source.entity for source in record.sources], record.created)
         return record
 
     def refuse_taken_name(self, namespace: str, name: str) -> None:

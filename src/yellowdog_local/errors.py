@@ -5,6 +5,7 @@ What is not known of the real platform's statuses and types is a setting: see `o
 ApiError
 ├── InvalidRequest             400 InvalidRequestException
 │   └── AlreadyExists          400 InvalidRequestException, "... already exists"
+├── NoSources                  400 NoSourcesException: clients look for "No sources" in its text
 ├── DuplicateTaskNames         400 ConflictException: clients look for its text
 ├── Conflict                   409 ConflictException
 ├── Unauthorized               401 UnauthorizedException
@@ -50,6 +51,16 @@ class AlreadyExists(InvalidRequest):
 
     def __init__(self, what: str, namespace: str, name: str) -> None:
         super().__init__(f"{what} '{name}' in namespace '{namespace}' already exists")
+
+
+class NoSources(ApiError):
+    """You asked for a dynamic template that too few compute sources fit."""
+
+    error_type = "NoSourcesException"
+
+    def __init__(self, template: str, fitting: int, wanted: int | None) -> None:
+        enough = f": {fitting} do, and minimumSourceCount is {wanted}" if fitting else ""
+        super().__init__(f"No sources meet the constraints of template '{template}'{enough}")
 
 
 class DuplicateTaskNames(ApiError):

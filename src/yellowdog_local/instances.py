@@ -132,7 +132,7 @@ class Instances:
             instance_id=instance.id,
             agent_token=instance.token,
             user_data=source.userData,
-            instance_type=source.instanceType or "",
+            instance_type=clouds.instance_type(source) or "",
             provider=source.provider.name if source.provider else "",
             region=source.region or "",
             boot_seconds=self._vary(*clouds.startup_time(source, self._kernel.settings)),

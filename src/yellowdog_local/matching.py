@@ -7,6 +7,7 @@ from typing import Any
 
 from yellowdog_client.model import CloudProvider, InstancePricingPreference, NodeDetails, RunSpecification
 
+from yellowdog_local import clouds
 from yellowdog_local.records import GroupRecord, NodeRecord, PoolRecord
 
 # Whether spot comes first, where a preference is an order and not a restriction.
@@ -23,10 +24,10 @@ def pool_matches(group: GroupRecord, pool: PoolRecord) -> bool:
     return (
         _allows(spec.namespaces, pool.namespace)
         and _allows(spec.workerTags, pool.properties.workerTag)
-        and _allows_all(spec.instanceTypes, (source.instanceType for source in sources))
+        and _allows_all(spec.instanceTypes, map(clouds.instance_type, sources))
         and _allows_all(spec.regions, (source.region for source in sources))
         and _allows_all(spec.providers, (source.provider for source in sources))
-        and all(_pricing_allows(spec, spot=bool(getattr(source, "spot", False))) for source in sources)
+        and all(_pricing_allows(spec, spot=clouds.is_spot(source)) for source in sources)
         and (pool.first_node is None or _details_match(spec, pool.first_node.entity.details))
     )
 

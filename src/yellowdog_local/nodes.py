@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
 
 from yellowdog_client.model import (
     Node,
@@ -21,7 +20,7 @@ from yellowdog_client.model import (
     WorkerStatus,
 )
 
-from yellowdog_local import ids
+from yellowdog_local import clouds, ids
 from yellowdog_local.agents import AgentEvent, Agents, Registration
 from yellowdog_local.compute import Compute
 from yellowdog_local.errors import Gone
@@ -185,14 +184,13 @@ class Nodes:
 
     def _make(self, pool: PoolRecord, instance: InstanceRecord, said: Registration) -> NodeRecord:
         source = instance.source
-        source_entity: Any = source.entity
         details = NodeDetails(
             instanceId=instance.id,
             provider=source.entity.provider,
             region=source.entity.region,
             sourceName=source.entity.name,
             sourceNumber=None if pool.configured else instance.requirement.sources.index(source) + 1,
-            instanceType=source.entity.instanceType,
+            instanceType=clouds.instance_type(source.entity),
             hostname=said.hostname,
             privateIpAddress=said.privateIpAddress,
             publicIpAddress=said.publicIpAddress,
@@ -200,7 +198,7 @@ class Nodes:
             ram=said.ram,
             supportedTaskTypes=list(said.supportedTaskTypes),
             workerTag=pool.properties.workerTag,
-            spot=bool(getattr(source_entity, "spot", False)),
+            spot=clouds.is_spot(source.entity),
         )
         now = self._kernel.now()
         entity = Node(

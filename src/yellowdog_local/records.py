@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from yellowdog_client.model import (
     Allowance,
+    BestComputeSourceReport,
     ComputeRequirement,
     ComputeSource,
     ComputeSourceTemplate,
@@ -385,6 +386,7 @@ class RequirementRecord:
     instances: dict[str, InstanceRecord] = field(default_factory=dict)
     live: dict[str, InstanceRecord] = field(default_factory=dict)
     pool: PoolRecord | None = None
+    report: BestComputeSourceReport | None = None
     shutdown_timer: Timer | None = None
     refill_timer: Timer | None = None
 

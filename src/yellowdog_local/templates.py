@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from yellowdog_client.model import (
+    BestComputeSourceReport,
+    ComputeRequirementDynamicTemplate,
     ComputeRequirementStaticTemplate,
     ComputeRequirementTemplate,
     ComputeRequirementTemplateSearch,
@@ -16,18 +19,36 @@ from yellowdog_client.model import (
     ComputeSourceTemplate,
     ComputeSourceTemplateSearch,
     ComputeSourceTemplateSummary,
+    ComputeSourceTraits,
     ComputeSourceUsage,
+    SingleSourceProvisionStrategy,
 )
 
 from yellowdog_local import clouds, ids
-from yellowdog_local.errors import AlreadyExists, Conflict, InvalidRequest, NotCovered, NotFound
+from yellowdog_local.errors import AlreadyExists, Conflict, InvalidRequest
 from yellowdog_local.kernel import Kernel
 from yellowdog_local.namespaces import Namespaces
 from yellowdog_local.records import RequirementTemplateRecord, SourceTemplateRecord
+from yellowdog_local.selection import choose
 from yellowdog_local.store import Store, found
 from yellowdog_local.strategies import STRATEGIES
 
 _Record = TypeVar("_Record", SourceTemplateRecord, RequirementTemplateRecord)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A requirement template, ready to be provisioned.
+
+    Attributes:
+        template: the template.
+        sources: copies of its sources, each with its template's id, in the order in which they are used.
+        report: how a dynamic template has chosen them.
+    """
+
+    template: ComputeRequirementStaticTemplate | ComputeRequirementDynamicTemplate
+    sources: list[tuple[str, ComputeSource]]
+    report: BestComputeSourceReport | None
 
 
 class Templates:
@@ -118,31 +139,30 @@ class Templates:
             and (not search.strategyType or record.entity.strategyType in search.strategyType)
         ]
 
-    def resolve(
-        self, wanted: ComputeRequirementTemplateUsage
-    ) -> tuple[ComputeRequirementStaticTemplate, list[tuple[str, ComputeSource]]]:
-        """A static template and copies of its sources, ready to be provisioned, each with its template's id."""
+    def resolve(self, wanted: ComputeRequirementTemplateUsage, traits: ComputeSourceTraits) -> Resolved:
+        """What a template would be provisioned from, where every source has the same traits."""
         if not (ids.is_ydid(wanted.templateId) or self._kernel.settings.accept_template_names):
             raise InvalidRequest(f"templateId must be an id, not the name '{wanted.templateId}'")
-        try:
-            template = self.requirement(wanted.templateId).entity
-        except NotFound as missing:
-            raise InvalidRequest(missing.message) from missing
-        if not isinstance(template, ComputeRequirementStaticTemplate):
-            raise NotCovered("Provisioning from a dynamic template")
-        return template, [self._sourced(usage, template, wanted) for usage in template.sources]
+        template = self.requirement(wanted.templateId).entity
+        if isinstance(template, ComputeRequirementStaticTemplate):
+            return Resolved(template, [self._sourced(usage, template, wanted) for usage in template.sources], None)
+        if not isinstance(template, ComputeRequirementDynamicTemplate):
+            raise InvalidRequest(f"template '{wanted.templateId}' is neither static nor dynamic")
+        single = STRATEGIES[template.strategyType] is SingleSourceProvisionStrategy
+        chosen, report = choose(template, list(self._store.source_templates.values()), traits, single=single)
+        usages = [ComputeSourceUsage(sourceTemplateId=record.id) for record in chosen]
+        return Resolved(template, [self._sourced(usage, template, wanted) for usage in usages], report)
 
     def _sourced(
         self,
         usage: ComputeSourceUsage,
-        template: ComputeRequirementStaticTemplate,
+        template: ComputeRequirementStaticTemplate | ComputeRequirementDynamicTemplate,
         wanted: ComputeRequirementTemplateUsage,
     ) -> tuple[str, ComputeSource]:
         record = self.source(usage.sourceTemplateId)
         source = deepcopy(record.entity.source)
-        source.instanceType = usage.instanceType or source.instanceType
         # What was said nearest to the provisioning counts; images are recorded, not looked up.
-        source.imageId = wanted.imagesId or usage.imageId or template.imagesId or source.imageId
+        clouds.set_machine(source, usage.instanceType, wanted.imagesId or usage.imageId or template.imagesId)
         tags = {**(source.instanceTags or {}), **(template.instanceTags or {}), **(wanted.instanceTags or {})}
         source.instanceTags = tags or None
         return record.id, source

@@ -12,9 +12,13 @@ from yellowdog_client.model import (
     AutoShutdown,
     ComputeRequirement,
     ComputeRequirementSearch,
+    ComputeRequirementStaticTemplate,
     ComputeRequirementStaticTemplateTestResult,
     ComputeRequirementStatus,
     ComputeRequirementTemplateUsage,
+    ComputeSource,
+    ComputeSourceTemplate,
+    ComputeSourceUsage,
     Instance,
     InstanceSearch,
     InstanceStatus,
@@ -24,9 +28,13 @@ from yellowdog_client.model import (
 )
 from yellowdog_client.model.exceptions import InvalidRequestException
 
+from tests.contract.examples import filled, leaves
 from tests.contract.test_sdk import START, provision
 from yellowdog_local.testing import RunningPlatform
 
+SPLIT = "co.yellowdog.platform.model.SplitProvisionStrategy"
+# What clouds call the size of a machine.
+SIZES = ("instanceType", "vmSize", "machineType", "shape")
 RUNNING, STOPPED = ComputeRequirementStatus.RUNNING, ComputeRequirementStatus.STOPPED
 
 
@@ -245,3 +253,21 @@ def test_user_attributes_are_kept_by_name(local: RunningPlatform) -> None:
         assert http.delete("user/user.zone").status_code == 200
         assert http.get("user").json() == []
         assert http.delete("user/user.zone").status_code == 404
+
+
+@pytest.mark.parametrize("kind", leaves(ComputeSource))
+def test_a_source_of_every_cloud_is_provisioned_and_its_machines_tell_where_they_are(
+    local: RunningPlatform, client: PlatformClient, kind: type[ComputeSource]
+) -> None:
+    source = filled(kind, name="source", limit=1, failOnProvision=False, **dict.fromkeys(SIZES, "big"))
+    client.compute_client.add_compute_source_template(ComputeSourceTemplate(source=source, namespace="clouds"))
+    template = ComputeRequirementStaticTemplate(
+        "any", SPLIT, [ComputeSourceUsage("clouds/source", imageId="an-image")], namespace="clouds"
+    )
+    client.compute_client.add_compute_requirement_template(template)
+    wanted = ComputeRequirementTemplateUsage("clouds/any", "cr", targetInstanceCount=1)
+    made = client.compute_client.provision_compute_requirement_template(wanted)
+    local.advance(60)
+    (instance,) = instances(client, made)
+    assert (instance.status, instance.instanceType, instance.imageId) == (InstanceStatus.RUNNING, "big", "an-image")
+    assert (instance.region, instance.provider) == ("text", made.provisionStrategy.sources[0].provider)

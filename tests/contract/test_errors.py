@@ -11,6 +11,8 @@ import requests
 from yellowdog_client import PlatformClient
 from yellowdog_client.model import (
     ApiKey,
+    ComputeRequirementDynamicTemplate,
+    ComputeRequirementTemplateUsage,
     KeyringSearch,
     NamespaceSearch,
     ServicesSchema,
@@ -64,10 +66,18 @@ def size_of_nothing(client: PlatformClient) -> None:
     client.worker_pool_client.get_worker_pools(WorkerPoolSearch()).slice(SliceReference(size=0))
 
 
+def no_sources(client: PlatformClient) -> None:
+    strategy = "co.yellowdog.platform.model.SplitProvisionStrategy"
+    template = ComputeRequirementDynamicTemplate("none", strategy, namespace="demo", sourceNamespaces=["elsewhere"])
+    made = client.compute_client.add_compute_requirement_template(template)
+    client.compute_client.test_compute_requirement_template(ComputeRequirementTemplateUsage(made.id, "requirement"))
+
+
 # Per class of errors.py that reaches a client of the API: how to get it, and what the SDK makes of it.
 REFUSED: dict[type[errors.ApiError], tuple[Call, int | None, str]] = {
     errors.InvalidRequest: (size_of_nothing, None, "size must be between 1 and 1000"),
     errors.AlreadyExists: (twice(provision), None, "Worker pool 'pool' in namespace 'demo' already exists"),
+    errors.NoSources: (no_sources, 400, "No sources meet the constraints of template 'none'"),
     errors.DuplicateTaskNames: (same_task_name, 400, "Task names must be unique within task group"),
     errors.Conflict: (namespace_in_use, 409, "ConflictException"),
     errors.NotFound: (lambda c: c.work_client.get_task_by_id("ydid:task:0:none:1:1"), 404, "NotFoundException"),

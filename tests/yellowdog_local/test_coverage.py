@@ -33,4 +33,4 @@ def test_a_call_without_a_route_is_told_apart() -> None:
 
 
 def test_what_covered_calls_refuse_is_read_from_the_code() -> None:
-    assert "Provisioning from a dynamic template" in coverage.refusals()
+    assert "The attribute … of a dynamic template" in coverage.refusals()

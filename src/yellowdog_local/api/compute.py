@@ -8,6 +8,7 @@ from yellowdog_client.model import (
     AttributeDefinition,
     AutoShutdown,
     ComputeRequirement,
+    ComputeRequirementDynamicTemplateTestResult,
     ComputeRequirementSearch,
     ComputeRequirementStaticTemplateTestResult,
     ComputeRequirementStatus,
@@ -123,7 +124,14 @@ def _provision_template(call: Call) -> object:
 
 def _test_template(call: Call) -> object:
     draft = call.platform.compute.draft(call.load(ComputeRequirementTemplateUsage))
+    if draft.report is not None:
+        return ComputeRequirementDynamicTemplateTestResult(requirement_view(draft), draft.report)
     return ComputeRequirementStaticTemplateTestResult(computeRequirement=requirement_view(draft))
+
+
+def _get_source_report(call: Call) -> object:
+    record = call.platform.store.requirement(call.path["id"])
+    return found("Best compute source report of", record.id, record.report)
 
 
 def _list_attributes(call: Call) -> object:
@@ -211,6 +219,7 @@ ENDPOINTS = (
     Endpoint("PUT", "/compute/requirements/{id}/instances/deprovision", _deprovision_instances),
     Endpoint("POST", "/compute/templates/provision", _provision_template),
     Endpoint("PUT", "/compute/templates/test", _test_template),
+    Endpoint("GET", "/compute/templates/provision/report/{id}", _get_source_report),
     Endpoint("GET", "/compute/attributes/user", _list_attributes),
     Endpoint("POST", "/compute/attributes/user", _add_attribute),
     Endpoint("PUT", "/compute/attributes/user", _update_attribute),

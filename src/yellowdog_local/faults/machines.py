@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from yellowdog_client.model import ComputeRequirementStatus
 
+from yellowdog_local import clouds
 from yellowdog_local.agents import AgentEvent, Agents, Command, Registration
 from yellowdog_local.faults.registry import Faults, Struck
 from yellowdog_local.faults.rules import AbortLost, Capacity, Lost, NeverBoots, NeverRegisters, Rule, TaskExits
@@ -104,7 +105,7 @@ class FaultyClouds:
         if hit is None:
             return None
         room = self._room(name, hit.rule.limit)
-        region, instance_type = entity.region or "unknown", entity.instanceType or "machine"
+        region, instance_type = entity.region or "unknown", clouds.instance_type(entity) or "machine"
         said = hit.rule.message.format(instance_type=instance_type, region=region, granted=room, asked=asked)
         return Shortage(room, said)
 
