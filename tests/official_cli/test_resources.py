@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 from yellowdog_client import PlatformClient
-from yellowdog_client.model import AllowanceSearch, ComputeSourceTemplate, KeyringSearch, NamespaceSearch
+from yellowdog_client.model import (
+    AllowanceSearch,
+    ComputeRequirementDynamicTemplate,
+    ComputeSourceTemplate,
+    KeyringSearch,
+    NamespaceSearch,
+    StringAttributePreference,
+)
 
 from tests.official_cli.command_line import OfficialCli
 from yellowdog_local.testing import RunningPlatform
@@ -109,3 +117,15 @@ def test_a_wrong_key_is_told_in_the_command_lines_own_words(yd: OfficialCli) -> 
 def test_cloud_information_is_refused_as_not_covered(yd: OfficialCli) -> None:
     said = yd.run("yd-cloud-info", "regions", exit_code=1)
     assert "is not covered by the local platform" in " ".join(said.err.split())
+
+
+def test_the_report_of_a_dynamic_template_tells_its_sources_in_order(client: PlatformClient, yd: OfficialCli) -> None:
+    fast_first = StringAttributePreference("source.name", preferredValues=["quick"])
+    template = ComputeRequirementDynamicTemplate(
+        "dynamic", "co.yellowdog.platform.model.WaterfallProvisionStrategy", "demo", preferences=[fast_first]
+    )
+    client.compute_client.add_compute_requirement_template(template)
+    yd.run("yd-create", "--yes", yd.file("source.json", [RESOURCES[2]]))
+    wanted = ("--property", 'workerPool.templateId="demo/dynamic"')
+    said = yd.run("yd-instantiate", "--report", *wanted).out
+    assert re.findall(r"│ +(\d) │ +(\d) │.*│ (\w+) +│\n", said) == [("1", "1", "quick"), ("2", "2", "local")]
