@@ -292,7 +292,7 @@ def stop(directory: PlatformDirectory, progress: Progress) -> bool:
 def _end_process(directory: PlatformDirectory, progress: Progress) -> None:
     deadline = time.monotonic() + STOP_PATIENCE_SECONDS
     signalled: int | None = None
-    while directory.is_running():
+    while directory.is_running() or (signalled is not None and _lives(signalled)):
         state = directory.running()
         if state is not None and signalled != state.pid:
             progress(f"ending process {state.pid} and its hosts")
@@ -305,6 +305,14 @@ def _end_process(directory: PlatformDirectory, progress: Progress) -> None:
             _signal(signalled, signal.SIGKILL)
             deadline = time.monotonic() + STOP_PATIENCE_SECONDS
         time.sleep(0.05)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process still runs; one that is dead and not yet waited for has no command line any more."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -82,6 +82,7 @@ def test_it_starts_once_and_ends_wholly(place: PlatformDirectory) -> None:
     assert daemon.stop(place, told.append)
     assert told == [f"ending process {state.pid} and its hosts", "looking for anything that is left"]
     assert not place.is_running()
+    assert not daemon._lives(state.pid)
     assert leftovers.find(place.path) == []
     assert "ready at" in place.log.read_text()
     assert not daemon.stop(place, told.append)
