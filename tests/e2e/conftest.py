@@ -9,7 +9,12 @@ from dotenv import dotenv_values
 from tests.e2e.ray_cli import BIN, PlatformView, Ray
 
 REPOSITORY = Path(__file__).parents[2]
-YAMLS = {"v2": REPOSITORY / "examples/local/raydog.yaml", "v1": Path(__file__).parent / "existing_user.yaml"}
+HERE = Path(__file__).parent
+YAMLS = {
+    "v2": REPOSITORY / "examples/local/raydog.yaml",
+    "v1": HERE / "existing_user.yaml",
+    "mixed": HERE / "node_types.yaml",
+}
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="namespace hosts need root: run scripts/test, or use sudo")
 
