@@ -1,4 +1,4 @@
-"""A cluster of three node types, each wanted by its labels; a fourth is added to the living cluster, and all of it goes."""
+"""A cluster of three node types, each wanted by its labels; a fourth is added while it lives, and all of it goes."""
 
 from pathlib import Path
 
