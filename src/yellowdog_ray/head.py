@@ -28,10 +28,6 @@ from yellowdog_ray.views import ComputeView, PoolView, TaskGroupSpec, TaskGroupV
 
 _POLL_SECONDS = 0.5
 
-IDLE_POOL_TIMEOUT = timedelta(minutes=1)
-"""The head's pool goes soon after its one node has ended, or if a killed `ray up` never gave it a task: a cluster
-without its head is over."""
-
 
 def create_head(
     cluster: Cluster, node_config: NodeConfig, tags: Mapping[str, str], progress: Progress, *, v2: bool
@@ -112,15 +108,17 @@ def _complete(
 ) -> None:
     group = work.groups[0]
     if cluster.platform.find_pool(group.worker_tag) is None:
-        boot_timeout = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
+        patience = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
         spec = pool_spec(
             cluster.settings,
             node_config,
             group.worker_tag,
             nodes=1,
             max_nodes=1,
-            boot_timeout=boot_timeout,
-            idle_pool_timeout=IDLE_POOL_TIMEOUT,
+            # An instance that runs and has not registered yet may leave its pool idle: the pool gets the time that
+            # `ray up` waits. It ends before the boot has timed out, since the waiting task would get another instance.
+            boot_timeout=2 * patience,
+            idle_pool_timeout=patience,
         )
         make_pool(cluster.platform, spec)
     node_id = names.head_id(names.token_of(group.worker_tag))

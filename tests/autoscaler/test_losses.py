@@ -21,6 +21,21 @@ def test_a_node_that_dies_is_replaced_while_it_is_wanted(of_three):
     assert len(of_three.ray.workers) == len(of_three.instances) == 3
 
 
+@pytest.mark.parametrize("how", ["its task exits", "its cable is cut"])
+def test_a_node_that_the_platform_gives_up_is_replaced_too(world, how):
+    if how == "its task exits":
+        world.fault("task-exits", times=1)
+    world.want_cpus(3)
+    world.ticks(4)
+    if how == "its cable is cut":
+        world.local.hosts.unplug(world.instances[0].id)
+
+    world.ticks(20)
+
+    assert len(world.ray.workers) == len(world.listed()) == len(world.instances) == 3
+    assert len([task for task in world.tasks() if task is not world.head]) == 4
+
+
 def test_a_node_that_dies_is_not_replaced_when_nobody_wants_it(of_three):
     lost, *kept = sorted(of_three.listed())
 

@@ -31,6 +31,21 @@ def test_while_the_platform_cannot_be_reached_the_last_listing_stands(world):
     assert len(world.instances) == 3
 
 
+def test_a_key_that_is_revoked_costs_no_node_and_is_told(world, caplog):
+    world.grown_to(3)
+    before = world.listed()
+
+    fault = world.fault("key-revoked")
+    world.ticks(5)
+    assert world.listed() == before
+    world.local.faults.remove(fault)
+    world.ticks(3)
+
+    assert "YellowDog does not accept this API key" in caplog.text
+    assert world.listed() == before
+    assert len(world.ray.workers) == len(world.instances) == 3
+
+
 def test_what_was_wanted_meanwhile_is_made_once_afterwards(world):
     world.grown_to(3)
 
@@ -115,8 +130,9 @@ def test_platform_nodes_that_cannot_be_read_cost_no_node(world):
     assert len(world.ray.workers) == len(world.instances) == 4
 
 
-def test_platform_nodes_that_are_listed_late_cost_no_node(world):
-    world.fault("listing-lag", call="GET /workerPools/nodes", seconds=12)
+@pytest.mark.parametrize("listing", ["GET /workerPools/nodes", "GET /work/tasks"])
+def test_what_is_listed_late_costs_no_node(world, listing):
+    world.fault("listing-lag", call=listing, seconds=12)
     world.want_cpus(4)
     world.tick()
     asked = world.listed()

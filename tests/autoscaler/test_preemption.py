@@ -51,11 +51,12 @@ def test_the_replacement_is_there_before_the_loss(world):
     assert len(world.ray.workers) == len(world.instances) == len(world.listed()) == 2
 
 
-def test_one_notice_is_one_replacement_however_often_it_is_seen(world):
+def test_one_notice_is_one_replacement_however_often_it_is_seen(world, caplog):
     warn(world, min(world.listed()))
 
     world.ticks(15)
 
+    assert caplog.text.count("is asked for in place of") == 1
     assert len(world.listed()) == 3
     assert len([task for task in world.tasks() if task is not world.head]) == 3
 

@@ -147,13 +147,17 @@ class TestShortage:
         assert world.listed() == asked
         assert len(world.ray.workers) == 3
 
-    def test_a_quota_has_a_category_of_its_own(self, world, errors):
-        world.fault("capacity", limit=0, message="vCPU quota exceeded")
+    @pytest.mark.parametrize(
+        ("message", "category"),
+        [("vCPU quota exceeded", "QuotaExceeded"), ("image ami-1 does not exist", "ProvisioningFailed")],
+    )
+    def test_what_is_no_lack_of_capacity_has_a_category_of_its_own(self, world, errors, message, category):
+        world.fault("capacity", limit=0, message=message)
         world.want_cpus(1)
 
         world.ticks(24)
 
-        assert any("QuotaExceeded" in text for text in errors())
+        assert any(category in text and message in text for text in errors())
 
     def test_each_further_failure_lengthens_the_pause(self, world):
         world.fault("capacity", limit=0)

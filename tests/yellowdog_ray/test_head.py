@@ -8,6 +8,7 @@ import pytest
 from yellowdog_client.model import WorkRequirementSearch
 
 from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, grow, pool_names
+from yellowdog_local import faults
 from yellowdog_ray import head as head_module
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.errors import ClusterNameTaken, HeadBuildTimeout, HeadEnded, PlatformError, SshError
@@ -85,6 +86,22 @@ def test_a_head_that_has_ended_is_replaced_with_all_that_was_its_cluster(local, 
     assert len(local.hosts.instance_ids) == 1
 
 
+def test_a_cluster_that_is_still_being_taken_down_is_ended_before_another_is_made(local, make_cluster):
+    laptop = make_cluster()
+    make_head(laptop)
+    local.advance(BOOT)
+    old = laptop.find()
+    again = make_cluster()
+
+    with local.faults.during(faults.AbortLost()):
+        laptop.platform.cancel_work_requirement(old.id)
+        make_head(again)
+    local.advance(BOOT)
+
+    assert unfinished_work(local) == [again.find().id] != [old.id]
+    assert len(local.hosts.instance_ids) == 1
+
+
 def test_the_pool_of_a_ray_up_that_was_killed_before_its_head_had_a_task_does_not_stay(
     local, make_cluster, monkeypatch
 ):
@@ -100,6 +117,19 @@ def test_the_pool_of_a_ray_up_that_was_killed_before_its_head_had_a_task_does_no
     local.advance(300)
 
     assert local.hosts.instance_ids == []
+
+
+def test_the_instance_of_a_head_that_never_registers_does_not_stay_though_nobody_waits(local, make_cluster):
+    with local.faults.during(faults.NeverRegisters()):
+        make_head(make_cluster(head_node_build_timeout_minutes=5))
+        local.advance(4 * 60)
+        assert len(local.hosts.instance_ids) == 1
+
+        local.advance(2 * 60)
+        assert local.hosts.instance_ids == []
+        local.advance(60 * 60)
+
+        assert local.hosts.instance_ids == []
 
 
 def test_looking_at_a_cluster_that_is_still_booting_leaves_it_alone(local, make_cluster):

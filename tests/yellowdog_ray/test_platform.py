@@ -1,11 +1,14 @@
 """What the SDK's failures become."""
 
+from datetime import timedelta
+
 import pytest
 
 from yellowdog_local import faults
 from yellowdog_ray.credentials import Credentials
-from yellowdog_ray.errors import NotAuthorised, NotFound, Refused, Throttled, Unavailable
+from yellowdog_ray.errors import NotAuthorised, NotFound, PlatformError, Refused, Throttled, Unavailable
 from yellowdog_ray.platform import Platform
+from yellowdog_ray.redaction import hide
 
 
 @pytest.fixture
@@ -16,12 +19,17 @@ def platform(local) -> Platform:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (faults.Status(call="GET /application", status=429, retry_after_seconds=30), Throttled),
+        # Once only: whoever obeyed its Retry-After would see no failure.
+        (faults.Status(call="GET /application", status=429, retry_after_seconds=1, times=1), Throttled),
         (faults.Status(call="GET /application", status=503), Unavailable),
         (faults.Status(call="GET /application", status=400, error_type="InvalidRequestException"), Refused),
         (faults.Status(call="GET /application", status=404), NotFound),
         (faults.Cut(call="GET /application"), Unavailable),
         (faults.KeyRevoked(), NotAuthorised),
+        (
+            faults.Status(call="GET /application", status=403, error_type="MissingPermissionException"),
+            NotAuthorised,
+        ),
     ],
     ids=lambda value: getattr(value, "kind", getattr(value, "__name__", "")),
 )
@@ -60,7 +68,18 @@ def test_nonsense_is_never_taken_for_an_empty_list(platform, monkeypatch, read):
 
 
 def test_no_failure_tells_the_secret(local, platform):
-    for fault in (faults.KeyRevoked(), faults.Status(call="GET /application", status=500)):
-        with local.faults.during(fault), pytest.raises((NotAuthorised, Unavailable)) as caught:
+    hide(local.key_secret)  # as whoever loads the key does
+
+    for status in (400, 401, 403, 404, 429, 500):
+        repeated = faults.Status(call="GET /application", status=status, message=f"what is {local.key_secret}?")
+        with local.faults.during(repeated), pytest.raises(PlatformError) as caught:
             platform.account_name()
         assert local.key_secret not in str(caught.value)
+
+
+def test_a_call_that_is_never_answered_is_given_up(local, monkeypatch):
+    monkeypatch.setattr("yellowdog_ray.platform.READ_TIMEOUT", timedelta(seconds=0.2))
+    platform = Platform(Credentials(local.url, local.key_id, local.key_secret), "demo")
+
+    with local.faults.during(faults.Hang(call="GET /application")), pytest.raises(Unavailable, match="no answer"):
+        platform.account_name()

@@ -1,6 +1,8 @@
 """Ray's face of RayDog, by Ray's own commands where they can be had without a host."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,9 +26,10 @@ from yellowdog_client.model import (
 )
 
 from tests.yellowdog_ray.test_bootstrap import RAY_SCHEMA
+from yellowdog_local import faults
 from yellowdog_local.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
-from yellowdog_ray.errors import Unavailable
+from yellowdog_ray.errors import SshError, Unavailable
 from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
 
 HEAD_TAGS = {
@@ -182,8 +185,33 @@ class TestWithoutAWayToTheHead:
         for command in ("get-head-ip", "get-worker-ips"):
             ray(command, running, in_a_users_folder)
 
+        platform.advance(60)
         assert everything_on(platform) == (1, 1, 1)
         assert len(platform.hosts.instance_ids) == 1
+
+    def test_a_provider_that_is_dropped_and_a_python_that_ends_leave_the_cluster_alone(
+        self, platform, running, in_a_users_folder
+    ):
+        (in_a_users_folder / "cluster.json").write_text(json.dumps(RayDogNodeProvider.bootstrap_config(running)))
+
+        done = subprocess.run([sys.executable, "-c", LISTS_AND_ENDS], capture_output=True, text=True, check=False)
+
+        assert (done.stdout, done.returncode) == ("1 listed\n", 0), done.stderr
+        platform.advance(60)
+        assert everything_on(platform) == (1, 1, 1)
+        assert len(platform.hosts.instance_ids) == 1
+
+    def test_a_ray_down_that_gives_up_says_what_is_left_and_fails(
+        self, platform, running, in_a_users_folder, monkeypatch
+    ):
+        monkeypatch.setattr("yellowdog_ray.teardown.GIVE_UP_SECONDS", 0.0)
+
+        with platform.faults.during(faults.AbortLost()):
+            result = ray("down", running, in_a_users_folder, "-y")
+
+        assert result.exit_code == 1
+        assert "the platform still shows 1 instance" in result.output
+        assert "run `ray down` again" in result.output
 
     @pytest.mark.parametrize("command", ["exec true", "attach", "rsync-up a b", "submit job.py"])
     def test_what_needs_ssh_says_so_in_one_sentence(self, platform, running, in_a_users_folder, command, monkeypatch):
@@ -200,11 +228,44 @@ class TestWithoutAWayToTheHead:
         assert everything_on(platform) == (1, 1, 1)
         assert len(platform.hosts.instance_ids) == 1
 
+    def test_a_tag_server_that_never_started_gets_a_warning_once_the_head_is_ready(
+        self, platform, running, monkeypatch, capsys
+    ):
+        def no_way(*_: object) -> None:
+            raise SshError("connection refused")
+
+        monkeypatch.setattr("yellowdog_ray.provider.Tunnel", no_way)
+        provider = make_provider(running)
+        (head,) = provider.non_terminated_nodes({})
+        capsys.readouterr()
+
+        provider.set_node_tags(head, {"ray-node-status": "setting-up"})
+        assert capsys.readouterr().out == ""
+        provider.set_node_tags(head, {"ray-node-status": "up-to-date"})
+
+        assert "The tag server on the head does not answer on port 16667" in capsys.readouterr().out
+        assert provider.node_tags(head)["ray-node-status"] == "up-to-date"
+
     def test_another_clusters_yaml_finds_nothing(self, platform, running, in_a_users_folder):
         result = ray("get-head-ip", {**running, "cluster_name": "dem"}, in_a_users_folder)
 
         assert result.exit_code == 1
         assert "Head node of cluster (dem) not found" in str(result.exception)
+
+
+LISTS_AND_ENDS = """
+import gc, json
+from yellowdog_ray.provider import RayDogNodeProvider
+config = json.load(open("cluster.json"))
+make = lambda: RayDogNodeProvider(config["provider"], config["cluster_name"])
+provider = make()
+print(len(provider.non_terminated_nodes({})), "listed")
+del provider
+gc.collect()
+kept_to_the_end = make()
+kept_to_the_end.non_terminated_nodes({})
+"""
+"""What a program of a user's may do with a provider."""
 
 
 class TestOnTheHead:
@@ -288,7 +349,7 @@ class TestOnTheHead:
 
         assert provider.external_ip(node_id)
 
-    def test_a_launch_that_cannot_succeed_says_why_with_a_short_category(self, platform, provider):
+    def test_a_launch_that_cannot_succeed_says_why_with_a_short_category(self, platform, provider, caplog):
         provider.non_terminated_nodes({})
 
         with pytest.raises(NodeLaunchException) as caught:
@@ -299,6 +360,9 @@ class TestOnTheHead:
         assert caught.value.category == "NotFound"
         assert len(caught.value.category) < 20
         assert "demo/gone" in caught.value.description
+        (told,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert "NotFound" in told
+        assert "demo/gone" in told
 
 
 WORKER = {"ray-node-type": "worker", "ray-user-node-type": "worker", "ray-node-status": "uninitialized"}
@@ -326,6 +390,21 @@ def test_the_api_key_is_in_the_heads_task_only_where_the_user_wants_it(
     (head,) = platform.client().work_client.get_tasks(TaskSearch()).list_all()
     wanted = platform.key_secret if key_in_task else None
     assert head.environment.get("YD_API_KEY_SECRET") == wanted
+
+
+@pytest.mark.parametrize(
+    ("keys", "private"),
+    [
+        ({}, False),
+        ({"use_internal_ips": True}, True),
+        ({"use_internal_ips": True, "use_external_head_ip": True}, False),
+    ],
+    ids=["neither", "internal", "internal, but not the head's"],
+)
+def test_the_yaml_says_by_which_address_the_head_is_reached(in_a_users_folder, cluster_yaml, keys, private):
+    cluster_yaml["provider"].update(keys)
+
+    assert make_provider(cluster_yaml)._ssh_settings().use_private_ip is private
 
 
 def test_rays_cache_of_the_yaml_is_dropped_so_that_changed_files_and_checks_count(

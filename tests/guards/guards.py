@@ -1,0 +1,956 @@
+"""The guards behind each row of docs/reliability.md, in its order: what keeps a promise, and who must notice its loss.
+
+A row is named by its first cell. Texts are short, so that they outlive changes around them. `test_guards.py` sees to it
+that every text is still there and that every test of the page has a guard; `scripts/guards` takes the guards out.
+"""
+
+from __future__ import annotations
+
+from tests.guards.guard import Edit, Guard
+
+UNGUARDED: dict[str, str] = {}
+"""Rows without a guard, and why there can be none."""
+
+_KILLED = "intent/test_ray_commands_killed.py"
+_HEAD = "yellowdog_ray/test_head.py"
+_UNBORN = "autoscaler/test_unborn.py"
+
+_POOLS_LAST = Edit(
+    "teardown.py",
+    """\
+    for pool in pools:
+        if not pool.finished:
+            platform.shut_down_pool(pool.id)
+    if not work.finished:
+        platform.cancel_work_requirement(work.id)
+""",
+    """\
+    if not work.finished:
+        platform.cancel_work_requirement(work.id)
+    for pool in pools:
+        if not pool.finished:
+            platform.shut_down_pool(pool.id)
+""",
+)
+"""Pools are ended after the work requirement, instead of before it."""
+
+GUARDS: dict[str, tuple[Guard, ...]] = {
+    "`ray up` is killed, at any call": (
+        Guard(
+            "a pool that is there is not made again",
+            "head.py",
+            "if cluster.platform.find_pool(group.worker_tag) is None:",
+            "if True:",
+            (f"{_KILLED}::test_the_next_ray_up_completes_what_another_has_begun",),
+            also=(Edit("creating.py", "pool = platform.find_pool(spec.name)", "pool = None"),),
+        ),
+        Guard(
+            "`ray down` finds the pools by name",
+            "teardown.py",
+            "return {tag: pool for tag, pool in found.items() if pool is not None}",
+            "return {}",
+            (f"{_KILLED}::test_the_next_ray_down_removes_what_a_killed_ray_up_has_made",),
+        ),
+    ),
+    "`ray up` is killed for good": (
+        Guard(
+            "a machine without a task ends soon",
+            "growth.py",
+            "IDLE_NODE_TIMEOUT = timedelta(seconds=20)",
+            "IDLE_NODE_TIMEOUT = timedelta(hours=1)",
+            (f"{_HEAD}::test_the_pool_of_a_ray_up_that_was_killed_before_its_head_had_a_task_does_not_stay",),
+        ),
+        Guard(
+            "a machine that never registers ends, and is not replaced",
+            "head.py",
+            "boot_timeout=2 * patience,",
+            "boot_timeout=patience,",
+            (f"{_HEAD}::test_the_instance_of_a_head_that_never_registers_does_not_stay_though_nobody_waits",),
+        ),
+        Guard(
+            "a machine has time to register",
+            "head.py",
+            "idle_pool_timeout=patience,",
+            "idle_pool_timeout=timedelta(minutes=1),",
+            (f"{_HEAD}::test_the_instance_of_a_head_that_never_registers_does_not_stay_though_nobody_waits",),
+        ),
+    ),
+    "`ray down` is killed, at any call": (
+        Guard(
+            "pools go before the work requirement",
+            "teardown.py",
+            _POOLS_LAST.text,
+            _POOLS_LAST.without,
+            (f"{_KILLED}::test_the_next_ray_up_clears_away_what_a_killed_ray_down_has_left",),
+        ),
+        Guard(
+            "`ray down` knows the last incarnation, though its work requirement has ended",
+            "provider.py",
+            "find_work_requirement(self.cluster_name, finished=True)",
+            "find_work_requirement(self.cluster_name)",
+            (f"{_KILLED}::test_the_next_ray_down_finishes_what_a_killed_one_has_begun",),
+            also=(_POOLS_LAST,),
+        ),
+        Guard(
+            "`ray up` ends what is being taken down before it begins",
+            "head.py",
+            "    if work.cancelling:\n        return True\n",
+            "",
+            (f"{_HEAD}::test_a_cluster_that_is_still_being_taken_down_is_ended_before_another_is_made",),
+        ),
+    ),
+    "The head's autoscaler is killed, at any call": (
+        Guard(
+            "a replacement's name follows from the lost node's",
+            "names.py",
+            "hashlib.sha256(node_id.encode()).hexdigest()[: 2 * _NODE_BYTES]",
+            "secrets.token_hex(_NODE_BYTES)",
+            ("autoscaler/test_killed.py::test_whatever_it_was_doing_its_next_life_goes_on_with_it",),
+        ),
+        Guard(
+            "a task of which Ray wants the end is aborted",
+            "cluster.py",
+            "self._try(task_id, self.platform.abort_task)",
+            "pass",
+            ("autoscaler/test_quiet.py::test_nodes_that_were_ending_when_the_autoscaler_restarted_still_end",),
+        ),
+    ),
+    "Two `ray up` at once": (
+        Guard(
+            "a work requirement that another has made meanwhile is looked up",
+            "creating.py",
+            "work = platform.find_work_requirement(name)",
+            "work = None",
+            ("intent/test_two_ray_up.py::test_of_the_same_configuration_both_bring_up_the_same_cluster",),
+        ),
+        Guard(
+            "the head's name follows from its incarnation",
+            "head.py",
+            "names.head_id(names.token_of(group.worker_tag))",
+            "names.head_id(names.new_token())",
+            ("intent/test_two_ray_up.py::test_of_the_same_configuration_both_bring_up_the_same_cluster",),
+        ),
+        Guard(
+            "the heads' configurations are compared",
+            "head.py",
+            "if dict(head.tags) != dict(tags):",
+            "if False:",
+            ("intent/test_two_ray_up.py::test_of_another_configuration_one_is_told_so_and_the_other_has_its_cluster",),
+        ),
+        Guard(
+            "a `ray up` knows its own incarnation, though it has ended",
+            "cluster.py",
+            "if not self._adopted:",
+            "if True:",
+            (
+                "intent/test_two_ray_up.py::test_a_ray_up_whose_head_another_has_replaced_leaves_the_others_cluster_alone",
+            ),
+        ),
+    ),
+    "A creating call times out, is cut, or is applied and answered with an error": (
+        Guard(
+            "a pool is looked up by its name",
+            "creating.py",
+            "pool = platform.find_pool(spec.name)",
+            "pool = None",
+            (
+                "intent/test_ambiguous_answers.py::test_whatever_the_answer_was_there_is_one_cluster_in_the_end",
+                "autoscaler/test_ambiguous_answers.py::test_whatever_the_answer_was_nothing_is_made_twice",
+            ),
+        ),
+        Guard(
+            "a task group is looked up by its name",
+            "creating.py",
+            "group = platform.work_requirement(requirement_id).group(spec.name)",
+            "group = None",
+            ("autoscaler/test_ambiguous_answers.py::test_whatever_the_answer_was_nothing_is_made_twice",),
+        ),
+        Guard(
+            "tasks are looked up by their names",
+            "creating.py",
+            "added = [task for task in platform.group_tasks(group_id) if task.name in wanted]",
+            "added = []",
+            (
+                "intent/test_ambiguous_answers.py::test_whatever_the_answer_was_there_is_one_cluster_in_the_end",
+                "autoscaler/test_ambiguous_answers.py::test_whatever_the_answer_was_nothing_is_made_twice",
+            ),
+        ),
+    ),
+    "Clusters whose names begin alike; other work of the same name": (
+        Guard(
+            "the platform's matches of parts of names are narrowed",
+            "platform.py",
+            "if summary.name == name and summary.namespace == self.namespace",
+            "if summary.namespace == self.namespace",
+            (
+                "yellowdog_ray/test_cluster.py::test_clusters_whose_names_begin_alike_never_see_each_other",
+                "yellowdog_ray/test_teardown.py::test_a_cluster_whose_name_begins_alike_lives_on",
+            ),
+        ),
+        Guard(
+            "a work requirement that is no cluster is known by its head's pool",
+            "head.py",
+            "if group is None or not names.is_head_pool(work.name, group.worker_tag):",
+            "if group is None:",
+            ("yellowdog_ray/test_provider.py::test_a_work_requirement_of_that_name_that_is_no_cluster_is_left_alone",),
+        ),
+    ),
+    "A name that YellowDog would refuse": (
+        Guard(
+            "the cluster's name is checked",
+            "bootstrap.py",
+            '    _check_cluster_name(result.get("cluster_name"), source)\n',
+            "",
+            ("yellowdog_ray/test_bootstrap.py::test_a_cluster_name_that_yellowdog_refuses",),
+        ),
+        Guard(
+            "names have a length",
+            "names.py",
+            "return len(name) <= MAX_NAME_LENGTH and",
+            "return",
+            ("yellowdog_ray/test_names.py::test_what_yellowdog_refuses_is_not_a_name",),
+        ),
+        Guard(
+            "a long node type is cut",
+            "names.py",
+            "plain[: length - 7]",
+            "plain",
+            ("yellowdog_ray/test_names.py::test_a_slug_is_a_name_whatever_the_text",),
+        ),
+        Guard(
+            "what was changed gets a digest",
+            "names.py",
+            ".rstrip('-')}-{digest}",
+            ".rstrip('-')}-000000",
+            ("yellowdog_ray/test_names.py::test_texts_that_look_alike_get_different_slugs",),
+        ),
+        Guard(
+            "a long cluster's name is cut in a pool's",
+            "names.py",
+            "{slug(cluster, MAX_NAME_LENGTH - len(group) - len(token) - 2)}",
+            "{cluster}",
+            ("yellowdog_ray/test_names.py::test_a_pool_name_is_short_enough_for_the_longest_cluster_and_node_type",),
+        ),
+    ),
+    "The provider object is dropped, or Python ends": (
+        Guard(
+            "constructing asks nothing",
+            "provider.py",
+            "self._made_head = False\n",
+            "self._made_head = self.cluster.find() is None\n",
+            ("yellowdog_ray/test_provider.py::test_constructing_and_loading_ask_the_platform_nothing",),
+        ),
+        Guard(
+            "a head out of reach is not taken for a lost one",
+            "provider.py",
+            "if self.tag_store.refresh() or self.on_head or self.tag_store.get(head.id):",
+            "if not self.tag_store.refresh():\n            self._request_end()\n        if self.on_head:",
+            ("yellowdog_ray/test_provider.py::test_looking_leaves_the_cluster_alone",),
+        ),
+        Guard(
+            "nothing is done when a provider is dropped",
+            "provider.py",
+            "    def _request_end(self) -> None:\n",
+            "    def __del__(self) -> None:\n        self._request_end()\n\n    def _request_end(self) -> None:\n",
+            (
+                "yellowdog_ray/test_provider.py::test_a_provider_that_is_dropped_and_a_python_that_ends_leave_the_cluster_alone",
+            ),
+        ),
+        Guard(
+            "nothing is done when Python ends",
+            "provider.py",
+            "self._made_head = False\n",
+            'self._made_head = False\n        __import__("atexit").register(self._request_end)\n',
+            (
+                "yellowdog_ray/test_provider.py::test_a_provider_that_is_dropped_and_a_python_that_ends_leave_the_cluster_alone",
+            ),
+        ),
+    ),
+    "Looking at a cluster that still boots": (
+        Guard(
+            "a head without an instance is not taken for a dead one",
+            "cluster.py",
+            "            self._push_endings()\n            return self._snapshot\n",
+            "            if work and self._snapshot.head and self._snapshot.head.phase is Phase.PENDING:\n"
+            "                self.platform.cancel_work_requirement(work.id)\n"
+            "            return self._snapshot\n",
+            ("yellowdog_ray/test_head.py::test_looking_at_a_cluster_that_is_still_booting_leaves_it_alone",),
+        ),
+    ),
+    "YellowDog does not answer, for any time": (
+        Guard(
+            "the last complete listing stands, not an empty one",
+            "provider.py",
+            "self._outage.goes_on(error)\n            return self.cluster.snapshot",
+            "self._outage.goes_on(error)\n            return Snapshot()",
+            (
+                "autoscaler/test_outages.py::test_while_the_platform_cannot_be_reached_the_last_listing_stands",
+                "autoscaler/test_outages.py::test_what_was_wanted_meanwhile_is_made_once_afterwards",
+                "autoscaler/test_outages.py::test_what_was_given_back_meanwhile_ends_afterwards",
+            ),
+        ),
+        Guard(
+            "the log speaks now and then only",
+            "outage.py",
+            "if now - self._said < REPEAT_SECONDS:",
+            "if False:",
+            ("yellowdog_ray/test_outage.py::test_the_log_says_since_when_now_and_then_and_how_long_it_was",),
+        ),
+        Guard(
+            "trying again has an end",
+            "patience.py",
+            "if self.monotonic() - began + pause > self.seconds:",
+            "if False:",
+            ("yellowdog_ray/test_patience.py::test_patience_ends",),
+        ),
+    ),
+    "YellowDog is slow, or a call hangs": (
+        Guard(
+            "a call has a time to be answered",
+            "platform.py",
+            "readTimeout=READ_TIMEOUT,",
+            "",
+            ("yellowdog_ray/test_platform.py::test_a_call_that_is_never_answered_is_given_up",),
+        ),
+        Guard(
+            "without patience nothing is tried again",
+            "patience.py",
+            "if self.monotonic() - began + pause > self.seconds:",
+            "if self.monotonic() - began > self.seconds:",
+            ("yellowdog_ray/test_patience.py::test_without_patience_nothing_is_tried_twice_and_nobody_waits",),
+        ),
+    ),
+    "A listing breaks off halfway": (
+        Guard(
+            "some pages are no listing",
+            "platform.py",
+            "        page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))\n",
+            "        try:\n"
+            "            page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))\n"
+            "        except Exception:\n"
+            "            if slice_id is None:\n"
+            "                raise\n"
+            "            return\n",
+            ("autoscaler/test_outages.py::test_a_listing_that_breaks_off_between_two_pages_is_none",),
+        ),
+        Guard(
+            "the snapshot is replaced once all of it has been read",
+            "cluster.py",
+            """\
+                complete = self._learn_platform_nodes(work, tasks)
+                self._replace(tasks)
+""",
+            """\
+                self._replace(tasks)
+                complete = self._learn_platform_nodes(work, tasks)
+                self._replace(tasks)
+""",
+            ("yellowdog_ray/test_cluster.py::test_a_listing_that_breaks_off_halfway_changes_nothing",),
+        ),
+    ),
+    "Lists do not show yet what was just made": (
+        Guard(
+            "what was asked for is listed though it is not shown",
+            "cluster.py",
+            "self._snapshot = Snapshot({**listed, **unseen})",
+            "self._snapshot = Snapshot(listed)",
+            ("autoscaler/test_outages.py::test_what_is_listed_late_costs_no_node",),
+        ),
+        Guard(
+            "platform nodes that were not shown are looked for again",
+            "cluster.py",
+            "_fingerprint(work) if complete else None",
+            "_fingerprint(work)",
+            ("autoscaler/test_outages.py::test_what_is_listed_late_costs_no_node",),
+        ),
+    ),
+    "An answer is nonsense": (
+        Guard(
+            "what the SDK makes of nonsense is a failure of the platform",
+            "failures.py",
+            "except (BaseValidationError, ValueError, TypeError, AttributeError) as error:",
+            "except BaseValidationError as error:",
+            (
+                "yellowdog_ray/test_platform.py::test_an_answer_of_another_shape_is_no_answer",
+                "yellowdog_ray/test_platform.py::test_nonsense_is_never_taken_for_an_empty_list",
+            ),
+        ),
+        Guard(
+            "a page without items is no empty page",
+            "platform.py",
+            "        if page.items is None:\n",
+            "        if page.items is None:\n            return\n        if page.items is None:\n",
+            ("yellowdog_ray/test_platform.py::test_nonsense_is_never_taken_for_an_empty_list",),
+        ),
+    ),
+    "Throttling (429)": (
+        Guard(
+            "429 has a name of its own",
+            "failures.py",
+            "    429: Throttled,\n",
+            "",
+            ("yellowdog_ray/test_platform.py::test_each_kind_of_failure_has_its_name",),
+        ),
+        Guard(
+            "the SDK's own retries, which obey `Retry-After`, are off",
+            "platform.py",
+            "retry=RetryProperties(maxAttempts=0),",
+            "retry=RetryProperties(maxAttempts=3),",
+            ("yellowdog_ray/test_platform.py::test_each_kind_of_failure_has_its_name",),
+        ),
+        Guard(
+            "pauses after throttling are short",
+            "backoff.py",
+            "LONGEST_THROTTLED_SECONDS if isinstance(reason, Throttled) else LONGEST_SECONDS",
+            "LONGEST_SECONDS",
+            ("yellowdog_ray/test_backoff.py::test_throttling_is_no_lack_of_capacity_and_passes_sooner",),
+        ),
+    ),
+    "The API key is wrong or revoked": (
+        Guard(
+            "a refused key is told from a declined call",
+            "failures.py",
+            "raise _unauthorised(what, error.message) from error",
+            "raise _refusal(what, str(error)) from error",
+            (
+                "yellowdog_ray/test_provider.py::test_a_wrong_key",
+                "yellowdog_ray/test_platform.py::test_each_kind_of_failure_has_its_name",
+            ),
+        ),
+        Guard(
+            "a refused key is an outage",
+            "provider.py",
+            "        except PlatformError as error:\n            if not",
+            '        except PlatformError as error:\n            if error.code == "NotAuthorised" or not',
+            ("autoscaler/test_outages.py::test_a_key_that_is_revoked_costs_no_node_and_is_told",),
+        ),
+    ),
+    "The autoscaler starts during an outage": (
+        Guard(
+            "a first listing that fails is no empty one",
+            "provider.py",
+            "if not (self.on_head and self.cluster.snapshot.nodes):",
+            "if not self.on_head:",
+            ("autoscaler/test_outages.py::test_an_autoscaler_that_starts_during_an_outage_waits_it_out",),
+        ),
+    ),
+    "Valkey never starts, or dies": (
+        Guard(
+            "a store out of reach is no exception",
+            "tags.py",
+            "except (redis.RedisError, SshError) as error:",
+            "except redis.RedisError as error:",
+            ("yellowdog_ray/test_tags.py::test_a_head_that_ssh_does_not_reach_costs_no_exception",),
+        ),
+        Guard(
+            "the Redis client's own retries are off",
+            "tags.py",
+            "retry=Retry(NoBackoff(), 0),",
+            "",
+            ("autoscaler/test_quiet.py::test_a_tag_store_that_is_not_there_keeps_the_loop_waiting_for_nothing",),
+        ),
+        Guard(
+            "the user is told",
+            "provider.py",
+            "if not self.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:",
+            "if not self.tag_store.set(node_id, tags) and False:",
+            (
+                "yellowdog_ray/test_provider.py::test_a_tag_server_that_never_started_gets_a_warning_once_the_head_is_ready",
+            ),
+        ),
+    ),
+    "Valkey restarts empty": (
+        Guard(
+            "an empty store is filled again",
+            "tags.py",
+            "if self._restores and self._stored and not fields:",
+            "if False:",
+            ("yellowdog_ray/test_tags.py::test_a_store_that_has_come_up_empty_is_given_back_what_it_held",),
+        ),
+    ),
+    "The head cannot be reached by SSH from your machine": (
+        Guard(
+            "somebody knocks before Ray waits for SSH",
+            "provider.py",
+            "            self._knock(node_id)\n",
+            "            pass\n",
+            ("yellowdog_ray/test_provider.py::test_what_needs_ssh_says_so_in_one_sentence",),
+        ),
+        Guard(
+            "where the tag store is silent the platform's word counts",
+            "provider.py",
+            "self.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})",
+            "pass",
+            ("yellowdog_ray/test_provider.py::test_the_heads_address_is_still_told",),
+        ),
+        Guard(
+            "a tunnel that cannot be opened is no exception",
+            "tags.py",
+            "except (redis.RedisError, SshError) as error:",
+            "except redis.RedisError as error:",
+            (
+                "yellowdog_ray/test_provider.py::test_the_heads_address_is_still_told",
+                "yellowdog_ray/test_provider.py::test_the_workers_addresses_are_still_told",
+                f"{_KILLED}::test_the_next_ray_down_removes_what_a_killed_ray_up_has_made",
+            ),
+        ),
+    ),
+    "A network without public addresses": (
+        Guard(
+            "the private address is used where it is asked for",
+            "head.py",
+            "head.private_ip if self.use_private_ip else head.public_ip or head.private_ip",
+            "head.public_ip or head.private_ip",
+            ("yellowdog_ray/test_head.py::test_a_private_cluster_is_reached_by_the_private_address",),
+        ),
+        Guard(
+            "the YAML's word is heard",
+            "provider.py",
+            "use_private_ip=internal and not outside",
+            "use_private_ip=False",
+            ("yellowdog_ray/test_provider.py::test_the_yaml_says_by_which_address_the_head_is_reached",),
+        ),
+    ),
+    "An instance dies, its network is cut, its agent is lost, its task exits": (
+        Guard(
+            "every change of the tasks' counts is followed by a reading",
+            "cluster.py",
+            "return stale or self._fingerprint is None or self._fingerprint != _fingerprint(work)",
+            "return stale or self._fingerprint is None",
+            (
+                "autoscaler/test_losses.py::test_a_node_that_dies_is_replaced_while_it_is_wanted",
+                "autoscaler/test_losses.py::test_all_nodes_at_once_are_replaced_too",
+                "autoscaler/test_losses.py::test_a_node_that_the_platform_gives_up_is_replaced_too",
+                "yellowdog_ray/test_cluster.py::test_a_node_whose_instance_dies_is_gone_from_the_next_listing",
+            ),
+        ),
+        Guard(
+            "a node that was shown once is not remembered for longer",
+            "cluster.py",
+            "if not forget_requested and node_id not in shown and now",
+            "if not forget_requested and now",
+            ("autoscaler/test_losses.py::test_a_node_that_dies_while_it_boots_is_asked_for_again",),
+        ),
+    ),
+    "Ray dies on a node whose machine lives": (
+        Guard(
+            "what Ray wants to end is ended",
+            "provider.py",
+            "if head is None or head.id not in node_ids:\n            self.cluster.terminate(node_ids)",
+            "if head is None or head.id not in node_ids:\n            pass",
+            ("autoscaler/test_losses.py::test_a_node_whose_raylet_has_died_is_ended_and_replaced",),
+        ),
+        Guard(
+            "the default scripts watch the raylet",
+            "scripts.py",
+            '  elif [ -n "$joined" ]; then\n',
+            "  elif false; then\n",
+            ("yellowdog_ray/test_scripts.py::test_a_task_ends_with_its_raylet",),
+        ),
+    ),
+    "A spot notice, then the loss": (
+        Guard(
+            "a replacement is asked for",
+            "preemption.py",
+            "elif self._has_room(node.node_type):",
+            "elif False:",
+            ("autoscaler/test_preemption.py::test_the_replacement_is_there_before_the_loss",),
+        ),
+        Guard(
+            "the node is drained",
+            "preemption.py",
+            "            self._drain(node, ends)\n",
+            "            pass\n",
+            ("autoscaler/test_preemption.py::test_the_replacement_is_there_before_the_loss",),
+        ),
+        Guard(
+            "a notice is settled once",
+            "preemption.py",
+            "self._settled &= snapshot.nodes.keys()",
+            "self._settled.clear()",
+            ("autoscaler/test_preemption.py::test_one_notice_is_one_replacement_however_often_it_is_seen",),
+        ),
+        Guard(
+            "the limits hold",
+            "preemption.py",
+            "elif self._has_room(node.node_type):",
+            "else:",
+            ("autoscaler/test_preemption.py::test_the_most_workers_are_never_exceeded",),
+        ),
+        Guard(
+            "autoscaler v1 counts what is drained",
+            "preemption.py",
+            "set() if self._drained_count else set(self._drained)",
+            "set(self._drained)",
+            ("autoscaler/test_preemption.py::test_the_most_workers_are_never_exceeded",),
+        ),
+    ),
+    "The head's own machine gets a spot notice": (
+        Guard(
+            "the head is no worker to be replaced",
+            "preemption.py",
+            "        if node.is_head:\n",
+            "        if False:\n",
+            ("autoscaler/test_preemption.py::test_a_notice_for_the_head_is_told_and_changes_nothing",),
+        ),
+    ),
+    "An instance never boots, or never registers: no platform node takes a worker's task": (
+        Guard(
+            "waiting has an end",
+            "builds.py",
+            "[node for node in building if node.phase is Phase.PENDING],",
+            "[],",
+            (f"{_UNBORN}::test_a_node_that_no_machine_comes_for_is_withdrawn_and_asked_for_again",),
+        ),
+    ),
+    "A worker's task runs, and Ray does not join": (
+        Guard(
+            "waiting for Ray has an end",
+            "builds.py",
+            "missing.append(node)",
+            "pass",
+            (f"{_UNBORN}::test_a_node_whose_raylet_never_joins_is_ended_and_asked_for_again",),
+        ),
+        Guard(
+            "no answer of Ray's is no sign that a node is missing",
+            "builds.py",
+            "if started and self._ray_nodes.refresh():",
+            "if started and (self._ray_nodes.refresh() or True):",
+            (f"{_UNBORN}::test_while_ray_does_not_answer_nobody_is_judged",),
+        ),
+    ),
+    "No capacity, or not enough; a quota; an image that is gone": (
+        Guard(
+            "what the sources say is looked at",
+            "builds.py",
+            "if unserved <= 0 or not compute.messages:",
+            "if True:",
+            (f"{_UNBORN}::test_workers_that_no_source_serves_are_withdrawn_with_the_reason",),
+        ),
+        Guard(
+            "instances that are on their way count",
+            "builds.py",
+            "unserved = len(waiting) - max(0, compute.live_instances - served)",
+            "unserved = len(waiting)",
+            (f"{_UNBORN}::test_workers_that_an_instance_is_coming_for_stay",),
+        ),
+        Guard(
+            "a pause has an end",
+            "backoff.py",
+            "left = pause.ends - self._monotonic() if pause else 0.0",
+            "left = 1e9 if pause else 0.0",
+            (f"{_UNBORN}::test_once_there_is_capacity_again_the_nodes_come",),
+        ),
+        Guard(
+            "sources may complain for a while",
+            "builds.py",
+            "if self._monotonic() - since >= PATIENCE_SECONDS:",
+            "if since:",
+            (f"{_UNBORN}::test_a_moments_shortage_withdraws_nothing",),
+        ),
+        Guard(
+            "a quota is known by its word",
+            "builds.py",
+            "if any(word in text for word in _QUOTA_WORDS):",
+            "if False:",
+            ("autoscaler/test_unborn.py::test_what_is_no_lack_of_capacity_has_a_category_of_its_own",),
+        ),
+        Guard(
+            "what is not said to be a shortage is none",
+            "builds.py",
+            "return NoCapacity if any(word in text for word in _CAPACITY_WORDS) else ProvisioningFailed",
+            "return NoCapacity",
+            ("autoscaler/test_unborn.py::test_what_is_no_lack_of_capacity_has_a_category_of_its_own",),
+        ),
+    ),
+    "A launch is declined: template gone, permission missing ...": (
+        Guard(
+            "the category is the failure's code",
+            "provider.py",
+            "raise NodeLaunchException(error.code, str(error), sys.exc_info()) from error",
+            'raise NodeLaunchException("failed", str(error), sys.exc_info()) from error',
+            ("yellowdog_ray/test_provider.py::test_a_launch_that_cannot_succeed_says_why_with_a_short_category",),
+        ),
+        Guard(
+            "pauses grow",
+            "backoff.py",
+            "2 ** min(failures - 1, 10)",
+            "1",
+            (f"{_UNBORN}::test_each_further_failure_lengthens_the_pause",),
+        ),
+        Guard(
+            "each node type has pauses of its own",
+            "backoff.py",
+            "        pause = self._pauses.get(node_type)\n        left",
+            "        pause = next(iter(self._pauses.values()), None)\n        left",
+            ("autoscaler/test_outages.py::test_a_launch_that_fails_does_not_keep_another_type_from_growing",),
+        ),
+        Guard(
+            "it is told at ERROR",
+            "provider.py",
+            "logger.error(\"%d node(s) of type '%s' could not be launched",
+            "logger.info(\"%d node(s) of type '%s' could not be launched",
+            ("yellowdog_ray/test_provider.py::test_a_launch_that_cannot_succeed_says_why_with_a_short_category",),
+        ),
+        Guard(
+            "a permission that is missing is told from other refusals",
+            "failures.py",
+            'if status == _UNAUTHORISED or "MissingPermission" in text:',
+            "if status == _UNAUTHORISED:",
+            ("yellowdog_ray/test_platform.py::test_each_kind_of_failure_has_its_name",),
+        ),
+    ),
+    "A pool was shut down by somebody": (
+        Guard(
+            "a pool that has ended is not used again",
+            "growth.py",
+            "elif pool.finished:",
+            "elif False:",
+            ("autoscaler/test_growth.py::test_a_pool_that_somebody_has_shut_down_is_followed_by_another",),
+        ),
+        Guard(
+            "workers that wait for a pool that has ended are withdrawn",
+            "builds.py",
+            "if pool.finished:",
+            "if False:",
+            (f"{_UNBORN}::test_a_pool_that_has_ended_under_its_waiting_workers_is_followed_by_another",),
+        ),
+    ),
+    "More than 10,000 nodes of one type": (
+        Guard(
+            "a pool has a size",
+            "growth.py",
+            "room = MAX_POOL_NODES - cluster.load(group.id)",
+            "room = request.count",
+            ("yellowdog_ray/test_growth.py::test_a_pool_holds_no_more_than_the_platform_allows",),
+        ),
+        Guard(
+            "task groups are counted before anything is made",
+            "bootstrap.py",
+            "if groups > MAX_TASK_GROUPS:",
+            "if False:",
+            ("yellowdog_ray/test_bootstrap.py::test_more_task_groups_than_yellowdog_allows_are_refused_at_once",),
+        ),
+        Guard(
+            "tasks are added in batches",
+            "platform.py",
+            "TASK_BATCH_SIZE = 1_000",
+            "TASK_BATCH_SIZE = 10_000",
+            ("autoscaler/test_growth.py::test_more_than_a_thousand_nodes_at_once_are_added_in_batches",),
+        ),
+    ),
+    "An abort is lost on the way": (
+        Guard(
+            "an abort of which nothing shows is asked for again soon",
+            "endings.py",
+            "ABORT_AGAIN_SECONDS = 10.0",
+            "ABORT_AGAIN_SECONDS = 1000.0",
+            ("autoscaler/test_shrinking.py::test_an_abort_that_is_lost_on_the_way_is_asked_for_again",),
+        ),
+    ),
+    "An abort succeeds and the task goes on": (
+        Guard(
+            "the platform node is shut down",
+            "cluster.py",
+            "self._try(node_id, self.platform.shut_down_node)",
+            "pass",
+            ("autoscaler/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
+        ),
+        Guard(
+            "the instance is terminated",
+            "cluster.py",
+            "self._try(node_id, self._terminate_instance)",
+            "pass",
+            ("autoscaler/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
+        ),
+        Guard(
+            "the aborts of others, and of an earlier life, are seen through",
+            "cluster.py",
+            "self._endings.observe(tasks, adopt=self.on_head)",
+            "self._endings.observe(tasks, adopt=False)",
+            (
+                "autoscaler/test_stubborn.py::test_what_was_ending_in_an_earlier_life_is_pushed_too",
+                "autoscaler/test_stubborn.py::test_what_the_user_aborted_is_seen_through",
+            ),
+        ),
+    ),
+    "`ray down` and something does not end": (
+        Guard(
+            "instances are terminated under tasks that do not end",
+            "teardown.py",
+            "if remains.work.finished or waited > GRACE_SECONDS:",
+            "if remains.work.finished:",
+            ("yellowdog_ray/test_teardown.py::test_tasks_that_do_not_hear_of_their_end_lose_their_machines",),
+        ),
+        Guard(
+            "giving up is told",
+            "teardown.py",
+            "        if waited > GIVE_UP_SECONDS:\n",
+            "        if waited > GIVE_UP_SECONDS:\n            return\n        if False:\n",
+            ("yellowdog_ray/test_teardown.py::test_what_does_not_end_is_named_when_it_gives_up",),
+        ),
+        Guard(
+            "the command fails",
+            "provider.py",
+            "raise SystemExit(1) from error",
+            "return",
+            ("yellowdog_ray/test_provider.py::test_a_ray_down_that_gives_up_says_what_is_left_and_fails",),
+        ),
+    ),
+    "A machine boots for a node that was withdrawn meanwhile": (
+        Guard(
+            "platform nodes without a task end soon",
+            "growth.py",
+            "IDLE_NODE_TIMEOUT = timedelta(seconds=20)",
+            "IDLE_NODE_TIMEOUT = timedelta(hours=1)",
+            ("yellowdog_ray/test_cluster.py::test_the_instance_that_boots_for_a_withdrawn_node_does_not_stay",),
+        ),
+    ),
+    "Ray's autoscaler wants the head gone": (
+        Guard(
+            "on the head nobody ends the head",
+            "provider.py",
+            "        elif self.on_head:\n",
+            "        elif False:\n",
+            (
+                "autoscaler/test_shrinking.py::test_the_head_does_not_end_itself",
+                "autoscaler/test_shrinking.py::test_a_head_that_ray_never_sees_is_not_ended_for_it",
+            ),
+        ),
+    ),
+    "The cluster's lifetime ends": (
+        Guard(
+            "each announcement is made once",
+            "lifetime.py",
+            "if reached is not None and reached != self._announced:",
+            "if reached is not None:",
+            ("autoscaler/test_lifetime.py::test_it_is_announced_in_good_time_and_once_each",),
+        ),
+        Guard(
+            "the workers are drained",
+            "lifetime.py",
+            "if left > DRAIN:",
+            "if True:",
+            (
+                "autoscaler/test_lifetime.py::test_in_the_last_minute_the_workers_take_no_new_work_and_keep_what_they_have",
+            ),
+        ),
+        Guard(
+            "late workers live only as long as the cluster",
+            "growth.py",
+            "return work, remaining\n",
+            "return work, cluster.lifetime\n",
+            ("yellowdog_ray/test_growth.py::test_workers_that_come_late_end_with_the_cluster",),
+        ),
+        Guard(
+            "workers have a timeout",
+            "growth.py",
+            "return work, remaining\n",
+            "return work, remaining + timedelta(days=1)\n",
+            ("autoscaler/test_lifetime.py::test_at_the_end_nothing_lives_on",),
+        ),
+        Guard(
+            "the last launch is in time to be of use",
+            "growth.py",
+            "if remaining <= min(LAST_LAUNCH, (deadline - work.created) * LAST_LAUNCH_SHARE):",
+            "if not remaining:",
+            ("autoscaler/test_lifetime.py::test_no_worker_is_made_that_could_do_no_more_than_boot",),
+        ),
+    ),
+    "Every process of ours is gone for good": (
+        Guard(
+            "platform nodes that are idle end",
+            "platform.py",
+            "idleNodeShutdown=AutoShutdown(enabled=True,",
+            "idleNodeShutdown=AutoShutdown(enabled=False,",
+            ("autoscaler/test_lifetime.py::test_at_the_end_nothing_lives_on",),
+        ),
+    ),
+    "The API key shows where it should not": (
+        Guard(
+            "log records are cleaned",
+            "redaction.py",
+            "if redact(text) != text:",
+            "if False:",
+            ("yellowdog_ray/test_redaction.py::test_no_log_record_shows_the_secret_whoever_writes_it",),
+        ),
+        Guard(
+            "errors are cleaned",
+            "errors.py",
+            "super().__init__(redact(text))",
+            "super().__init__(text)",
+            ("yellowdog_ray/test_platform.py::test_no_failure_tells_the_secret",),
+        ),
+        Guard(
+            "tracebacks are cleaned",
+            "redaction.py",
+            "if record.exc_info and record.exc_info[0] is not None:",
+            "if False:",
+            ("yellowdog_ray/test_redaction.py::test_a_traceback_in_the_log_does_not_show_it_either",),
+        ),
+        Guard(
+            "the file on the head is for its owner only",
+            "ssh.py",
+            "umask 077 && ",
+            "",
+            ("yellowdog_ray/test_ssh.py::test_a_secret_is_for_its_owner_only",),
+        ),
+        Guard(
+            "the secret goes in by standard input",
+            "ssh.py",
+            "cat > {target}.new && mv",
+            "echo {shlex.quote(text)} > {target}.new && mv",
+            ("yellowdog_ray/test_ssh.py::test_no_command_line_shows_a_secret",),
+        ),
+    ),
+    "An old head script wants the key in its environment": (
+        Guard(
+            "the key is in the task only where that is asked for",
+            "bootstrap.py",
+            "key = load_credentials().as_environment() if settings.api_key_in_head_task else {}",
+            "key = load_credentials().as_environment()",
+            ("yellowdog_ray/test_provider.py::test_the_api_key_is_in_the_heads_task_only_where_the_user_wants_it",),
+        ),
+        Guard(
+            "there is a warning",
+            "bootstrap.py",
+            "    if settings.api_key_in_head_task:\n",
+            "    if False:\n",
+            ("yellowdog_ray/test_bootstrap.py::test_the_api_key_in_the_heads_task_gets_a_warning",),
+        ),
+    ),
+    "Somebody else on the network reads or writes tags": (
+        Guard(
+            "the tag server listens to one address",
+            "scripts.py",
+            " --bind 127.0.0.1 ",
+            " --bind 0.0.0.0 --protected-mode no ",
+            ("yellowdog_ray/test_scripts.py::test_the_tag_server_hears_the_heads_own_loopback_address_only",),
+        ),
+    ),
+    "A private key in an example": (
+        Guard(
+            "the example names a path",
+            "/examples/autoscaler/raydog.yaml",
+            "<path of your private key>",
+            "|\n    PRIVATE KEY",
+            ("test_examples.py::test_no_example_holds_a_key",),
+        ),
+    ),
+    "Work per tick that grows with the cluster": (
+        Guard(
+            "where nothing has changed nothing is read",
+            "cluster.py",
+            "elif self._must_list(work):",
+            "else:\n                self._platform_nodes = {}\n            if work is not None:",
+            ("autoscaler/test_quiet.py::test_the_calls_of_a_quiet_tick_do_not_grow_with_the_cluster",),
+        ),
+        Guard(
+            "a node that is not known has no address",
+            "provider.py",
+            "return node.private_ip if node else None",
+            "return node.private_ip",
+            ("yellowdog_ray/test_provider.py::test_getters_never_raise_whatever_the_id",),
+        ),
+    ),
+}

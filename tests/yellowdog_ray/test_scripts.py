@@ -1,0 +1,91 @@
+"""The default task scripts, run for real on this machine with a Ray that only pretends."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from yellowdog_ray.scripts import HEAD_SCRIPT, WORKER_SCRIPT
+
+SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
+
+RAY = """\
+#!/bin/bash
+if [ "$1" = stop ]; then
+  [ ! -f "$HOME/ray.pid" ] || kill "$(cat "$HOME/ray.pid")"
+  exit
+fi
+echo $$ >"$HOME/ray.pid"
+raylet &
+wait $!
+exec /bin/sleep 60  # `ray start --block` stays behind when its raylet leaves
+"""
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    """The agent's home, with a Ray whose raylet leaves soon, and with quick sleep."""
+    folder = tmp_path / "venv/bin"
+    folder.mkdir(parents=True)
+    (folder / "activate").write_text(f"PATH={folder}:$PATH\n")
+    programs = {"ray": RAY, "raylet": "#!/bin/bash\n/bin/sleep 0.3\n", "sleep": "#!/bin/bash\nexec /bin/sleep 0.05\n"}
+    for name, text in programs.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return tmp_path
+
+
+@contextmanager
+def task(script: str, home: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A task that runs a script; whatever it leaves is ended."""
+    (home / "taskdata.txt").write_text(script)
+    with subprocess.Popen(
+        ["bash", "taskdata.txt"],
+        cwd=home,
+        env={"PATH": os.environ["PATH"], "YD_AGENT_HOME": str(home), **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_task_ends_with_its_raylet(home):
+    with task(WORKER_SCRIPT, home, RAY_HEAD_IP="127.0.0.1") as process:
+        said, _ = process.communicate(timeout=10)
+
+    assert "The raylet has left" in said
+    assert process.returncode == 0
+
+
+def test_the_tag_server_hears_the_heads_own_loopback_address_only(home):
+    if SERVER is None:
+        pytest.skip("neither valkey-server nor redis-server is installed: scripts/test installs one")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    with task(HEAD_SCRIPT, home, RAYDOG_TAG_SERVER_PORT=str(port)):
+        deadline = time.monotonic() + 10
+        while not accepts("127.0.0.1", port):
+            assert time.monotonic() < deadline, "the tag server does not come up"
+            time.sleep(0.02)
+
+        # A second address of this machine, which a server that listens to all of them would answer at.
+        assert not accepts("127.0.0.2", port)
+
+
+def accepts(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
