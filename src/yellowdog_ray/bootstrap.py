@@ -124,7 +124,8 @@ def _internal(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         "head_labels": head.get("labels") or {},
         "node_types": {
             name: {
-                "compute_requirement_template": node_type["node_config"]["compute_requirement_template"],
+                "compute_requirement_template": node_type["node_config"].get("compute_requirement_template"),
+                "worker_pool": node_type["node_config"].get("worker_pool"),
                 "max_workers": node_type.get("max_workers"),
             }
             for name, node_type in node_types.items()

@@ -49,6 +49,12 @@ wait "$ray_pid"
 HEAD_SCRIPT = (
     _PREAMBLE.replace("KEY", "ray_head_node_task_script")
     + f"""
+# A machine of your own may have been the head of an earlier cluster: its files are not this one's, and its secrets do
+# not stay.
+forget() {{ rm -f "$HOME/ray_bootstrap_key.pem" "$HOME/.raydog/credentials"; }}
+forget
+trap 'finish; forget' EXIT
+
 # Ray's mutable tags live here; only this machine's loopback can reach them.
 valkey=$(command -v valkey-server || command -v redis-server) || {{
   echo "Neither valkey-server nor redis-server is installed on the head's image" >&2
