@@ -6,6 +6,7 @@ Pure apart from reading the files that the YAML names. Knows nothing of the plat
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -136,6 +137,11 @@ class NodeConfig(_Section):
         if self.compute_requirement_template is None:
             raise ConfigError("this node type has a worker pool of its own, so no machine is made for it")
         return self.compute_requirement_template
+
+    @property
+    def digest(self) -> str:
+        """Six hexadecimal digits that stand for all of it."""
+        return hashlib.sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()[:6]
 
     @property
     def full_userdata(self) -> str | None:

@@ -165,11 +165,14 @@ class Growth:
         lender = self._lender(request)
         while True:
             generation += 1
-            group = self._group(names.group_name(request.node_type, generation), work, timeout, lender)
-            if lender is not None and group.placement == lender:
-                return group, request.count
+            name = names.group_name(request.node_type, request.node_config.digest, generation)
+            group = self._group(name, work, timeout, lender)
+            if lender is not None:
+                if group.placement == lender:
+                    return group, request.count
+                continue
             room = MAX_POOL_NODES - cluster.load(group.id)
-            if lender is not None or group.configured or room <= 0 or group.worker_tag in self._ended_pools:
+            if room <= 0 or group.worker_tag in self._ended_pools:
                 continue
             pool = cluster.platform.find_pool(group.worker_tag)
             if pool is None:
