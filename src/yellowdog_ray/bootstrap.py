@@ -40,6 +40,7 @@ ON_HEAD_VARIABLE = "RAYDOG_ON_HEAD"
 WORK_REQUIREMENT_VARIABLE = "RAYDOG_WORK_REQUIREMENT_ID"
 """In the head task's environment: the cluster's own work requirement, so that no other can be meant."""
 
+_STOPS_RAY = re.compile(r"\bray\s+stop\b")
 _PORT_OPTION = re.compile(r"(?:valkey|redis)-server\b[^\n]*?--port[ =]+[\"']?(\d+)")
 
 
@@ -77,9 +78,10 @@ def bootstrap(config: Mapping[str, Any], source: str, folders: list[Path]) -> tu
     provider.setdefault("foreground_node_launch", True)
     result["provider"] = provider
     result.setdefault("upscaling_speed", UPSCALING_SPEED)
+    warnings = _warnings(settings, result, source)
     if not result.get("head_start_ray_commands"):
         result["head_start_ray_commands"] = [wait_for_ray_command()]
-    return result, _warnings(settings, source)
+    return result, warnings
 
 
 def _check_cluster_name(name: object, source: str) -> None:
@@ -124,7 +126,8 @@ def _internal(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         "head_labels": head.get("labels") or {},
         "node_types": {
             name: {
-                "compute_requirement_template": node_type["node_config"]["compute_requirement_template"],
+                "compute_requirement_template": node_type["node_config"].get("compute_requirement_template"),
+                "worker_pool": node_type["node_config"].get("worker_pool"),
                 "max_workers": node_type.get("max_workers"),
             }
             for name, node_type in node_types.items()
@@ -143,7 +146,7 @@ def _needs_updaters(config: Mapping[str, Any]) -> bool:
     )
 
 
-def _warnings(settings: cfg.ProviderSettings, source: str) -> list[str]:
+def _warnings(settings: cfg.ProviderSettings, config: Mapping[str, Any], source: str) -> list[str]:
     script = settings.ray_head_node_task_script or ""
     port = settings.head_node_tag_server_port
     stated = _PORT_OPTION.search(script)
@@ -152,6 +155,11 @@ def _warnings(settings: cfg.ProviderSettings, source: str) -> list[str]:
         warnings.append(
             f"{source}: provider.head_node_tag_server_port is {port}, but ray_head_node_task_script starts the tag "
             f"server on port {stated.group(1)}: make them the same, or tags cannot be stored"
+        )
+    if any(_STOPS_RAY.search(str(command)) for command in config.get("head_start_ray_commands") or ()):
+        warnings.append(
+            f"{source}: head_start_ray_commands run `ray stop`, at every `ray up`: that ends the head's task, and the "
+            "cluster with it. Leave them empty: provider.ray_head_node_task_script starts Ray"
         )
     if settings.api_key_in_head_task:
         warnings.append(

@@ -18,10 +18,17 @@ from yellowdog_ray import names
 from yellowdog_ray.clock import Clock, SystemClock
 from yellowdog_ray.config import ProviderSettings
 from yellowdog_ray.endings import UNSEEN_SECONDS, Endings, Push, Step
-from yellowdog_ray.errors import PlatformError
+from yellowdog_ray.errors import NotFound, PlatformError
 from yellowdog_ray.platform import Factory, Platform
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot, build_snapshot
-from yellowdog_ray.views import ComputeView, PlatformNodeView, PoolView, TaskView, WorkRequirementView
+from yellowdog_ray.views import (
+    ComputeView,
+    PlatformNodeView,
+    PoolView,
+    TaskGroupView,
+    TaskView,
+    WorkRequirementView,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +85,7 @@ class Cluster:
         self._requested: dict[str, _Requested] = {}
         self._endings = Endings(self.clock.monotonic)
         self._pools: dict[str, PoolView] = {}
+        self._configured_pools: dict[str, str] = {}
         self._work: WorkRequirementView | None = None
         self._fingerprint: object = None
         self._listed_at = float("-inf")
@@ -188,10 +196,23 @@ class Cluster:
         known = {task.platform_node_id for task in tasks}
         nodes = {node_id: node for node_id, node in self._platform_nodes.items() if node_id in known}
         for group in work.groups:
-            if group.id in wanted and (pool := self.pool(group.worker_tag)):
-                nodes |= {node.id: node for node in self.platform.platform_nodes(pool.id)}
+            if group.id in wanted and (pool_id := self._pool_of(group, wanted[group.id])):
+                nodes |= {node.id: node for node in self.platform.platform_nodes(pool_id)}
         self._platform_nodes = nodes
         return all(node_id in nodes for node_ids in wanted.values() for node_id in node_ids)
+
+    def _pool_of(self, group: TaskGroupView, platform_node_ids: Iterable[str]) -> str | None:
+        """The id of the pool that serves a task group: at most one call."""
+        if not group.configured:
+            pool = self.pool(group.worker_tag)
+            return pool.id if pool else None
+        if group.id not in self._configured_pools:
+            try:
+                node = self.platform.platform_node(min(platform_node_ids))
+            except NotFound:
+                return None
+            self._configured_pools[group.id] = node.pool_id
+        return self._configured_pools[group.id]
 
     def pool(self, worker_tag: str) -> PoolView | None:
         """The pool that serves a task group, as it was when first seen: at most one call."""
@@ -252,7 +273,8 @@ class Cluster:
     def _push_endings(self) -> None:
         """Go on with the endings that have not taken, and name each step."""
         with self._lock:
-            pushes = self._endings.due(self._tasks)
+            groups = self._work.groups if self._work else ()
+            pushes = self._endings.due(self._tasks, {group.id for group in groups if group.configured})
         for push in pushes:
             logger.warning(
                 "node %s was asked to end %.0f s ago, and its task is still %s: %s",
@@ -293,8 +315,12 @@ class Cluster:
             wait(begun)
 
     def supply(self, group_id: str) -> tuple[PoolView, ComputeView] | None:
-        """The pool behind a task group and the instances behind the pool: three calls. None for a group unknown."""
-        tag = next((group.worker_tag for group in self._work.groups if group.id == group_id), "") if self._work else ""
+        """The pool behind a task group and the instances behind the pool: three calls.
+
+        None for a group that is unknown, or that a configured pool serves.
+        """
+        groups = self._work.groups if self._work else ()
+        tag = next((group.worker_tag for group in groups if group.id == group_id and not group.configured), None)
         pool = self.platform.find_pool(tag) if tag else None
         if pool is None or pool.compute_requirement_id is None:
             return None

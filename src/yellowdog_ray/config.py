@@ -6,6 +6,7 @@ Pure apart from reading the files that the YAML names. Knows nothing of the plat
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -61,6 +62,12 @@ def _template(value: str) -> str:
     raise ValueError(f"'{value}' is neither a template's id (ydid:crt:...) nor its `namespace/name`")
 
 
+def _pool(value: str) -> str:
+    if value.startswith("ydid:") or "/" in value.strip("/"):
+        return value
+    raise ValueError(f"'{value}' is neither a worker pool's id (ydid:wrkrpool:...) nor its `namespace/name`")
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Tag = Annotated[str, AfterValidator(_tag)]
 
@@ -82,7 +89,8 @@ class Auth(_Section):
 class NodeTypeSummary(_Section):
     """What has to be known of every node type, not only of the one that is being made."""
 
-    compute_requirement_template: str
+    compute_requirement_template: str | None = None
+    worker_pool: str | None = None
     max_workers: int | None = None
 
 
@@ -116,11 +124,24 @@ class ProviderSettings(_Section):
 class NodeConfig(_Section):
     """A node type's `node_config`."""
 
-    compute_requirement_template: Annotated[str, AfterValidator(_template)]
+    compute_requirement_template: Annotated[str, AfterValidator(_template)] | None = None
+    worker_pool: Annotated[str, AfterValidator(_pool)] | None = None
     images_id: str | None = None
     metrics_enabled: bool | None = None
     userdata: str | None = None
     extra_userdata: str | None = None
+
+    @property
+    def template(self) -> str:
+        """The template of a node type that has no `worker_pool`."""
+        if self.compute_requirement_template is None:
+            raise ConfigError("this node type has a worker pool of its own, so no machine is made for it")
+        return self.compute_requirement_template
+
+    @property
+    def digest(self) -> str:
+        """Six hexadecimal digits that stand for all of it."""
+        return hashlib.sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()[:6]
 
     @property
     def full_userdata(self) -> str | None:
@@ -146,6 +167,7 @@ _REMEDIES = {
     "worker_node_build_timeout_minutes": "give a number of minutes above 0, for example 10",
     "head_node_tag_server_port": "give a port number, for example 16667",
     "compute_requirement_template": "give the template's id, or its `namespace/name`",
+    "worker_pool": "give the configured worker pool's id, or its `namespace/name`",
     "metrics_enabled": "write true or false",
     "api_key_in_head_task": "write true or false",
     "files_to_upload": "give a list of paths, or a mapping of remote path to local path",
@@ -170,9 +192,23 @@ def parse_node_config(section: Mapping[str, Any], source: str, path: str) -> Nod
     """Read one node type's `node_config`, found at `path` of the file `source`.
 
     Raises:
-        ConfigError: a key is missing, unknown or wrong.
+        ConfigError: a key is missing, unknown or wrong, or does not go with another.
     """
-    return _parse(NodeConfig, section, source, path)
+    config = _parse(NodeConfig, section, source, path)
+    if config.worker_pool is None:
+        if config.compute_requirement_template is None:
+            raise ConfigError(
+                f"{source}: {path}.compute_requirement_template is missing: "
+                f"{_REMEDIES['compute_requirement_template']}; or name a worker pool of yours with `worker_pool`"
+            )
+        return config
+    others = [key for key in NodeConfig.model_fields if key != "worker_pool" and getattr(config, key) is not None]
+    if others:
+        raise ConfigError(
+            f"{source}: {path} has worker_pool and {', '.join(others)}: RayDog makes no machines for a worker pool "
+            "that is there already, so leave out one or the other"
+        )
+    return config
 
 
 def parse_auth(section: Mapping[str, Any], source: str) -> Path:

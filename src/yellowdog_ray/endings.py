@@ -1,12 +1,13 @@
 """Nodes that were asked to end: hidden at once, watched until the platform has dropped them, pushed harder meanwhile.
 
 An abort may be answered with success and yet not take. So each ending goes through three steps: the task is aborted,
-its platform node is shut down, its instance is terminated. Pure; knows no platform.
+its platform node is shut down, its instance is terminated. Machines that are not ours stop at the first step. Pure;
+knows no platform.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -97,8 +98,13 @@ class Endings:
             if node_id in shown or now - ending.since < UNSEEN_SECONDS
         }
 
-    def due(self, tasks: Iterable[TaskView]) -> list[Push]:
-        """What is to be done now; it counts as done."""
+    def due(self, tasks: Iterable[TaskView], not_ours: Collection[str] = ()) -> list[Push]:
+        """What is to be done now; it counts as done.
+
+        Args:
+            tasks: every live task.
+            not_ours: ids of the task groups whose machines are not ours to end: their tasks are aborted, no more.
+        """
         if not self._endings:
             return []
         now = self._monotonic()
@@ -107,7 +113,7 @@ class Endings:
             ending = self._endings.get(task.name)
             if ending is None or task.finished:
                 continue
-            step = _next(ending, task, now)
+            step = _next(ending, task, now, abort_only=task.group_id in not_ours)
             if step is None:
                 continue
             ending.step, ending.pushed = step, now
@@ -115,9 +121,9 @@ class Endings:
         return pushes
 
 
-def _next(ending: _Ending, task: TaskView, now: float) -> Step | None:
+def _next(ending: _Ending, task: TaskView, now: float, *, abort_only: bool) -> Step | None:
     waited, since_push = now - ending.since, now - ending.pushed
-    if task.platform_node_id is None or waited < SHUT_DOWN_NODE_SECONDS:
+    if abort_only or task.platform_node_id is None or waited < SHUT_DOWN_NODE_SECONDS:
         again = REPEAT_SECONDS if task.abort_requested else ABORT_AGAIN_SECONDS
         return Step.ABORT if since_push >= again else None
     if waited < TERMINATE_INSTANCE_SECONDS:

@@ -19,11 +19,12 @@ from yellowdog_ray.backoff import BackOff
 from yellowdog_ray.bootstrap import MAX_POOL_NODES, worker_environment
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import NodeConfig, ProviderSettings
+from yellowdog_ray.configured import placement
 from yellowdog_ray.creating import add_task_group, add_tasks, make_pool
-from yellowdog_ray.errors import DeadlinePassed, RayDogError
+from yellowdog_ray.errors import DeadlinePassed, ProvisioningFailed, RayDogError
 from yellowdog_ray.scripts import WORKER_SCRIPT
 from yellowdog_ray.snapshot import TAGS_VARIABLE, ClusterNode
-from yellowdog_ray.views import PoolSpec, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
+from yellowdog_ray.views import Placement, PoolSpec, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 
 IDLE_NODE_TIMEOUT = timedelta(seconds=20)
 """How long a platform node without a task is kept. Ray has decided that it is not needed, so not for long; but a time
@@ -161,9 +162,15 @@ class Growth:
         """A task group of the node type, with a living pool behind it, and how many nodes it has room for."""
         cluster = self._cluster
         generation = 0
+        lender = self._lender(request)
         while True:
             generation += 1
-            group = self._group(names.group_name(request.node_type, generation), work, timeout)
+            name = names.group_name(request.node_type, request.node_config.digest, generation)
+            group = self._group(name, work, timeout, lender)
+            if lender is not None:
+                if group.placement == lender:
+                    return group, request.count
+                continue
             room = MAX_POOL_NODES - cluster.load(group.id)
             if room <= 0 or group.worker_tag in self._ended_pools:
                 continue
@@ -175,11 +182,23 @@ class Growth:
                 continue
             return group, room
 
-    def _group(self, name: str, work: WorkRequirementView, timeout: timedelta) -> TaskGroupView:
+    def _lender(self, request: LaunchRequest) -> Placement | None:
+        """Where the node type's tasks are to run if it has no pools of its own: one call."""
+        reference = request.node_config.worker_pool
+        if reference is None:
+            return None
+        pool = self._cluster.platform.existing_pool(reference)
+        if pool.finished:
+            raise ProvisioningFailed(f"worker pool '{reference}' has been shut down ({pool.status})")
+        return placement(pool)
+
+    def _group(
+        self, name: str, work: WorkRequirementView, timeout: timedelta, lender: Placement | None
+    ) -> TaskGroupView:
         group = self._groups.get(name) or work.group(name)
         if group is None:
             token = names.token_of(work.groups[0].worker_tag)
-            spec = TaskGroupSpec(name, names.pool_name(self._cluster.name, name, token), task_timeout=timeout)
+            spec = TaskGroupSpec(name, names.pool_name(self._cluster.name, name, token), timeout, lender)
             group = add_task_group(self._cluster.platform, work.id, spec)
         self._groups[name] = group
         return group
@@ -211,7 +230,7 @@ def pool_spec(
     """A pool for one task group, with every dead man's handle that the platform has."""
     return PoolSpec(
         name=name,
-        template=node_config.compute_requirement_template,
+        template=node_config.template,
         tag=settings.cluster_tag,
         nodes=nodes,
         max_nodes=max_nodes,

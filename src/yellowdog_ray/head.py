@@ -14,6 +14,7 @@ from yellowdog_ray import names
 from yellowdog_ray.bootstrap import head_environment
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import NodeConfig, ProviderSettings
+from yellowdog_ray.configured import check_configured_pools, placement
 from yellowdog_ray.creating import add_tasks, make_pool, make_work_requirement
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
 from yellowdog_ray.errors import ClusterNameTaken, HeadBuildTimeout, HeadEnded, NotFound, SshError
@@ -39,7 +40,8 @@ def create_head(
     Raises:
         RayDogError: it cannot be done; what exists then is found again by name.
     """
-    check_platform(cluster)
+    for warning in check_platform(cluster):
+        progress.done(f"warning: {warning}")
     work = cluster.find()
     if work is not None and is_over(cluster, work):
         progress.say(f"removing what is left of an earlier cluster '{cluster.name}'")
@@ -48,19 +50,25 @@ def create_head(
         work = None
     tag = names.pool_name(cluster.name, HEAD_GROUP, names.new_token())
     if work is None:
-        work = _make_work_requirement(cluster, tag)
+        work = _make_work_requirement(cluster, tag, node_config)
     if require_ours(cluster, work).worker_tag != tag:
         progress.say(f"completing cluster '{cluster.name}', which another `ray up` has begun")
     cluster.adopt(work)
     _complete(cluster, work, node_config, tags, v2=v2)
 
 
-def check_platform(cluster: Cluster) -> None:
-    """Find out, before anything is made, whether the key works and every node type's template exists."""
+def check_platform(cluster: Cluster) -> list[str]:
+    """Find out, before anything is made, whether the key works and every node type has what it names.
+
+    Returns:
+        What the user should know.
+    """
     cluster.platform.account_name()
     internal = cluster.settings.internal
     for node_type, summary in internal.node_types.items():
         template = summary.compute_requirement_template
+        if template is None:
+            continue
         try:
             cluster.platform.template_id(template)
         except NotFound as error:
@@ -68,6 +76,7 @@ def check_platform(cluster: Cluster) -> None:
                 f"{internal.source}: available_node_types.{node_type}.node_config.compute_requirement_template: "
                 f"YellowDog has no template '{template}' that this key can see: give the id or `namespace/name` of one"
             ) from error
+    return check_configured_pools(cluster.platform, internal)
 
 
 def is_over(cluster: Cluster, work: WorkRequirementView) -> bool:
@@ -98,8 +107,9 @@ def require_ours(cluster: Cluster, work: WorkRequirementView) -> TaskGroupView:
     return group
 
 
-def _make_work_requirement(cluster: Cluster, tag: str) -> WorkRequirementView:
-    group = TaskGroupSpec(HEAD_GROUP, tag, task_timeout=cluster.lifetime)
+def _make_work_requirement(cluster: Cluster, tag: str, node_config: NodeConfig) -> WorkRequirementView:
+    pool = cluster.platform.existing_pool(node_config.worker_pool) if node_config.worker_pool else None
+    group = TaskGroupSpec(HEAD_GROUP, tag, cluster.lifetime, placement(pool) if pool else None)
     return make_work_requirement(cluster.platform, cluster.name, cluster.settings.cluster_tag, group)
 
 
@@ -107,7 +117,7 @@ def _complete(
     cluster: Cluster, work: WorkRequirementView, node_config: NodeConfig, tags: Mapping[str, str], *, v2: bool
 ) -> None:
     group = work.groups[0]
-    if cluster.platform.find_pool(group.worker_tag) is None:
+    if not group.configured and cluster.platform.find_pool(group.worker_tag) is None:
         patience = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
         spec = pool_spec(
             cluster.settings,
@@ -196,6 +206,9 @@ def _knock(target: SshTarget) -> str | None:
 
 
 def _describe(cluster: Cluster, head: ClusterNode) -> str:
+    summary = cluster.settings.internal.node_types.get(head.node_type)
+    if summary is not None and summary.worker_pool is not None:
+        return f"worker pool {summary.worker_pool}: waiting for a platform node that is free for the head's task"
     pool = cluster.platform.find_pool(names.pool_name(cluster.name, HEAD_GROUP, names.token_of(head.id)))
     compute = cluster.platform.compute(pool.compute_requirement_id) if pool and pool.compute_requirement_id else None
     registered = bool(pool and cluster.platform.platform_nodes(pool.id))

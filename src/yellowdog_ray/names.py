@@ -66,9 +66,16 @@ def slug(text: str, length: int = 24) -> str:
     return f"{plain[: length - 7].rstrip('-')}-{digest}"
 
 
-def group_name(node_type: str, generation: int = 1) -> str:
-    """The task group of a worker node type. A later generation follows one whose pool has ended."""
-    return slug(node_type) if generation == 1 else slug(f"{node_type} (generation {generation})")
+def group_name(node_type: str, config: str, generation: int = 1) -> str:
+    """The task group of a worker node type.
+
+    Args:
+        node_type: the key of `available_node_types`.
+        config: stands for the type's `node_config`: what is made from another has a pool of its own.
+        generation: a later one follows one whose pool has ended, or is full.
+    """
+    name = slug(node_type) if generation == 1 else slug(f"{node_type} (generation {generation})")
+    return f"{name}-{config}"
 
 
 def pool_name(cluster: str, group: str, token: str) -> str:

@@ -16,9 +16,11 @@ from yellowdog_client.common import SearchClient
 from yellowdog_client.model import (
     ApiKey,
     AutoShutdown,
+    CloudProvider,
     ComputeRequirement,
     ComputeRequirementStatus,
     ComputeRequirementTemplateUsage,
+    ConfiguredWorkerPool,
     InstanceSearch,
     InstanceStatus,
     InstantRange,
@@ -50,6 +52,7 @@ from yellowdog_ray.patience import Patience, patiently
 from yellowdog_ray.snapshot import TAGS_VARIABLE
 from yellowdog_ray.views import (
     ComputeView,
+    Placement,
     PlatformNodeView,
     PoolSpec,
     PoolView,
@@ -66,12 +69,16 @@ PAGE_SIZE = 1_000
 TASK_BATCH_SIZE = 1_000
 """Tasks per adding call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
 
+TASK_TYPE = "bash"
+"""What every task is, and every platform node that is to run it must offer."""
+
 CONNECT_TIMEOUT = timedelta(seconds=5)
 READ_TIMEOUT = timedelta(seconds=20)
 """How long one call may keep the autoscaler's loop waiting at worst; a page of 1,000 tasks takes a second or two."""
 
 _LIVE_TASKS = [status for status in TaskStatus if not status.finished]
 _LIVE_WORK = [status for status in WorkRequirementStatus if not status.finished]
+_LIVE_NODES = [NodeStatus.RUNNING, NodeStatus.LATE]
 _LIVE_INSTANCES = [
     InstanceStatus.PENDING,
     InstanceStatus.RUNNING,
@@ -231,6 +238,16 @@ class Platform:
             return None
 
     @patiently
+    def existing_pool(self, reference: str) -> PoolView:
+        """A worker pool that somebody else looks after, by its id or its `namespace/name`; it must exist."""
+        pools = self._client.worker_pool_client
+        with typed(f"worker pool '{reference}'"):
+            if reference.startswith("ydid:"):
+                return _pool_view(pools.get_worker_pool_by_id(reference))
+            namespace, _, name = reference.rpartition("/")
+            return _pool_view(pools.get_worker_pool_by_name(namespace, name))
+
+    @patiently
     def create_pool(self, spec: PoolSpec) -> PoolView:
         """Provision a worker pool: two calls, since only ids are sure to be understood. Now money is spent."""
         usage = ComputeRequirementTemplateUsage(
@@ -276,6 +293,13 @@ class Platform:
             return [_platform_node_view(node) for node in nodes]
 
     @patiently
+    def tagged_nodes(self, worker_tag: str) -> list[PlatformNodeView]:
+        """Every living platform node, of any pool that this key sees, with this worker tag: one call per page."""
+        search = NodeSearch(workerTag=worker_tag, statuses=_LIVE_NODES)
+        with typed(f"the nodes with worker tag '{worker_tag}'"):
+            return [_platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
+
+    @patiently
     def platform_node(self, node_id: str) -> PlatformNodeView:
         """One platform node."""
         with typed(f"platform node {node_id}"):
@@ -284,9 +308,7 @@ class Platform:
     @patiently
     def warned_nodes(self) -> list[PlatformNodeView]:
         """Every platform node, of any pool that this key sees, that lives and is going to be taken away: one call."""
-        search = NodeSearch(
-            statuses=[NodeStatus.RUNNING, NodeStatus.LATE], preemptionWarningTime=InstantRange(min=_LONG_AGO)
-        )
+        search = NodeSearch(statuses=_LIVE_NODES, preemptionWarningTime=InstantRange(min=_LONG_AGO))
         with typed("the nodes that are about to be lost"):
             return [_platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
 
@@ -338,14 +360,18 @@ class Platform:
             return [_task_view(task) for task in _pages(self._client.work_client.get_tasks(search))]
 
     def _task_group(self, spec: TaskGroupSpec) -> TaskGroup:
+        placement = spec.placement or Placement((spec.worker_tag,), (self.namespace,))
         return TaskGroup(
             name=spec.name,
+            # What it is known by, also where no pool of its own bears that name.
+            tag=spec.worker_tag,
             runSpecification=RunSpecification(
-                taskTypes=["bash"],
+                taskTypes=[TASK_TYPE],
                 maximumTaskRetries=0,
                 taskTimeout=spec.task_timeout,
-                workerTags=[spec.worker_tag],
-                namespaces=[self.namespace],
+                workerTags=list(placement.worker_tags) or None,
+                namespaces=list(placement.namespaces) or None,
+                providers=[CloudProvider[word] for word in placement.providers] or None,
             ),
             # Nodes come and go for as long as the cluster lives.
             finishIfAllTasksFinished=False,
@@ -356,7 +382,7 @@ class Platform:
 def _task(spec: TaskSpec) -> Task:
     return Task(
         name=spec.name,
-        taskType="bash",
+        taskType=TASK_TYPE,
         arguments=["taskdata.txt"],
         taskData=spec.script,
         environment=spec.environment,
@@ -378,15 +404,19 @@ def _work_view(requirement: WorkRequirement) -> WorkRequirementView:
 
 
 def _group_view(group: TaskGroup) -> TaskGroupView:
-    tags = group.runSpecification.workerTags or []
+    spec = group.runSpecification
+    placement = Placement(
+        tuple(spec.workerTags or ()), tuple(spec.namespaces or ()), tuple(map(_word, spec.providers or ()))
+    )
     summary = group.taskSummary
     counts = sorted((_word(status), count) for status, count in (summary.statusCounts or {}).items()) if summary else []
     return TaskGroupView(
         id=str(group.id),
         name=group.name,
-        worker_tag=tags[0] if tags else "",
-        task_timeout=group.runSpecification.taskTimeout,
+        worker_tag=group.tag or next(iter(placement.worker_tags), ""),
+        task_timeout=spec.taskTimeout,
         fingerprint=(_word(group.status), tuple(counts), summary.lastUpdatedTime if summary else None),
+        placement=placement,
     )
 
 
@@ -423,6 +453,9 @@ def _platform_node_view(node: Node) -> PlatformNodeView:
         public_ip=details.publicIpAddress if details else None,
         provider=_word(details.provider) if details and details.provider else None,
         warned=node.preemptionWarningTime,
+        alive=node.status in _LIVE_NODES,
+        task_types=tuple(details.supportedTaskTypes or ()) if details else (),
+        slots=sum(worker.status is None or worker.status.available for worker in node.workers or ()),
     )
 
 
@@ -436,6 +469,9 @@ def _pool_view(pool: WorkerPool) -> PoolView:
         status=_word(status),
         finished=status in (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED),
         compute_requirement_id=pool.computeRequirementId if isinstance(pool, ProvisionedWorkerPool) else None,
+        configured=isinstance(pool, ConfiguredWorkerPool),
+        namespace=str(pool.namespace),
+        worker_tag=(pool.properties.workerTag or None) if pool.properties else None,
     )
 
 

@@ -6,9 +6,6 @@ Runs on the head only.
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from yellowdog_ray.cluster import Cluster
@@ -30,14 +27,6 @@ NOTICE = {
 DEFAULT_NOTICE = timedelta(seconds=120)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The YAML's `max_workers`: of the cluster, and of each node type that states one."""
-
-    in_all: float = math.inf
-    of_type: Mapping[str, int] = field(default_factory=dict)
-
-
 class Preemption:
     """Acts once on each spot notice: one platform call per tick while workers run.
 
@@ -45,7 +34,6 @@ class Preemption:
         cluster: the cluster.
         growth: how it gets workers.
         ray_nodes: what Ray knows of the nodes.
-        limits: the most workers there may be.
         drained_count: whether Ray's autoscaler counts nodes that are drained towards `max_workers` (v1 does). It ends
             at once what is above that number.
     """
@@ -55,14 +43,12 @@ class Preemption:
         cluster: Cluster,
         growth: Growth,
         ray_nodes: RayNodes,
-        limits: Limits,
         *,
         drained_count: bool,
     ) -> None:
         self._cluster = cluster
         self._growth = growth
         self._ray_nodes = ray_nodes
-        self._limits = limits
         self._drained_count = drained_count
         self._drained: set[str] = set()
         self._seen_drained: set[str] = set()
@@ -121,8 +107,15 @@ class Preemption:
         """Whether Ray's autoscaler would let one more worker of a type be."""
         nodes = self._cluster.snapshot.nodes.values()
         workers = [node.node_type for node in nodes if not node.is_head and node.id not in self._seen_drained]
-        of_type = self._limits.of_type.get(node_type, math.inf)
-        return len(workers) < self._limits.in_all and workers.count(node_type) < of_type
+        internal = self._cluster.settings.internal
+        kind = internal.node_types.get(node_type)
+        return _below(len(workers), internal.max_workers) and _below(
+            workers.count(node_type), kind.max_workers if kind else None
+        )
+
+
+def _below(count: int, limit: int | None) -> bool:
+    return limit is None or count < limit
 
 
 def _time(moment: datetime) -> str:

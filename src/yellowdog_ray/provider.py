@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import math
 import os
 import sys
 import threading
@@ -42,11 +41,11 @@ from yellowdog_ray.ssh import SSH_PORT, Tunnel, answers
 from yellowdog_ray.tags import TagStore, TunnelledPort
 
 if TYPE_CHECKING:
+    from yellowdog_ray.changes import HeadFile
     from yellowdog_ray.cluster import Cluster
     from yellowdog_ray.growth import Growth
     from yellowdog_ray.head import SshSettings
     from yellowdog_ray.platform import Platform
-    from yellowdog_ray.preemption import Limits
     from yellowdog_ray.supervisor import Supervisor
     from yellowdog_ray.views import WorkRequirementView
 
@@ -172,7 +171,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
         config = self._node_config(node_config, tags)
         progress = Progress()
-        create_head(self.cluster, config, tags, progress, v2=os.environ.get(AUTOSCALER_V2_VARIABLE, "1") == "1")
+        create_head(self.cluster, config, tags, progress, v2=_wants_v2())
         self._made_head = True
         for node_id in self.cluster.snapshot.nodes:
             # Until the head's store runs, what we know of its status is what Ray has just told us.
@@ -210,7 +209,12 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     @_plain_errors
     def terminate_node(self, node_id: str) -> None:
-        """End a node."""
+        """End a node. On a user's machine `ray up` asks for the head's end like this, to make another: it may not."""
+        from yellowdog_ray.changes import head_would_be_replaced
+
+        head = self.cluster.snapshot.head
+        if head is not None and head.id == node_id and not self.on_head:
+            raise head_would_be_replaced(self.cluster, head)
         self.terminate_nodes([node_id])
 
     @_plain_errors
@@ -272,6 +276,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         """Wait for the head, hand it the API key and the user's files, and make the configuration fit to live there."""
         from yellowdog_ray.head import deliver, wait_until_reachable
 
+        if not self._made_head:
+            self._check_changes()
         ssh = self._ssh_settings()
         if ssh is None:
             raise SshError(f"cluster '{self.cluster_name}': no auth section says how the head is reached")
@@ -284,6 +290,14 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             raise
         progress.done(f"the head is reachable at {target.host}")
         return for_the_head(cluster_config)
+
+    def _check_changes(self) -> None:
+        """Refuse what a cluster that runs cannot take on, before anything is sent to its head."""
+        from yellowdog_ray.changes import check_changes
+        from yellowdog_ray.head import check_platform
+
+        for warning in [*check_platform(self.cluster), *check_changes(self.cluster, v2=_wants_v2())]:
+            cli_logger.warning("{}", warning)
 
     def _give_up_head(self, progress: Progress, reason: HeadError) -> None:
         """Remove what this very command has made; a cluster that was there before stays as it is."""
@@ -335,6 +349,12 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         """The `provider` section. Raises `ConfigError` when it cannot be used."""
         return parse_provider(self.provider_config, _yaml_file()[0])
 
+    @functools.cached_property
+    def _head_file(self) -> HeadFile:
+        from yellowdog_ray.changes import HeadFile
+
+        return HeadFile(self.cluster_name)
+
     @property
     def cluster(self) -> Cluster:
         """The cluster on the platform."""
@@ -371,15 +391,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
                 from yellowdog_ray.supervisor import Supervisor
 
                 v2 = not self._shows_joined
-                self._supervisor = Supervisor(cluster, growth, self._ray_nodes, self._limits(), v2=v2)
+                self._supervisor = Supervisor(cluster, growth, self._ray_nodes, v2=v2)
             return self._supervisor
-
-    def _limits(self) -> Limits:
-        from yellowdog_ray.preemption import Limits
-
-        internal = self.settings.internal
-        types = {name: kind.max_workers for name, kind in internal.node_types.items() if kind.max_workers is not None}
-        return Limits(math.inf if internal.max_workers is None else internal.max_workers, types)
 
     @property
     def tag_store(self) -> TagStore:
@@ -422,6 +435,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     def _read(self) -> Snapshot:
         if not self.on_head:
             _drop_cached_config(self.provider_config)
+        elif (settings := self._head_file.news()) is not None:
+            self.settings = self.cluster.settings = settings
         try:
             snapshot = self.cluster.refresh()
         except PlatformError as error:
@@ -457,6 +472,10 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     def _close_tunnel(self) -> None:
         if self._tag_store is not None:
             self._tag_store.close()
+
+
+def _wants_v2() -> bool:
+    return os.environ.get(AUTOSCALER_V2_VARIABLE, "1") == "1"
 
 
 def _yaml_file() -> tuple[str, list[Path]]:

@@ -49,6 +49,12 @@ wait "$ray_pid"
 HEAD_SCRIPT = (
     _PREAMBLE.replace("KEY", "ray_head_node_task_script")
     + f"""
+# A machine of your own may have been the head of an earlier cluster: what is older than this task is not its own. And
+# secrets do not stay.
+secrets=("$HOME/ray_bootstrap_key.pem" "$HOME/.raydog/credentials")
+find "${{secrets[@]}}" ! -cnewer "$0" -delete 2>/dev/null
+trap 'finish; rm -f "${{secrets[@]}}"' EXIT
+
 # Ray's mutable tags live here; only this machine's loopback can reach them.
 valkey=$(command -v valkey-server || command -v redis-server) || {{
   echo "Neither valkey-server nor redis-server is installed on the head's image" >&2

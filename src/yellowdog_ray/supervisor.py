@@ -10,7 +10,7 @@ from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.errors import RayDogError, Unavailable
 from yellowdog_ray.growth import Growth
 from yellowdog_ray.lifetime import Lifetime
-from yellowdog_ray.preemption import Limits, Preemption
+from yellowdog_ray.preemption import Preemption
 from yellowdog_ray.ray_nodes import RayNodes
 from yellowdog_ray.snapshot import Snapshot
 
@@ -24,14 +24,13 @@ class Supervisor:
         cluster: the cluster.
         growth: how it gets workers.
         ray_nodes: what Ray knows of the nodes.
-        limits: the most workers there may be.
         v2: whether Ray's new autoscaler decides.
     """
 
-    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, limits: Limits, *, v2: bool) -> None:
+    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, *, v2: bool) -> None:
         self._duties: tuple[Callable[[Snapshot], None], ...] = (
             Builds(cluster, growth, ray_nodes).tick,
-            Preemption(cluster, growth, ray_nodes, limits, drained_count=not v2).tick,
+            Preemption(cluster, growth, ray_nodes, drained_count=not v2).tick,
             Lifetime(cluster, ray_nodes).tick,
         )
 

@@ -116,9 +116,10 @@ def _look(platform: Platform, requirement_id: str, pools: dict[str, PoolView]) -
 
 
 def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView]:
-    """The pools of a cluster's task groups, by name: one call per task group."""
+    """The pools that were made for a cluster's task groups, by name: one call per task group."""
     token = token_of(work.groups[0].worker_tag)
-    tags = [group.worker_tag for group in work.groups if token_of(group.worker_tag) == token]
+    groups = [group for group in work.groups if not group.configured]
+    tags = [group.worker_tag for group in groups if token_of(group.worker_tag) == token]
     found = {tag: platform.find_pool(tag) for tag in tags}
     return {tag: pool for tag, pool in found.items() if pool is not None}
 

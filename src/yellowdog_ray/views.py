@@ -31,6 +31,9 @@ class PlatformNodeView:
         instance_id: the cloud provider's id of the instance.
         provider: the cloud provider, in YellowDog's word for it, such as `AWS`.
         warned: when the agent heard that the instance will be taken away; None as long as it has not.
+        alive: whether its agent is heard of.
+        task_types: what its agent can run.
+        slots: how many tasks it runs at once.
     """
 
     id: str
@@ -40,6 +43,9 @@ class PlatformNodeView:
     public_ip: str | None
     provider: str | None = None
     warned: datetime | None = None
+    alive: bool = True
+    task_types: tuple[str, ...] = ()
+    slots: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,17 +59,34 @@ class TaskSpec:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Which platform nodes may run a task group's tasks: each condition that is not empty must hold.
+
+    Attributes:
+        worker_tags: those of the pool, one of which it must have.
+        namespaces: where the pool must be.
+        providers: what the platform node must say of itself.
+    """
+
+    worker_tags: tuple[str, ...]
+    namespaces: tuple[str, ...]
+    providers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class TaskGroupSpec:
     """A task group that is to be made: one node type.
 
     Attributes:
         worker_tag: the tag of the pool that serves this group; also the pool's name.
         task_timeout: how long its tasks may run.
+        placement: where its tasks may run, if no pool of its own serves it but a configured one.
     """
 
     name: str
     worker_tag: str
     task_timeout: timedelta
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +98,12 @@ class TaskGroupView:
     worker_tag: str
     task_timeout: timedelta | None
     fingerprint: tuple[object, ...]
+    placement: Placement
+
+    @property
+    def configured(self) -> bool:
+        """Whether a configured pool serves it, whose machines are not ours to end; not a pool of its own."""
+        return self.worker_tag not in self.placement.worker_tags
 
 
 @dataclass(frozen=True)
@@ -113,13 +142,21 @@ class PoolSpec:
 
 @dataclass(frozen=True)
 class PoolView:
-    """What we need of a worker pool."""
+    """What we need of a worker pool.
+
+    Attributes:
+        configured: whether its machines join by themselves, instead of being provisioned.
+        worker_tag: what task groups name to have their tasks run there.
+    """
 
     id: str
     name: str
     status: str
     finished: bool
     compute_requirement_id: str | None
+    configured: bool = False
+    namespace: str = ""
+    worker_tag: str | None = None
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,10 @@ class Invariants:
         }
         ours = {tag for group in self._world.work.groups for tag in group.spec.workerTags or []}
         pools = {
-            pool.name: (pool.status, sorted(pool.requirement.live))
+            # The tasks of whoever uses a configured pool come and go; the pool itself stays.
+            pool.name: (pool.status.available if pool.configured else pool.status, sorted(pool.requirement.live))
             for pool in store.pools.values()
-            if pool.name not in ours
+            if pool.configured or pool.name not in ours
         }
         return {"works": works, "pools": pools}
 

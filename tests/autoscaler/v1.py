@@ -28,9 +28,12 @@ class V1:
         _clear_provider_cache()
         self._gcs = gcs
         self._metrics = LoadMetrics()
-        text = config_file.read_text()
+        self._config_file = config_file
+        self.read_config()
         # As JSON, which it is: Ray reads it on every tick, and its YAML reader would take most of a test's time.
-        self._autoscaler = ray_autoscaler.StandardAutoscaler(lambda: json.loads(text), self._metrics, gcs, "session")
+        self._autoscaler = ray_autoscaler.StandardAutoscaler(
+            lambda: json.loads(self._text), self._metrics, gcs, "session"
+        )
 
     @staticmethod
     def prepare(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
@@ -40,6 +43,10 @@ class V1:
         init = ray_autoscaler.StandardAutoscaler.__init__
         session, _, _, *others = init.__defaults__ or ()
         monkeypatch.setattr(init, "__defaults__", (session, batch, most, *others))
+
+    def read_config(self) -> None:
+        """Take in what `ray up` has put in the place of the configuration."""
+        self._text = self._config_file.read_text()
 
     @property
     def provider(self) -> RayDogNodeProvider:

@@ -21,10 +21,13 @@ from yellowdog_ray.provider import RayDogNodeProvider
 
 
 class _Reader(ray_config.FileConfigReader):
-    """Reads the file once: Ray reads it on every tick, which would be most of a test's time."""
+    """Reads the file when told to: Ray reads it on every tick, which would be most of a test's time."""
 
     def refresh_cached_autoscaling_config(self) -> None:
         pass
+
+    def read_again(self) -> None:
+        super().refresh_cached_autoscaling_config()
 
 
 class V2:
@@ -34,7 +37,8 @@ class V2:
 
     def __init__(self, config_file: Path, gcs: FakeGcs) -> None:
         _clear_provider_cache()
-        self._autoscaler = Autoscaler("session", _Reader(str(config_file)), gcs)
+        self._reader = _Reader(str(config_file))
+        self._autoscaler = Autoscaler("session", self._reader, gcs)
 
     @staticmethod
     def prepare(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
@@ -43,6 +47,10 @@ class V2:
         most = int(environment["AUTOSCALER_MAX_CONCURRENT_LAUNCHES"])
         monkeypatch.setattr(NodeProviderAdapter.__init__, "__defaults__", (batch, most))
         monkeypatch.setattr(ray_config, "AUTOSCALER_MAX_CONCURRENT_LAUNCHES", most)
+
+    def read_config(self) -> None:
+        """Take in what `ray up` has put in the place of the configuration."""
+        self._reader.read_again()
 
     @property
     def provider(self) -> RayDogNodeProvider:

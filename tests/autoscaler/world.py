@@ -31,6 +31,7 @@ from tests.platform_time import PlatformTime
 from yellowdog_local.faults.rules import parse
 from yellowdog_local.records import InstanceRecord, TaskRecord, WorkRecord
 from yellowdog_local.testing import RunningPlatform
+from yellowdog_ray.config import INTERNAL_KEY
 from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
 
 TICK_SECONDS = 5.0
@@ -156,16 +157,29 @@ class World:
         monkeypatch.setenv("RAY_UP_enable_autoscaler_v2", "1" if self._kind is V2 else "0")
         _, config = head_up(config)
         self.local.advance(BOOT_SECONDS + 1)
-        self.config = for_the_head(config)
-        self.config["auth"]["ssh_private_key"] = str(self._home / "ray_bootstrap_key.pem")
         (self._home / "ray_bootstrap_key.pem").write_text("not a real key\n")
-        (self._home / CONFIG_FILE).write_text(json.dumps(self.config))
+        self._send(config)
         environment = self.head.entity.environment or {}
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         self._kind.prepare(monkeypatch, environment)
         self._invariants.begin()
         self.restart_autoscaler()
+
+    def up_again(self, **changes: Any) -> None:
+        """Another `ray up`, with changes to the YAML, as far as the head sees it."""
+        provider = {key: value for key, value in self.config["provider"].items() if key != INTERNAL_KEY}
+        provider |= changes.pop("provider", {})
+        auth = {"ssh_user": "yd-agent", "ssh_private_key": str(self._home / "id_ed25519")}
+        config = {**self.config, "provider": provider, "auth": auth, **changes}
+        self._send(RayDogNodeProvider.bootstrap_config(copy.deepcopy(config)))
+        self.autoscaler.read_config()
+
+    def _send(self, config: dict[str, Any]) -> None:
+        """Put a completed YAML where Ray's autoscaler on the head reads it."""
+        self.config = for_the_head(config)
+        self.config["auth"]["ssh_private_key"] = str(self._home / "ray_bootstrap_key.pem")
+        (self._home / CONFIG_FILE).write_text(json.dumps(self.config))
 
     def restart_autoscaler(self) -> None:
         """Begin another life of the autoscaler, which remembers nothing."""

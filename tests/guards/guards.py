@@ -13,6 +13,7 @@ UNGUARDED: dict[str, str] = {}
 
 _KILLED = "intent/test_ray_commands_killed.py"
 _HEAD = "yellowdog_ray/test_head.py"
+_POOLS = "autoscaler/test_configured_pools.py"
 _UNBORN = "autoscaler/test_unborn.py"
 
 _POOLS_LAST = Edit(
@@ -39,8 +40,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a pool that is there is not made again",
             "head.py",
-            "if cluster.platform.find_pool(group.worker_tag) is None:",
-            "if True:",
+            "if not group.configured and cluster.platform.find_pool(group.worker_tag) is None:",
+            "if not group.configured:",
             (f"{_KILLED}::test_the_next_ray_up_completes_what_another_has_begun",),
             also=(Edit("creating.py", "pool = platform.find_pool(spec.name)", "pool = None"),),
         ),
@@ -97,6 +98,24 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "    if work.cancelling:\n        return True\n",
             "",
             (f"{_HEAD}::test_a_cluster_that_is_still_being_taken_down_is_ended_before_another_is_made",),
+        ),
+    ),
+    "`ray up` again, with a node type left out of which nodes run": (
+        Guard(
+            "a type of which nodes run is not taken away",
+            "changes.py",
+            "    _refuse_removed_types(internal, workers)\n",
+            "",
+            ("yellowdog_ray/test_changes.py::test_a_removed_type_of_which_nodes_run_is_refused_with_their_number",),
+        ),
+    ),
+    "`ray up` again, with another head": (
+        Guard(
+            "no head makes way for another",
+            "provider.py",
+            "raise head_would_be_replaced(self.cluster, head)",
+            "return self.terminate_nodes([node_id])",
+            ("yellowdog_ray/test_changes.py::test_a_head_that_ray_would_replace_is_refused",),
         ),
     ),
     "The head's autoscaler is killed, at any call": (
@@ -716,6 +735,31 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_UNBORN}::test_a_pool_that_has_ended_under_its_waiting_workers_is_followed_by_another",),
         ),
     ),
+    "A configured pool that a node type names cannot serve it": (
+        Guard(
+            "a pool is looked at before anything is made",
+            "head.py",
+            "return check_configured_pools(cluster.platform, internal)",
+            "return []",
+            ("yellowdog_ray/test_configured.py::test_nothing_is_made_for_a_cluster_whose_pool_is_not_there",),
+        ),
+        Guard(
+            "its platform nodes must run tasks as ours",
+            "configured.py",
+            "    if not usable:\n",
+            "    if False:\n",
+            ("yellowdog_ray/test_configured.py::test_a_pool_whose_platform_nodes_do_not_offer_bash",),
+        ),
+    ),
+    "All machines of a configured pool are taken": (
+        Guard(
+            "nobody waits for ever",
+            "builds.py",
+            "[node for node in building if node.phase is Phase.PENDING],",
+            "[],",
+            (f"{_POOLS}::test_workers_that_find_all_machines_taken_are_given_up_and_the_type_is_left_alone",),
+        ),
+    ),
     "More than 10,000 nodes of one type": (
         Guard(
             "a pool has a size",
@@ -772,6 +816,23 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
                 "autoscaler/test_stubborn.py::test_what_was_ending_in_an_earlier_life_is_pushed_too",
                 "autoscaler/test_stubborn.py::test_what_the_user_aborted_is_seen_through",
             ),
+        ),
+    ),
+    "The machines are yours (`worker_pool`)": (
+        Guard(
+            "an abort is all that is done to them",
+            "endings.py",
+            "if abort_only or task.platform_node_id is None",
+            "if task.platform_node_id is None",
+            ("yellowdog_ray/test_configured.py::test_an_abort_that_does_not_take_is_repeated_and_no_more",),
+        ),
+        Guard(
+            "a pool is ours only if it bears a name of ours",
+            "platform.py",
+            'worker_tag=group.tag or next(iter(placement.worker_tags), "")',
+            'worker_tag=next(iter(placement.worker_tags), "")',
+            ("yellowdog_ray/test_configured.py::test_taking_the_cluster_down_leaves_the_pool",),
+            also=(Edit("teardown.py", " if token_of(group.worker_tag) == token]", "]"),),
         ),
     ),
     "`ray down` and something does not end": (

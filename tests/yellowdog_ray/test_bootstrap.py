@@ -222,6 +222,13 @@ class TestBadInput:
 
         assert "everybody who may see the task can read it" in warning
 
+    def test_start_commands_that_stop_ray_get_a_warning(self, cluster_yaml, tmp_path):
+        cluster_yaml["head_start_ray_commands"] = ["ray stop", "ray start --head --autoscaling-config=~/x.yaml"]
+
+        _, (warning,) = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+
+        assert "head_start_ray_commands run `ray stop`, at every `ray up`" in warning
+
     def test_a_script_whose_tag_port_differs_gets_a_warning(self, cluster_yaml, tmp_path):
         cluster_yaml["provider"]["ray_head_node_task_script"] = "valkey-server --bind 0.0.0.0 --port 7777 &\n"
 

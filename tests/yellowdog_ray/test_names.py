@@ -27,15 +27,21 @@ def test_texts_that_look_alike_get_different_slugs():
 
 
 def test_no_worker_type_shares_the_heads_task_group():
-    assert names.group_name("head") != names.HEAD_GROUP
+    assert names.group_name("head", "abcdef") != names.HEAD_GROUP
 
 
 def test_a_later_generation_meets_no_other_node_type():
-    assert names.group_name("gpu", 2) not in {names.group_name(t) for t in ("gpu", "gpu-2", "gpu-g2")}
+    others = {names.group_name(node_type, "abcdef") for node_type in ("gpu", "gpu-2", "gpu-g2")}
+
+    assert names.group_name("gpu", "abcdef", 2) not in others
+
+
+def test_a_node_type_whose_node_config_has_changed_has_a_task_group_of_its_own():
+    assert names.group_name("gpu", "abcdef") != names.group_name("gpu", "fedcba")
 
 
 def test_a_pool_name_is_short_enough_for_the_longest_cluster_and_node_type():
-    pool = names.pool_name("c" * 60, names.group_name("t" * 60), names.new_token())
+    pool = names.pool_name("c" * 60, names.group_name("t" * 60, "abcdef", 100), names.new_token())
 
     assert names.is_valid_name(pool)
 

@@ -89,3 +89,46 @@ def test_the_tag_server_hears_the_heads_own_loopback_address_only(home):
 def accepts(host: str, port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((host, port)) == 0
+
+
+@pytest.fixture
+def secrets(home) -> tuple[Path, Path]:
+    """Where the head's key and credentials are, which another cluster's head on this machine has left."""
+    (home / ".raydog").mkdir()
+    files = home / "ray_bootstrap_key.pem", home / ".raydog/credentials"
+    for file in files:
+        file.write_text("old")
+    return files
+
+
+def test_what_an_earlier_cluster_left_on_the_machine_is_not_taken_for_this_ones(home, secrets):
+    with task(HEAD_SCRIPT, home) as process:
+        wait_for_line(process, "Waiting for the cluster's configuration")
+
+        assert not any(file.exists() for file in secrets)
+        assert not (home / "ray.pid").exists()
+
+
+def test_what_was_delivered_before_the_script_got_going_is_kept(home, secrets):
+    late = f"""
+cp {home}/ray_bootstrap_key.pem {home}/new; mv {home}/new {home}/ray_bootstrap_key.pem
+{HEAD_SCRIPT}
+"""
+    with task(late, home) as process:
+        wait_for_line(process, "The raylet has left")
+
+
+def test_no_secret_stays_when_the_head_has_ended(home, secrets):
+    with task(HEAD_SCRIPT, home) as process:
+        wait_for_line(process, "Waiting for the cluster's configuration")
+        for file in reversed(secrets):
+            file.write_text("new")
+        wait_for_line(process, "Ray stopped")
+        assert process.wait(10) == 0
+
+    assert not any(file.exists() for file in secrets)
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    assert any(text in line for line in process.stdout)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from yellowdog_local.agents import ActionEnd, AgentEvent, InProcessAgents, Registration, Session
+from yellowdog_local.agents import ActionEnd, AgentEvent, InProcessAgents, Registration, Session, WorkerTarget
 from yellowdog_local.clock import Timer
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
 
@@ -33,6 +33,7 @@ class _Host:
     seen: int = 0
     unplugged: bool = False
     tasks: dict[str, _Run] = field(default_factory=dict)
+    said: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -40,6 +41,16 @@ class _Run:
     attempt: int
     environment: dict[str, str]
     timer: Timer | None = None
+
+
+class _Nobody:
+    """Who hears of a machine that is none of the platform's hosts."""
+
+    def host_running(self, instance_id: str, address: HostAddress) -> None:
+        """Do nothing."""
+
+    def host_gone(self, instance_id: str, reason: str) -> None:
+        """Do nothing."""
 
 
 class SimulatedHosts:
@@ -69,17 +80,35 @@ class SimulatedHosts:
 
     def create(self, request: HostRequest, listener: HostListener) -> None:
         """Begin to boot a host; it is up after the request's boot time."""
-        number = next(self._numbers)
-        address = HostAddress(
-            hostname=f"host-{request.instance_id}",
-            private_ip=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
-            public_ip=f"198.{18 + (number >> 16 & 1)}.{number >> 8 & 255}.{number & 255}",
-        )
-        host = _Host(request, listener, address)
+        host = _Host(request, listener, self._next_address(request.instance_id))
         agents = self._connected()
         with agents.locked():
             self._hosts[request.instance_id] = host
             host.boot = agents.call_later(request.boot_seconds, lambda: self._booted(host))
+
+    def join(self, token: str, instance_id: str, *, slots: int = 1, **said: Any) -> None:
+        """Let a machine of the user's own join a configured pool, whose token it has; none of the platform's hosts.
+
+        Args:
+            token: the pool's.
+            instance_id: what the machine calls itself, unique in its pool.
+            slots: how many workers it wants.
+            said: what it says of itself instead of the usual, by the names of `Registration`.
+        """
+        said = {"createWorkers": WorkerTarget(targetCount=slots), **said}
+        request = HostRequest(instance_id, token, None, "", "", "", 0.0)
+        host = _Host(request, _Nobody(), self._next_address(instance_id), said=said)
+        with self._connected().locked():
+            self._hosts[instance_id] = host
+            self._booted(host)
+
+    def _next_address(self, instance_id: str) -> HostAddress:
+        number = next(self._numbers)
+        return HostAddress(
+            hostname=f"host-{instance_id}",
+            private_ip=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
+            public_ip=f"198.{18 + (number >> 16 & 1)}.{number >> 8 & 255}.{number & 255}",
+        )
 
     def destroy(self, instance_id: str) -> None:
         """End a host as a power cut would."""
@@ -96,7 +125,7 @@ class SimulatedHosts:
             self._remove(instance_id, "")
 
     def lose(self, instance_id: str, reason: str = "the host was lost") -> None:
-        """Let a host die by itself, in a way that its cloud notices at once."""
+        """Let a host die by itself, in a way that its cloud notices at once; one that has joined is only silent."""
         self._remove(instance_id, reason)
 
     def unplug(self, instance_id: str) -> None:
@@ -128,22 +157,25 @@ class SimulatedHosts:
             if timer is not None:
                 timer.cancel()
         host.tasks.clear()
+        if host.session is not None and isinstance(host.listener, _Nobody):
+            self._connected().silence(host.session)
         return host
 
     def _booted(self, host: _Host) -> None:
         host.listener.host_running(host.request.instance_id, host.address)
         if host.unplugged:
             return
-        registration = Registration(
-            instanceId=host.request.instance_id,
-            hostname=host.address.hostname,
-            privateIpAddress=host.address.private_ip,
-            publicIpAddress=host.address.public_ip,
-            vcpus=self._vcpus,
-            ram=self._ram,
-            supportedTaskTypes=self._task_types,
-            agentVersion="simulated",
-        )
+        usual = {
+            "instanceId": host.request.instance_id,
+            "hostname": host.address.hostname,
+            "privateIpAddress": host.address.private_ip,
+            "publicIpAddress": host.address.public_ip,
+            "vcpus": self._vcpus,
+            "ram": self._ram,
+            "supportedTaskTypes": self._task_types,
+            "agentVersion": "simulated",
+        }
+        registration = Registration(**{**usual, **host.said})
         host.session = self._connected().register(host.request.agent_token, registration, self._waker(host))
 
     def _waker(self, host: _Host) -> Callable[[], None]:
