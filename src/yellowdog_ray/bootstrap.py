@@ -10,7 +10,7 @@ import copy
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from yellowdog_ray import config as cfg
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.names import NAMING_RULE, is_valid_name
-from yellowdog_ray.scripts import HEAD_SCRIPT, WORKER_SCRIPT, wait_for_ray_command
+from yellowdog_ray.scripts import HEAD_SCRIPT, STARTS_RAY, UPDATER_VARIABLE, WORKER_SCRIPT
 from yellowdog_ray.snapshot import TAGS_VARIABLE
+from yellowdog_ray.updaters import for_workers_only, head_start, needs_updaters, worker_start
 
 MAX_POOL_NODES = 10_000
 """Nodes in one worker pool (official CLI, `MAX_WORKER_POOL_NODE_COUNT`, "enforced by the platform"). A node type that
@@ -39,6 +40,18 @@ ON_HEAD_VARIABLE = "RAYDOG_ON_HEAD"
 
 WORK_REQUIREMENT_VARIABLE = "RAYDOG_WORK_REQUIREMENT_ID"
 """In the head task's environment: the cluster's own work requirement, so that no other can be meant."""
+
+HEAD_V2_VARIABLE = "RAY_enable_autoscaler_v2"
+"""In the head task's environment, for Ray: "1" says that its new autoscaler runs."""
+
+WORKER_UPDATER_VARIABLE = "RAYDOG_WORKER_UPDATER"
+"""In the head task's environment: what workers' tasks leave to Ray's updaters, for as long as the cluster lives."""
+
+UPDATED_TYPES_VARIABLE = "RAYDOG_UPDATED_NODE_TYPES"
+"""Beside it: the node types that the updaters know."""
+
+_RAYS_START_WAIT = 900  # Ray's default of AUTOSCALER_NODE_START_WAIT_S
+_DAY = 24 * 3600
 
 _STOPS_RAY = re.compile(r"\bray\s+stop\b")
 _PORT_OPTION = re.compile(r"(?:valkey|redis)-server\b[^\n]*?--port[ =]+[\"']?(\d+)")
@@ -68,20 +81,19 @@ def bootstrap(config: Mapping[str, Any], source: str, folders: list[Path]) -> tu
     node_types = _node_types(result, source, folders)
     result["available_node_types"] = node_types
     provider["auth"] = result["auth"]
+    ignored = _ignored(result)
+    provider.setdefault("disable_node_updaters", not needs_updaters(result))
+    if cfg.INTERNAL_KEY not in provider:
+        provider[cfg.INTERNAL_KEY] = {**_internal(result, source), **_starts(result, provider, source)}
     provider["ray_head_node_task_script"] = provider.get("ray_head_node_task_script") or HEAD_SCRIPT
     provider["ray_worker_node_task_script"] = provider.get("ray_worker_node_task_script") or WORKER_SCRIPT
-    provider.setdefault(cfg.INTERNAL_KEY, _internal(result, source))
     settings = cfg.parse_provider(provider, source)
 
-    provider.setdefault("disable_node_updaters", not _needs_updaters(result))
     provider.setdefault("disable_launch_config_check", True)
     provider.setdefault("foreground_node_launch", True)
     result["provider"] = provider
     result.setdefault("upscaling_speed", UPSCALING_SPEED)
-    warnings = _warnings(settings, result, source)
-    if not result.get("head_start_ray_commands"):
-        result["head_start_ray_commands"] = [wait_for_ray_command()]
-    return result, warnings
+    return result, _warnings(settings, result, source, ignored)
 
 
 def _check_cluster_name(name: object, source: str) -> None:
@@ -135,18 +147,25 @@ def _internal(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     }
 
 
-def _needs_updaters(config: Mapping[str, Any]) -> bool:
-    """Whether the user gave workers something that only Ray's updaters, over SSH, can do."""
-    keys = ("file_mounts", "initialization_commands", "setup_commands", "worker_setup_commands")
-    if any(config.get(key) for key in (*keys, "worker_start_ray_commands")):
-        return True
-    return any(
-        node_type.get("initialization_commands") or node_type.get("worker_setup_commands")
-        for node_type in config["available_node_types"].values()
-    )
+def _starts(result: dict[str, Any], provider: Mapping[str, Any], source: str) -> dict[str, str]:
+    """Put the start commands into the configuration. Returns what the tasks leave to the updaters."""
+    head = head_start(result, provider.get("ray_head_node_task_script"), source)
+    result["head_start_ray_commands"] = head.commands
+    if provider["disable_node_updaters"]:
+        return {"head_updater": head.updater}
+    worker = worker_start(result, provider.get("ray_worker_node_task_script"), source)
+    result["worker_start_ray_commands"] = worker.commands
+    return {"head_updater": head.updater, "worker_updater": worker.updater}
 
 
-def _warnings(settings: cfg.ProviderSettings, config: Mapping[str, Any], source: str) -> list[str]:
+def _ignored(config: Mapping[str, Any]) -> list[str]:
+    """What the user has given for workers, and has at the same time forbidden."""
+    return for_workers_only(config) if config["provider"].get("disable_node_updaters") else []
+
+
+def _warnings(
+    settings: cfg.ProviderSettings, config: Mapping[str, Any], source: str, ignored: Sequence[str]
+) -> list[str]:
     script = settings.ray_head_node_task_script or ""
     port = settings.head_node_tag_server_port
     stated = _PORT_OPTION.search(script)
@@ -156,7 +175,8 @@ def _warnings(settings: cfg.ProviderSettings, config: Mapping[str, Any], source:
             f"{source}: provider.head_node_tag_server_port is {port}, but ray_head_node_task_script starts the tag "
             f"server on port {stated.group(1)}: make them the same, or tags cannot be stored"
         )
-    if any(_STOPS_RAY.search(str(command)) for command in config.get("head_start_ray_commands") or ()):
+    commands = config.get("head_start_ray_commands") or ()
+    if settings.internal.head_updater != STARTS_RAY and any(_STOPS_RAY.search(str(command)) for command in commands):
         warnings.append(
             f"{source}: head_start_ray_commands run `ray stop`, at every `ray up`: that ends the head's task, and the "
             "cluster with it. Leave them empty: provider.ray_head_node_task_script starts Ray"
@@ -166,6 +186,11 @@ def _warnings(settings: cfg.ProviderSettings, config: Mapping[str, Any], source:
             f"{source}: provider.api_key_in_head_task puts the API key into the head task's environment, where "
             "everybody who may see the task can read it: remove that key, and let your script read "
             "~/.raydog/credentials instead"
+        )
+    if ignored:
+        warnings.append(
+            f"{source}: provider.disable_node_updaters is true, so nothing comes of {', '.join(ignored)}: remove that "
+            "key, and Ray sets the workers up over SSH"
         )
     return warnings
 
@@ -195,8 +220,10 @@ def head_environment(
     return {
         **_node_environment(node_id, tags, internal.head_resources, internal.head_labels),
         **pacing,
+        **_updater(internal.head_updater),
+        **_updating_workers(settings),
         **key,
-        "RAY_enable_autoscaler_v2": "1" if v2 else "0",
+        HEAD_V2_VARIABLE: "1" if v2 else "0",
         "RAYDOG_TAG_SERVER_PORT": str(settings.head_node_tag_server_port),
         ON_HEAD_VARIABLE: "1",
         WORK_REQUIREMENT_VARIABLE: work_requirement_id,
@@ -209,9 +236,29 @@ def worker_environment(
     head_ip: str,
     resources: Mapping[str, float],
     labels: Mapping[str, str],
+    updater: str = "",
 ) -> dict[str, str]:
-    """The environment of a worker's task: who it is, what it offers, and where the head is."""
-    return {**_node_environment(node_id, tags, resources, labels), "RAY_HEAD_IP": head_ip}
+    """The environment of a worker's task: who it is, what it offers, where the head is, what an updater does there."""
+    environment = _node_environment(node_id, tags, resources, labels)
+    return {**environment, **_updater(updater), "RAY_HEAD_IP": head_ip}
+
+
+def _updater(updater: str) -> dict[str, str]:
+    return {UPDATER_VARIABLE: updater} if updater else {}
+
+
+def _updating_workers(settings: cfg.ProviderSettings) -> dict[str, str]:
+    """What Ray's updaters on the head need: time, since it is ours to say when a worker has had enough of it."""
+    internal = settings.internal
+    if not internal.worker_updater:
+        return {}
+    until_ssh = 2 * settings.worker_node_build_timeout_minutes * 60  # for a machine, and then for it to answer
+    return {
+        WORKER_UPDATER_VARIABLE: internal.worker_updater,
+        UPDATED_TYPES_VARIABLE: json.dumps(sorted(internal.node_types)),
+        "AUTOSCALER_NODE_START_WAIT_S": str(math.ceil(max(until_ssh, _RAYS_START_WAIT))),
+        "RAY_AUTOSCALER_RECONCILE_RAY_INSTALL_STATUS_TIMEOUT_S": str(_DAY),
+    }
 
 
 def _node_environment(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.errors import (
@@ -17,9 +17,11 @@ from yellowdog_ray.errors import (
     NodeBuildError,
     ProvisioningFailed,
     QuotaExceeded,
+    SetupFailed,
 )
 from yellowdog_ray.growth import Growth
 from yellowdog_ray.ray_nodes import RayNodes
+from yellowdog_ray.setups import MONITOR_OUTPUT, Setups
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -41,10 +43,11 @@ class Builds:
     Times count from when this process first saw a node, so that another life of the autoscaler is never hasty.
     """
 
-    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes) -> None:
+    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, setups: Setups) -> None:
         self._cluster = cluster
         self._growth = growth
         self._ray_nodes = ray_nodes
+        self._setups = setups
         self._monotonic = cluster.clock.monotonic
         self._since: dict[tuple[str, Phase], float] = {}
         self._up: set[str] = set()
@@ -59,6 +62,7 @@ class Builds:
         """
         workers = [node for node in snapshot.nodes.values() if not node.is_head]
         self._up &= snapshot.nodes.keys()
+        self._setups.keep(snapshot.nodes.keys())
         building = [node for node in workers if node.id not in self._up]
         now = self._monotonic()
         self._since = {(node.id, node.phase): self._since.get((node.id, node.phase), now) for node in building}
@@ -69,8 +73,9 @@ class Builds:
         self._give_up_overdue(
             [node for node in building if node.phase is Phase.PENDING],
             NeverAllocated,
-            "no platform node took its task within {minutes:g} min (provider.worker_node_build_timeout_minutes): look "
-            "at its worker pool in YellowDog's portal",
+            lambda _: (
+                f"no platform node took its task within {self._timeout}: look at its worker pool in YellowDog's portal"
+            ),
         )
         self._judge_pools([node for node in waiting if node.id in self._cluster.snapshot.nodes])
 
@@ -82,21 +87,46 @@ class Builds:
                 self._growth.backoff.joined(node.node_type)
             else:
                 missing.append(node)
-        self._give_up_overdue(
-            missing,
-            NeverJoined,
-            "its task has run for {minutes:g} min (provider.worker_node_build_timeout_minutes) and Ray has not joined: "
-            "look at the output of its task, and at provider.ray_worker_node_task_script",
+        self._give_up_overdue(missing, NeverJoined, self._why_not_joined)
+
+    def _why_not_joined(self, node: ClusterNode) -> str:
+        step = self._setups.last(node.id)
+        if step is None:
+            return (
+                f"its task has run for {self._timeout} and Ray has not joined: look at the output of its task, and at "
+                "provider.ray_worker_node_task_script"
+            )
+        return (
+            f"for {self._timeout} Ray's updater has come no further than {step.what}: look at {MONITOR_OUTPUT} on the "
+            "head, and at the output of the node's task"
         )
 
-    def _give_up_overdue(self, nodes: Iterable[ClusterNode], kind: type[NodeBuildError], text: str) -> None:
+    @property
+    def _timeout(self) -> str:
+        minutes = self._cluster.settings.worker_node_build_timeout_minutes
+        return f"{minutes:g} min (provider.worker_node_build_timeout_minutes)"
+
+    def _give_up_overdue(
+        self, nodes: Iterable[ClusterNode], kind: type[NodeBuildError], why: Callable[[ClusterNode], str]
+    ) -> None:
         minutes = self._cluster.settings.worker_node_build_timeout_minutes
         overdue = defaultdict(list)
         for node in nodes:
             if self._waited(node) >= minutes * 60:
                 overdue[node.node_type].append(node)
         for node_type, late in overdue.items():
-            self._give_up(late, kind(f"node {late[0].id} of type '{node_type}': {text.format(minutes=minutes)}"))
+            self._give_up(late, kind(f"node {late[0].id} of type '{node_type}': {why(late[0])}"))
+
+    def set_up_failed(self, nodes: Iterable[ClusterNode]) -> None:
+        """Ray has given up workers, and is about to end them, since its updater could not set them up."""
+        failed = defaultdict(list)
+        for node in nodes:
+            failed[node.node_type].append(node)
+        for node_type, of_type in failed.items():
+            step = self._setups.last(of_type[0].id)
+            at = f" at {step.what} ({step.error})" if step and step.error else ""
+            text = f"node {of_type[0].id} of type '{node_type}': its set-up failed{at}: look at {MONITOR_OUTPUT}"
+            self._write_off(of_type, SetupFailed(f"{text} on the head"))
 
     def _judge_pools(self, waiting: Iterable[ClusterNode]) -> None:
         """Withdraw workers that no instance is coming for."""
@@ -137,6 +167,10 @@ class Builds:
             self._give_up(youngest_first[:unserved], reason(f"worker pool {pool.name}: {'; '.join(compute.messages)}"))
 
     def _give_up(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
+        self._write_off(nodes, reason)
+        self._cluster.terminate([node.id for node in nodes])
+
+    def _write_off(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
         node_type = nodes[0].node_type
         logger.error(
             "%d node(s) of type '%s' are given up (%s): %s: %s",
@@ -147,10 +181,12 @@ class Builds:
             reason,
         )
         self._growth.backoff.failed(node_type, reason)
-        self._cluster.terminate([node.id for node in nodes])
 
     def _waited(self, node: ClusterNode) -> float:
-        return self._monotonic() - self._since[node.id, node.phase]
+        """For how long nothing has happened to a node. A set-up may be long, as long as it goes on."""
+        since = self._since[node.id, node.phase]
+        step = self._setups.last(node.id) if node.phase is Phase.RUNNING else None
+        return self._monotonic() - (max(since, step.since) if step else since)
 
 
 def _shortage(messages: Sequence[str]) -> type[NodeBuildError]:

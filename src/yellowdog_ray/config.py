@@ -101,6 +101,8 @@ class Internal(_Section):
     max_workers: int | None = None
     head_resources: dict[str, int | float] = Field(default_factory=dict)
     head_labels: dict[str, str] = Field(default_factory=dict)
+    head_updater: str = ""
+    worker_updater: str = ""
     node_types: dict[str, NodeTypeSummary] = Field(default_factory=dict)
 
 

@@ -16,6 +16,7 @@
     - ProvisioningFailed   they failed for another reason
     - NeverAllocated       no platform node took its task in time
     - NeverJoined          its task ran, but Ray did not come up on it in time
+    - SetupFailed          Ray's updater could not set it up over SSH
   x PlatformError          YellowDog did not do what was asked
     - NotAuthorised        the key is wrong, revoked, or may not do this
     - NotFound             the thing is not there
@@ -136,6 +137,12 @@ class NeverJoined(NodeBuildError):
     """The worker's task ran for `worker_node_build_timeout_minutes`, and Ray did not come up on it."""
 
     code = "NeverJoined"
+
+
+class SetupFailed(NodeBuildError):
+    """A command of the user's set-up failed on the worker, or its files could not be copied there."""
+
+    code = "SetupFailed"
 
 
 class PlatformError(RayDogError):

@@ -136,8 +136,10 @@ class Growth:
 
     def _worker(self, request: LaunchRequest, head_ip: str, timeout: timedelta) -> TaskSpec:
         node_id = names.worker_id(request.node_type)
-        environment = worker_environment(node_id, request.tags, head_ip, request.resources, request.labels)
-        script = self._cluster.settings.ray_worker_node_task_script or WORKER_SCRIPT
+        settings = self._cluster.settings
+        updater = settings.internal.worker_updater
+        environment = worker_environment(node_id, request.tags, head_ip, request.resources, request.labels, updater)
+        script = settings.ray_worker_node_task_script or WORKER_SCRIPT
         return TaskSpec(node_id, script, environment, timeout)
 
     def _requirement(self) -> tuple[WorkRequirementView, timedelta]:

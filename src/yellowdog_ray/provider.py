@@ -23,12 +23,13 @@ from ray.autoscaler.node_provider import NodeProvider
 from ray.autoscaler.tags import (
     NODE_KIND_HEAD,
     STATUS_UP_TO_DATE,
+    STATUS_UPDATE_FAILED,
     TAG_RAY_NODE_KIND,
     TAG_RAY_NODE_STATUS,
     TAG_RAY_USER_NODE_TYPE,
 )
 
-from yellowdog_ray.bootstrap import ON_HEAD_VARIABLE, WORK_REQUIREMENT_VARIABLE, bootstrap
+from yellowdog_ray.bootstrap import HEAD_V2_VARIABLE, ON_HEAD_VARIABLE, WORK_REQUIREMENT_VARIABLE, bootstrap
 from yellowdog_ray.config import NodeConfig, ProviderSettings, parse_node_config, parse_provider
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import HeadError, LaunchPaused, PlatformError, RayDogError, SshError
@@ -36,6 +37,7 @@ from yellowdog_ray.outage import Outage
 from yellowdog_ray.patience import Patience
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.ray_nodes import RayNodes
+from yellowdog_ray.setups import Setups
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.ssh import SSH_PORT, Tunnel, answers
 from yellowdog_ray.tags import TagStore, TunnelledPort
@@ -55,9 +57,6 @@ T = TypeVar("T")
 
 AUTOSCALER_V2_VARIABLE = "RAY_UP_enable_autoscaler_v2"
 """On the laptop: "0" chooses Ray's old autoscaler (autoscaler/_private/commands.py of Ray 2.60)."""
-
-HEAD_V2_VARIABLE = "RAY_enable_autoscaler_v2"
-"""On the head: "1" says that Ray's new autoscaler runs; our task environment sets it."""
 
 _KNOCK_SECONDS = 10.0
 _PATIENCE_SECONDS = 30.0
@@ -95,7 +94,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         self._cluster: Cluster | None = None
         self._tag_store: TagStore | None = None
         self._ray_nodes = RayNodes()
-        self._shows_joined = self.on_head and os.environ.get(HEAD_V2_VARIABLE) != "1"
+        self._v1 = self.on_head and os.environ.get(HEAD_V2_VARIABLE) != "1"
+        self._shows_joined = self._v1 and bool(provider_config.get("disable_node_updaters"))
         self._growth: Growth | None = None
         self._supervisor: Supervisor | None = None
         self._outage = Outage()
@@ -133,7 +133,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         if node is None:
             return {}
         tags = {**node.tags, **self.tag_store.get(node_id)}
-        # Ray's old autoscaler kills a node that says `up-to-date` before its raylet or its address is known.
+        # Ray's old autoscaler kills a node that says `up-to-date` before its raylet or its address is known. Where it
+        # has updaters, they say how far a node is.
         if self._shows_joined and node.private_ip and self._ray_nodes.joined(node_id, node.private_ip):
             tags[TAG_RAY_NODE_STATUS] = STATUS_UP_TO_DATE
         return tags
@@ -223,6 +224,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
         On the head itself, the head is left alone: ending a cluster is for `ray down`, not for the autoscaler.
         """
+        if self.on_head:
+            self._judge_set_ups(node_ids)
         head = self.cluster.snapshot.head
         if head is None or head.id not in node_ids:
             self.cluster.terminate(node_ids)
@@ -231,6 +234,16 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             self.cluster.terminate([node_id for node_id in node_ids if node_id != head.id])
         else:
             self._request_end()
+
+    def _judge_set_ups(self, node_ids: list[str]) -> None:
+        """Tell nodes that Ray ends because its updater has failed on them from those that are not needed any more."""
+        known = self.cluster.snapshot.nodes
+        failed = [
+            known[node_id]
+            for node_id in node_ids
+            if node_id in known and self.node_tags(node_id).get(TAG_RAY_NODE_STATUS) == STATUS_UPDATE_FAILED
+        ]
+        self.supervisor.set_up_failed(failed)
 
     def _request_end(self) -> None:
         from yellowdog_ray.teardown import request_end
@@ -274,7 +287,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @_plain_errors
     def prepare_for_head_node(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Wait for the head, hand it the API key and the user's files, and make the configuration fit to live there."""
-        from yellowdog_ray.head import deliver, wait_until_reachable
+        from yellowdog_ray.head import check_same_updaters, deliver, wait_until_reachable
 
         if not self._made_head:
             self._check_changes()
@@ -283,6 +296,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             raise SshError(f"cluster '{self.cluster_name}': no auth section says how the head is reached")
         progress = Progress()
         try:
+            if not self._made_head:
+                check_same_updaters(self.cluster)
             target = wait_until_reachable(self.cluster, ssh, progress)
             deliver(target, load_credentials(), self.settings)
         except HeadError as error:
@@ -321,7 +336,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         """
         if not self.on_head:
             self._knock(node_id)
-        return super().get_command_runner(log_prefix, node_id, *arguments, **options)
+        runner = super().get_command_runner(log_prefix, node_id, *arguments, **options)
+        return self.setups.watch(runner, node_id) if self.on_head else runner
 
     def _knock(self, node_id: str) -> None:
         ssh, node = self._ssh_settings(), self._node(node_id)
@@ -390,9 +406,13 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             if self._supervisor is None:
                 from yellowdog_ray.supervisor import Supervisor
 
-                v2 = not self._shows_joined
-                self._supervisor = Supervisor(cluster, growth, self._ray_nodes, v2=v2)
+                self._supervisor = Supervisor(cluster, growth, self._ray_nodes, self.setups, v2=not self._v1)
             return self._supervisor
+
+    @functools.cached_property
+    def setups(self) -> Setups:
+        """What Ray's updaters do to the workers."""
+        return Setups(self.cluster.clock.monotonic)
 
     @property
     def tag_store(self) -> TagStore:
@@ -501,9 +521,12 @@ def _drop_cached_config(provider_config: Mapping[str, Any]) -> None:
 
 
 def for_the_head(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration as the head needs it: no path of the laptop's, and no way through the laptop's proxies."""
+    """The configuration as the head needs it: no path of the laptop's, and no way through the laptop's proxies.
+
+    Ray has put `setup_commands` before those of head and workers, and on the head it would do so once more.
+    """
     provider = dict(config["provider"])
     provider.pop("_config_cache_path", None)
     provider["auth"] = {"ssh_user": config["auth"]["ssh_user"], "ssh_private_key": _REMOTE_KEY}
     auth = {key: value for key, value in config["auth"].items() if key != "ssh_public_key"}
-    return {**config, "provider": provider, "auth": auth}
+    return {**config, "provider": provider, "auth": auth, "setup_commands": []}

@@ -12,6 +12,20 @@ GCS_PORT = 6379
 AGENT_HOME = "/opt/yellowdog/agent"
 """Where the YellowDog agent is installed by default, and home of its user; a task's YD_AGENT_HOME says where it is."""
 
+UPDATER_VARIABLE = "RAYDOG_UPDATER"
+"""In a task's environment: what its script leaves to Ray's updater, which comes by SSH. Without it, nothing."""
+
+SETS_UP = "sets-up"
+"""The updater sets the node up, and leaves a file when Ray may start."""
+
+STARTS_RAY = "starts-ray"
+"""The updater starts Ray too."""
+
+_RESTART_SECONDS = 30  # `ray stop` and `ray start`, with time to spare
+
+_SET_UP_FILE = ".raydog/set-up"
+_ENVIRONMENT_FILE = ".raydog/environment"
+
 _PREAMBLE = f"""\
 #!/bin/bash
 # Runs Ray as a YellowDog task. Replace it with `KEY` under `provider:` in the cluster's YAML.
@@ -26,6 +40,47 @@ finish() {{
 }}
 trap finish EXIT
 trap 'exit 143' TERM  # the platform aborts a task with SIGTERM
+
+pause() {{ sleep "$1" & wait $!; }}  # unlike sleep alone, it can be aborted
+
+# Where the YAML has Ray's updaters set nodes up over SSH, {UPDATER_VARIABLE} says what is left to them.
+set_up="$HOME/{_SET_UP_FILE}"
+environment="$HOME/{_ENVIRONMENT_FILE}"
+mkdir -p "$HOME/.raydog"
+rm -f "$set_up" "$environment"  # an earlier task's, where the machine was another node's before
+
+wait_for_set_up() {{
+  echo "Waiting for Ray's updater to set this node up"
+  until [ -f "$set_up" ]; do pause 0.2; done
+}}
+
+raylet_of_this_node() {{
+  local pid
+  for pid in $(pgrep -x raylet); do
+    grep -qzx "RAY_CLOUD_INSTANCE_ID=$RAY_CLOUD_INSTANCE_ID" "/proc/$pid/environ" 2>/dev/null && return 0
+  done
+  return 1
+}}
+
+# The updater's commands start Ray, and may start it again: the node has gone if there is no raylet for a while.
+hold() {{
+  local joined='' missed=0
+  echo "Waiting for Ray's updater to start Ray"
+  declare -p "${{!RAY@}}" "${{!AUTOSCALER_@}}" PATH > "$environment.new" && mv "$environment.new" "$environment"
+  until [ -n "$joined" ] && [ "$missed" -gt {_RESTART_SECONDS} ]; do
+    if raylet_of_this_node; then joined=1 missed=0; else missed=$((missed + 1)); fi
+    pause 1
+  done
+  echo "The raylet has left: this node is done"
+  exit 0
+}}
+"""
+
+_LET_UPDATER = f"""
+case "${{{UPDATER_VARIABLE}:-}}" in
+  {SETS_UP}) wait_for_set_up ;;
+  {STARTS_RAY}) hold ;;
+esac
 """
 
 # `ray start --block` stays behind when its raylet leaves gracefully (idle, drained, `ray stop`): the task would go on,
@@ -40,8 +95,7 @@ while kill -0 "$ray_pid" 2>/dev/null; do
     echo "The raylet has left: this node is done"
     exit 0
   fi
-  sleep 1 &
-  wait $!
+  pause 1
 done
 wait "$ray_pid"
 """
@@ -62,12 +116,10 @@ valkey=$(command -v valkey-server || command -v redis-server) || {{
 }}
 "$valkey" --port "${{RAYDOG_TAG_SERVER_PORT:-16667}}" --bind 127.0.0.1 --save '' --appendonly no &
 
+{_LET_UPDATER}
 # `ray up` copies this file last: then everything else is in place.
 echo "Waiting for the cluster's configuration"
-until [ -f "$HOME/ray_bootstrap_key.pem" ]; do
-  sleep 0.2 &
-  wait $!
-done
+until [ -f "$HOME/ray_bootstrap_key.pem" ]; do pause 0.2; done
 
 ray start --head --port={GCS_PORT} \\
   --autoscaling-config="$HOME/ray_bootstrap_config.yaml" --block &
@@ -77,7 +129,7 @@ ray start --head --port={GCS_PORT} \\
 
 WORKER_SCRIPT = (
     _PREAMBLE.replace("KEY", "ray_worker_node_task_script")
-    + f"""
+    + f"""{_LET_UPDATER}
 ray start --address="$RAY_HEAD_IP:{GCS_PORT}" --block &
 """
     + _WATCH
@@ -97,12 +149,33 @@ def wait_for_ray_command() -> str:
     listening = f"(exec 3<>/dev/tcp/127.0.0.1/{GCS_PORT}) 2>/dev/null"
     address_file = '"${RAY_TMPDIR:-${TMPDIR:-/tmp}}/ray/ray_current_cluster"'  # where Ray looks for it
     settled = f"{{ [ -s {address_file} ] || [ $i -gt {_PATIENCE_SECONDS * _POLLS_PER_SECOND} ]; }}"
+    return _wait_command(
+        "Waiting for ray start --head --autoscaling-config=~/ray_bootstrap_config.yaml in the head task",
+        f"{listening} && {settled}",
+    )
+
+
+def wait_for_raylet_command() -> str:
+    """A worker's start command: the node is set up, and Ray is started by its task, so wait until it runs."""
+    return _wait_command("This node is set up; waiting for ray start in its task", "pgrep -x raylet >/dev/null")
+
+
+def in_task_environment(command: str) -> str:
+    """A user's start command with what the task knows: who the node is, and where the virtual environment is."""
+    file = f"~/{_ENVIRONMENT_FILE}"
+    seconds = _PATIENCE_SECONDS * _POLLS_PER_SECOND
+    wait = f"for i in $(seq {seconds}); do [ -f {file} ] && break; sleep {1 / _POLLS_PER_SECOND}; done"
+    return f"{wait}; . {file}; {command}"
+
+
+def _wait_command(what: str, ready: str) -> str:
+    """Let the task start Ray, again and again since its script removes what it finds at its start, and wait for Ray."""
     said_often = f"[ $((i % {_PROGRESS_SECONDS * _POLLS_PER_SECOND})) -ne 0 ]"
     return (
-        "echo 'Waiting for ray start --head --autoscaling-config=~/ray_bootstrap_config.yaml in the head task'; "
-        f"for i in $(seq {_READY_SECONDS * _POLLS_PER_SECOND}); do "
-        f"{listening} && {settled} && echo 'Ray is up' && exit 0; "
+        f"echo '{what}'; mkdir -p ~/.raydog; "
+        f"for i in $(seq {_READY_SECONDS * _POLLS_PER_SECOND}); do touch ~/{_SET_UP_FILE}; "
+        f"{ready} && echo 'Ray is up' && exit 0; "
         f'{said_often} || echo "  [$((i / {_POLLS_PER_SECOND})) s] Ray is starting"; '
         f"sleep {1 / _POLLS_PER_SECOND}; done; "
-        f"echo 'Ray did not start within {_READY_SECONDS} s: see taskoutput.txt of the head task'; exit 1"
+        f"echo 'Ray did not start within {_READY_SECONDS} s: see taskoutput.txt of the task'; exit 1"
     )

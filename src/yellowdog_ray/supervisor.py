@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from yellowdog_ray.builds import Builds
 from yellowdog_ray.cluster import Cluster
@@ -12,7 +12,8 @@ from yellowdog_ray.growth import Growth
 from yellowdog_ray.lifetime import Lifetime
 from yellowdog_ray.preemption import Preemption
 from yellowdog_ray.ray_nodes import RayNodes
-from yellowdog_ray.snapshot import Snapshot
+from yellowdog_ray.setups import Setups
+from yellowdog_ray.snapshot import ClusterNode, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +25,14 @@ class Supervisor:
         cluster: the cluster.
         growth: how it gets workers.
         ray_nodes: what Ray knows of the nodes.
+        setups: what Ray's updaters do to the workers.
         v2: whether Ray's new autoscaler decides.
     """
 
-    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, *, v2: bool) -> None:
+    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, setups: Setups, *, v2: bool) -> None:
+        self._builds = Builds(cluster, growth, ray_nodes, setups)
         self._duties: tuple[Callable[[Snapshot], None], ...] = (
-            Builds(cluster, growth, ray_nodes).tick,
+            self._builds.tick,
             Preemption(cluster, growth, ray_nodes, drained_count=not v2).tick,
             Lifetime(cluster, ray_nodes).tick,
         )
@@ -39,6 +42,10 @@ class Supervisor:
         for duty in self._duties:
             if not _done(duty, snapshot):
                 return  # a platform that does not answer would keep the loop waiting once more for each duty
+
+    def set_up_failed(self, nodes: Iterable[ClusterNode]) -> None:
+        """Ray has given up workers, and is about to end them, since its updater could not set them up."""
+        self._builds.set_up_failed(nodes)
 
 
 def _done(duty: Callable[[Snapshot], None], snapshot: Snapshot) -> bool:

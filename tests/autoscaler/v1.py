@@ -58,6 +58,8 @@ class V1:
         self._read_load()
         failures = self._autoscaler.num_failures
         self._autoscaler.update()
+        for updater in self._autoscaler.updaters.values():
+            updater.join()
         return self._autoscaler.num_failures == failures
 
     def _read_load(self) -> None:

@@ -61,17 +61,21 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     assert "nothing is left" in stopped.stdout.lower()
 
 
-@pytest.fixture
-def life(box: Box, tmp_path: Path, version: str) -> Ray:
+def as_user(folder: Path, box: Box, text: str, version: str) -> Ray:
     """A folder as a user would have it: the YAML, and the key in a .env beside it."""
-    text = YAMLS[version].read_text()
     text = text.replace("SSH_KEY", str(box.ssh_key)).replace("~/.raydog/local/id_ed25519", str(box.ssh_key))
-    yaml = tmp_path / "cluster.yaml"
+    yaml = folder / "cluster.yaml"
     yaml.write_text(text)
-    (tmp_path / ".env").write_text(box.env_file.read_text())
-    (tmp_path / "cache").mkdir()
+    (folder / ".env").write_text(box.env_file.read_text())
+    (folder / "cache").mkdir()
     env = {name: value for name, value in os.environ.items() if not name.startswith(("YD_", "RAY_"))}
-    env |= {"TMPDIR": str(tmp_path / "cache"), "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
+    env |= {"TMPDIR": str(folder / "cache"), "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
     if version == "v1":
         env["RAY_UP_enable_autoscaler_v2"] = "0"
     return Ray(yaml, env)
+
+
+@pytest.fixture
+def life(box: Box, tmp_path: Path, version: str) -> Ray:
+    """A user with the YAML of this autoscaler's version."""
+    return as_user(tmp_path, box, YAMLS[version].read_text(), version)

@@ -14,6 +14,7 @@ UNGUARDED: dict[str, str] = {}
 _KILLED = "intent/test_ray_commands_killed.py"
 _HEAD = "yellowdog_ray/test_head.py"
 _POOLS = "autoscaler/test_configured_pools.py"
+_UPDATERS = "autoscaler/test_updaters.py"
 _UNBORN = "autoscaler/test_unborn.py"
 
 _POOLS_LAST = Edit(
@@ -636,6 +637,27 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "if started and self._ray_nodes.refresh():",
             "if started and (self._ray_nodes.refresh() or True):",
             (f"{_UNBORN}::test_while_ray_does_not_answer_nobody_is_judged",),
+        ),
+    ),
+    "A worker's set-up over SSH fails, on the worker or for want of SSH": (
+        Guard(
+            "a set-up that failed counts as a failed launch",
+            "builds.py",
+            'self._write_off(of_type, SetupFailed(f"{text} on the head"))',
+            "str(text)",
+            (
+                f"{_UPDATERS}::test_a_worker_whose_set_up_fails_is_given_up_with_the_reason_and_replaced",
+                f"{_UPDATERS}::test_a_set_up_that_always_fails_is_tried_ever_more_rarely",
+            ),
+        ),
+    ),
+    "A worker's set-up hangs": (
+        Guard(
+            "each step has its own time",
+            "builds.py",
+            "(max(since, step.since) if step else since)",
+            "since",
+            (f"{_UPDATERS}::test_a_set_up_may_be_long_as_long_as_it_goes_on",),
         ),
     ),
     "No capacity, or not enough; a quota; an image that is gone": (

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from ray.autoscaler._private.providers import _clear_provider_cache
+from ray.autoscaler._private.util import prepare_config
 from ray.autoscaler.node_launch_exception import NodeLaunchException
 from ray.scripts.scripts import cli
 from yellowdog_client.model import (
@@ -430,3 +431,14 @@ def test_what_travels_to_the_head_names_no_path_of_the_laptop(platform, in_a_use
     assert str(ssh_key) not in json.dumps(for_head)
     assert "_config_cache_path" not in for_head["provider"]
     jsonschema.validate(for_head, RAY_SCHEMA)
+
+
+def test_commands_for_all_nodes_run_once_on_each(platform, in_a_users_folder, cluster_yaml):
+    """Ray puts them before those of head and workers whenever it reads a configuration: here, and again on the head."""
+    commands = {"setup_commands": ["every"], "head_setup_commands": ["head"], "worker_setup_commands": ["worker"]}
+    config = RayDogNodeProvider.bootstrap_config(prepare_config(cluster_yaml | commands))
+
+    on_head = prepare_config(for_the_head(config))
+
+    assert config["head_setup_commands"] == ["every", "head"]
+    assert on_head["worker_setup_commands"] == ["every", "worker"]
