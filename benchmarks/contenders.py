@@ -80,26 +80,27 @@ def driver(contender: Contender, environment: Mapping[str, str], folder: Path, c
         core: where it runs.
     """
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("YD_", "RAY", "AUTOSCALER_"))}
+    own = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(REPOSITORY), "RAY_USAGE_STATS_ENABLED": "0"}
+    with driver_by([str(contender.python), "-m", "benchmarks.driver"], folder, {**usual, **own}) as process:
+        process.do("find_itself", environment=dict(environment), core=core)
+        yield process
+
+
+@contextmanager
+def driver_by(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> Iterator[DriverProcess]:
+    """A driver process that some command starts; it ends with the block."""
     with (
         (folder / "driver.log").open("a") as log,
         subprocess.Popen(
-            [str(contender.python), "-m", "benchmarks.driver"],
+            command,
             cwd=folder,
-            env={
-                **usual,
-                "HOME": str(folder),
-                "TMPDIR": str(folder),
-                "PYTHONPATH": str(REPOSITORY),
-                "RAY_USAGE_STATS_ENABLED": "0",
-                **environment,
-            },
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         ) as process,
     ):
-        os.sched_setaffinity(process.pid, {core})
         try:
             yield DriverProcess(process)
         finally:

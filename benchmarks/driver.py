@@ -37,10 +37,17 @@ class Driver:
     def __init__(self) -> None:
         self.provider: Any = None
         self.ids: list[str] = []
-        self.executing: list[SimpleNamespace] = []
+        self.executing: list[Any] = []
         self.ray: Any = None
 
     # Beginning
+
+    def find_itself(self, environment: dict[str, str], core: int) -> None:
+        """Find this in its environment, before anything of Ray is imported, and run on this core."""
+        os.environ.update(environment)
+        os.sched_setaffinity(0, {core})
+        if environment.get("BENCH_SKIPPING_CLOCKS"):
+            _put_on_skipping_clocks()
 
     def imports(self) -> dict[str, Any]:
         """Import Ray's interface, then the provider's module: what each costs."""
@@ -71,6 +78,7 @@ class Driver:
             self._put_up_control_store()
         self.executing[:] = [_task(**fields) for fields in tasks]
         self.ray.observe()
+        self.ray.raylets = {raylet.node_id: raylet for raylet in self.ray.alive}  # Ray forgets the dead as well
 
     def _put_up_control_store(self) -> None:
         import ray._raylet
@@ -261,8 +269,6 @@ def main() -> None:
     """Answer requests until there are no more."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no answer
-    if os.environ.get("BENCH_SKIPPING_CLOCKS"):
-        _put_on_skipping_clocks()
     driver: Any = Driver()
     for line in sys.stdin:
         request = json.loads(line)

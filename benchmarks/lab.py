@@ -9,6 +9,8 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from yellowdog_client.model import (
@@ -25,12 +28,18 @@ from yellowdog_client.model import (
     ComputeSourceUsage,
     SimulatorComputeSource,
     Task,
+    TaskStatus,
 )
 
-from yellowdog_local.clock import SteppedClock
+from benchmarks.hosts import Kind, backend
+from yellowdog_local.clock import Clock, RealClock, SteppedClock
 from yellowdog_local.faults import Delay
-from yellowdog_local.records import WorkRecord
-from yellowdog_local.testing import RunningPlatform, local_platform
+from yellowdog_local.hosts.requirements import check_namespace_hosts
+from yellowdog_local.platform import LocalPlatform
+from yellowdog_local.records import TaskRecord, WorkerRecord, WorkRecord
+from yellowdog_local.server import ServerThread
+from yellowdog_local.settings import Settings
+from yellowdog_local.testing import RunningPlatform
 
 NAMESPACE = "demo"
 TEMPLATE = "demo/plenty"
@@ -39,6 +48,8 @@ _HOSTS = 20_000
 _PATIENCE_SECONDS = 240.0
 _PER_CALL = 1_000
 _FLOW_SECONDS = 0.1
+_NEVER_SECONDS = 1e9
+_END_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Address:
     url: str
     key_id: str
     key_secret: str
-    pid: int
+    ssh_key: Path | None
 
 
 class _Served:
@@ -59,6 +70,7 @@ class _Served:
         self._store = local.platform.store
         self._delay: str | None = None
         self._dammed = threading.Event()
+        self._stepping = threading.Lock()
         source = SimulatorComputeSource(name="plenty", instanceStartupTimeSeconds=BOOT_SECONDS, limit=_HOSTS)
         templates = local.platform.templates
         with local.platform.locked():
@@ -73,7 +85,8 @@ class _Served:
             )
 
     def advance(self, seconds: float) -> None:
-        self._local.advance(seconds)
+        with self._stepping:
+            self._local.advance(seconds)
 
     def flow(self, on: bool) -> None:
         if not on:
@@ -84,7 +97,7 @@ class _Served:
 
     def _flow(self) -> None:
         while not self._dammed.wait(_FLOW_SECONDS):
-            self._local.advance(_FLOW_SECONDS)
+            self.advance(_FLOW_SECONDS)
 
     def mark(self) -> int:
         return self._local.calls.mark()
@@ -103,37 +116,33 @@ class _Served:
             self._local.faults.remove(self._delay)
         self._delay = self._local.faults.add(Delay(seconds=seconds)) if seconds else None
 
-    def works(self) -> list[dict[str, Any]]:
-        return [self._describe(work) for work in list(self._store.works.values()) if not work.status.finished]
+    @property
+    def _work(self) -> WorkRecord:
+        """The cluster's work requirement, whatever its name: there is one cluster at a time."""
+        return list(self._store.works.values())[-1]
 
-    def _describe(self, work: WorkRecord) -> dict[str, Any]:
-        tasks = [task for group in work.groups for task in group.tasks.values() if not task.status.finished]
-        return {
-            "id": work.id,
-            "name": work.entity.name,
-            "live": len(tasks),
-            "executing": sum(task.status.value == "EXECUTING" for task in tasks),
-            "ending": sum(task.entity.abortRequestedTime is not None for task in tasks),
-            "all": sum(len(group.tasks) for group in work.groups),
-        }
+    def live(self) -> int:
+        return sum(group.unfinished for work in self._store.works.values() for group in work.groups)
 
-    def executing(self, name: str) -> list[dict[str, Any]]:
-        work = self._store.work_by_name(NAMESPACE, name)
+    def executing(self) -> list[dict[str, Any]]:
         return [
             {
                 "name": task.entity.name,
                 "environment": dict(task.entity.environment or {}),
-                "ip": str(task.worker.node.entity.details.privateIpAddress),
+                "ip": _address(task.worker),
             }
-            for group in work.groups
-            for task in group.tasks.values()
-            if task.worker is not None and task.status.value == "EXECUTING"
+            for group in self._work.groups
+            for task in group.having(TaskStatus.EXECUTING)
+            if task.worker is not None
         ]
 
-    def add_past(self, name: str, count: int) -> None:
+    def nodes(self) -> list[dict[str, float]]:
+        placed = [task for group in self._work.groups for task in group.tasks.values() if task.worker]
+        return [_moments(task) for task in sorted(placed, key=lambda task: str(task.entity.startedTime))]
+
+    def add_past(self, count: int) -> None:
         """Let a cluster's last task group have had so many more nodes, all of them gone."""
-        work = self._store.work_by_name(NAMESPACE, name)
-        group = work.groups[-1]
+        group = self._work.groups[-1]
         model = next(iter(group.tasks.values())).entity
         gc.disable()
         for start in range(0, count, _PER_CALL):
@@ -152,28 +161,64 @@ class _Served:
                     self._local.platform.tasks.cancel(task, abort=True)
         gc.enable()
 
-    def end_workers(self, name: str, count: int) -> None:
+    def end_workers(self, count: int) -> None:
         """Let workers end as if by themselves."""
-        work = self._store.work_by_name(NAMESPACE, name)
         with self._local.platform.locked():
-            live = [task for task in work.groups[-1].tasks.values() if task.status.in_progress]
-            for task in live[:count]:
+            for task in self._work.groups[-1].in_progress[:count]:
                 self._local.platform.tasks.cancel(task, abort=True)
-        self._local.advance(0)
+        if count:
+            self.advance(0)
 
 
-def _serve(pipe: Connection, core: int) -> None:
-    os.sched_setaffinity(0, {core})
+def _address(worker: WorkerRecord) -> str:
+    details = worker.node.entity.details
+    return str(details.privateIpAddress) if details else ""
+
+
+def _moments(task: TaskRecord) -> dict[str, float]:
+    if task.worker is None:
+        raise ValueError(f"task {task.id} has no worker")
+    node, started = task.worker.node, task.entity.startedTime
+    created, registered = node.instance.entity.createdTime, node.entity.registeredTime
+    if created is None or registered is None or started is None:
+        raise ValueError(f"task {task.id} has not started")
+    return {
+        "created": created.timestamp(),
+        "registered": registered.timestamp(),
+        "started": started.timestamp(),
+    }
+
+
+def _serve(pipe: Connection, core: int | None, kind: Kind, folder: Path) -> None:
+    if core is not None:
+        os.sched_setaffinity(0, {core})
     logging.disable(logging.ERROR)
-    with local_platform(clock=SteppedClock(datetime.now(timezone.utc))) as local:
-        served = _Served(local)
-        pipe.send(Address(local.url, local.key_id, local.key_secret, os.getpid()))
-        while True:
-            try:
-                name, arguments = pipe.recv()
-            except EOFError:
-                return  # the other side has closed
-            pipe.send(getattr(served, name)(*arguments))
+    clock: Clock = RealClock() if kind == "real" else SteppedClock(datetime.now(timezone.utc))
+    with backend(kind, folder) as made:
+        settings = Settings(heartbeat_lost_seconds=_NEVER_SECONDS, heartbeat_late_seconds=_NEVER_SECONDS)
+        platform = LocalPlatform(hosts=made.hosts, clock=clock, settings=settings)
+        try:
+            with ServerThread(platform, made.gateway) as server:
+                if made.real is not None:
+                    made.real.platform_url = server.url
+                key_id, secret = platform.api_key
+                served = _Served(RunningPlatform(server.url, key_id, secret, platform, clock, made.hosts, made.ssh_key))
+                pipe.send(Address(server.url, key_id, secret, made.ssh_key))
+                _obey(pipe, served)
+        finally:
+            platform.close()
+
+
+def _obey(pipe: Connection, served: _Served) -> None:
+    while True:
+        try:
+            name, arguments = pipe.recv()
+        except EOFError:
+            return  # the other side has closed
+        try:
+            pipe.send((True, getattr(served, name)(*arguments)))
+        except Exception as error:  # noqa: BLE001 - the other side is told, and raises
+            pipe.send((False, f"{name}: {type(error).__name__}: {error}"))
 
 
 class Lab:
@@ -185,7 +230,10 @@ class Lab:
 
     def _ask(self, name: str, *arguments: object) -> Any:
         self._pipe.send((name, arguments))
-        return _received(self._pipe, name)
+        done, answer = _received(self._pipe, name)
+        if not done:
+            raise RuntimeError(answer)
+        return answer
 
     def advance(self, seconds: float = 0.0) -> None:
         """Let time pass on the platform."""
@@ -220,21 +268,25 @@ class Lab:
         """Let every call take so much longer; 0 for no longer."""
         self._ask("delay", seconds)
 
-    def works(self) -> list[dict[str, Any]]:
-        """The unfinished work requirements, with the numbers of their tasks."""
-        return list(self._ask("works"))
+    def live(self) -> int:
+        """How many tasks have not ended, the head's included."""
+        return int(self._ask("live"))
 
-    def executing(self, cluster: str) -> list[dict[str, Any]]:
+    def executing(self) -> list[dict[str, Any]]:
         """Name, environment and address of each node whose task runs."""
-        return list(self._ask("executing", cluster))
+        return list(self._ask("executing"))
 
-    def add_past(self, cluster: str, count: int) -> None:
+    def nodes(self) -> list[dict[str, float]]:
+        """When each node's instance was made, its agent registered, its task started (seconds since the epoch)."""
+        return list(self._ask("nodes"))
+
+    def add_past(self, count: int) -> None:
         """Let a cluster have had so many more workers, which are gone."""
-        self._ask("add_past", cluster, count)
+        self._ask("add_past", count)
 
-    def end_workers(self, cluster: str, count: int) -> None:
+    def end_workers(self, count: int) -> None:
         """Let the oldest workers end."""
-        self._ask("end_workers", cluster, count)
+        self._ask("end_workers", count)
 
 
 def _received(pipe: Connection, what: str) -> Any:
@@ -244,19 +296,42 @@ def _received(pipe: Connection, what: str) -> Any:
 
 
 @contextmanager
-def lab(core: int) -> Iterator[Lab]:
-    """A platform in a process of its own, on one core."""
+def lab(core: int | None = None, kind: Kind = "simulated", python: Path | None = None) -> Iterator[Lab]:
+    """A platform in a process of its own.
+
+    Args:
+        core: the core that it runs on; any, if omitted.
+        kind: what its hosts are.
+        python: the interpreter whose environment real hosts find; by default this one.
+
+    Raises:
+        MissingRequirementError: this machine cannot run real hosts.
+    """
+    if kind != "simulated":
+        check_namespace_hosts()
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     serve: Callable[..., None] = _serve
-    process = context.Process(target=serve, args=(theirs, core), daemon=True)
-    process.start()
-    theirs.close()
+    with tempfile.TemporaryDirectory(prefix="raydog-bench-") as place:
+        process = context.Process(target=serve, args=(theirs, core, kind, Path(place)), daemon=True)
+        with _interpreter(context, python):
+            process.start()
+        theirs.close()
+        try:
+            yield Lab(ours, _received(ours, "start"))
+        finally:
+            ours.close()  # that is its sign to end
+            process.join(_END_SECONDS)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+@contextmanager
+def _interpreter(context: Any, python: Path | None) -> Iterator[None]:
+    """Real hosts find the Python environment that their platform's interpreter belongs to."""
+    context.set_executable(str(python or sys.executable))
     try:
-        yield Lab(ours, _received(ours, "start"))
+        yield
     finally:
-        ours.close()  # that is its sign to end
-        process.join(20)
-        if process.is_alive():
-            process.kill()
-            process.join()
+        context.set_executable(sys.executable)

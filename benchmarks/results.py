@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -33,13 +33,15 @@ class Row:
     Attributes:
         name: what was measured.
         unit: of its values; an empty string for counts.
-        most: RayDog's goal: no more than this, where there is one.
+        most: the goal: no more than this, where there is one.
+        least: the goal where more is better: no less than this.
         cells: by contender's key.
     """
 
     name: str
     unit: str = ""
     most: float | None = None
+    least: float | None = None
     cells: dict[str, Cell] = field(default_factory=dict)
 
     def add(self, contender: str, *values: float) -> None:
@@ -53,9 +55,11 @@ class Row:
     def met(self, contender: str) -> bool | None:
         """Whether a contender's median meets the goal; None where there is no goal or no value."""
         cell = self.cells.get(contender)
-        if self.most is None or cell is None or cell.median is None:
+        if cell is None or cell.median is None:
             return None
-        return cell.median <= self.most
+        if self.most is not None:
+            return cell.median <= self.most
+        return None if self.least is None else cell.median >= self.least
 
 
 @dataclass
@@ -76,12 +80,12 @@ class Report:
     series: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
 
-    def row(self, name: str, unit: str = "", most: float | None = None) -> Row:
+    def row(self, name: str, unit: str = "", most: float | None = None, *, least: float | None = None) -> Row:
         """The row of a name, made at the first need."""
         for row in self.rows:
             if row.name == name:
                 return row
-        self.rows.append(Row(name, unit, most))
+        self.rows.append(Row(name, unit, most, least))
         return self.rows[-1]
 
     def note(self, text: str) -> None:
@@ -97,13 +101,6 @@ class Report:
     def from_json(cls, data: Mapping[str, Any]) -> Report:
         """From a file."""
         rows = [
-            Row(row["name"], row["unit"], row["most"], {key: Cell(**cell) for key, cell in row["cells"].items()})
-            for row in data["rows"]
+            Row(**{**row, "cells": {key: Cell(**cell) for key, cell in row["cells"].items()}}) for row in data["rows"]
         ]
         return cls(data["case"], rows, list(data["notes"]), dict(data["series"]), dict(data["machine"]))
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value that a share of all does not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

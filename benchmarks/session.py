@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import Contender, Failed
 from benchmarks.machine import Cores
+from benchmarks.results import Report
+from yellowdog_local.hosts.requirements import MissingRequirementError
 
 RUNS = 5
 
@@ -37,3 +41,12 @@ class Session:
     def say(self, text: str) -> None:
         """Tell what goes on."""
         self.console.print(f"  {text}", style="dim", highlight=False, markup=False)
+
+    @contextmanager
+    def attempt(self, report: Report, contender: Contender, what: str) -> Iterator[None]:
+        """Let a table say why a contender could not be measured, and the other cases go on."""
+        try:
+            yield
+        except (Failed, MissingRequirementError, TimeoutError, subprocess.SubprocessError) as error:
+            report.row(what).cannot(contender.key, f"cannot: {error}")
+            self.say(f"{contender.label}: {what}: {error}")

@@ -7,12 +7,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.autoscaler.world import CONFIG_FILE, cluster_config, node_type
 
+from benchmarks import real_head
 from benchmarks.contenders import RAYDOG, Contender, DriverProcess, driver
 from benchmarks.lab import BOOT_SECONDS, TEMPLATE, Lab, lab
 from benchmarks.machine import Cores
@@ -29,6 +30,13 @@ HEAD_TAGS = {
 _LIFETIME_HOURS = 100.0
 _PATIENCE_SECONDS = 120.0
 _MOST = 20_000
+_TOLD = (
+    "RAY_CLOUD_INSTANCE_ID",
+    "RAY_NODE_TYPE_NAME",
+    "RAY_OVERRIDE_LABELS",
+    "RAY_OVERRIDE_RESOURCES",
+    "RAYDOG_ON_HEAD",
+)
 
 
 @dataclass
@@ -36,22 +44,20 @@ class Stage:
     """One cluster and its provider.
 
     Attributes:
+        contender: whose provider it is.
         lab: the platform.
         tags: the tag server.
-        provider: the provider, on the head.
-        environment: what the head's processes find in their environment.
+        provider: the provider's process, on the head.
         config: the cluster's configuration as it lies on the head.
-        folder: the head's home.
+        config_file: where it lies.
     """
 
     contender: Contender
     lab: Lab
     tags: TagServer
     provider: DriverProcess
-    environment: dict[str, str]
     config: dict[str, Any]
-    folder: Path
-    calls: dict[str, int] = field(default_factory=dict)
+    config_file: str
 
     def grow(self, count: int) -> dict[str, Any]:
         """Let Ray ask for so many workers at once, and let them boot."""
@@ -68,16 +74,21 @@ class Stage:
 
     def join(self) -> None:
         """Let the raylet of every node whose task runs join Ray."""
-        self.provider.do("join", tasks=self.lab.executing(CLUSTER))
+        tasks = self.lab.executing()
+        for task in tasks:  # what they tell Ray, and no more: it passes through two pipes
+            task["environment"] = {key: text for key, text in task["environment"].items() if key in _TOLD}
+        self.provider.do("join", tasks=tasks)
 
     @property
     def worker(self) -> dict[str, Any]:
         """The worker's type, as arguments."""
-        return {"node_type": "worker", "node_config": self.config["available_node_types"]["worker"]["node_config"]}
+        types = self.config["available_node_types"]
+        (name,) = (name for name in types if name != self.config["head_node_type"])
+        return {"node_type": name, "node_config": types[name]["node_config"]}
 
     def live(self) -> int:
         """How many workers the platform has, those that are to end included."""
-        return sum(work["live"] for work in self.lab.works() if work["name"] == CLUSTER) - 1
+        return self.lab.live() - 1
 
     def wait_until_gone(self) -> float:
         """Wait until the platform has no worker. Returns how long the longest listing took meanwhile."""
@@ -100,8 +111,24 @@ def stage(contender: Contender, cores: Cores, *, constructs: bool = True, **envi
         constructs: whether to make the provider; Ray's autoscalers make their own.
         environment: what the head's processes find in their environment besides.
     """
-    if contender is not RAYDOG:
-        raise NotImplementedError
+    bring_up = _light_head if contender is RAYDOG else _real_head
+    with bring_up(contender, cores, environment) as on:
+        on.join()
+        if constructs:
+            on.provider.do("construct", provider=on.config["provider"], cluster=CLUSTER)
+            on.provider.do("list")
+        yield on
+
+
+@contextmanager
+def _real_head(contender: Contender, cores: Cores, environment: dict[str, str]) -> Iterator[Stage]:
+    with real_head.real_head(contender, cores, _MOST) as (platform, tags, provider, config):
+        provider.do("find_itself", environment=environment, core=cores.provider)
+        yield Stage(contender, platform, tags, provider, config, real_head.CONFIG_FILE)
+
+
+@contextmanager
+def _light_head(contender: Contender, cores: Cores, environment: dict[str, str]) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="raydog-bench-") as place, lab(cores.platform) as platform:
         folder = Path(place)
         key = folder / "id_ed25519"
@@ -113,15 +140,11 @@ def stage(contender: Contender, cores: Cores, *, constructs: bool = True, **envi
             with driver(contender, account, folder, cores.provider) as laptop:
                 config = _head_up(laptop, config)
             platform.advance(BOOT_SECONDS + 1)
-            head = {**account, **platform.executing(CLUSTER)[0]["environment"], **environment}
-            (folder / CONFIG_FILE).write_text(json.dumps(config))
+            head = {**account, **platform.executing()[0]["environment"], **environment}
+            file = folder / CONFIG_FILE
+            file.write_text(json.dumps(config))
             with driver(contender, head, folder, cores.provider) as provider:
-                on = Stage(contender, platform, tags, provider, head, config, folder)
-                on.join()
-                if constructs:
-                    provider.do("construct", provider=config["provider"], cluster=CLUSTER)
-                    provider.do("list")
-                yield on
+                yield Stage(contender, platform, tags, provider, config, str(file))
 
 
 def _config(key: Path, tag_port: int) -> dict[str, Any]:

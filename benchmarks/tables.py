@@ -33,8 +33,10 @@ def with_unit(cell: Cell | None, unit: str) -> str:
 
 
 def goal(row: Row) -> str:
-    """What RayDog's figure is to be."""
-    return "" if row.most is None else f"≤ {figure(row.most)} {row.unit}".rstrip()
+    """What the first contender's figure is to be."""
+    if row.most is not None:
+        return f"≤ {figure(row.most)} {row.unit}".rstrip()
+    return "" if row.least is None else f"≥ {figure(row.least)} {row.unit}".rstrip()
 
 
 def verdict(row: Row, contender: str) -> str:
@@ -68,3 +70,10 @@ def markdown_table(report: Report, contenders: Sequence[Contender]) -> str:
         cells = [with_unit(row.cells.get(contender.key), row.unit) for contender in contenders]
         lines.append("| " + " | ".join([row.name, *cells, goal(row), verdict(row, contenders[0].key)]) + " |")
     return "\n".join(lines)
+
+
+def made_on(report: Report) -> str:
+    """On what a report's figures were measured, in one line."""
+    of = report.machine
+    cores = f"{of['cores']} cores of {of['processor']}, {of['system']}, Python {of['python']}, Ray {of['ray']}"
+    return f"*{of['date']}: {cores}; load before: {of['load_before']}; {of['seconds']} s.*"

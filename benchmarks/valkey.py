@@ -26,9 +26,9 @@ class Asked:
 class TagServer:
     """A running tag server."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, host: str, port: int) -> None:
         self.port = port
-        self._client = redis.Redis(port=port)
+        self._client = redis.Redis(host, port)
         self._own = Asked(0, 0)
         self._last = self._total()
         self._own = self.asked()  # looking costs something itself
@@ -64,7 +64,7 @@ def tag_server() -> Iterator[TagServer]:
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise TimeoutError(f"{program} did not start")
                 time.sleep(0.02)
-            yield TagServer(port)
+            yield TagServer("127.0.0.1", port)
         finally:
             process.terminate()
 

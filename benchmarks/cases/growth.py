@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import time
 
-from tests.autoscaler.world import CONFIG_FILE
-
 from benchmarks.contenders import Contender
 from benchmarks.results import Report
 from benchmarks.session import Session
@@ -43,8 +41,11 @@ def measure(
     """One growth at one delay of the platform."""
     what = f"{version}, {size:,} nodes" + (f" at {delay * 1e3:.0f} ms per call" if delay else "")
     switch = {"RAY_enable_autoscaler_v2": "1" if version == "v2" else "0", "BENCH_SKIPPING_CLOCKS": "1"}
-    with stage(contender, session.cores, constructs=False, **switch) as on:
-        on.provider.do("use_autoscaler", version=version, config_file=str(on.folder / CONFIG_FILE))
+    with (
+        session.attempt(report, contender, what),
+        stage(contender, session.cores, constructs=False, **switch) as on,
+    ):
+        on.provider.do("use_autoscaler", version=version, config_file=on.config_file)
         on.provider.do("autoscaler_tick", want=0)
         on.provider.do("skip_time", seconds=TICK_SECONDS)
         on.lab.delay(delay)
@@ -72,4 +73,5 @@ def _grow(session: Session, report: Report, on: Stage, what: str, size: int) -> 
     report.row(f"{what}: of that in the provider", "s", 10.0).add(key, own)
     report.row(f"{what}: platform calls", "", math.ceil(size / PER_CALL) + 10).add(key, calls)
     report.row(f"{what}: nodes listed then").add(key, listed)
-    report.series.setdefault(f"{key} {what.split(',')[0]}", {})[str(size)] = [seconds, own, calls, ticks]
+    point = {"seconds": seconds, "provider": own, "calls": calls, "ticks": ticks}
+    report.series.setdefault(f"{key} {what.split(',')[0]}", {})[str(size)] = point

@@ -20,7 +20,8 @@ def run(session: Session) -> Report:
     """Live one life; how many calls it takes does not vary."""
     report = Report(NAME)
     for contender in session.contenders:
-        _live(session, report, contender)
+        with session.attempt(report, contender, "a whole life"):
+            _live(session, report, contender)
     report.note(
         f"{NODES:,} nodes asked for at once live for {LIFE_TICKS * TICK_SECONDS / 60:.0f} minutes, in ticks of "
         f"{TICK_SECONDS:.0f} s, and are ended at once. Counts do not vary from run to run, so this is one run."

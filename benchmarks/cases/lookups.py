@@ -16,7 +16,7 @@ def run(session: Session) -> Report:
     """Ask for every node's addresses as often as a tick does."""
     report = Report(NAME)
     for contender in session.contenders:
-        with stage(contender, session.cores) as on:
+        with session.attempt(report, contender, "looking up"), stage(contender, session.cores) as on:
             before = 0
             for size in QUICK_SIZES if session.quick else SIZES:
                 on.grow(size - before)

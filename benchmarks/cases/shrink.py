@@ -25,12 +25,13 @@ def run(session: Session) -> Report:
 
 def measure(session: Session, report: Report, contender: Contender, size: int, delay: float) -> None:
     """One size at one delay of the platform."""
-    with stage(contender, session.cores) as on:
+    what = f"{size:,} nodes at {delay * 1e3:.0f} ms per call"
+    with session.attempt(report, contender, what), stage(contender, session.cores) as on:
         for number in range(session.runs):
             session.say(f"{contender.label}: {size:,} nodes, {delay * 1e3:.0f} ms, run {number + 1}")
             on.grow(size)
             on.lab.delay(delay)
-            _once(report, on, f"{size:,} nodes at {delay * 1e3:.0f} ms per call", size)
+            _once(report, on, what, size)
             on.lab.delay(0)
 
 
