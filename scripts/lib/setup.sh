@@ -5,6 +5,7 @@
 #   setup_venv DIR WISHED   make DIR ready for Python WISHED (3.12, 3.10)      (0: ready, 1: failed, 3: no such Python)
 #   setup_main_venv         .venv with the preferred Python, or else with the best that the machine has
 #   setup_official_cli      YellowDog's own command line in an environment of its own, for the tests that drive it
+#   setup_bench             into .venv what benchmarks need besides, and the published package in an environment of its own
 #   venv_python DIR         the version that a prepared DIR has, for example 3.12
 #   root_prefix             sets ROOT_PREFIX: how to run something as root      (0: possible, 1: not)
 #
@@ -19,6 +20,9 @@ readonly MAIN_PYTHON=3.12
 # Driven unmodified by tests/official_cli, which knows the name of this directory too.
 readonly OFFICIAL_CLI="yellowdog-cli==15.3.0"
 readonly OFFICIAL_CLI_DIR=.venv-yellowdog-cli
+# Measured by benchmarks/, which knows the name of this directory too.
+readonly PUBLISHED="yellowdog-ray==2.0.0"
+readonly PUBLISHED_DIR=.venv-published
 # shellcheck disable=SC2034  # for scripts/test
 readonly SECOND_PYTHON=3.10
 # What may stand in for MAIN_PYTHON, best first.
@@ -341,4 +345,43 @@ install_official_cli() {
     return 1
   fi
   echo "$OFFICIAL_CLI $REPO" >"$dir/$STAMP_NAME"
+}
+
+# ---------------------------------------------------------------------------------------------------- benchmarks
+
+# After setup_main_venv. Without the published package RayDog is measured alone.
+setup_bench() {
+  has_stamp .venv "$BENCH_STAMP" "$(bench_stamp)" || locked install_bench || return 1
+  has_stamp "$PUBLISHED_DIR" "$STAMP_NAME" "$(published_stamp)" || locked install_published ||
+    warn "$PUBLISHED could not be installed: RayDog is measured alone."
+}
+
+readonly BENCH_STAMP=.raydog-bench
+
+has_stamp() { [ -x "$REPO/$1/bin/python" ] && [ -f "$REPO/$1/$2" ] && [ "$(<"$REPO/$1/$2")" = "$3" ]; }
+
+bench_stamp() { stamp_for "$(venv_python .venv)"; }
+
+published_stamp() { printf '%s ray==%s %s %s\n' "$PUBLISHED" "$(ray_version)" "$(venv_python .venv)" "$REPO"; }
+
+ray_version() { "$REPO/.venv/bin/python" -c 'from importlib.metadata import version; print(version("ray"))'; }
+
+install_bench() {
+  find_uv || return 1
+  index_like_pip
+  say "Installing what benchmarks need into .venv"
+  (cd "$REPO" && "$UV_COMMAND" pip install --quiet --python .venv/bin/python --group bench) || return 1
+  bench_stamp >"$REPO/.venv/$BENCH_STAMP"
+}
+
+# With the same Python and Ray, so that only the packages differ.
+install_published() {
+  local dir="$REPO/$PUBLISHED_DIR"
+  find_uv || return 1
+  index_like_pip
+  say "Installing $PUBLISHED into $PUBLISHED_DIR (RayDog is measured beside it)"
+  rm -rf "$dir"
+  "$UV_COMMAND" venv --quiet --no-project --python "$REPO/.venv/bin/python" "$dir" &&
+    "$UV_COMMAND" pip install --quiet --python "$dir/bin/python" "$PUBLISHED" "ray[default]==$(ray_version)" || return 1
+  published_stamp >"$dir/$STAMP_NAME"
 }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.core.generated.autoscaler_pb2 import (
     ClusterResourceState,
@@ -25,7 +25,8 @@ from ray.core.generated.autoscaler_pb2 import (
 )
 from ray.core.generated.common_pb2 import LabelSelector, LabelSelectorConstraint, LabelSelectorOperator
 
-from yellowdog_local.records import TaskRecord
+if TYPE_CHECKING:  # benchmarks run this where it is not installed
+    from yellowdog_local.records import TaskRecord
 
 HEAD_RESOURCE = "node:__internal_head__"
 """The resource by which Ray's autoscaler knows the head (autoscaler/v2/utils.py of Ray 2.60)."""

@@ -8,15 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 from ray.autoscaler._private import autoscaler as ray_autoscaler
 from ray.autoscaler._private.load_metrics import LoadMetrics
 from ray.autoscaler._private.providers import _clear_provider_cache
 from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply, NodeStatus
 
 from tests.autoscaler.raylets import FakeGcs
-from yellowdog_ray.provider import RayDogNodeProvider
+
+if TYPE_CHECKING:  # benchmarks run this where neither is installed
+    import pytest
+
+    from yellowdog_ray.provider import RayDogNodeProvider
 
 
 class V1:
@@ -81,6 +85,10 @@ class V1:
                     node.idle_duration_ms / 1000,
                     waiting,
                 )
+
+    def request(self, bundles: list[dict[str, float]]) -> None:
+        """Ask for room for all of these at once, as `ray.autoscaler.sdk.request_resources` does."""
+        self._metrics.set_resource_requests(bundles)
 
     def failed_types(self) -> set[str]:
         """The node types of which Ray knows that a launch has failed."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 from ray.autoscaler._private.providers import _clear_provider_cache
 from ray.autoscaler.v2.autoscaler import Autoscaler
 from ray.autoscaler.v2.instance_manager import config as ray_config
@@ -17,7 +17,11 @@ from ray.autoscaler.v2.instance_manager.node_provider import NodeProviderAdapter
 from ray.core.generated.instance_manager_pb2 import Instance
 
 from tests.autoscaler.raylets import FakeGcs
-from yellowdog_ray.provider import RayDogNodeProvider
+
+if TYPE_CHECKING:  # benchmarks run this where neither is installed
+    import pytest
+
+    from yellowdog_ray.provider import RayDogNodeProvider
 
 
 class _Reader(ray_config.FileConfigReader):

@@ -1,0 +1,130 @@
+"""The command behind `scripts/bench`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from rich.console import Console
+
+from benchmarks import page, tables
+from benchmarks.cases import commands, day, growth, latency, life, listing, local, lookups, shrink
+from benchmarks.contenders import PUBLISHED, RAYDOG, REPOSITORY, Contender
+from benchmarks.machine import Cores, description
+from benchmarks.results import Report
+from benchmarks.session import RUNS, Session
+
+CASES: dict[str, ModuleType] = {
+    case.NAME: case for case in (commands, listing, growth, shrink, lookups, life, day, latency, local)
+}
+CONTENDERS = (RAYDOG, PUBLISHED)
+PAGES = {None: REPOSITORY / "docs/performance.md", "local": REPOSITORY / "docs/performance-local.md"}
+RESULTS = REPOSITORY / "docs/performance"
+
+_HELP = f"""\
+Measures RayDog, and {PUBLISHED.label} from the package index beside it, on a local platform.
+
+  scripts/bench                  all cases, medians of {RUNS} runs, about 25 minutes. Writes docs/performance.md anew,
+                                 with its tables and plots (docs/performance/)
+  scripts/bench listing growth   these cases only; of the others the page keeps what it has
+  scripts/bench --quick          all cases, one run of each, small sizes, under 3 minutes. Prints, and writes nothing
+  scripts/bench --page           measures nothing; writes the page from the results that are there
+
+Cases:
+{chr(10).join(f"  {name:9} {case.TITLE}" for name, case in CASES.items())}
+
+A figure is a median, with the least and the most in brackets. Close other programs: times are worse while others work
+on the machine; counts are not. Real hosts (`commands`, and all cases of {PUBLISHED.label}) need root: without it they
+are left out, and the table says so. Exits with 1 if RayDog misses a goal.
+"""
+
+
+def main() -> int:
+    """Measure what is asked for; 1 if a goal is missed."""
+    arguments = _arguments()
+    logging.disable(logging.ERROR)
+    console, progress = Console(), Console(stderr=True)
+    contenders = [one for one in CONTENDERS if one.key in arguments.only and one.python.exists()]
+    session = Session(arguments.quick, contenders, Cores.of_this_machine(), progress)
+    missed = []
+    for name in () if arguments.page else arguments.cases or CASES:
+        report = _measured(name, session)
+        columns = _columns(name, contenders)
+        console.print(tables.terminal_table(report, CASES[name].TITLE, columns))
+        missed += [f"{name}: {row.name}" for row in report.rows if row.met(columns[0].key) is False]
+        if not arguments.quick:
+            _keep(report)
+    if not arguments.quick:
+        _write_pages()
+        progress.print("Written: docs/performance.md, docs/performance-local.md, docs/performance/")
+    for name in missed:
+        progress.print(f"[red]goal missed:[/] {name}", highlight=False)
+    return 1 if missed else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="which cases; all if none is named")
+    parser.add_argument("--quick", action="store_true", help="one run each, and no sizes that take long")
+    parser.add_argument("--page", action="store_true", help="write the page from the results that are there")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[contender.key for contender in CONTENDERS],
+        help="measure this package alone; the page then shows no other for the cases measured",
+    )
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.cases if name not in CASES]
+    if unknown:
+        parser.error(f"there is no case {', '.join(unknown)}: there are {', '.join(CASES)}")
+    arguments.only = arguments.only or [contender.key for contender in CONTENDERS]
+    return arguments
+
+
+def _measured(name: str, session: Session) -> Report:
+    session.console.print(f"[bold]{name}[/]: {CASES[name].TITLE}", highlight=False)
+    began, machine = time.monotonic(), description()
+    report: Report = CASES[name].run(session)
+    report.machine = {**machine, "runs": session.runs, "seconds": round(time.monotonic() - began)}
+    session.say(f"{name}: {report.machine['seconds']} s")
+    return report
+
+
+def _file(name: str) -> Path:
+    return RESULTS / f"{name}.json"
+
+
+def _keep(report: Report) -> None:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    _file(report.case).write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+
+
+def _columns(case: str, contenders: Sequence[Contender]) -> Sequence[Contender]:
+    """Whose figures a case has: those of the packages, unless it measures something else."""
+    return getattr(CASES[case], "COLUMNS", contenders)
+
+
+def _write_pages() -> None:
+    from benchmarks import plots  # it needs matplotlib, which a quick run does not
+
+    for only, file in PAGES.items():
+        blocks = {}
+        for name in CASES:
+            if _file(name).exists() and (name if name in PAGES else None) == only:
+                report = Report.from_json(json.loads(_file(name).read_text(encoding="utf-8")))
+                pictures = [f"![{name}](performance/{plot})" for plot in plots.draw(report, CONTENDERS, RESULTS)]
+                table = tables.markdown_table(report, _columns(name, CONTENDERS))
+                blocks[name] = "\n\n".join([table, *report.notes, tables.made_on(report), *pictures])
+        file.write_text(page.fill(file.read_text(encoding="utf-8"), blocks), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The cases, one per module, each with a NAME, a TITLE and a function `run`."""

@@ -1,0 +1,136 @@
+"""Cases 1, 2 and 3: `ray up`, the first task on a new worker, and `ray down`, on real hosts.
+
+One life of a cluster gives all three: its head comes up, a task wants a worker, two workers are there, all goes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import REPOSITORY, Contender
+from benchmarks.lab import BOOT_SECONDS, Lab, lab
+from benchmarks.ray_cluster import Command, RayCluster, ray_cluster
+from benchmarks.results import Report
+from benchmarks.session import Session
+
+NAME = "commands"
+TITLE = "`ray up`, the first task on a new worker, `ray down`"
+
+JOB = REPOSITORY / "benchmarks/first_task.py"
+WORKERS = 2
+
+UP = "ray up"
+UP_ABOVE = "ray up, above the boot and the start of Ray's command"
+FIRST = "first task on a new worker, from demand to its start"
+FIRST_OURS = "of that, neither boot nor Ray's start on the host"
+DOWN = f"ray down of a head with {WORKERS} workers"
+DOWN_ABOVE = "ray down, above the start of Ray's command and Ray's own sleeps"
+
+RAY_DOWN_SLEEPS = 5.0
+"""`ray down` waits this long between two looks for living nodes (autoscaler/_private/commands.py of Ray 2.60)."""
+
+
+def run(session: Session) -> Report:
+    """Several lives of each contender's cluster."""
+    report = Report(NAME)
+    for contender in session.contenders:
+        for number in range(session.runs):
+            session.say(f"{contender.label}: life {number + 1} of {session.runs}")
+            live(session, report, contender)
+    report.note(f"A host boots in {BOOT_SECONDS} s. One platform, and one cluster at a time.")
+    return report
+
+
+def live(session: Session, report: Report, contender: Contender, delay: float = 0.0) -> None:
+    """One life, noted in the report."""
+    at = f" at {delay * 1e3:.0f} ms per call" if delay else ""
+    with (
+        session.attempt(report, contender, UP + at),
+        tempfile.TemporaryDirectory(prefix="raydog-bench-") as folder,
+        lab(kind="real", python=contender.python) as platform,
+        ray_cluster(contender, platform.address, Path(folder)) as cluster,
+    ):
+        platform.delay(delay)
+        _up(report, platform, cluster, at)
+        _first_task(report, platform, cluster, at)
+        cluster.ray("submit", str(JOB), str(WORKERS))
+        _down(report, platform, cluster, at)
+
+
+def _up(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
+    key, cli, mark = cluster.contender.key, _command_start(cluster), platform.mark()
+    up = cluster.ray("up", "-y")
+    report.row(f"start of Ray's command (`ray up --help`){at}", "s").add(key, cli)
+    report.row(UP + at, "s").add(key, up.seconds)
+    report.row(UP_ABOVE + at, "s", 3.0).add(key, up.seconds - BOOT_SECONDS - cli)
+    report.row(f"{UP}: platform calls{at}").add(key, platform.mark() - mark)
+    report.series.setdefault(f"{UP} {key}{at}", []).append(_up_timeline(platform, up, mark))
+
+
+def _command_start(cluster: RayCluster) -> float:
+    """What Ray's command needs before it does anything."""
+    began = time.perf_counter()
+    command = [str(cluster.contender.python.with_name("ray")), "up", "--help"]
+    subprocess.run(command, env=cluster.env, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def _up_timeline(platform: Lab, up: Command, mark: int) -> dict[str, Any]:
+    head = platform.nodes()[0]
+    calls = platform.timed_calls(mark)
+    wrote = [wall for wall, _, route in calls if route == "POST /work/taskGroups/{id}/tasks"]
+    return {
+        "first call": calls[0][0] - calls[0][1] / 1e3 - up.began,
+        "head's task accepted": wrote[0] - up.began if wrote else None,
+        "instance made": head["created"] - up.began,
+        "agent registered": head["registered"] - up.began,
+        "task started": head["started"] - up.began,
+        "end": up.seconds,
+        "calls": len(calls),
+        "seconds in calls": sum(ms for _, ms, _ in calls) / 1e3,
+        "said": [[round(seconds, 2), line[:160]] for seconds, line in up.lines if line.strip()],
+    }
+
+
+def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
+    key, mark = cluster.contender.key, platform.mark()
+    job = cluster.ray("submit", str(JOB)).last_json
+    worker = platform.nodes()[-1]
+    launches = [
+        (wall - milliseconds / 1e3, wall)
+        for wall, milliseconds, route in platform.timed_calls(mark)
+        if not route.startswith("GET") and wall > job["wanted"]
+    ]
+    began, ended = launches[0][0], max(end for _, end in launches if end < worker["started"])
+    parts = {
+        "until the autoscaler's tick": began - job["wanted"],
+        "platform calls": ended - began,
+        "boot": worker["registered"] - ended,
+        "until the task runs": worker["started"] - worker["registered"],
+        "`ray start`, until the node has joined": job["joined"] - worker["started"],
+        "until a Ray worker runs the task": job["ran"] - job["joined"],
+    }
+    whole = job["ran"] - job["wanted"]
+    rays = parts["`ray start`, until the node has joined"] + parts["until a Ray worker runs the task"]
+    report.row(FIRST + at, "s").add(key, whole)
+    report.row(FIRST_OURS + at, "s", 2.0).add(key, whole - BOOT_SECONDS - rays)
+    for name, seconds in parts.items():
+        report.row(f"first task: {name}{at}", "s").add(key, seconds)
+    report.series.setdefault(f"first task {key}{at}", []).append(parts)
+
+
+def _down(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
+    key, mark = cluster.contender.key, platform.mark()
+    down = cluster.ray("down", "-y")
+    cli = report.row(f"start of Ray's command (`ray up --help`){at}", "s").cells[key].values[-1]
+    report.row(DOWN + at, "s").add(key, down.seconds)
+    report.row(DOWN_ABOVE + at, "s", 1.0).add(key, down.seconds - cli - RAY_DOWN_SLEEPS)
+    report.row(f"ray down: platform calls{at}").add(key, platform.mark() - mark)
+    left = platform.live()
+    report.row(f"ray down: tasks alive afterwards{at}").add(key, left)
+    said = [[round(seconds, 2), line[:160]] for seconds, line in down.lines if line.strip()]
+    report.series.setdefault(f"ray down {key}{at}", []).append({"said": said, "end": down.seconds})

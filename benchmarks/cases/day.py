@@ -1,0 +1,89 @@
+"""Case 9: a day of a cluster, 100,000 launches: whether the provider's memory and its ticks stay as they are."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from benchmarks.contenders import RAYDOG, Contender
+from benchmarks.results import Report
+from benchmarks.session import Session
+from benchmarks.stage import Stage, stage
+
+NAME = "day"
+TITLE = "A day of a cluster"
+
+LAUNCHES = 100_000
+ROUNDS, QUICK_ROUNDS = 96, 10
+ROUND_SECONDS = 900.0
+TICK_SECONDS = 5.0
+TICKS = 12
+_WHY_NOT = "not measured: it neither lists nor grows without a head that answers SSH, which a stepped clock has not"
+
+
+def run(session: Session) -> Report:
+    """Live one day."""
+    report = Report(NAME)
+    for contender in session.contenders:
+        if contender is RAYDOG:
+            _live(session, report, contender)
+        else:
+            report.row("launches").cannot(contender.key, _WHY_NOT)
+    report.note(
+        f"Every {ROUND_SECONDS / 60:.0f} minutes the cluster grows from none to 1,040 nodes, and shrinks again: of its "
+        f"nodes Ray ends a quarter, and the others are lost. The first {TICKS} ticks after each growth are measured, "
+        "and the rest of the round is passed over. The provider's clock and the platform's are stepped together."
+    )
+    return report
+
+
+def _live(session: Session, report: Report, contender: Contender) -> None:
+    rounds = QUICK_ROUNDS if session.quick else ROUNDS
+    launches = LAUNCHES * rounds // ROUNDS
+    points: list[dict[str, Any]] = []
+    with stage(contender, session.cores, BENCH_SKIPPING_CLOCKS="1") as on:
+        done = 0
+        for number in range(rounds):
+            count = launches * (number + 1) // rounds - done
+            done += count
+            points.append(_round(on, count) | {"launched": done})
+            if number % 8 == 7:
+                session.say(f"{contender.label}: hour {(number + 1) * ROUND_SECONDS / 3_600:.0f}, {done:,} launches")
+    report.series[contender.key] = points
+    few = max(1, rounds // 10)
+    first, last = points[few : 2 * few], points[-few:]
+    report.row("launches").add(contender.key, done)
+    for name, what, unit, most in (
+        ("memory", "the provider's memory", "MiB", 1.1),
+        ("tick", "a tick's processor time", "ms", 1.3),
+    ):
+        early = statistics.median(point[name] for point in first)
+        late = statistics.median(point[name] for point in last)
+        report.row(f"{what}, in the second tenth of the day", unit).add(contender.key, early)
+        report.row(f"{what}, in the last tenth", unit).add(contender.key, late)
+        report.row(f"{what}, the last tenth to the second", "times", most).add(contender.key, late / early)
+
+
+def _round(on: Stage, count: int) -> dict[str, Any]:
+    """Grow, work, shrink."""
+    on.provider.do("grow", count=count, **on.worker)
+    _pass(on, TICK_SECONDS)
+    on.join()
+    _pass(on, TICK_SECONDS)
+    spent = [_pass(on, TICK_SECONDS) for _ in range(TICKS)]
+    _pass(on, ROUND_SECONDS - (TICKS + 4) * TICK_SECONDS)
+    on.lab.end_workers(count * 3 // 4)
+    on.provider.do("list")
+    on.provider.do("terminate")
+    on.wait_until_gone()
+    on.join()
+    _pass(on, TICK_SECONDS)
+    _pass(on, TICK_SECONDS)
+    return {"memory": on.provider.do("memory"), "tick": statistics.median(spent) * 1e3, "nodes": count}
+
+
+def _pass(on: Stage, seconds: float) -> float:
+    """Let time pass, and Ray's autoscaler look once; the processor time that it took."""
+    on.lab.advance(seconds)
+    on.provider.do("skip_time", seconds=seconds)
+    return float(on.provider.do("tick")["cpu"])

@@ -1,0 +1,59 @@
+"""Case 8: all platform calls from the birth of 1,000 workers to their death, ten minutes later."""
+
+from __future__ import annotations
+
+from benchmarks.contenders import Contender
+from benchmarks.results import Report
+from benchmarks.session import Session
+from benchmarks.stage import Stage, stage
+
+NAME = "life"
+TITLE = "Platform calls over a node's whole life"
+
+NODES = 1_000
+TICK_SECONDS = 5.0
+LIFE_TICKS = 120
+DEATH_TICKS = 12
+
+
+def run(session: Session) -> Report:
+    """Live one life; how many calls it takes does not vary."""
+    report = Report(NAME)
+    for contender in session.contenders:
+        with session.attempt(report, contender, "a whole life"):
+            _live(session, report, contender)
+    report.note(
+        f"{NODES:,} nodes asked for at once live for {LIFE_TICKS * TICK_SECONDS / 60:.0f} minutes, in ticks of "
+        f"{TICK_SECONDS:.0f} s, and are ended at once. Counts do not vary from run to run, so this is one run."
+    )
+    return report
+
+
+def _live(session: Session, report: Report, contender: Contender) -> None:
+    with stage(contender, session.cores, BENCH_SKIPPING_CLOCKS="1") as on:
+        whole = on.lab.mark()
+        on.provider.do("grow", count=NODES, **on.worker)
+        _ticks(on, 2)
+        on.join()
+        _ticks(on, 2)
+        born = on.lab.mark()
+        _ticks(on, LIFE_TICKS)
+        old = on.lab.mark()
+        on.provider.do("terminate")
+        on.wait_until_gone()
+        _ticks(on, DEATH_TICKS)
+        dead = on.lab.mark()
+        key = contender.key
+        report.row("per node, from birth to death", "calls", 1.2).add(key, (dead - whole) / NODES)
+        report.row("growing, booting, joining", "calls").add(key, born - whole)
+        report.row(f"{LIFE_TICKS} ticks of work", "calls").add(key, old - born)
+        report.row("ending", "calls").add(key, dead - old)
+        report.series[key] = on.lab.calls(whole)
+        session.say(f"{contender.label}: {report.series[key]}")
+
+
+def _ticks(on: Stage, count: int) -> None:
+    for _ in range(count):
+        on.lab.advance(TICK_SECONDS)
+        on.provider.do("skip_time", seconds=TICK_SECONDS)
+        on.provider.do("tick")

@@ -1,0 +1,98 @@
+"""Case 4: what one listing costs, by the number of live nodes, after changes, and with a long past."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from benchmarks.contenders import Contender
+from benchmarks.results import Report
+from benchmarks.session import Session
+from benchmarks.stage import Stage, stage
+
+NAME = "listing"
+TITLE = "Listing, on every tick of the autoscaler"
+
+SIZES = (10, 100, 1_000, 10_000)
+QUICK_SIZES = (10, 1_000)
+PAST, QUICK_PAST, PAST_SIZE = 100_000, 10_000, 1_000
+PER_PAGE = 1_000
+TICKS, QUICK_TICKS = 10, 3
+
+
+def run(session: Session) -> Report:
+    """Grow to each size in turn, and list."""
+    report = Report(NAME)
+    for contender in session.contenders:
+        with session.attempt(report, contender, "listing"), stage(contender, session.cores) as on:
+            sizes = QUICK_SIZES if session.quick else SIZES
+            before = 0
+            for size in sizes:
+                session.say(f"{contender.label}: {size:,} nodes")
+                on.grow(size - before)
+                before = size
+                _measure(session, report, on, _name(size), size)
+                if size == PAST_SIZE:
+                    past = QUICK_PAST if session.quick else PAST
+                    session.say(f"{contender.label}: {past:,} past nodes")
+                    on.lab.add_past(past)
+                    _measure(session, report, on, f"{size:,} nodes, {past:,} in the past", size)
+    return report
+
+
+def measure_at(session: Session, report: Report, contender: Contender, size: int, delay: float) -> None:
+    """One size, at one delay of the platform: how long Ray's loop waits."""
+    what = f"{size:,} nodes at {delay * 1e3:.0f} ms per call"
+    with session.attempt(report, contender, f"listing {what}"), stage(contender, session.cores) as on:
+        on.grow(size)
+        on.lab.delay(delay)
+        for name, change in ((f"listing {what}, nothing changed", 0), (f"listing {what}, one node ended", 1)):
+            for _ in range(session.runs):
+                on.lab.end_workers(change)
+                mark = on.lab.mark()
+                report.row(f"{name}: time", "s").add(contender.key, on.provider.do("list")["seconds"])
+                report.row(f"{name}: platform calls").add(contender.key, on.lab.mark() - mark)
+
+
+def _measure(session: Session, report: Report, on: Stage, what: str, size: int) -> None:
+    ticks = QUICK_TICKS if session.quick else TICKS
+    pages = math.ceil((size + 1) / PER_PAGE)
+    on.provider.do("list")
+    for _ in range(ticks):
+        _one(report, on, f"{what}, nothing changed", 2, 5.0)
+    for _ in range(ticks):
+        cpu = on.provider.do("tick")["cpu"] * 1e3
+        report.row(f"{what}: a listing, tags and state of each node", "ms").add(on.contender.key, cpu)
+    for _ in range(max(2, ticks // 2)):
+        _one(report, on, f"{what}, one node ended", 2 + pages, None, lambda: on.lab.end_workers(1))
+    on.provider.do("list")
+    if what == _name(size):
+        for kind in ("nothing changed", "one node ended"):
+            points = report.series.setdefault(on.contender.key, {}).setdefault(kind, {})
+            points[str(size)] = report.row(f"{what}, {kind}: processor time").cells[on.contender.key].median
+
+
+def _name(size: int) -> str:
+    return f"{size:,} nodes"
+
+
+def _one(
+    report: Report,
+    on: Stage,
+    what: str,
+    most_calls: int,
+    most_ms: float | None,
+    change: Callable[[], None] = lambda: None,
+) -> None:
+    change()
+    mark = on.lab.mark()
+    on.tags.asked()
+    figures = on.provider.do("list")
+    asked = on.tags.asked()
+    key = on.contender.key
+    report.row(f"{what}: processor time", "ms", most_ms).add(key, figures["cpu"] * 1e3)
+    report.row(f"{what}: time with the platform's answers", "ms").add(key, figures["seconds"] * 1e3)
+    report.row(f"{what}: platform calls", "", most_calls).add(key, on.lab.mark() - mark)
+    report.row(f"{what}: bytes from and to the platform", "bytes").add(key, on.lab.bytes(mark))
+    report.row(f"{what}: Valkey commands").add(key, asked.commands)
+    report.row(f"{what}: bytes from and to Valkey", "bytes").add(key, asked.bytes)

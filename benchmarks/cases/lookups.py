@@ -1,0 +1,31 @@
+"""Case 7: addresses, which Ray's old autoscaler asks for 12 times per node and tick."""
+
+from __future__ import annotations
+
+from benchmarks.results import Report
+from benchmarks.session import Session
+from benchmarks.stage import stage
+
+NAME = "lookups"
+TITLE = "Looking up addresses"
+
+SIZES, QUICK_SIZES = (1_000, 10_000), (1_000,)
+
+
+def run(session: Session) -> Report:
+    """Ask for every node's addresses as often as a tick does."""
+    report = Report(NAME)
+    for contender in session.contenders:
+        with session.attempt(report, contender, "looking up"), stage(contender, session.cores) as on:
+            before = 0
+            for size in QUICK_SIZES if session.quick else SIZES:
+                on.grow(size - before)
+                before = size
+                for _ in range(session.runs):
+                    mark = on.lab.mark()
+                    figures = on.provider.do("addresses")
+                    what = f"a tick's look-ups with {size:,} nodes"
+                    report.row(f"{what}: platform calls", "", 0).add(contender.key, on.lab.mark() - mark)
+                    report.row(f"{what}: processor time", "ms").add(contender.key, figures["cpu"] * 1e3)
+                    report.row(f"{what}: nodes with an address").add(contender.key, figures["nodes"])
+    return report

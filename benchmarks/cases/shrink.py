@@ -1,0 +1,48 @@
+"""Case 6: N workers asked to stop, against a platform that takes its time to answer."""
+
+from __future__ import annotations
+
+from benchmarks.contenders import Contender
+from benchmarks.results import Report
+from benchmarks.session import Session
+from benchmarks.stage import Stage, stage
+
+NAME = "shrink"
+TITLE = "Shrinking to none"
+
+SIZES, QUICK_SIZES = (100, 1_000), (1_000,)
+DELAY_SECONDS = 0.05
+
+
+def run(session: Session) -> Report:
+    """End all workers at once, several times."""
+    report = Report(NAME)
+    for contender in session.contenders:
+        for size in QUICK_SIZES if session.quick else SIZES:
+            measure(session, report, contender, size, DELAY_SECONDS)
+    return report
+
+
+def measure(session: Session, report: Report, contender: Contender, size: int, delay: float) -> None:
+    """One size at one delay of the platform."""
+    what = f"{size:,} nodes at {delay * 1e3:.0f} ms per call"
+    with session.attempt(report, contender, what), stage(contender, session.cores) as on:
+        for number in range(session.runs):
+            session.say(f"{contender.label}: {size:,} nodes, {delay * 1e3:.0f} ms, run {number + 1}")
+            on.grow(size)
+            on.lab.delay(delay)
+            _once(report, on, what, size)
+            on.lab.delay(0)
+
+
+def _once(report: Report, on: Stage, what: str, size: int) -> None:
+    key, mark = on.contender.key, on.lab.mark()
+    ended = on.provider.do("terminate")
+    longest = on.wait_until_gone()
+    calls = on.lab.timed_calls(mark)
+    ends = [(wall, route) for wall, _, route in calls if not route.startswith("GET")]
+    bound = 10.0 if size == 1_000 else None
+    report.row(f"{what}: until the platform has heard of all", "s", bound).add(key, ends[-1][0] - ended["began"])
+    report.row(f"{what}: Ray's loop waits for the call", "s", 1.0).add(key, ended["seconds"])
+    report.row(f"{what}: the longest listing meanwhile", "s").add(key, longest)
+    report.row(f"{what}: calls that end something", "", size).add(key, len(ends))

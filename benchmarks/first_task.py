@@ -1,0 +1,60 @@
+"""A job that runs on a head: wants one CPU, and tells when it wanted it, when a worker joined, and when the task ran.
+
+With an argument it wants so many workers until told otherwise, and ends once they are there. Knows Ray only.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+
+import ray
+from ray.autoscaler.sdk import request_resources
+
+_LOOK_SECONDS = 0.05
+_PATIENCE_SECONDS = 90.0
+
+
+@ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]  # Ray's
+def moment() -> float:
+    """When this runs."""
+    return time.time()
+
+
+def alive() -> int:
+    """How many nodes Ray has."""
+    return sum(node["Alive"] for node in ray.nodes())
+
+
+def wait_for(count: int) -> float:
+    """Wait for so many nodes; when there were."""
+    deadline = time.time() + _PATIENCE_SECONDS
+    while alive() < count:
+        if time.time() > deadline:
+            raise TimeoutError(f"Ray has {alive()} nodes, and not {count}, after {_PATIENCE_SECONDS:.0f} s")
+        time.sleep(_LOOK_SECONDS)
+    return time.time()
+
+
+def main() -> None:
+    """Want what is asked for; what is learnt is the last line."""
+    ray.init(address="auto", log_to_driver=False)
+    if len(sys.argv) > 1:
+        workers = int(sys.argv[1])
+        request_resources(num_cpus=workers)
+        print(json.dumps({"joined": wait_for(1 + workers)}))
+        return
+    times: dict[str, float] = {}
+    watch = threading.Thread(target=lambda: times.update(joined=wait_for(2)))
+    wanted = time.time()
+    task = moment.remote()
+    watch.start()
+    ran = ray.get(task, timeout=_PATIENCE_SECONDS)
+    watch.join()
+    print(json.dumps({"wanted": wanted, "ran": ran, **times}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What `scripts/bench local` measures: the local platform itself."""

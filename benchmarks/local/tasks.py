@@ -1,0 +1,26 @@
+"""Tasks as a cluster launcher makes them, many of them."""
+
+from __future__ import annotations
+
+import json
+
+from yellowdog_client.model import Task
+
+TASKS = 10_000
+PER_CALL = 1_000
+
+
+def tasks() -> list[list[Task]]:
+    """Named, with an argument and some environment."""
+    environment = {"CLUSTER": "bench", "NODE_TYPE": "worker", "HEAD": "10.0.0.1"}
+    made = [
+        Task(name=f"task-{number}", taskType="bash", arguments=["task.sh"], environment=environment)
+        for number in range(TASKS)
+    ]
+    return [made[start : start + PER_CALL] for start in range(0, TASKS, PER_CALL)]
+
+
+def bodies_of_tasks() -> list[bytes]:
+    """The same, as bodies of calls."""
+    fields = ("name", "taskType", "arguments", "environment")
+    return [json.dumps([{name: getattr(task, name) for name in fields} for task in few]).encode() for few in tasks()]

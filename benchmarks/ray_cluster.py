@@ -1,0 +1,112 @@
+"""A Ray cluster on real hosts, driven by a contender's own `ray` command, as a user drives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.contenders import PUBLISHED, REPOSITORY, Contender, Failed
+from benchmarks.lab import TEMPLATE, Address
+
+CLUSTER = "bench"
+USER_YAML = REPOSITORY / "tests/e2e/existing_user.yaml"
+"""A YAML as users of the published package have it: it needs task scripts, and knows no default."""
+
+_COMMAND_SECONDS = 150.0
+
+
+@dataclass(frozen=True)
+class Command:
+    """A `ray` command that has ended.
+
+    Attributes:
+        began: seconds since the epoch.
+        seconds: how long it took.
+        lines: what it printed, each line with the seconds since it began.
+    """
+
+    began: float
+    seconds: float
+    lines: list[tuple[float, str]]
+
+    @property
+    def last_json(self) -> dict[str, Any]:
+        """The last line that is a JSON object."""
+        for _, line in reversed(self.lines):
+            if line.startswith("{"):
+                return dict(json.loads(line))
+        raise Failed("the job printed no result: " + " / ".join(line for _, line in self.lines[-5:]))
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """One cluster's YAML, and the environment in which its commands are given."""
+
+    contender: Contender
+    yaml: Path
+    env: dict[str, str]
+
+    def ray(self, command: str, *arguments: str) -> Command:
+        """Run `ray COMMAND yaml ARGUMENTS`.
+
+        Raises:
+            Failed: it ended with another exit code than 0, or did not end.
+        """
+        began, started, lines = time.time(), time.monotonic(), []
+        with subprocess.Popen(
+            [str(self.contender.python.with_name("ray")), command, str(self.yaml), *arguments],
+            cwd=self.yaml.parent,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            for line in process.stdout or ():
+                lines.append((time.monotonic() - started, line.rstrip()))
+                if time.monotonic() - started > _COMMAND_SECONDS:
+                    process.kill()
+        seconds = time.monotonic() - started
+        if process.returncode != 0:
+            said = " / ".join(line for _, line in lines[-4:] if line)
+            raise Failed(f"`ray {command}` ended with {process.returncode} after {seconds:.0f} s: {said[-300:]}")
+        return Command(began, seconds, lines)
+
+
+@contextmanager
+def ray_cluster(contender: Contender, address: Address, folder: Path) -> Iterator[RayCluster]:
+    """A YAML and an environment; whatever is up at the end is taken down."""
+    config = _config(contender, address)
+    file = folder / "cluster.yaml"
+    file.write_text(yaml.safe_dump(config))
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("YD_", "RAY_"))}
+    env |= {
+        "YD_API_URL": address.url,
+        "YD_API_KEY_ID": address.key_id,
+        "YD_API_KEY_SECRET": address.key_secret,
+        "TMPDIR": str(folder),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "COLUMNS": "200",
+    }
+    yield RayCluster(contender, file, env)
+
+
+def _config(contender: Contender, address: Address) -> dict[str, Any]:
+    text = USER_YAML.read_text(encoding="utf-8").replace("SSH_KEY", str(address.ssh_key))
+    config: dict[str, Any] = yaml.safe_load(text)
+    config["cluster_name"] = CLUSTER
+    config["idle_timeout_minutes"] = 5  # nothing shrinks by itself
+    for node_type in config["available_node_types"].values():
+        node_type["node_config"] = {"compute_requirement_template": TEMPLATE}
+    if contender is not PUBLISHED:
+        del config["provider"]["ray_head_node_task_script"], config["provider"]["ray_worker_node_task_script"]
+    return config

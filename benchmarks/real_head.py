@@ -1,0 +1,105 @@
+"""A head on a real host, brought up by a contender's own `ray up`, and its provider there; simulated workers.
+
+For packages that neither list nor grow without a head that answers SSH. Ray itself is not started there: Ray's classes
+run beside the provider, as in Ray's monitor.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.contenders import REPOSITORY, Contender, DriverProcess, driver_by
+from benchmarks.lab import TEMPLATE, Lab, lab
+from benchmarks.machine import Cores
+from benchmarks.ray_cluster import ray_cluster
+from benchmarks.valkey import TagServer
+
+TAG_PORT = 16667
+CONFIG_FILE = "/opt/yellowdog/agent/ray_bootstrap_config.yaml"
+_PYTHON = "/opt/yellowdog/agent/venv/bin/python"
+_CARRIED = (
+    "benchmarks/__init__.py",
+    "benchmarks/driver.py",
+    "tests/__init__.py",
+    "tests/autoscaler/__init__.py",
+    "tests/autoscaler/raylets.py",
+    "tests/autoscaler/v1.py",
+    "tests/autoscaler/v2.py",
+)
+_HEAD_SCRIPT = f"""\
+#!/usr/bin/bash
+$(command -v valkey-server || command -v redis-server) --port {TAG_PORT} --protected-mode no --save '' --daemonize yes
+sleep infinity
+"""
+_WORKER_SCRIPT = "#!/usr/bin/bash\nsleep infinity\n"
+
+
+def changed(config: dict[str, Any], most: int) -> dict[str, Any]:
+    """A user's YAML with scripts that start no Ray, and room for many workers."""
+    config["max_workers"] = most
+    config["provider"] |= {
+        "head_node_tag_server_port": TAG_PORT,
+        "cluster_lifetime_hours": 100.0,
+        "ray_head_node_task_script": _HEAD_SCRIPT,
+        "ray_worker_node_task_script": _WORKER_SCRIPT,
+    }
+    config["head_start_ray_commands"] = ["true"]
+    for name, node_type in config["available_node_types"].items():
+        node_type["node_config"] = {"compute_requirement_template": TEMPLATE}
+        if name != config["head_node_type"]:
+            node_type["max_workers"] = most
+    return config
+
+
+@contextmanager
+def real_head(
+    contender: Contender, cores: Cores, most: int
+) -> Iterator[tuple[Lab, TagServer, DriverProcess, dict[str, Any]]]:
+    """Bring a head up. Gives platform, tag server, provider's process, the head's configuration."""
+    with (
+        tempfile.TemporaryDirectory(prefix="raydog-bench-") as place,
+        lab(cores.platform, kind="real head", python=contender.python) as platform,
+        platform.flowing(),
+        ray_cluster(contender, platform.address, Path(place)) as cluster,
+    ):
+        config = changed(yaml.safe_load(cluster.yaml.read_text(encoding="utf-8")), most)
+        cluster.yaml.write_text(yaml.safe_dump(config))
+        cluster.ray("up", "-y", "--no-config-cache")
+        head = platform.executing()[0]
+        ssh = _ssh(platform.address.ssh_key, head["ip"])
+        _carry(ssh)
+        told = subprocess.run([*ssh, f"cat {CONFIG_FILE}"], check=True, capture_output=True).stdout
+        command = [*ssh, f"cd bench && exec {_PYTHON} -m benchmarks.driver"]
+        with driver_by(command, Path(place)) as provider:
+            environment = {
+                "YD_API_URL": platform.address.url,
+                "YD_API_KEY_ID": platform.address.key_id,
+                "YD_API_KEY_SECRET": platform.address.key_secret,
+                **head["environment"],
+            }
+            provider.do("find_itself", environment=environment, core=cores.provider)
+            yield platform, TagServer(head["ip"], TAG_PORT), provider, json.loads(told)
+
+
+def _ssh(key: Path | None, address: str) -> list[str]:
+    options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes")
+    return ["ssh", "-F", "none", "-i", str(key), *(f"-o{option}" for option in options), f"yd-agent@{address}"]
+
+
+def _carry(ssh: list[str]) -> None:
+    """Put the driver, and what it needs of the tests, on the head."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name in _CARRIED:
+            tar.add(REPOSITORY / name, name)
+    subprocess.run([*ssh, "mkdir -p bench && tar -C bench -xf -"], input=archive.getvalue(), check=True)
