@@ -141,7 +141,8 @@ class Cluster:
                 tasks = self.platform.live_tasks(work.id)
                 complete = self._learn_platform_nodes(work, tasks)
                 self._replace(tasks)
-                self._fingerprint = _fingerprint(work) if complete else None
+                # Counts that stay the same show nothing new where lists lag behind.
+                self._fingerprint = _fingerprint(work) if complete and not self._requested else None
                 self._listed_at = self.clock.monotonic()
             else:
                 self._replace(self._tasks)

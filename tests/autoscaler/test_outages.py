@@ -137,7 +137,9 @@ def test_what_is_listed_late_costs_no_node(world, listing):
     world.tick()
     asked = world.listed()
 
-    world.ticks(8)
+    world.ticks(6)
+    assert all(world.provider.internal_ip(node_id) for node_id in asked)
+    world.ticks(2)
 
     assert world.listed() == asked
     assert len(world.ray.workers) == len(world.instances) == 4
