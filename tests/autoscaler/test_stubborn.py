@@ -4,6 +4,8 @@ import logging
 
 import pytest
 
+SHUT_DOWN_NODE = "DELETE /workerPools/nodes/{id}"
+
 
 @pytest.fixture
 def said(caplog):
@@ -21,6 +23,7 @@ def said(caplog):
 def test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone(world, said):
     world.grown_to(3)
     world.fault("abort-lost")
+    mark = world.local.calls.mark()
 
     world.want_cpus(0)
     world.ticks(15)
@@ -29,6 +32,8 @@ def test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone(world,
     world.ticks(30)
 
     assert world.instances == []
+    made = [f"{call.method} {call.route}" for call in world.local.calls.since(mark)]
+    assert made.count(SHUT_DOWN_NODE) == 3
     assert {"platform node down", "its instance"} <= set(said())
 
 

@@ -109,6 +109,7 @@ class TestListing:
     def test_clusters_whose_names_begin_alike_never_see_each_other(self, local, make_cluster):
         for name in ("ray", "ray-production"):
             create_head(make_cluster(name), NODE_CONFIG, HEAD_TAGS, Progress(), v2=True)
+            local.advance(1)  # of several, the youngest would be taken
 
         (mine,) = make_cluster("ray").refresh().nodes
         (other,) = make_cluster("ray-production").refresh().nodes

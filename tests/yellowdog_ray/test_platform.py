@@ -26,6 +26,7 @@ def platform(local) -> Platform:
         (faults.Status(call="GET /application", status=404), NotFound),
         (faults.Cut(call="GET /application"), Unavailable),
         (faults.KeyRevoked(), NotAuthorised),
+        (faults.Status(call="GET /application", status=403, error_type="NotAuthorisedException"), NotAuthorised),
         (
             faults.Status(call="GET /application", status=403, error_type="MissingPermissionException"),
             NotAuthorised,
@@ -77,9 +78,12 @@ def test_no_failure_tells_the_secret(local, platform):
         assert local.key_secret not in str(caught.value)
 
 
-def test_a_call_that_is_never_answered_is_given_up(local, monkeypatch):
+def test_a_call_that_takes_too_long_is_given_up(local, monkeypatch):
     monkeypatch.setattr("yellowdog_ray.platform.READ_TIMEOUT", timedelta(seconds=0.2))
     platform = Platform(Credentials(local.url, local.key_id, local.key_secret), "demo")
 
-    with local.faults.during(faults.Hang(call="GET /application")), pytest.raises(Unavailable, match="no answer"):
+    with (
+        local.faults.during(faults.Delay(call="GET /application", seconds=2)),
+        pytest.raises(Unavailable, match="no answer"),
+    ):
         platform.account_name()

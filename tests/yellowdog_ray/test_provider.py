@@ -32,6 +32,7 @@ from yellowdog_local.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
 from yellowdog_ray.errors import SshError, Unavailable
 from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
+from yellowdog_ray.ray_nodes import RayNodes
 
 HEAD_TAGS = {
     "ray-node-type": "head",
@@ -134,6 +135,7 @@ class TestBadInput:
 
     def test_a_platform_that_is_not_there(self, platform, in_a_users_folder, cluster_yaml, monkeypatch):
         monkeypatch.setenv("YD_API_URL", "http://127.0.0.1:9")
+        monkeypatch.setattr("yellowdog_ray.provider._PATIENCE_SECONDS", 0.1)
 
         result = ray("up", cluster_yaml, in_a_users_folder, "-y")
 
@@ -141,8 +143,10 @@ class TestBadInput:
 
     @pytest.mark.parametrize("worker_tag", [None, "demo-head-mine", "another-head-0123abcd"])
     def test_a_work_requirement_of_that_name_that_is_no_cluster_is_left_alone(
-        self, platform, in_a_users_folder, cluster_yaml, worker_tag
+        self, platform, in_a_users_folder, cluster_yaml, worker_tag, monkeypatch
     ):
+        monkeypatch.setattr("yellowdog_ray.teardown.GIVE_UP_SECONDS", 0.0)  # should they begin, they wait for nothing
+        cluster_yaml["provider"]["head_node_build_timeout_minutes"] = 0.01
         work = platform.client().work_client
         groups = [TaskGroup(name="head", runSpecification=RunSpecification(["bash"], workerTags=[worker_tag]))]
         other = work.add_work_requirement(
@@ -193,6 +197,7 @@ class TestWithoutAWayToTheHead:
     def test_a_provider_that_is_dropped_and_a_python_that_ends_leave_the_cluster_alone(
         self, platform, running, in_a_users_folder
     ):
+        running["auth"]["ssh_proxy_command"] = "false"  # SSH fails at once
         (in_a_users_folder / "cluster.json").write_text(json.dumps(RayDogNodeProvider.bootstrap_config(running)))
 
         done = subprocess.run([sys.executable, "-c", LISTS_AND_ENDS], capture_output=True, text=True, check=False)
@@ -206,6 +211,7 @@ class TestWithoutAWayToTheHead:
         self, platform, running, in_a_users_folder, monkeypatch
     ):
         monkeypatch.setattr("yellowdog_ray.teardown.GIVE_UP_SECONDS", 0.0)
+        running["auth"]["ssh_proxy_command"] = "false"  # SSH fails at once
 
         with platform.faults.during(faults.AbortLost()):
             result = ray("down", running, in_a_users_folder, "-y")
@@ -278,6 +284,7 @@ class TestOnTheHead:
         monkeypatch.setenv("RAYDOG_ON_HEAD", "1")
         monkeypatch.setenv("RAY_enable_autoscaler_v2", "1")
         monkeypatch.setenv("RAYDOG_WORK_REQUIREMENT_ID", on_laptop.cluster.find().id)
+        monkeypatch.setattr(RayNodes, "_ask", lambda *_: None)  # no Ray runs here
         provider = make_provider(cluster_yaml)
         yield provider
         provider.cluster.close()
