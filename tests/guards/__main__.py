@@ -119,8 +119,11 @@ def _run(chosen: Sequence[tuple[str, Guard]], folder: Path, jobs: int, began: fl
 
 def _all(runs: Iterable[Callable[[], T]], jobs: int) -> Iterator[T]:
     with ThreadPoolExecutor(jobs) as pool:
-        for done in as_completed([pool.submit(run) for run in runs]):
-            yield done.result()
+        try:
+            for done in as_completed([pool.submit(run) for run in runs]):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C ends with those that run
 
 
 def _report(results: Iterable[_Result], count: int, good: str) -> int:
@@ -136,11 +139,9 @@ def _report(results: Iterable[_Result], count: int, good: str) -> int:
 
 
 def _control(copy: Path, file: str, tests: Sequence[str]) -> _Result:
-    outcomes, seconds, said = _pytest(copy, tests)
-    wrong = [
-        f"{test}: {outcomes.get(node, 'not run')}" for test, node in _nodes(tests) if outcomes.get(node) != "passed"
-    ]
-    return _Result(file, seconds, "; ".join(wrong) and f"{'; '.join(wrong)}\n{said}")
+    run = _pytest(copy, tests)
+    wrong = [f"{test}: {outcome}" for test, outcome in run.outcomes if outcome != "passed"]
+    return _Result(file, run.seconds, f"{'; '.join(wrong)}\n{run.said}" if wrong else "")
 
 
 def _without(whole: Path, copy: Path, guard: Guard) -> _Result:
@@ -148,34 +149,33 @@ def _without(whole: Path, copy: Path, guard: Guard) -> _Result:
     shutil.copytree(whole, copy)
     try:
         guard.take_out_of(copy)
-        outcomes, seconds, said = _pytest(copy, guard.tests)
+        run = _pytest(copy, guard.tests)
     except GuardError as error:
         return _Result(name, 0.0, str(error))
     finally:
         shutil.rmtree(copy)
-    passed = [test for test, node in _nodes(guard.tests) if outcomes.get(node) == "passed"]
-    other = [
-        f"{test}: {outcomes.get(node, 'not run')}"
-        for test, node in _nodes(guard.tests)
-        if outcomes.get(node) not in ("passed", "failed")
-    ]
-    if other:
-        return _Result(name, seconds, f"{'; '.join(other)}\n{said}")
-    return _Result(name, seconds, f"still passes: {', '.join(passed)}" if passed else "", survived=bool(passed))
+    passed = [test for test, outcome in run.outcomes if outcome == "passed"]
+    unclear = [f"{test}: {outcome}" for test, outcome in run.outcomes if outcome not in ("passed", "failed")]
+    if unclear:
+        return _Result(name, run.seconds, f"{'; '.join(unclear)}\n{run.said}")
+    return _Result(name, run.seconds, f"still passes: {', '.join(passed)}" if passed else "", survived=bool(passed))
 
 
-def _nodes(tests: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for test in tests:
-        for node in node_ids(test):
-            yield test, node
+@dataclass(frozen=True)
+class _Run:
+    """What one pytest has found: an outcome (see `watch`) per test, the seconds, and its last words."""
+
+    outcomes: Sequence[tuple[str, str]]
+    seconds: float
+    said: str
 
 
-def _pytest(copy: Path, tests: Sequence[str]) -> tuple[dict[str, str], float, str]:
-    """Run tests in a copy. Returns each one's outcome, the seconds, and pytest's last words."""
+def _pytest(copy: Path, tests: Sequence[str]) -> _Run:
+    nodes = [(test, node) for test in tests for node in node_ids(test, copy)]
     with tempfile.TemporaryDirectory(prefix="g-") as temporary:
         report = Path(temporary) / "report.json"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.guards.watch", "-p", "no:cacheprovider"]
-        command += ["--basetemp", f"{temporary}/t", *(node for _, node in _nodes(tests))]
+        command += ["--tb=short", "--show-capture=no", "--basetemp", f"{temporary}/t", *(node for _, node in nodes)]
         began = time.monotonic()
         process = subprocess.Popen(
             command,
@@ -190,10 +190,11 @@ def _pytest(copy: Path, tests: Sequence[str]) -> tuple[dict[str, str], float, st
             said, _ = process.communicate(timeout=_LONGEST_RUN)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            said, _ = process.communicate()
-            said += f"\nended after {_LONGEST_RUN:g} s"
-        outcomes = json.loads(report.read_text()) if report.exists() else {}
-    return outcomes, time.monotonic() - began, "\n".join(f"          | {line}" for line in said.splitlines()[-25:])
+            said = f"{process.communicate()[0]}\nended after {_LONGEST_RUN:g} s"
+        found = json.loads(report.read_text()) if report.exists() else {}
+    outcomes = [(test, found.get(node, "not run")) for test, node in nodes]
+    last_words = "\n".join(f"          | {line}" for line in said.splitlines()[-25:])
+    return _Run(outcomes, time.monotonic() - began, last_words)
 
 
 def _end_to_end(guard: Guard) -> bool:
