@@ -4,7 +4,7 @@ import pytest
 
 from tests.autoscaler.kills import Killed, dying, every_kill
 from tests.intent.account import BOOT, NAME
-from tests.intent.laptop import LIFETIME_HOURS
+from tests.intent.laptop import LIFETIME_HOURS, QUICK, Laptop, node_type
 from tests.platform_time import PlatformTime
 from tests.yellowdog_ray.cluster_lab import request
 from yellowdog_ray.cluster import Cluster
@@ -100,6 +100,14 @@ def test_the_next_ray_up_completes_what_another_has_begun(sweep, laptop, up, dow
     calls = sweep(nothing, laptop.up, recover, signal)
 
     assert routes(calls) >= CREATING
+
+
+@pytest.fixture
+def laptop(account, home) -> Laptop:
+    """Where commands are given for a cluster that may have workers of two types."""
+    workers = {name: node_type(QUICK, max_workers=10) for name in ("cpu", "gpu")}
+    head = node_type(QUICK, resources={"CPU": 0}, max_workers=0)
+    return Laptop(home, NAME, available_node_types={"head": head, **workers})
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ WAITING = "GET /compute/instances"
 """What a `ray up` asks only while it waits for its head."""
 
 DIFFERS = "another `ray up` with a different configuration"
+RUNS = "cluster 'ray' runs with another head"
 TAKEN_DOWN = "taken down while this command was waiting"
 NOTED = "which another `ray up` has begun"
 
@@ -46,8 +47,12 @@ def test_of_another_configuration_one_is_told_so_and_the_other_has_its_cluster(
         other = with_another_configuration.up()
         result = paused.go_on()
 
-    assert other.exit_code == 0, other.output
-    assert_one_clear_message(result, TAKEN_DOWN if (call, applied) == (CREATING[2], True) else DIFFERS)
+    if (call, applied) == (CREATING[2], True):  # the first has its head already
+        told, up, phrase = other, result, RUNS
+    else:
+        told, up, phrase = result, other, DIFFERS
+    assert up.exit_code == 0, up.output
+    assert_one_clear_message(told, phrase)
     account.assert_one_cluster()
 
 
@@ -66,9 +71,10 @@ def test_a_ray_up_whose_head_another_has_replaced_leaves_the_others_cluster_alon
     laptop, with_another_configuration, wire, account
 ):
     with Paused(wire, laptop.up, WAITING, applied=False) as paused:
+        down = with_another_configuration.down()
         other = with_another_configuration.up()
         result = paused.go_on()
 
-    assert other.exit_code == 0, other.output
+    assert (down.exit_code, other.exit_code) == (0, 0), down.output + other.output
     assert_one_clear_message(result, TAKEN_DOWN)
     account.assert_one_cluster()
