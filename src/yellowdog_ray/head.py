@@ -6,6 +6,7 @@ Runs under `ray up` only. It may wait, and says for what.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +19,16 @@ from yellowdog_ray.config import NodeConfig, ProviderSettings
 from yellowdog_ray.configured import check_configured_pools, placement
 from yellowdog_ray.creating import add_tasks, make_pool, make_work_requirement
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
-from yellowdog_ray.errors import ClusterNameTaken, ConfigError, HeadBuildTimeout, HeadEnded, NotFound, SshError
+from yellowdog_ray.errors import (
+    ClusterNameTaken,
+    ConfigError,
+    HeadBuildTimeout,
+    HeadEnded,
+    HeadUnreachable,
+    HostKeyChanged,
+    NotFound,
+    SshError,
+)
 from yellowdog_ray.growth import pool_spec
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.progress import Progress
@@ -29,6 +39,10 @@ from yellowdog_ray.teardown import dismantle
 from yellowdog_ray.views import ComputeView, PoolView, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 
 _POLL_SECONDS = 0.5
+
+PRIVATE_PATIENCE_SECONDS = 60.0
+"""How long a head whose task runs may be silent at a private address. Its machine has booted long since, so there is no
+way from here; SSH may start a little later than the agent."""
 
 
 def create_head(
@@ -201,13 +215,21 @@ class SshSettings:
     private_key: str
     proxy_command: str | None = None
     use_private_ip: bool = False
+    use_node_id: bool = False
 
     def target(self, head: ClusterNode | None) -> SshTarget | None:
         """Where SSH leads to this head, or None while it has no address."""
         if head is None:
             return None
         address = head.private_ip if self.use_private_ip else head.public_ip or head.private_ip
-        return SshTarget(self.user, address, self.private_key, self.proxy_command) if address else None
+        if address is None:
+            return None
+        host = head.id if self.use_node_id else address
+        return SshTarget(self.user, host, self.private_key, head.id, self.proxy_command)
+
+    def is_private(self, head: ClusterNode) -> bool:
+        """Whether SSH goes straight to an address that only a network of the head's own knows."""
+        return not self.proxy_command and (self.use_private_ip or head.public_ip is None)
 
 
 def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress) -> SshTarget:
@@ -216,9 +238,12 @@ def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress)
     Raises:
         HeadEnded: the head's task has ended, or the cluster was taken down meanwhile.
         HeadBuildTimeout: `head_node_build_timeout_minutes` are over.
+        HeadUnreachable: it has only a private address, and does not answer there.
+        HostKeyChanged: another host answers in its place.
     """
     limit = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
     started = cluster.clock.monotonic()
+    running_since = math.inf
     while True:
         head = cluster.refresh().head
         if head is None:
@@ -227,7 +252,11 @@ def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress)
         waiting_for = _knock(target) if target else _describe(cluster, head)
         if target and waiting_for is None:
             return target
-        if cluster.clock.monotonic() - started > limit.total_seconds():
+        now = cluster.clock.monotonic()
+        running_since = min(running_since, now) if target else running_since
+        if now - running_since > PRIVATE_PATIENCE_SECONDS and target and ssh.is_private(head):
+            _check_way_in(cluster, target)
+        if now - started > limit.total_seconds():
             raise HeadBuildTimeout(
                 f"the head of cluster '{cluster.name}' was not reachable within {limit}: {waiting_for}. Look at "
                 "the worker pool in YellowDog's portal, or raise provider.head_node_build_timeout_minutes"
@@ -236,12 +265,25 @@ def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress)
         cluster.clock.sleep(_POLL_SECONDS)
 
 
+def _check_way_in(cluster: Cluster, target: SshTarget) -> None:
+    if answers(target.host):
+        return  # then the network is not what is amiss
+    raise HeadUnreachable(
+        f"the head of cluster '{cluster.name}' runs, but no network leads from this machine to its private address "
+        f"{target.host}: set auth.ssh_proxy_command to a way through a host that can be reached, such as `ssh -W "
+        "%h:%p user@bastion`; or run `ray up` inside that network; or let the template give the head a public address "
+        "and leave out provider.use_internal_ips"
+    )
+
+
 def _knock(target: SshTarget) -> str | None:
     """Try SSH once. Returns what to tell the user while it fails, None when it works."""
     if not target.proxy_command and not answers(target.host):
         return f"the head's task runs; waiting for SSH at {target.host}"
     try:
         target.run("true", timeout=20)
+    except HostKeyChanged:
+        raise
     except SshError as error:
         return f"the head's task runs; waiting for SSH: {error}"
     return None
