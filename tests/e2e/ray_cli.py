@@ -29,6 +29,7 @@ from yellowdog_client.model import (
 
 BIN = Path(sys.executable).parent
 COMMAND_SECONDS = 150
+LIVE = [InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.STOPPING, InstanceStatus.TERMINATING]
 
 
 @dataclass
@@ -91,18 +92,18 @@ class RentedHost:
         self._client = client
         usage = ComputeRequirementTemplateUsage("demo/local", "demo", name, targetInstanceCount=1)
         self._requirement = client.compute_client.provision_compute_requirement_template(usage)
-        wait_until(lambda: bool(self._addresses()), f"host {name} has an address")
-        (self.address,) = self._addresses()
+        wait_until(lambda: bool(self._addresses(InstanceStatus.RUNNING)), f"host {name} runs")
+        (self.address,) = self._addresses(InstanceStatus.RUNNING)
 
-    def _addresses(self) -> list[str]:
-        search = InstanceSearch(computeRequirementId=self._requirement.id, statuses=[InstanceStatus.RUNNING])
+    def _addresses(self, *statuses: InstanceStatus) -> list[str]:
+        search = InstanceSearch(computeRequirementId=self._requirement.id, statuses=list(statuses))
         found = self._client.compute_client.get_instances(search).list_all()
-        return [instance.privateIpAddress for instance in found if instance.privateIpAddress]
+        return [str(instance.privateIpAddress) for instance in found]
 
     def close(self) -> None:
         """End it, and wait until it has gone."""
         self._client.compute_client.terminate_compute_requirement_by_id(str(self._requirement.id))
-        wait_until(lambda: not self._addresses(), "the host has gone")
+        wait_until(lambda: not self._addresses(*LIVE), "the host has gone")
 
 
 class PlatformView:
@@ -125,8 +126,7 @@ class PlatformView:
         return [task for task in tasks if (task.name or "").startswith("head-") == (kind == "head")]
 
     def live_instances(self) -> int:
-        live = [InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.STOPPING, InstanceStatus.TERMINATING]
-        return len(self._client.compute_client.get_instances(InstanceSearch(statuses=live)).list_all())
+        return len(self._client.compute_client.get_instances(InstanceSearch(statuses=LIVE)).list_all())
 
     def live_pools(self) -> list[str]:
         ended = (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)
