@@ -5,7 +5,6 @@ Runs under `ray up` only. It may wait, and says for what.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from yellowdog_ray import names
-from yellowdog_ray.bootstrap import HEAD_V2_VARIABLE, UPDATED_TYPES_VARIABLE, WORKER_UPDATER_VARIABLE, head_environment
+from yellowdog_ray.bootstrap import head_environment
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import NodeConfig, ProviderSettings
 from yellowdog_ray.configured import check_configured_pools, placement
@@ -21,7 +20,6 @@ from yellowdog_ray.creating import add_tasks, make_pool, make_work_requirement
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
 from yellowdog_ray.errors import (
     ClusterNameTaken,
-    ConfigError,
     HeadBuildTimeout,
     HeadEnded,
     HeadUnreachable,
@@ -32,7 +30,7 @@ from yellowdog_ray.errors import (
 from yellowdog_ray.growth import pool_spec
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.progress import Progress
-from yellowdog_ray.scripts import HEAD_SCRIPT, STARTS_RAY, UPDATER_VARIABLE
+from yellowdog_ray.scripts import HEAD_SCRIPT
 from yellowdog_ray.snapshot import ClusterNode, Phase
 from yellowdog_ray.ssh import SshTarget, answers
 from yellowdog_ray.teardown import dismantle
@@ -163,47 +161,6 @@ def _check_same_head(cluster: Cluster, tags: Mapping[str, str]) -> None:
         raise ClusterNameTaken(
             f"another `ray up` with a different configuration is making cluster '{cluster.name}' at this moment: "
             "wait for it and run `ray up` again, or choose another cluster_name"
-        )
-
-
-def check_same_updaters(cluster: Cluster) -> None:
-    """Make sure that a cluster that runs already is still set up in the way in which it was made.
-
-    Its head's autoscaler has settled at its start whether there are updaters; with another configuration its next
-    workers would wait for an updater that never comes.
-
-    Raises:
-        ConfigError: the YAML now says otherwise.
-    """
-    head = cluster.refresh().head
-    if head is None:
-        return
-    made = cluster.platform.task_spec(head.task_id).environment
-    internal = cluster.settings.internal
-    if made.get(HEAD_V2_VARIABLE) == "1" and internal.worker_updater:
-        _check_known_types(cluster, set(json.loads(made.get(UPDATED_TYPES_VARIABLE, "[]"))))
-    same_head = (made.get(UPDATER_VARIABLE) == STARTS_RAY) == (internal.head_updater == STARTS_RAY)
-    if same_head and made.get(WORKER_UPDATER_VARIABLE, "") == internal.worker_updater:
-        return
-    raise ConfigError(
-        f"{internal.source}: cluster '{cluster.name}' runs, and whether Ray sets its nodes up over SSH (file_mounts, "
-        "setup_commands and the like) and starts Ray there (..._start_ray_commands) is settled when a cluster is made: "
-        "run `ray down` first, or put these keys back as they were"
-    )
-
-
-def _check_known_types(cluster: Cluster, known: set[str]) -> None:
-    """Refuse node types that Ray's autoscaler v2 could not set up.
-
-    It gives its updaters the configuration that it started with (autoscaler/v2 of Ray 2.60): on a node of a later type
-    they fail without a word, again and again.
-    """
-    internal = cluster.settings.internal
-    new = sorted(internal.node_types.keys() - known)
-    if new:
-        raise ConfigError(
-            f"{internal.source}: available_node_types.{new[0]} is new, and Ray's autoscaler v2 sets up over SSH only "
-            f"nodes of the types that cluster '{cluster.name}' was made with: run `ray down` first, or leave it out"
         )
 
 

@@ -292,7 +292,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @_plain_errors
     def prepare_for_head_node(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Wait for the head, hand it the API key and the user's files, and make the configuration fit to live there."""
-        from yellowdog_ray.head import check_same_updaters, deliver, wait_until_reachable
+        from yellowdog_ray.head import deliver, wait_until_reachable
 
         if not self._made_head:
             self._check_changes()
@@ -301,8 +301,6 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             raise SshError(f"cluster '{self.cluster_name}': no auth section says how the head is reached")
         progress = Progress()
         try:
-            if not self._made_head:
-                check_same_updaters(self.cluster)
             target = wait_until_reachable(self.cluster, ssh, progress)
             deliver(target, load_credentials(), self.settings)
         except HeadError as error:

@@ -12,7 +12,6 @@ from yellowdog_ray import head as head_module
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.errors import (
     ClusterNameTaken,
-    ConfigError,
     HeadBuildTimeout,
     HeadEnded,
     HeadError,
@@ -21,7 +20,7 @@ from yellowdog_ray.errors import (
     PlatformError,
     SshError,
 )
-from yellowdog_ray.head import SshSettings, check_same_updaters, create_head, describe_wait, wait_until_reachable
+from yellowdog_ray.head import SshSettings, create_head, describe_wait, wait_until_reachable
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.ssh import SshTarget
 from yellowdog_ray.views import ComputeView, PoolView
@@ -148,46 +147,6 @@ def test_looking_at_a_cluster_that_is_still_booting_leaves_it_alone(local, make_
         assert make_cluster().refresh().head is not None
 
     assert len(unfinished_work(local)) == 1
-
-
-NO_UPDATERS = {}
-SETS_UP = {"worker_updater": "sets-up"}
-STARTS_RAY = {"worker_updater": "starts-ray", "head_updater": "starts-ray"}
-
-
-class TestAnotherRayUp:
-    @pytest.mark.parametrize(
-        ("made", "now"), [(NO_UPDATERS, SETS_UP), (SETS_UP, NO_UPDATERS), (SETS_UP, STARTS_RAY), (STARTS_RAY, SETS_UP)]
-    )
-    def test_with_updaters_where_there_were_none_is_refused_since_its_workers_would_never_start(
-        self, local, make_cluster, made, now
-    ):
-        make_head(make_cluster(_raydog=made))
-
-        with pytest.raises(ConfigError, match=r"cluster 'demo' runs, .*run `ray down` first, or put these keys back"):
-            check_same_updaters(make_cluster(_raydog=now))
-
-    @pytest.mark.parametrize("updaters", [NO_UPDATERS, SETS_UP, STARTS_RAY])
-    def test_of_the_same_kind_is_fine(self, local, make_cluster, updaters):
-        make_head(make_cluster(_raydog=updaters))
-
-        check_same_updaters(make_cluster(_raydog=updaters))
-
-    def test_with_a_new_node_type_is_refused_where_autoscaler_v2_would_fail_to_set_it_up(self, local, make_cluster):
-        def types(*names):
-            template = {"compute_requirement_template": "demo/local"}
-            return {**SETS_UP, "source": "cluster.yaml", "node_types": dict.fromkeys(names, template)}
-
-        make_head(make_cluster(_raydog=types("head", "cpu")))
-
-        check_same_updaters(make_cluster(_raydog=types("head")))
-        with pytest.raises(ConfigError, match=r"cluster.yaml: available_node_types.gpu is new, and .*`ray down` first"):
-            check_same_updaters(make_cluster(_raydog=types("head", "cpu", "gpu")))
-
-    def test_that_only_adds_commands_for_the_head_is_fine(self, local, make_cluster):
-        make_head(make_cluster())
-
-        check_same_updaters(make_cluster(_raydog={"head_updater": "sets-up"}))
 
 
 class TestWaiting:
