@@ -13,12 +13,13 @@ from pathlib import Path
 
 import yaml
 
-from yellowdog_ray.bootstrap import head_environment
+from yellowdog_ray.bootstrap import HEAD_V2_VARIABLE, UPDATED_TYPES_VARIABLE, WORKER_UPDATER_VARIABLE, head_environment
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import Internal, ProviderSettings, parse_provider
 from yellowdog_ray.errors import ConfigError, RayDogError
-from yellowdog_ray.scripts import HEAD_SCRIPT
+from yellowdog_ray.scripts import HEAD_SCRIPT, STARTS_RAY, UPDATER_VARIABLE
 from yellowdog_ray.snapshot import ClusterNode
+from yellowdog_ray.views import TaskSpec
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +52,13 @@ def check_changes(cluster: Cluster, *, v2: bool) -> list[str]:
     workers = Counter(node.node_type for node in nodes if not node.is_head)
     internal = cluster.settings.internal
     _refuse_removed_types(internal, workers)
+    warnings = _too_many(internal, workers)
     head = cluster.snapshot.head
-    return [*_too_many(internal, workers), *(_of_the_head(cluster, head, v2=v2) if head else ())]
+    if head is not None:
+        made = cluster.platform.task_spec(head.task_id)
+        _refuse_other_updaters(cluster, made.environment)
+        warnings += _of_the_head(cluster, head, made, v2=v2)
+    return warnings
 
 
 def _refuse_removed_types(internal: Internal, workers: Mapping[str, int]) -> None:
@@ -78,10 +84,34 @@ def _too_many(internal: Internal, workers: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _of_the_head(cluster: Cluster, head: ClusterNode, *, v2: bool) -> list[str]:
+def _refuse_other_updaters(cluster: Cluster, made: Mapping[str, str]) -> None:
+    """The head's autoscaler has settled at its start whether there are updaters.
+
+    With another configuration its next workers would wait for an updater that never comes. And v2 gives its updaters
+    the configuration that it started with (autoscaler/v2 of Ray 2.60): on a node of a later type they fail without a
+    word, again and again.
+    """
+    internal = cluster.settings.internal
+    same_head = (made.get(UPDATER_VARIABLE) == STARTS_RAY) == (internal.head_updater == STARTS_RAY)
+    if not same_head or made.get(WORKER_UPDATER_VARIABLE, "") != internal.worker_updater:
+        raise ConfigError(
+            f"{internal.source}: cluster '{cluster.name}' runs, and whether Ray sets its nodes up over SSH "
+            "(file_mounts, setup_commands and the like) and starts Ray there (..._start_ray_commands) is settled when "
+            "a cluster is made: run `ray down` first, or put these keys back as they were. Nothing has been changed"
+        )
+    known = json.loads(made.get(UPDATED_TYPES_VARIABLE, "[]"))
+    new = sorted(internal.node_types.keys() - known)
+    if internal.worker_updater and made.get(HEAD_V2_VARIABLE) == "1" and new:
+        raise ConfigError(
+            f"{internal.source}: available_node_types.{new[0]} is new, and Ray's autoscaler v2 sets up over SSH only "
+            f"nodes of the types that cluster '{cluster.name}' was made with: run `ray down` first, or leave it out. "
+            "Nothing has been changed"
+        )
+
+
+def _of_the_head(cluster: Cluster, head: ClusterNode, made: TaskSpec, *, v2: bool) -> list[str]:
     """The head's task is what it was made as: name what is different now."""
     settings = cluster.settings
-    made = cluster.platform.task_spec(head.task_id)
     wanted = head_environment(head.id, head.tags, "", settings, v2=v2)
     different = [words for name, words in _OF_THE_HEAD.items() if made.environment.get(name) != wanted[name]]
     if made.script != (settings.ray_head_node_task_script or HEAD_SCRIPT):

@@ -223,6 +223,11 @@ def parse_auth(section: Mapping[str, Any], source: str) -> Path:
         ConfigError: a key is missing, unknown or wrong, or there is no such file.
     """
     auth = _parse(Auth, section, source, "auth")
+    if auth.ssh_proxy_use_node_id and not auth.ssh_proxy_command:
+        raise ConfigError(
+            f"{source}: auth.ssh_proxy_use_node_id needs auth.ssh_proxy_command: give the command that leads to a node "
+            "by its id, or remove ssh_proxy_use_node_id"
+        )
     if auth.ssh_private_key is None:
         raise ConfigError(
             f"{source}: auth.ssh_private_key is missing: name the private key file that lets "

@@ -6,7 +6,9 @@
   x HeadError
     - HeadBuildTimeout     the head did not become reachable in time
     - HeadEnded            the head's task ended before Ray was up
+    - HeadUnreachable      no network leads from this machine to the head
   x SshError               OpenSSH could not reach the head, or a command on it failed
+    - HostKeyChanged       what answers at the head's address is not the host that it was
   x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
   x DeadlinePassed         the cluster's lifetime is over
   x LaunchPaused           a node type is left alone for a while after failed launches
@@ -77,10 +79,22 @@ class HeadEnded(HeadError):
     code = "HeadEnded"
 
 
+class HeadUnreachable(HeadError):
+    """The head has only a private address, and the user's machine is not in that network."""
+
+    code = "HeadUnreachable"
+
+
 class SshError(RayDogError):
     """OpenSSH could not reach the head, or what it ran there failed."""
 
     code = "SshFailed"
+
+
+class HostKeyChanged(SshError):
+    """The head's host has another SSH host key than when this machine first met it."""
+
+    code = "HostKeyChanged"
 
 
 class ClusterNameTaken(RayDogError):

@@ -5,30 +5,42 @@ Runs under `ray up` only. It may wait, and says for what.
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from yellowdog_ray import names
-from yellowdog_ray.bootstrap import HEAD_V2_VARIABLE, UPDATED_TYPES_VARIABLE, WORKER_UPDATER_VARIABLE, head_environment
+from yellowdog_ray.bootstrap import head_environment
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import NodeConfig, ProviderSettings
 from yellowdog_ray.configured import check_configured_pools, placement
 from yellowdog_ray.creating import add_tasks, make_pool, make_work_requirement
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
-from yellowdog_ray.errors import ClusterNameTaken, ConfigError, HeadBuildTimeout, HeadEnded, NotFound, SshError
+from yellowdog_ray.errors import (
+    ClusterNameTaken,
+    HeadBuildTimeout,
+    HeadEnded,
+    HeadUnreachable,
+    HostKeyChanged,
+    NotFound,
+    SshError,
+)
 from yellowdog_ray.growth import pool_spec
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.progress import Progress
-from yellowdog_ray.scripts import HEAD_SCRIPT, STARTS_RAY, UPDATER_VARIABLE
+from yellowdog_ray.scripts import HEAD_SCRIPT
 from yellowdog_ray.snapshot import ClusterNode, Phase
 from yellowdog_ray.ssh import SshTarget, answers
 from yellowdog_ray.teardown import dismantle
 from yellowdog_ray.views import ComputeView, PoolView, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 
 _POLL_SECONDS = 0.5
+
+PRIVATE_PATIENCE_SECONDS = 60.0
+"""How long a head whose task runs may be silent at a private address. Its machine has booted long since, so there is no
+way from here; SSH may start a little later than the agent."""
 
 
 def create_head(
@@ -152,47 +164,6 @@ def _check_same_head(cluster: Cluster, tags: Mapping[str, str]) -> None:
         )
 
 
-def check_same_updaters(cluster: Cluster) -> None:
-    """Make sure that a cluster that runs already is still set up in the way in which it was made.
-
-    Its head's autoscaler has settled at its start whether there are updaters; with another configuration its next
-    workers would wait for an updater that never comes.
-
-    Raises:
-        ConfigError: the YAML now says otherwise.
-    """
-    head = cluster.refresh().head
-    if head is None:
-        return
-    made = cluster.platform.task_spec(head.task_id).environment
-    internal = cluster.settings.internal
-    if made.get(HEAD_V2_VARIABLE) == "1" and internal.worker_updater:
-        _check_known_types(cluster, set(json.loads(made.get(UPDATED_TYPES_VARIABLE, "[]"))))
-    same_head = (made.get(UPDATER_VARIABLE) == STARTS_RAY) == (internal.head_updater == STARTS_RAY)
-    if same_head and made.get(WORKER_UPDATER_VARIABLE, "") == internal.worker_updater:
-        return
-    raise ConfigError(
-        f"{internal.source}: cluster '{cluster.name}' runs, and whether Ray sets its nodes up over SSH (file_mounts, "
-        "setup_commands and the like) and starts Ray there (..._start_ray_commands) is settled when a cluster is made: "
-        "run `ray down` first, or put these keys back as they were"
-    )
-
-
-def _check_known_types(cluster: Cluster, known: set[str]) -> None:
-    """Refuse node types that Ray's autoscaler v2 could not set up.
-
-    It gives its updaters the configuration that it started with (autoscaler/v2 of Ray 2.60): on a node of a later type
-    they fail without a word, again and again.
-    """
-    internal = cluster.settings.internal
-    new = sorted(internal.node_types.keys() - known)
-    if new:
-        raise ConfigError(
-            f"{internal.source}: available_node_types.{new[0]} is new, and Ray's autoscaler v2 sets up over SSH only "
-            f"nodes of the types that cluster '{cluster.name}' was made with: run `ray down` first, or leave it out"
-        )
-
-
 @dataclass(frozen=True)
 class SshSettings:
     """How the head is to be reached."""
@@ -201,13 +172,21 @@ class SshSettings:
     private_key: str
     proxy_command: str | None = None
     use_private_ip: bool = False
+    use_node_id: bool = False
 
     def target(self, head: ClusterNode | None) -> SshTarget | None:
         """Where SSH leads to this head, or None while it has no address."""
         if head is None:
             return None
         address = head.private_ip if self.use_private_ip else head.public_ip or head.private_ip
-        return SshTarget(self.user, address, self.private_key, self.proxy_command) if address else None
+        if address is None:
+            return None
+        host = head.id if self.use_node_id else address
+        return SshTarget(self.user, host, self.private_key, head.id, self.proxy_command)
+
+    def is_private(self, head: ClusterNode) -> bool:
+        """Whether SSH goes straight to an address that only a network of the head's own knows."""
+        return not self.proxy_command and (self.use_private_ip or head.public_ip is None)
 
 
 def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress) -> SshTarget:
@@ -216,9 +195,12 @@ def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress)
     Raises:
         HeadEnded: the head's task has ended, or the cluster was taken down meanwhile.
         HeadBuildTimeout: `head_node_build_timeout_minutes` are over.
+        HeadUnreachable: it has only a private address, and does not answer there.
+        HostKeyChanged: another host answers in its place.
     """
     limit = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
     started = cluster.clock.monotonic()
+    running_since = math.inf
     while True:
         head = cluster.refresh().head
         if head is None:
@@ -227,7 +209,11 @@ def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress)
         waiting_for = _knock(target) if target else _describe(cluster, head)
         if target and waiting_for is None:
             return target
-        if cluster.clock.monotonic() - started > limit.total_seconds():
+        now = cluster.clock.monotonic()
+        running_since = min(running_since, now) if target else running_since
+        if now - running_since > PRIVATE_PATIENCE_SECONDS and target and ssh.is_private(head):
+            _check_way_in(cluster, target)
+        if now - started > limit.total_seconds():
             raise HeadBuildTimeout(
                 f"the head of cluster '{cluster.name}' was not reachable within {limit}: {waiting_for}. Look at "
                 "the worker pool in YellowDog's portal, or raise provider.head_node_build_timeout_minutes"
@@ -236,12 +222,25 @@ def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress)
         cluster.clock.sleep(_POLL_SECONDS)
 
 
+def _check_way_in(cluster: Cluster, target: SshTarget) -> None:
+    if answers(target.host):
+        return  # then the network is not what is amiss
+    raise HeadUnreachable(
+        f"the head of cluster '{cluster.name}' runs, but no network leads from this machine to its private address "
+        f"{target.host}: set auth.ssh_proxy_command to a way through a host that can be reached, such as `ssh -W "
+        "%h:%p user@bastion`; or run `ray up` inside that network; or let the template give the head a public address "
+        "and leave out provider.use_internal_ips"
+    )
+
+
 def _knock(target: SshTarget) -> str | None:
     """Try SSH once. Returns what to tell the user while it fails, None when it works."""
     if not target.proxy_command and not answers(target.host):
         return f"the head's task runs; waiting for SSH at {target.host}"
     try:
         target.run("true", timeout=20)
+    except HostKeyChanged:
+        raise
     except SshError as error:
         return f"the head's task runs; waiting for SSH: {error}"
     return None

@@ -32,7 +32,7 @@ from ray.autoscaler.tags import (
 from yellowdog_ray.bootstrap import HEAD_V2_VARIABLE, ON_HEAD_VARIABLE, WORK_REQUIREMENT_VARIABLE, bootstrap
 from yellowdog_ray.config import NodeConfig, ProviderSettings, parse_node_config, parse_provider
 from yellowdog_ray.credentials import load_credentials
-from yellowdog_ray.errors import HeadError, LaunchPaused, PlatformError, RayDogError, SshError
+from yellowdog_ray.errors import HeadError, HostKeyChanged, LaunchPaused, PlatformError, RayDogError, SshError
 from yellowdog_ray.outage import Outage
 from yellowdog_ray.patience import Patience
 from yellowdog_ray.progress import Progress
@@ -101,6 +101,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         self._outage = Outage()
         self._listed: Mapping[str, ClusterNode] = {}
         self._made_head = False
+        self._ssh_failure: SshError | None = None
 
     @staticmethod
     def bootstrap_config(cluster_config: dict[str, Any]) -> dict[str, Any]:
@@ -152,9 +153,13 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         return node_id not in self.cluster.snapshot.nodes
 
     def internal_ip(self, node_id: str) -> str | None:
-        """The address that Ray nodes use among themselves; None while unknown."""
+        """The address that Ray nodes use among themselves; None while unknown.
+
+        On the head, once a node has joined, it is the one that it has joined with: of a host that has several, Ray may
+        have taken another than the platform shows, and the old autoscaler knows nodes by nothing else.
+        """
         node = self._node(node_id)
-        return node.private_ip if node else None
+        return (self._ray_nodes.address(node_id) or node.private_ip) if node else None
 
     def external_ip(self, node_id: str) -> str | None:
         """The address for the outside; where a node has none, the internal one. None while unknown."""
@@ -287,7 +292,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @_plain_errors
     def prepare_for_head_node(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Wait for the head, hand it the API key and the user's files, and make the configuration fit to live there."""
-        from yellowdog_ray.head import check_same_updaters, deliver, wait_until_reachable
+        from yellowdog_ray.head import deliver, wait_until_reachable
 
         if not self._made_head:
             self._check_changes()
@@ -296,13 +301,12 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             raise SshError(f"cluster '{self.cluster_name}': no auth section says how the head is reached")
         progress = Progress()
         try:
-            if not self._made_head:
-                check_same_updaters(self.cluster)
             target = wait_until_reachable(self.cluster, ssh, progress)
             deliver(target, load_credentials(), self.settings)
         except HeadError as error:
             self._give_up_head(progress, error)
             raise
+        self._ssh_failure = None
         progress.done(f"the head is reachable at {target.host}")
         return for_the_head(cluster_config)
 
@@ -340,13 +344,22 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         return self.setups.watch(runner, node_id) if self.on_head else runner
 
     def _knock(self, node_id: str) -> None:
+        if isinstance(self._ssh_failure, HostKeyChanged):
+            raise click.ClickException(str(self._ssh_failure))
         ssh, node = self._ssh_settings(), self._node(node_id)
         target = ssh.target(node) if ssh else None
-        if target is None or target.proxy_command or answers(target.host, _KNOCK_SECONDS):
+        if ssh is None or node is None or target is None:
             return
+        if target.proxy_command:
+            silent, how = self._ssh_failure is not None, f"through auth.ssh_proxy_command ({self._ssh_failure})"
+        else:
+            silent, how = not answers(target.host, _KNOCK_SECONDS), f"port {SSH_PORT}"
+        if not silent:
+            return
+        hint = " That address is private: is auth.ssh_proxy_command missing?" if ssh.is_private(node) else ""
         raise click.ClickException(
-            f"cluster '{self.cluster_name}': node {node_id} does not answer at {target.host}, port {SSH_PORT}. The "
-            "cluster goes on without this machine: look at the network and firewall between them. `ray get-head-ip`, "
+            f"cluster '{self.cluster_name}': node {node_id} does not answer at {target.host}, {how}.{hint} The cluster "
+            "goes on without this machine: look at the network and firewall between them. `ray get-head-ip`, "
             "`ray get-worker-ips` and `ray down` work all the same"
         )
 
@@ -436,7 +449,12 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         target = ssh.target(head) if ssh and head and head.phase is Phase.RUNNING else None
         if target is None:
             raise SshError("the head cannot be reached by SSH yet")
-        return Tunnel(target, self.settings.head_node_tag_server_port)
+        self._ssh_failure = None
+        try:
+            return Tunnel(target, self.settings.head_node_tag_server_port)
+        except SshError as error:
+            self._ssh_failure = error
+            raise
 
     def _ssh_settings(self) -> SshSettings | None:
         from yellowdog_ray.head import SshSettings
@@ -447,7 +465,11 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         internal = self.provider_config.get("use_internal_ips", False)
         outside = self.provider_config.get("use_external_head_ip", False)
         return SshSettings(
-            auth.ssh_user, auth.ssh_private_key, auth.ssh_proxy_command, use_private_ip=internal and not outside
+            auth.ssh_user,
+            auth.ssh_private_key,
+            auth.ssh_proxy_command,
+            use_private_ip=internal and not outside,
+            use_node_id=auth.ssh_proxy_use_node_id,
         )
 
     # Reading

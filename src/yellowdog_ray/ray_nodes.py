@@ -27,6 +27,7 @@ class RayNodes:
         self._address = address
         self._client: Any = None
         self._ray_ids: dict[str, str] = {}
+        self._address_of: dict[str, str] = {}
         self._addresses: frozenset[str] = frozenset()
 
     def joined(self, node_id: str, address: str | None) -> bool:
@@ -37,12 +38,17 @@ class RayNodes:
         """
         return node_id in self._ray_ids or address in self._addresses
 
+    def address(self, node_id: str) -> str | None:
+        """The address under which this node has joined; None for one that has not."""
+        return self._address_of.get(node_id)
+
     def refresh(self) -> bool:
         """Ask who has joined; while there is no answer the last one stands. Returns whether there was an answer."""
         nodes = self._ask(lambda client: client.get_all_node_info(timeout=_TIMEOUT_SECONDS))
         if nodes is None:
             return False
         self._ray_ids = {info.instance_id: info.node_id.hex() for info in nodes.values() if info.instance_id}
+        self._address_of = {info.instance_id: info.node_manager_address for info in nodes.values() if info.instance_id}
         self._addresses = frozenset(info.node_manager_address for info in nodes.values() if info.state == _ALIVE)
         return True
 

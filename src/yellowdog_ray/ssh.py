@@ -11,31 +11,45 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from yellowdog_ray.errors import SshError
+from yellowdog_ray.errors import HostKeyChanged, SshError
 
 SSH_PORT = 22
 _BANNER = b"SSH-"  # RFC 4253, section 4.2: what every server says first
 CONNECT_SECONDS = 5
 _TUNNEL_SECONDS = 10.0
 _LOOPBACK = "127.0.0.1"
+_HOST_KEYS = "~/.raydog/host-keys"
 
 
 @dataclass(frozen=True)
 class SshTarget:
-    """A host that lets a user in by private key."""
+    """A host that lets a user in by private key.
+
+    Attributes:
+        node_id: what is remembered of the host is filed under this, and not under an address, which may be another
+            cluster's tomorrow.
+    """
 
     user: str
     host: str
     private_key: str
+    node_id: str
     proxy_command: str | None = None
 
     def options(self) -> list[str]:
-        """OpenSSH options: those of Ray's own command runner, so that both reach a host or neither does."""
+        """OpenSSH options: those of Ray's own command runner, so that both reach a host or neither does.
+
+        But the host's key is taken on trust only once, and must then stay the same: Ray would take any, each time.
+        """
+        host_key = host_key_file(self.node_id)
+        with contextlib.suppress(OSError):  # OpenSSH then warns, and goes on
+            host_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         options = [
             "-i",
             str(Path(self.private_key).expanduser()),
-            "-oStrictHostKeyChecking=no",
-            "-oUserKnownHostsFile=/dev/null",
+            "-oStrictHostKeyChecking=accept-new",
+            f'-oUserKnownHostsFile="{host_key}"',
+            f"-oHostKeyAlias={self.node_id}",
             "-oIdentitiesOnly=yes",
             "-oBatchMode=yes",
             "-oLogLevel=ERROR",
@@ -74,8 +88,7 @@ class SshTarget:
         except FileNotFoundError as error:
             raise SshError("there is no `ssh` on this machine: install OpenSSH's client") from error
         if done.returncode != 0:
-            complaint = done.stderr.decode(errors="replace").strip()
-            raise SshError(f"{self.address}: {complaint or f'`{command}` ended with {done.returncode}'}")
+            raise self.failure(done.stderr, f"`{command}` ended with {done.returncode}")
         return done.stdout.decode(errors="replace")
 
     def write_secret(self, text: str, path: str) -> None:
@@ -93,7 +106,23 @@ class SshTarget:
             check=False,
         )
         if done.returncode != 0:
-            raise SshError(f"{self.address}: cannot copy {local}: {done.stderr.decode(errors='replace').strip()}")
+            raise self.failure(done.stderr, f"{local} could not be copied")
+
+    def failure(self, stderr: bytes, what: str) -> SshError:
+        """What OpenSSH complains of, as an error; `what` is for when it says nothing."""
+        complaint = stderr.decode(errors="replace").strip()
+        if f"key for {self.node_id} has changed" not in complaint:
+            return SshError(f"{self.address}: {complaint or what}")
+        return HostKeyChanged(
+            f"the head at {self.host} shows another SSH host key than it has shown to this machine before: it is "
+            "another machine, or somebody is in between, so nothing was sent. If you know why and it is right, remove "
+            f"{host_key_file(self.node_id)}"
+        )
+
+
+def host_key_file(node_id: str) -> Path:
+    """Where the key of a node's host is kept: a known-hosts file of OpenSSH's."""
+    return Path(_HOST_KEYS).expanduser() / node_id
 
 
 class Tunnel:
@@ -129,7 +158,7 @@ class Tunnel:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 self._log.seek(0)
-                raise SshError(f"{target.address}: {self._log.read().decode(errors='replace').strip()}")
+                raise target.failure(self._log.read(), "the tunnel has ended")
             with contextlib.suppress(OSError), socket.create_connection((_LOOPBACK, self.port), timeout=1):
                 return
             time.sleep(0.02)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.errors import RayDogError
-from yellowdog_ray.names import token_of
+from yellowdog_ray.names import head_id, token_of
 from yellowdog_ray.platform import Platform
 from yellowdog_ray.progress import Progress
+from yellowdog_ray.ssh import host_key_file
 from yellowdog_ray.views import ComputeView, PoolView, WorkRequirementView
 
 GRACE_SECONDS = 45.0
@@ -85,6 +86,7 @@ def dismantle(platform: Platform, work: WorkRequirementView, progress: Progress,
     while True:
         remains = _look(platform, work.id, pools)
         if remains.nothing:
+            host_key_file(head_id(token_of(work.groups[0].worker_tag))).unlink(missing_ok=True)
             return
         waited = clock.monotonic() - started
         if waited > GIVE_UP_SECONDS:

@@ -98,6 +98,16 @@ def test_a_worker_is_set_up_and_then_left_alone(updated, ssh, home):
     assert ssh.commands(node_id) == commands
 
 
+def test_how_far_a_node_is_the_updater_says_and_not_its_raylet(updated):
+    updated.want_cpus(1)
+    updated.ticks(8)
+    (node_id,) = updated.listed()
+
+    updated.provider.set_node_tags(node_id, {"ray-node-status": "setting-up"})
+
+    assert updated.provider.node_tags(node_id)["ray-node-status"] == "setting-up"
+
+
 def test_a_worker_that_ray_has_not_heard_of_for_a_while_is_neither_ended_nor_set_up_again(updated, ssh, kind):
     if kind is not V1:
         pytest.skip("only v1 has updaters that recover nodes")

@@ -69,7 +69,7 @@ def as_user(folder: Path, box: Box, text: str, version: str) -> Ray:
     (folder / ".env").write_text(box.env_file.read_text())
     (folder / "cache").mkdir()
     env = {name: value for name, value in os.environ.items() if not name.startswith(("YD_", "RAY_"))}
-    env |= {"TMPDIR": str(folder / "cache"), "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
+    env |= {"HOME": str(folder), "TMPDIR": str(folder / "cache"), "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
     if version == "v1":
         env["RAY_UP_enable_autoscaler_v2"] = "0"
     return Ray(yaml, env)

@@ -14,6 +14,7 @@ from pathlib import Path
 from yellowdog_client import PlatformClient
 from yellowdog_client.model import (
     ApiKey,
+    ComputeRequirementTemplateUsage,
     InstanceSearch,
     InstanceStatus,
     RetryProperties,
@@ -28,6 +29,7 @@ from yellowdog_client.model import (
 
 BIN = Path(sys.executable).parent
 COMMAND_SECONDS = 150
+LIVE = [InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.STOPPING, InstanceStatus.TERMINATING]
 
 
 @dataclass
@@ -83,6 +85,27 @@ class Ray:
                 print(f"ray {command}:\n{log.read_text()}")  # noqa: T201 - shown by pytest when a test fails
 
 
+class RentedHost:
+    """A host outside any cluster, for as long as it is not closed."""
+
+    def __init__(self, client: PlatformClient, name: str) -> None:
+        self._client = client
+        usage = ComputeRequirementTemplateUsage("demo/local", "demo", name, targetInstanceCount=1)
+        self._requirement = client.compute_client.provision_compute_requirement_template(usage)
+        wait_until(lambda: bool(self._addresses(InstanceStatus.RUNNING)), f"host {name} runs")
+        (self.address,) = self._addresses(InstanceStatus.RUNNING)
+
+    def _addresses(self, *statuses: InstanceStatus) -> list[str]:
+        search = InstanceSearch(computeRequirementId=self._requirement.id, statuses=list(statuses))
+        found = self._client.compute_client.get_instances(search).list_all()
+        return [str(instance.privateIpAddress) for instance in found]
+
+    def close(self) -> None:
+        """End it, and wait until it has gone."""
+        self._client.compute_client.terminate_compute_requirement_by_id(str(self._requirement.id))
+        wait_until(lambda: not self._addresses(*LIVE), "the host has gone")
+
+
 class PlatformView:
     """What the platform says, through the official SDK and not through RayDog."""
 
@@ -90,6 +113,9 @@ class PlatformView:
         self.url, self.key_id, self.key_secret = url, key_id, key_secret
         at_once = ServicesSchema(defaultUrl=url, retry=RetryProperties(maxAttempts=0))
         self._client = PlatformClient.create(at_once, ApiKey(key_id, key_secret))
+
+    def provision_host(self, name: str) -> RentedHost:
+        return RentedHost(self._client, name)
 
     def all_tasks(self) -> list[Task]:
         return self._client.work_client.get_tasks(TaskSearch()).list_all()
@@ -100,8 +126,7 @@ class PlatformView:
         return [task for task in tasks if (task.name or "").startswith("head-") == (kind == "head")]
 
     def live_instances(self) -> int:
-        live = [InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.STOPPING, InstanceStatus.TERMINATING]
-        return len(self._client.compute_client.get_instances(InstanceSearch(statuses=live)).list_all())
+        return len(self._client.compute_client.get_instances(InstanceSearch(statuses=LIVE)).list_all())
 
     def live_pools(self) -> list[str]:
         ended = (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)

@@ -99,6 +99,7 @@ def test_a_cluster_comes_up_works_grows_shrinks_and_goes(life: Ray, box: Box, ve
 
         down = ray("down", "-y")
         assert "nothing is left of cluster" in down, down
+        assert list((ray.folder / ".raydog/host-keys").iterdir()) == []
     assert watch.rounds > 20
     assert watch.seen == set(), "the secret was in a process's command line or environment"
     assert (platform.live_instances(), platform.live_pools(), platform.unfinished_work()) == (0, [], [])

@@ -13,6 +13,8 @@ UNGUARDED: dict[str, str] = {}
 
 _KILLED = "intent/test_ray_commands_killed.py"
 _HEAD = "yellowdog_ray/test_head.py"
+_CHANGES = "yellowdog_ray/test_changes.py"
+_ADDRESSES = "autoscaler/test_addresses.py"
 _POOLS = "autoscaler/test_configured_pools.py"
 _UPDATERS = "autoscaler/test_updaters.py"
 _UNBORN = "autoscaler/test_unborn.py"
@@ -544,6 +546,51 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/test_provider.py::test_the_yaml_says_by_which_address_the_head_is_reached",),
         ),
     ),
+    "The head has only a private address, and no network leads there": (
+        Guard(
+            "a private address that is silent for a minute is not waited for",
+            "head.py",
+            "            _check_way_in(cluster, target)\n",
+            "            pass\n",
+            (f"{_HEAD}::test_to_which_no_network_leads_is_told_long_before_the_timeout",),
+        ),
+    ),
+    "A jump host is down": (
+        Guard(
+            "a proxy command that has just failed is not tried again by Ray",
+            "provider.py",
+            "            self._ssh_failure = error\n",
+            "            pass\n",
+            ("yellowdog_ray/test_provider.py::test_a_proxy_command_that_leads_nowhere_is_told_in_one_sentence",),
+        ),
+    ),
+    "Another host answers at the head's address": (
+        Guard(
+            "the host's key must stay what it was",
+            "ssh.py",
+            "accept-new",
+            "no",
+            ("yellowdog_ray/test_ssh.py::test_another_host_in_the_heads_place_is_noticed_before_anything_is_sent",),
+        ),
+        Guard(
+            "Ray's own SSH, which takes any key, is not let near it",
+            "provider.py",
+            "if isinstance(self._ssh_failure, HostKeyChanged):",
+            "if False:",
+            ("yellowdog_ray/test_provider.py::test_another_host_in_the_heads_place_is_not_spoken_to",),
+        ),
+    ),
+    "A node has joined Ray with another of its addresses": (
+        Guard(
+            "the address with which a node has joined is its address",
+            "provider.py",
+            "(self._ray_nodes.address(node_id) or node.private_ip)",
+            "node.private_ip",
+            (
+                f"{_ADDRESSES}::test_a_node_that_has_joined_with_another_address_than_the_platform_shows_is_the_same_node",
+            ),
+        ),
+    ),
     "An instance dies, its network is cut, its agent is lost, its task exits": (
         Guard(
             "what the platform shows no more is gone",
@@ -786,6 +833,18 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "[node for node in building if node.phase is Phase.PENDING],",
             "[],",
             (f"{_POOLS}::test_workers_that_find_all_machines_taken_are_given_up_and_the_type_is_left_alone",),
+        ),
+    ),
+    "A second `ray up` wants nodes set up in another way": (
+        Guard(
+            "another way is refused",
+            "changes.py",
+            "        _refuse_other_updaters(cluster, made.environment)\n",
+            "",
+            (
+                f"{_CHANGES}::test_where_there_were_none_are_refused_since_the_next_workers_would_never_start",
+                f"{_CHANGES}::test_that_autoscaler_v2_would_fail_with_on_a_new_node_type_are_refused",
+            ),
         ),
     ),
     "More than 10,000 nodes of one type": (
@@ -1044,8 +1103,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a node that is not known has no address",
             "provider.py",
-            "return node.private_ip if node else None",
-            "return node.private_ip",
+            "(self._ray_nodes.address(node_id) or node.private_ip) if node else None",
+            "self._ray_nodes.address(node_id) or node.private_ip",
             ("yellowdog_ray/test_provider.py::test_getters_never_raise_whatever_the_id",),
         ),
     ),

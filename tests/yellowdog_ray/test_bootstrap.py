@@ -187,6 +187,13 @@ class TestBadInput:
 
         assert "auth.ssh_private_key is missing" in error_of(cluster_yaml, tmp_path)
 
+    def test_node_ids_for_a_proxy_that_is_not_there(self, cluster_yaml, tmp_path):
+        cluster_yaml["auth"]["ssh_proxy_use_node_id"] = True
+
+        message = error_of(cluster_yaml, tmp_path)
+
+        assert "cluster.yaml: auth.ssh_proxy_use_node_id needs auth.ssh_proxy_command" in message
+
     def test_several_mistakes_are_told_at_once(self, cluster_yaml, tmp_path):
         cluster_yaml["provider"] |= {"cluster_namespace": "Bad Name", "head_node_tag_server_port": 0, "typo": 1}
 

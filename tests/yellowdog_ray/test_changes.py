@@ -179,3 +179,42 @@ class TestTheFileOnTheHead:
     def test_where_there_is_none_nothing_is_said(self, tmp_path, caplog):
         assert HeadFile("demo", tmp_path / "none").news() is None
         assert caplog.text == ""
+
+
+SET_UP = {"worker_setup_commands": ["echo hello"]}
+OWN_START = {"worker_start_ray_commands": ["ray stop", "ray start --address=$RAY_HEAD_IP:6379"]}
+
+
+class TestUpdaters:
+    @pytest.mark.parametrize(("made", "now"), [({}, SET_UP), (SET_UP, {}), (SET_UP, OWN_START), (OWN_START, SET_UP)])
+    def test_where_there_were_none_are_refused_since_the_next_workers_would_never_start(
+        self, up, cluster_yaml, made, now
+    ):
+        assert up(cluster_yaml | made)[0]
+
+        reached, output = up(cluster_yaml | now)
+
+        assert not reached
+        assert "cluster.yaml: cluster 'demo' runs, and whether Ray sets its nodes up over SSH" in output
+        assert "run `ray down` first, or put these keys back as they were" in output
+
+    @pytest.mark.parametrize("keys", [SET_UP, OWN_START])
+    def test_that_stay_are_fine(self, up, cluster_yaml, keys):
+        assert up(cluster_yaml | keys)[0]
+
+        assert up(cluster_yaml | keys)[0]
+
+    def test_that_autoscaler_v2_would_fail_with_on_a_new_node_type_are_refused(self, up, cluster_yaml):
+        assert up(cluster_yaml | SET_UP)[0]
+        cluster_yaml["available_node_types"]["gpu"] = cluster_yaml["available_node_types"]["worker"]
+
+        reached, output = up(cluster_yaml | SET_UP)
+
+        assert not reached
+        assert "cluster.yaml: available_node_types.gpu is new" in output
+        assert "run `ray down` first, or leave it out" in output
+
+    def test_that_the_head_alone_gets_are_fine(self, up, cluster_yaml):
+        assert up(cluster_yaml)[0]
+
+        assert up(cluster_yaml | {"head_setup_commands": ["echo hello"]})[0]

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from yellowdog_client.model import WorkRequirementSearch
@@ -11,8 +10,17 @@ from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, grow, 
 from yellowdog_local import faults
 from yellowdog_ray import head as head_module
 from yellowdog_ray.cluster import Cluster
-from yellowdog_ray.errors import ClusterNameTaken, ConfigError, HeadBuildTimeout, HeadEnded, PlatformError, SshError
-from yellowdog_ray.head import SshSettings, check_same_updaters, create_head, describe_wait, wait_until_reachable
+from yellowdog_ray.errors import (
+    ClusterNameTaken,
+    HeadBuildTimeout,
+    HeadEnded,
+    HeadError,
+    HeadUnreachable,
+    HostKeyChanged,
+    PlatformError,
+    SshError,
+)
+from yellowdog_ray.head import SshSettings, create_head, describe_wait, wait_until_reachable
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.ssh import SshTarget
 from yellowdog_ray.views import ComputeView, PoolView
@@ -141,46 +149,6 @@ def test_looking_at_a_cluster_that_is_still_booting_leaves_it_alone(local, make_
     assert len(unfinished_work(local)) == 1
 
 
-NO_UPDATERS = {}
-SETS_UP = {"worker_updater": "sets-up"}
-STARTS_RAY = {"worker_updater": "starts-ray", "head_updater": "starts-ray"}
-
-
-class TestAnotherRayUp:
-    @pytest.mark.parametrize(
-        ("made", "now"), [(NO_UPDATERS, SETS_UP), (SETS_UP, NO_UPDATERS), (SETS_UP, STARTS_RAY), (STARTS_RAY, SETS_UP)]
-    )
-    def test_with_updaters_where_there_were_none_is_refused_since_its_workers_would_never_start(
-        self, local, make_cluster, made, now
-    ):
-        make_head(make_cluster(_raydog=made))
-
-        with pytest.raises(ConfigError, match=r"cluster 'demo' runs, .*run `ray down` first, or put these keys back"):
-            check_same_updaters(make_cluster(_raydog=now))
-
-    @pytest.mark.parametrize("updaters", [NO_UPDATERS, SETS_UP, STARTS_RAY])
-    def test_of_the_same_kind_is_fine(self, local, make_cluster, updaters):
-        make_head(make_cluster(_raydog=updaters))
-
-        check_same_updaters(make_cluster(_raydog=updaters))
-
-    def test_with_a_new_node_type_is_refused_where_autoscaler_v2_would_fail_to_set_it_up(self, local, make_cluster):
-        def types(*names):
-            template = {"compute_requirement_template": "demo/local"}
-            return {**SETS_UP, "source": "cluster.yaml", "node_types": dict.fromkeys(names, template)}
-
-        make_head(make_cluster(_raydog=types("head", "cpu")))
-
-        check_same_updaters(make_cluster(_raydog=types("head")))
-        with pytest.raises(ConfigError, match=r"cluster.yaml: available_node_types.gpu is new, and .*`ray down` first"):
-            check_same_updaters(make_cluster(_raydog=types("head", "cpu", "gpu")))
-
-    def test_that_only_adds_commands_for_the_head_is_fine(self, local, make_cluster):
-        make_head(make_cluster())
-
-        check_same_updaters(make_cluster(_raydog={"head_updater": "sets-up"}))
-
-
 class TestWaiting:
     def test_it_ends_when_ssh_lets_us_in(self, local, make_cluster, monkeypatch):
         knocked = knocking(monkeypatch, [None])
@@ -244,6 +212,88 @@ class TestWaiting:
             wait_until_reachable(cluster, SSH, Progress())
 
 
+class TestAPrivateAddress:
+    """Of a head that runs, and is silent."""
+
+    PRIVATE = SshSettings("yd-agent", "key", use_private_ip=True)
+
+    @pytest.fixture
+    def waiting(self, local, make_cluster, monkeypatch):
+        """Waits for a head that never answers. Returns how long that was after its task began, and the error."""
+        monkeypatch.setattr(head_module, "answers", lambda host: False)
+
+        def wait(ssh: SshSettings) -> tuple[float, HeadError]:
+            cluster = make_cluster(head_node_build_timeout_minutes=5)
+            make_head(cluster)
+            local.advance(BOOT)
+            began = cluster.clock.monotonic()
+            with pytest.raises(HeadError) as caught:
+                wait_until_reachable(cluster, ssh, Progress())
+            return cluster.clock.monotonic() - began, caught.value
+
+        return wait
+
+    def test_to_which_no_network_leads_is_told_long_before_the_timeout(self, waiting):
+        seconds, error = waiting(self.PRIVATE)
+
+        assert isinstance(error, HeadUnreachable)
+        assert 60 < seconds < 70
+        assert "auth.ssh_proxy_command" in str(error)
+        assert "provider.use_internal_ips" in str(error)
+        assert "\n" not in str(error)
+
+    def test_where_ssh_answers_but_lets_nobody_in_is_another_matter(self, waiting, monkeypatch):
+        monkeypatch.setattr(head_module, "answers", lambda host: True)
+        monkeypatch.setattr(SshTarget, "run", failing_with(SshError("Permission denied (publickey)")))
+
+        _, error = waiting(self.PRIVATE)
+
+        assert isinstance(error, HeadBuildTimeout)
+        assert "Permission denied" in str(error)
+
+    def test_is_no_matter_with_a_proxy(self, waiting, monkeypatch):
+        monkeypatch.setattr(SshTarget, "run", failing_with(SshError("bastion is down")))
+
+        _, error = waiting(SshSettings("yd-agent", "key", "ssh -W %h:%p bastion", use_private_ip=True))
+
+        assert isinstance(error, HeadBuildTimeout)
+        assert "bastion is down" in str(error)
+
+    def test_is_not_blamed_where_there_is_a_public_one(self, waiting):
+        _, error = waiting(SSH)
+
+        assert isinstance(error, HeadBuildTimeout)
+
+
+def test_another_host_in_the_heads_place_ends_the_waiting_at_once(local, make_cluster, monkeypatch):
+    monkeypatch.setattr(head_module, "answers", lambda host: True)
+    monkeypatch.setattr(SshTarget, "run", failing_with(HostKeyChanged("another host key")))
+    cluster = make_cluster()
+    make_head(cluster)
+    local.advance(BOOT)
+
+    with pytest.raises(HostKeyChanged):
+        wait_until_reachable(cluster, SSH, Progress())
+
+
+def test_a_proxy_that_goes_by_node_ids_gets_one(local, make_cluster):
+    cluster = make_cluster()
+    make_head(cluster)
+    local.advance(BOOT)
+    head = cluster.refresh().head
+
+    target = SshSettings("yd-agent", "key", "connect %h", use_node_id=True).target(head)
+
+    assert (target.host, target.proxy_command) == (head.id, "connect %h")
+
+
+def failing_with(error: Exception):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
 def knocking(monkeypatch: pytest.MonkeyPatch, answers: list[str | None]) -> list[SshTarget]:
     """Simulated hosts have no SSH: say what each knock at the door brings."""
     knocked: list[SshTarget] = []
@@ -295,14 +345,7 @@ def test_mapped_files_go_where_the_user_says(monkeypatch):
 def recording_target(monkeypatch: pytest.MonkeyPatch, uploaded: dict[str, str]) -> SshTarget:
     record: Callable[..., None] = lambda self, local, remote: uploaded.__setitem__(remote, local)  # noqa: E731
     monkeypatch.setattr(SshTarget, "upload", record)
-    return SshTarget("yd-agent", "10.0.0.1", "key")
-
-
-def test_ssh_that_fails_speaks_of_the_host_and_the_reason(tmp_path: Path):
-    target = SshTarget("nobody", "127.0.0.1", str(tmp_path / "no-key"), proxy_command="false")
-
-    with pytest.raises(SshError, match=r"nobody@127\.0\.0\.1"):
-        target.run("true")
+    return SshTarget("yd-agent", "10.0.0.1", "key", "head-1")
 
 
 def test_a_platform_that_fails_while_the_head_is_made_leaves_what_it_made_to_be_found(local, make_cluster, monkeypatch):

@@ -30,7 +30,7 @@ from tests.yellowdog_ray.test_bootstrap import RAY_SCHEMA
 from yellowdog_local import faults
 from yellowdog_local.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
-from yellowdog_ray.errors import SshError, Unavailable
+from yellowdog_ray.errors import HostKeyChanged, SshError, Unavailable
 from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
 from yellowdog_ray.ray_nodes import RayNodes
 
@@ -252,6 +252,39 @@ class TestWithoutAWayToTheHead:
 
         assert "The tag server on the head does not answer on port 16667" in capsys.readouterr().out
         assert provider.node_tags(head)["ray-node-status"] == "up-to-date"
+
+    def test_a_proxy_command_that_leads_nowhere_is_told_in_one_sentence(self, platform, running, in_a_users_folder):
+        running["auth"]["ssh_proxy_command"] = "sh -c 'echo no route to the bastion >&2; exit 1'"
+
+        result = ray("exec", running, in_a_users_folder, "true")
+
+        assert result.exit_code == 1
+        assert "does not answer at 198.18.0.1, through auth.ssh_proxy_command (" in result.output
+        assert "no route to the bastion" in result.output
+        assert "Traceback" not in result.output
+
+    def test_a_private_address_that_does_not_answer_comes_with_the_remedy(
+        self, platform, running, in_a_users_folder, monkeypatch
+    ):
+        monkeypatch.setattr("yellowdog_ray.provider._KNOCK_SECONDS", 0.2)
+        running["provider"]["use_internal_ips"] = True
+
+        result = ray("exec", running, in_a_users_folder, "true")
+
+        assert "is auth.ssh_proxy_command missing?" in result.output
+
+    def test_another_host_in_the_heads_place_is_not_spoken_to(self, platform, running, in_a_users_folder, monkeypatch):
+        def mistrust(target, port):
+            raise HostKeyChanged("it shows another SSH host key")
+
+        monkeypatch.setattr("yellowdog_ray.provider.Tunnel", mistrust)
+        monkeypatch.setattr("yellowdog_ray.provider.answers", lambda *_: True)
+        monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("Ray has spoken to it"))
+
+        result = ray("exec", running, in_a_users_folder, "true")
+
+        assert result.exit_code == 1
+        assert "Error: it shows another SSH host key" in result.output
 
     def test_another_clusters_yaml_finds_nothing(self, platform, running, in_a_users_folder):
         result = ray("get-head-ip", {**running, "cluster_name": "dem"}, in_a_users_folder)

@@ -8,6 +8,7 @@ from tests.yellowdog_ray.test_head import make_head, unfinished_work
 from yellowdog_local import faults
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.progress import Progress
+from yellowdog_ray.ssh import host_key_file
 from yellowdog_ray.teardown import TeardownIncomplete, dismantle, request_end
 
 
@@ -45,6 +46,19 @@ def test_nothing_of_it_is_alive_afterwards(local, with_workers, make_cluster):
 
     assert (running_instances(local), unfinished_work(local)) == (0, [])
     assert make_cluster().refresh().nodes == {}
+
+
+def test_the_heads_host_key_is_forgotten_and_no_others(local, with_workers, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cluster = with_workers()
+    ours, other = host_key_file(cluster.snapshot.head.id), host_key_file("head-0a0b0c0d")
+    ours.parent.mkdir(parents=True)
+    ours.touch()
+    other.touch()
+
+    take_down(cluster)
+
+    assert (ours.exists(), other.exists()) == (False, True)
 
 
 def test_a_cluster_whose_name_begins_alike_lives_on(local, with_workers):
