@@ -83,8 +83,9 @@ def bootstrap(config: Mapping[str, Any], source: str, folders: list[Path]) -> tu
     provider["auth"] = result["auth"]
     ignored = _ignored(result)
     provider.setdefault("disable_node_updaters", not needs_updaters(result))
+    filled = provider.pop(cfg.FILLED_KEY, {})
     if cfg.INTERNAL_KEY not in provider:
-        provider[cfg.INTERNAL_KEY] = {**_internal(result, source), **_starts(result, provider, source)}
+        provider[cfg.INTERNAL_KEY] = {**_internal(result, source, filled), **_starts(result, provider, source)}
     provider["ray_head_node_task_script"] = provider.get("ray_head_node_task_script") or HEAD_SCRIPT
     provider["ray_worker_node_task_script"] = provider.get("ray_worker_node_task_script") or WORKER_SCRIPT
     settings = cfg.parse_provider(provider, source)
@@ -128,7 +129,7 @@ def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> 
     return node_types
 
 
-def _internal(config: Mapping[str, Any], source: str) -> dict[str, Any]:
+def _internal(config: Mapping[str, Any], source: str, filled: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     node_types = config["available_node_types"]
     head = node_types[config["head_node_type"]]
     return {
@@ -141,6 +142,9 @@ def _internal(config: Mapping[str, Any], source: str) -> dict[str, Any]:
                 "compute_requirement_template": node_type["node_config"].get("compute_requirement_template"),
                 "worker_pool": node_type["node_config"].get("worker_pool"),
                 "max_workers": node_type.get("max_workers"),
+                "resources": node_type.get("resources") or {},
+                "resources_origin": filled.get(name, {}).get("origin"),
+                "resources_unknown": filled.get(name, {}).get("unknown"),
             }
             for name, node_type in node_types.items()
         },

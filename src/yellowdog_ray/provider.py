@@ -114,6 +114,18 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             cli_logger.warning("{}", warning)
         return config
 
+    @staticmethod
+    def fillout_available_node_types_resources(cluster_config: dict[str, Any]) -> dict[str, Any]:
+        """Give the node types without `resources` those of their machines, as far as YellowDog knows them."""
+        from yellowdog_ray.sizes import fill_in
+
+        def connect() -> Platform:
+            from yellowdog_ray.platform import Platform
+
+            return Platform(load_credentials(), str(cluster_config["provider"].get("cluster_namespace", "")))
+
+        return fill_in(cluster_config, _yaml_file()[0], functools.cache(connect))
+
     # Listing: one complete reading, then answers from it
 
     @_plain_errors
@@ -311,7 +323,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         from yellowdog_ray.changes import check_changes
         from yellowdog_ray.head import check_platform
 
-        for warning in [*check_platform(self.cluster), *check_changes(self.cluster, v2=_wants_v2())]:
+        check_platform(self.cluster, Progress())
+        for warning in check_changes(self.cluster, v2=_wants_v2()):
             cli_logger.warning("{}", warning)
 
     def _give_up_head(self, progress: Progress, reason: HeadError) -> None:
