@@ -35,6 +35,10 @@ MAX_LAUNCHES = 10_000
 UPSCALING_SPEED = 99_999
 """Ray leaves this at 0 for external providers, which is one node per type and tick (autoscaler/v2 of Ray 2.60)."""
 
+ALLOCATED_SECONDS = 3_600
+"""How long Ray's autoscaler v2 gives a worker from its launch to its joining, at least. Ray 2.50 to 2.53 would end slow
+machines after 300 s; we give them up ourselves."""
+
 ON_HEAD_VARIABLE = "RAYDOG_ON_HEAD"
 """Set in the head task's environment, so that the provider inside Ray's monitor knows where it is."""
 
@@ -218,6 +222,7 @@ def head_environment(
     pacing = {
         "AUTOSCALER_MAX_CONCURRENT_LAUNCHES": str(MAX_LAUNCHES),
         "AUTOSCALER_MAX_LAUNCH_BATCH": str(MAX_LAUNCHES),
+        "RAY_AUTOSCALER_RECONCILE_ALLOCATE_STATUS_TIMEOUT_S": str(_allocated_seconds(settings)),
     }
     internal = settings.internal
     key = load_credentials().as_environment() if settings.api_key_in_head_task else {}
@@ -232,6 +237,11 @@ def head_environment(
         ON_HEAD_VARIABLE: "1",
         WORK_REQUIREMENT_VARIABLE: work_requirement_id,
     }
+
+
+def _allocated_seconds(settings: cfg.ProviderSettings) -> int:
+    """Longer than we wait for a machine, and then for Ray on it."""
+    return max(ALLOCATED_SECONDS, math.ceil(3 * settings.worker_node_build_timeout_minutes * 60))
 
 
 def worker_environment(
