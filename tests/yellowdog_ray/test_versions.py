@@ -1,10 +1,11 @@
-import platform
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import ray
+from ray import __version__ as ray_version
 
+from tests.yellowdog_ray.test_provider import in_a_users_folder, platform, ray  # noqa: F401 - fixtures
 from yellowdog_ray import versions
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.ssh import SshTarget
@@ -15,7 +16,7 @@ TARGET = SshTarget("yd-agent", "10.0.0.1", "key")
 
 
 def test_this_machines_are_those_that_run():
-    assert versions.here() == Versions(platform.python_version(), ray.__version__)
+    assert versions.here() == Versions(sys.version.split()[0], ray_version)
 
 
 @pytest.mark.parametrize("theirs", [OURS, None], ids=["the same", "not known"])
@@ -30,6 +31,26 @@ def test_a_difference_in_the_last_digit_is_told_with_all_four(theirs):
     assert warning is not None
     assert f"this machine has {OURS}, the head has {theirs}" in warning
     assert "Install the head's versions here" in warning
+
+
+def test_ray_up_tells_of_it_before_it_sends_what_lets_ray_start(
+    platform,  # noqa: F811
+    in_a_users_folder,  # noqa: F811
+    cluster_yaml,
+    monkeypatch,
+):
+    monkeypatch.setattr("yellowdog_ray.head.wait_until_reachable", lambda *_: TARGET)
+    monkeypatch.setattr("yellowdog_ray.head.deliver", lambda *_: None)
+    monkeypatch.setattr(versions, "on", lambda target: Versions("3.9.0", "2.50.0"))
+
+    def send(*_: object) -> None:
+        raise SystemExit(0)
+
+    monkeypatch.setattr("yellowdog_ray.provider.for_the_head", send)
+
+    output = " ".join(ray("up", cluster_yaml, in_a_users_folder, "-y").output.split())
+
+    assert "the head has Python 3.9.0 and Ray 2.50.0: Ray wants them the same" in output
 
 
 @pytest.fixture
