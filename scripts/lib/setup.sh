@@ -3,6 +3,7 @@
 #
 #   setup_packages          install the Debian packages that are missing      (0: all there, 1: not)
 #   setup_venv DIR WISHED   make DIR ready for Python WISHED (3.12, 3.10)      (0: ready, 1: failed, 3: no such Python)
+#                           with Ray RAY_VERSION if that is set, else with the newest
 #   setup_main_venv         .venv with the preferred Python, or else with the best that the machine has
 #   setup_official_cli      YellowDog's own command line in an environment of its own, for the tests that drive it
 #   setup_bench             into .venv what benchmarks need besides, and the published package in an environment of its own
@@ -255,7 +256,9 @@ version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/de
 venv_python() { version_of "$REPO/$1/bin/python"; }
 
 # What an environment depends on. The version of Python stands first.
-stamp_for() { printf '%s %s %s %s\n' "$1" "$STAMP_FORMAT" "$REPO" "$(sha256sum <"$REPO/pyproject.toml")"; }
+stamp_for() {
+  printf '%s %s %s %s%s\n' "$1" "$STAMP_FORMAT" "$REPO" "$(sha256sum <"$REPO/pyproject.toml")" "${RAY_VERSION:-}"
+}
 
 is_ready() {
   local dir="$REPO/$1"
@@ -300,7 +303,8 @@ build_venv() {
 
 install_into() (
   cd "$REPO" || exit
-  "$UV_COMMAND" pip install --quiet --python "$1/bin/python" -e '.[local]' --group dev
+  "$UV_COMMAND" pip install --quiet --python "$1/bin/python" -e '.[local]' --group dev \
+    ${RAY_VERSION:+"ray[default]==$RAY_VERSION"}
 )
 
 # .venv with MAIN_PYTHON if the machine has it; otherwise says so, and takes what there is.

@@ -15,6 +15,7 @@ from yellowdog_local.agents import Agents, InProcessAgents
 from yellowdog_local.allowances import Allowances
 from yellowdog_local.attributes import Attributes
 from yellowdog_local.clock import AcceleratedClock, Clock, RealClock
+from yellowdog_local.cloud_info import CloudInfo
 from yellowdog_local.compute import Compute
 from yellowdog_local.configured import ConfiguredPools
 from yellowdog_local.faults import Faults
@@ -116,6 +117,7 @@ class LocalPlatform:
         self.images = Images(kernel, self.store, ids, self.namespaces)
         self.keyrings = Keyrings(kernel, self.store, ids, self.namespaces)
         self.allowances = Allowances(kernel, self.store, ids)
+        self.cloud_info = CloudInfo()
         self.scheduler = Scheduler(kernel, self.store, slots, tasks, self.work, self.pools, self.policies)
         self._faulty_nodes = FaultyNodes(kernel, self.store, self.nodes, hosts, self.faults)
         self.agents.hooks = self._faulty_nodes

@@ -13,6 +13,8 @@ from yellowdog_client.model import (
     ComputeRequirementSummarySearch,
     ComputeSourceStatus,
     InstanceSearch,
+    InstanceType,
+    InstanceTypeSearch,
     MachineImageFamily,
     MachineImageFamilySearch,
     NodeSearch,
@@ -147,6 +149,20 @@ def instance_matches(instance: InstanceRecord, search: InstanceSearch) -> bool:
         and _same(search.publicIpAddress, entity.publicIpAddress)
         and _same(search.privateIpAddress, entity.privateIpAddress)
         and _same(search.hostname, entity.hostname)
+    )
+
+
+def instance_type_matches(kind: InstanceType, search: InstanceTypeSearch) -> bool:
+    """Whether a search asks for this instance type."""
+    regions = [r for r in kind.regions or () if _same(search.region, r.name)]
+    return (
+        _one_of(search.providers, kind.provider)
+        and _part(search.name, kind.name)
+        and _one_of(search.processorArchitectures, kind.processorArchitecture)
+        and _within(search.defaultVcpus, kind.defaultVcpus)
+        and _within(search.ramInMib, kind.ramInMib)
+        and (search.region is None or bool(regions))
+        and _some(search.subRegion, regions, lambda region: search.subRegion in (region.subRegions or ()))
     )
 
 

@@ -35,6 +35,10 @@ MAX_LAUNCHES = 10_000
 UPSCALING_SPEED = 99_999
 """Ray leaves this at 0 for external providers, which is one node per type and tick (autoscaler/v2 of Ray 2.60)."""
 
+ALLOCATED_SECONDS = 3_600
+"""How long Ray's autoscaler v2 gives a worker from its launch to its joining, at least. Ray 2.50 to 2.53 would end slow
+machines after 300 s; we give them up ourselves."""
+
 ON_HEAD_VARIABLE = "RAYDOG_ON_HEAD"
 """Set in the head task's environment, so that the provider inside Ray's monitor knows where it is."""
 
@@ -83,8 +87,9 @@ def bootstrap(config: Mapping[str, Any], source: str, folders: list[Path]) -> tu
     provider["auth"] = result["auth"]
     ignored = _ignored(result)
     provider.setdefault("disable_node_updaters", not needs_updaters(result))
+    filled = provider.pop(cfg.FILLED_KEY, {})
     if cfg.INTERNAL_KEY not in provider:
-        provider[cfg.INTERNAL_KEY] = {**_internal(result, source), **_starts(result, provider, source)}
+        provider[cfg.INTERNAL_KEY] = {**_internal(result, source, filled), **_starts(result, provider, source)}
     provider["ray_head_node_task_script"] = provider.get("ray_head_node_task_script") or HEAD_SCRIPT
     provider["ray_worker_node_task_script"] = provider.get("ray_worker_node_task_script") or WORKER_SCRIPT
     settings = cfg.parse_provider(provider, source)
@@ -128,7 +133,7 @@ def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> 
     return node_types
 
 
-def _internal(config: Mapping[str, Any], source: str) -> dict[str, Any]:
+def _internal(config: Mapping[str, Any], source: str, filled: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     node_types = config["available_node_types"]
     head = node_types[config["head_node_type"]]
     return {
@@ -141,6 +146,9 @@ def _internal(config: Mapping[str, Any], source: str) -> dict[str, Any]:
                 "compute_requirement_template": node_type["node_config"].get("compute_requirement_template"),
                 "worker_pool": node_type["node_config"].get("worker_pool"),
                 "max_workers": node_type.get("max_workers"),
+                "resources": node_type.get("resources") or {},
+                "resources_origin": filled.get(name, {}).get("origin"),
+                "resources_unknown": filled.get(name, {}).get("unknown"),
             }
             for name, node_type in node_types.items()
         },
@@ -214,6 +222,7 @@ def head_environment(
     pacing = {
         "AUTOSCALER_MAX_CONCURRENT_LAUNCHES": str(MAX_LAUNCHES),
         "AUTOSCALER_MAX_LAUNCH_BATCH": str(MAX_LAUNCHES),
+        "RAY_AUTOSCALER_RECONCILE_ALLOCATE_STATUS_TIMEOUT_S": str(_allocated_seconds(settings)),
     }
     internal = settings.internal
     key = load_credentials().as_environment() if settings.api_key_in_head_task else {}
@@ -228,6 +237,11 @@ def head_environment(
         ON_HEAD_VARIABLE: "1",
         WORK_REQUIREMENT_VARIABLE: work_requirement_id,
     }
+
+
+def _allocated_seconds(settings: cfg.ProviderSettings) -> int:
+    """Longer than we wait for a machine, and then for Ray on it."""
+    return max(ALLOCATED_SECONDS, math.ceil(3 * settings.worker_node_build_timeout_minutes * 60))
 
 
 def worker_environment(

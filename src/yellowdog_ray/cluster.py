@@ -23,6 +23,7 @@ from yellowdog_ray.platform import Factory, Platform
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot, build_snapshot
 from yellowdog_ray.views import (
     ComputeView,
+    MachineSize,
     PlatformNodeView,
     PoolView,
     TaskGroupView,
@@ -326,6 +327,11 @@ class Cluster:
         if pool is None or pool.compute_requirement_id is None:
             return None
         return pool, self.platform.compute(pool.compute_requirement_id)
+
+    def machine_size(self, platform_node_id: str) -> MachineSize | None:
+        """What a platform node has, if it is known already: no call."""
+        node = self._platform_nodes.get(platform_node_id)
+        return node.size if node else None
 
     def load(self, group_id: str) -> int:
         """How many nodes of a task group are alive or asked for, those that are to end included."""

@@ -20,6 +20,9 @@ FILE_PREFIX = "file:"
 INTERNAL_KEY = "_raydog"
 """Under `provider`: what `bootstrap_config` works out for `create_node`, which sees one node type only."""
 
+FILLED_KEY = "_raydog_resources"
+"""Under `provider`: where the `resources` are from that the YAML does not state, for `bootstrap_config`."""
+
 RAY_PROVIDER_KEYS = frozenset(
     {
         "type",
@@ -92,6 +95,11 @@ class NodeTypeSummary(_Section):
     compute_requirement_template: str | None = None
     worker_pool: str | None = None
     max_workers: int | None = None
+    resources: dict[str, int | float] = Field(default_factory=dict)
+    resources_origin: str | None = None
+    """Where `resources` are from, if the YAML does not state them."""
+    resources_unknown: str | None = None
+    """Why they could not be filled in."""
 
 
 class Internal(_Section):

@@ -31,6 +31,7 @@ from yellowdog_ray.growth import pool_spec
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.scripts import HEAD_SCRIPT
+from yellowdog_ray.sizes import declared_too_much, filled_in
 from yellowdog_ray.snapshot import ClusterNode, Phase
 from yellowdog_ray.ssh import SshTarget, answers
 from yellowdog_ray.teardown import dismantle
@@ -53,8 +54,7 @@ def create_head(
     Raises:
         RayDogError: it cannot be done; what exists then is found again by name.
     """
-    for warning in check_platform(cluster):
-        progress.done(f"warning: {warning}")
+    check_platform(cluster, progress)
     work = cluster.find()
     if work is not None and is_over(cluster, work):
         progress.say(f"removing what is left of an earlier cluster '{cluster.name}'")
@@ -70,12 +70,8 @@ def create_head(
     _complete(cluster, work, node_config, tags, v2=v2)
 
 
-def check_platform(cluster: Cluster) -> list[str]:
-    """Find out, before anything is made, whether the key works and every node type has what it names.
-
-    Returns:
-        What the user should know.
-    """
+def check_platform(cluster: Cluster, progress: Progress) -> None:
+    """Find out, before anything is made, whether the key works and every node type has what it names, and say so."""
     cluster.platform.account_name()
     internal = cluster.settings.internal
     for node_type, summary in internal.node_types.items():
@@ -89,7 +85,11 @@ def check_platform(cluster: Cluster) -> list[str]:
                 f"{internal.source}: available_node_types.{node_type}.node_config.compute_requirement_template: "
                 f"YellowDog has no template '{template}' that this key can see: give the id or `namespace/name` of one"
             ) from error
-    return check_configured_pools(cluster.platform, internal)
+    warnings = check_configured_pools(cluster.platform, internal)
+    for line in filled_in(internal):
+        progress.done(line)
+    for warning in [*warnings, *declared_too_much(cluster.platform, internal)]:
+        progress.done(f"warning: {warning}")
 
 
 def is_over(cluster: Cluster, work: WorkRequirementView) -> bool:

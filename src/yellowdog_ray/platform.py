@@ -23,6 +23,7 @@ from yellowdog_client.model import (
     ConfiguredWorkerPool,
     InstanceSearch,
     InstanceStatus,
+    InstanceTypeSearch,
     InstantRange,
     Node,
     NodeSearch,
@@ -52,6 +53,7 @@ from yellowdog_ray.patience import Patience, patiently
 from yellowdog_ray.snapshot import TAGS_VARIABLE
 from yellowdog_ray.views import (
     ComputeView,
+    MachineSize,
     Placement,
     PlatformNodeView,
     PoolSpec,
@@ -135,6 +137,44 @@ class Platform:
                 return str(compute.get_compute_requirement_template_by_id(reference).id)
             namespace, _, name = reference.rpartition("/")
             return str(compute.get_compute_requirement_template_by_name(namespace, name).id)
+
+    # Sizes of machines
+
+    @patiently
+    def instance_types_of(self, template: str) -> list[tuple[str | None, str]]:
+        """Provider and name of each instance type that a template's sources have: two calls, which make nothing."""
+        usage = ComputeRequirementTemplateUsage(
+            templateId=self.template_id(template),
+            requirementName="raydog-size",
+            requirementNamespace=self.namespace,
+            targetInstanceCount=1,
+        )
+        with typed(f"compute requirement template '{template}'"):
+            planned = self._client.compute_client.test_compute_requirement_template(usage).computeRequirement
+        sources = getattr(planned.provisionStrategy, "sources", None) or [] if planned else []
+        types = [(_word(s.provider) if s.provider else None, s.instanceType) for s in sources if s.instanceType]
+        return list(dict.fromkeys(types))
+
+    @patiently
+    def instance_type(self, provider: str | None, name: str) -> MachineSize | None:
+        """What YellowDog knows of a cloud's instance type: one call. None if it knows none of that name."""
+        providers = [CloudProvider[provider]] if provider else None
+        search = InstanceTypeSearch(providers=providers, name=name)
+        with typed(f"instance type '{name}'"):
+            for kind in _pages(self._client.cloud_info_client.get_instance_types(search)):
+                # The platform may match parts of names.
+                if kind.name == name and kind.defaultVcpus and kind.ramInMib:
+                    return MachineSize(kind.defaultVcpus, kind.ramInMib / 1024, sum((kind.defaultGpus or {}).values()))
+        return None
+
+    @patiently
+    def seen_sizes(self, provider: str | None, instance_type: str) -> list[MachineSize]:
+        """What some platform nodes of an instance type have, of any pool that this key sees: one call."""
+        search = NodeSearch(instanceType=instance_type, providers=[CloudProvider[provider]] if provider else None)
+        with typed(f"the nodes of instance type '{instance_type}'"):
+            page = self._client.worker_pool_client.get_nodes(search).slice(SliceReference(size=PAGE_SIZE))
+            views = [_platform_node_view(node) for node in page.items or ()]
+        return [view.size for view in views if view.size]
 
     # Work
 
@@ -455,6 +495,7 @@ def _platform_node_view(node: Node) -> PlatformNodeView:
         warned=node.preemptionWarningTime,
         alive=node.status in _LIVE_NODES,
         task_types=tuple(details.supportedTaskTypes or ()) if details else (),
+        size=MachineSize(details.vcpus, details.ram) if details and details.vcpus and details.ram else None,
         slots=sum(worker.status is None or worker.status.available for worker in node.workers or ()),
     )
 

@@ -39,7 +39,7 @@ from yellowdog_ray.progress import Progress
 from yellowdog_ray.ray_nodes import RayNodes
 from yellowdog_ray.setups import Setups
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
-from yellowdog_ray.ssh import SSH_PORT, Tunnel, answers
+from yellowdog_ray.ssh import SSH_PORT, SshTarget, Tunnel, answers
 from yellowdog_ray.tags import TagStore, TunnelledPort
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from yellowdog_ray.growth import Growth
     from yellowdog_ray.head import SshSettings
     from yellowdog_ray.platform import Platform
+    from yellowdog_ray.ray_down import LastWord
     from yellowdog_ray.supervisor import Supervisor
     from yellowdog_ray.views import WorkRequirementView
 
@@ -115,6 +116,18 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             cli_logger.warning("{}", warning)
         return config
 
+    @staticmethod
+    def fillout_available_node_types_resources(cluster_config: dict[str, Any]) -> dict[str, Any]:
+        """Give the node types without `resources` those of their machines, as far as YellowDog knows them."""
+        from yellowdog_ray.sizes import fill_in
+
+        def connect() -> Platform:
+            from yellowdog_ray.platform import Platform
+
+            return Platform(load_credentials(), str(cluster_config["provider"].get("cluster_namespace", "")))
+
+        return fill_in(cluster_config, _yaml_file()[0], functools.cache(connect))
+
     # Listing: one complete reading, then answers from it
 
     @_plain_errors
@@ -123,6 +136,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
         On the head, while the platform cannot be read, the last complete listing stands.
         """
+        if not self.on_head:
+            self._last_word.listing(tag_filters)
         snapshot = self._read()
         self._listed = snapshot.nodes
         wanted = tag_filters.items()
@@ -303,6 +318,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         try:
             target = wait_until_reachable(self.cluster, ssh, progress)
             deliver(target, load_credentials(), self.settings)
+            self._compare_versions(target)
         except HeadError as error:
             self._give_up_head(progress, error)
             raise
@@ -315,7 +331,15 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         from yellowdog_ray.changes import check_changes
         from yellowdog_ray.head import check_platform
 
-        for warning in [*check_platform(self.cluster), *check_changes(self.cluster, v2=_wants_v2())]:
+        check_platform(self.cluster, Progress())
+        for warning in check_changes(self.cluster, v2=_wants_v2()):
+            cli_logger.warning("{}", warning)
+
+    def _compare_versions(self, target: SshTarget) -> None:
+        from yellowdog_ray import versions
+
+        warning = versions.difference(versions.here(), versions.on(target))
+        if warning is not None:
             cli_logger.warning("{}", warning)
 
     def _give_up_head(self, progress: Progress, reason: HeadError) -> None:
@@ -377,6 +401,12 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     def settings(self) -> ProviderSettings:
         """The `provider` section. Raises `ConfigError` when it cannot be used."""
         return parse_provider(self.provider_config, _yaml_file()[0])
+
+    @functools.cached_property
+    def _last_word(self) -> LastWord:
+        from yellowdog_ray.ray_down import LastWord
+
+        return LastWord(self.cleanup_cluster_resources)
 
     @functools.cached_property
     def _head_file(self) -> HeadFile:

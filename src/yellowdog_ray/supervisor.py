@@ -13,13 +13,14 @@ from yellowdog_ray.lifetime import Lifetime
 from yellowdog_ray.preemption import Preemption
 from yellowdog_ray.ray_nodes import RayNodes
 from yellowdog_ray.setups import Setups
+from yellowdog_ray.sizes import DeclaredResources
 from yellowdog_ray.snapshot import ClusterNode, Snapshot
 
 logger = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Workers that do not come up, spot notices, the cluster's deadline.
+    """Workers that do not come up, spot notices, the cluster's deadline, declared resources that are not there.
 
     Args:
         cluster: the cluster.
@@ -35,6 +36,7 @@ class Supervisor:
             self._builds.tick,
             Preemption(cluster, growth, ray_nodes, drained_count=not v2).tick,
             Lifetime(cluster, ray_nodes).tick,
+            DeclaredResources(cluster).tick,
         )
 
     def tick(self, snapshot: Snapshot) -> None:

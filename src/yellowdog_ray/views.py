@@ -24,6 +24,15 @@ class TaskView:
 
 
 @dataclass(frozen=True)
+class MachineSize:
+    """What a machine has: vCPUs, memory (GiB), GPUs; of the last, None says that it is not known."""
+
+    vcpus: float
+    ram: float
+    gpus: int | None = None
+
+
+@dataclass(frozen=True)
 class PlatformNodeView:
     """What we need of YellowDog's node: an instance with an agent.
 
@@ -34,6 +43,7 @@ class PlatformNodeView:
         alive: whether its agent is heard of.
         task_types: what its agent can run.
         slots: how many tasks it runs at once.
+        size: what its agent says that it has.
     """
 
     id: str
@@ -46,6 +56,7 @@ class PlatformNodeView:
     alive: bool = True
     task_types: tuple[str, ...] = ()
     slots: int = 1
+    size: MachineSize | None = None
 
 
 @dataclass(frozen=True)

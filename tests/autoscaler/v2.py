@@ -7,6 +7,7 @@ its place from the environment that the head's task really has.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,10 @@ class V2:
         most = int(environment["AUTOSCALER_MAX_CONCURRENT_LAUNCHES"])
         monkeypatch.setattr(NodeProviderAdapter.__init__, "__defaults__", (batch, most))
         monkeypatch.setattr(ray_config, "AUTOSCALER_MAX_CONCURRENT_LAUNCHES", most)
+        seconds = int(environment["RAY_AUTOSCALER_RECONCILE_ALLOCATE_STATUS_TIMEOUT_S"])
+        reconcile = ray_config.InstanceReconcileConfig
+        defaults = (seconds if f.name == "allocate_status_timeout_s" else f.default for f in fields(reconcile))
+        monkeypatch.setattr(reconcile.__init__, "__defaults__", tuple(defaults))
 
     def read_config(self) -> None:
         """Take in what `ray up` has put in the place of the configuration."""

@@ -814,8 +814,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a pool is looked at before anything is made",
             "head.py",
-            "return check_configured_pools(cluster.platform, internal)",
-            "return []",
+            "warnings = check_configured_pools(cluster.platform, internal)",
+            "warnings: list[str] = []",
             ("yellowdog_ray/test_configured.py::test_nothing_is_made_for_a_cluster_whose_pool_is_not_there",),
         ),
         Guard(

@@ -120,8 +120,8 @@ def with_workers(local, home, up, monkeypatch):
         connect = lambda: Platform(Credentials(local.url, local.key_id, local.key_secret), "demo")  # noqa: E731
         head = Cluster(NAME, settings, connect, clock=PlatformTime(local))
         head.refresh()
-        for node_type in ("cpu", "gpu"):
-            Growth(head).grow(request(1, node_type))
+        for name in ("cpu", "gpu"):
+            Growth(head).grow(request(1, name))
         head.close()
         local.advance(BOOT)
 

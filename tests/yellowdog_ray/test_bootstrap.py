@@ -271,3 +271,12 @@ class TestTaskEnvironments:
         assert int(environment["AUTOSCALER_MAX_CONCURRENT_LAUNCHES"]) >= 1000
         assert int(environment["AUTOSCALER_MAX_LAUNCH_BATCH"]) >= 100
         assert environment["RAYDOG_WORK_REQUIREMENT_ID"] == "ydid:workreq:1"
+
+    @pytest.mark.parametrize(("minutes", "seconds"), [(10, 3600), (60, 10800)])
+    def test_ray_waits_longer_for_a_worker_than_we_do(self, cluster_yaml, tmp_path, minutes, seconds):
+        cluster_yaml["provider"]["worker_node_build_timeout_minutes"] = minutes
+        settings = parse_provider(run(cluster_yaml, tmp_path)["provider"], "cluster.yaml")
+
+        environment = head_environment("head-1", {}, "ydid:workreq:1", settings, v2=True)
+
+        assert int(environment["RAY_AUTOSCALER_RECONCILE_ALLOCATE_STATUS_TIMEOUT_S"]) == seconds

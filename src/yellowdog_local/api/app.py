@@ -20,6 +20,7 @@ from yellowdog_local.api import (
     account,
     allowances,
     application,
+    cloud_info,
     compute,
     images,
     keyrings,
@@ -50,6 +51,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *images.ENDPOINTS,
     *keyrings.ENDPOINTS,
     *allowances.ENDPOINTS,
+    *cloud_info.ENDPOINTS,
 )
 
 
