@@ -31,7 +31,6 @@ from tests.platform_time import PlatformTime
 from yellowdog_local.faults.rules import parse
 from yellowdog_local.records import InstanceRecord, TaskRecord, WorkRecord
 from yellowdog_local.testing import RunningPlatform
-from yellowdog_ray.config import INTERNAL_KEY
 from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
 
 TICK_SECONDS = 5.0
@@ -154,6 +153,7 @@ class World:
     def up(self, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
         """Bring the cluster's head up, and be inside it from then on."""
         self.name = config["cluster_name"]
+        self._yaml = config
         monkeypatch.setenv("RAY_UP_enable_autoscaler_v2", "1" if self._kind is V2 else "0")
         _, config = head_up(config)
         self.local.advance(BOOT_SECONDS + 1)
@@ -168,11 +168,9 @@ class World:
 
     def up_again(self, **changes: Any) -> None:
         """Another `ray up`, with changes to the YAML, as far as the head sees it."""
-        provider = {key: value for key, value in self.config["provider"].items() if key != INTERNAL_KEY}
-        provider |= changes.pop("provider", {})
-        auth = {"ssh_user": "yd-agent", "ssh_private_key": str(self._home / "id_ed25519")}
-        config = {**self.config, "provider": provider, "auth": auth, **changes}
-        self._send(RayDogNodeProvider.bootstrap_config(copy.deepcopy(config)))
+        provider = {**self._yaml["provider"], **changes.pop("provider", {})}
+        self._yaml = {**self._yaml, "provider": provider, **changes}
+        self._send(RayDogNodeProvider.bootstrap_config(copy.deepcopy(self._yaml)))
         self.autoscaler.read_config()
 
     def _send(self, config: dict[str, Any]) -> None:
