@@ -81,14 +81,16 @@ def real_head(
         told = subprocess.run([*login, f"cat {CONFIG_FILE}"], check=True, capture_output=True).stdout
         command = [*login, f"cd bench && exec {_PYTHON} -m benchmarks.driver"]
         with driver_by(command, Path(place)) as provider:
-            environment = {
-                "YD_API_URL": platform.address.url,
-                "YD_API_KEY_ID": platform.address.key_id,
-                "YD_API_KEY_SECRET": platform.address.key_secret,
-                **head["environment"],
-            }
+            environment = _environment(login)
             provider.do("find_itself", environment=environment, core=cores.provider)
             yield platform, TagServer(head["ip"], TAG_PORT), provider, json.loads(told)
+
+
+def _environment(login: list[str]) -> dict[str, str]:
+    """What the head's task finds in its environment; so does Ray's monitor, which the task starts."""
+    read = "tr '\\0' '\\n' < /proc/$(pgrep -x sleep | head -1)/environ"
+    lines = subprocess.run([*login, read], check=True, capture_output=True, text=True).stdout.splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def _carry(login: list[str]) -> None:

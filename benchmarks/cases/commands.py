@@ -64,6 +64,8 @@ def live(session: Session, report: Report, contender: Contender, delay: float = 
         _first_task(report, platform, cluster, at)
         cluster.ray("submit", str(JOB), str(WORKERS))
         _down(report, platform, cluster, at)
+        last = [report.row(name + at).cells[contender.key].values[-1] for name in (UP_RAY, FIRST, DOWN)]
+        session.say(f"{contender.label}{at}: up {last[0]:.1f} s, first task {last[1]:.1f} s, down {last[2]:.1f} s")
 
 
 def _up(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
