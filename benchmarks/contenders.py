@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -105,7 +106,8 @@ def driver_by(command: list[str], folder: Path, environment: dict[str, str] | No
             yield DriverProcess(process)
         finally:
             if process.stdin:
-                process.stdin.close()
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:

@@ -38,9 +38,21 @@ def wait_for(count: int) -> float:
     return time.time()
 
 
+def connect() -> None:
+    """Connect to this head's Ray, which may be just starting."""
+    deadline = time.time() + _PATIENCE_SECONDS
+    while not ray.is_initialized():
+        try:
+            ray.init(address="auto", log_to_driver=False)
+        except (ConnectionError, RuntimeError, ValueError):  # noqa: PERF203 - a few times only
+            if time.time() > deadline:
+                raise
+            time.sleep(_LOOK_SECONDS)
+
+
 def main() -> None:
     """Want what is asked for; what is learnt is the last line."""
-    ray.init(address="auto", log_to_driver=False)
+    connect()
     if len(sys.argv) > 1:
         workers = int(sys.argv[1])
         request_resources(num_cpus=workers)

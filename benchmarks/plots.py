@@ -86,19 +86,26 @@ def _growth(report: Report, contenders: Sequence[Contender]) -> Any:
 
 
 def _commands(report: Report, contenders: Sequence[Contender]) -> Any:
-    figure, axes = plt.subplots(figsize=(8.4, 2.6))
-    lives = {contender: report.series.get(f"first task {contender.key}", []) for contender in contenders}
-    shown = [contender for contender in contenders if lives[contender]]
-    for place, contender in enumerate(reversed(shown)):
-        left = 0.0
-        for colour, name in zip(_PARTS, lives[contender][0], strict=False):
-            seconds = statistics.median(life[name] for life in lives[contender])
-            axes.barh(place, seconds, left=left, color=colour, label=name if contender is shown[0] else None)
-            left += seconds
-    axes.set_yticks(range(len(shown)), [contender.label for contender in reversed(shown)])
-    axes.set(xlabel="s since the demand, medians", title="The first task on a new worker")
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
+    figure, both = plt.subplots(2, 1, figsize=(8.4, 5.2))
+    for axes, what, title in zip(
+        both, ("ray up", "first task"), ("`ray up`", "The first task on a new worker"), strict=True
+    ):
+        _timeline(axes, {one.label: report.series.get(f"{what} {one.key}", []) for one in contenders})
+        axes.set(xlabel="s, medians", title=title)
     return figure
+
+
+def _timeline(axes: Axes, lives: dict[str, list[dict[str, float]]]) -> None:
+    shown = [label for label in lives if lives[label]]
+    for place, label in enumerate(reversed(shown)):
+        left = 0.0
+        for colour, name in zip(_PARTS, lives[label][0], strict=False):
+            seconds = statistics.median(life[name] for life in lives[label])
+            axes.barh(place, seconds, left=left, color=colour, label=name if label == shown[0] else None)
+            left += seconds
+    axes.set_yticks(range(len(shown)), list(reversed(shown)))
+    if shown:
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
 
 
 def _day(report: Report, contenders: Sequence[Contender]) -> Any:

@@ -23,6 +23,21 @@ USER_YAML = REPOSITORY / "tests/e2e/existing_user.yaml"
 
 _COMMAND_SECONDS = 150.0
 
+_WHEN = """
+import glob, os, sys, time
+began = time.time() - float(open("/proc/uptime").read().split()[0])
+found = []
+for process in glob.glob("/proc/[0-9]*"):
+    try:
+        words = open(process + "/cmdline").read().split("\\0")
+        ticks = int(open(process + "/stat").read().rsplit(")", 1)[1].split()[19])
+    except OSError:
+        continue
+    if all(word in words for word in sys.argv[1:]):
+        found.append(began + ticks / os.sysconf("SC_CLK_TCK"))
+print(min(found))
+"""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -54,6 +69,7 @@ class RayCluster:
     contender: Contender
     yaml: Path
     env: dict[str, str]
+    ssh_key: Path | None
 
     def ray(self, command: str, *arguments: str) -> Command:
         """Run `ray COMMAND yaml ARGUMENTS`.
@@ -81,6 +97,20 @@ class RayCluster:
             raise Failed(f"`ray {command}` ended with {process.returncode} after {seconds:.0f} s: {said[-300:]}")
         return Command(began, seconds, lines)
 
+    def process_began(self, host: str, *words: str) -> float:
+        """When the first process of a host began that has these arguments (seconds since the epoch)."""
+        command = ssh(self.ssh_key, host)
+        done = subprocess.run(
+            [*command, "python3", "-", *words], input=_WHEN, capture_output=True, text=True, check=True
+        )
+        return float(done.stdout)
+
+
+def ssh(key: Path | None, host: str) -> list[str]:
+    """The command that logs in to a host."""
+    options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes")
+    return ["ssh", "-F", "none", "-i", str(key), *(f"-o{option}" for option in options), f"yd-agent@{host}"]
+
 
 @contextmanager
 def ray_cluster(contender: Contender, address: Address, folder: Path) -> Iterator[RayCluster]:
@@ -96,8 +126,9 @@ def ray_cluster(contender: Contender, address: Address, folder: Path) -> Iterato
         "TMPDIR": str(folder),
         "RAY_USAGE_STATS_ENABLED": "0",
         "COLUMNS": "200",
+        "PYTHONUNBUFFERED": "1",
     }
-    yield RayCluster(contender, file, env)
+    yield RayCluster(contender, file, env, address.ssh_key)
 
 
 def _config(contender: Contender, address: Address) -> dict[str, Any]:

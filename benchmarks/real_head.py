@@ -21,7 +21,7 @@ import yaml
 from benchmarks.contenders import REPOSITORY, Contender, DriverProcess, driver_by
 from benchmarks.lab import TEMPLATE, Lab, lab
 from benchmarks.machine import Cores
-from benchmarks.ray_cluster import ray_cluster
+from benchmarks.ray_cluster import ray_cluster, ssh
 from benchmarks.valkey import TagServer
 
 TAG_PORT = 16667
@@ -76,30 +76,27 @@ def real_head(
         cluster.yaml.write_text(yaml.safe_dump(config))
         cluster.ray("up", "-y", "--no-config-cache")
         head = platform.executing()[0]
-        ssh = _ssh(platform.address.ssh_key, head["ip"])
-        _carry(ssh)
-        told = subprocess.run([*ssh, f"cat {CONFIG_FILE}"], check=True, capture_output=True).stdout
-        command = [*ssh, f"cd bench && exec {_PYTHON} -m benchmarks.driver"]
+        login = ssh(platform.address.ssh_key, head["ip"])
+        _carry(login)
+        told = subprocess.run([*login, f"cat {CONFIG_FILE}"], check=True, capture_output=True).stdout
+        command = [*login, f"cd bench && exec {_PYTHON} -m benchmarks.driver"]
         with driver_by(command, Path(place)) as provider:
-            environment = {
-                "YD_API_URL": platform.address.url,
-                "YD_API_KEY_ID": platform.address.key_id,
-                "YD_API_KEY_SECRET": platform.address.key_secret,
-                **head["environment"],
-            }
+            environment = _environment(login)
             provider.do("find_itself", environment=environment, core=cores.provider)
             yield platform, TagServer(head["ip"], TAG_PORT), provider, json.loads(told)
 
 
-def _ssh(key: Path | None, address: str) -> list[str]:
-    options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes")
-    return ["ssh", "-F", "none", "-i", str(key), *(f"-o{option}" for option in options), f"yd-agent@{address}"]
+def _environment(login: list[str]) -> dict[str, str]:
+    """What the head's task finds in its environment; so does Ray's monitor, which the task starts."""
+    read = "tr '\\0' '\\n' < /proc/$(pgrep -x sleep | head -1)/environ"
+    lines = subprocess.run([*login, read], check=True, capture_output=True, text=True).stdout.splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def _carry(ssh: list[str]) -> None:
+def _carry(login: list[str]) -> None:
     """Put the driver, and what it needs of the tests, on the head."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for name in _CARRIED:
             tar.add(REPOSITORY / name, name)
-    subprocess.run([*ssh, "mkdir -p bench && tar -C bench -xf -"], input=archive.getvalue(), check=True)
+    subprocess.run([*login, "mkdir -p bench && tar -C bench -xf -"], input=archive.getvalue(), check=True)

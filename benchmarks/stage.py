@@ -37,6 +37,8 @@ _TOLD = (
     "RAY_OVERRIDE_RESOURCES",
     "RAYDOG_ON_HEAD",
 )
+_UNTOLD = {"RAY_NODE_TYPE_NAME": "", "RAY_OVERRIDE_LABELS": "{}", "RAY_OVERRIDE_RESOURCES": '{"CPU": 1}'}
+"""What Ray knows of a node whose task does not tell."""
 
 
 @dataclass
@@ -76,7 +78,9 @@ class Stage:
         """Let the raylet of every node whose task runs join Ray."""
         tasks = self.lab.executing()
         for task in tasks:  # what they tell Ray, and no more: it passes through two pipes
-            task["environment"] = {key: text for key, text in task["environment"].items() if key in _TOLD}
+            told = {key: text for key, text in task["environment"].items() if key in _TOLD}
+            task["environment"] = {**_UNTOLD, "RAY_CLOUD_INSTANCE_ID": task["name"], **told}
+        tasks[0]["environment"] |= {"RAYDOG_ON_HEAD": "1", "RAY_OVERRIDE_RESOURCES": '{"CPU": 0}'}
         self.provider.do("join", tasks=tasks)
 
     @property
@@ -90,13 +94,21 @@ class Stage:
         """How many workers the platform has, those that are to end included."""
         return self.lab.live() - 1
 
-    def wait_until_gone(self) -> float:
-        """Wait until the platform has no worker. Returns how long the longest listing took meanwhile."""
+    def wait_until_gone(self, *, listing: bool = False) -> float:
+        """Wait until the platform has no worker.
+
+        Args:
+            listing: whether the provider lists meanwhile, as in the autoscaler's loop.
+
+        Returns:
+            How long the longest listing took.
+        """
         deadline, longest = time.monotonic() + _PATIENCE_SECONDS, 0.0
         while self.live() > 0:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.live()} workers are still there after {_PATIENCE_SECONDS:.0f} s")
-            longest = max(longest, self.provider.do("list")["seconds"])
+            if listing:
+                longest = max(longest, self.provider.do("list")["seconds"])
             time.sleep(0.2)
         return longest
 

@@ -28,7 +28,7 @@ class TagServer:
 
     def __init__(self, host: str, port: int) -> None:
         self.port = port
-        self._client = redis.Redis(host, port)
+        self._client = redis.Redis(host, port, socket_timeout=_START_SECONDS, socket_connect_timeout=_START_SECONDS)
         self._own = Asked(0, 0)
         self._last = self._total()
         self._own = self.asked()  # looking costs something itself

@@ -5,15 +5,16 @@ One life of a cluster gives all three: its head comes up, a task wants a worker,
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-from benchmarks.contenders import REPOSITORY, Contender
+from benchmarks.contenders import REPOSITORY, Contender, Failed
 from benchmarks.lab import BOOT_SECONDS, Lab, lab
-from benchmarks.ray_cluster import Command, RayCluster, ray_cluster
+from benchmarks.ray_cluster import RayCluster, ray_cluster
 from benchmarks.results import Report
 from benchmarks.session import Session
 
@@ -24,11 +25,15 @@ JOB = REPOSITORY / "benchmarks/first_task.py"
 WORKERS = 2
 
 UP = "ray up"
-UP_ABOVE = "ray up, above the boot and the start of Ray's command"
+UP_RAY = "ray up, until Ray answers on the head"
+UP_ABOVE = "of that, above the boot and the start of Ray's command"
 FIRST = "first task on a new worker, from demand to its start"
 FIRST_OURS = "of that, neither boot nor Ray's start on the host"
 DOWN = f"ray down of a head with {WORKERS} workers"
-DOWN_ABOVE = "ray down, above the start of Ray's command and Ray's own sleeps"
+DOWN_ABOVE = "of that, above the start of Ray's command and Ray's sleep"
+
+_GCS_PORT = 6379
+_RAY_SECONDS = 60.0
 
 RAY_DOWN_SLEEPS = 5.0
 """`ray down` waits this long between two looks for living nodes (autoscaler/_private/commands.py of Ray 2.60)."""
@@ -59,16 +64,41 @@ def live(session: Session, report: Report, contender: Contender, delay: float = 
         _first_task(report, platform, cluster, at)
         cluster.ray("submit", str(JOB), str(WORKERS))
         _down(report, platform, cluster, at)
+        last = [report.row(name + at).cells[contender.key].values[-1] for name in (UP_RAY, FIRST, DOWN)]
+        session.say(f"{contender.label}{at}: up {last[0]:.1f} s, first task {last[1]:.1f} s, down {last[2]:.1f} s")
 
 
 def _up(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
     key, cli, mark = cluster.contender.key, _command_start(cluster), platform.mark()
     up = cluster.ray("up", "-y")
-    report.row(f"start of Ray's command (`ray up --help`){at}", "s").add(key, cli)
+    head = platform.nodes()[0]
+    address = platform.executing()[0]["ip"]
+    answered = up.seconds + _wait_for_ray(address)
+    calls = platform.timed_calls(mark)
+    asked = max(wall for wall, _, route in calls if not route.startswith("GET") and wall < head["started"])
+    ray_start = cluster.process_began(address, "start", "--head")
+    moments = {
+        "start of Ray's command, checks of the YAML": calls[0][0] - calls[0][1] / 1e3,
+        "platform calls, until the head is asked for": asked,
+        "boot, until its task runs": head["started"],
+        "files over SSH, until `ray start` begins": ray_start,
+        "`ray start` on the head, until Ray answers": up.began + answered,
+    }
+    parts = _between(up.began, moments)
     report.row(UP + at, "s").add(key, up.seconds)
-    report.row(UP_ABOVE + at, "s", 3.0).add(key, up.seconds - BOOT_SECONDS - cli)
-    report.row(f"{UP}: platform calls{at}").add(key, platform.mark() - mark)
-    report.series.setdefault(f"{UP} {key}{at}", []).append(_up_timeline(platform, up, mark))
+    report.row(UP_RAY + at, "s").add(key, answered)
+    report.row(UP_ABOVE + at, "s", 3.0).add(key, answered - BOOT_SECONDS - cli)
+    report.row(f"start of Ray's command alone (`ray up --help`){at}", "s").add(key, cli)
+    for name, seconds in parts.items():
+        report.row(f"ray up: {name}{at}", "s").add(key, seconds)
+    report.row(f"ray up: platform calls made{at}").add(key, len(calls))
+    report.series.setdefault(f"ray up {key}{at}", []).append(parts)
+
+
+def _between(began: float, moments: dict[str, float]) -> dict[str, float]:
+    """How long each thing took, where the moments are those of its end."""
+    ends = [began, *moments.values()]
+    return {name: end - start for name, start, end in zip(moments, ends, ends[1:], strict=False)}
 
 
 def _command_start(cluster: RayCluster) -> float:
@@ -79,21 +109,14 @@ def _command_start(cluster: RayCluster) -> float:
     return time.perf_counter() - began
 
 
-def _up_timeline(platform: Lab, up: Command, mark: int) -> dict[str, Any]:
-    head = platform.nodes()[0]
-    calls = platform.timed_calls(mark)
-    wrote = [wall for wall, _, route in calls if route == "POST /work/taskGroups/{id}/tasks"]
-    return {
-        "first call": calls[0][0] - calls[0][1] / 1e3 - up.began,
-        "head's task accepted": wrote[0] - up.began if wrote else None,
-        "instance made": head["created"] - up.began,
-        "agent registered": head["registered"] - up.began,
-        "task started": head["started"] - up.began,
-        "end": up.seconds,
-        "calls": len(calls),
-        "seconds in calls": sum(ms for _, ms, _ in calls) / 1e3,
-        "said": [[round(seconds, 2), line[:160]] for seconds, line in up.lines if line.strip()],
-    }
+def _wait_for_ray(address: str) -> float:
+    """Wait until Ray's control store accepts connections: not every `ray up` does so."""
+    began = time.monotonic()
+    while time.monotonic() - began < _RAY_SECONDS:
+        with contextlib.suppress(OSError), socket.create_connection((address, _GCS_PORT), timeout=1):
+            return time.monotonic() - began
+        time.sleep(0.05)
+    raise Failed(f"Ray did not answer on the head within {_RAY_SECONDS:.0f} s of the end of `ray up`")
 
 
 def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
@@ -126,11 +149,18 @@ def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str) -> 
 def _down(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
     key, mark = cluster.contender.key, platform.mark()
     down = cluster.ray("down", "-y")
-    cli = report.row(f"start of Ray's command (`ray up --help`){at}", "s").cells[key].values[-1]
+    cli = report.row(f"start of Ray's command alone (`ray up --help`){at}").cells[key].values[-1]
+    ends = [wall - ms / 1e3 for wall, ms, route in platform.timed_calls(mark) if not route.startswith("GET")]
+    before = ends[0] - down.began
+    parts = {
+        "start of Ray's command, and its `ray stop` on the head": before,
+        "Ray's sleep": RAY_DOWN_SLEEPS,
+        "ending things, and looking whether they are gone": down.seconds - before - RAY_DOWN_SLEEPS,
+    }
     report.row(DOWN + at, "s").add(key, down.seconds)
     report.row(DOWN_ABOVE + at, "s", 1.0).add(key, down.seconds - cli - RAY_DOWN_SLEEPS)
-    report.row(f"ray down: platform calls{at}").add(key, platform.mark() - mark)
-    left = platform.live()
-    report.row(f"ray down: tasks alive afterwards{at}").add(key, left)
-    said = [[round(seconds, 2), line[:160]] for seconds, line in down.lines if line.strip()]
-    report.series.setdefault(f"ray down {key}{at}", []).append({"said": said, "end": down.seconds})
+    for name, seconds in parts.items():
+        report.row(f"ray down: {name}{at}", "s").add(key, seconds)
+    report.row(f"ray down: platform calls made{at}").add(key, platform.mark() - mark)
+    report.row(f"ray down: tasks alive at its end{at}").add(key, platform.live())
+    report.series.setdefault(f"ray down {key}{at}", []).append(parts)

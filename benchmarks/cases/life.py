@@ -49,7 +49,6 @@ def _live(session: Session, report: Report, contender: Contender) -> None:
         report.row(f"{LIFE_TICKS} ticks of work", "calls").add(key, old - born)
         report.row("ending", "calls").add(key, dead - old)
         report.series[key] = on.lab.calls(whole)
-        session.say(f"{contender.label}: {report.series[key]}")
 
 
 def _ticks(on: Stage, count: int) -> None:

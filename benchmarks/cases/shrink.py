@@ -38,7 +38,7 @@ def measure(session: Session, report: Report, contender: Contender, size: int, d
 def _once(report: Report, on: Stage, what: str, size: int) -> None:
     key, mark = on.contender.key, on.lab.mark()
     ended = on.provider.do("terminate")
-    longest = on.wait_until_gone()
+    longest = on.wait_until_gone(listing=True)
     calls = on.lab.timed_calls(mark)
     ends = [(wall, route) for wall, _, route in calls if not route.startswith("GET")]
     bound = 10.0 if size == 1_000 else None
