@@ -2,6 +2,7 @@
 # Set-up that the scripts share. Source it after `set -euo pipefail`; sourcing does nothing but define functions.
 #
 #   setup_packages          install the Debian packages that are missing      (0: all there, 1: not)
+#   setup_engine            likewise a container engine, which one test needs
 #   setup_venv DIR WISHED   make DIR ready for Python WISHED (3.12, 3.10)      (0: ready, 1: failed, 3: no such Python)
 #                           with Ray RAY_VERSION if that is set, else with the newest
 #   setup_main_venv         .venv with the preferred Python, or else with the best that the machine has
@@ -86,6 +87,16 @@ setup_packages() {
   [ -z "$missing" ] || install_packages "$missing"
 }
 
+# crun and not runc: it runs containers where there are no control groups, as on namespace hosts.
+setup_engine() {
+  local missing
+  missing="$(
+    have podman || echo "podman  one test runs Ray in containers"
+    have crun || echo "crun  Podman starts them with it"
+  )"
+  [ -z "$missing" ] || install_packages "$missing"
+}
+
 # install_packages LINES: each line is a package and why it is wanted.
 install_packages() {
   local lines="$1" names=()
@@ -126,7 +137,7 @@ keep_services_off() {
   trap 'exit 1' HUP INT TERM
   {
     echo '#!/bin/sh'
-    echo 'case "$1" in ssh|ssh.*|sshd*|redis*|valkey*|rsync*) exit 101 ;; esac'
+    echo 'case "$1" in ssh|ssh.*|sshd*|redis*|valkey*|rsync*|podman*) exit 101 ;; esac'
     echo "[ -x $saved ] && exec $saved \"\$@\""
     echo 'exit 0'
   } >"$policy"

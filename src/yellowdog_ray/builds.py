@@ -41,13 +41,23 @@ class Builds:
     """Watches the workers between their launch and their joining of Ray.
 
     Times count from when this process first saw a node, so that another life of the autoscaler is never hasty.
+
+    Args:
+        cluster: the cluster.
+        growth: how it gets workers.
+        ray_nodes: what Ray knows of the nodes.
+        setups: how far Ray's updaters have come.
+        ids_needed: whether Ray's autoscaler knows its nodes by their ids alone (v2 does).
     """
 
-    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, setups: Setups) -> None:
+    def __init__(
+        self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, setups: Setups, *, ids_needed: bool
+    ) -> None:
         self._cluster = cluster
         self._growth = growth
         self._ray_nodes = ray_nodes
         self._setups = setups
+        self._ids_needed = ids_needed
         self._monotonic = cluster.clock.monotonic
         self._since: dict[tuple[str, Phase], float] = {}
         self._up: set[str] = set()
@@ -55,7 +65,7 @@ class Builds:
         self._complaining: dict[str, float] = {}
 
     def tick(self, snapshot: Snapshot) -> None:
-        """Look at the workers of a fresh listing.
+        """Look at the workers of a fresh listing, and at how the head has joined.
 
         Raises:
             PlatformError: a pool's sources could not be looked at.
@@ -66,7 +76,7 @@ class Builds:
         building = [node for node in workers if node.id not in self._up]
         now = self._monotonic()
         self._since = {(node.id, node.phase): self._since.get((node.id, node.phase), now) for node in building}
-        started = [node for node in building if node.phase is Phase.RUNNING]
+        started = [node for node in snapshot.nodes.values() if node.id not in self._up and node.phase is Phase.RUNNING]
         waiting = [node for node in building if node.platform_node_id is None and node.phase is Phase.PENDING]
         if started and self._ray_nodes.refresh():
             self._judge_started(started)
@@ -81,12 +91,17 @@ class Builds:
 
     def _judge_started(self, started: Iterable[ClusterNode]) -> None:
         missing = []
+        nameless = defaultdict(list)
         for node in started:
             if self._ray_nodes.joined(node.id, node.private_ip):
                 self._up.add(node.id)
                 self._growth.backoff.joined(node.node_type)
-            else:
+                if self._ids_needed and self._ray_nodes.lacks_id(node.private_ip):
+                    nameless[node.node_type].append(node)
+            elif not node.is_head:
                 missing.append(node)
+        for nodes in nameless.values():
+            _tell_nameless(nodes)
         self._give_up_overdue(missing, NeverJoined, self._why_not_joined)
 
     def _why_not_joined(self, node: ClusterNode) -> str:
@@ -187,6 +202,21 @@ class Builds:
         since = self._since[node.id, node.phase]
         step = self._setups.last(node.id) if node.phase is Phase.RUNNING else None
         return self._monotonic() - (max(since, step.since) if step else since)
+
+
+def _tell_nameless(nodes: Sequence[ClusterNode]) -> None:
+    """Ray itself only counts such nodes as pending: the head's keeps the cluster from growing at all."""
+    first = nodes[0]
+    logger.error(
+        "Ray runs on %d node(s) of type '%s' (%s) without RAY_CLOUD_INSTANCE_ID in its environment, so that autoscaler "
+        "v2 does not know them: %s. Let provider.%s pass the task's environment on to `ray start`, also into a "
+        "container (docs/containers.md)",
+        len(nodes),
+        first.node_type,
+        ", ".join(node.id for node in nodes[:5]),
+        "the cluster cannot grow" if first.is_head else "it waits for them, never finds them idle, and ends them",
+        "ray_head_node_task_script" if first.is_head else "ray_worker_node_task_script",
+    )
 
 
 def _shortage(messages: Sequence[str]) -> type[NodeBuildError]:

@@ -29,6 +29,7 @@ class RayNodes:
         self._ray_ids: dict[str, str] = {}
         self._address_of: dict[str, str] = {}
         self._addresses: frozenset[str] = frozenset()
+        self._addresses_without_id: frozenset[str] = frozenset()
 
     def joined(self, node_id: str, address: str | None) -> bool:
         """Whether this node's raylet has joined, now or earlier.
@@ -42,6 +43,10 @@ class RayNodes:
         """The address under which this node has joined; None for one that has not."""
         return self._address_of.get(node_id)
 
+    def lacks_id(self, address: str | None) -> bool:
+        """Whether the raylet at this address was started without an id."""
+        return address in self._addresses_without_id
+
     def refresh(self) -> bool:
         """Ask who has joined; while there is no answer the last one stands. Returns whether there was an answer."""
         nodes = self._ask(lambda client: client.get_all_node_info(timeout=_TIMEOUT_SECONDS))
@@ -49,7 +54,9 @@ class RayNodes:
             return False
         self._ray_ids = {info.instance_id: info.node_id.hex() for info in nodes.values() if info.instance_id}
         self._address_of = {info.instance_id: info.node_manager_address for info in nodes.values() if info.instance_id}
-        self._addresses = frozenset(info.node_manager_address for info in nodes.values() if info.state == _ALIVE)
+        alive = [info for info in nodes.values() if info.state == _ALIVE]
+        self._addresses = frozenset(info.node_manager_address for info in alive)
+        self._addresses_without_id = frozenset(info.node_manager_address for info in alive if not info.instance_id)
         return True
 
     def busy(self) -> set[str] | None:

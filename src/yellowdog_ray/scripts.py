@@ -152,6 +152,7 @@ def wait_for_ray_command() -> str:
     return _wait_command(
         "Waiting for ray start --head --autoscaling-config=~/ray_bootstrap_config.yaml in the head task",
         f"{listening} && {settled}",
+        check_environment_command(),
     )
 
 
@@ -168,14 +169,25 @@ def in_task_environment(command: str) -> str:
     return f"{wait}; . {file}; {command}"
 
 
-def _wait_command(what: str, ready: str) -> str:
+def _wait_command(what: str, ready: str, then: str = ":") -> str:
     """Let the task start Ray, again and again since its script removes what it finds at its start, and wait for Ray."""
     said_often = f"[ $((i % {_PROGRESS_SECONDS * _POLLS_PER_SECOND})) -ne 0 ]"
     return (
         f"echo '{what}'; mkdir -p ~/.raydog; "
         f"for i in $(seq {_READY_SECONDS * _POLLS_PER_SECOND}); do touch ~/{_SET_UP_FILE}; "
-        f"{ready} && echo 'Ray is up' && exit 0; "
+        f"{ready} && echo 'Ray is up' && {{ {then}; exit 0; }}; "
         f'{said_often} || echo "  [$((i / {_POLLS_PER_SECOND})) s] Ray is starting"; '
         f"sleep {1 / _POLLS_PER_SECOND}; done; "
         f"echo 'Ray did not start within {_READY_SECONDS} s: see taskoutput.txt of the task'; exit 1"
+    )
+
+
+def check_environment_command() -> str:
+    """Says what Ray on the head lacks of its task's environment; nothing if that cannot be seen."""
+    remedy = "provider.ray_head_node_task_script must pass its environment on to ray start, also into a container"
+    return (
+        "for name in RAYDOG_ON_HEAD RAY_CLOUD_INSTANCE_ID; do "
+        'grep -qzs "^$name=" "/proc/$(pgrep -o -x gcs_server)/environ"; [ $? -ne 1 ] || '
+        'echo "Ray on the head runs without $name in its environment, and this cluster will not grow as it should: '
+        f'{remedy} (docs/containers.md)"; done'
     )

@@ -31,7 +31,7 @@ class Supervisor:
     """
 
     def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, setups: Setups, *, v2: bool) -> None:
-        self._builds = Builds(cluster, growth, ray_nodes, setups)
+        self._builds = Builds(cluster, growth, ray_nodes, setups, ids_needed=v2)
         self._duties: tuple[Callable[[Snapshot], None], ...] = (
             self._builds.tick,
             Preemption(cluster, growth, ray_nodes, drained_count=not v2).tick,

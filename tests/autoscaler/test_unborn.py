@@ -5,6 +5,8 @@ import logging
 
 import pytest
 
+from tests.autoscaler.v1 import V1
+
 BUILD_TIMEOUT_SECONDS = 10 * 60
 TICK = 5
 
@@ -73,23 +75,51 @@ def test_while_ray_does_not_answer_nobody_is_judged(world, monkeypatch):
     assert world.listed() == before
 
 
-def test_a_raylet_without_an_id_is_known_by_its_address(world, monkeypatch):
+class TestWithoutIds:
     """A script that starts Ray in a container may give it no id."""
-    world.grown_to(2)
-    before = world.listed()
-    world.restart_autoscaler()
-    told = world.gcs.get_all_node_info
 
-    def without_ids(**options):
-        nodes = told(**options)
-        for info in nodes.values():
-            info.instance_id = ""
-        return nodes
+    @pytest.fixture
+    def nameless(self, world, monkeypatch):
+        """Makes all raylets forget their ids, and another life of the autoscaler begin."""
+        told = world.gcs.get_all_node_info
 
-    monkeypatch.setattr(world.gcs, "get_all_node_info", without_ids)
-    world.ticks(BUILD_TIMEOUT_SECONDS // TICK + 10)
+        def without_ids(**options):
+            nodes = told(**options)
+            for info in nodes.values():
+                info.instance_id = ""
+            return nodes
 
-    assert world.listed() == before
+        def forget():
+            world.restart_autoscaler()
+            monkeypatch.setattr(world.gcs, "get_all_node_info", without_ids)
+
+        return forget
+
+    def test_a_raylet_is_known_by_its_address(self, world, nameless):
+        world.grown_to(2)
+        before = world.listed()
+
+        nameless()
+        world.ticks(BUILD_TIMEOUT_SECONDS // TICK + 10)
+
+        assert world.listed() == before
+
+    def test_the_log_says_once_what_is_missing_in_which_script_where_it_matters(self, world, nameless, errors, kind):
+        world.grown_to(2)
+        assert errors() == []
+
+        nameless()
+        world.ticks(4)
+
+        told = [text for text in errors() if "RAY_CLOUD_INSTANCE_ID" in text]
+        if kind is V1:
+            assert told == []
+            return
+        (of_head,) = (text for text in told if "ray_head_node_task_script" in text)
+        (of_workers,) = (text for text in told if "ray_worker_node_task_script" in text)
+        assert world.head.entity.name in of_head
+        assert "the cluster cannot grow" in of_head
+        assert all(node_id in of_workers for node_id in world.listed())
 
 
 class TestShortage:

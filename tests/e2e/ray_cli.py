@@ -125,6 +125,13 @@ class PlatformView:
         tasks = self._client.work_client.get_tasks(TaskSearch(statuses=live)).list_all()
         return [task for task in tasks if (task.name or "").startswith("head-") == (kind == "head")]
 
+    def ended(self, task: Task) -> bool:
+        status = self._client.work_client.get_task_by_id(str(task.id)).status
+        return status is not None and status.finished
+
+    def abort(self, task: Task) -> None:
+        self._client.work_client.cancel_task(task, abort=True)
+
     def live_instances(self) -> int:
         return len(self._client.compute_client.get_instances(InstanceSearch(statuses=LIVE)).list_all())
 

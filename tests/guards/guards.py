@@ -692,6 +692,29 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_UNBORN}::test_while_ray_does_not_answer_nobody_is_judged",),
         ),
     ),
+    "Ray on a node has no `RAY_CLOUD_INSTANCE_ID`, as in a container that was not given the task's environment": (
+        Guard(
+            "a raylet without an id is told",
+            "builds.py",
+            "if self._ids_needed and self._ray_nodes.lacks_id(node.private_ip):",
+            "if False:",
+            (f"{_UNBORN}::test_the_log_says_once_what_is_missing_in_which_script_where_it_matters",),
+        ),
+        Guard(
+            "a raylet without an id is known all the same",
+            "ray_nodes.py",
+            "return node_id in self._ray_ids or address in self._addresses",
+            "return node_id in self._ray_ids",
+            (f"{_UNBORN}::test_a_raylet_is_known_by_its_address",),
+        ),
+        Guard(
+            "`ray up` looks at the head's own Ray",
+            "scripts.py",
+            "RAYDOG_ON_HEAD RAY_CLOUD_INSTANCE_ID; do",
+            "; do",
+            ("yellowdog_ray/test_scripts.py::test_what_is_missing_is_named_with_the_script_to_change",),
+        ),
+    ),
     "A worker's set-up over SSH fails, on the worker or for want of SSH": (
         Guard(
             "a set-up that failed counts as a failed launch",

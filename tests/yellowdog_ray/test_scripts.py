@@ -1,4 +1,4 @@
-"""The default task scripts, run for real on this machine with a Ray that only pretends."""
+"""The default task scripts, and what `ray up` runs on the head, for real on this machine with a Ray that pretends."""
 
 import os
 import shutil
@@ -6,13 +6,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.scripts import HEAD_SCRIPT, WORKER_SCRIPT
+from yellowdog_ray.scripts import HEAD_SCRIPT, WORKER_SCRIPT, check_environment_command
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 
@@ -132,3 +132,40 @@ def test_no_secret_stays_when_the_head_has_ended(home, secrets):
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
     assert process.stdout is not None
     assert any(text in line for line in process.stdout)
+
+
+WHOLE = {"RAYDOG_ON_HEAD": "1", "RAY_CLOUD_INSTANCE_ID": "head-0a1b2c3d"}
+
+
+@contextmanager
+def gcs_server(environment: Mapping[str, str]) -> Iterator[int]:
+    """A process that stands in for Ray's."""
+    with subprocess.Popen(["sleep", "60"], env={"PATH": "/usr/bin:/bin", **environment}) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def told_of(process_id: int | str) -> list[str]:
+    script = f"pgrep() {{ echo {process_id}; }}; {check_environment_command()}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=10, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_a_head_with_its_whole_environment_is_no_news():
+    with gcs_server(WHOLE) as process_id:
+        assert told_of(process_id) == []
+
+
+@pytest.mark.parametrize("missing", WHOLE)
+def test_what_is_missing_is_named_with_the_script_to_change(missing):
+    with gcs_server({name: value for name, value in WHOLE.items() if name != missing}) as process_id:
+        (told,) = told_of(process_id)
+    assert f"without {missing} " in told
+    assert "provider.ray_head_node_task_script" in told
+
+
+def test_an_environment_that_cannot_be_seen_is_not_judged():
+    assert told_of("no-such-process") == []
