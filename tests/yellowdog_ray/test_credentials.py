@@ -1,6 +1,6 @@
 import pytest
 
-from yellowdog_ray.credentials import DEFAULT_URL, load_credentials
+from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import CredentialsError
 
 
@@ -21,7 +21,7 @@ def test_the_key_is_found_in_a_dotenv_above_the_working_directory(tmp_path):
 
     found = load_credentials()
 
-    assert (found.key_id, found.key_secret, found.url) == ("id", "secret", DEFAULT_URL)
+    assert (found.key_id, found.key_secret, found.url) == ("id", "secret", "https://api.yellowdog.ai")
 
 
 def test_the_environment_wins_over_the_dotenv(tmp_path, monkeypatch):
