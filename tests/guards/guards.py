@@ -833,6 +833,27 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_UNBORN}::test_a_pool_that_has_ended_under_its_waiting_workers_is_followed_by_another",),
         ),
     ),
+    "`resources` are left out, and cannot be filled in": (
+        Guard(
+            "what is not known is refused",
+            "sizes.py",
+            "if kind.resources_unknown is not None:",
+            "if False:",
+            ("yellowdog_ray/test_sizes.py::test_what_cannot_be_known_is_refused_before_anything_is_made",),
+        ),
+    ),
+    "More `resources` are declared than the machines have": (
+        Guard(
+            "declared CPUs are compared",
+            "sizes.py",
+            "if amount is not None and declared.get(word, 0) > amount",
+            "if False",
+            (
+                "yellowdog_ray/test_sizes.py::test_more_than_the_machines_have_is_told",
+                "yellowdog_ray/test_sizes.py::test_the_monitors_log_tells_once_of_a_type_whose_machines_are_smaller",
+            ),
+        ),
+    ),
     "A configured pool that a node type names cannot serve it": (
         Guard(
             "a pool is looked at before anything is made",

@@ -19,6 +19,7 @@ from tests.yellowdog_ray.test_provider import (  # noqa: F401 - fixtures
     platform,
     ray,
 )
+from yellowdog_local.faults.rules import Status
 from yellowdog_ray.config import Internal
 from yellowdog_ray.provider import RayDogNodeProvider
 from yellowdog_ray.sizes import DeclaredResources, excess
@@ -80,6 +81,13 @@ class TestWhatIsFilledIn:
         platform.advance(BOOT)
 
         assert filled(yaml) == {"CPU": 2, "memory": int(4 * GIB * 0.7)}
+
+    def test_a_key_that_may_not_ask_for_instance_types_asks_the_nodes(self, platform, yaml):  # noqa: F811
+        make_cluster({**yaml, "available_node_types": {**yaml["available_node_types"], "worker": WORKER}})
+        platform.advance(BOOT)
+
+        with platform.faults.during(Status(call="GET /cloudInfo/instanceTypes", status=403)):
+            assert filled(yaml)["CPU"] == 2
 
     def test_what_every_machine_of_a_configured_pool_has(self, platform, yaml):  # noqa: F811
         configured_pool(platform, vcpus=16, ram=64)
