@@ -1,6 +1,7 @@
 """The examples are what users copy: they must be whole, and true."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def filled_in(file: Path, key: Path) -> dict:
     return yaml.safe_load(re.sub(r"<your-namespace/([a-z-]+)>", r"my-team/\1", text))
 
 
-@pytest.mark.parametrize("file", [DOCUMENTED, EXAMPLES / "local" / "raydog.yaml"], ids=lambda file: file.parent.name)
+@pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
 def test_an_example_passes_every_check_without_a_warning(file, tmp_path):
     key = tmp_path / "key"
     key.write_text("not a real key\n")
@@ -38,6 +39,24 @@ def test_the_documented_example_shows_every_option():
 
     assert INTERNAL_KEY not in text
     assert {option for option in options if f"{option}:" not in text} == set()
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
+def test_the_files_that_an_example_names_are_there(file):
+    named = re.findall(r"file:([\w/.-]+)", file.read_text())
+
+    assert [name for name in named if not (file.parent / name).is_file()] == []
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.rglob("*.sh")), ids=lambda script: script.name)
+def test_a_script_explains_itself_and_refuses_what_it_does_not_know(script):
+    def run(argument):
+        return subprocess.run(["bash", script, argument], capture_output=True, text=True, timeout=10, check=False)
+
+    assert run("--help").returncode == 0
+    assert f"  {script.name} [--help]\n" in run("--help").stdout
+    assert (run("--hepl").returncode, run("--hepl").stdout) == (1, "")
+    assert "unknown argument: --hepl" in run("--hepl").stderr
 
 
 def test_no_example_holds_a_key():
