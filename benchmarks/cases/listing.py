@@ -96,3 +96,4 @@ def _one(
     report.row(f"{what}: bytes from and to the platform", "bytes").add(key, on.lab.bytes(mark))
     report.row(f"{what}: Valkey commands").add(key, asked.commands)
     report.row(f"{what}: bytes from and to Valkey", "bytes").add(key, asked.bytes)
+    report.row(f"{what}: nodes listed that are gone", "", 0).add(key, figures["nodes"] - on.lab.live())

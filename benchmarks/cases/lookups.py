@@ -21,10 +21,11 @@ def run(session: Session) -> Report:
             for size in QUICK_SIZES if session.quick else SIZES:
                 on.grow(size - before)
                 before = size
-                for _ in range(session.runs):
+                for number in range(1 + session.runs):
                     mark = on.lab.mark()
                     figures = on.provider.do("addresses")
-                    what = f"a tick's look-ups with {size:,} nodes"
+                    tick = "the first tick" if number == 0 else "a later tick"
+                    what = f"{size:,} nodes, {tick}"
                     report.row(f"{what}: platform calls", "", 0).add(contender.key, on.lab.mark() - mark)
                     report.row(f"{what}: processor time", "ms").add(contender.key, figures["cpu"] * 1e3)
                     report.row(f"{what}: nodes with an address").add(contender.key, figures["nodes"])
