@@ -30,8 +30,8 @@ RESULTS = REPOSITORY / "docs/performance"
 _HELP = f"""\
 Measures RayDog, and {PUBLISHED.label} from the package index beside it, on a local platform.
 
-  scripts/bench                  all cases, medians of {RUNS} runs, about 25 minutes. Writes docs/performance.md anew,
-                                 with its tables and plots (docs/performance/)
+  scripts/bench                  all cases but `local`, medians of {RUNS} runs, about 25 minutes. Writes
+                                 docs/performance.md anew, with its tables and plots (docs/performance/)
   scripts/bench listing growth   these cases only; of the others the page keeps what it has
   scripts/bench --quick          all cases, one run of each, small sizes, under 3 minutes. Prints, and writes nothing
   scripts/bench --page           measures nothing; writes the page from the results that are there
@@ -53,7 +53,7 @@ def main() -> int:
     contenders = [one for one in CONTENDERS if one.key in arguments.only and one.python.exists()]
     session = Session(arguments.quick, contenders, Cores.of_this_machine(), progress)
     missed = []
-    for name in () if arguments.page else arguments.cases or CASES:
+    for name in () if arguments.page else arguments.cases or [case for case in CASES if case != "local"]:
         report = _measured(name, session)
         columns = _columns(name, contenders)
         console.print(tables.terminal_table(report, CASES[name].TITLE, columns))

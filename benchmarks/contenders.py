@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PUBLISHED_VERSION = "2.0.0"
+PATIENCE_SECONDS = 120.0
 PUBLISHED_VENV = REPOSITORY / ".venv-published"
 
 
@@ -59,6 +61,10 @@ class DriverProcess:
         try:
             request.write(json.dumps({"do": name, **arguments}) + "\n")
             request.flush()
+            # One line answers one request, so nothing waits in a buffer.
+            if not select.select([answers], [], [], PATIENCE_SECONDS)[0]:
+                self._process.kill()
+                raise Failed(f"`{name}` did not end within {PATIENCE_SECONDS:.0f} s")
             line = answers.readline()
         except BrokenPipeError:
             line = ""

@@ -136,15 +136,17 @@ class Driver:
 
     def addresses(self) -> dict[str, Any]:
         """What Ray's old autoscaler asks about addresses in one tick."""
-        known = [node_id for node_id in self.ids if self.provider.internal_ip(node_id)]
+        known = 0
 
         def ask() -> None:
-            for node_id in known:
+            nonlocal known
+            for node_id in self.ids:
                 for _ in range(_V1_ASKS):
-                    self.provider.internal_ip(node_id)
+                    address = self.provider.internal_ip(node_id)
                 self.provider.external_ip(node_id)
+                known += address is not None
 
-        return self._timed(ask) | {"nodes": len(known)}
+        return self._timed(ask) | {"nodes": known}
 
     def terminate(self) -> dict[str, Any]:
         """End every listed worker."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from benchmarks.contenders import Contender, Failed
+from benchmarks.contenders import RAYDOG, Contender, Failed
 from benchmarks.machine import Cores
 from benchmarks.results import Report
 from yellowdog_local.hosts.requirements import MissingRequirementError
 
 RUNS = 5
+FEW_RUNS = 2
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Session:
     def runs(self) -> int:
         """How often each figure is measured."""
         return 1 if self.quick else RUNS
+
+    def runs_of(self, contender: Contender, most: int = RUNS) -> int:
+        """How often a figure is measured: less often where one run takes a minute."""
+        return min(self.runs, most if contender is RAYDOG else FEW_RUNS)
 
     def say(self, text: str) -> None:
         """Tell what goes on."""

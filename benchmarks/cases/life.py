@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import PUBLISHED, RAYDOG, Contender
 from benchmarks.results import Report
 from benchmarks.session import Session
 from benchmarks.stage import Stage, stage
@@ -13,6 +13,7 @@ TITLE = "Platform calls over a node's whole life"
 NODES = 1_000
 TICK_SECONDS = 5.0
 LIFE_TICKS = 120
+FEW_TICKS = 6
 DEATH_TICKS = 12
 
 
@@ -24,7 +25,8 @@ def run(session: Session) -> Report:
             _live(session, report, contender)
     report.note(
         f"{NODES:,} nodes asked for at once live for {LIFE_TICKS * TICK_SECONDS / 60:.0f} minutes, in ticks of "
-        f"{TICK_SECONDS:.0f} s, and are ended at once. Counts do not vary from run to run, so this is one run."
+        f"{TICK_SECONDS:.0f} s, and are ended at once. Counts do not vary from run to run, so this is one run. "
+        f"{PUBLISHED.label} ticks {FEW_TICKS} times only: each tick takes it seconds, and none calls the platform."
     )
     return report
 
@@ -37,7 +39,8 @@ def _live(session: Session, report: Report, contender: Contender) -> None:
         on.join()
         _ticks(on, 2)
         born = on.lab.mark()
-        _ticks(on, LIFE_TICKS)
+        ticks = LIFE_TICKS if contender is RAYDOG else FEW_TICKS
+        _ticks(on, ticks)
         old = on.lab.mark()
         on.provider.do("terminate")
         on.wait_until_gone()
@@ -46,7 +49,7 @@ def _live(session: Session, report: Report, contender: Contender) -> None:
         key = contender.key
         report.row("per node, from birth to death", "calls", 1.2).add(key, (dead - whole) / NODES)
         report.row("growing, booting, joining", "calls").add(key, born - whole)
-        report.row(f"{LIFE_TICKS} ticks of work", "calls").add(key, old - born)
+        report.row("ticks of work", "calls").add(key, old - born)
         report.row("ending", "calls").add(key, dead - old)
         report.series[key] = on.lab.calls(whole)
 

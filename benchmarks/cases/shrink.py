@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import RAYDOG, Contender
 from benchmarks.results import Report
 from benchmarks.session import Session
 from benchmarks.stage import Stage, stage
@@ -10,7 +10,7 @@ from benchmarks.stage import Stage, stage
 NAME = "shrink"
 TITLE = "Shrinking to none"
 
-SIZES, QUICK_SIZES = (100, 1_000), (1_000,)
+SIZES = (100, 1_000)
 DELAY_SECONDS = 0.05
 
 
@@ -18,16 +18,24 @@ def run(session: Session) -> Report:
     """End all workers at once, several times."""
     report = Report(NAME)
     for contender in session.contenders:
-        for size in QUICK_SIZES if session.quick else SIZES:
+        for size in _sizes(session, contender):
             measure(session, report, contender, size, DELAY_SECONDS)
     return report
 
 
-def measure(session: Session, report: Report, contender: Contender, size: int, delay: float) -> None:
+def _sizes(session: Session, contender: Contender) -> tuple[int, ...]:
+    if session.quick:
+        return SIZES[-1:] if contender is RAYDOG else SIZES[:1]
+    return SIZES
+
+
+def measure(
+    session: Session, report: Report, contender: Contender, size: int, delay: float, runs: int | None = None
+) -> None:
     """One size at one delay of the platform."""
     what = f"{size:,} nodes at {delay * 1e3:.0f} ms per call"
     with session.attempt(report, contender, what), stage(contender, session.cores) as on:
-        for number in range(session.runs):
+        for number in range(runs or session.runs_of(contender)):
             session.say(f"{contender.label}: {size:,} nodes, {delay * 1e3:.0f} ms, run {number + 1}")
             on.grow(size)
             on.lab.delay(delay)
