@@ -61,6 +61,8 @@ class Builds:
         self._monotonic = cluster.clock.monotonic
         self._since: dict[tuple[str, Phase], float] = {}
         self._up: set[str] = set()
+        self._snapshot = Snapshot()
+        self._building: list[ClusterNode] = []
         self._looked: dict[str, float] = {}
         self._complaining: dict[str, float] = {}
 
@@ -70,13 +72,11 @@ class Builds:
         Raises:
             PlatformError: a pool's sources could not be looked at.
         """
-        workers = [node for node in snapshot.nodes.values() if not node.is_head]
-        self._up &= snapshot.nodes.keys()
-        self._setups.keep(snapshot.nodes.keys())
-        building = [node for node in workers if node.id not in self._up]
+        not_up = self._not_up(snapshot)
+        building = [node for node in not_up if not node.is_head]
         now = self._monotonic()
         self._since = {(node.id, node.phase): self._since.get((node.id, node.phase), now) for node in building}
-        started = [node for node in snapshot.nodes.values() if node.id not in self._up and node.phase is Phase.RUNNING]
+        started = [node for node in not_up if node.phase is Phase.RUNNING]
         waiting = [node for node in building if node.platform_node_id is None and node.phase is Phase.PENDING]
         if started and self._ray_nodes.refresh():
             self._judge_started(started)
@@ -88,6 +88,16 @@ class Builds:
             ),
         )
         self._judge_pools([node for node in waiting if node.id in self._cluster.snapshot.nodes])
+
+    def _not_up(self, snapshot: Snapshot) -> list[ClusterNode]:
+        """The nodes that have not joined yet; all are looked at only if the snapshot is another one."""
+        nodes: Iterable[ClusterNode] = self._building
+        if snapshot is not self._snapshot:
+            self._snapshot, nodes = snapshot, snapshot.nodes.values()
+            self._up &= snapshot.nodes.keys()
+            self._setups.keep(snapshot.nodes.keys())
+        self._building = [node for node in nodes if node.id not in self._up]
+        return self._building
 
     def _judge_started(self, started: Iterable[ClusterNode]) -> None:
         missing = []

@@ -6,21 +6,23 @@ platform; a failed reading leaves the last complete snapshot in place.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from yellowdog_ray import names
 from yellowdog_ray.clock import Clock, SystemClock
 from yellowdog_ray.config import ProviderSettings
-from yellowdog_ray.endings import UNSEEN_SECONDS, Endings, Push, Step
+from yellowdog_ray.endings import Endings, Push, Step
 from yellowdog_ray.errors import NotFound, PlatformError
-from yellowdog_ray.platform import Factory, Platform
-from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot, build_snapshot
+from yellowdog_ray.listing import Listing
+from yellowdog_ray.platform import PAGE_SIZE, Factory, Platform
+from yellowdog_ray.snapshot import ClusterNode, Snapshot, build_snapshot
 from yellowdog_ray.views import (
     ComputeView,
     MachineSize,
@@ -35,17 +37,14 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FULL_LISTING_SECONDS = 30.0
-"""Tasks are read again after this long even if their counts say that nothing has changed."""
+REGISTERED_BEFORE = timedelta(minutes=1)
+"""How long before a task is given to it a platform node may have registered, and still be read with the latest."""
 
 ABORTS_AT_ONCE = 16
 """The platform has no call that ends several tasks, so aborts go side by side."""
 
-
-@dataclass
-class _Requested:
-    node: ClusterNode
-    since: float
+MOST_LOGGED = 10
+"""How many nodes that do not end the log names at a time."""
 
 
 class Cluster:
@@ -80,16 +79,16 @@ class Cluster:
         self._adopted = on_head
         self._lock = threading.RLock()  # guards what is remembered; never held during a platform call
         self._listing_lock = threading.Lock()  # one reading at a time
+        self._listing = Listing(lambda: self.platform, self.clock.monotonic)
         self._snapshot = Snapshot()
-        self._tasks: list[TaskView] = []
+        self._composed = False  # whether the snapshot shows all that the listing holds
+        self._tasks: Mapping[str, TaskView] = {}
         self._platform_nodes: dict[str, PlatformNodeView] = {}
-        self._requested: dict[str, _Requested] = {}
+        self._nodes_read: dict[str, datetime] = {}
         self._endings = Endings(self.clock.monotonic)
         self._pools: dict[str, PoolView] = {}
         self._configured_pools: dict[str, str] = {}
         self._work: WorkRequirementView | None = None
-        self._fingerprint: object = None
-        self._listed_at = float("-inf")
         self._aborter = ThreadPoolExecutor(ABORTS_AT_ONCE, thread_name_prefix="raydog-abort")
 
     @property
@@ -128,27 +127,28 @@ class Cluster:
     def refresh(self) -> Snapshot:
         """Read the cluster from the platform.
 
-        One call when nothing has changed; otherwise one per page of live tasks, and one per pool that has platform
-        nodes we do not know yet.
+        One call when nothing has changed, and then the snapshot stays the same object. Otherwise also one per page of
+        tasks that have changed, and of platform nodes that we do not know yet.
 
         Raises:
             PlatformError: the platform could not be read; the last complete snapshot stays.
         """
         with self._listing_lock:
-            self._work = work = self.find()
-            if work is None:
-                self._replace([], forget_requested=True)
-            elif self._must_list(work):
-                tasks = self.platform.live_tasks(work.id)
-                complete = self._learn_platform_nodes(work, tasks)
-                self._replace(tasks)
-                # Counts that stay the same show nothing new where lists lag behind.
-                self._fingerprint = _fingerprint(work) if complete and not self._requested else None
-                self._listed_at = self.clock.monotonic()
-            else:
-                self._replace(self._tasks)
+            if not (self.on_head and self._work and self._composed and self._listing.confirmed(self._work.id)):
+                self._read()
+            self._settle()
             self._push_endings()
             return self._snapshot
+
+    def _read(self) -> None:
+        self._work = work = self.find()
+        if work is None:
+            self._forget_tasks()
+            return
+        if self._listing.update(work):
+            self._composed = False
+        if not self._composed:
+            self._learn_platform_nodes(work)
 
     def find(self) -> WorkRequirementView | None:
         """The cluster's unfinished work requirement, or None."""
@@ -174,34 +174,60 @@ class Cluster:
         with self._lock:
             self._requirement_id = work.id
             self._adopted = True
-            self._fingerprint = None
 
     def forget(self) -> None:
         """Drop everything remembered of an incarnation that has ended."""
         with self._lock:
             self._requirement_id = None
             self._adopted = self.on_head
-            self._fingerprint = None
             self._pools.clear()
-        self._replace([], forget_requested=True)
+        self._forget_tasks()
+        self._settle()
 
-    def _must_list(self, work: WorkRequirementView) -> bool:
-        stale = self.clock.monotonic() - self._listed_at >= FULL_LISTING_SECONDS
-        return stale or self._fingerprint is None or self._fingerprint != _fingerprint(work)
+    def _forget_tasks(self) -> None:
+        self._listing.clear()
+        self._composed = False
 
-    def _learn_platform_nodes(self, work: WorkRequirementView, tasks: Iterable[TaskView]) -> bool:
-        """Read the platform nodes that run tasks and are not known yet. Returns whether all are known now."""
-        wanted: dict[str, set[str]] = {}
-        for task in tasks:
-            if task.platform_node_id and task.platform_node_id not in self._platform_nodes:
-                wanted.setdefault(task.group_id, set()).add(task.platform_node_id)
-        known = {task.platform_node_id for task in tasks}
-        nodes = {node_id: node for node_id, node in self._platform_nodes.items() if node_id in known}
+    def _learn_platform_nodes(self, work: WorkRequirementView) -> None:
+        """Read the platform nodes that tasks were given to and that are not known yet; forget those of no task."""
+        nodes: dict[str, PlatformNodeView] = {}
+        unknown: dict[str, set[str]] = {}
+        for task in self._listing.tasks().values():
+            if (node_id := task.platform_node_id) is None:
+                continue
+            if node_id in self._platform_nodes:
+                nodes[node_id] = self._platform_nodes[node_id]
+            else:
+                unknown.setdefault(task.group_id, set()).add(node_id)
         for group in work.groups:
-            if group.id in wanted and (pool_id := self._pool_of(group, wanted[group.id])):
-                nodes |= {node.id: node for node in self.platform.platform_nodes(pool_id)}
+            if group.id in unknown:
+                nodes |= self._look_up(group, unknown[group.id])
         self._platform_nodes = nodes
-        return all(node_id in nodes for node_ids in wanted.values() for node_id in node_ids)
+
+    def _look_up(self, group: TaskGroupView, node_ids: set[str]) -> dict[str, PlatformNodeView]:
+        """Read these platform nodes of a group's pool, as far as the platform shows them, by as few calls as may be."""
+        if len(node_ids) * PAGE_SIZE < self.load(group.id):
+            return self._look_up_each(node_ids)
+        pool_id = self._pool_of(group, node_ids)
+        if pool_id is None:
+            return {}
+        since = self._nodes_read.get(pool_id)
+        found = self._nodes_since(pool_id, since, node_ids)
+        if since and node_ids - found.keys():
+            found = self._nodes_since(pool_id, None, node_ids)
+        if group.counts and group.counts.changed:
+            self._nodes_read[pool_id] = group.counts.changed - REGISTERED_BEFORE
+        return found
+
+    def _nodes_since(self, pool_id: str, since: datetime | None, wanted: set[str]) -> dict[str, PlatformNodeView]:
+        return {node.id: node for node in self.platform.platform_nodes(pool_id, since) if node.id in wanted}
+
+    def _look_up_each(self, node_ids: Iterable[str]) -> dict[str, PlatformNodeView]:
+        found = {}
+        for node_id in node_ids:
+            with contextlib.suppress(NotFound):
+                found[node_id] = self.platform.platform_node(node_id)
+        return found
 
     def _pool_of(self, group: TaskGroupView, platform_node_ids: Iterable[str]) -> str | None:
         """The id of the pool that serves a task group: at most one call."""
@@ -223,42 +249,30 @@ class Cluster:
             self._pools[worker_tag] = pool
         return pool
 
-    def _replace(self, tasks: list[TaskView], *, forget_requested: bool = False) -> None:
-        """Put a new snapshot in place: what the platform shows, what it does not show yet, less what is to end."""
+    def _settle(self) -> None:
+        """Take note of what the platform shows, and put a new snapshot in place if that has changed."""
         with self._lock:
-            self._tasks = tasks
-            shown = {task.name for task in tasks}
-            now = self.clock.monotonic()
-            self._requested = {
-                node_id: requested
-                for node_id, requested in self._requested.items()
-                if not forget_requested and node_id not in shown and now - requested.since < UNSEEN_SECONDS
-            }
-            self._endings.observe(tasks, adopt=self.on_head)
-            self._compose()
-
-    def _compose(self) -> None:
-        hidden = self._endings.node_ids
-        listed = build_snapshot(self._tasks, self._platform_nodes, hidden).nodes
-        unseen = {
-            node_id: requested.node
-            for node_id, requested in self._requested.items()
-            if node_id not in hidden and node_id not in listed
-        }
-        self._snapshot = Snapshot({**listed, **unseen})
+            if self._composed:
+                ending = (self._tasks.get(node_id) for node_id in self._endings.node_ids)
+                self._endings.observe([task for task in ending if task], adopt=self.on_head)
+                return
+            self._tasks = self._listing.tasks()
+            self._endings.observe(self._tasks.values(), adopt=self.on_head)
+            self._snapshot = build_snapshot(self._tasks.values(), self._platform_nodes, self._endings.node_ids)
+            given = {task.platform_node_id for task in self._tasks.values() if task.platform_node_id}
+            # What is not known of a platform node yet is looked up again at the next reading.
+            self._composed = given <= self._platform_nodes.keys()
 
     # Growing and shrinking
 
     def remember(self, tasks: Iterable[TaskView], tags: Mapping[str, str]) -> None:
         """List nodes that the platform has just accepted, before it shows them; not those that have ended already."""
-        now = self.clock.monotonic()
+        accepted = [replace(task, tags=tags) for task in tasks if not task.finished]
         with self._lock:
-            for task in tasks:
-                if task.finished:
-                    continue
-                node = ClusterNode(task.name, task.id, task.group_id, Phase.PENDING, tags)
-                self._requested[task.name] = _Requested(node, now)
-            self._compose()
+            self._listing.add(accepted)
+            self._composed = False
+            new = build_snapshot(accepted, self._platform_nodes, self._endings.node_ids)
+            self._snapshot = Snapshot({**new.nodes, **self._snapshot.nodes})
 
     def terminate(self, node_ids: Iterable[str]) -> None:
         """End workers. They leave the snapshot at once; ids that are not known are left alone.
@@ -267,17 +281,19 @@ class Cluster:
         them, since the process may be about to end.
         """
         with self._lock:
-            known = [self._snapshot.nodes[node_id] for node_id in node_ids if node_id in self._snapshot.nodes]
+            nodes = dict(self._snapshot.nodes)
+            known = [nodes.pop(node_id) for node_id in node_ids if node_id in nodes]
             self._endings.begin(node.id for node in known)
-            self._compose()
-        self._in_background(self._abort, [node.task_id for node in known])
+            self._snapshot = Snapshot(nodes)
+        self._in_background(self._abort, known)
 
     def _push_endings(self) -> None:
         """Go on with the endings that have not taken, and name each step."""
         with self._lock:
             groups = self._work.groups if self._work else ()
-            pushes = self._endings.due(self._tasks, {group.id for group in groups if group.configured})
-        for push in pushes:
+            ending = [self._tasks[node_id] for node_id in self._endings.node_ids if node_id in self._tasks]
+            pushes = self._endings.due(ending, {group.id for group in groups if group.configured})
+        for push in pushes[:MOST_LOGGED]:
             logger.warning(
                 "node %s was asked to end %.0f s ago, and its task is still %s: %s",
                 push.task.name,
@@ -285,19 +301,34 @@ class Cluster:
                 push.task.status,
                 push.step.value,
             )
+        if len(pushes) > MOST_LOGGED:
+            logger.warning("... and likewise of %d more nodes", len(pushes) - MOST_LOGGED)
         self._in_background(self._push, pushes)
 
-    def _abort(self, task_id: str) -> None:
-        self._try(task_id, self.platform.abort_task)
+    def _abort(self, node: ClusterNode) -> None:
+        self._abort_task(node.id, node.task_id)
+
+    def _abort_task(self, node_id: str, task_id: str) -> None:
+        heard = False
+        try:
+            task = self._try(task_id, self.platform.abort_task)
+            heard = task is not None and (task.abort_requested or task.finished)
+        finally:
+            with self._lock:
+                self._endings.asked(node_id, heard=heard)
 
     def _push(self, push: Push) -> None:
-        node_id = push.task.platform_node_id
+        task, node_id = push.task, push.task.platform_node_id
         if push.step is Step.ABORT or node_id is None:
-            self._abort(push.task.id)
-        elif push.step is Step.SHUT_DOWN_NODE:
-            self._try(node_id, self.platform.shut_down_node)
-        else:
-            self._try(node_id, self._terminate_instance)
+            self._abort_task(task.name, task.id)
+            return
+        try:
+            self._try(
+                node_id, self.platform.shut_down_node if push.step is Step.SHUT_DOWN_NODE else self._terminate_instance
+            )
+        finally:
+            with self._lock:
+                self._endings.asked(task.name)
 
     def _terminate_instance(self, platform_node_id: str) -> None:
         node = self.platform.platform_node(platform_node_id)
@@ -305,11 +336,12 @@ class Cluster:
         if pool.compute_requirement_id:
             self.platform.terminate_instance(pool.compute_requirement_id, node.instance_id)
 
-    def _try(self, thing: str, end: Callable[[str], None]) -> None:
+    def _try(self, thing: str, end: Callable[[str], T]) -> T | None:
         try:
-            end(thing)
+            return end(thing)
         except PlatformError as error:
             logger.warning("%s could not be ended yet, will be tried again: %s", thing, error)
+            return None
 
     def _in_background(self, action: Callable[[T], None], things: Iterable[T]) -> None:
         begun = [self._aborter.submit(action, thing) for thing in things]
@@ -335,15 +367,8 @@ class Cluster:
 
     def load(self, group_id: str) -> int:
         """How many nodes of a task group are alive or asked for, those that are to end included."""
-        with self._lock:
-            shown = {task.name for task in self._tasks if task.group_id == group_id}
-            asked = {requested.node.id for requested in self._requested.values() if requested.node.group_id == group_id}
-        return len(shown | asked)
+        return self._listing.size(group_id)
 
     def close(self) -> None:
         """Wait for the aborts that are under way."""
         self._aborter.shutdown()
-
-
-def _fingerprint(work: WorkRequirementView) -> tuple[object, ...]:
-    return tuple((group.id, group.fingerprint) for group in work.groups)

@@ -53,9 +53,21 @@ class Push:
 
 @dataclass
 class _Ending:
-    since: float
-    pushed: float
+    """One node that is to end.
+
+    Attributes:
+        begun: when that was decided.
+        since: when the platform was first asked; None as long as it is to be: many aborts take their time.
+        pushed: when the platform was last asked; None while it is to be asked once more.
+        step: for what.
+        heard: whether the platform has answered that it aborts the task.
+    """
+
+    begun: float
+    since: float | None = None
+    pushed: float | None = None
     step: Step = Step.ABORT
+    heard: bool = False
 
 
 class Endings:
@@ -68,16 +80,33 @@ class Endings:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._endings: dict[str, _Ending] = {}
+        self._node_ids: frozenset[str] = frozenset()
 
     @property
     def node_ids(self) -> frozenset[str]:
         """Ids of all nodes that are to end and may not have yet."""
-        return frozenset(self._endings)
+        return self._node_ids
 
     def begin(self, node_ids: Iterable[str]) -> None:
-        """These are being asked to end now."""
+        """These are going to be asked to end; time counts from when each `asked` is."""
         now = self._monotonic()
-        self._endings |= {node_id: _Ending(now, now) for node_id in node_ids}
+        self._endings |= {node_id: _Ending(now) for node_id in node_ids}
+        self._node_ids = frozenset(self._endings)
+
+    def asked(self, node_id: str, *, heard: bool = False) -> None:
+        """The platform has been asked to do about a node what was to be done.
+
+        Args:
+            node_id: the node.
+            heard: whether its answer shows that it aborts the task.
+        """
+        ending = self._endings.get(node_id)
+        if ending is None:
+            return
+        now = self._monotonic()
+        ending.pushed, ending.heard = now, ending.heard or heard
+        if ending.since is None:
+            ending.since = now
 
     def observe(self, tasks: Iterable[TaskView], *, adopt: bool) -> None:
         """Take note of what the platform shows; a node that is shown no more is forgotten.
@@ -91,15 +120,16 @@ class Endings:
         for task in tasks:
             shown.add(task.name)
             if adopt and task.abort_requested and task.name not in self._endings:
-                self._endings[task.name] = _Ending(now, now)
+                self._endings[task.name] = _Ending(now, now, now)
         self._endings = {
             node_id: ending
             for node_id, ending in self._endings.items()
-            if node_id in shown or now - ending.since < UNSEEN_SECONDS
+            if node_id in shown or now - ending.begun < UNSEEN_SECONDS
         }
+        self._node_ids = frozenset(self._endings)
 
     def due(self, tasks: Iterable[TaskView], not_ours: Collection[str] = ()) -> list[Push]:
-        """What is to be done now; it counts as done.
+        """What is to be done now; nothing more about these nodes is due until they were `asked`.
 
         Args:
             tasks: every live task.
@@ -111,20 +141,19 @@ class Endings:
         pushes = []
         for task in tasks:
             ending = self._endings.get(task.name)
-            if ending is None or task.finished:
+            if ending is None or ending.since is None or ending.pushed is None or task.finished:
                 continue
-            step = _next(ending, task, now, abort_only=task.group_id in not_ours)
-            if step is None:
-                continue
-            ending.step, ending.pushed = step, now
-            pushes.append(Push(task, step, now - ending.since))
+            waited = now - ending.since
+            step = _next(ending, task, waited, now - ending.pushed, abort_only=task.group_id in not_ours)
+            if step is not None:
+                ending.step, ending.pushed = step, None
+                pushes.append(Push(task, step, waited))
         return pushes
 
 
-def _next(ending: _Ending, task: TaskView, now: float, *, abort_only: bool) -> Step | None:
-    waited, since_push = now - ending.since, now - ending.pushed
+def _next(ending: _Ending, task: TaskView, waited: float, since_push: float, *, abort_only: bool) -> Step | None:
     if abort_only or task.platform_node_id is None or waited < SHUT_DOWN_NODE_SECONDS:
-        again = REPEAT_SECONDS if task.abort_requested else ABORT_AGAIN_SECONDS
+        again = REPEAT_SECONDS if task.abort_requested or ending.heard else ABORT_AGAIN_SECONDS
         return Step.ABORT if since_push >= again else None
     if waited < TERMINATE_INSTANCE_SECONDS:
         return Step.SHUT_DOWN_NODE if ending.step is Step.ABORT else None

@@ -7,8 +7,10 @@ does. A creating call that fails with `Unavailable` may have been applied: look 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 from typing import TypeVar
 
 from yellowdog_client import PlatformClient
@@ -39,6 +41,7 @@ from yellowdog_client.model import (
     TaskGroup,
     TaskSearch,
     TaskStatus,
+    TaskSummary,
     WorkerPool,
     WorkerPoolStatus,
     WorkRequirement,
@@ -53,16 +56,19 @@ from yellowdog_ray.patience import Patience, patiently
 from yellowdog_ray.snapshot import TAGS_VARIABLE
 from yellowdog_ray.views import (
     ComputeView,
+    Counts,
     MachineSize,
     Placement,
     PlatformNodeView,
     PoolSpec,
     PoolView,
+    Stage,
     TaskGroupSpec,
     TaskGroupView,
     TaskSpec,
     TaskView,
     WorkRequirementView,
+    stage_of,
 )
 
 PAGE_SIZE = 1_000
@@ -79,6 +85,8 @@ READ_TIMEOUT = timedelta(seconds=20)
 """How long one call may keep the autoscaler's loop waiting at worst; a page of 1,000 tasks takes a second or two."""
 
 _LIVE_TASKS = [status for status in TaskStatus if not status.finished]
+_ENDED_TASKS = [status for status in TaskStatus if status.finished]
+_ALLOCATED_TASKS = [TaskStatus.ALLOCATED, TaskStatus.DOWNLOADING]
 _LIVE_WORK = [status for status in WorkRequirementStatus if not status.finished]
 _LIVE_NODES = [NodeStatus.RUNNING, NodeStatus.LATE]
 _LIVE_INSTANCES = [
@@ -234,9 +242,28 @@ class Platform:
         return added
 
     @patiently
-    def live_tasks(self, requirement_id: str) -> list[TaskView]:
-        """Every task that has not ended, of all groups: one call per page."""
-        return self._tasks(TaskSearch(workRequirementId=requirement_id, statuses=_LIVE_TASKS))
+    def live_tasks(self, requirement_id: str, group_id: str | None = None) -> list[TaskView]:
+        """Every task that has not ended, of all groups or of one: one call per page."""
+        return self._tasks(
+            TaskSearch(workRequirementId=requirement_id, taskGroupId=group_id, statuses=_LIVE_TASKS),
+        )
+
+    @patiently
+    def ended_tasks(self, group_id: str, since: datetime, most: int) -> list[TaskView]:
+        """The tasks of a group that have ended since a moment, but no more than `most`: one call per page."""
+        finished = InstantRange(min=since)
+        return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_ENDED_TASKS, finishedTime=finished), most)
+
+    @patiently
+    def started_tasks(self, group_id: str, since: datetime, most: int) -> list[TaskView]:
+        """The live tasks of a group that have started since a moment, but no more than `most`: one call per page."""
+        started = InstantRange(min=since)
+        return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_LIVE_TASKS, startedTime=started), most)
+
+    @patiently
+    def allocated_tasks(self, group_id: str, most: int) -> list[TaskView]:
+        """The tasks of a group that have a platform node and have not started, but no more than `most`."""
+        return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_ALLOCATED_TASKS), most)
 
     @patiently
     def group_tasks(self, group_id: str) -> list[TaskView]:
@@ -251,10 +278,10 @@ class Platform:
         return TaskSpec(str(task.name), task.taskData or "", dict(task.environment or {}), task.timeout or timedelta(0))
 
     @patiently
-    def abort_task(self, task_id: str) -> None:
+    def abort_task(self, task_id: str) -> TaskView:
         """Ask the platform to end a task: a waiting one is withdrawn, an executing one gets SIGTERM."""
         with typed(f"task {task_id}"):
-            self._client.work_client.cancel_task_by_id(task_id, abort=True)
+            return _task_view(self._client.work_client.cancel_task_by_id(task_id, abort=True))
 
     @patiently
     def cancel_work_requirement(self, requirement_id: str) -> None:
@@ -326,11 +353,17 @@ class Platform:
             self._client.worker_pool_client.shutdown_worker_pool_by_id(pool_id)
 
     @patiently
-    def platform_nodes(self, pool_id: str) -> list[PlatformNodeView]:
-        """Every platform node of a pool, with its addresses: one call per page."""
+    def platform_nodes(self, pool_id: str, since: datetime | None = None) -> list[PlatformNodeView]:
+        """Every living platform node of a pool, with its addresses: one call per page.
+
+        Args:
+            pool_id: the pool.
+            since: leave out those that registered before.
+        """
+        registered = InstantRange(min=since) if since else None
+        search = NodeSearch(workerPoolId=pool_id, statuses=_LIVE_NODES, registeredTime=registered)
         with typed(f"the nodes of worker pool {pool_id}"):
-            nodes = _pages(self._client.worker_pool_client.get_nodes(NodeSearch(workerPoolId=pool_id)))
-            return [_platform_node_view(node) for node in nodes]
+            return [_platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
 
     @patiently
     def tagged_nodes(self, worker_tag: str) -> list[PlatformNodeView]:
@@ -395,9 +428,10 @@ class Platform:
             if named:
                 compute.terminate_instances_by_id(compute.get_compute_requirement_by_id(requirement_id), named)
 
-    def _tasks(self, search: TaskSearch) -> list[TaskView]:
+    def _tasks(self, search: TaskSearch, most: int | None = None) -> list[TaskView]:
         with typed("the cluster's tasks"):
-            return [_task_view(task) for task in _pages(self._client.work_client.get_tasks(search))]
+            tasks = islice(_pages(self._client.work_client.get_tasks(search)), most)
+            return [_task_view(task) for task in tasks]
 
     def _task_group(self, spec: TaskGroupSpec) -> TaskGroup:
         placement = spec.placement or Placement((spec.worker_tag,), (self.namespace,))
@@ -448,16 +482,23 @@ def _group_view(group: TaskGroup) -> TaskGroupView:
     placement = Placement(
         tuple(spec.workerTags or ()), tuple(spec.namespaces or ()), tuple(map(_word, spec.providers or ()))
     )
-    summary = group.taskSummary
-    counts = sorted((_word(status), count) for status, count in (summary.statusCounts or {}).items()) if summary else []
     return TaskGroupView(
         id=str(group.id),
         name=group.name,
         worker_tag=group.tag or next(iter(placement.worker_tags), ""),
         task_timeout=spec.taskTimeout,
-        fingerprint=(_word(group.status), tuple(counts), summary.lastUpdatedTime if summary else None),
+        counts=_counts(group.taskSummary),
         placement=placement,
     )
+
+
+def _counts(summary: TaskSummary | None) -> Counts | None:
+    if summary is None or (summary.statusCounts is None and summary.taskCount):
+        return None
+    at: Counter[Stage] = Counter()
+    for status, count in (summary.statusCounts or {}).items():
+        at[stage_of(_word(status))] += count
+    return Counts(at, summary.lastUpdatedTime)
 
 
 def _task_view(task: Task) -> TaskView:

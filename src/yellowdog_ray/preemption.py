@@ -60,14 +60,17 @@ class Preemption:
         Raises:
             RayDogError: the platform could not be asked, or did not make a replacement; the next tick tries again.
         """
-        self._drained &= snapshot.nodes.keys()
+        self._drained = {node_id for node_id in self._drained if node_id in snapshot.nodes}
         # Ray's autoscaler has read the nodes' states before it lists them: it sees no drain of this very tick.
         self._seen_drained = set() if self._drained_count else set(self._drained)
-        self._settled &= snapshot.nodes.keys()
-        running = {node.platform_node_id: node for node in snapshot.nodes.values() if node.phase is Phase.RUNNING}
-        if all(node.is_head for node in running.values()):
+        self._settled = {node_id for node_id in self._settled if node_id in snapshot.nodes}
+        if not any(node.phase is Phase.RUNNING and not node.is_head for node in snapshot.nodes.values()):
             return
-        for warned in self._cluster.platform.warned_nodes():
+        noticed = self._cluster.platform.warned_nodes()
+        if not noticed:
+            return
+        running = {node.platform_node_id: node for node in snapshot.nodes.values() if node.phase is Phase.RUNNING}
+        for warned in noticed:
             node = running.get(warned.id)
             if node is not None and node.id not in self._settled:
                 self._prepare(node, warned)

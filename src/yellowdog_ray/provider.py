@@ -140,6 +140,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             self._last_word.listing(tag_filters)
         snapshot = self._read()
         self._listed = snapshot.nodes
+        if not tag_filters:
+            return list(snapshot.nodes)
         wanted = tag_filters.items()
         return [node_id for node_id in snapshot.nodes if wanted <= self.node_tags(node_id).items()]
 
@@ -417,6 +419,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @property
     def cluster(self) -> Cluster:
         """The cluster on the platform."""
+        if self._cluster is not None:  # asked for many times per node and tick
+            return self._cluster
         with self._lock:
             if self._cluster is None:
                 from yellowdog_ray.cluster import Cluster
@@ -460,6 +464,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @property
     def tag_store(self) -> TagStore:
         """The head's tag store: on the head by loopback, elsewhere through SSH."""
+        if self._tag_store is not None:
+            return self._tag_store
         with self._lock:
             if self._tag_store is None:
                 port = self.settings.head_node_tag_server_port

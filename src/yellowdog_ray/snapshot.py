@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from ray.autoscaler.tags import NODE_KIND_HEAD, TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
 
@@ -62,7 +63,7 @@ class Snapshot:
 
     nodes: Mapping[str, ClusterNode] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def head(self) -> ClusterNode | None:
         """The head, or None."""
         return next((node for node in self.nodes.values() if node.is_head), None)

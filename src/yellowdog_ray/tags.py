@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,30 +38,51 @@ class TagStore:
 
     def __init__(self, cluster: str, connect: Callable[[], int], *, restores: bool = False) -> None:
         self._key = f"raydog:{cluster}:tags"
+        self._version_key = f"{self._key}:version"
         self._connect = connect
         self._restores = restores
         self._own: dict[str, Tags] = {}
         self._stored: dict[str, Tags] = {}
+        self._version: str | None = None
 
     def get(self, node_id: str) -> Tags:
         """What is known of a node's mutable tags since the last `refresh`."""
         return {**self._stored.get(node_id, {}), **self._own.get(node_id, {})}
 
     def refresh(self) -> bool:
-        """Read every node's mutable tags: one call. Returns whether the store answered."""
-        fields: Mapping[str, str] | None = self._ask(lambda client: client.hgetall(self._key))
-        if fields is None:
+        """Read every node's mutable tags, unless nothing has been set since. Returns whether the store answered."""
+        read = self._ask(self._read)
+        if read is None:
             return False
+        version, fields = read
+        if fields is None:
+            return True
         if self._restores and self._stored and not fields:
-            self._put_back()
+            logger.warning("the tag store has come up empty: it is given back what it held")
+            self._write(self._stored)
             return True
         self._stored = {node_id: json.loads(tags) for node_id, tags in fields.items()}
+        self._version = version
         return True
 
-    def _put_back(self) -> None:
-        logger.warning("the tag store has come up empty: it is given back what it held")
-        lost = {node_id: json.dumps(tags) for node_id, tags in self._stored.items()}
-        self._ask(lambda client: client.hset(self._key, mapping=lost))
+    def _read(self, client: redis.Redis) -> tuple[str | None, Mapping[str, str] | None]:
+        """The version, and the tags if it is not the one that was read before."""
+        version = client.get(self._version_key)
+        known = version is not None and version == self._version
+        # Whoever sets a tag in between changes the version after it: then it is read again.
+        return version, None if known else client.hgetall(self._key)
+
+    def _write(self, tags: Mapping[str, Tags]) -> bool:
+        fields = {node_id: json.dumps(of_node) for node_id, of_node in tags.items()}
+
+        def write(client: redis.Redis) -> bool:
+            with client.pipeline(transaction=True) as pipeline:
+                pipeline.hset(self._key, mapping=fields)
+                pipeline.set(self._version_key, uuid.uuid4().hex)
+                pipeline.execute()
+            return True
+
+        return self._ask(write) is not None
 
     def remember(self, node_id: str, tags: Mapping[str, str]) -> None:
         """Note tags of a node whose store does not run yet."""
@@ -69,8 +91,7 @@ class TagStore:
     def set(self, node_id: str, tags: Mapping[str, str]) -> bool:
         """Merge tags into a node's. Returns whether the store took them; if not, the next `set` brings them along."""
         self.remember(node_id, tags)
-        merged = json.dumps(self.get(node_id))
-        return self._ask(lambda client: client.hset(self._key, node_id, merged)) is not None
+        return self._write({node_id: self.get(node_id)})
 
     def close(self) -> None:
         """End the way to the store, if one was opened."""

@@ -5,6 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
+
+
+class Stage(Enum):
+    """How far a task has come. It only moves forward: there are no retries."""
+
+    WAITING = "waiting"
+    ALLOCATED = "allocated"
+    EXECUTING = "executing"
+    ENDED = "ended"
+
+
+_STAGES = {
+    **dict.fromkeys(("PENDING", "READY"), Stage.WAITING),
+    **dict.fromkeys(("ALLOCATED", "DOWNLOADING"), Stage.ALLOCATED),
+    **dict.fromkeys(("EXECUTING", "UPLOADING"), Stage.EXECUTING),
+}
+
+
+def stage_of(status: str) -> Stage:
+    """The stage that one of YellowDog's task statuses belongs to."""
+    return _STAGES.get(status, Stage.ENDED)
 
 
 @dataclass(frozen=True)
@@ -21,6 +43,11 @@ class TaskView:
     platform_node_id: str | None
     tags: Mapping[str, str]
     errors: tuple[str, ...] = ()
+
+    @property
+    def stage(self) -> Stage:
+        """How far it has come."""
+        return stage_of(self.status)
 
 
 @dataclass(frozen=True)
@@ -101,14 +128,36 @@ class TaskGroupSpec:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """How many tasks of a group the platform counts at each stage.
+
+    Attributes:
+        changed: when one of them last changed stage, by the platform's clock; None if it does not say.
+    """
+
+    at: Mapping[Stage, int]
+    changed: datetime | None = None
+
+    @property
+    def live(self) -> int:
+        """How many have not ended."""
+        return sum(count for stage, count in self.at.items() if stage is not Stage.ENDED)
+
+    @property
+    def ended(self) -> int:
+        """How many have ended; never less than before."""
+        return self.at.get(Stage.ENDED, 0)
+
+
+@dataclass(frozen=True)
 class TaskGroupView:
-    """What we need of a task group. `fingerprint` changes whenever one of its tasks changes status."""
+    """What we need of a task group. `counts` is None where the platform does not say."""
 
     id: str
     name: str
     worker_tag: str
     task_timeout: timedelta | None
-    fingerprint: tuple[object, ...]
+    counts: Counts | None
     placement: Placement
 
     @property

@@ -35,9 +35,12 @@ def steps(time: Time, task: TaskView, seconds: int) -> list[tuple[int, Step]]:
     """What is done about one ending, and when, second by second."""
     endings = Endings(time)
     endings.begin([task.name])
+    endings.asked(task.name)
     done = []
     for second in range(seconds + 1):
-        done += [(second, push.step) for push in endings.due([task])]
+        for push in endings.due([task]):
+            done.append((second, push.step))
+            endings.asked(task.name)
         time.now += 1
     return done
 
