@@ -132,8 +132,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a task of which Ray wants the end is aborted",
             "cluster.py",
-            "self._try(task_id, self.platform.abort_task)",
-            "pass",
+            "task = self._try(task_id, self.platform.abort_task)",
+            "task = None",
             ("autoscaler/test_quiet.py::test_nodes_that_were_ending_when_the_autoscaler_restarted_still_end",),
         ),
     ),
@@ -357,38 +357,24 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "the snapshot is replaced once all of it has been read",
             "cluster.py",
-            """\
-                complete = self._learn_platform_nodes(work, tasks)
-                self._replace(tasks)
-""",
-            """\
-                self._replace(tasks)
-                complete = self._learn_platform_nodes(work, tasks)
-                self._replace(tasks)
-""",
+            "            self._learn_platform_nodes(work)\n",
+            "            self._settle()\n            self._learn_platform_nodes(work)\n",
             ("yellowdog_ray/test_cluster.py::test_a_listing_that_breaks_off_halfway_changes_nothing",),
         ),
     ),
     "Lists do not show yet what was just made": (
         Guard(
             "what was asked for is listed though it is not shown",
-            "cluster.py",
-            "self._snapshot = Snapshot({**listed, **unseen})",
-            "self._snapshot = Snapshot(listed)",
+            "listing.py",
+            "return tasks | {name: added.task for name, added in self._added.items() if name not in tasks}",
+            "return tasks",
             ("autoscaler/test_outages.py::test_what_is_listed_late_costs_no_node",),
         ),
         Guard(
             "platform nodes that were not shown are looked for again",
             "cluster.py",
-            "_fingerprint(work) if complete and not self._requested else None",
-            "_fingerprint(work) if not self._requested else None",
-            ("autoscaler/test_outages.py::test_what_is_listed_late_costs_no_node",),
-        ),
-        Guard(
-            "tasks that were not shown are looked for again",
-            "cluster.py",
-            "_fingerprint(work) if complete and not self._requested else None",
-            "_fingerprint(work) if complete else None",
+            "self._composed = given <= self._platform_nodes.keys()",
+            "self._composed = True",
             ("autoscaler/test_outages.py::test_what_is_listed_late_costs_no_node",),
         ),
     ),
@@ -595,8 +581,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "what the platform shows no more is gone",
             "cluster.py",
-            "self._snapshot = Snapshot({**listed, **unseen})",
-            "self._snapshot = Snapshot({**self._snapshot.nodes, **listed, **unseen})",
+            "self._snapshot = build_snapshot(self._tasks.values(), self._platform_nodes, self._endings.node_ids)",
+            "new = build_snapshot(self._tasks.values(), self._platform_nodes, self._endings.node_ids)\n"
+            "            self._snapshot = Snapshot({**self._snapshot.nodes, **new.nodes})",
             (
                 "autoscaler/test_losses.py::test_a_node_that_dies_is_replaced_while_it_is_wanted",
                 "autoscaler/test_losses.py::test_all_nodes_at_once_are_replaced_too",
@@ -639,7 +626,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a notice is settled once",
             "preemption.py",
-            "self._settled &= snapshot.nodes.keys()",
+            "self._settled = {node_id for node_id in self._settled if node_id in snapshot.nodes}",
             "self._settled.clear()",
             ("autoscaler/test_preemption.py::test_one_notice_is_one_replacement_however_often_it_is_seen",),
         ),
@@ -927,22 +914,22 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "the platform node is shut down",
             "cluster.py",
-            "self._try(node_id, self.platform.shut_down_node)",
-            "pass",
+            "self.platform.shut_down_node if push.step",
+            "str if push.step",
             ("autoscaler/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
         ),
         Guard(
             "the instance is terminated",
             "cluster.py",
-            "self._try(node_id, self._terminate_instance)",
-            "pass",
+            "Step.SHUT_DOWN_NODE else self._terminate_instance",
+            "Step.SHUT_DOWN_NODE else str",
             ("autoscaler/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
         ),
         Guard(
             "the aborts of others, and of an earlier life, are seen through",
             "cluster.py",
-            "self._endings.observe(tasks, adopt=self.on_head)",
-            "self._endings.observe(tasks, adopt=False)",
+            "self._endings.observe(self._tasks.values(), adopt=self.on_head)",
+            "self._endings.observe(self._tasks.values(), adopt=False)",
             (
                 "autoscaler/test_stubborn.py::test_what_was_ending_in_an_earlier_life_is_pushed_too",
                 "autoscaler/test_stubborn.py::test_what_the_user_aborted_is_seen_through",
@@ -1139,9 +1126,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "Work per tick that grows with the cluster": (
         Guard(
             "where nothing has changed nothing is read",
-            "cluster.py",
-            "elif self._must_list(work):",
-            "else:\n                self._platform_nodes = {}\n            if work is not None:",
+            "listing.py",
+            "[group for group in work.groups if self._must_read(group, now)]",
+            "list(work.groups)",
             ("autoscaler/test_quiet.py::test_the_calls_of_a_quiet_tick_do_not_grow_with_the_cluster",),
         ),
         Guard(
