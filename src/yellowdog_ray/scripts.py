@@ -138,7 +138,7 @@ ray start --address="$RAY_HEAD_IP:{GCS_PORT}" --block &
 _READY_SECONDS = 120
 _POLLS_PER_SECOND = 5
 _PROGRESS_SECONDS = 3
-_PATIENCE_SECONDS = 20  # Ray in a container may keep its session folder to itself
+_PATIENCE_POLLS = 20 * _POLLS_PER_SECOND  # Ray in a container may keep its session folder to itself
 
 
 def wait_for_ray_command() -> str:
@@ -148,7 +148,9 @@ def wait_for_ray_command() -> str:
     """
     listening = f"(exec 3<>/dev/tcp/127.0.0.1/{GCS_PORT}) 2>/dev/null"
     address_file = '"${RAY_TMPDIR:-${TMPDIR:-/tmp}}/ray/ray_current_cluster"'  # where Ray looks for it
-    settled = f"{{ [ -s {address_file} ] || [ $i -gt {_PATIENCE_SECONDS * _POLLS_PER_SECOND} ]; }}"
+    settled = (
+        f"listening=$((${{listening:-0}} + 1)) && {{ [ -s {address_file} ] || [ $listening -gt {_PATIENCE_POLLS} ]; }}"
+    )
     return _wait_command(
         "Waiting for ray start --head --autoscaling-config=~/ray_bootstrap_config.yaml in the head task",
         f"{listening} && {settled}",
@@ -164,8 +166,7 @@ def wait_for_raylet_command() -> str:
 def in_task_environment(command: str) -> str:
     """A user's start command with what the task knows: who the node is, and where the virtual environment is."""
     file = f"~/{_ENVIRONMENT_FILE}"
-    seconds = _PATIENCE_SECONDS * _POLLS_PER_SECOND
-    wait = f"for i in $(seq {seconds}); do [ -f {file} ] && break; sleep {1 / _POLLS_PER_SECOND}; done"
+    wait = f"for i in $(seq {_PATIENCE_POLLS}); do [ -f {file} ] && break; sleep {1 / _POLLS_PER_SECOND}; done"
     return f"{wait}; . {file}; {command}"
 
 

@@ -77,6 +77,26 @@ def test_the_start_commands_are_sound_bash(command):
     subprocess.run(["bash", "-n"], input=command, text=True, check=True)
 
 
+def test_the_head_is_ready_only_when_a_job_there_finds_ray_however_late_ray_has_started(home):
+    """Ray listens some time before it has written down where it is."""
+    (home / "venv/bin/sleep").write_text("""#!/bin/bash
+echo >> "$HOME/slept"
+case $(wc -l < "$HOME/slept") in
+  150) touch "$HOME/listening" ;;
+  160) mkdir "$HOME/ray" && echo 10.0.0.1:6379 > "$HOME/ray/ray_current_cluster" ;;
+esac
+""")
+    command = wait_for_ray_command()
+    listening = "(exec 3<>/dev/tcp/127.0.0.1/6379) 2>/dev/null"
+    assert listening in command
+
+    done = run(
+        f"PATH={home}/venv/bin:$PATH; {command.replace(listening, '[ -f ~/listening ]')}", home, RAY_TMPDIR=str(home)
+    )
+
+    assert (done.returncode, lines(home / "slept")) == (0, 160)
+
+
 def test_without_an_updater_ray_starts_at_once(home):
     run(WORKER_SCRIPT, home)
 
