@@ -140,7 +140,10 @@ class TestRayUp:
         platform,  # noqa: F811
         yaml,
         in_a_users_folder,  # noqa: F811
+        monkeypatch,
     ):
+        stop_before_the_head(monkeypatch)
+
         result = ray("up", yaml, in_a_users_folder, "-y")
 
         assert_refused(
