@@ -323,9 +323,10 @@ class Cluster:
             self._abort_task(task.name, task.id)
             return
         try:
-            self._try(
-                node_id, self.platform.shut_down_node if push.step is Step.SHUT_DOWN_NODE else self._terminate_instance
-            )
+            if push.step is Step.SHUT_DOWN_NODE:
+                self._try(node_id, self.platform.shut_down_node)
+            else:
+                self._try(node_id, self._terminate_instance)
         finally:
             with self._lock:
                 self._endings.asked(task.name)

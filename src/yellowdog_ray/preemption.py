@@ -60,10 +60,10 @@ class Preemption:
         Raises:
             RayDogError: the platform could not be asked, or did not make a replacement; the next tick tries again.
         """
-        self._drained = {node_id for node_id in self._drained if node_id in snapshot.nodes}
+        self._drained &= snapshot.nodes.keys()
         # Ray's autoscaler has read the nodes' states before it lists them: it sees no drain of this very tick.
         self._seen_drained = set() if self._drained_count else set(self._drained)
-        self._settled = {node_id for node_id in self._settled if node_id in snapshot.nodes}
+        self._settled &= snapshot.nodes.keys()
         if not any(node.phase is Phase.RUNNING and not node.is_head for node in snapshot.nodes.values()):
             return
         noticed = self._cluster.platform.warned_nodes()

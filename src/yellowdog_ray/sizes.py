@@ -197,9 +197,13 @@ class DeclaredResources:
         self._cluster = cluster
         self._judged: set[str] = set()
         self._told: set[str] = set()
+        self._snapshot = Snapshot()
 
     def tick(self, snapshot: Snapshot) -> None:
         """Look at the nodes whose machines have become known."""
+        if snapshot is self._snapshot:
+            return
+        self._snapshot = snapshot
         self._judged &= snapshot.nodes.keys()
         for node in snapshot.nodes.values():
             if node.id in self._judged or node.platform_node_id is None:
