@@ -137,9 +137,9 @@ def test_what_is_listed_late_costs_no_node(world, listing):
     world.tick()
     asked = world.listed()
 
-    world.ticks(6)
+    world.ticks(4)  # sooner than all tasks are read again in any case
     assert all(world.provider.internal_ip(node_id) for node_id in asked)
-    world.ticks(2)
+    world.ticks(4)
 
     assert world.listed() == asked
     assert len(world.ray.workers) == len(world.instances) == 4
