@@ -138,7 +138,7 @@ def test_what_is_listed_late_costs_no_node(world, listing):
     asked = world.listed()
 
     world.ticks(4)  # sooner than all tasks are read again in any case
-    assert all(world.provider.internal_ip(node_id) for node_id in asked)
+    assert all(world.provider.external_ip(node_id) for node_id in asked)
     world.ticks(4)
 
     assert world.listed() == asked
