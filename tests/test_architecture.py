@@ -33,8 +33,8 @@ def test_the_two_programs_meet_over_http_only(one, other):
     assert importers(one, other) == set()
 
 
-def test_only_one_module_of_the_provider_knows_the_sdk_and_one_its_exceptions():
-    assert importers("yellowdog_ray", "yellowdog_client") == {"platform.py", "failures.py"}
+def test_only_one_module_of_the_provider_calls_the_sdk_one_knows_its_entities_and_one_its_exceptions():
+    assert importers("yellowdog_ray", "yellowdog_client") == {"platform.py", "entities.py", "failures.py"}
 
 
 def test_the_local_platform_knows_nothing_of_ray():

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from yellowdog_ray.config import Internal
+from yellowdog_ray.entities import TASK_TYPE
 from yellowdog_ray.errors import ConfigError, NotFound
-from yellowdog_ray.platform import TASK_TYPE, Platform
+from yellowdog_ray.platform import Platform
 from yellowdog_ray.views import Placement, PlatformNodeView, PoolView
 
 ON_PREMISES = "ON_PREMISE"

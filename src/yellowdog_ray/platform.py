@@ -6,10 +6,8 @@ does. A creating call that fails with `Unavailable` may have been applied: look 
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
@@ -19,56 +17,53 @@ from yellowdog_client.model import (
     ApiKey,
     AutoShutdown,
     CloudProvider,
-    ComputeRequirement,
     ComputeRequirementStatus,
     ComputeRequirementTemplateUsage,
-    ConfiguredWorkerPool,
     InstanceSearch,
     InstanceStatus,
     InstanceTypeSearch,
     InstantRange,
-    Node,
     NodeSearch,
-    NodeStatus,
     NodeWorkerTarget,
-    ProvisionedWorkerPool,
     ProvisionedWorkerPoolProperties,
     RetryProperties,
-    RunSpecification,
     ServicesSchema,
     SliceReference,
-    Task,
-    TaskGroup,
     TaskSearch,
     TaskStatus,
-    TaskSummary,
-    WorkerPool,
-    WorkerPoolStatus,
     WorkRequirement,
     WorkRequirementSearch,
     WorkRequirementStatus,
 )
 
 from yellowdog_ray.credentials import Credentials
+from yellowdog_ray.entities import (
+    LIVE_NODES,
+    LONG_AGO,
+    is_finished,
+    platform_node_view,
+    pool_view,
+    source_messages,
+    task_entity,
+    task_group_entity,
+    task_view,
+    time_of,
+    word_of,
+    work_view,
+)
 from yellowdog_ray.errors import NotFound, Refused
 from yellowdog_ray.failures import typed
 from yellowdog_ray.patience import Patience, patiently
-from yellowdog_ray.snapshot import TAGS_VARIABLE
 from yellowdog_ray.views import (
     ComputeView,
-    Counts,
     MachineSize,
-    Placement,
     PlatformNodeView,
     PoolSpec,
     PoolView,
-    Stage,
     TaskGroupSpec,
-    TaskGroupView,
     TaskSpec,
     TaskView,
     WorkRequirementView,
-    stage_of,
 )
 
 PAGE_SIZE = 1_000
@@ -76,9 +71,6 @@ PAGE_SIZE = 1_000
 
 TASK_BATCH_SIZE = 1_000
 """Tasks per adding call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
-
-TASK_TYPE = "bash"
-"""What every task is, and every platform node that is to run it must offer."""
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 READ_TIMEOUT = timedelta(seconds=20)
@@ -88,7 +80,6 @@ _LIVE_TASKS = [status for status in TaskStatus if not status.finished]
 _ENDED_TASKS = [status for status in TaskStatus if status.finished]
 _ALLOCATED_TASKS = [TaskStatus.ALLOCATED, TaskStatus.DOWNLOADING]
 _LIVE_WORK = [status for status in WorkRequirementStatus if not status.finished]
-_LIVE_NODES = [NodeStatus.RUNNING, NodeStatus.LATE]
 _LIVE_INSTANCES = [
     InstanceStatus.PENDING,
     InstanceStatus.RUNNING,
@@ -96,8 +87,6 @@ _LIVE_INSTANCES = [
     InstanceStatus.STOPPED,
     InstanceStatus.TERMINATING,
 ]
-
-_LONG_AGO = datetime.fromtimestamp(0, timezone.utc)
 
 T = TypeVar("T")
 
@@ -160,7 +149,7 @@ class Platform:
         with typed(f"compute requirement template '{template}'"):
             planned = self._client.compute_client.test_compute_requirement_template(usage).computeRequirement
         sources = getattr(planned.provisionStrategy, "sources", None) or [] if planned else []
-        types = [(_word(s.provider) if s.provider else None, s.instanceType) for s in sources if s.instanceType]
+        types = [(word_of(s.provider) if s.provider else None, s.instanceType) for s in sources if s.instanceType]
         return list(dict.fromkeys(types))
 
     @patiently
@@ -181,7 +170,7 @@ class Platform:
         search = NodeSearch(instanceType=instance_type, providers=[CloudProvider[provider]] if provider else None)
         with typed(f"the nodes of instance type '{instance_type}'"):
             page = self._client.worker_pool_client.get_nodes(search).slice(SliceReference(size=PAGE_SIZE))
-            views = [_platform_node_view(node) for node in page.items or ()]
+            views = [platform_node_view(node) for node in page.items or ()]
         return [view.size for view in views if view.size]
 
     # Work
@@ -204,41 +193,41 @@ class Platform:
             ]
         if not found:
             return None
-        youngest = max(found, key=lambda summary: (not _finished(summary.status), _time(summary.createdTime)))
+        youngest = max(found, key=lambda summary: (not is_finished(summary.status), time_of(summary.createdTime)))
         return self.work_requirement(str(youngest.id))
 
     @patiently
     def work_requirement(self, requirement_id: str) -> WorkRequirementView:
         """The work requirement's present state, with its task groups' counts."""
         with typed(f"work requirement {requirement_id}"):
-            return _work_view(self._client.work_client.get_work_requirement_by_id(requirement_id))
+            return work_view(self._client.work_client.get_work_requirement_by_id(requirement_id))
 
     @patiently
     def create_work_requirement(self, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
         """Make a work requirement with its first task group."""
         requirement = WorkRequirement(
-            namespace=self.namespace, name=name, tag=tag, taskGroups=[self._task_group(group)]
+            namespace=self.namespace, name=name, tag=tag, taskGroups=[task_group_entity(group, self.namespace)]
         )
         with typed(f"work requirement '{name}'"):
-            return _work_view(self._client.work_client.add_work_requirement(requirement))
+            return work_view(self._client.work_client.add_work_requirement(requirement))
 
     @patiently
     def add_task_group(self, requirement_id: str, group: TaskGroupSpec) -> WorkRequirementView:
         """Add a task group: two calls, a read and a write (the platform takes work requirements whole)."""
         with typed(f"task group '{group.name}'"):
             requirement = self._client.work_client.get_work_requirement_by_id(requirement_id)
-            requirement.taskGroups = [*(requirement.taskGroups or []), self._task_group(group)]
-            return _work_view(self._client.work_client.update_work_requirement(requirement))
+            requirement.taskGroups = [*(requirement.taskGroups or []), task_group_entity(group, self.namespace)]
+            return work_view(self._client.work_client.update_work_requirement(requirement))
 
     @patiently
     def add_tasks(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
         """Add tasks: one call per `TASK_BATCH_SIZE` of them."""
         added: list[TaskView] = []
         for start in range(0, len(specs), TASK_BATCH_SIZE):
-            batch = [_task(spec) for spec in specs[start : start + TASK_BATCH_SIZE]]
+            batch = [task_entity(spec) for spec in specs[start : start + TASK_BATCH_SIZE]]
             with typed(f"{len(batch)} tasks"):
                 tasks = self._client.work_client.add_tasks_to_task_group_by_id(group_id, batch)
-            added += [_task_view(task) for task in tasks]
+            added += [task_view(task) for task in tasks]
         return added
 
     @patiently
@@ -281,7 +270,7 @@ class Platform:
     def abort_task(self, task_id: str) -> TaskView:
         """Ask the platform to end a task: a waiting one is withdrawn, an executing one gets SIGTERM."""
         with typed(f"task {task_id}"):
-            return _task_view(self._client.work_client.cancel_task_by_id(task_id, abort=True))
+            return task_view(self._client.work_client.cancel_task_by_id(task_id, abort=True))
 
     @patiently
     def cancel_work_requirement(self, requirement_id: str) -> None:
@@ -300,7 +289,7 @@ class Platform:
         """The worker pool of exactly this name, or None."""
         try:
             with typed(f"worker pool '{name}'"):
-                return _pool_view(self._client.worker_pool_client.get_worker_pool_by_name(self.namespace, name))
+                return pool_view(self._client.worker_pool_client.get_worker_pool_by_name(self.namespace, name))
         except NotFound:
             return None
 
@@ -310,9 +299,9 @@ class Platform:
         pools = self._client.worker_pool_client
         with typed(f"worker pool '{reference}'"):
             if reference.startswith("ydid:"):
-                return _pool_view(pools.get_worker_pool_by_id(reference))
+                return pool_view(pools.get_worker_pool_by_id(reference))
             namespace, _, name = reference.rpartition("/")
-            return _pool_view(pools.get_worker_pool_by_name(namespace, name))
+            return pool_view(pools.get_worker_pool_by_name(namespace, name))
 
     @patiently
     def create_pool(self, spec: PoolSpec) -> PoolView:
@@ -338,13 +327,13 @@ class Platform:
             metricsEnabled=spec.metrics_enabled,
         )
         with typed(f"worker pool '{spec.name}'"):
-            return _pool_view(self._client.worker_pool_client.provision_worker_pool(usage, properties))
+            return pool_view(self._client.worker_pool_client.provision_worker_pool(usage, properties))
 
     @patiently
     def pool(self, pool_id: str) -> PoolView:
         """A worker pool's present state."""
         with typed(f"worker pool {pool_id}"):
-            return _pool_view(self._client.worker_pool_client.get_worker_pool_by_id(pool_id))
+            return pool_view(self._client.worker_pool_client.get_worker_pool_by_id(pool_id))
 
     @patiently
     def shut_down_pool(self, pool_id: str) -> None:
@@ -361,29 +350,29 @@ class Platform:
             since: leave out those that registered before.
         """
         registered = InstantRange(min=since) if since else None
-        search = NodeSearch(workerPoolId=pool_id, statuses=_LIVE_NODES, registeredTime=registered)
+        search = NodeSearch(workerPoolId=pool_id, statuses=LIVE_NODES, registeredTime=registered)
         with typed(f"the nodes of worker pool {pool_id}"):
-            return [_platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
+            return [platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
 
     @patiently
     def tagged_nodes(self, worker_tag: str) -> list[PlatformNodeView]:
         """Every living platform node, of any pool that this key sees, with this worker tag: one call per page."""
-        search = NodeSearch(workerTag=worker_tag, statuses=_LIVE_NODES)
+        search = NodeSearch(workerTag=worker_tag, statuses=LIVE_NODES)
         with typed(f"the nodes with worker tag '{worker_tag}'"):
-            return [_platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
+            return [platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
 
     @patiently
     def platform_node(self, node_id: str) -> PlatformNodeView:
         """One platform node."""
         with typed(f"platform node {node_id}"):
-            return _platform_node_view(self._client.worker_pool_client.get_node_by_id(node_id))
+            return platform_node_view(self._client.worker_pool_client.get_node_by_id(node_id))
 
     @patiently
     def warned_nodes(self) -> list[PlatformNodeView]:
         """Every platform node, of any pool that this key sees, that lives and is going to be taken away: one call."""
-        search = NodeSearch(statuses=_LIVE_NODES, preemptionWarningTime=InstantRange(min=_LONG_AGO))
+        search = NodeSearch(statuses=LIVE_NODES, preemptionWarningTime=InstantRange(min=LONG_AGO))
         with typed("the nodes that are about to be lost"):
-            return [_platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
+            return [platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
 
     @patiently
     def shut_down_node(self, node_id: str) -> None:
@@ -401,11 +390,11 @@ class Platform:
             search = InstanceSearch(computeRequirementId=requirement_id, statuses=_LIVE_INSTANCES)
             instances = list(_pages(self._client.compute_client.get_instances(search)))
         return ComputeView(
-            status=_word(requirement.status),
+            status=word_of(requirement.status),
             finished=requirement.status is ComputeRequirementStatus.TERMINATED,
             live_instances=len(instances),
-            instance_statuses=tuple(sorted({_word(instance.status) for instance in instances})),
-            messages=_source_messages(requirement),
+            instance_statuses=tuple(sorted({word_of(instance.status) for instance in instances})),
+            messages=source_messages(requirement),
         )
 
     @patiently
@@ -431,147 +420,7 @@ class Platform:
     def _tasks(self, search: TaskSearch, most: int | None = None) -> list[TaskView]:
         with typed("the cluster's tasks"):
             tasks = islice(_pages(self._client.work_client.get_tasks(search)), most)
-            return [_task_view(task) for task in tasks]
-
-    def _task_group(self, spec: TaskGroupSpec) -> TaskGroup:
-        placement = spec.placement or Placement((spec.worker_tag,), (self.namespace,))
-        return TaskGroup(
-            name=spec.name,
-            # What it is known by, also where no pool of its own bears that name.
-            tag=spec.worker_tag,
-            runSpecification=RunSpecification(
-                taskTypes=[TASK_TYPE],
-                maximumTaskRetries=0,
-                taskTimeout=spec.task_timeout,
-                workerTags=list(placement.worker_tags) or None,
-                namespaces=list(placement.namespaces) or None,
-                providers=[CloudProvider[word] for word in placement.providers] or None,
-            ),
-            # Nodes come and go for as long as the cluster lives.
-            finishIfAllTasksFinished=False,
-            finishIfAnyTaskFailed=False,
-        )
-
-
-def _task(spec: TaskSpec) -> Task:
-    return Task(
-        name=spec.name,
-        taskType=TASK_TYPE,
-        arguments=["taskdata.txt"],
-        taskData=spec.script,
-        environment=spec.environment,
-        timeout=spec.timeout,
-    )
-
-
-def _work_view(requirement: WorkRequirement) -> WorkRequirementView:
-    status = requirement.status
-    return WorkRequirementView(
-        id=str(requirement.id),
-        name=requirement.name,
-        status=_word(status),
-        finished=_finished(status),
-        cancelling=status is WorkRequirementStatus.CANCELLING,
-        created=_time(requirement.createdTime),
-        groups=tuple(_group_view(group) for group in requirement.taskGroups or []),
-    )
-
-
-def _group_view(group: TaskGroup) -> TaskGroupView:
-    spec = group.runSpecification
-    placement = Placement(
-        tuple(spec.workerTags or ()), tuple(spec.namespaces or ()), tuple(map(_word, spec.providers or ()))
-    )
-    return TaskGroupView(
-        id=str(group.id),
-        name=group.name,
-        worker_tag=group.tag or next(iter(placement.worker_tags), ""),
-        task_timeout=spec.taskTimeout,
-        counts=_counts(group.taskSummary),
-        placement=placement,
-    )
-
-
-def _counts(summary: TaskSummary | None) -> Counts | None:
-    if summary is None or (summary.statusCounts is None and summary.taskCount):
-        return None
-    at: Counter[Stage] = Counter()
-    for status, count in (summary.statusCounts or {}).items():
-        at[stage_of(_word(status))] += count
-    return Counts(at, summary.lastUpdatedTime)
-
-
-def _task_view(task: Task) -> TaskView:
-    status = task.status or TaskStatus.PENDING
-    tags = json.loads((task.environment or {}).get(TAGS_VARIABLE, "{}"))
-    return TaskView(
-        id=str(task.id),
-        name=str(task.name),
-        group_id=str(task.taskGroupId),
-        executing=status in (TaskStatus.EXECUTING, TaskStatus.UPLOADING),
-        finished=status.finished,
-        status=_word(status),
-        abort_requested=task.abortRequestedTime is not None,
-        platform_node_id=task.nodeId,
-        tags=tags,
-        errors=tuple(_task_error(error) for error in task.errors or []),
-    )
-
-
-def _task_error(error: object) -> str:
-    kind, text = getattr(error, "errorType", None), getattr(error, "error", "")
-    exit_code = getattr(error, "processExitCode", None)
-    return f"{_word(kind)}: {text}" + (f" (exit code {exit_code})" if exit_code is not None else "")
-
-
-def _platform_node_view(node: Node) -> PlatformNodeView:
-    details = node.details
-    return PlatformNodeView(
-        id=str(node.id),
-        pool_id=str(node.workerPoolId),
-        instance_id=details.instanceId if details else "",
-        private_ip=details.privateIpAddress if details else None,
-        public_ip=details.publicIpAddress if details else None,
-        provider=_word(details.provider) if details and details.provider else None,
-        warned=node.preemptionWarningTime,
-        alive=node.status in _LIVE_NODES,
-        task_types=tuple(details.supportedTaskTypes or ()) if details else (),
-        size=MachineSize(details.vcpus, details.ram) if details and details.vcpus and details.ram else None,
-        slots=sum(worker.status is None or worker.status.available for worker in node.workers or ()),
-    )
-
-
-def _pool_view(pool: WorkerPool) -> PoolView:
-    status = pool.status
-    if pool.id is None:
-        raise ValueError("a worker pool has no id")
-    return PoolView(
-        id=pool.id,
-        name=str(pool.name),
-        status=_word(status),
-        finished=status in (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED),
-        compute_requirement_id=pool.computeRequirementId if isinstance(pool, ProvisionedWorkerPool) else None,
-        configured=isinstance(pool, ConfiguredWorkerPool),
-        namespace=str(pool.namespace),
-        worker_tag=(pool.properties.workerTag or None) if pool.properties else None,
-    )
-
-
-def _source_messages(requirement: ComputeRequirement) -> tuple[str, ...]:
-    sources = getattr(requirement.provisionStrategy, "sources", None) or []
-    return tuple(str(source.statusMessage) for source in sources if source.statusMessage)
-
-
-def _finished(status: WorkRequirementStatus | None) -> bool:
-    return status is not None and status.finished
-
-
-def _time(moment: datetime | None) -> datetime:
-    return moment if moment is not None else _LONG_AGO
-
-
-def _word(value: object) -> str:
-    return str(getattr(value, "value", value))
+            return [task_view(task) for task in tasks]
 
 
 def _pages(search: SearchClient[T]) -> Iterable[T]:

@@ -960,7 +960,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "a pool is ours only if it bears a name of ours",
-            "platform.py",
+            "entities.py",
             'worker_tag=group.tag or next(iter(placement.worker_tags), "")',
             'worker_tag=next(iter(placement.worker_tags), "")',
             ("yellowdog_ray/test_configured.py::test_taking_the_cluster_down_leaves_the_pool",),
