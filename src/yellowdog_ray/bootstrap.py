@@ -32,6 +32,9 @@ MAX_TASK_GROUPS = 1_000
 MAX_LAUNCHES = 10_000
 """Most nodes that one tick of Ray's autoscaler may ask for."""
 
+TICK_SECONDS = 2
+"""How long Ray's autoscaler rests between two looks at what its users want; by itself it would rest 5 seconds."""
+
 UPSCALING_SPEED = 99_999
 """Ray leaves this at 0 for external providers, which is one node per type and tick (autoscaler/v2 of Ray 2.60)."""
 
@@ -222,6 +225,7 @@ def head_environment(
     pacing = {
         "AUTOSCALER_MAX_CONCURRENT_LAUNCHES": str(MAX_LAUNCHES),
         "AUTOSCALER_MAX_LAUNCH_BATCH": str(MAX_LAUNCHES),
+        "AUTOSCALER_UPDATE_INTERVAL_S": str(TICK_SECONDS),
         "RAY_AUTOSCALER_RECONCILE_ALLOCATE_STATUS_TIMEOUT_S": str(_allocated_seconds(settings)),
     }
     internal = settings.internal

@@ -66,6 +66,11 @@ class Builds:
         self._looked: dict[str, float] = {}
         self._complaining: dict[str, float] = {}
 
+    @property
+    def settled(self) -> bool:
+        """Whether all nodes have joined."""
+        return not self._building
+
     def tick(self, snapshot: Snapshot) -> None:
         """Look at the workers of a fresh listing, and at how the head has joined.
 

@@ -105,6 +105,11 @@ class Cluster:
         return self._snapshot
 
     @property
+    def settled(self) -> bool:
+        """Whether the snapshot shows all there is, and nothing is being ended."""
+        return self._composed and not self._endings.node_ids
+
+    @property
     def ending(self) -> frozenset[str]:
         """Ids of the nodes that were asked to end and may not have yet; they are not in the snapshot."""
         return self._endings.node_ids

@@ -37,7 +37,12 @@ from yellowdog_ray.ssh import SshTarget, answers
 from yellowdog_ray.teardown import dismantle
 from yellowdog_ray.views import ComputeView, PoolView, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.2
+_LONGEST_POLL_SECONDS = 2.0
+_POLLS_PER_WAITED = 0.02  # a machine that has booted for a minute is looked at every second or so
+
+DESCRIBED_SECONDS = 2.0
+"""How often it is looked what the head waits for: four calls."""
 
 PRIVATE_PATIENCE_SECONDS = 60.0
 """How long a head whose task runs may be silent at a private address. Its machine has booted long since, so there is no
@@ -200,16 +205,20 @@ def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress)
     """
     limit = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
     started = cluster.clock.monotonic()
-    running_since = math.inf
+    running_since, described_at = math.inf, -math.inf
+    waiting_for: str | None = None
     while True:
         head = cluster.refresh().head
         if head is None:
             raise HeadEnded(_why_ended(cluster))
         target = ssh.target(head) if head.phase is Phase.RUNNING else None
-        waiting_for = _knock(target) if target else _describe(cluster, head)
-        if target and waiting_for is None:
-            return target
         now = cluster.clock.monotonic()
+        if target:
+            waiting_for = _knock(target)
+            if waiting_for is None:
+                return target
+        elif now - described_at >= DESCRIBED_SECONDS:
+            waiting_for, described_at = _describe(cluster, head), now
         running_since = min(running_since, now) if target else running_since
         if now - running_since > PRIVATE_PATIENCE_SECONDS and target and ssh.is_private(head):
             _check_way_in(cluster, target)
@@ -219,7 +228,7 @@ def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress)
                 "the worker pool in YellowDog's portal, or raise provider.head_node_build_timeout_minutes"
             )
         progress.say(str(waiting_for))
-        cluster.clock.sleep(_POLL_SECONDS)
+        cluster.clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, (now - started) * _POLLS_PER_WAITED)))
 
 
 def _check_way_in(cluster: Cluster, target: SshTarget) -> None:

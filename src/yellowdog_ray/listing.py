@@ -190,9 +190,12 @@ class Listing:
         """All live tasks of these groups, by as few calls as may be."""
         if not groups:
             return {}
-        read = self._platform().live_tasks
+        platform = self._platform()
         apart = sum(map(_pages, groups)) < sum(map(_count, work.groups)) / PAGE_SIZE
-        tasks = [task for group in groups for task in read(work.id, group.id)] if apart else read(work.id)
+        if apart:
+            tasks = [task for group in groups for task in platform.live_group_tasks(group.id)]
+        else:
+            tasks = platform.live_tasks(work.id)
         found: dict[str, dict[str, TaskView]] = {group.id: {} for group in groups}
         for task in tasks:
             if task.group_id in found:

@@ -72,6 +72,9 @@ PAGE_SIZE = 1_000
 TASK_BATCH_SIZE = 1_000
 """Tasks per adding call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
 
+CALLS_AT_ONCE = 20
+"""Connections that are kept: for the aborts that go side by side, and for what is asked beside them."""
+
 CONNECT_TIMEOUT = timedelta(seconds=5)
 READ_TIMEOUT = timedelta(seconds=20)
 """How long one call may keep the autoscaler's loop waiting at worst; a page of 1,000 tasks takes a second or two."""
@@ -113,6 +116,7 @@ class Platform:
             ),
             ApiKey(credentials.key_id, credentials.key_secret),
         )
+        _widen(self._client)
 
     # What the platform knows of us and of what we name
 
@@ -231,11 +235,9 @@ class Platform:
         return added
 
     @patiently
-    def live_tasks(self, requirement_id: str, group_id: str | None = None) -> list[TaskView]:
-        """Every task that has not ended, of all groups or of one: one call per page."""
-        return self._tasks(
-            TaskSearch(workRequirementId=requirement_id, taskGroupId=group_id, statuses=_LIVE_TASKS),
-        )
+    def live_tasks(self, requirement_id: str) -> list[TaskView]:
+        """Every task that has not ended, of all groups: one call per page."""
+        return self._tasks(TaskSearch(workRequirementId=requirement_id, statuses=_LIVE_TASKS))
 
     @patiently
     def ended_tasks(self, group_id: str, since: datetime, most: int) -> list[TaskView]:
@@ -253,6 +255,16 @@ class Platform:
     def allocated_tasks(self, group_id: str, most: int) -> list[TaskView]:
         """The tasks of a group that have a platform node and have not started, but no more than `most`."""
         return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_ALLOCATED_TASKS), most)
+
+    @patiently
+    def live_group_tasks(self, group_id: str) -> list[TaskView]:
+        """Every task of one group that has not ended: one call per page."""
+        return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_LIVE_TASKS))
+
+    @patiently
+    def named_tasks(self, group_id: str, name: str) -> list[TaskView]:
+        """The tasks of a group whose names contain this one, ended ones too: one call."""
+        return self._tasks(TaskSearch(taskGroupId=group_id, name=name))
 
     @patiently
     def group_tasks(self, group_id: str) -> list[TaskView]:
@@ -421,6 +433,13 @@ class Platform:
         with typed("the cluster's tasks"):
             tasks = islice(_pages(self._client.work_client.get_tasks(search)), most)
             return [task_view(task) for task in tasks]
+
+
+def _widen(client: PlatformClient) -> None:
+    """Let the SDK's session keep as many connections as there are calls at once, which it has no option for."""
+    session = getattr(client, "_PlatformClient__session", None)
+    for adapter in session.adapters.values() if session else ():
+        adapter.init_poolmanager(CALLS_AT_ONCE, CALLS_AT_ONCE)
 
 
 def _pages(search: SearchClient[T]) -> Iterable[T]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import os
 import sys
 import threading
@@ -59,6 +60,9 @@ T = TypeVar("T")
 AUTOSCALER_V2_VARIABLE = "RAY_UP_enable_autoscaler_v2"
 """On the laptop: "0" chooses Ray's old autoscaler (autoscaler/_private/commands.py of Ray 2.60)."""
 
+QUIET_SECONDS = 3.5
+"""How seldom the platform is read while no node comes or goes. Ray looks more often, at what its users want."""
+
 _KNOCK_SECONDS = 10.0
 _PATIENCE_SECONDS = 30.0
 
@@ -101,6 +105,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         self._supervisor: Supervisor | None = None
         self._outage = Outage()
         self._listed: Mapping[str, ClusterNode] = {}
+        self._read_at = -math.inf
+        self._asked_to_end = False
         self._made_head = False
         self._ssh_failure: SshError | None = None
 
@@ -192,6 +198,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             return self.create_node_with_resources_and_labels(node_config, tags, count, {}, {})
         from yellowdog_ray.head import create_head
 
+        self._asked_to_end = False
         config = self._node_config(node_config, tags)
         progress = Progress()
         create_head(self.cluster, config, tags, progress, v2=_wants_v2())
@@ -273,6 +280,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         work = self.cluster.find()
         if work is not None:
             request_end(self.cluster.platform, work)
+        self._asked_to_end = True
 
     def cleanup_cluster_resources(self) -> None:
         """The end of `ray down`: wait until the platform shows nothing alive, and say so."""
@@ -511,10 +519,15 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     # Reading
 
     def _read(self) -> Snapshot:
+        if self._asked_to_end:
+            # Ray would look again and again, 5 s apart; `cleanup_cluster_resources` waits for the end.
+            return Snapshot()
         if not self.on_head:
             _drop_cached_config(self.provider_config)
         elif (settings := self._head_file.news()) is not None:
             self.settings = self.cluster.settings = settings
+        if self._is_quiet():
+            return self.cluster.snapshot
         try:
             snapshot = self.cluster.refresh()
         except PlatformError as error:
@@ -523,17 +536,26 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             self._outage.goes_on(error)
             return self.cluster.snapshot
         self._outage.over()
+        self._read_at = self.cluster.clock.monotonic()
         self._read_tags(snapshot)
         if not self.on_head:
             return snapshot
         self.supervisor.tick(snapshot)
         return self.cluster.snapshot
 
+    def _is_quiet(self) -> bool:
+        """Whether this is the head, no node comes or goes, and the platform was read a moment ago."""
+        if not self.on_head or self.cluster.clock.monotonic() - self._read_at >= QUIET_SECONDS:
+            return False
+        return self.cluster.settled and self.supervisor.settled
+
     def _read_tags(self, snapshot: Snapshot) -> None:
         head = snapshot.head
         if head is None or head.phase is not Phase.RUNNING or head.private_ip is None:
             return
         if self.tag_store.refresh() or self.on_head or self.tag_store.get(head.id):
+            if self.on_head:
+                self.tag_store.keep(snapshot.nodes.keys() | self._listed.keys())
             return
         # Nobody here knows better than the platform, and the platform says that the head runs: `ray get-head-ip` and
         # `ray down` must work when SSH does not.

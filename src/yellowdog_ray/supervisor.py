@@ -39,6 +39,11 @@ class Supervisor:
             DeclaredResources(cluster).tick,
         )
 
+    @property
+    def settled(self) -> bool:
+        """Whether no node is awaited."""
+        return self._builds.settled
+
     def tick(self, snapshot: Snapshot) -> None:
         """See to everything once, with a fresh listing at hand."""
         for duty in self._duties:

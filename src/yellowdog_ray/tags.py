@@ -9,7 +9,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, TypeVar
 
 from yellowdog_ray.errors import SshError
@@ -22,6 +22,12 @@ logger = logging.getLogger(__name__)
 
 Tags = dict[str, str]
 T = TypeVar("T")
+
+_VERSION = ":version"
+"""The field that is another after every `set`. No node id begins like that."""
+
+SPARE_NODES = 1_000
+"""So many nodes that are gone may have tags in the store."""
 
 _TIMEOUT_SECONDS = 3.0
 _TRY_AGAIN_SECONDS = 20.0
@@ -38,7 +44,6 @@ class TagStore:
 
     def __init__(self, cluster: str, connect: Callable[[], int], *, restores: bool = False) -> None:
         self._key = f"raydog:{cluster}:tags"
-        self._version_key = f"{self._key}:version"
         self._connect = connect
         self._restores = restores
         self._own: dict[str, Tags] = {}
@@ -50,12 +55,12 @@ class TagStore:
         return {**self._stored.get(node_id, {}), **self._own.get(node_id, {})}
 
     def refresh(self) -> bool:
-        """Read every node's mutable tags, unless nothing has been set since. Returns whether the store answered."""
-        read = self._ask(self._read)
-        if read is None:
-            return False
-        version, fields = read
+        """Read every node's mutable tags, unless none was set since. Returns whether the store answered."""
+        fields = self._ask(self._read)
         if fields is None:
+            return False
+        version = fields.pop(_VERSION, None)
+        if version is not None and version == self._version and not fields:
             return True
         if self._restores and self._stored and not fields:
             logger.warning("the tag store has come up empty: it is given back what it held")
@@ -65,24 +70,17 @@ class TagStore:
         self._version = version
         return True
 
-    def _read(self, client: redis.Redis) -> tuple[str | None, Mapping[str, str] | None]:
-        """The version, and the tags if it is not the one that was read before."""
-        version = client.get(self._version_key)
-        known = version is not None and version == self._version
-        # Whoever sets a tag in between changes the version after it: then it is read again.
-        return version, None if known else client.hgetall(self._key)
+    def _read(self, client: redis.Redis) -> dict[str, str]:
+        """All fields; nothing but the version if that is the one that was read before."""
+        version = client.hget(self._key, _VERSION)
+        if version is not None and version == self._version:
+            return {_VERSION: version}
+        return dict(client.hgetall(self._key))
 
     def _write(self, tags: Mapping[str, Tags]) -> bool:
         fields = {node_id: json.dumps(of_node) for node_id, of_node in tags.items()}
-
-        def write(client: redis.Redis) -> bool:
-            with client.pipeline(transaction=True) as pipeline:
-                pipeline.hset(self._key, mapping=fields)
-                pipeline.set(self._version_key, uuid.uuid4().hex)
-                pipeline.execute()
-            return True
-
-        return self._ask(write) is not None
+        fields[_VERSION] = uuid.uuid4().hex
+        return self._ask(lambda client: client.hset(self._key, mapping=fields)) is not None
 
     def remember(self, node_id: str, tags: Mapping[str, str]) -> None:
         """Note tags of a node whose store does not run yet."""
@@ -92,6 +90,17 @@ class TagStore:
         """Merge tags into a node's. Returns whether the store took them; if not, the next `set` brings them along."""
         self.remember(node_id, tags)
         return self._write({node_id: self.get(node_id)})
+
+    def keep(self, node_ids: Set[str]) -> None:
+        """Drop the tags of all other nodes, once they are many: a cluster may have had any number."""
+        known = self._stored.keys() | self._own.keys() if len(self._stored) + len(self._own) > SPARE_NODES else set()
+        gone = known - node_ids
+        if len(gone) <= SPARE_NODES:
+            return
+        for tags in (self._stored, self._own):
+            for node_id in gone & tags.keys():
+                del tags[node_id]
+        self._ask(lambda client: client.hdel(self._key, *gone))
 
     def close(self) -> None:
         """End the way to the store, if one was opened."""

@@ -5,8 +5,10 @@ Pools go before the work requirement: it is what a later `ray down` finds the re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.errors import RayDogError
@@ -16,6 +18,9 @@ from yellowdog_ray.progress import Progress
 from yellowdog_ray.ssh import host_key_file
 from yellowdog_ray.views import ComputeView, PoolView, WorkRequirementView
 
+A = TypeVar("A")
+B = TypeVar("B")
+
 GRACE_SECONDS = 45.0
 """How long tasks may take to end by themselves: above the 30 s for which Ray drains a busy node on SIGTERM
 (RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S). After that their instances are terminated under them."""
@@ -23,6 +28,7 @@ GRACE_SECONDS = 45.0
 GIVE_UP_SECONDS = 600.0
 """How long the platform may take to show that nothing is alive."""
 
+_QUESTIONS_AT_ONCE = 8
 _POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
 _POLLS_PER_WAITED = 0.1  # what has taken a minute is looked at every few seconds
@@ -110,11 +116,15 @@ def _look(platform: Platform, requirement_id: str, pools: dict[str, PoolView]) -
     """
     work = platform.work_requirement(requirement_id)
     pools |= _find_pools(platform, work)
-    seen = [
-        (pool, platform.compute(pool.compute_requirement_id) if pool.compute_requirement_id else None)
-        for pool in pools.values()
-    ]
-    return _Remains(work, tuple(seen))
+    requirements = [pool.compute_requirement_id for pool in pools.values()]
+    computes = _side_by_side(lambda id_: platform.compute(id_) if id_ else None, requirements)
+    return _Remains(work, tuple(zip(pools.values(), computes, strict=True)))
+
+
+def _side_by_side(ask: Callable[[A], B], about: Sequence[A]) -> list[B]:
+    """Ask one thing about several, without waiting for one answer before the next question."""
+    with ThreadPoolExecutor(max(1, min(len(about), _QUESTIONS_AT_ONCE))) as threads:
+        return list(threads.map(ask, about))
 
 
 def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView]:
@@ -122,7 +132,7 @@ def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, Pool
     token = token_of(work.groups[0].worker_tag)
     groups = [group for group in work.groups if not group.configured]
     tags = [group.worker_tag for group in groups if token_of(group.worker_tag) == token]
-    found = {tag: platform.find_pool(tag) for tag in tags}
+    found = dict(zip(tags, _side_by_side(platform.find_pool, tags), strict=True))
     return {tag: pool for tag, pool in found.items() if pool is not None}
 
 

@@ -89,6 +89,23 @@ def test_a_store_that_has_come_up_empty_is_given_back_what_it_held(port):
     assert on_head.get("head-1") == other.get("head-1") == {"ray-node-status": "up-to-date"}
 
 
+def test_tags_are_read_again_only_if_some_were_set(port):
+    store = TagStore("demo", lambda: port)
+    store.set("head-1", {"ray-node-status": "setting-up"})
+    with redis.Redis(port=port) as client:
+
+        def read() -> int:
+            before = client.info("commandstats").get("cmdstat_hgetall", {}).get("calls", 0)
+            assert store.refresh()
+            return client.info("commandstats").get("cmdstat_hgetall", {}).get("calls", 0) - before
+
+        counts = [read(), read(), read()]
+        TagStore("demo", lambda: port).set("head-1", {"ray-node-status": "up-to-date"})
+        counts += [read(), read()]
+
+    assert counts == [1, 0, 0, 1, 0]
+
+
 def test_a_head_that_was_just_out_of_reach_is_not_tried_again_at_once():
     tries: list[float] = []
     now = [100.0]

@@ -55,9 +55,9 @@ def partial_listing(patch: pytest.MonkeyPatch) -> None:
     """A listing that cannot be read is taken for an empty one."""
     live_tasks = Platform.live_tasks
 
-    def whatever_comes(self: Platform, *arguments: Any) -> Any:
+    def whatever_comes(self: Platform, requirement_id: str) -> Any:
         try:
-            return live_tasks(self, *arguments)
+            return live_tasks(self, requirement_id)
         except PlatformError:
             return []
 

@@ -38,6 +38,9 @@ class TagServer:
             def __exit__(self, *_: object) -> None:
                 pass
 
+            def hget(self, key: str, name: str) -> str | None:
+                return server.hash(key).get(name)
+
             def hgetall(self, key: str) -> dict[str, str]:
                 return dict(server.hash(key))
 
