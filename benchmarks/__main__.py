@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -62,6 +63,7 @@ def main() -> int:
             _keep(report)
     if not arguments.quick:
         _write_pages()
+        _give_back()
         progress.print("Written: docs/performance.md, docs/performance-local.md, docs/performance/")
     for name in missed:
         progress.print(f"[red]goal missed:[/] {name}", highlight=False)
@@ -124,6 +126,14 @@ def _write_pages() -> None:
                 table = tables.markdown_table(report, _columns(name, CONTENDERS))
                 blocks[name] = "\n\n".join([table, *report.notes, tables.made_on(report), *pictures])
         file.write_text(page.fill(file.read_text(encoding="utf-8"), blocks), encoding="utf-8")
+
+
+def _give_back() -> None:
+    """Let what was written under sudo belong to whoever called it."""
+    if "SUDO_UID" in os.environ:
+        owner = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
+        for path in (*PAGES.values(), RESULTS, *RESULTS.iterdir()):
+            os.chown(path, *owner)
 
 
 if __name__ == "__main__":
