@@ -137,9 +137,10 @@ class Listing:
         groups = list(work.groups) if everything else [group for group in work.groups if self._must_read(group, now)]
         readings = self._read_whole(work, groups) if everything else self._read(work, groups)
         with self._lock:
-            for group in groups:
-                self._keep(group, readings[group.id], now)
-            if everything:
+            for group in work.groups:
+                if group.id in readings:
+                    self._keep(group, readings[group.id], now)
+            if len(readings) == len(work.groups):
                 self._all_read_at = now
             expired = self._expire(work, now)
         return bool(groups) or expired
@@ -184,10 +185,10 @@ class Listing:
         """The live tasks of these groups, by group."""
         changes = {group.id: self._read_changes(group) for group in groups}
         whole = self._read_whole(work, [group for group in groups if changes[group.id] is None])
-        return whole | {group_id: reading for group_id, reading in changes.items() if reading}
+        return {**{group_id: reading for group_id, reading in changes.items() if reading}, **whole}
 
     def _read_whole(self, work: WorkRequirementView, groups: list[TaskGroupView]) -> dict[str, _Reading]:
-        """All live tasks of these groups, by as few calls as may be."""
+        """All live tasks of these groups, and of the others if that is no more calls."""
         if not groups:
             return {}
         platform = self._platform()
@@ -196,7 +197,7 @@ class Listing:
             tasks = [task for group in groups for task in platform.live_group_tasks(group.id)]
         else:
             tasks = platform.live_tasks(work.id)
-        found: dict[str, dict[str, TaskView]] = {group.id: {} for group in groups}
+        found: dict[str, dict[str, TaskView]] = {group.id: {} for group in (groups if apart else work.groups)}
         for task in tasks:
             if task.group_id in found:
                 found[task.group_id][task.name] = task

@@ -5,6 +5,7 @@ The metrics are filled as `Monitor.update_load_metrics` does (autoscaler/_privat
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,11 +43,16 @@ class V1:
     @staticmethod
     def prepare(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
         """Do what importing Ray with the head's environment would have done."""
-        batch = int(environment["AUTOSCALER_MAX_LAUNCH_BATCH"])
-        most = int(environment["AUTOSCALER_MAX_CONCURRENT_LAUNCHES"])
         init = ray_autoscaler.StandardAutoscaler.__init__
-        session, _, _, *others = init.__defaults__ or ()
-        monkeypatch.setattr(init, "__defaults__", (session, batch, most, *others))
+        defaults = {
+            name: parameter.default
+            for name, parameter in inspect.signature(init).parameters.items()
+            if parameter.default is not parameter.empty
+        }
+        defaults["max_launch_batch"] = int(environment["AUTOSCALER_MAX_LAUNCH_BATCH"])
+        defaults["max_concurrent_launches"] = int(environment["AUTOSCALER_MAX_CONCURRENT_LAUNCHES"])
+        defaults["update_interval_s"] = int(environment["AUTOSCALER_UPDATE_INTERVAL_S"])
+        monkeypatch.setattr(init, "__defaults__", tuple(defaults.values()))
 
     def read_config(self) -> None:
         """Take in what `ray up` has put in the place of the configuration."""
