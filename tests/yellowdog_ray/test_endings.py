@@ -60,6 +60,28 @@ def test_an_abort_that_was_heard_gets_its_time(time):
     assert steps(time, ABORTED, 125) == [(60, Step.SHUT_DOWN_NODE), (120, Step.TERMINATE_INSTANCE)]
 
 
+def test_an_answer_that_shows_the_abort_counts_as_heard_before_any_listing_does(time):
+    endings = Endings(time)
+    endings.begin([TASK.name])
+    endings.asked(TASK.name, heard=True)
+    time.now += 50
+
+    assert endings.due([TASK]) == []
+
+
+def test_what_waits_for_its_turn_to_be_asked_is_not_pushed_and_its_time_counts_from_then(time):
+    endings = Endings(time)
+    endings.begin([TASK.name])
+    time.now += 300
+    assert endings.due([TASK]) == []
+
+    endings.asked(TASK.name)
+    time.now += 10
+
+    assert [(push.step, push.waited) for push in endings.due([TASK])] == [(Step.ABORT, 10)]
+    assert endings.due([TASK]) == []
+
+
 def test_where_there_is_no_platform_node_there_is_nothing_to_do_but_to_abort(time):
     waiting = replace(ABORTED, executing=False, status="READY", platform_node_id=None)
 
