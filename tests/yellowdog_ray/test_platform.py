@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from yellowdog_local import faults
+from yellowdog_ray.cluster import ABORTS_AT_ONCE
 from yellowdog_ray.credentials import Credentials
 from yellowdog_ray.errors import NotAuthorised, NotFound, PlatformError, Refused, Throttled, Unavailable
 from yellowdog_ray.platform import Platform
@@ -87,3 +88,9 @@ def test_a_call_that_takes_too_long_is_given_up(local, monkeypatch):
         pytest.raises(Unavailable, match="no answer"),
     ):
         platform.account_name()
+
+
+def test_the_sdk_keeps_as_many_connections_as_there_are_aborts_at_once(platform):
+    session = platform._client._PlatformClient__session
+
+    assert session.get_adapter(platform.url).poolmanager.connection_pool_kw["maxsize"] > ABORTS_AT_ONCE

@@ -106,6 +106,20 @@ def test_tags_are_read_again_only_if_some_were_set(port):
     assert counts == [1, 0, 0, 1, 0]
 
 
+def test_the_tags_of_nodes_that_are_gone_do_not_pile_up(port, monkeypatch):
+    monkeypatch.setattr("yellowdog_ray.tags.SPARE_NODES", 3)
+    store = TagStore("demo", lambda: port)
+    for number in range(6):
+        store.set(f"worker-{number}", {"ray-node-status": "up-to-date"})
+
+    store.keep({"worker-4", "worker-5"})
+
+    other = TagStore("demo", lambda: port)
+    other.refresh()
+    for known in (store, other):
+        assert [bool(known.get(f"worker-{number}")) for number in range(6)] == [False] * 4 + [True] * 2
+
+
 def test_a_head_that_was_just_out_of_reach_is_not_tried_again_at_once():
     tries: list[float] = []
     now = [100.0]
