@@ -6,6 +6,7 @@ does. A creating call that fails with `Unavailable` may have been applied: look 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -72,6 +73,9 @@ PAGE_SIZE = 1_000
 TASK_BATCH_SIZE = 1_000
 """Tasks per adding call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
 
+TEMPLATE_SECONDS = 30.0
+"""How long a template's id is known: node types often share one, and `ray up` needs it several times."""
+
 CALLS_AT_ONCE = 20
 """Connections that are kept: for the aborts that go side by side, and for what is asked beside them."""
 
@@ -107,6 +111,7 @@ class Platform:
         self.url = credentials.url
         self.namespace = namespace
         self.patience = patience
+        self._template_ids: dict[str, tuple[float, str]] = {}
         self._client = PlatformClient.create(
             ServicesSchema(
                 defaultUrl=credentials.url,
@@ -127,17 +132,24 @@ class Platform:
 
     @patiently
     def template_id(self, reference: str) -> str:
-        """The id of a compute requirement template, which must exist.
+        """The id of a compute requirement template, which must exist: one call, or none if it was asked a moment ago.
 
         Args:
             reference: its id, or its `namespace/name`.
         """
+        asked, known = self._template_ids.get(reference, (-math.inf, ""))
+        now = self.patience.monotonic()
+        if now - asked < TEMPLATE_SECONDS:
+            return known
         compute = self._client.compute_client
         with typed(f"compute requirement template '{reference}'"):
             if reference.startswith("ydid:"):
-                return str(compute.get_compute_requirement_template_by_id(reference).id)
-            namespace, _, name = reference.rpartition("/")
-            return str(compute.get_compute_requirement_template_by_name(namespace, name).id)
+                template = compute.get_compute_requirement_template_by_id(reference)
+            else:
+                namespace, _, name = reference.rpartition("/")
+                template = compute.get_compute_requirement_template_by_name(namespace, name)
+        self._template_ids[reference] = now, str(template.id)
+        return str(template.id)
 
     # Sizes of machines
 
