@@ -28,7 +28,7 @@ abort that somebody else has asked for."""
 UNSETTLED_SECONDS = 30.0
 """How long a group whose tasks do not add up to its counts is read on every tick; from then on, this often."""
 
-SLACK = timedelta(seconds=10)
+SLACK = timedelta(seconds=2)
 """How far the clocks may be apart that say when the counts have changed and when a task has started or ended."""
 
 Tasks = Mapping[str, TaskView]
@@ -207,11 +207,13 @@ class Listing:
         """The live tasks of a large group, by reading only what has moved; None if that does not work out."""
         known, counts = self._groups.get(group.id), group.counts
         before = known.counts if known else None
-        most = (_pages(group) - 1) * PAGE_SIZE  # more would be no gain
-        if not (known and before and before.changed and counts and most):
+        if not (known and before and before.changed and counts and counts.live > PAGE_SIZE):
             return None
         with self._lock:
             tasks = {**known.tasks, **self._unseen(group.id)}
+        most = max(PAGE_SIZE, 2 * _differences(_stages(tasks.values()), counts))
+        if most >= counts.live:
+            return None  # it would be no gain
         shown: set[str] = set()
         platform, since = self._platform(), before.changed - SLACK
         reads = [
@@ -257,8 +259,13 @@ def _stages(tasks: Iterable[TaskView]) -> Counter[Stage]:
     return Counter(task.stage for task in tasks)
 
 
+def _differences(stages: Counter[Stage], counts: Counts) -> int:
+    """By how many tasks the stages differ from the counts; one that has moved on makes a difference at two."""
+    return sum(abs(stages[stage] - counts.at.get(stage, 0)) for stage in Stage if stage is not Stage.ENDED)
+
+
 def _adds_up(stages: Counter[Stage], counts: Counts) -> bool:
-    return all(stages[stage] == counts.at.get(stage, 0) for stage in Stage if stage is not Stage.ENDED)
+    return _differences(stages, counts) == 0
 
 
 def _count(group: TaskGroupView) -> int:

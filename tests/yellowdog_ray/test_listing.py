@@ -122,11 +122,23 @@ def test_a_node_that_starts_among_many_costs_two(local, head_side, grown, growth
 def test_changes_cost_calls_by_the_page_however_many_nodes_stay_as_they_are(head_side, grown, lose, calls):
     ids = grown(MANY)
 
-    lose(*ids[:15])
+    lose(*ids[:12])
     made = calls.during(head_side.refresh)
 
     assert len(made) == READ_WORK + 2
-    assert listed(head_side) == set(ids[15:])
+    assert listed(head_side) == set(ids[12:])
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_where_most_have_changed_all_is_read_at_once(local, head_side, growth, calls):
+    ids = growth.grow(request(MANY))
+    head_side.refresh()
+    local.advance(BOOT)
+
+    made = calls.during(head_side.refresh)
+
+    assert sum(call == "GET /work/tasks" for call in made) == MANY // PAGE + 1
+    assert listed(head_side) == set(ids)
 
 
 @pytest.mark.usefixtures("small_pages")
