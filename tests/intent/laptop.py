@@ -138,6 +138,7 @@ def prepare(monkeypatch: pytest.MonkeyPatch, local: RunningPlatform, home: Path)
     monkeypatch.setattr("yellowdog_ray.provider.Tunnel", _no_ssh)
     monkeypatch.setattr(head, "_knock", lambda target: None)
     monkeypatch.setattr(head, "deliver", lambda *_: None)
+    monkeypatch.setattr("yellowdog_ray.versions.on", lambda _: None)  # it cannot tell
     monkeypatch.setattr(commands, "time", _Time(local))
     monkeypatch.setattr(commands, "NodeUpdaterThread", _Updater)
     monkeypatch.setattr(commands, "exec_cluster", _no_ssh)  # `ray stop` on the head, which Ray tries and may miss
