@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -40,7 +41,7 @@ from yellowdog_ray.progress import Progress
 from yellowdog_ray.ray_nodes import RayNodes
 from yellowdog_ray.setups import Setups
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
-from yellowdog_ray.ssh import SSH_PORT, SshTarget, Tunnel, answers
+from yellowdog_ray.ssh import SSH_PORT, Tunnel, answers
 from yellowdog_ray.tags import TagStore, TunnelledPort
 
 if TYPE_CHECKING:
@@ -317,6 +318,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @_plain_errors
     def prepare_for_head_node(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Wait for the head, hand it the API key and the user's files, and make the configuration fit to live there."""
+        from yellowdog_ray import versions
         from yellowdog_ray.head import deliver, wait_until_reachable
 
         if not self._made_head:
@@ -327,12 +329,16 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         progress = Progress()
         try:
             target = wait_until_reachable(self.cluster, ssh, progress)
-            deliver(target, load_credentials(), self.settings)
-            self._compare_versions(target)
+            with ThreadPoolExecutor(1) as beside:
+                theirs = beside.submit(versions.on, target)
+                deliver(target, load_credentials(), self.settings)
+            warning = versions.difference(versions.here(), theirs.result())
         except HeadError as error:
             self._give_up_head(progress, error)
             raise
         self._ssh_failure = None
+        if warning is not None:
+            cli_logger.warning("{}", warning)
         progress.done(f"the head is reachable at {target.host}")
         return for_the_head(cluster_config)
 
@@ -343,13 +349,6 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
         check_platform(self.cluster, Progress())
         for warning in check_changes(self.cluster, v2=_wants_v2()):
-            cli_logger.warning("{}", warning)
-
-    def _compare_versions(self, target: SshTarget) -> None:
-        from yellowdog_ray import versions
-
-        warning = versions.difference(versions.here(), versions.on(target))
-        if warning is not None:
             cli_logger.warning("{}", warning)
 
     def _give_up_head(self, progress: Progress, reason: HeadError) -> None:
