@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.contenders import PUBLISHED, PUBLISHED_VENV, REPOSITORY, Contender, Failed
+from benchmarks.contenders import PUBLISHED, REPOSITORY, Contender, Failed
 from benchmarks.lab import TEMPLATE, Address
 
 CLUSTER = "bench"
@@ -138,21 +138,6 @@ def _config(contender: Contender, address: Address) -> dict[str, Any]:
     config["idle_timeout_minutes"] = 5  # nothing shrinks by itself
     for node_type in config["available_node_types"].values():
         node_type["node_config"] = {"compute_requirement_template": TEMPLATE}
-    if contender is PUBLISHED:
-        config["provider"]["auth"] = {**config["auth"], "ssh_private_key": str(_key_for_both(address))}
-    else:
+    if contender is not PUBLISHED:
         del config["provider"]["ray_head_node_task_script"], config["provider"]["ray_worker_node_task_script"]
     return config
-
-
-def _key_for_both(address: Address) -> Path:
-    """The key at a path that leads to it here and on the head.
-
-    The published package reads it on both, at the path in the YAML, and its provider does not start without.
-    """
-    if address.ssh_key is None:
-        raise Failed("there is no SSH key: the platform's hosts are simulated")
-    key = PUBLISHED_VENV / "bench_key.pem"
-    key.write_bytes(address.ssh_key.read_bytes())
-    key.chmod(0o644)  # the head's user reads it; it opens nothing but hosts that end with this measurement
-    return key

@@ -26,6 +26,7 @@ from benchmarks.valkey import TagServer
 
 TAG_PORT = 16667
 CONFIG_FILE = "/opt/yellowdog/agent/ray_bootstrap_config.yaml"
+_KEY = "/opt/yellowdog/agent/ray_bootstrap_key.pem"
 _PYTHON = "/opt/yellowdog/agent/venv/bin/python"
 _CARRIED = (
     "benchmarks/__init__.py",
@@ -72,18 +73,31 @@ def real_head(
         platform.flowing(),
         ray_cluster(contender, platform.address, Path(place)) as cluster,
     ):
-        config = changed(yaml.safe_load(cluster.yaml.read_text(encoding="utf-8")), most)
+        config: dict[str, Any] = changed(yaml.safe_load(cluster.yaml.read_text(encoding="utf-8")), most)
         cluster.yaml.write_text(yaml.safe_dump(config))
         cluster.ray("up", "-y", "--no-config-cache")
         head = platform.executing()[0]
         login = ssh(platform.address.ssh_key, head["ip"])
         _carry(login)
-        told = subprocess.run([*login, f"cat {CONFIG_FILE}"], check=True, capture_output=True).stdout
+        config = _with_key_of_the_head(login)
         command = [*login, f"cd bench && exec {_PYTHON} -m benchmarks.driver"]
         with driver_by(command, Path(place)) as provider:
             environment = _environment(login)
             provider.do("find_itself", environment=environment, core=cores.provider)
-            yield platform, TagServer(head["ip"], TAG_PORT), provider, json.loads(told)
+            yield platform, TagServer(head["ip"], TAG_PORT), provider, config
+
+
+def _with_key_of_the_head(login: list[str]) -> dict[str, Any]:
+    """The configuration on the head; its SSH key is where Ray has put it there.
+
+    Outside Ray's monitor the published package looks for the key at the user's own path, which the head has not.
+    """
+    told = subprocess.run([*login, f"cat {CONFIG_FILE}"], check=True, capture_output=True).stdout
+    config: dict[str, Any] = json.loads(told)
+    for auth in (config["auth"], config["provider"]["auth"]):
+        auth["ssh_private_key"] = _KEY
+    subprocess.run([*login, f"cat > {CONFIG_FILE}"], input=json.dumps(config).encode(), check=True)
+    return config
 
 
 def _environment(login: list[str]) -> dict[str, str]:

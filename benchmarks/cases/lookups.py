@@ -10,7 +10,7 @@ from benchmarks.stage import stage
 NAME = "lookups"
 TITLE = "Looking up addresses"
 
-SIZES, QUICK_SIZES = (1_000, 10_000), (1_000,)
+SIZES, QUICK_SIZES, FEW_SIZES = (100, 1_000, 10_000), (100, 1_000), (100,)
 
 
 def run(session: Session) -> Report:
@@ -19,7 +19,7 @@ def run(session: Session) -> Report:
     for contender in session.contenders:
         with session.attempt(report, contender, "looking up"), stage(contender, session.cores) as on:
             before = 0
-            for size in QUICK_SIZES if session.quick or contender is not RAYDOG else SIZES:
+            for size in FEW_SIZES if contender is not RAYDOG else QUICK_SIZES if session.quick else SIZES:
                 on.grow(size - before)
                 before = size
                 for number in range(1 + session.runs_of(contender)):
