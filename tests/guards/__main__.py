@@ -26,6 +26,7 @@ _HELP = """\
 A test that cannot fail shows nothing. docs/reliability.md names the tests of every failure; here each guard, which is
 the piece of the provider that keeps such a promise, is taken out of a throw-away copy of this checkout, and those tests
 must fail. First they run on a copy with all guards in place, where they must pass. The checkout itself is not touched.
+End-to-end tests are left out: a host has the provider of the checkout.
 """
 
 _EXAMPLES = """\
@@ -44,7 +45,7 @@ The list is tests/guards/guards.py. Exits with 1 unless everything was noticed.
 """
 
 _LONGEST_RUN = 900.0
-"""Seconds for one pytest: the longest sweep of kills takes a minute on a quiet machine, an end-to-end test several."""
+"""Seconds for one pytest: the longest sweep of kills takes a minute on a quiet machine."""
 
 _UNCOPIED = shutil.ignore_patterns(".*", "__pycache__", "chaos-stories", "build", "dist")
 
@@ -75,14 +76,9 @@ def main() -> int:
         return 1
     if options.list:
         return _list(chosen)
-    ready, later = [], []
-    for row, guard in chosen:
-        (ready if options.e2e or not _end_to_end(guard) else later).append((row, guard))
-    for _, guard in later:
-        print(f"not run (needs --e2e, and root): {guard.file}: {guard.keeps}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="guards-") as folder:
-        return _run(ready, Path(folder), options.jobs, began)
+        return _run(chosen, Path(folder), options.jobs, began)
 
 
 def _run(chosen: Sequence[tuple[str, Guard]], folder: Path, jobs: int, began: float) -> int:
@@ -196,10 +192,6 @@ def _pytest(copy: Path, tests: Sequence[str]) -> _Run:
     return _Run(outcomes, time.monotonic() - began, last_words)
 
 
-def _end_to_end(guard: Guard) -> bool:
-    return any(test.startswith("e2e/") for test in guard.tests)
-
-
 def _matches(row: str, guard: Guard, words: Sequence[str]) -> bool:
     text = "\n".join((row, guard.file, guard.keeps, *guard.tests)).lower()
     return all(word.lower() in text for word in words)
@@ -225,7 +217,6 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("words", nargs="*", metavar="WORD", help="only the guards that have all of these in their entry")
     add("--jobs", type=int, default=1, metavar="N", help="how many at a time (1)")
-    add("--e2e", action="store_true", help="also those that only a test with real hosts can notice; needs root")
     add("--list", action="store_true", help="show the guards, and what cannot have one, and end")
     return parser.parse_args()
 

@@ -1089,13 +1089,6 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/test_ssh.py::test_a_secret_is_for_its_owner_only",),
         ),
         Guard(
-            "on a real host, too",
-            "ssh.py",
-            "umask 077 && ",
-            "",
-            ("e2e/test_life_of_a_cluster.py::test_a_cluster_comes_up_works_grows_shrinks_and_goes",),
-        ),
-        Guard(
             "the secret goes in by standard input",
             "ssh.py",
             "cat > {target}.new && mv",
