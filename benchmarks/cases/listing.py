@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from benchmarks.contenders import PUBLISHED, RAYDOG, Contender
 from benchmarks.results import Report
@@ -19,13 +20,15 @@ QUICK_SIZES = (10, 1_000)
 PAST, QUICK_PAST, PAST_SIZE = 100_000, 10_000, 1_000
 PER_PAGE = 1_000
 TICKS, FEW_TICKS = 10, 3
+BETWEEN_TICKS = 4.0
+"""Seconds that pass before each listing: RayDog reads the platform no sooner again while nothing changes."""
 
 
 def run(session: Session) -> Report:
     """Grow to each size in turn, and list."""
     report = Report(NAME)
     for contender in session.contenders:
-        with session.attempt(report, contender, "listing"), stage(contender, session.cores) as on:
+        with session.attempt(report, contender, "listing"), _on_stage(session, contender) as on:
             before = 0
             for size in _sizes(session, contender):
                 session.say(f"{contender.label}: {size:,} nodes")
@@ -43,6 +46,10 @@ def run(session: Session) -> Report:
     return report
 
 
+def _on_stage(session: Session, contender: Contender) -> AbstractContextManager[Stage]:
+    return stage(contender, session.cores, BENCH_SKIPPING_CLOCKS="1")
+
+
 def _sizes(session: Session, contender: Contender) -> tuple[int, ...]:
     if session.quick:
         return QUICK_SIZES
@@ -52,12 +59,13 @@ def _sizes(session: Session, contender: Contender) -> tuple[int, ...]:
 def measure_at(session: Session, report: Report, contender: Contender, size: int, delay: float) -> None:
     """One size, at one delay of the platform: how long Ray's loop waits."""
     what = f"{size:,} nodes at {delay * 1e3:.0f} ms per call"
-    with session.attempt(report, contender, f"listing {what}"), stage(contender, session.cores) as on:
+    with session.attempt(report, contender, f"listing {what}"), _on_stage(session, contender) as on:
         on.grow(size)
         on.lab.delay(delay)
         for name, change in ((f"listing {what}, nothing changed", 0), (f"listing {what}, one node ended", 1)):
             for _ in range(session.runs_of(contender)):
                 on.lab.end_workers(change)
+                on.provider.do("skip_time", seconds=BETWEEN_TICKS)
                 mark = on.lab.mark()
                 report.row(f"{name}: time", "s").add(contender.key, on.provider.do("list")["seconds"])
                 report.row(f"{name}: platform calls").add(contender.key, on.lab.mark() - mark)
@@ -70,6 +78,7 @@ def _measure(session: Session, report: Report, on: Stage, what: str, size: int) 
     for _ in range(ticks):
         _one(report, on, f"{what}, nothing changed", 2, 5.0)
     for _ in range(ticks):
+        on.provider.do("skip_time", seconds=BETWEEN_TICKS)
         cpu = on.provider.do("tick")["cpu"] * 1e3
         report.row(f"{what}: a listing, tags and state of each node", "ms").add(on.contender.key, cpu)
     for _ in range(max(2, ticks // 2)):
@@ -94,6 +103,7 @@ def _one(
     change: Callable[[], None] = lambda: None,
 ) -> None:
     change()
+    on.provider.do("skip_time", seconds=BETWEEN_TICKS)
     mark = on.lab.mark()
     on.tags.asked()
     figures = on.provider.do("list")
