@@ -259,7 +259,8 @@ def test_user_attributes_are_kept_by_name(local: RunningPlatform) -> None:
 def test_a_source_of_every_cloud_is_provisioned_and_its_machines_tell_where_they_are(
     local: RunningPlatform, client: PlatformClient, kind: type[ComputeSource]
 ) -> None:
-    source = filled(kind, name="source", limit=1, failOnProvision=False, **dict.fromkeys(SIZES, "big"))
+    lasting = {"failOnProvision": False, "unexpectedInstanceTerminationProbability": 0}
+    source = filled(kind, name="source", limit=1, **lasting, **dict.fromkeys(SIZES, "big"))
     client.compute_client.add_compute_source_template(ComputeSourceTemplate(source=source, namespace="clouds"))
     template = ComputeRequirementStaticTemplate(
         "any", SPLIT, [ComputeSourceUsage("clouds/source", imageId="an-image")], namespace="clouds"
