@@ -38,6 +38,7 @@ from yellowdog_ray.errors import HeadError, HostKeyChanged, LaunchPaused, Platfo
 from yellowdog_ray.outage import Outage
 from yellowdog_ray.patience import Patience
 from yellowdog_ray.progress import Progress
+from yellowdog_ray.ray_down import LastWord, StopsRay, ends_the_cluster
 from yellowdog_ray.ray_nodes import RayNodes
 from yellowdog_ray.setups import Setups
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from yellowdog_ray.growth import Growth
     from yellowdog_ray.head import SshSettings
     from yellowdog_ray.platform import Platform
-    from yellowdog_ray.ray_down import LastWord
     from yellowdog_ray.supervisor import Supervisor
     from yellowdog_ray.views import WorkRequirementView
 
@@ -328,8 +328,9 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             raise SshError(f"cluster '{self.cluster_name}': no auth section says how the head is reached")
         progress = Progress()
         try:
-            target = wait_until_reachable(self.cluster, ssh, progress)
             with ThreadPoolExecutor(1) as beside:
+                beside.submit(self.tag_store.prepare)
+                target = wait_until_reachable(self.cluster, ssh, progress)
                 theirs = beside.submit(versions.on, target)
                 deliver(target, load_credentials(), self.settings)
             warning = versions.difference(versions.here(), theirs.result())
@@ -372,6 +373,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             click.ClickException: it cannot. Ray would wait two minutes and then show what OpenSSH says.
         """
         if not self.on_head:
+            if ends_the_cluster():
+                return StopsRay(self._request_end)
             self._knock(node_id)
         runner = super().get_command_runner(log_prefix, node_id, *arguments, **options)
         return self.setups.watch(runner, node_id) if self.on_head else runner
@@ -413,8 +416,6 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     @functools.cached_property
     def _last_word(self) -> LastWord:
-        from yellowdog_ray.ray_down import LastWord
-
         return LastWord(self.cleanup_cluster_resources)
 
     @functools.cached_property
@@ -552,9 +553,11 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         head = snapshot.head
         if head is None or head.phase is not Phase.RUNNING or head.private_ip is None:
             return
-        if self.tag_store.refresh() or self.on_head or self.tag_store.get(head.id):
-            if self.on_head:
-                self.tag_store.keep(snapshot.nodes.keys() | self._listed.keys())
+        if self.on_head:
+            self.tag_store.refresh()
+            self.tag_store.keep(snapshot.nodes.keys() | self._listed.keys())
+            return
+        if not ends_the_cluster() and (self.tag_store.refresh() or self.tag_store.get(head.id)):
             return
         # Nobody here knows better than the platform, and the platform says that the head runs: `ray get-head-ip` and
         # `ray down` must work when SSH does not.

@@ -1,12 +1,12 @@
-"""The last word under `ray down`, for versions of Ray that do not ask their provider for one (2.50 is one)."""
+"""What is RayDog's own under `ray down`: how it begins, and how it ends."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
-from ray.autoscaler._private import commands
 from ray.autoscaler.tags import NODE_KIND_WORKER, TAG_RAY_NODE_KIND
 
 _HOOK = "cleanup_cluster_resources"
@@ -15,12 +15,40 @@ _COMMANDS = ("down", "teardown")
 
 def ray_asks() -> bool:
     """Whether this Ray's `ray down` ends with the provider's `cleanup_cluster_resources`."""
+    from ray.autoscaler._private import commands
+
     code = commands.teardown_cluster.__code__
     return _HOOK in code.co_names or _HOOK in code.co_consts
 
 
+def ends_the_cluster() -> bool:
+    """Whether the command that runs is one that ends a cluster, its head included."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.info_name in _COMMANDS and not context.params.get("workers_only")
+
+
+class StopsRay:
+    """Stands in for Ray's way to run `ray stop` on the head, the first thing that `ray down` does once it is agreed to.
+
+    All tasks are asked to end instead, and their scripts stop Ray, on all nodes at once. `ray stop` by SSH would first
+    stop the head alone: Ray waits seconds there for the workers to let go, and then on the workers, in vain, for the
+    head. Nor would a cluster be ended whose head stops but whose autoscaler has just asked for another worker.
+
+    Args:
+        request_end: asks for the end of everything.
+    """
+
+    def __init__(self, request_end: Callable[[], None]) -> None:
+        self._request_end = request_end
+
+    def run(self, *_: Any, **__: Any) -> str:
+        """Ask for the end, whatever the command."""
+        self._request_end()
+        return ""
+
+
 class LastWord:
-    """Has something done when the `ray down` that runs has ended well, if Ray does not do it.
+    """Has something done when the `ray down` that runs has ended well, if Ray does not ask for it (2.50 does not).
 
     Args:
         action: what is to be done.
@@ -34,11 +62,10 @@ class LastWord:
         """Ray lists nodes. `ray down` lists workers only once the user has agreed to it."""
         if self._arranged or dict(tag_filters) != {TAG_RAY_NODE_KIND: NODE_KIND_WORKER}:
             return
-        context = click.get_current_context(silent=True)
-        if context is None or context.info_name not in _COMMANDS or context.params.get("workers_only") or ray_asks():
+        if not ends_the_cluster() or ray_asks():
             return
         self._arranged = True
-        context.call_on_close(self._say)
+        click.get_current_context().call_on_close(self._say)
 
     def _say(self) -> None:
         if sys.exc_info()[0] is None:

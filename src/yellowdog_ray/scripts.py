@@ -33,9 +33,16 @@ set -u
 export HOME="${{YD_AGENT_HOME:-{AGENT_HOME}}}"
 source "$HOME/venv/bin/activate"
 
+head_answers() {{ timeout 3 bash -c ': <>"/dev/tcp/${{RAY_HEAD_IP:-127.0.0.1}}/{GCS_PORT}"' 2>/dev/null; }}
+
+# Without the head Ray would wait seconds for answers that cannot come any more.
 finish() {{
   trap '' TERM
-  ray stop
+  ray stop &
+  while kill -0 $! 2>/dev/null; do
+    head_answers || {{ ray stop --force; break; }}
+    sleep 0.2
+  done
   echo "Ray stopped"
 }}
 trap finish EXIT

@@ -5,6 +5,7 @@ Nothing else is kept there, and losing it loses no node. Knows nothing of Yellow
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import time
@@ -102,6 +103,10 @@ class TagStore:
                 del tags[node_id]
         self._ask(lambda client: client.hdel(self._key, *gone))
 
+    def prepare(self) -> None:
+        """Load the client, while there is time: 0.4 s, which most `ray` commands need not pay."""
+        importlib.import_module("redis")
+
     def close(self) -> None:
         """End the way to the store, if one was opened."""
         if isinstance(self._connect, TunnelledPort):
@@ -109,7 +114,6 @@ class TagStore:
 
     def _ask(self, question: Callable[[redis.Redis], T]) -> T | None:
         """Put one question to the store; None when it does not answer."""
-        # 0.4 s that most `ray` commands need not pay
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry

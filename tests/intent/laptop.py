@@ -17,6 +17,7 @@ import yaml
 from click.testing import CliRunner, Result
 from ray.autoscaler._private import commands
 from ray.autoscaler._private.providers import _clear_provider_cache
+from ray.autoscaler.node_provider import NodeProvider
 from ray.scripts.scripts import cli
 
 from tests.autoscaler.ray_time import ShiftedTime
@@ -52,8 +53,14 @@ class _Updater:
 
     exitcode = 0
 
-    def __init__(self, **_: Any) -> None:
-        pass
+    def __init__(self, provider: NodeProvider, node_id: str, **_: Any) -> None:
+        self._provider = provider
+        self._node_id = node_id
+
+    @property
+    def cmd_runner(self) -> Any:
+        """How Ray runs `ray stop` on the head under `ray down`."""
+        return self._provider.get_command_runner("", self._node_id)
 
     def start(self) -> None:
         pass
@@ -141,7 +148,6 @@ def prepare(monkeypatch: pytest.MonkeyPatch, local: RunningPlatform, home: Path)
     monkeypatch.setattr("yellowdog_ray.versions.on", lambda _: None)  # it cannot tell
     monkeypatch.setattr(commands, "time", _Time(local))
     monkeypatch.setattr(commands, "NodeUpdaterThread", _Updater)
-    monkeypatch.setattr(commands, "exec_cluster", _no_ssh)  # `ray stop` on the head, which Ray tries and may miss
 
 
 class Laptop:

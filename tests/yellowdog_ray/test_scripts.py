@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.scripts import HEAD_SCRIPT, WORKER_SCRIPT, check_environment_command
+from yellowdog_ray.scripts import GCS_PORT, HEAD_SCRIPT, WORKER_SCRIPT, check_environment_command
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 
@@ -67,6 +67,56 @@ def test_a_task_ends_with_its_raylet(home):
 
     assert "The raylet has left" in said
     assert process.returncode == 0
+
+
+SLOW_TO_STOP = """\
+#!/bin/bash
+case "$*" in
+  "stop --force") kill -KILL "$(cat "$HOME/ray.pid")"; touch "$HOME/forced" ;;
+  stop) /bin/sleep 1.5 & echo "asked to stop"; wait; kill "$(cat "$HOME/ray.pid")" ;;
+  *) echo $$ >"$HOME/ray.pid"; raylet & wait; exec /bin/sleep 60 ;;
+esac
+"""
+
+NOT_REDIS_OWN = "127.9.9.9"
+"""An address of this machine at which nothing else is likely to serve Ray's port."""
+
+
+@pytest.fixture
+def slow_home(home) -> Path:
+    """Its Ray waits for answers before it stops, as Ray waits for the head's control store."""
+    (home / "venv/bin/ray").write_text(SLOW_TO_STOP)
+    (home / "venv/bin/raylet").write_text("#!/bin/bash\nexec /bin/sleep 60\n")
+    return home
+
+
+def test_ray_is_made_to_stop_where_the_head_is_gone(slow_home):
+    with task(WORKER_SCRIPT, slow_home, RAY_HEAD_IP=NOT_REDIS_OWN) as process:
+        wait_for_file(slow_home / "ray.pid")
+        process.terminate()
+        wait_for_line(process, "Ray stopped")
+
+    assert (slow_home / "forced").exists()
+
+
+def test_ray_may_take_its_time_to_stop_while_the_head_answers(slow_home):
+    with (
+        socket.create_server((NOT_REDIS_OWN, GCS_PORT), backlog=100),
+        task(WORKER_SCRIPT, slow_home, RAY_HEAD_IP=NOT_REDIS_OWN) as process,
+    ):
+        wait_for_file(slow_home / "ray.pid")
+        process.terminate()
+        wait_for_line(process, "asked to stop")
+        wait_for_line(process, "Ray stopped")
+
+    assert not (slow_home / "forced").exists()
+
+
+def wait_for_file(file: Path) -> None:
+    deadline = time.monotonic() + 10
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file} does not appear"
+        time.sleep(0.02)
 
 
 def test_the_tag_server_hears_the_heads_own_loopback_address_only(home):
