@@ -253,6 +253,22 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/test_names.py::test_a_pool_name_is_short_enough_for_the_longest_cluster_and_node_type",),
         ),
     ),
+    "A command that leaves the head, such as `ray exec` or `ray down --workers-only`": (
+        Guard(
+            "no other command than `ray down` ends the cluster",
+            "ray_down.py",
+            "context.info_name in _COMMANDS and ",
+            "",
+            ("yellowdog_ray/test_ray_down.py::test_what_leaves_the_head_does_not_end_the_cluster",),
+        ),
+        Guard(
+            "`ray down --workers-only` leaves the head",
+            "ray_down.py",
+            ' and not context.params.get("workers_only")',
+            "",
+            ("yellowdog_ray/test_ray_down.py::test_what_leaves_the_head_does_not_end_the_cluster",),
+        ),
+    ),
     "The provider object is dropped, or Python ends": (
         Guard(
             "constructing asks nothing",
@@ -264,8 +280,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a head out of reach is not taken for a lost one",
             "provider.py",
-            "if self.tag_store.refresh() or self.on_head or self.tag_store.get(head.id):",
-            "if not self.tag_store.refresh():\n            self._request_end()\n        if self.on_head:",
+            "if not ends_the_cluster() and (self.tag_store.refresh() or self.tag_store.get(head.id)):",
+            "if not self.tag_store.refresh():\n            self._request_end()\n        else:",
             ("yellowdog_ray/test_provider.py::test_looking_leaves_the_cluster_alone",),
         ),
         Guard(
