@@ -6,13 +6,13 @@ from benchmarks.contenders import PUBLISHED, RAYDOG, Contender
 from benchmarks.results import Report
 from benchmarks.session import Session
 from benchmarks.stage import Stage, stage
+from yellowdog_ray.bootstrap import TICK_SECONDS
 
 NAME = "life"
 TITLE = "Platform calls over a node's whole life"
 
 NODES = 1_000
-TICK_SECONDS = 5.0
-LIFE_TICKS = 120
+LIFE_TICKS = 300
 FEW_TICKS = 6
 DEATH_TICKS = 12
 

@@ -84,7 +84,7 @@ def work_view(requirement: WorkRequirement) -> WorkRequirementView:
     """What we need of a work requirement."""
     status = requirement.status
     return WorkRequirementView(
-        id=str(requirement.id),
+        id=named(requirement.id),
         name=requirement.name,
         status=word_of(status),
         finished=is_finished(status),
@@ -100,7 +100,7 @@ def _group_view(group: TaskGroup) -> TaskGroupView:
         tuple(spec.workerTags or ()), tuple(spec.namespaces or ()), tuple(map(word_of, spec.providers or ()))
     )
     return TaskGroupView(
-        id=str(group.id),
+        id=named(group.id),
         name=group.name,
         worker_tag=group.tag or next(iter(placement.worker_tags), ""),
         task_timeout=spec.taskTimeout,
@@ -123,7 +123,7 @@ def task_view(task: Task) -> TaskView:
     status = task.status or TaskStatus.PENDING
     tags = json.loads((task.environment or {}).get(TAGS_VARIABLE, "{}"))
     return TaskView(
-        id=str(task.id),
+        id=named(task.id),
         name=str(task.name),
         group_id=str(task.taskGroupId),
         executing=status in (TaskStatus.EXECUTING, TaskStatus.UPLOADING),
@@ -146,7 +146,7 @@ def platform_node_view(node: Node) -> PlatformNodeView:
     """What we need of a platform node."""
     details = node.details
     return PlatformNodeView(
-        id=str(node.id),
+        id=named(node.id),
         pool_id=str(node.workerPoolId),
         instance_id=details.instanceId if details else "",
         private_ip=details.privateIpAddress if details else None,
@@ -163,10 +163,8 @@ def platform_node_view(node: Node) -> PlatformNodeView:
 def pool_view(pool: WorkerPool) -> PoolView:
     """What we need of a worker pool."""
     status = pool.status
-    if pool.id is None:
-        raise ValueError("a worker pool has no id")
     return PoolView(
-        id=pool.id,
+        id=named(pool.id),
         name=str(pool.name),
         status=word_of(status),
         finished=status in (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED),
@@ -191,6 +189,13 @@ def is_finished(status: WorkRequirementStatus | None) -> bool:
 def time_of(moment: datetime | None) -> datetime:
     """A moment, or one long ago where the platform does not say."""
     return moment if moment is not None else LONG_AGO
+
+
+def named(text: str | None) -> str:
+    """An id or a name, which everything has: what has none is not what was asked for, but other JSON."""
+    if text is None:
+        raise ValueError("something without id or name")
+    return text
 
 
 def word_of(value: object) -> str:

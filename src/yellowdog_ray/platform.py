@@ -42,6 +42,7 @@ from yellowdog_ray.entities import (
     LIVE_NODES,
     LONG_AGO,
     is_finished,
+    named,
     platform_node_view,
     pool_view,
     source_messages,
@@ -148,8 +149,9 @@ class Platform:
             else:
                 namespace, _, name = reference.rpartition("/")
                 template = compute.get_compute_requirement_template_by_name(namespace, name)
-        self._template_ids[reference] = now, str(template.id)
-        return str(template.id)
+            found = named(template.id)
+        self._template_ids[reference] = now, found
+        return found
 
     # Sizes of machines
 
@@ -164,8 +166,8 @@ class Platform:
         )
         with typed(f"compute requirement template '{template}'"):
             planned = self._client.compute_client.test_compute_requirement_template(usage).computeRequirement
-        sources = getattr(planned.provisionStrategy, "sources", None) or [] if planned else []
-        types = [(word_of(s.provider) if s.provider else None, s.instanceType) for s in sources if s.instanceType]
+            sources = getattr(planned.provisionStrategy, "sources", None) or [] if planned else []
+            types = [(word_of(s.provider) if s.provider else None, s.instanceType) for s in sources if s.instanceType]
         return list(dict.fromkeys(types))
 
     @patiently
@@ -207,9 +209,9 @@ class Platform:
                 # The platform matches parts of names.
                 if summary.name == name and summary.namespace == self.namespace
             ]
-        if not found:
-            return None
-        youngest = max(found, key=lambda summary: (not is_finished(summary.status), time_of(summary.createdTime)))
+            if not found:
+                return None
+            youngest = max(found, key=lambda summary: (not is_finished(summary.status), time_of(summary.createdTime)))
         return self.work_requirement(str(youngest.id))
 
     @patiently
@@ -243,7 +245,7 @@ class Platform:
             batch = [task_entity(spec) for spec in specs[start : start + TASK_BATCH_SIZE]]
             with typed(f"{len(batch)} tasks"):
                 tasks = self._client.work_client.add_tasks_to_task_group_by_id(group_id, batch)
-            added += [task_view(task) for task in tasks]
+                added += [task_view(task) for task in tasks]
         return added
 
     @patiently
@@ -288,7 +290,8 @@ class Platform:
         """What a task was made of, so that another can be made like it."""
         with typed(f"task {task_id}"):
             task = self._client.work_client.get_task_by_id(task_id)
-        return TaskSpec(str(task.name), task.taskData or "", dict(task.environment or {}), task.timeout or timedelta(0))
+            environment, timeout = dict(task.environment or {}), task.timeout or timedelta(0)
+            return TaskSpec(named(task.name), task.taskData or "", environment, timeout)
 
     @patiently
     def abort_task(self, task_id: str) -> TaskView:
@@ -413,13 +416,13 @@ class Platform:
             requirement = self._client.compute_client.get_compute_requirement_by_id(requirement_id)
             search = InstanceSearch(computeRequirementId=requirement_id, statuses=_LIVE_INSTANCES)
             instances = list(_pages(self._client.compute_client.get_instances(search)))
-        return ComputeView(
-            status=word_of(requirement.status),
-            finished=requirement.status is ComputeRequirementStatus.TERMINATED,
-            live_instances=len(instances),
-            instance_statuses=tuple(sorted({word_of(instance.status) for instance in instances})),
-            messages=source_messages(requirement),
-        )
+            return ComputeView(
+                status=word_of(requirement.status),
+                finished=requirement.status is ComputeRequirementStatus.TERMINATED,
+                live_instances=len(instances),
+                instance_statuses=tuple(sorted({word_of(instance.status) for instance in instances})),
+                messages=source_messages(requirement),
+            )
 
     @patiently
     def terminate_compute(self, requirement_id: str) -> None:

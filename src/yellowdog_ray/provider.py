@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import math
 import os
 import sys
 import threading
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from yellowdog_ray.cluster import Cluster
     from yellowdog_ray.growth import Growth
     from yellowdog_ray.head import SshSettings
+    from yellowdog_ray.pace import Pace
     from yellowdog_ray.platform import Platform
     from yellowdog_ray.supervisor import Supervisor
     from yellowdog_ray.views import WorkRequirementView
@@ -60,9 +60,6 @@ T = TypeVar("T")
 
 AUTOSCALER_V2_VARIABLE = "RAY_UP_enable_autoscaler_v2"
 """On the laptop: "0" chooses Ray's old autoscaler (autoscaler/_private/commands.py of Ray 2.60)."""
-
-QUIET_SECONDS = 3.5
-"""How seldom the platform is read while no node comes or goes. Ray looks more often, at what its users want."""
 
 _KNOCK_SECONDS = 10.0
 _PATIENCE_SECONDS = 30.0
@@ -106,7 +103,6 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         self._supervisor: Supervisor | None = None
         self._outage = Outage()
         self._listed: Mapping[str, ClusterNode] = {}
-        self._read_at = -math.inf
         self._asked_to_end = False
         self._made_head = False
         self._ssh_failure: SshError | None = None
@@ -415,6 +411,12 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         return parse_provider(self.provider_config, _yaml_file()[0])
 
     @functools.cached_property
+    def _pace(self) -> Pace:
+        from yellowdog_ray.pace import Pace
+
+        return Pace(self.cluster.clock.monotonic)
+
+    @functools.cached_property
     def _last_word(self) -> LastWord:
         return LastWord(self.cleanup_cluster_resources)
 
@@ -526,8 +528,11 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             _drop_cached_config(self.provider_config)
         elif (settings := self._head_file.news()) is not None:
             self.settings = self.cluster.settings = settings
-        if self._is_quiet():
+        if self.on_head and not self._pace.nodes_are_due(settled=self._settled):
+            if self._pace.notices_are_due():
+                self._supervise(self.cluster.snapshot)
             return self.cluster.snapshot
+        before = self.cluster.snapshot
         try:
             snapshot = self.cluster.refresh()
         except PlatformError as error:
@@ -536,18 +541,21 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             self._outage.goes_on(error)
             return self.cluster.snapshot
         self._outage.over()
-        self._read_at = self.cluster.clock.monotonic()
         self._read_tags(snapshot)
         if not self.on_head:
             return snapshot
-        self.supervisor.tick(snapshot)
+        self._supervise(snapshot)
+        self._pace.nodes_read(changed=snapshot is not before or not self._settled)
         return self.cluster.snapshot
 
-    def _is_quiet(self) -> bool:
-        """Whether this is the head, no node comes or goes, and the platform was read a moment ago."""
-        if not self.on_head or self.cluster.clock.monotonic() - self._read_at >= QUIET_SECONDS:
-            return False
+    @property
+    def _settled(self) -> bool:
+        """Whether no node comes or goes."""
         return self.cluster.settled and self.supervisor.settled
+
+    def _supervise(self, snapshot: Snapshot) -> None:
+        self.supervisor.tick(snapshot)
+        self._pace.notices_read()
 
     def _read_tags(self, snapshot: Snapshot) -> None:
         head = snapshot.head

@@ -1,5 +1,8 @@
 """How many platform calls a cluster's life costs: one per node for its end, and no other grows with the nodes."""
 
+import re
+from collections import Counter
+
 import pytest
 
 LIFE_TICKS = (4, 25)
@@ -76,3 +79,12 @@ def test_while_nodes_come_the_platform_is_read_on_every_tick(world):
     assert world.tick(2.0)
 
     assert world.wire.calls != []
+
+
+def test_when_nothing_changes_for_long_little_but_spot_notices_is_asked_for(world):
+    world.grown_to(5)
+    world.ticks(8)
+
+    made = Counter(re.sub("/ydid:.*", "", call) for call in calls_of(world, 24))  # two minutes
+
+    assert made == {"GET /workerPools/nodes": 24, "GET /work/requirements": 4, "GET /work/tasks": 4}

@@ -56,7 +56,7 @@ def test_what_the_user_aborted_is_seen_through(world):
     with world.local.client() as client:
         client.work_client.cancel_task_by_id(world.task(victim).id, abort=True)
 
-    world.ticks(32)
+    world.ticks(35)
 
     assert world.task(victim).status.finished
     assert victim not in world.listed()

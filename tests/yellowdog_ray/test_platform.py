@@ -56,6 +56,11 @@ READS = {
     "find_pool": "crew-head-00000000",
     "platform_nodes": "ydid:wrkrpool:000000:1",
     "compute": "ydid:compreq:000000:1",
+    "pool": "ydid:wrkrpool:000000:1",
+    "platform_node": "ydid:node:000000:1",
+    "task_spec": "ydid:task:000000:1",
+    "template_id": "demo/local",
+    "instance_types_of": "demo/local",
 }
 
 
