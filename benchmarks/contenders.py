@@ -28,15 +28,17 @@ class Contender:
         key: its name in results.
         label: its name in tables.
         python: the interpreter of the environment that it is installed in.
+        has_goals: whether the goals are for it.
     """
 
     key: str
     label: str
     python: Path
+    has_goals: bool = True
 
 
 RAYDOG = Contender("raydog", "RayDog", Path(sys.executable))
-PUBLISHED = Contender("published", f"yellowdog-ray {PUBLISHED_VERSION}", PUBLISHED_VENV / "bin/python")
+PUBLISHED = Contender("published", f"yellowdog-ray {PUBLISHED_VERSION}", PUBLISHED_VENV / "bin/python", has_goals=False)
 
 
 class Failed(Exception):

@@ -14,7 +14,7 @@ import ray
 from ray.autoscaler.sdk import request_resources
 
 _LOOK_SECONDS = 0.05
-_PATIENCE_SECONDS = 90.0
+_PATIENCE_SECONDS = 60.0
 
 
 @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]  # Ray's

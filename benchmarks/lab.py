@@ -140,6 +140,10 @@ class _Served:
         placed = [task for group in self._work.groups for task in group.tasks.values() if task.worker]
         return [_moments(task) for task in sorted(placed, key=lambda task: str(task.entity.startedTime))]
 
+    def all_ended(self) -> float:
+        tasks = [task for group in self._work.groups for task in group.tasks.values()]
+        return max(task.entity.finishedTime.timestamp() for task in tasks if task.entity.finishedTime)
+
     def add_past(self, count: int) -> None:
         """Let a cluster's last task group have had so many more nodes, all of them gone."""
         group = self._work.groups[-1]
@@ -279,6 +283,10 @@ class Lab:
     def nodes(self) -> list[dict[str, float]]:
         """When each node's instance was made, its agent registered, its task started (seconds since the epoch)."""
         return list(self._ask("nodes"))
+
+    def all_ended(self) -> float:
+        """When the last task ended (seconds since the epoch)."""
+        return float(self._ask("all_ended"))
 
     def add_past(self, count: int) -> None:
         """Let a cluster have had so many more workers, which are gone."""

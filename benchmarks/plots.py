@@ -86,10 +86,9 @@ def _growth(report: Report, contenders: Sequence[Contender]) -> Any:
 
 
 def _commands(report: Report, contenders: Sequence[Contender]) -> Any:
-    figure, both = plt.subplots(2, 1, figsize=(8.4, 5.2))
-    for axes, what, title in zip(
-        both, ("ray up", "first task"), ("`ray up`", "The first task on a new worker"), strict=True
-    ):
+    titles = {"ray up": "`ray up`", "first task": "The first task on a new worker", "ray down": "`ray down`"}
+    figure, all_axes = plt.subplots(3, 1, figsize=(8.4, 7.6))
+    for axes, (what, title) in zip(all_axes, titles.items(), strict=True):
         _timeline(axes, {one.label: report.series.get(f"{what} {one.key}", []) for one in contenders})
         axes.set(xlabel="s, medians", title=title)
     return figure

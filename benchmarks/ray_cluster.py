@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -93,8 +94,8 @@ class RayCluster:
                     process.kill()
         seconds = time.monotonic() - started
         if process.returncode != 0:
-            said = " / ".join(line for _, line in lines[-4:] if line)
-            raise Failed(f"`ray {command}` ended with {process.returncode} after {seconds:.0f} s: {said[-300:]}")
+            said = [line for _, line in lines if re.match(r"[\w.]*Error\b", line)] or [line for _, line in lines[-4:]]
+            raise Failed(f"`ray {command}` ended with {process.returncode} after {seconds:.0f} s: {said[-1][-300:]}")
         return Command(began, seconds, lines)
 
     def process_began(self, host: str, *words: str) -> float:

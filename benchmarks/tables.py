@@ -39,9 +39,9 @@ def goal(row: Row) -> str:
     return "" if row.least is None else f"≥ {figure(row.least)} {row.unit}".rstrip()
 
 
-def verdict(row: Row, contender: str) -> str:
+def verdict(row: Row, contender: Contender) -> str:
     """Whether it is."""
-    return {True: "yes", False: "no", None: ""}[row.met(contender)]
+    return {True: "yes", False: "no", None: ""}[row.met(contender.key) if contender.has_goals else None]
 
 
 def terminal_table(report: Report, title: str, contenders: Sequence[Contender]) -> Table:
@@ -54,7 +54,7 @@ def terminal_table(report: Report, title: str, contenders: Sequence[Contender]) 
     table.add_column("met")
     for row in report.rows:
         cells = [with_unit(row.cells.get(contender.key), row.unit) for contender in contenders]
-        met = verdict(row, contenders[0].key)
+        met = verdict(row, contenders[0])
         table.add_row(row.name, *cells, goal(row), f"[bold red]{met}[/]" if met == "no" else met)
     return table
 
@@ -68,7 +68,7 @@ def markdown_table(report: Report, contenders: Sequence[Contender]) -> str:
     ]
     for row in report.rows:
         cells = [with_unit(row.cells.get(contender.key), row.unit) for contender in contenders]
-        lines.append("| " + " | ".join([row.name, *cells, goal(row), verdict(row, contenders[0].key)]) + " |")
+        lines.append("| " + " | ".join([row.name, *cells, goal(row), verdict(row, contenders[0])]) + " |")
     return "\n".join(lines)
 
 

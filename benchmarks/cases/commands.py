@@ -5,8 +5,6 @@ One life of a cluster gives all three: its head comes up, a task wants a worker,
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,7 +12,8 @@ from pathlib import Path
 
 from benchmarks.contenders import PUBLISHED, RAYDOG, REPOSITORY, Contender, Failed
 from benchmarks.lab import BOOT_SECONDS, Lab, lab
-from benchmarks.ray_cluster import RayCluster, ray_cluster
+from benchmarks.ray_cluster import RayCluster, ray_cluster, ssh
+from benchmarks.real_head import real_head
 from benchmarks.results import Report
 from benchmarks.session import Session
 
@@ -23,21 +22,24 @@ TITLE = "`ray up`, the first task on a new worker, `ray down`"
 
 JOB = REPOSITORY / "benchmarks/first_task.py"
 WORKERS = 2
+RAY_DOWN_SLEEPS = 5.0
+"""`ray down` waits this long between two looks for living nodes (autoscaler/_private/commands.py of Ray 2.60)."""
+
 LIVES, FEW_LIVES = 5, 3
 
 UP = "ray up"
 UP_RAY = "ray up, until Ray answers on the head"
 UP_ABOVE = "of that, above the boot and the start of Ray's command"
+UP_OURS = "of that, before `ray start` begins on the head"
 FIRST = "first task on a new worker, from demand to its start"
 FIRST_OURS = "of that, neither boot nor Ray's start on the host"
 DOWN = f"ray down of a head with {WORKERS} workers"
-DOWN_ABOVE = "of that, above the start of Ray's command and Ray's sleep"
+DOWN_ABOVE = f"of that, above the start of Ray's command and {RAY_DOWN_SLEEPS:.0f} s"
+ALONE = "`ray start --head` alone on such a host, until Ray answers"
 
-_GCS_PORT = 6379
-_RAY_SECONDS = 60.0
-
-RAY_DOWN_SLEEPS = 5.0
-"""`ray down` waits this long between two looks for living nodes (autoscaler/_private/commands.py of Ray 2.60)."""
+_RAY_SECONDS = 60
+_RAY_ANSWERS = f"""\
+for i in $(seq {_RAY_SECONDS * 20}); do [ -s /tmp/ray/ray_current_cluster ] && exit; sleep 0.05; done; exit 1"""
 
 
 def run(session: Session) -> Report:
@@ -48,8 +50,11 @@ def run(session: Session) -> Report:
         for number in range(runs):
             session.say(f"{contender.label}: life {number + 1} of {runs}")
             live(session, report, contender)
+            if contender is PUBLISHED:
+                _ray_alone(session, report)
     report.note(
-        f"A host boots in {BOOT_SECONDS} s. {LIVES} lives of RayDog's cluster, {FEW_LIVES} of {PUBLISHED.label}'s."
+        f"A host boots in {BOOT_SECONDS} s. {LIVES} lives of RayDog's cluster, {FEW_LIVES} of {PUBLISHED.label}'s. For "
+        f"Ray alone, a head of {PUBLISHED.label} does nothing: it can be up without Ray."
     )
     return report
 
@@ -66,7 +71,8 @@ def live(session: Session, report: Report, contender: Contender, delay: float = 
         platform.delay(delay)
         _up(report, platform, cluster, at)
         _first_task(report, platform, cluster, at)
-        cluster.ray("submit", str(JOB), str(WORKERS))
+        with session.attempt(report, contender, f"growing to {WORKERS} workers{at}"):
+            cluster.ray("submit", str(JOB), str(WORKERS))
         _down(report, platform, cluster, at)
         last = [report.row(name + at).cells[contender.key].values[-1] for name in (UP_RAY, FIRST, DOWN)]
         session.say(f"{contender.label}{at}: up {last[0]:.1f} s, first task {last[1]:.1f} s, down {last[2]:.1f} s")
@@ -77,7 +83,7 @@ def _up(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
     up = cluster.ray("up", "-y")
     head = platform.nodes()[0]
     address = platform.executing()[0]["ip"]
-    answered = up.seconds + _wait_for_ray(address)
+    answered = up.seconds + _wait_for_ray(cluster, address)
     calls = platform.timed_calls(mark)
     asked = max(wall for wall, _, route in calls if not route.startswith("GET") and wall < head["started"])
     ray_start = cluster.process_began(address, "start", "--head")
@@ -92,6 +98,7 @@ def _up(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
     report.row(UP + at, "s").add(key, up.seconds)
     report.row(UP_RAY + at, "s").add(key, answered)
     report.row(UP_ABOVE + at, "s", 3.0).add(key, answered - BOOT_SECONDS - cli)
+    report.row(UP_OURS + at, "s").add(key, ray_start - up.began - BOOT_SECONDS - cli)
     report.row(f"start of Ray's command alone (`ray up --help`){at}", "s").add(key, cli)
     for name, seconds in parts.items():
         report.row(f"ray up: {name}{at}", "s").add(key, seconds)
@@ -113,14 +120,22 @@ def _command_start(cluster: RayCluster) -> float:
     return time.perf_counter() - began
 
 
-def _wait_for_ray(address: str) -> float:
-    """Wait until Ray's control store accepts connections: not every `ray up` does so."""
+def _wait_for_ray(cluster: RayCluster, address: str) -> float:
+    """Wait until a job finds Ray on its head, by the file that Ray leaves for it: not every `ray up` does so."""
     began = time.monotonic()
-    while time.monotonic() - began < _RAY_SECONDS:
-        with contextlib.suppress(OSError), socket.create_connection((address, _GCS_PORT), timeout=1):
-            return time.monotonic() - began
-        time.sleep(0.05)
-    raise Failed(f"Ray did not answer on the head within {_RAY_SECONDS:.0f} s of the end of `ray up`")
+    if subprocess.run([*ssh(cluster.ssh_key, address), _RAY_ANSWERS], check=False).returncode != 0:
+        raise Failed(f"Ray did not answer on the head within {_RAY_SECONDS} s of the end of `ray up`")
+    return time.monotonic() - began
+
+
+def _ray_alone(session: Session, report: Report) -> None:
+    """What `ray start --head` takes on a head where nothing else goes on."""
+    with session.attempt(report, PUBLISHED, ALONE), real_head(PUBLISHED, session.cores, WORKERS) as (platform, *_):
+        login = ssh(platform.address.ssh_key, platform.executing()[0]["ip"])
+        began = time.monotonic()
+        start = f". venv/bin/activate; ray start --head --port=6379 >/dev/null; {_RAY_ANSWERS}"
+        subprocess.run([*login, start], check=True, capture_output=True)
+        report.row(ALONE, "s").add(PUBLISHED.key, time.monotonic() - began)
 
 
 def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
@@ -156,10 +171,11 @@ def _down(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
     cli = report.row(f"start of Ray's command alone (`ray up --help`){at}").cells[key].values[-1]
     ends = [wall - ms / 1e3 for wall, ms, route in platform.timed_calls(mark) if not route.startswith("GET")]
     before = ends[0] - down.began
+    ended = platform.all_ended() - ends[0]
     parts = {
-        "start of Ray's command, and its `ray stop` on the head": before,
-        "Ray's sleep": RAY_DOWN_SLEEPS,
-        "ending things, and looking whether they are gone": down.seconds - before - RAY_DOWN_SLEEPS,
+        "start of Ray's command, `ray stop` on the head where it comes first": before,
+        "Ray stops on all nodes, until the last task has ended": ended,
+        "instances end, Ray sleeps, until `ray down` ends": down.seconds - before - ended,
     }
     report.row(DOWN + at, "s").add(key, down.seconds)
     report.row(DOWN_ABOVE + at, "s", 1.0).add(key, down.seconds - cli - RAY_DOWN_SLEEPS)

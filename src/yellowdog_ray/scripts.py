@@ -21,6 +21,7 @@ SETS_UP = "sets-up"
 STARTS_RAY = "starts-ray"
 """The updater starts Ray too."""
 
+_PATIENCE_SECONDS = 3  # Ray stops within two where nothing keeps it
 _RESTART_SECONDS = 30  # `ray stop` and `ray start`, with time to spare
 
 _SET_UP_FILE = ".raydog/set-up"
@@ -33,14 +34,16 @@ set -u
 export HOME="${{YD_AGENT_HOME:-{AGENT_HOME}}}"
 source "$HOME/venv/bin/activate"
 
-head_answers() {{ timeout 3 bash -c ': <>"/dev/tcp/${{RAY_HEAD_IP:-127.0.0.1}}/{GCS_PORT}"' 2>/dev/null; }}
+head_answers() {{ timeout 1 bash -c ': <>"/dev/tcp/${{RAY_HEAD_IP:-127.0.0.1}}/{GCS_PORT}"' 2>/dev/null; }}
 
-# Without the head Ray would wait seconds for answers that cannot come any more.
+# Where the head is gone, Ray may wait long for answers that cannot come any more.
 finish() {{
   trap '' TERM
   ray stop &
+  local answered=$SECONDS
   while kill -0 $! 2>/dev/null; do
-    head_answers || {{ ray stop --force; break; }}
+    head_answers && answered=$SECONDS
+    [ $((SECONDS - answered)) -lt {_PATIENCE_SECONDS} ] || {{ ray stop --force; break; }}
     sleep 0.2
   done
   echo "Ray stopped"

@@ -73,13 +73,13 @@ SLOW_TO_STOP = """\
 #!/bin/bash
 case "$*" in
   "stop --force") kill -KILL "$(cat "$HOME/ray.pid")"; touch "$HOME/forced" ;;
-  stop) /bin/sleep 1.5 & echo "asked to stop"; wait; kill "$(cat "$HOME/ray.pid")" ;;
+  stop) /bin/sleep 5 & echo "asked to stop"; wait; kill "$(cat "$HOME/ray.pid")" ;;
   *) echo $$ >"$HOME/ray.pid"; raylet & wait; exec /bin/sleep 60 ;;
 esac
 """
 
-NOT_REDIS_OWN = "127.9.9.9"
-"""An address of this machine at which nothing else is likely to serve Ray's port."""
+A_HEAD, NO_HEAD = "127.9.9.9", "127.9.9.8"
+"""Addresses of this machine at which nothing else is likely to serve Ray's port."""
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def slow_home(home) -> Path:
 
 
 def test_ray_is_made_to_stop_where_the_head_is_gone(slow_home):
-    with task(WORKER_SCRIPT, slow_home, RAY_HEAD_IP=NOT_REDIS_OWN) as process:
+    with task(WORKER_SCRIPT, slow_home, RAY_HEAD_IP=NO_HEAD) as process:
         wait_for_file(slow_home / "ray.pid")
         process.terminate()
         wait_for_line(process, "Ray stopped")
@@ -101,8 +101,8 @@ def test_ray_is_made_to_stop_where_the_head_is_gone(slow_home):
 
 def test_ray_may_take_its_time_to_stop_while_the_head_answers(slow_home):
     with (
-        socket.create_server((NOT_REDIS_OWN, GCS_PORT), backlog=100),
-        task(WORKER_SCRIPT, slow_home, RAY_HEAD_IP=NOT_REDIS_OWN) as process,
+        socket.create_server((A_HEAD, GCS_PORT), backlog=100),
+        task(WORKER_SCRIPT, slow_home, RAY_HEAD_IP=A_HEAD) as process,
     ):
         wait_for_file(slow_home / "ray.pid")
         process.terminate()
