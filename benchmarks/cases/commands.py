@@ -25,7 +25,7 @@ WORKERS = 2
 RAY_DOWN_SLEEPS = 5.0
 """`ray down` waits this long between two looks for living nodes (autoscaler/_private/commands.py of Ray 2.60)."""
 
-LIVES, FEW_LIVES = 5, 3
+LIVES, FEW_LIVES = 5, 2
 
 UP = "ray up"
 UP_RAY = "ray up, until Ray answers on the head"
@@ -133,7 +133,7 @@ def _ray_alone(session: Session, report: Report) -> None:
     with session.attempt(report, PUBLISHED, ALONE), real_head(PUBLISHED, session.cores, WORKERS) as (platform, *_):
         login = ssh(platform.address.ssh_key, platform.executing()[0]["ip"])
         began = time.monotonic()
-        start = f". venv/bin/activate; ray start --head --port=6379 >/dev/null; {_RAY_ANSWERS}"
+        start = f". venv/bin/activate; ray start --head --port=6379 >/dev/null & {_RAY_ANSWERS}"
         subprocess.run([*login, start], check=True, capture_output=True)
         report.row(ALONE, "s").add(PUBLISHED.key, time.monotonic() - began)
 
@@ -141,7 +141,7 @@ def _ray_alone(session: Session, report: Report) -> None:
 def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
     key, mark = cluster.contender.key, platform.mark()
     job = cluster.ray("submit", str(JOB)).last_json
-    worker = platform.nodes()[-1]
+    worker = platform.nodes()[1]
     launches = [
         (wall - milliseconds / 1e3, wall)
         for wall, milliseconds, route in platform.timed_calls(mark)

@@ -23,7 +23,7 @@ def run(session: Session) -> Report:
             session.say(f"{contender.label}: {delay * 1e3:.0f} ms per call")
             nodes = NODES if ours else FEW_NODES
             listing.measure_at(session, report, contender, nodes, delay)
-            growth.measure(session, report, contender, "v2" if ours else "v1", nodes, delay)
+            growth.measure(session, report, contender, "v2", nodes, delay)
             shrink.measure(session, report, contender, nodes, delay, runs=1)
             if not session.quick:
                 commands.live(session, report, contender, delay)

@@ -10,6 +10,7 @@ from benchmarks.contenders import PUBLISHED, RAYDOG, Contender
 from benchmarks.results import Report
 from benchmarks.session import Session
 from benchmarks.stage import Stage, stage
+from yellowdog_ray.pace import CALM_SECONDS
 
 NAME = "listing"
 TITLE = "Listing, on every tick of the autoscaler"
@@ -20,8 +21,8 @@ QUICK_SIZES = (10, 1_000)
 PAST, QUICK_PAST, PAST_SIZE = 100_000, 10_000, 1_000
 PER_PAGE = 1_000
 TICKS, FEW_TICKS = 10, 3
-BETWEEN_TICKS = 4.0
-"""Seconds that pass before each listing: RayDog reads the platform no sooner again while nothing changes."""
+BETWEEN_TICKS = CALM_SECONDS + 1
+"""Seconds that pass before each listing: RayDog may read the platform no sooner again while nothing changes."""
 
 
 def run(session: Session) -> Report:
@@ -41,7 +42,7 @@ def run(session: Session) -> Report:
                     on.lab.add_past(past)
                     _measure(session, report, on, f"{size:,} nodes, {past:,} in the past", size)
     report.note(
-        f"{PUBLISHED.label} is measured up to {SMALL_SIZES[-1]:,} nodes, at which each of its listings takes seconds."
+        f"{PUBLISHED.label} is measured up to {SMALL_SIZES[-1]:,} nodes, to which it grows in reasonable time."
     )
     return report
 

@@ -50,6 +50,7 @@ class TagStore:
         self._own: dict[str, Tags] = {}
         self._stored: dict[str, Tags] = {}
         self._version: str | None = None
+        self._client: tuple[int, redis.Redis] | None = None
 
     def get(self, node_id: str) -> Tags:
         """What is known of a node's mutable tags since the last `refresh`."""
@@ -109,28 +110,39 @@ class TagStore:
 
     def close(self) -> None:
         """End the way to the store, if one was opened."""
+        if self._client is not None:
+            self._client[1].close()
+            self._client = None
         if isinstance(self._connect, TunnelledPort):
             self._connect.close()
 
     def _ask(self, question: Callable[[redis.Redis], T]) -> T | None:
         """Put one question to the store; None when it does not answer."""
         import redis
+
+        try:
+            return question(self._client_of(self._connect()))
+        except (redis.RedisError, SshError) as error:
+            logger.debug("the tag store does not answer: %s", error)
+            return None
+
+    def _client_of(self, port: int) -> redis.Redis:
+        """The client of a port. It is kept: to greet the store each time would cost half of a quiet tick."""
+        import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        try:
-            with redis.Redis(
-                port=self._connect(),
+        if self._client is None or self._client[0] != port:
+            client = redis.Redis(
+                port=port,
                 # The client would otherwise wait and try again for seconds, in the autoscaler's loop.
                 retry=Retry(NoBackoff(), 0),
                 socket_timeout=_TIMEOUT_SECONDS,
                 socket_connect_timeout=_TIMEOUT_SECONDS,
                 decode_responses=True,
-            ) as client:
-                return question(client)
-        except (redis.RedisError, SshError) as error:
-            logger.debug("the tag store does not answer: %s", error)
-            return None
+            )
+            self._client = port, client
+        return self._client[1]
 
 
 class TunnelledPort:

@@ -3,6 +3,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import redis
@@ -14,26 +16,37 @@ from yellowdog_ray.tags import TagStore, TunnelledPort
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 
 
-@pytest.fixture
-def port(tmp_path) -> Iterator[int]:
-    """A real Valkey or Redis, on a port of its own."""
+@contextmanager
+def server(port: int, folder: Path) -> Iterator[None]:
+    """A real Valkey or Redis, once it answers."""
     if SERVER is None:
         pytest.skip("neither valkey-server nor redis-server is installed: scripts/test installs one")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with subprocess.Popen(
-        [SERVER, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)],
+        [SERVER, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
         stdout=subprocess.DEVNULL,
-    ) as server:
+    ) as process:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.02)
-        yield port
-        server.terminate()
+        yield
+        process.terminate()
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def port(free_port, tmp_path) -> Iterator[int]:
+    """A server's, on a port of its own."""
+    with server(free_port, tmp_path):
+        yield free_port
 
 
 def test_what_one_process_sets_another_reads(port):
@@ -87,6 +100,20 @@ def test_a_store_that_has_come_up_empty_is_given_back_what_it_held(port):
     other = TagStore("demo", lambda: port)
     other.refresh()
     assert on_head.get("head-1") == other.get("head-1") == {"ray-node-status": "up-to-date"}
+
+
+def test_a_server_that_was_started_anew_is_found_again(free_port, tmp_path):
+    on_head = TagStore("demo", lambda: free_port, restores=True)
+    with server(free_port, tmp_path):
+        on_head.set("head-1", {"ray-node-status": "up-to-date"})
+        assert on_head.refresh()
+    assert not on_head.refresh()
+
+    with server(free_port, tmp_path):
+        assert on_head.refresh()
+        other = TagStore("demo", lambda: free_port)
+        other.refresh()
+        assert other.get("head-1") == {"ray-node-status": "up-to-date"}
 
 
 def test_tags_are_read_again_only_if_some_were_set(port):
