@@ -41,9 +41,7 @@ def run(session: Session) -> Report:
                     session.say(f"{contender.label}: {past:,} past nodes")
                     on.lab.add_past(past)
                     _measure(session, report, on, f"{size:,} nodes, {past:,} in the past", size)
-    report.note(
-        f"{PUBLISHED.label} is measured up to {SMALL_SIZES[-1]:,} nodes, to which it grows in reasonable time."
-    )
+    report.note(f"{PUBLISHED.label} is measured up to {SMALL_SIZES[-1]:,} nodes, to which it grows in reasonable time.")
     return report
 
 
