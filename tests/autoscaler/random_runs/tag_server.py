@@ -32,10 +32,7 @@ class TagServer:
             def __init__(self, **_: Any) -> None:
                 pass
 
-            def __enter__(self) -> Client:
-                return self
-
-            def __exit__(self, *_: object) -> None:
+            def close(self) -> None:
                 pass
 
             def hget(self, key: str, name: str) -> str | None:
