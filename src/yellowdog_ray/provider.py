@@ -35,6 +35,7 @@ from yellowdog_ray.config import NodeConfig, ProviderSettings, parse_node_config
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import HeadError, HostKeyChanged, LaunchPaused, PlatformError, RayDogError, SshError
 from yellowdog_ray.outage import Outage
+from yellowdog_ray.pace import Pace
 from yellowdog_ray.patience import Patience
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.ray_down import LastWord, StopsRay, ends_the_cluster
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from yellowdog_ray.cluster import Cluster
     from yellowdog_ray.growth import Growth
     from yellowdog_ray.head import SshSettings
-    from yellowdog_ray.pace import Pace
     from yellowdog_ray.platform import Platform
     from yellowdog_ray.supervisor import Supervisor
     from yellowdog_ray.views import WorkRequirementView
@@ -412,8 +412,6 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     @functools.cached_property
     def _pace(self) -> Pace:
-        from yellowdog_ray.pace import Pace
-
         return Pace(self.cluster.clock.monotonic)
 
     @functools.cached_property

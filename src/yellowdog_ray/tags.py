@@ -110,11 +110,14 @@ class TagStore:
 
     def close(self) -> None:
         """End the way to the store, if one was opened."""
+        self._drop_client()
+        if isinstance(self._connect, TunnelledPort):
+            self._connect.close()
+
+    def _drop_client(self) -> None:
         if self._client is not None:
             self._client[1].close()
             self._client = None
-        if isinstance(self._connect, TunnelledPort):
-            self._connect.close()
 
     def _ask(self, question: Callable[[redis.Redis], T]) -> T | None:
         """Put one question to the store; None when it does not answer."""
@@ -133,6 +136,7 @@ class TagStore:
         from redis.retry import Retry
 
         if self._client is None or self._client[0] != port:
+            self._drop_client()
             client = redis.Redis(
                 port=port,
                 # The client would otherwise wait and try again for seconds, in the autoscaler's loop.

@@ -1,19 +1,8 @@
 import pytest
 
+from tests.yellowdog_ray.hand_moved_time import Time
 from yellowdog_ray.backoff import BackOff
 from yellowdog_ray.errors import LaunchPaused, NotFound, Throttled
-
-
-class Time:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
 
 
 def pauses_after_each_failure(time: Time, reason: Exception, failures: int) -> list[int]:

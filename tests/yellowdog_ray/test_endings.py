@@ -1,7 +1,6 @@
 from dataclasses import replace
 
-import pytest
-
+from tests.yellowdog_ray.hand_moved_time import Time
 from yellowdog_ray.endings import Endings, Step
 from yellowdog_ray.views import TaskView
 
@@ -17,18 +16,6 @@ TASK = TaskView(
     tags={},
 )
 ABORTED = replace(TASK, abort_requested=True)
-
-
-class Time:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
 
 
 def steps(time: Time, task: TaskView, seconds: int) -> list[tuple[int, Step]]:

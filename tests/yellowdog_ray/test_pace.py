@@ -5,20 +5,6 @@ import pytest
 from yellowdog_ray.pace import CALM_AFTER_SECONDS, CALM_NOTICES_SECONDS, CALM_SECONDS, QUIET_SECONDS, Pace
 
 
-class Time:
-    """Seconds that a test lets pass."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
-
-
 @pytest.fixture
 def pace(time) -> Pace:
     """Read just now, after a change."""
