@@ -22,6 +22,7 @@ from yellowdog_ray.endings import Endings, Push, Step
 from yellowdog_ray.errors import NotFound, PlatformError
 from yellowdog_ray.listing import Listing
 from yellowdog_ray.platform import PAGE_SIZE, Factory, Platform
+from yellowdog_ray.side_by_side import side_by_side
 from yellowdog_ray.snapshot import ClusterNode, Snapshot, build_snapshot
 from yellowdog_ray.views import (
     ComputeView,
@@ -204,9 +205,9 @@ class Cluster:
                 nodes[node_id] = self._platform_nodes[node_id]
             else:
                 unknown.setdefault(task.group_id, set()).add(node_id)
-        for group in work.groups:
-            if group.id in unknown:
-                nodes |= self._look_up(group, unknown[group.id])
+        groups = [group for group in work.groups if group.id in unknown]
+        for found in side_by_side(lambda group: self._look_up(group, unknown[group.id]), groups):
+            nodes |= found
         self._platform_nodes = nodes
 
     def _look_up(self, group: TaskGroupView, node_ids: set[str]) -> dict[str, PlatformNodeView]:

@@ -168,7 +168,7 @@ class Growth:
         while True:
             generation += 1
             name = names.group_name(request.node_type, request.node_config.digest, generation)
-            group = self._group(name, work, timeout, lender)
+            group, is_new = self._group(name, work, timeout, lender)
             if lender is not None:
                 if group.placement == lender:
                     return group, request.count
@@ -176,7 +176,8 @@ class Growth:
             room = MAX_POOL_NODES - cluster.load(group.id)
             if room <= 0 or group.worker_tag in self._ended_pools:
                 continue
-            pool = cluster.platform.find_pool(group.worker_tag)
+            # A pool is made after its task group, so a new group has none yet.
+            pool = None if is_new else cluster.platform.find_pool(group.worker_tag)
             if pool is None:
                 make_pool(cluster.platform, self._pool_spec(request, group.worker_tag, min(wanted, room), timeout))
             elif pool.finished:
@@ -196,14 +197,16 @@ class Growth:
 
     def _group(
         self, name: str, work: WorkRequirementView, timeout: timedelta, lender: Placement | None
-    ) -> TaskGroupView:
+    ) -> tuple[TaskGroupView, bool]:
+        """A task group, and whether it was made just now."""
         group = self._groups.get(name) or work.group(name)
+        is_new = group is None
         if group is None:
             token = names.token_of(work.groups[0].worker_tag)
             spec = TaskGroupSpec(name, names.pool_name(self._cluster.name, name, token), timeout, lender)
             group = add_task_group(self._cluster.platform, work.id, spec)
         self._groups[name] = group
-        return group
+        return group, is_new
 
     def _pool_spec(self, request: LaunchRequest, name: str, nodes: int, timeout: timedelta) -> PoolSpec:
         settings = self._cluster.settings

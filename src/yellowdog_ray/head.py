@@ -31,6 +31,7 @@ from yellowdog_ray.growth import pool_spec
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.progress import Progress
 from yellowdog_ray.scripts import HEAD_SCRIPT
+from yellowdog_ray.side_by_side import side_by_side
 from yellowdog_ray.sizes import declared_too_much, filled_in
 from yellowdog_ray.snapshot import ClusterNode, Phase
 from yellowdog_ray.ssh import SshTarget, answers
@@ -69,32 +70,39 @@ def create_head(
     tag = names.pool_name(cluster.name, HEAD_GROUP, names.new_token())
     if work is None:
         work = _make_work_requirement(cluster, tag, node_config)
-    if require_ours(cluster, work).worker_tag != tag:
+    is_new = require_ours(cluster, work).worker_tag == tag
+    if not is_new:
         progress.say(f"completing cluster '{cluster.name}', which another `ray up` has begun")
     cluster.adopt(work)
-    _complete(cluster, work, node_config, tags, v2=v2)
+    _provide_pool(cluster, work.groups[0], node_config, is_new=is_new)
+    _add_head(cluster, work, tags, v2=v2)
 
 
 def check_platform(cluster: Cluster, progress: Progress) -> None:
     """Find out, before anything is made, whether the key works and every node type has what it names, and say so."""
     cluster.platform.account_name()
     internal = cluster.settings.internal
+    node_types: dict[str, str] = {}
     for node_type, summary in internal.node_types.items():
-        template = summary.compute_requirement_template
-        if template is None:
-            continue
-        try:
-            cluster.platform.template_id(template)
-        except NotFound as error:
-            raise NotFound(
-                f"{internal.source}: available_node_types.{node_type}.node_config.compute_requirement_template: "
-                f"YellowDog has no template '{template}' that this key can see: give the id or `namespace/name` of one"
-            ) from error
+        if summary.compute_requirement_template is not None:
+            node_types.setdefault(summary.compute_requirement_template, node_type)
+    side_by_side(lambda template: _check_template(cluster, template, node_types[template]), node_types)
     warnings = check_configured_pools(cluster.platform, internal)
     for line in filled_in(internal):
         progress.done(line)
     for warning in [*warnings, *declared_too_much(cluster.platform, internal)]:
         progress.done(f"warning: {warning}")
+
+
+def _check_template(cluster: Cluster, template: str, node_type: str) -> None:
+    try:
+        cluster.platform.template_id(template)
+    except NotFound as error:
+        raise NotFound(
+            f"{cluster.settings.internal.source}: available_node_types.{node_type}.node_config."
+            f"compute_requirement_template: YellowDog has no template '{template}' that this key can see: give the id "
+            "or `namespace/name` of one"
+        ) from error
 
 
 def is_over(cluster: Cluster, work: WorkRequirementView) -> bool:
@@ -131,24 +139,27 @@ def _make_work_requirement(cluster: Cluster, tag: str, node_config: NodeConfig) 
     return make_work_requirement(cluster.platform, cluster.name, cluster.settings.cluster_tag, group)
 
 
-def _complete(
-    cluster: Cluster, work: WorkRequirementView, node_config: NodeConfig, tags: Mapping[str, str], *, v2: bool
-) -> None:
+def _provide_pool(cluster: Cluster, group: TaskGroupView, node_config: NodeConfig, *, is_new: bool) -> None:
+    """Make the head's pool if it needs one and has none; a task group that was made just now has none yet."""
+    if group.configured or not (is_new or cluster.platform.find_pool(group.worker_tag) is None):
+        return
+    patience = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
+    spec = pool_spec(
+        cluster.settings,
+        node_config,
+        group.worker_tag,
+        nodes=1,
+        max_nodes=1,
+        # An instance that runs and has not registered yet may leave its pool idle: the pool gets the time that
+        # `ray up` waits. It ends before the boot has timed out, since the waiting task would get another instance.
+        boot_timeout=2 * patience,
+        idle_pool_timeout=patience,
+    )
+    make_pool(cluster.platform, spec)
+
+
+def _add_head(cluster: Cluster, work: WorkRequirementView, tags: Mapping[str, str], *, v2: bool) -> None:
     group = work.groups[0]
-    if not group.configured and cluster.platform.find_pool(group.worker_tag) is None:
-        patience = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
-        spec = pool_spec(
-            cluster.settings,
-            node_config,
-            group.worker_tag,
-            nodes=1,
-            max_nodes=1,
-            # An instance that runs and has not registered yet may leave its pool idle: the pool gets the time that
-            # `ray up` waits. It ends before the boot has timed out, since the waiting task would get another instance.
-            boot_timeout=2 * patience,
-            idle_pool_timeout=patience,
-        )
-        make_pool(cluster.platform, spec)
     node_id = names.head_id(names.token_of(group.worker_tag))
     script = cluster.settings.ray_head_node_task_script or HEAD_SCRIPT
     environment = head_environment(node_id, tags, work.id, cluster.settings, v2=v2)

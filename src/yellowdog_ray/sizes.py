@@ -10,12 +10,14 @@ import copy
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import FILLED_KEY, Internal, NodeConfig, parse_node_config
 from yellowdog_ray.errors import ConfigError, NotAuthorised, NotFound, RayDogError, Refused
 from yellowdog_ray.platform import Platform
+from yellowdog_ray.side_by_side import side_by_side
 from yellowdog_ray.snapshot import ClusterNode, Snapshot
 from yellowdog_ray.views import MachineSize
 
@@ -58,19 +60,27 @@ def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platfo
     if not missing:
         return dict(config)
     result = copy.deepcopy(dict(config))
+    kinds = {name: result["available_node_types"][name] for name in missing}
+    sizes = side_by_side(lambda name: _found(connect, kinds[name], source, name), kinds)
     notes: dict[str, dict[str, str]] = {}
-    for name in missing:
-        kind = result["available_node_types"][name]
-        path = f"available_node_types.{name}.node_config"
-        try:
-            found = machine_size(connect(), parse_node_config(kind.get("node_config") or {}, source, path))
+    for (name, kind), found in zip(kinds.items(), sizes, strict=True):
+        if isinstance(found, Found):
             kind["resources"] = found.resources
             notes[name] = {"origin": found.origin}
-        except RayDogError as error:
+        else:
             kind["resources"] = {}
-            notes[name] = {"unknown": str(error)}
+            notes[name] = {"unknown": str(found)}
     result["provider"][FILLED_KEY] = notes
     return result
+
+
+def _found(connect: Callable[[], Platform], kind: Mapping[str, Any], source: str, name: str) -> Found | RayDogError:
+    """How large a node type's machines are, or why that is not known."""
+    path = f"available_node_types.{name}.node_config"
+    try:
+        return machine_size(connect(), parse_node_config(kind.get("node_config") or {}, source, path))
+    except RayDogError as error:
+        return error
 
 
 def _node_types(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -144,16 +154,16 @@ def filled_in(internal: Internal) -> list[str]:
 
 def declared_too_much(platform: Platform, internal: Internal) -> list[str]:
     """What the YAML declares and the machines do not have, as far as it can be known before they are there."""
-    found: dict[NodeConfig, Found | None] = {}
+    declared = {
+        name: NodeConfig(compute_requirement_template=kind.compute_requirement_template, worker_pool=kind.worker_pool)
+        for name, kind in internal.node_types.items()
+        if kind.resources_origin is None and any(kind.resources.get(word) for word in _MEASURED)
+    }
+    configs = list(dict.fromkeys(declared.values()))
+    found = dict(zip(configs, side_by_side(partial(_size_if_known, platform), configs), strict=True))
     warnings = []
-    for name, kind in internal.node_types.items():
-        if kind.resources_origin is not None or not any(kind.resources.get(word) for word in _MEASURED):
-            continue
-        template, pool = kind.compute_requirement_template, kind.worker_pool
-        config = NodeConfig(compute_requirement_template=template, worker_pool=pool)
-        if config not in found:
-            found[config] = _size_if_known(platform, config)
-        known = found[config]
+    for name, config in declared.items():
+        kind, known = internal.node_types[name], found[config]
         if known is not None and (lacking := excess(kind.resources, known.size)):
             warnings.append(
                 f"{internal.source}: available_node_types.{name}.resources has {', '.join(lacking)} ({known.origin}): "

@@ -5,21 +5,17 @@ Pools go before the work requirement: it is what a later `ray down` finds the re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.names import head_id, token_of
 from yellowdog_ray.platform import Platform
 from yellowdog_ray.progress import Progress
+from yellowdog_ray.side_by_side import side_by_side
 from yellowdog_ray.ssh import host_key_file
 from yellowdog_ray.views import ComputeView, PoolView, WorkRequirementView
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 GRACE_SECONDS = 45.0
 """How long tasks may take to end by themselves: above the 30 s for which Ray drains a busy node on SIGTERM
@@ -28,7 +24,6 @@ GRACE_SECONDS = 45.0
 GIVE_UP_SECONDS = 600.0
 """How long the platform may take to show that nothing is alive."""
 
-_QUESTIONS_AT_ONCE = 8
 _POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
 _POLLS_PER_WAITED = 0.1  # what has taken a minute is looked at every few seconds
@@ -71,11 +66,13 @@ def request_end(platform: Platform, work: WorkRequirementView) -> None:
 
 
 def _request_end(platform: Platform, work: WorkRequirementView, pools: Iterable[PoolView]) -> None:
-    for pool in pools:
-        if not pool.finished:
-            platform.shut_down_pool(pool.id)
+    _shut_down(platform, pools)
     if not work.finished:
         platform.cancel_work_requirement(work.id)
+
+
+def _shut_down(platform: Platform, pools: Iterable[PoolView]) -> None:
+    side_by_side(platform.shut_down_pool, [pool.id for pool in pools if not pool.finished])
 
 
 def dismantle(platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> None:
@@ -100,8 +97,10 @@ def dismantle(platform: Platform, work: WorkRequirementView, progress: Progress,
                 f"the platform still shows {remains} after {GIVE_UP_SECONDS:g} s: run `ray down` again, "
                 f"or end them in YellowDog's portal (namespace {platform.namespace})"
             )
-        # A pool that the head's autoscaler was making while we began.
-        _request_end(platform, remains.work, pools.values())
+        # A pool that the head's autoscaler was making while we began; a cancellation that has not taken.
+        _shut_down(platform, pools.values())
+        if not (remains.work.finished or remains.work.cancelling):
+            platform.cancel_work_requirement(work.id)
         if remains.work.finished or waited > GRACE_SECONDS:
             _terminate_instances(platform, remains, terminated)
         progress.say(f"waiting for the end of {remains}")
@@ -117,14 +116,8 @@ def _look(platform: Platform, requirement_id: str, pools: dict[str, PoolView]) -
     work = platform.work_requirement(requirement_id)
     pools |= _find_pools(platform, work)
     requirements = [pool.compute_requirement_id for pool in pools.values()]
-    computes = _side_by_side(lambda id_: platform.compute(id_) if id_ else None, requirements)
+    computes = side_by_side(lambda id_: platform.compute(id_) if id_ else None, requirements)
     return _Remains(work, tuple(zip(pools.values(), computes, strict=True)))
-
-
-def _side_by_side(ask: Callable[[A], B], about: Sequence[A]) -> list[B]:
-    """Ask one thing about several, without waiting for one answer before the next question."""
-    with ThreadPoolExecutor(max(1, min(len(about), _QUESTIONS_AT_ONCE))) as threads:
-        return list(threads.map(ask, about))
 
 
 def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView]:
@@ -132,7 +125,7 @@ def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, Pool
     token = token_of(work.groups[0].worker_tag)
     groups = [group for group in work.groups if not group.configured]
     tags = [group.worker_tag for group in groups if token_of(group.worker_tag) == token]
-    found = dict(zip(tags, _side_by_side(platform.find_pool, tags), strict=True))
+    found = dict(zip(tags, side_by_side(platform.find_pool, tags), strict=True))
     return {tag: pool for tag, pool in found.items() if pool is not None}
 
 

@@ -22,18 +22,14 @@ _UNBORN = "autoscaler/test_unborn.py"
 _POOLS_LAST = Edit(
     "teardown.py",
     """\
-    for pool in pools:
-        if not pool.finished:
-            platform.shut_down_pool(pool.id)
+    _shut_down(platform, pools)
     if not work.finished:
         platform.cancel_work_requirement(work.id)
 """,
     """\
     if not work.finished:
         platform.cancel_work_requirement(work.id)
-    for pool in pools:
-        if not pool.finished:
-            platform.shut_down_pool(pool.id)
+    _shut_down(platform, pools)
 """,
 )
 """Pools are ended after the work requirement, instead of before it."""
@@ -43,8 +39,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a pool that is there is not made again",
             "head.py",
-            "if not group.configured and cluster.platform.find_pool(group.worker_tag) is None:",
-            "if not group.configured:",
+            "if group.configured or not (is_new or cluster.platform.find_pool(group.worker_tag) is None):",
+            "if group.configured:",
             (f"{_KILLED}::test_the_next_ray_up_completes_what_another_has_begun",),
             also=(Edit("creating.py", "pool = platform.find_pool(spec.name)", "pool = None"),),
         ),
@@ -179,7 +175,13 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
                 "intent/test_ambiguous_answers.py::test_whatever_the_answer_was_there_is_one_cluster_in_the_end",
                 "autoscaler/test_ambiguous_answers.py::test_whatever_the_answer_was_nothing_is_made_twice",
             ),
-            also=(Edit("growth.py", "pool = cluster.platform.find_pool(group.worker_tag)", "pool = None"),),
+            also=(
+                Edit(
+                    "growth.py",
+                    "pool = None if is_new else cluster.platform.find_pool(group.worker_tag)",
+                    "pool = None",
+                ),
+            ),
         ),
         Guard(
             "a task group is looked up by its name",
