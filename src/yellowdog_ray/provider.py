@@ -11,10 +11,8 @@ import functools
 import logging
 import os
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -30,39 +28,28 @@ from ray.autoscaler.tags import (
     TAG_RAY_USER_NODE_TYPE,
 )
 
-from yellowdog_ray.bootstrap import HEAD_V2_VARIABLE, ON_HEAD_VARIABLE, WORK_REQUIREMENT_VARIABLE, bootstrap
-from yellowdog_ray.config import NodeConfig, ProviderSettings, parse_node_config, parse_provider
+from yellowdog_ray.bootstrap import ON_HEAD_VARIABLE, bootstrap
+from yellowdog_ray.config import NodeConfig, parse_node_config
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import HeadError, HostKeyChanged, LaunchPaused, PlatformError, RayDogError, SshError
 from yellowdog_ray.outage import Outage
-from yellowdog_ray.pace import Pace
-from yellowdog_ray.patience import Patience
+from yellowdog_ray.parts import Parts
 from yellowdog_ray.progress import Progress
-from yellowdog_ray.ray_down import LastWord, StopsRay, ends_the_cluster
-from yellowdog_ray.ray_nodes import RayNodes
-from yellowdog_ray.setups import Setups
+from yellowdog_ray.ray_command import drop_cached_config, ends_the_cluster, wants_v2, yaml_file
+from yellowdog_ray.ray_down import LastWord, StopsRay
 from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
-from yellowdog_ray.ssh import SSH_PORT, Tunnel, answers
-from yellowdog_ray.tags import TagStore, TunnelledPort
+from yellowdog_ray.ssh import SSH_PORT, answers
 
 if TYPE_CHECKING:
-    from yellowdog_ray.changes import HeadFile
     from yellowdog_ray.cluster import Cluster
-    from yellowdog_ray.growth import Growth
-    from yellowdog_ray.head import SshSettings
     from yellowdog_ray.platform import Platform
-    from yellowdog_ray.supervisor import Supervisor
     from yellowdog_ray.views import WorkRequirementView
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-AUTOSCALER_V2_VARIABLE = "RAY_UP_enable_autoscaler_v2"
-"""On the laptop: "0" chooses Ray's old autoscaler (autoscaler/_private/commands.py of Ray 2.60)."""
-
 _KNOCK_SECONDS = 10.0
-_PATIENCE_SECONDS = 30.0
 
 _REMOTE_KEY = "~/ray_bootstrap_key.pem"
 
@@ -93,24 +80,23 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     def __init__(self, provider_config: dict[str, Any], cluster_name: str) -> None:
         super().__init__(provider_config, cluster_name)
         self.on_head = os.environ.get(ON_HEAD_VARIABLE) == "1"
-        self._lock = threading.RLock()
-        self._cluster: Cluster | None = None
-        self._tag_store: TagStore | None = None
-        self._ray_nodes = RayNodes()
-        self._v1 = self.on_head and os.environ.get(HEAD_V2_VARIABLE) != "1"
-        self._shows_joined = self._v1 and bool(provider_config.get("disable_node_updaters"))
-        self._growth: Growth | None = None
-        self._supervisor: Supervisor | None = None
+        self.parts = Parts(provider_config, cluster_name, on_head=self.on_head)
+        self._shows_joined = self.parts.v1 and bool(provider_config.get("disable_node_updaters"))
         self._outage = Outage()
+        self._last_word = LastWord(self.cleanup_cluster_resources)
         self._listed: Mapping[str, ClusterNode] = {}
         self._asked_to_end = False
         self._made_head = False
-        self._ssh_failure: SshError | None = None
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster on the platform."""
+        return self.parts.cluster
 
     @staticmethod
     def bootstrap_config(cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Check the YAML and complete it. Pure apart from reading the files that it names."""
-        source, folders = _yaml_file()
+        source, folders = yaml_file()
         try:
             config, warnings = bootstrap(cluster_config, source, folders)
         except RayDogError as error:
@@ -129,7 +115,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
             return Platform(load_credentials(), str(cluster_config["provider"].get("cluster_namespace", "")))
 
-        return fill_in(cluster_config, _yaml_file()[0], functools.cache(connect))
+        return fill_in(cluster_config, yaml_file()[0], functools.cache(connect))
 
     # Listing: one complete reading, then answers from it
 
@@ -153,10 +139,10 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         node = self._node(node_id)
         if node is None:
             return {}
-        tags = {**node.tags, **self.tag_store.get(node_id)}
+        tags = {**node.tags, **self.parts.tag_store.get(node_id)}
         # Ray's old autoscaler kills a node that says `up-to-date` before its raylet or its address is known. Where it
         # has updaters, they say how far a node is.
-        if self._shows_joined and node.private_ip and self._ray_nodes.joined(node_id, node.private_ip):
+        if self._shows_joined and node.private_ip and self.parts.ray_nodes.joined(node_id, node.private_ip):
             tags[TAG_RAY_NODE_STATUS] = STATUS_UP_TO_DATE
         return tags
 
@@ -179,7 +165,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         have taken another than the platform shows, and the old autoscaler knows nodes by nothing else.
         """
         node = self._node(node_id)
-        return (self._ray_nodes.address(node_id) or node.private_ip) if node else None
+        return (self.parts.ray_nodes.address(node_id) or node.private_ip) if node else None
 
     def external_ip(self, node_id: str) -> str | None:
         """The address for the outside; where a node has none, the internal one. None while unknown."""
@@ -198,11 +184,11 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         self._asked_to_end = False
         config = self._node_config(node_config, tags)
         progress = Progress()
-        create_head(self.cluster, config, tags, progress, v2=_wants_v2())
+        create_head(self.cluster, config, tags, progress, v2=wants_v2())
         self._made_head = True
         for node_id in self.cluster.snapshot.nodes:
             # Until the head's store runs, what we know of its status is what Ray has just told us.
-            self.tag_store.remember(node_id, {TAG_RAY_NODE_STATUS: tags[TAG_RAY_NODE_STATUS]})
+            self.parts.tag_store.remember(node_id, {TAG_RAY_NODE_STATUS: tags[TAG_RAY_NODE_STATUS]})
         progress.done(f"cluster '{self.cluster_name}' is on YellowDog: work requirement and head pool are made")
         return {}
 
@@ -224,7 +210,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         node_type = tags.get(TAG_RAY_USER_NODE_TYPE, "")
         try:
             config = self._node_config(node_config, tags)
-            node_ids = self.growth.grow(LaunchRequest(node_type, config, tags, count, resources, labels))
+            node_ids = self.parts.growth.grow(LaunchRequest(node_type, config, tags, count, resources, labels))
         except LaunchPaused as pause:
             logger.info("%d node(s) of type '%s' are not asked for: %s", count, node_type, pause)
             raise NodeLaunchException(pause.code, str(pause), None) from pause
@@ -269,7 +255,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             for node_id in node_ids
             if node_id in known and self.node_tags(node_id).get(TAG_RAY_NODE_STATUS) == STATUS_UPDATE_FAILED
         ]
-        self.supervisor.set_up_failed(failed)
+        self.parts.supervisor.set_up_failed(failed)
 
     def _request_end(self) -> None:
         from yellowdog_ray.teardown import request_end
@@ -292,7 +278,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         except RayDogError as error:
             self._fail(error)
         finally:
-            self._close_tunnel()
+            self.parts.close_tunnel()
         progress.done(f"nothing is left of cluster '{self.cluster_name}' on YellowDog")
 
     def _youngest_incarnation(self) -> WorkRequirementView | None:
@@ -319,21 +305,21 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
         if not self._made_head:
             self._check_changes()
-        ssh = self._ssh_settings()
+        ssh = self.parts.ssh()
         if ssh is None:
             raise SshError(f"cluster '{self.cluster_name}': no auth section says how the head is reached")
         progress = Progress()
         try:
             with ThreadPoolExecutor(1) as beside:
-                beside.submit(self.tag_store.prepare)
+                beside.submit(self.parts.tag_store.prepare)
                 target = wait_until_reachable(self.cluster, ssh, progress)
                 theirs = beside.submit(versions.on, target)
-                deliver(target, load_credentials(), self.settings)
+                deliver(target, load_credentials(), self.parts.settings)
             warning = versions.difference(versions.here(), theirs.result())
         except HeadError as error:
             self._give_up_head(progress, error)
             raise
-        self._ssh_failure = None
+        self.parts.ssh_failure = None
         if warning is not None:
             cli_logger.warning("{}", warning)
         progress.done(f"the head is reachable at {target.host}")
@@ -345,7 +331,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         from yellowdog_ray.head import check_platform
 
         check_platform(self.cluster, Progress())
-        for warning in check_changes(self.cluster, v2=_wants_v2()):
+        for warning in check_changes(self.cluster, v2=wants_v2()):
             cli_logger.warning("{}", warning)
 
     def _give_up_head(self, progress: Progress, reason: HeadError) -> None:
@@ -373,17 +359,21 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
                 return StopsRay(self._request_end)
             self._knock(node_id)
         runner = super().get_command_runner(log_prefix, node_id, *arguments, **options)
-        return self.setups.watch(runner, node_id) if self.on_head else runner
+        return self.parts.setups.watch(runner, node_id) if self.on_head else runner
 
     def _knock(self, node_id: str) -> None:
-        if isinstance(self._ssh_failure, HostKeyChanged):
-            raise click.ClickException(str(self._ssh_failure))
-        ssh, node = self._ssh_settings(), self._node(node_id)
+        failure = self.parts.ssh_failure
+        if isinstance(failure, HostKeyChanged):
+            raise click.ClickException(str(failure))
+        ssh, node = self.parts.ssh(), self._node(node_id)
         target = ssh.target(node) if ssh else None
         if ssh is None or node is None or target is None:
             return
         if target.proxy_command:
-            silent, how = self._ssh_failure is not None, f"through auth.ssh_proxy_command ({self._ssh_failure})"
+            silent, how = (
+                self.parts.ssh_failure is not None,
+                f"through auth.ssh_proxy_command ({self.parts.ssh_failure})",
+            )
         else:
             silent, how = not answers(target.host, _KNOCK_SECONDS), f"port {SSH_PORT}"
         if not silent:
@@ -397,124 +387,11 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     def set_node_tags(self, node_id: str, tags: dict[str, str]) -> None:
         """Merge tags into a node's."""
-        if not self.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:
+        if not self.parts.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:
             cli_logger.warning(
                 "The tag server on the head does not answer on port {}: does ray_head_node_task_script start it?",
-                str(self.settings.head_node_tag_server_port),
+                str(self.parts.settings.head_node_tag_server_port),
             )
-
-    # Made at the first need
-
-    @functools.cached_property
-    def settings(self) -> ProviderSettings:
-        """The `provider` section. Raises `ConfigError` when it cannot be used."""
-        return parse_provider(self.provider_config, _yaml_file()[0])
-
-    @functools.cached_property
-    def _pace(self) -> Pace:
-        return Pace(self.cluster.clock.monotonic)
-
-    @functools.cached_property
-    def _last_word(self) -> LastWord:
-        return LastWord(self.cleanup_cluster_resources)
-
-    @functools.cached_property
-    def _head_file(self) -> HeadFile:
-        from yellowdog_ray.changes import HeadFile
-
-        return HeadFile(self.cluster_name)
-
-    @property
-    def cluster(self) -> Cluster:
-        """The cluster on the platform."""
-        if self._cluster is not None:  # asked for many times per node and tick
-            return self._cluster
-        with self._lock:
-            if self._cluster is None:
-                from yellowdog_ray.cluster import Cluster
-
-                self._cluster = Cluster(
-                    self.cluster_name,
-                    self.settings,
-                    self._connect,
-                    pinned=os.environ.get(WORK_REQUIREMENT_VARIABLE) if self.on_head else None,
-                    on_head=self.on_head,
-                )
-            return self._cluster
-
-    @property
-    def growth(self) -> Growth:
-        """How the cluster gets workers."""
-        cluster = self.cluster
-        with self._lock:
-            if self._growth is None:
-                from yellowdog_ray.growth import Growth
-
-                self._growth = Growth(cluster)
-            return self._growth
-
-    @property
-    def supervisor(self) -> Supervisor:
-        """What is seen to at every tick on the head."""
-        cluster, growth = self.cluster, self.growth
-        with self._lock:
-            if self._supervisor is None:
-                from yellowdog_ray.supervisor import Supervisor
-
-                self._supervisor = Supervisor(cluster, growth, self._ray_nodes, self.setups, v2=not self._v1)
-            return self._supervisor
-
-    @functools.cached_property
-    def setups(self) -> Setups:
-        """What Ray's updaters do to the workers."""
-        return Setups(self.cluster.clock.monotonic)
-
-    @property
-    def tag_store(self) -> TagStore:
-        """The head's tag store: on the head by loopback, elsewhere through SSH."""
-        if self._tag_store is not None:
-            return self._tag_store
-        with self._lock:
-            if self._tag_store is None:
-                port = self.settings.head_node_tag_server_port
-                connect = (lambda: port) if self.on_head else TunnelledPort(self._open_tunnel)
-                self._tag_store = TagStore(self.cluster_name, connect, restores=self.on_head)
-            return self._tag_store
-
-    def _connect(self) -> Platform:
-        from yellowdog_ray.platform import Platform
-
-        patience = Patience() if self.on_head else Patience(_PATIENCE_SECONDS)
-        return Platform(load_credentials(), self.settings.cluster_namespace, patience)
-
-    def _open_tunnel(self) -> Tunnel:
-        ssh = self._ssh_settings()
-        head = self.cluster.snapshot.head
-        target = ssh.target(head) if ssh and head and head.phase is Phase.RUNNING else None
-        if target is None:
-            raise SshError("the head cannot be reached by SSH yet")
-        self._ssh_failure = None
-        try:
-            return Tunnel(target, self.settings.head_node_tag_server_port)
-        except SshError as error:
-            self._ssh_failure = error
-            raise
-
-    def _ssh_settings(self) -> SshSettings | None:
-        from yellowdog_ray.head import SshSettings
-
-        auth = self.settings.auth
-        if auth is None or auth.ssh_private_key is None:
-            return None
-        internal = self.provider_config.get("use_internal_ips", False)
-        outside = self.provider_config.get("use_external_head_ip", False)
-        return SshSettings(
-            auth.ssh_user,
-            auth.ssh_private_key,
-            auth.ssh_proxy_command,
-            use_private_ip=internal and not outside,
-            use_node_id=auth.ssh_proxy_use_node_id,
-        )
 
     # Reading
 
@@ -523,11 +400,11 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             # Ray would look again and again, 5 s apart; `cleanup_cluster_resources` waits for the end.
             return Snapshot()
         if not self.on_head:
-            _drop_cached_config(self.provider_config)
-        elif (settings := self._head_file.news()) is not None:
-            self.settings = self.cluster.settings = settings
-        if self.on_head and not self._pace.nodes_are_due(settled=self._settled):
-            if self._pace.notices_are_due():
+            drop_cached_config(self.provider_config)
+        elif (settings := self.parts.head_file.news()) is not None:
+            self.parts.change(settings)
+        if self.on_head and not self.parts.pace.nodes_are_due(settled=self._settled):
+            if self.parts.pace.notices_are_due():
                 self._supervise(self.cluster.snapshot)
             return self.cluster.snapshot
         before = self.cluster.snapshot
@@ -543,31 +420,31 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         if not self.on_head:
             return snapshot
         self._supervise(snapshot)
-        self._pace.nodes_read(changed=snapshot is not before or not self._settled)
+        self.parts.pace.nodes_read(changed=snapshot is not before or not self._settled)
         return self.cluster.snapshot
 
     @property
     def _settled(self) -> bool:
         """Whether no node comes or goes."""
-        return self.cluster.settled and self.supervisor.settled
+        return self.cluster.settled and self.parts.supervisor.settled
 
     def _supervise(self, snapshot: Snapshot) -> None:
-        self.supervisor.tick(snapshot)
-        self._pace.notices_read()
+        self.parts.supervisor.tick(snapshot)
+        self.parts.pace.notices_read()
 
     def _read_tags(self, snapshot: Snapshot) -> None:
         head = snapshot.head
         if head is None or head.phase is not Phase.RUNNING or head.private_ip is None:
             return
         if self.on_head:
-            self.tag_store.refresh()
-            self.tag_store.keep(snapshot.nodes.keys() | self._listed.keys())
+            self.parts.tag_store.refresh()
+            self.parts.tag_store.keep(snapshot.nodes.keys() | self._listed.keys())
             return
-        if not ends_the_cluster() and (self.tag_store.refresh() or self.tag_store.get(head.id)):
+        if not ends_the_cluster() and (self.parts.tag_store.refresh() or self.parts.tag_store.get(head.id)):
             return
         # Nobody here knows better than the platform, and the platform says that the head runs: `ray get-head-ip` and
         # `ray down` must work when SSH does not.
-        self.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})
+        self.parts.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})
 
     def _node(self, node_id: str) -> ClusterNode | None:
         """A node of the present snapshot, or of the last listing if it has been ended since."""
@@ -575,37 +452,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     def _node_config(self, node_config: dict[str, Any], tags: Mapping[str, str]) -> NodeConfig:
         path = f"available_node_types.{tags.get(TAG_RAY_USER_NODE_TYPE, '')}.node_config"
-        return parse_node_config(node_config, self.settings.internal.source, path)
-
-    def _close_tunnel(self) -> None:
-        if self._tag_store is not None:
-            self._tag_store.close()
-
-
-def _wants_v2() -> bool:
-    return os.environ.get(AUTOSCALER_V2_VARIABLE, "1") == "1"
-
-
-def _yaml_file() -> tuple[str, list[Path]]:
-    """The YAML's name for messages, and the folders where its `file:` paths are looked for.
-
-    Ray hands over the parsed YAML only; the name is in the arguments of the `ray` command that runs.
-    """
-    context = click.get_current_context(silent=True)
-    named = context.params.get("cluster_config_file") if context else None
-    if not named:
-        return "cluster configuration", [Path.cwd()]
-    return str(named), [Path(named).resolve().parent, Path.cwd()]
-
-
-def _drop_cached_config(provider_config: Mapping[str, Any]) -> None:
-    """Remove Ray's cache of the bootstrapped YAML.
-
-    Ray would use it until the YAML's own text changes, blind to the files that the YAML names, and skip every check.
-    """
-    cached = Path(provider_config.get("_config_cache_path") or "")
-    if cached.name.startswith("ray-config-"):
-        cached.unlink(missing_ok=True)
+        return parse_node_config(node_config, self.parts.settings.internal.source, path)
 
 
 def for_the_head(config: dict[str, Any]) -> dict[str, Any]:

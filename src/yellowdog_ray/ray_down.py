@@ -9,8 +9,9 @@ from typing import Any
 import click
 from ray.autoscaler.tags import NODE_KIND_WORKER, TAG_RAY_NODE_KIND
 
+from yellowdog_ray.ray_command import ends_the_cluster
+
 _HOOK = "cleanup_cluster_resources"
-_COMMANDS = ("down", "teardown")
 
 
 def ray_asks() -> bool:
@@ -19,12 +20,6 @@ def ray_asks() -> bool:
 
     code = commands.teardown_cluster.__code__
     return _HOOK in code.co_names or _HOOK in code.co_consts
-
-
-def ends_the_cluster() -> bool:
-    """Whether the command that runs is one that ends a cluster, its head included."""
-    context = click.get_current_context(silent=True)
-    return context is not None and context.info_name in _COMMANDS and not context.params.get("workers_only")
 
 
 class StopsRay:

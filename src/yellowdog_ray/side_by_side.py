@@ -17,7 +17,8 @@ def side_by_side(ask: Callable[[A], B], about: Iterable[A]) -> list[B]:
     """The answers, in the order of the questions.
 
     Raises:
-        Exception: whatever the first question in that order raised that did not succeed, once all have been answered.
+        Exception: whatever the first question in that order raised that failed. What has not been asked by then is not
+            asked any more.
     """
     several = list(about)
     if len(several) < 2:

@@ -258,17 +258,17 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A command that leaves the head, such as `ray exec` or `ray down --workers-only`": (
         Guard(
             "no other command than `ray down` ends the cluster",
-            "ray_down.py",
-            "context.info_name in _COMMANDS and ",
+            "ray_command.py",
+            "context.info_name in _ENDING and ",
             "",
-            ("yellowdog_ray/test_ray_down.py::test_what_leaves_the_head_does_not_end_the_cluster",),
+            ("yellowdog_ray/test_ray_command.py::test_what_leaves_the_head_does_not_end_the_cluster",),
         ),
         Guard(
             "`ray down --workers-only` leaves the head",
-            "ray_down.py",
+            "ray_command.py",
             ' and not context.params.get("workers_only")',
             "",
-            ("yellowdog_ray/test_ray_down.py::test_what_leaves_the_head_does_not_end_the_cluster",),
+            ("yellowdog_ray/test_ray_command.py::test_what_leaves_the_head_does_not_end_the_cluster",),
         ),
     ),
     "The provider object is dropped, or Python ends": (
@@ -282,8 +282,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a head out of reach is not taken for a lost one",
             "provider.py",
-            "if not ends_the_cluster() and (self.tag_store.refresh() or self.tag_store.get(head.id)):",
-            "if not self.tag_store.refresh():\n            self._request_end()\n        else:",
+            "if not ends_the_cluster() and (self.parts.tag_store.refresh() or self.parts.tag_store.get(head.id)):",
+            "if not self.parts.tag_store.refresh():\n            self._request_end()\n        else:",
             ("yellowdog_ray/test_provider.py::test_looking_leaves_the_cluster_alone",),
         ),
         Guard(
@@ -505,8 +505,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "the user is told",
             "provider.py",
-            "if not self.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:",
-            "if not self.tag_store.set(node_id, tags) and False:",
+            "if not self.parts.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:",
+            "if not self.parts.tag_store.set(node_id, tags) and False:",
             (
                 "yellowdog_ray/test_provider.py::test_a_tag_server_that_never_started_gets_a_warning_once_the_head_is_ready",
             ),
@@ -532,7 +532,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "where the tag store is silent the platform's word counts",
             "provider.py",
-            "self.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})",
+            "self.parts.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})",
             "pass",
             ("yellowdog_ray/test_provider.py::test_the_heads_address_is_still_told",),
         ),
@@ -558,7 +558,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "the YAML's word is heard",
-            "provider.py",
+            "parts.py",
             "use_private_ip=internal and not outside",
             "use_private_ip=False",
             ("yellowdog_ray/test_provider.py::test_the_yaml_says_by_which_address_the_head_is_reached",),
@@ -576,8 +576,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A jump host is down": (
         Guard(
             "a proxy command that has just failed is not tried again by Ray",
-            "provider.py",
-            "            self._ssh_failure = error\n",
+            "parts.py",
+            "            self.ssh_failure = error\n",
             "            pass\n",
             ("yellowdog_ray/test_provider.py::test_a_proxy_command_that_leads_nowhere_is_told_in_one_sentence",),
         ),
@@ -593,7 +593,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "Ray's own SSH, which takes any key, is not let near it",
             "provider.py",
-            "if isinstance(self._ssh_failure, HostKeyChanged):",
+            "if isinstance(failure, HostKeyChanged):",
             "if False:",
             ("yellowdog_ray/test_provider.py::test_another_host_in_the_heads_place_is_not_spoken_to",),
         ),
@@ -602,7 +602,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "the address with which a node has joined is its address",
             "provider.py",
-            "(self._ray_nodes.address(node_id) or node.private_ip)",
+            "(self.parts.ray_nodes.address(node_id) or node.private_ip)",
             "node.private_ip",
             (
                 f"{_ADDRESSES}::test_a_node_that_has_joined_with_another_address_than_the_platform_shows_is_the_same_node",
@@ -1159,8 +1159,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a node that is not known has no address",
             "provider.py",
-            "(self._ray_nodes.address(node_id) or node.private_ip) if node else None",
-            "self._ray_nodes.address(node_id) or node.private_ip",
+            "(self.parts.ray_nodes.address(node_id) or node.private_ip) if node else None",
+            "self.parts.ray_nodes.address(node_id) or node.private_ip",
             ("yellowdog_ray/test_provider.py::test_getters_never_raise_whatever_the_id",),
         ),
     ),

@@ -142,7 +142,7 @@ def prepare(monkeypatch: pytest.MonkeyPatch, local: RunningPlatform, home: Path)
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("RAY_UP_enable_autoscaler_v2", "1")
     monkeypatch.setattr("yellowdog_ray.cluster.SystemClock", lambda: PlatformTime(local))
-    monkeypatch.setattr("yellowdog_ray.provider.Tunnel", _no_ssh)
+    monkeypatch.setattr("yellowdog_ray.parts.Tunnel", _no_ssh)
     monkeypatch.setattr(head, "_knock", lambda target: None)
     monkeypatch.setattr(head, "deliver", lambda *_: None)
     monkeypatch.setattr("yellowdog_ray.versions.on", lambda _: None)  # it cannot tell

@@ -10,6 +10,7 @@ from tests.yellowdog_ray.cluster_lab import BOOT
 from tests.yellowdog_ray.test_provider import in_a_users_folder, platform, ray  # noqa: F401 - fixtures
 from yellowdog_ray.changes import HeadFile
 from yellowdog_ray.errors import SshError
+from yellowdog_ray.parts import Parts
 from yellowdog_ray.provider import RayDogNodeProvider
 
 WORKER = {"ray-node-type": "worker", "ray-user-node-type": "worker", "ray-node-status": "uninitialized"}
@@ -29,7 +30,7 @@ def up(platform, in_a_users_folder, monkeypatch):  # noqa: F811
     def no_way(*_: object) -> None:
         raise SshError("simulated hosts have no SSH")
 
-    monkeypatch.setattr(RayDogNodeProvider, "_open_tunnel", no_way)
+    monkeypatch.setattr(Parts, "_open_tunnel", no_way)
     monkeypatch.setattr("yellowdog_ray.head.wait_until_reachable", reach)
 
     def run(config):

@@ -28,6 +28,7 @@ def test_the_first_nodes_of_a_type_take_a_group_a_pool_and_a_batch_of_tasks(head
 
     changes = [call.split("/")[-1] for call in made if not call.startswith("GET")]
     assert changes == ["requirements", "template", "tasks"]
+    assert len(made) == 3 + 3  # the work requirement, for us and to be written back; the template's id
 
 
 def test_further_nodes_are_one_batch(head_side, calls):

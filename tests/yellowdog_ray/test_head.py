@@ -62,6 +62,14 @@ def test_two_ray_up_at_once_end_with_one_cluster(local, make_cluster):
     assert (len(unfinished_work(local)), len(pool_names(local)), len(local.hosts.instance_ids)) == (1, 1, 1)
 
 
+def test_a_new_cluster_takes_few_calls_that_wait_for_each_other(make_cluster, calls):
+    made = calls.during(lambda: make_head(make_cluster()))
+
+    changes = [call.split("/")[-1] for call in made if not call.startswith("GET")]
+    assert changes == ["requirements", "template", "tasks"]
+    assert len(made) == 3 + 5  # the account, the template, is there such a cluster; what has become of it: two
+
+
 def test_the_second_of_two_with_another_configuration_is_told(make_cluster):
     make_head(make_cluster())
 

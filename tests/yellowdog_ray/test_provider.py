@@ -135,7 +135,7 @@ class TestBadInput:
 
     def test_a_platform_that_is_not_there(self, platform, in_a_users_folder, cluster_yaml, monkeypatch):
         monkeypatch.setenv("YD_API_URL", "http://127.0.0.1:9")
-        monkeypatch.setattr("yellowdog_ray.provider._PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr("yellowdog_ray.parts._PATIENCE_SECONDS", 0.1)
 
         result = ray("up", cluster_yaml, in_a_users_folder, "-y")
 
@@ -241,7 +241,7 @@ class TestWithoutAWayToTheHead:
         def no_way(*_: object) -> None:
             raise SshError("connection refused")
 
-        monkeypatch.setattr("yellowdog_ray.provider.Tunnel", no_way)
+        monkeypatch.setattr("yellowdog_ray.parts.Tunnel", no_way)
         provider = make_provider(running)
         (head,) = provider.non_terminated_nodes({})
         capsys.readouterr()
@@ -277,7 +277,7 @@ class TestWithoutAWayToTheHead:
         def mistrust(target, port):
             raise HostKeyChanged("it shows another SSH host key")
 
-        monkeypatch.setattr("yellowdog_ray.provider.Tunnel", mistrust)
+        monkeypatch.setattr("yellowdog_ray.parts.Tunnel", mistrust)
         monkeypatch.setattr("yellowdog_ray.provider.answers", lambda *_: True)
         monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("Ray has spoken to it"))
 
@@ -445,7 +445,7 @@ def test_the_api_key_is_in_the_heads_task_only_where_the_user_wants_it(
 def test_the_yaml_says_by_which_address_the_head_is_reached(in_a_users_folder, cluster_yaml, keys, private):
     cluster_yaml["provider"].update(keys)
 
-    assert make_provider(cluster_yaml)._ssh_settings().use_private_ip is private
+    assert make_provider(cluster_yaml).parts.ssh().use_private_ip is private
 
 
 def test_rays_cache_of_the_yaml_is_dropped_so_that_changed_files_and_checks_count(

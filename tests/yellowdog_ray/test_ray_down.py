@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from yellowdog_ray import ray_down
-from yellowdog_ray.ray_down import LastWord, ends_the_cluster
+from yellowdog_ray.ray_down import LastWord
 
 WORKERS = {"ray-node-type": "worker"}
 HEAD = {"ray-node-type": "head"}
@@ -63,27 +63,3 @@ def test_where_ray_asks_it_is_not_said_twice(monkeypatch):
 
 def test_outside_a_command_nothing_is_arranged():
     LastWord(lambda: pytest.fail("said")).listing(WORKERS)
-
-
-def whether_it_ends_the_cluster(*arguments: str) -> bool:
-    answers = []
-
-    @click.command(arguments[0])
-    @click.option("--workers-only", is_flag=True)
-    def command(workers_only: bool) -> None:
-        answers.append(ends_the_cluster())
-
-    CliRunner().invoke(click.Group("ray", {arguments[0]: command}), arguments, catch_exceptions=False)
-    (answer,) = answers
-    return answer
-
-
-def test_ray_down_ends_the_cluster():
-    assert whether_it_ends_the_cluster("down")
-    assert whether_it_ends_the_cluster("teardown")
-
-
-def test_what_leaves_the_head_does_not_end_the_cluster():
-    assert not whether_it_ends_the_cluster("down", "--workers-only")
-    assert not whether_it_ends_the_cluster("exec")
-    assert not ends_the_cluster()

@@ -42,7 +42,7 @@ def prepare(world: World) -> None:
     patch.setattr("yellowdog_ray.head._knock", lambda _: None)
     patch.setattr("yellowdog_ray.head.deliver", lambda *_: world.tags.start())
     patch.setattr("yellowdog_ray.versions.on", lambda _: None)  # it cannot tell
-    patch.setattr("yellowdog_ray.provider.TunnelledPort", lambda _: lambda: 1)
+    patch.setattr("yellowdog_ray.parts.TunnelledPort", lambda _: lambda: 1)
     patch.setattr("ray._raylet.GcsClient", lambda address: world.gcs)
     world.wire.install(patch)
     world.tags.install(patch)

@@ -1,0 +1,48 @@
+"""What the `ray` command that runs says: which one it is, on which YAML, with which autoscaler.
+
+Ray hands none of it over.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+AUTOSCALER_V2_VARIABLE = "RAY_UP_enable_autoscaler_v2"
+"""On the laptop: "0" chooses Ray's old autoscaler (autoscaler/_private/commands.py of Ray 2.60)."""
+
+_ENDING = ("down", "teardown")
+
+
+def ends_the_cluster() -> bool:
+    """Whether the command is one that ends a cluster, its head included."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.info_name in _ENDING and not context.params.get("workers_only")
+
+
+def wants_v2() -> bool:
+    """Whether `ray up` is to start Ray's new autoscaler."""
+    return os.environ.get(AUTOSCALER_V2_VARIABLE, "1") == "1"
+
+
+def yaml_file() -> tuple[str, list[Path]]:
+    """The YAML's name for messages, and the folders where its `file:` paths are looked for."""
+    context = click.get_current_context(silent=True)
+    named = context.params.get("cluster_config_file") if context else None
+    if not named:
+        return "cluster configuration", [Path.cwd()]
+    return str(named), [Path(named).resolve().parent, Path.cwd()]
+
+
+def drop_cached_config(provider_config: Mapping[str, Any]) -> None:
+    """Remove Ray's cache of the bootstrapped YAML.
+
+    Ray would use it until the YAML's own text changes, blind to the files that the YAML names, and skip every check.
+    """
+    cached = Path(provider_config.get("_config_cache_path") or "")
+    if cached.name.startswith("ray-config-"):
+        cached.unlink(missing_ok=True)
