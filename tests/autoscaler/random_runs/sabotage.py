@@ -178,7 +178,7 @@ def addresses_do_not_matter(patch: pytest.MonkeyPatch) -> None:
 
     def hasty(self: RayDogNodeProvider, node_id: str) -> dict[str, str]:
         known = tags(self, node_id)
-        if self._shows_joined and known and self._ray_nodes.joined(node_id, None):
+        if self._shows_joined and known and self.parts.ray_nodes.joined(node_id, None):
             known[provider.TAG_RAY_NODE_STATUS] = provider.STATUS_UP_TO_DATE
         return known
 
