@@ -140,9 +140,9 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         if node is None:
             return {}
         tags = {**node.tags, **self.parts.tag_store.get(node_id)}
-        # Ray's old autoscaler kills a node that says `up-to-date` before its raylet or its address is known. Where it
-        # has updaters, they say how far a node is.
-        if self._shows_joined and node.private_ip and self.parts.ray_nodes.joined(node_id, node.private_ip):
+        # Ray's old autoscaler kills a node that says `up-to-date` before Ray knows its raylet and thus its address.
+        # Where it has updaters, they say how far a node is.
+        if self._shows_joined and self.parts.ray_nodes.joined(node_id, node.private_ip):
             tags[TAG_RAY_NODE_STATUS] = STATUS_UP_TO_DATE
         return tags
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import pytest
 
-from yellowdog_ray import growth, platform, provider, supervisor, teardown
+from yellowdog_ray import growth, platform, supervisor, teardown
 from yellowdog_ray.backoff import BackOff
 from yellowdog_ray.cluster import Cluster
-from yellowdog_ray.endings import Endings
+from yellowdog_ray.endings import Endings, Push
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.names import worker_id
 from yellowdog_ray.platform import Platform
 from yellowdog_ray.provider import RayDogNodeProvider
-from yellowdog_ray.views import PoolSpec, TaskSpec
+from yellowdog_ray.views import PoolSpec, TaskSpec, TaskView
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 
@@ -112,7 +112,11 @@ def forgotten_endings(patch: pytest.MonkeyPatch) -> None:
 def no_escalation(patch: pytest.MonkeyPatch) -> None:
     """A task that was aborted is taken for ended."""
     due = Endings.due
-    patch.setattr(Endings, "due", lambda self, tasks: due(self, [task for task in tasks if not task.abort_requested]))
+
+    def without_aborted(self: Endings, tasks: Iterable[TaskView], not_ours: Collection[str] = ()) -> list[Push]:
+        return due(self, [task for task in tasks if not task.abort_requested], not_ours)
+
+    patch.setattr(Endings, "due", without_aborted)
 
 
 def pools_survive(patch: pytest.MonkeyPatch) -> None:
@@ -172,19 +176,6 @@ def unseen_nodes_are_not_listed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Cluster, "remember", lambda *_: None)
 
 
-def addresses_do_not_matter(patch: pytest.MonkeyPatch) -> None:
-    """A node says that it is up to date before its address is known."""
-    tags = RayDogNodeProvider.node_tags
-
-    def hasty(self: RayDogNodeProvider, node_id: str) -> dict[str, str]:
-        known = tags(self, node_id)
-        if self._shows_joined and known and self.parts.ray_nodes.joined(node_id, None):
-            known[provider.TAG_RAY_NODE_STATUS] = provider.STATUS_UP_TO_DATE
-        return known
-
-    patch.setattr(RayDogNodeProvider, "node_tags", hasty)
-
-
 def nonsense_is_nothing(patch: pytest.MonkeyPatch) -> None:
     """A page of a list without items is an empty one."""
 
@@ -218,7 +209,6 @@ SABOTAGES: dict[str, Sabotage] = {
         waits_in_the_loop,
         nobody_watches_builds,
         unseen_nodes_are_not_listed,
-        addresses_do_not_matter,
         nonsense_is_nothing,
     )
 }
