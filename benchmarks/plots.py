@@ -15,7 +15,7 @@ from benchmarks.contenders import Contender
 from benchmarks.results import Report
 
 _COLOURS = {"raydog": "#1f6feb", "published": "#d1602f"}
-_PARTS = ("#8b949e", "#d1602f", "#57ab5a", "#d4a72c", "#1f6feb", "#8957e5")
+_PARTS = ("#8b949e", "#d1602f", "#57ab5a", "#d4a72c", "#1f6feb", "#8957e5", "#bf4b8a")
 _ROUND_HOURS = 0.5
 
 mpl.use("svg")

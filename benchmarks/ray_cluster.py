@@ -34,7 +34,7 @@ for process in glob.glob("/proc/[0-9]*"):
         ticks = int(open(process + "/stat").read().rsplit(")", 1)[1].split()[19])
     except OSError:
         continue
-    if all(word in words for word in sys.argv[1:]):
+    if all(any(word.endswith(wanted) for word in words) for wanted in sys.argv[1:]):
         found.append(began + ticks / os.sysconf("SC_CLK_TCK"))
 print(min(found))
 """
@@ -98,11 +98,11 @@ class RayCluster:
             raise Failed(f"`ray {command}` ended with {process.returncode} after {seconds:.0f} s: {said[-1][-300:]}")
         return Command(began, seconds, lines)
 
-    def process_began(self, host: str, *words: str) -> float:
-        """When the first process of a host began that has these arguments (seconds since the epoch)."""
+    def process_began(self, host: str, *endings: str) -> float:
+        """When the first process of a host began that has arguments with these endings (seconds since the epoch)."""
         command = ssh(self.ssh_key, host)
         done = subprocess.run(
-            [*command, "python3", "-", *words], input=_WHEN, capture_output=True, text=True, check=True
+            [*command, "python3", "-", *endings], input=_WHEN, capture_output=True, text=True, check=True
         )
         return float(done.stdout)
 

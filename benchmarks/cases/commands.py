@@ -92,7 +92,9 @@ def _up(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
         "platform calls, until the head is asked for": asked,
         "boot, until its task runs": head["started"],
         "files over SSH, until `ray start` begins": ray_start,
-        "`ray start` on the head, until Ray answers": up.began + answered,
+        "`ray start`, until its control store starts": cluster.process_began(address, "/gcs_server"),
+        "`ray start`, until its dashboard serves and the raylet starts": cluster.process_began(address, "/raylet"),
+        "`ray start`, until the raylet's agents run and Ray answers": up.began + answered,
     }
     parts = _between(up.began, moments)
     report.row(UP + at, "s").add(key, up.seconds)
