@@ -370,10 +370,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         if ssh is None or node is None or target is None:
             return
         if target.proxy_command:
-            silent, how = (
-                self.parts.ssh_failure is not None,
-                f"through auth.ssh_proxy_command ({self.parts.ssh_failure})",
-            )
+            silent, how = failure is not None, f"through auth.ssh_proxy_command ({failure})"
         else:
             silent, how = not answers(target.host, _KNOCK_SECONDS), f"port {SSH_PORT}"
         if not silent:
