@@ -115,7 +115,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
             return Platform(load_credentials(), str(cluster_config["provider"].get("cluster_namespace", "")))
 
-        return fill_in(cluster_config, yaml_file()[0], functools.cache(connect))
+        return fill_in(cluster_config, yaml_file()[0], connect)
 
     # Listing: one complete reading, then answers from it
 

@@ -61,7 +61,7 @@ def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platfo
         return dict(config)
     result = copy.deepcopy(dict(config))
     kinds = {name: result["available_node_types"][name] for name in missing}
-    sizes = side_by_side(lambda name: _found(connect, kinds[name], source, name), kinds)
+    sizes = _sizes(kinds, source, connect)
     notes: dict[str, dict[str, str]] = {}
     for (name, kind), found in zip(kinds.items(), sizes, strict=True):
         if isinstance(found, Found):
@@ -74,13 +74,23 @@ def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platfo
     return result
 
 
-def _found(connect: Callable[[], Platform], kind: Mapping[str, Any], source: str, name: str) -> Found | RayDogError:
-    """How large a node type's machines are, or why that is not known."""
-    path = f"available_node_types.{name}.node_config"
+def _sizes(
+    kinds: Mapping[str, Mapping[str, Any]], source: str, connect: Callable[[], Platform]
+) -> list[Found | RayDogError]:
+    """How large each node type's machines are, or why that is not known."""
     try:
-        return machine_size(connect(), parse_node_config(kind.get("node_config") or {}, source, path))
+        platform = connect()
     except RayDogError as error:
-        return error
+        return [error] * len(kinds)
+
+    def size(name: str) -> Found | RayDogError:
+        path = f"available_node_types.{name}.node_config"
+        try:
+            return machine_size(platform, parse_node_config(kinds[name].get("node_config") or {}, source, path))
+        except RayDogError as error:
+            return error
+
+    return side_by_side(size, kinds)
 
 
 def _node_types(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
