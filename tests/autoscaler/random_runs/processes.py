@@ -7,7 +7,7 @@ platform calls, and what it begins in threads is done in a fixed order.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,6 +102,10 @@ class Pool(Executor):
         else:
             job.do()
         return job.future
+
+    def map(self, work: Callable[..., Any], *arguments: Iterable[Any], **_: Any) -> Iterator[Any]:
+        """Do it all at once, one after the other: whoever asks for it waits for it."""
+        return map(work, *arguments)
 
 
 class Processes:
