@@ -31,7 +31,8 @@ def prepare(world: World) -> None:
     random.seed(world.scenario.seed)
     ray_time.put_on_clock(patch, world.clock.now)
     ray_time.replace_pools(patch, world.processes.make_pool)
-    patch.setattr("yellowdog_ray.side_by_side.ThreadPoolExecutor", world.processes.make_pool)
+    for module in ("provider", "side_by_side"):
+        patch.setattr(f"yellowdog_ray.{module}.ThreadPoolExecutor", world.processes.make_pool)
     patch.setattr("uuid.uuid4", lambda: uuid.UUID(int=chance.getrandbits(128), version=4))
     patch.setattr("secrets.token_hex", lambda count=8: f"{chance.getrandbits(8 * count):0{2 * count}x}")
     patch.setattr("yellowdog_ray.clock.SystemClock.now", lambda _: world.clock.now())
