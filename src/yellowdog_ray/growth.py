@@ -6,6 +6,7 @@ Thread-safe: Ray launches from several threads.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import uuid
 from collections.abc import Mapping
@@ -21,10 +22,12 @@ from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import NodeConfig, ProviderSettings
 from yellowdog_ray.configured import placement
 from yellowdog_ray.creating import add_task_group, add_tasks, make_pool
-from yellowdog_ray.errors import DeadlinePassed, ProvisioningFailed, RayDogError
+from yellowdog_ray.errors import DeadlinePassed, PlatformError, ProvisioningFailed, RayDogError
 from yellowdog_ray.scripts import WORKER_SCRIPT
 from yellowdog_ray.snapshot import TAGS_VARIABLE, ClusterNode
 from yellowdog_ray.views import Placement, PoolSpec, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
+
+logger = logging.getLogger(__name__)
 
 IDLE_NODE_TIMEOUT = timedelta(seconds=20)
 """How long a platform node without a task is kept. Ray has decided that it is not needed, so not for long; but a time
@@ -36,6 +39,10 @@ LAST_LAUNCH = timedelta(minutes=2)
 
 LAST_LAUNCH_SHARE = 0.1
 """Nor in the last tenth of a lifetime that is shorter than 20 minutes."""
+
+
+AFTER_LIFETIME = timedelta(minutes=5)
+"""How long after the cluster's lifetime the platform ends all instances of a pool: what ends in order has ended then."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Growth:
     def grow(self, request: LaunchRequest) -> list[str]:
         """Ask for workers; they are in the snapshot when this returns.
 
-        For the first workers of a node type a task group and a pool are made. After that it is two calls that read
+        For the first workers of a node type a task group and a pool are made: four calls more. After that it is two calls that read
         (is the cluster still wanted, does the pool live?) and one per 1,000 workers.
 
         Returns:
@@ -179,7 +186,7 @@ class Growth:
             # A pool is made after its task group, so a new group has none yet.
             pool = None if is_new else cluster.platform.find_pool(group.worker_tag)
             if pool is None:
-                make_pool(cluster.platform, self._pool_spec(request, group.worker_tag, min(wanted, room), timeout))
+                self._make_pool(self._pool_spec(request, group.worker_tag, min(wanted, room), timeout))
             elif pool.finished:
                 self._ended_pools.add(group.worker_tag)
                 continue
@@ -207,6 +214,21 @@ class Growth:
             group = add_task_group(self._cluster.platform, work.id, spec)
         self._groups[name] = group
         return group, is_new
+
+    def _make_pool(self, spec: PoolSpec) -> None:
+        """Make a pool that ends with the cluster.
+
+        The timeouts of its nodes and tasks do that, but for a machine that never registers and is replaced by another,
+        again and again: waiting tasks have no timeout, and who would withdraw them may be gone.
+        """
+        platform = self._cluster.platform
+        pool = make_pool(platform, spec)
+        if pool.compute_requirement_id is None:
+            return
+        try:
+            platform.end_compute_after(pool.compute_requirement_id, spec.idle_pool_timeout + AFTER_LIFETIME)
+        except PlatformError as error:
+            logger.warning("Worker pool '%s' has no end of its own: %s", spec.name, error)
 
     def _pool_spec(self, request: LaunchRequest, name: str, nodes: int, timeout: timedelta) -> PoolSpec:
         settings = self._cluster.settings

@@ -425,6 +425,13 @@ class Platform:
             )
 
     @patiently
+    def end_compute_after(self, requirement_id: str, time: timedelta) -> None:
+        """Let the platform itself end every instance of a compute requirement, this long from now, and make no more."""
+        end = AutoShutdown(enabled=True, timeout=time)
+        with typed(f"compute requirement {requirement_id}"):
+            self._client.compute_client.update_compute_requirement_auto_shutdown(requirement_id, end)
+
+    @patiently
     def terminate_compute(self, requirement_id: str) -> None:
         """End every instance of a compute requirement at once."""
         with typed(f"compute requirement {requirement_id}"):

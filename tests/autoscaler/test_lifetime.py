@@ -58,3 +58,19 @@ def test_at_the_end_nothing_lives_on(world):
     world.local.advance(180)
 
     assert world.all_instances == []
+
+
+def test_at_the_end_no_machine_follows_another_though_nobody_is_there(make_world):
+    world = make_world(cluster_lifetime_hours=0.5)
+    world.fault("never-registers")
+    world.want_cpus(2)
+    world.tick()
+    world.local.hosts.lose(world.head.worker.node.instance.id)
+
+    world.local.advance(29 * 60)
+    assert len(world.instances) == 2
+
+    world.local.advance(10 * 60)
+    assert world.all_instances == []
+    world.local.advance(3600)
+    assert world.all_instances == []

@@ -7,6 +7,7 @@ import pytest
 from yellowdog_client.model import TaskSearch, WorkerPoolSearch
 
 from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, grow, pool_names, request
+from yellowdog_local.faults import Status
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.config import NodeConfig
 from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, NotFound, RayDogError
@@ -27,8 +28,19 @@ def test_the_first_nodes_of_a_type_take_a_group_a_pool_and_a_batch_of_tasks(head
     made = calls.during(lambda: grow(head_side, 50))
 
     changes = [call.split("/")[-1] for call in made if not call.startswith("GET")]
-    assert changes == ["requirements", "template", "tasks"]
-    assert len(made) == 3 + 3  # the work requirement, for us and to be written back; the template's id
+    assert changes == ["requirements", "template", "autoShutdown", "tasks"]
+    assert len(made) == 4 + 3  # the work requirement, for us and to be written back; the template's id
+
+
+def test_a_platform_that_sets_no_end_to_a_pool_gives_workers_all_the_same(local, head_side, caplog):
+    refusal = Status(call="PUT /compute/requirements/*/autoShutdown", status=400, error_type="InvalidRequestException")
+
+    with local.faults.during(refusal):
+        ids = grow(head_side, 1)
+    local.advance(BOOT)
+
+    assert head_side.refresh().nodes[ids[0]].phase is Phase.RUNNING
+    assert "has no end of its own" in caplog.text
 
 
 def test_further_nodes_are_one_batch(head_side, calls):
