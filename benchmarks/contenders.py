@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yellowdog_ray.bootstrap import TICK_SECONDS
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PUBLISHED_VERSION = "2.0.0"
 PATIENCE_SECONDS = 120.0
 PUBLISHED_VENV = REPOSITORY / ".venv-published"
+
+RAYS_TICK_SECONDS = 5
+"""Ray's default of AUTOSCALER_UPDATE_INTERVAL_S (autoscaler/_private/constants.py of Ray 2.60)."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,18 @@ class Contender:
         key: its name in results.
         label: its name in tables.
         python: the interpreter of the environment that it is installed in.
+        tick_seconds: how long Ray's autoscaler rests between two looks.
         has_goals: whether the goals are for it.
     """
 
     key: str
     label: str
     python: Path
+    tick_seconds: float = RAYS_TICK_SECONDS
     has_goals: bool = True
 
 
-RAYDOG = Contender("raydog", "RayDog", Path(sys.executable))
+RAYDOG = Contender("raydog", "RayDog", Path(sys.executable), TICK_SECONDS)
 PUBLISHED = Contender("published", f"yellowdog-ray {PUBLISHED_VERSION}", PUBLISHED_VENV / "bin/python", has_goals=False)
 
 

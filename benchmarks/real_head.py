@@ -63,28 +63,43 @@ def changed(config: dict[str, Any], most: int) -> dict[str, Any]:
 
 
 @contextmanager
-def real_head(
-    contender: Contender, cores: Cores, most: int
-) -> Iterator[tuple[Lab, TagServer, DriverProcess, dict[str, Any]]]:
-    """Bring a head up. Gives platform, tag server, provider's process, the head's configuration."""
+def head_without_ray(contender: Contender, core: int | None, most: int) -> Iterator[tuple[Lab, str, list[str]]]:
+    """Bring a head up on which Ray does not run. Gives platform, the head's address, the command that logs in to it.
+
+    Args:
+        contender: whose `ray up` does it.
+        core: where the platform runs, and the head's host with it; anywhere, if None.
+        most: room for so many workers.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="raydog-bench-") as place,
-        lab(cores.platform, kind="real head", python=contender.python) as platform,
+        lab(core, kind="real head", python=contender.python) as platform,
         platform.flowing(),
         ray_cluster(contender, platform.address, Path(place)) as cluster,
     ):
         config: dict[str, Any] = changed(yaml.safe_load(cluster.yaml.read_text(encoding="utf-8")), most)
         cluster.yaml.write_text(yaml.safe_dump(config))
         cluster.ray("up", "-y", "--no-config-cache")
-        head = platform.executing()[0]
-        login = ssh(platform.address.ssh_key, head["ip"])
+        address = platform.executing()[0]["ip"]
+        yield platform, address, ssh(platform.address.ssh_key, address)
+
+
+@contextmanager
+def real_head(
+    contender: Contender, cores: Cores, most: int
+) -> Iterator[tuple[Lab, TagServer, DriverProcess, dict[str, Any]]]:
+    """Bring a head up. Gives platform, tag server, provider's process, the head's configuration."""
+    with (
+        head_without_ray(contender, cores.platform, most) as (platform, address, login),
+        tempfile.TemporaryDirectory(prefix="raydog-bench-") as place,
+    ):
         _carry(login)
         config = _with_key_of_the_head(login)
         command = [*login, f"cd bench && exec {_PYTHON} -m benchmarks.driver"]
         with driver_by(command, Path(place)) as provider:
             environment = _environment(login)
             provider.do("find_itself", environment=environment, core=cores.provider)
-            yield platform, TagServer(head["ip"], TAG_PORT), provider, config
+            yield platform, TagServer(address, TAG_PORT), provider, config
 
 
 def _with_key_of_the_head(login: list[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.contenders import PUBLISHED, RAYDOG, REPOSITORY, Contender, Failed
 from benchmarks.lab import BOOT_SECONDS, Lab, lab
 from benchmarks.ray_cluster import RayCluster, ray_cluster, ssh
-from benchmarks.real_head import real_head
+from benchmarks.real_head import head_without_ray
 from benchmarks.results import Report
 from benchmarks.session import Session
 
@@ -26,6 +26,7 @@ RAY_DOWN_SLEEPS = 5.0
 """`ray down` waits this long between two looks for living nodes (autoscaler/_private/commands.py of Ray 2.60)."""
 
 LIVES, FEW_LIVES = 5, 2
+"""Each life's task comes at another moment between two looks of the autoscaler: left alone, always at the same."""
 
 UP = "ray up"
 UP_RAY = "ray up, until Ray answers on the head"
@@ -49,7 +50,7 @@ def run(session: Session) -> Report:
         runs = min(session.runs, LIVES if contender is RAYDOG else FEW_LIVES)
         for number in range(runs):
             session.say(f"{contender.label}: life {number + 1} of {runs}")
-            live(session, report, contender)
+            live(session, report, contender, phase=number / runs)
             if contender is PUBLISHED:
                 _ray_alone(session, report)
     report.note(
@@ -59,8 +60,16 @@ def run(session: Session) -> Report:
     return report
 
 
-def live(session: Session, report: Report, contender: Contender, delay: float = 0.0) -> None:
-    """One life, noted in the report."""
+def live(session: Session, report: Report, contender: Contender, delay: float = 0.0, phase: float = 0.0) -> None:
+    """One life, noted in the report.
+
+    Args:
+        session: the run.
+        report: where its figures go.
+        contender: whose cluster lives.
+        delay: how much longer each call of the platform takes (seconds).
+        phase: by what share of a tick the task is put off.
+    """
     at = f" at {delay * 1e3:.0f} ms per call" if delay else ""
     with (
         session.attempt(report, contender, UP + at),
@@ -70,6 +79,7 @@ def live(session: Session, report: Report, contender: Contender, delay: float = 
     ):
         platform.delay(delay)
         _up(report, platform, cluster, at)
+        time.sleep(phase * contender.tick_seconds)
         _first_task(report, platform, cluster, at)
         with session.attempt(report, contender, f"growing to {WORKERS} workers{at}"):
             cluster.ray("submit", str(JOB), str(WORKERS))
@@ -132,8 +142,7 @@ def _wait_for_ray(cluster: RayCluster, address: str) -> float:
 
 def _ray_alone(session: Session, report: Report) -> None:
     """What `ray start --head` takes on a head where nothing else goes on."""
-    with session.attempt(report, PUBLISHED, ALONE), real_head(PUBLISHED, session.cores, WORKERS) as (platform, *_):
-        login = ssh(platform.address.ssh_key, platform.executing()[0]["ip"])
+    with session.attempt(report, PUBLISHED, ALONE), head_without_ray(PUBLISHED, None, WORKERS) as (*_, login):
         began = time.monotonic()
         start = f". venv/bin/activate; ray start --head --port=6379 >/dev/null & {_RAY_ANSWERS}"
         subprocess.run([*login, start], check=True, capture_output=True)

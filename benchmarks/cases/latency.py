@@ -25,10 +25,11 @@ def run(session: Session) -> Report:
             listing.measure_at(session, report, contender, nodes, delay)
             growth.measure(session, report, contender, "v2", nodes, delay)
             shrink.measure(session, report, contender, nodes, delay, runs=1)
-            if not session.quick:
-                commands.live(session, report, contender, delay)
+            lives = 0 if session.quick else commands.FEW_LIVES
+            for number in range(lives):
+                commands.live(session, report, contender, delay, phase=number / lives)
     report.note(
-        f"Growth, shrinking and Ray's commands: one run each. {PUBLISHED.label} with {FEW_NODES} nodes, at the longer "
-        "delay only."
+        f"Growth and shrinking: one run each; Ray's commands: {commands.FEW_LIVES} lives. {PUBLISHED.label} with "
+        f"{FEW_NODES} nodes, at the longer delay only."
     )
     return report

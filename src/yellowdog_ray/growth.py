@@ -42,7 +42,7 @@ LAST_LAUNCH_SHARE = 0.1
 
 
 AFTER_LIFETIME = timedelta(minutes=5)
-"""How long after the cluster's lifetime the platform ends all instances of a pool: what ends in order has ended then."""
+"""How long after the cluster's lifetime the platform ends all instances of a pool: what can end in order has ended."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class Growth:
     def grow(self, request: LaunchRequest) -> list[str]:
         """Ask for workers; they are in the snapshot when this returns.
 
-        For the first workers of a node type a task group and a pool are made: four calls more. After that it is two calls that read
-        (is the cluster still wanted, does the pool live?) and one per 1,000 workers.
+        For the first workers of a node type a task group and a pool are made: seven calls. After that it is two calls
+        that read (is the cluster still wanted, does the pool live?) and one per 1,000 workers.
 
         Returns:
             The new nodes' ids.

@@ -1076,6 +1076,20 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "idleNodeShutdown=AutoShutdown(enabled=False,",
             ("autoscaler/test_lifetime.py::test_at_the_end_nothing_lives_on",),
         ),
+        Guard(
+            "a pool ends after the lifetime",
+            "platform.py",
+            "end = AutoShutdown(enabled=True, timeout=time)",
+            "end = AutoShutdown(enabled=False, timeout=time)",
+            ("autoscaler/test_lifetime.py::test_at_the_end_no_machine_follows_another_though_nobody_is_there",),
+        ),
+        Guard(
+            "workers do not depend on it",
+            "growth.py",
+            '        except PlatformError as error:\n            logger.warning("Worker pool',
+            '        except DeadlinePassed as error:\n            logger.warning("Worker pool',
+            ("yellowdog_ray/test_growth.py::test_a_platform_that_sets_no_end_to_a_pool_gives_workers_all_the_same",),
+        ),
     ),
     "The API key shows where it should not": (
         Guard(

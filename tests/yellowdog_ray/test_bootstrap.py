@@ -272,6 +272,16 @@ class TestTaskEnvironments:
         assert int(environment["AUTOSCALER_MAX_LAUNCH_BATCH"]) >= 100
         assert environment["RAYDOG_WORK_REQUIREMENT_ID"] == "ydid:workreq:1"
 
+    def test_ray_looks_for_its_own_sockets_more_often_and_for_as_long(self, cluster_yaml, tmp_path):
+        settings = parse_provider(run(cluster_yaml, tmp_path)["provider"], "cluster.yaml")
+        head = head_environment("head-1", {}, "ydid:workreq:1", settings, v2=True)
+        worker = worker_environment("worker-1", self.TAGS, "10.0.0.1", {}, {})
+
+        for environment in (head, worker):
+            pause = int(environment["RAY_raylet_client_connect_timeout_milliseconds"])
+            assert pause <= 100
+            assert pause * int(environment["RAY_raylet_client_num_connect_attempts"]) == 10_000  # Ray's own 10 x 1,000
+
     @pytest.mark.parametrize(("minutes", "seconds"), [(10, 3600), (60, 10800)])
     def test_ray_waits_longer_for_a_worker_than_we_do(self, cluster_yaml, tmp_path, minutes, seconds):
         cluster_yaml["provider"]["worker_node_build_timeout_minutes"] = minutes
