@@ -39,9 +39,9 @@ RAYS_PATIENCE = {
     "RAY_raylet_client_connect_timeout_milliseconds": "100",
     "RAY_raylet_client_num_connect_attempts": "100",
 }
-"""In the environment of every node's task, for Ray: look for a local socket every tenth of a second for 10 s. By itself it
-looks every second, for as long (ray_config_def.h), and a raylet that is quicker than its own object store, as every other
-one is, sleeps that whole second (`ConnectSocketRetry` in client_connection.cc)."""
+"""In the environment of every node's task, for Ray: look for a local socket every tenth of a second for 10 s. By itself
+it looks every second, for as long (ray_config_def.h), and a raylet that is quicker than its own object store, as every
+other one is, sleeps that whole second (`ConnectSocketRetry` in client_connection.cc)."""
 
 UPSCALING_SPEED = 99_999
 """Ray leaves this at 0 for external providers, which is one node per type and tick (autoscaler/v2 of Ray 2.60)."""
