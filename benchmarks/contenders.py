@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yellowdog_ray.bootstrap import TICK_SECONDS
+from yellowdog_ray.bootstrap import SMALL_TICK_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PUBLISHED_VERSION = "2.0.0"
@@ -44,7 +44,7 @@ class Contender:
     has_goals: bool = True
 
 
-RAYDOG = Contender("raydog", "RayDog", Path(sys.executable), TICK_SECONDS)
+RAYDOG = Contender("raydog", "RayDog", Path(sys.executable), SMALL_TICK_SECONDS)
 PUBLISHED = Contender("published", f"yellowdog-ray {PUBLISHED_VERSION}", PUBLISHED_VENV / "bin/python", has_goals=False)
 
 

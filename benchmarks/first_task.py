@@ -1,6 +1,6 @@
 """A job that runs on a head: wants one CPU, and tells when it wanted it, when a worker joined, and when the task ran.
 
-With an argument it wants so many workers until told otherwise, and ends once they are there. Knows Ray only.
+Its argument is how many workers there are, of one CPU each, which it keeps busy meanwhile. Knows Ray only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import threading
 import time
 
 import ray
-from ray.autoscaler.sdk import request_resources
 
 _LOOK_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0
@@ -21,6 +20,14 @@ _PATIENCE_SECONDS = 60.0
 def moment() -> float:
     """When this runs."""
     return time.time()
+
+
+@ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]  # Ray's
+class Holder:
+    """Keeps a worker busy."""
+
+    def ready(self) -> None:
+        """Return once it is there."""
 
 
 def alive() -> int:
@@ -52,14 +59,12 @@ def connect() -> None:
 
 def main() -> None:
     """Want what is asked for; what is learnt is the last line."""
+    busy = int(sys.argv[1])
     connect()
-    if len(sys.argv) > 1:
-        workers = int(sys.argv[1])
-        request_resources(num_cpus=workers)
-        print(json.dumps({"joined": wait_for(1 + workers)}))
-        return
+    holders = [Holder.remote() for _ in range(busy)]  # type: ignore[attr-defined]  # Ray's
+    ray.get([holder.ready.remote() for holder in holders], timeout=_PATIENCE_SECONDS)
     times: dict[str, float] = {}
-    watch = threading.Thread(target=lambda: times.update(joined=wait_for(2)))
+    watch = threading.Thread(target=lambda: times.update(joined=wait_for(2 + busy)))
     wanted = time.time()
     task = moment.remote()
     watch.start()

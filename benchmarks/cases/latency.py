@@ -12,6 +12,7 @@ TITLE = "A platform that answers later"
 
 DELAYS = (0.05, 0.2)
 NODES, FEW_NODES = 1_000, 100
+LIVES = 2
 
 
 def run(session: Session) -> Report:
@@ -25,11 +26,10 @@ def run(session: Session) -> Report:
             listing.measure_at(session, report, contender, nodes, delay)
             growth.measure(session, report, contender, "v2", nodes, delay)
             shrink.measure(session, report, contender, nodes, delay, runs=1)
-            lives = 0 if session.quick else commands.FEW_LIVES
-            for number in range(lives):
-                commands.live(session, report, contender, delay, phase=number / lives)
+            for number in range(0 if session.quick else LIVES):
+                commands.live(session, report, contender, delay, phase=number / LIVES)
     report.note(
-        f"Growth and shrinking: one run each; Ray's commands: {commands.FEW_LIVES} lives. {PUBLISHED.label} with "
+        f"Growth and shrinking: one run each; Ray's commands: {LIVES} lives. {PUBLISHED.label} with "
         f"{FEW_NODES} nodes, at the longer delay only."
     )
     return report

@@ -32,8 +32,20 @@ MAX_TASK_GROUPS = 1_000
 MAX_LAUNCHES = 10_000
 """Most nodes that one tick of Ray's autoscaler may ask for."""
 
-TICK_SECONDS = 2
-"""How long Ray's autoscaler rests between two looks at what its users want; by itself it would rest 5 seconds."""
+SMALL_CLUSTER = 250
+"""With no more workers than this (`max_workers`) Ray looks at its cluster more often: in a large one each look costs
+its control store and its autoscaler too much."""
+
+TICK_SECONDS, SMALL_TICK_SECONDS = 2, 1
+"""How long Ray's autoscaler rests between two looks at what its users want, and in a small cluster; by itself 5 s."""
+
+LOADS_VARIABLE = "RAY_gcs_pull_resource_loads_period_milliseconds"
+"""In the head task's environment, for Ray: how often its control store asks every node what waits there. Its autoscaler
+knows of no demand before that."""
+
+LOADS_MILLISECONDS, SMALL_LOADS_MILLISECONDS = 1_000, 250
+"""Ray's own value (ray_config_def.h), and that of a small cluster: of 250 nodes, it is as much to ask as of 1,000 by
+Ray's own."""
 
 RAYS_PATIENCE = {
     "RAY_raylet_client_connect_timeout_milliseconds": "100",
@@ -230,13 +242,15 @@ def head_environment(
     node_id: str, tags: Mapping[str, str], work_requirement_id: str, settings: cfg.ProviderSettings, *, v2: bool
 ) -> dict[str, str]:
     """The environment of the head's task: what `ray up` would have injected, and how fast the cluster may grow."""
+    internal = settings.internal
+    small = internal.max_workers is not None and internal.max_workers <= SMALL_CLUSTER
     pacing = {
         "AUTOSCALER_MAX_CONCURRENT_LAUNCHES": str(MAX_LAUNCHES),
         "AUTOSCALER_MAX_LAUNCH_BATCH": str(MAX_LAUNCHES),
-        "AUTOSCALER_UPDATE_INTERVAL_S": str(TICK_SECONDS),
+        "AUTOSCALER_UPDATE_INTERVAL_S": str(SMALL_TICK_SECONDS if small else TICK_SECONDS),
+        LOADS_VARIABLE: str(SMALL_LOADS_MILLISECONDS if small else LOADS_MILLISECONDS),
         "RAY_AUTOSCALER_RECONCILE_ALLOCATE_STATUS_TIMEOUT_S": str(_allocated_seconds(settings)),
     }
-    internal = settings.internal
     key = load_credentials().as_environment() if settings.api_key_in_head_task else {}
     return {
         **_node_environment(node_id, tags, internal.head_resources, internal.head_labels),

@@ -13,7 +13,14 @@ from pathlib import Path
 
 import yaml
 
-from yellowdog_ray.bootstrap import HEAD_V2_VARIABLE, UPDATED_TYPES_VARIABLE, WORKER_UPDATER_VARIABLE, head_environment
+from yellowdog_ray.bootstrap import (
+    HEAD_V2_VARIABLE,
+    LOADS_VARIABLE,
+    SMALL_CLUSTER,
+    UPDATED_TYPES_VARIABLE,
+    WORKER_UPDATER_VARIABLE,
+    head_environment,
+)
 from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import Internal, ProviderSettings, parse_provider
 from yellowdog_ray.errors import ConfigError, RayDogError
@@ -31,6 +38,7 @@ _OF_THE_HEAD = {
     "RAY_OVERRIDE_LABELS": "labels of its node type",
     "RAYDOG_TAG_SERVER_PORT": "provider.head_node_tag_server_port",
     "RAY_enable_autoscaler_v2": "the autoscaler's version",
+    LOADS_VARIABLE: f"how often Ray looks at its nodes (more often where max_workers is {SMALL_CLUSTER} at most)",
 }
 """What is in the head task's environment, and where it comes from."""
 

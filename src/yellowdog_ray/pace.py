@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+BUSY_SECONDS = 1.5
+"""How seldom the platform is read while nodes come or go: in a small cluster Ray looks more often than that."""
+
 QUIET_SECONDS = 3.5
 """How seldom the platform is read while no node comes or goes. Ray looks more often, at what its users want."""
 
@@ -42,7 +45,8 @@ class Pace:
 
     def nodes_are_due(self, *, settled: bool) -> bool:
         """Whether it is time to read the nodes. `settled`: no node comes or goes."""
-        return not settled or self._monotonic() - self._nodes_at >= self._either(QUIET_SECONDS, CALM_SECONDS)
+        least = self._either(QUIET_SECONDS, CALM_SECONDS) if settled else BUSY_SECONDS
+        return self._monotonic() - self._nodes_at >= least
 
     def notices_are_due(self) -> bool:
         """Whether it is time to ask for spot notices, where the nodes are not due."""

@@ -272,6 +272,16 @@ class TestTaskEnvironments:
         assert int(environment["AUTOSCALER_MAX_LAUNCH_BATCH"]) >= 100
         assert environment["RAYDOG_WORK_REQUIREMENT_ID"] == "ydid:workreq:1"
 
+    @pytest.mark.parametrize(("workers", "tick", "loads"), [(250, 1, 250), (251, 2, 1_000), (None, 2, 1_000)])
+    def test_ray_looks_at_a_small_cluster_more_often(self, cluster_yaml, tmp_path, workers, tick, loads):
+        cluster_yaml["max_workers"] = workers
+        settings = parse_provider(run(cluster_yaml, tmp_path)["provider"], "cluster.yaml")
+
+        environment = head_environment("head-1", {}, "ydid:workreq:1", settings, v2=True)
+
+        assert int(environment["AUTOSCALER_UPDATE_INTERVAL_S"]) == tick
+        assert int(environment["RAY_gcs_pull_resource_loads_period_milliseconds"]) == loads
+
     def test_ray_looks_for_its_own_sockets_more_often_and_for_as_long(self, cluster_yaml, tmp_path):
         settings = parse_provider(run(cluster_yaml, tmp_path)["provider"], "cluster.yaml")
         head = head_environment("head-1", {}, "ydid:workreq:1", settings, v2=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from yellowdog_ray.pace import CALM_AFTER_SECONDS, CALM_NOTICES_SECONDS, CALM_SECONDS, QUIET_SECONDS, Pace
+from yellowdog_ray.pace import BUSY_SECONDS, CALM_AFTER_SECONDS, CALM_NOTICES_SECONDS, CALM_SECONDS, QUIET_SECONDS, Pace
 
 
 @pytest.fixture
@@ -27,7 +27,10 @@ def test_before_the_first_reading_everything_is_due(time):
     assert pace.notices_are_due()
 
 
-def test_while_nodes_come_or_go_they_are_always_due(pace):
+def test_while_nodes_come_or_go_they_are_due_soon(time, pace):
+    assert not pace.nodes_are_due(settled=False)
+
+    time.now += BUSY_SECONDS
     assert pace.nodes_are_due(settled=False)
     assert not pace.nodes_are_due(settled=True)
 

@@ -26,6 +26,7 @@ from yellowdog_client.model import (
     WorkRequirementStatus,
 )
 
+from tests.platform_time import PlatformTime
 from tests.yellowdog_ray.test_bootstrap import RAY_SCHEMA
 from yellowdog_local import faults
 from yellowdog_local.clock import SteppedClock
@@ -317,6 +318,7 @@ class TestOnTheHead:
         monkeypatch.setenv("RAYDOG_ON_HEAD", "1")
         monkeypatch.setenv("RAY_enable_autoscaler_v2", "1")
         monkeypatch.setenv("RAYDOG_WORK_REQUIREMENT_ID", on_laptop.cluster.find().id)
+        monkeypatch.setattr("yellowdog_ray.cluster.SystemClock", lambda: PlatformTime(platform))
         monkeypatch.setattr(RayNodes, "_ask", lambda *_: None)  # no Ray runs here
         provider = make_provider(cluster_yaml)
         yield provider
