@@ -163,7 +163,10 @@ def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str, bus
     """A task that needs a new worker, as so many are busy."""
     key, mark = cluster.contender.key, platform.mark()
     job = cluster.ray("submit", str(JOB), str(busy)).last_json
-    worker = platform.nodes()[1 + busy]
+    nodes = platform.nodes()
+    if len(nodes) < 2 + busy:
+        raise Failed(f"the task ran, and the platform has {len(nodes)} nodes, and not {2 + busy}")
+    worker = nodes[1 + busy]
     launches = [
         (wall - milliseconds / 1e3, wall)
         for wall, milliseconds, route in platform.timed_calls(mark)
