@@ -1,12 +1,11 @@
 """A job that runs on a head: wants one CPU, and tells when it wanted it, when a worker joined, and when the task ran.
 
-Its argument is how many workers there are, of one CPU each, which it keeps busy meanwhile. Knows Ray only.
+The workers that are there already are kept busy meanwhile, with all CPUs that they have. Knows Ray only.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 
@@ -22,7 +21,7 @@ def moment() -> float:
     return time.time()
 
 
-@ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]  # Ray's
+@ray.remote  # type: ignore[untyped-decorator]  # Ray's
 class Holder:
     """Keeps a worker busy."""
 
@@ -59,12 +58,12 @@ def connect() -> None:
 
 def main() -> None:
     """Want what is asked for; what is learnt is the last line."""
-    busy = int(sys.argv[1])
     connect()
-    holders = [Holder.remote() for _ in range(busy)]  # type: ignore[attr-defined]  # Ray's
+    sizes = [node["Resources"]["CPU"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    holders = [Holder.options(num_cpus=size).remote() for size in sizes]  # type: ignore[attr-defined]  # Ray's
     ray.get([holder.ready.remote() for holder in holders], timeout=_PATIENCE_SECONDS)
     times: dict[str, float] = {}
-    watch = threading.Thread(target=lambda: times.update(joined=wait_for(2 + busy)))
+    watch = threading.Thread(target=lambda: times.update(joined=wait_for(2 + len(sizes))))
     wanted = time.time()
     task = moment.remote()
     watch.start()

@@ -160,9 +160,9 @@ def _grow_on(session: Session, report: Report, platform: Lab, cluster: RayCluste
 
 
 def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str, busy: int) -> None:
-    """A task that needs a new worker, as so many are busy."""
+    """A task that needs a new worker, beside so many that are there."""
     key, mark = cluster.contender.key, platform.mark()
-    job = cluster.ray("submit", str(JOB), str(busy)).last_json
+    job = cluster.ray("submit", str(JOB)).last_json
     nodes = platform.nodes()
     if len(nodes) < 2 + busy:
         raise Failed(f"the task ran, and the platform has {len(nodes)} nodes, and not {2 + busy}")
