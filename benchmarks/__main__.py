@@ -31,7 +31,7 @@ RESULTS = REPOSITORY / "docs/performance"
 _HELP = f"""\
 Measures RayDog, and {PUBLISHED.label} from the package index beside it, on a local platform.
 
-  scripts/bench                  all cases but `local`, medians of {RUNS} runs, about 25 minutes. Writes
+  scripts/bench                  all cases but `local`, medians of {RUNS} runs, about 30 minutes. Writes
                                  docs/performance.md anew, with its tables and plots (docs/performance/)
   scripts/bench listing growth   these cases only; of the others the page keeps what it has
   scripts/bench --quick          RayDog alone, one run of each case, small sizes, under 3 minutes. Writes nothing
