@@ -34,7 +34,7 @@ MAX_LAUNCHES = 10_000
 
 SMALL_CLUSTER = 250
 """With no more workers than this (`max_workers`) Ray looks at its cluster more often: in a large one each look costs
-its control store and its autoscaler too much."""
+its control store and its autoscaler too much. Under autoscaler v2 alone: v1 once made a node too many then."""
 
 TICK_SECONDS, SMALL_TICK_SECONDS = 2, 1
 """How long Ray's autoscaler rests between two looks at what its users want, and in a small cluster; by itself 5 s."""
@@ -243,7 +243,7 @@ def head_environment(
 ) -> dict[str, str]:
     """The environment of the head's task: what `ray up` would have injected, and how fast the cluster may grow."""
     internal = settings.internal
-    small = internal.max_workers is not None and internal.max_workers <= SMALL_CLUSTER
+    small = v2 and internal.max_workers is not None and internal.max_workers <= SMALL_CLUSTER
     pacing = {
         "AUTOSCALER_MAX_CONCURRENT_LAUNCHES": str(MAX_LAUNCHES),
         "AUTOSCALER_MAX_LAUNCH_BATCH": str(MAX_LAUNCHES),

@@ -272,12 +272,15 @@ class TestTaskEnvironments:
         assert int(environment["AUTOSCALER_MAX_LAUNCH_BATCH"]) >= 100
         assert environment["RAYDOG_WORK_REQUIREMENT_ID"] == "ydid:workreq:1"
 
-    @pytest.mark.parametrize(("workers", "tick", "loads"), [(250, 1, 250), (251, 2, 1_000), (None, 2, 1_000)])
-    def test_ray_looks_at_a_small_cluster_more_often(self, cluster_yaml, tmp_path, workers, tick, loads):
+    @pytest.mark.parametrize(
+        ("workers", "v2", "tick", "loads"),
+        [(250, True, 1, 250), (251, True, 2, 1_000), (None, True, 2, 1_000), (250, False, 2, 1_000)],
+    )
+    def test_ray_looks_at_a_small_cluster_more_often(self, cluster_yaml, tmp_path, workers, v2, tick, loads):
         cluster_yaml["max_workers"] = workers
         settings = parse_provider(run(cluster_yaml, tmp_path)["provider"], "cluster.yaml")
 
-        environment = head_environment("head-1", {}, "ydid:workreq:1", settings, v2=True)
+        environment = head_environment("head-1", {}, "ydid:workreq:1", settings, v2=v2)
 
         assert int(environment["AUTOSCALER_UPDATE_INTERVAL_S"]) == tick
         assert int(environment["RAY_gcs_pull_resource_loads_period_milliseconds"]) == loads
