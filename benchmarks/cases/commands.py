@@ -81,7 +81,7 @@ def live(session: Session, report: Report, contender: Contender, delay: float = 
         platform.delay(delay)
         _up(report, platform, cluster, at)
         time.sleep(phase * contender.tick_seconds)
-        _first_task(report, platform, cluster, at, 0)
+        _first_task(report, platform, cluster, at)
         _grow_on(session, report, platform, cluster, at)
         _down(report, platform, cluster, at)
         last = [report.row(name + at).cells[contender.key].values[-1] for name in (UP_RAY, FIRST, DOWN)]
@@ -155,18 +155,18 @@ def _grow_on(session: Session, report: Report, platform: Lab, cluster: RayCluste
     if any(row.name == growing and contender.key in row.cells for row in report.rows):
         return
     with session.attempt(report, contender, growing):
-        for busy in range(1, WORKERS):
-            _first_task(report, platform, cluster, at, busy)
+        for _ in range(1, WORKERS):
+            _first_task(report, platform, cluster, at)
 
 
-def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str, busy: int) -> None:
-    """A task that needs a new worker, beside so many that are there."""
-    key, mark = cluster.contender.key, platform.mark()
+def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
+    """A task that needs another worker than those that are there."""
+    key, mark, known = cluster.contender.key, platform.mark(), len(platform.nodes())
     job = cluster.ray("submit", str(JOB)).last_json
     nodes = platform.nodes()
-    if len(nodes) < 2 + busy:
-        raise Failed(f"the task ran, and the platform has {len(nodes)} nodes, and not {2 + busy}")
-    worker = nodes[1 + busy]
+    if len(nodes) == known:
+        raise Failed(f"the task ran, and the platform still has {known} nodes")
+    worker = nodes[known]
     launches = [
         (wall - milliseconds / 1e3, wall)
         for wall, milliseconds, route in platform.timed_calls(mark)

@@ -40,7 +40,6 @@ LAST_LAUNCH = timedelta(minutes=2)
 LAST_LAUNCH_SHARE = 0.1
 """Nor in the last tenth of a lifetime that is shorter than 20 minutes."""
 
-
 AFTER_LIFETIME = timedelta(minutes=5)
 """How long after the cluster's lifetime the platform ends all instances of a pool: what can end in order has ended."""
 
