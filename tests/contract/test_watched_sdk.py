@@ -21,6 +21,9 @@ from tests.contract.test_sdk import submit
         ({"a": 1, "b": None}, {"a": 1.0}, []),
         ({"a": {"b": "MOON"}}, {"a": {"b": None}}, [".a.b: sent 'MOON', the SDK made it None"]),
         ({"items": [{"unknown": 1}]}, {"items": [{}]}, [".items[0].unknown: sent 1, the SDK made it None"]),
+        (["tin", "gold"], ["gold", "tin"], []),
+        (["tin", "gold"], ["tin", "tin"], ["[0]: sent 'gold', the SDK made it 'tin'"]),
+        ([1, 2], [2, 1], ["[0]: sent 1, the SDK made it 2", "[1]: sent 2, the SDK made it 1"]),
         ([1, 2], [1], ["the answer: sent [1, 2], the SDK made it [1]"]),
     ],
 )

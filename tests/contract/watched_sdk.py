@@ -49,11 +49,16 @@ def covered() -> set[str]:
 
 
 def lost(sent: Any, kept: Any, path: str = "") -> Iterator[str]:
-    """Where what the SDK kept of an answer is not what was sent; a null is the same as nothing."""
+    """Where what the SDK kept of an answer is not what was sent.
+
+    A null is the same as nothing. Strings count in any order: the SDK keeps some lists of them as sets.
+    """
     if isinstance(sent, dict) and isinstance(kept, dict):
         for key in sorted(sent.keys() | kept.keys()):
             yield from lost(sent.get(key), kept.get(key), f"{path}.{key}")
     elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
+        if all(isinstance(value, str) for value in sent + kept):
+            sent, kept = sorted(sent), sorted(kept)
         for number, (one, other) in enumerate(zip(sent, kept, strict=True)):
             yield from lost(one, other, f"{path}[{number}]")
     elif sent != kept:
