@@ -34,7 +34,8 @@ MAX_LAUNCHES = 10_000
 
 SMALL_CLUSTER = 250
 """With no more workers than this (`max_workers`) Ray looks at its cluster more often: in a large one each look costs
-its control store and its autoscaler too much. Under autoscaler v2 alone: v1 once made a node too many then."""
+its control store and its autoscaler too much. Under autoscaler v2 alone: v1's news of its cluster are older than that
+(`RayNodes.counts_placed_groups`)."""
 
 TICK_SECONDS, SMALL_TICK_SECONDS = 2, 1
 """How long Ray's autoscaler rests between two looks at what its users want, and in a small cluster; by itself 5 s."""

@@ -53,6 +53,10 @@ _KNOCK_SECONDS = 10.0
 
 _REMOTE_KEY = "~/ray_bootstrap_key.pem"
 
+_MOST_TICKS_PUT_OFF = 5
+"""So many ticks in a row at most may autoscaler v1 be kept waiting for Ray's news of placement groups: where groups are
+placed all the time, a demand must not wait for ever."""
+
 
 def _plain_errors(method: Callable[..., T]) -> Callable[..., T]:
     """On a user's machine, let a `ray` command end with one message instead of a traceback."""
@@ -87,6 +91,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         self._listed: Mapping[str, ClusterNode] = {}
         self._asked_to_end = False
         self._made_head = False
+        self._put_off = 0
 
     @property
     def cluster(self) -> Cluster:
@@ -133,6 +138,12 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             return list(snapshot.nodes)
         wanted = tag_filters.items()
         return [node_id for node_id in snapshot.nodes if wanted <= self.node_tags(node_id).items()]
+
+    def safe_to_scale(self) -> bool:
+        """Whether Ray may decide on this tick: not while v1 would make nodes for placement groups that have theirs."""
+        put_off = self.parts.v1 and self._put_off < _MOST_TICKS_PUT_OFF and self.parts.ray_nodes.counts_placed_groups()
+        self._put_off = self._put_off + 1 if put_off else 0
+        return not put_off
 
     def node_tags(self, node_id: str) -> dict[str, str]:
         """A node's tags: those it was made with, and what has changed since."""

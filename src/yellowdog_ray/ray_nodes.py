@@ -1,6 +1,6 @@
-"""What Ray's own control store on the head knows of the nodes: who has joined, who is busy; and how one is drained.
+"""What Ray's own control store on the head knows: which nodes have joined, which are busy, which groups wait for nodes.
 
-Knows nothing of YellowDog. Only for use on the head.
+A node can be drained there. Knows nothing of YellowDog. Only for use on the head.
 """
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from yellowdog_ray.scripts import GCS_PORT
+
+if TYPE_CHECKING:
+    from ray.core.generated.autoscaler_pb2 import ClusterResourceState
 
 logger = logging.getLogger(__name__)
 
@@ -61,17 +64,33 @@ class RayNodes:
 
     def busy(self) -> set[str] | None:
         """Ids of the nodes that have work; None while there is no answer."""
-        from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply, NodeStatus
+        from ray.core.generated.autoscaler_pb2 import NodeStatus
 
-        reply = self._ask(lambda client: client.get_cluster_resource_state())
-        if reply is None:
+        state = self._state()
+        if state is None:
             return None
-        state = GetClusterResourceStateReply.FromString(reply).cluster_resource_state
         return {
             node.instance_id
             for node in state.node_states
             if node.status != NodeStatus.DEAD and node.idle_duration_ms == 0
         }
+
+    def counts_placed_groups(self) -> bool:
+        """Whether autoscaler v1 is told that placement groups wait for nodes which have theirs, or are gone.
+
+        The control store makes v1's list of them once a second (`GcsPlacementGroupManager::Tick` of Ray 2.60), but
+        looks at the nodes' free resources at other moments. In between v1 sees a group that waits, sees its nodes
+        full, and makes others. v2 gets a list that is made when it asks.
+        """
+        told = self._ask(lambda client: client.get_all_resource_usage(timeout=_TIMEOUT_SECONDS))
+        groups = told.resource_usage_data.placement_group_load.placement_group_data if told else []
+        if not groups:
+            return False
+        state = self._state()
+        if state is None:
+            return False
+        waiting = {gang.details.partition(":")[0] for gang in state.pending_gang_resource_requests}
+        return any(group.placement_group_id.hex() not in waiting for group in groups)
 
     def drain(self, node_id: str, deadline: datetime, why: str) -> bool:
         """Let a node take no new work, and end what it has by a deadline. Returns whether Ray has agreed."""
@@ -89,6 +108,12 @@ class RayNodes:
             )
         )
         return answer is not None and answer[0]
+
+    def _state(self) -> ClusterResourceState | None:
+        from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply
+
+        reply = self._ask(lambda client: client.get_cluster_resource_state())
+        return None if reply is None else GetClusterResourceStateReply.FromString(reply).cluster_resource_state
 
     def _ask(self, question: Callable[[Any], T]) -> T | None:
         # A private name, the same one that Ray's monitor itself uses.

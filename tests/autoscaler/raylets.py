@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ray.core.generated.autoscaler_pb2 import (
     ClusterResourceState,
     DrainNodeReason,
+    GangResourceRequest,
     GetClusterResourceStateReply,
     NodeState,
     NodeStatus,
@@ -24,6 +25,8 @@ from ray.core.generated.autoscaler_pb2 import (
     ResourceRequestByCount,
 )
 from ray.core.generated.common_pb2 import LabelSelector, LabelSelectorConstraint, LabelSelectorOperator
+from ray.core.generated.gcs_pb2 import PlacementGroupLoad, PlacementGroupTableData, ResourceUsageBatchData
+from ray.core.generated.gcs_service_pb2 import GetAllResourceUsageReply
 
 if TYPE_CHECKING:  # benchmarks run this where it is not installed
     from yellowdog_local.records import TaskRecord
@@ -87,6 +90,8 @@ class RayCluster:
         pending: the part of it that no living raylet has room for.
         silent: node ids of raylets that Ray's control store does not know of.
         barred: node ids of nodes whose raylet never joins although their task executes.
+        groups: placement groups that wait for nodes.
+        groups_told: those of which v1 is told that they wait, which is older news.
     """
 
     def __init__(self, tasks: Callable[[], Iterable[TaskRecord]], now: Callable[[], datetime]) -> None:
@@ -97,6 +102,8 @@ class RayCluster:
         self.pending: list[Demand] = []
         self.silent: set[str] = set()
         self.barred: set[str] = set()
+        self.groups: list[PlacementGroupTableData] = []
+        self.groups_told: list[PlacementGroupTableData] = []
 
     def observe(self) -> None:
         """Let raylets join and die as their tasks have started and ended, and put the load on those that live."""
@@ -202,8 +209,16 @@ class FakeGcs:
                 if raylet.node_id not in self._ray.silent
             ],
             pending_resource_requests=[_request(demand) for demand in self._ray.pending],
+            pending_gang_resource_requests=[
+                GangResourceRequest(details=f"{group.placement_group_id.hex()}:STRICT_SPREAD|PENDING")
+                for group in self._ray.groups
+            ],
         )
         return GetClusterResourceStateReply(cluster_resource_state=state).SerializeToString()
+
+    def get_all_resource_usage(self, **_: Any) -> GetAllResourceUsageReply:
+        groups = PlacementGroupLoad(placement_group_data=self._ray.groups_told)
+        return GetAllResourceUsageReply(resource_usage_data=ResourceUsageBatchData(placement_group_load=groups))
 
     def _node_state(self, raylet: Raylet) -> NodeState:
         alive = NodeStatus.IDLE if raylet.idle else NodeStatus.RUNNING

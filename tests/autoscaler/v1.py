@@ -76,6 +76,7 @@ class V1:
         reply = GetClusterResourceStateReply()
         reply.ParseFromString(self._gcs.get_cluster_resource_state())
         state = reply.cluster_resource_state
+        groups = self._gcs.get_all_resource_usage().resource_usage_data.placement_group_load.placement_group_data
         waiting = [
             dict(demand.request.resources_bundle)
             for demand in state.pending_resource_requests
@@ -90,6 +91,7 @@ class V1:
                     dict(node.available_resources),
                     node.idle_duration_ms / 1000,
                     waiting,
+                    pending_placement_groups=list(groups),
                 )
 
     def request(self, bundles: list[dict[str, float]]) -> None:

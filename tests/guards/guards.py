@@ -18,6 +18,7 @@ _ADDRESSES = "autoscaler/test_addresses.py"
 _POOLS = "autoscaler/test_configured_pools.py"
 _UPDATERS = "autoscaler/test_updaters.py"
 _UNBORN = "autoscaler/test_unborn.py"
+_GROUPS = "autoscaler/test_placement_groups.py"
 
 _POOLS_LAST = Edit(
     "teardown.py",
@@ -684,6 +685,36 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "        if node.is_head:\n",
             "        if False:\n",
             ("autoscaler/test_preemption.py::test_a_notice_for_the_head_is_told_and_changes_nothing",),
+        ),
+    ),
+    "Ray tells autoscaler v1 for up to a second that a placement group waits which has its nodes": (
+        Guard(
+            "what v1 is told is compared with what is",
+            "ray_nodes.py",
+            "return any(group.placement_group_id.hex() not in waiting for group in groups)",
+            "return False",
+            (
+                f"{_GROUPS}::test_a_group_that_has_its_nodes_gets_no_others_while_ray_still_says_that_it_waits",
+                "yellowdog_ray/test_ray_nodes.py::test_a_placed_group_that_still_counts_as_waiting_is_noticed",
+            ),
+        ),
+        Guard(
+            "old news keep nobody waiting for ever",
+            "provider.py",
+            "self._put_off < _MOST_TICKS_PUT_OFF and ",
+            "",
+            (f"{_GROUPS}::test_old_news_of_groups_keep_a_demand_waiting_for_a_few_ticks_only",),
+        ),
+        Guard(
+            "no answer of Ray's keeps nobody waiting",
+            "ray_nodes.py",
+            "        groups = told.resource_usage_data.placement_group_load.placement_group_data if told else []\n"
+            "        if not groups:\n"
+            "            return False\n",
+            "        groups = told.resource_usage_data.placement_group_load.placement_group_data if told else []\n"
+            "        if not groups:\n"
+            "            return told is None\n",
+            (f"{_GROUPS}::test_the_provider_lets_ray_decide_while_its_control_store_is_silent",),
         ),
     ),
     "An instance never boots, or never registers: no platform node takes a worker's task": (
