@@ -22,7 +22,7 @@ from yellowdog_ray.cluster import Cluster
 from yellowdog_ray.config import NodeConfig, ProviderSettings
 from yellowdog_ray.configured import placement
 from yellowdog_ray.creating import add_task_group, add_tasks, make_pool
-from yellowdog_ray.errors import DeadlinePassed, PlatformError, ProvisioningFailed, RayDogError
+from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, PlatformError, ProvisioningFailed, RayDogError
 from yellowdog_ray.scripts import WORKER_SCRIPT
 from yellowdog_ray.snapshot import TAGS_VARIABLE, ClusterNode
 from yellowdog_ray.views import Placement, PoolSpec, TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
@@ -95,6 +95,8 @@ class Growth:
         self.backoff.check(request.node_type)
         try:
             ids = self._grow(request)
+        except LaunchPaused:
+            raise
         except RayDogError as error:
             self.backoff.failed(request.node_type, error)
             raise
@@ -135,6 +137,8 @@ class Growth:
             while len(ids) < request.count:
                 missing = request.count - len(ids)
                 group, room = self._group_with_room(request, missing, work, timeout)
+                if not ids:  # again: Ray asks for a node, in a thread, just before it ends one whose set-up has failed
+                    self.backoff.check(request.node_type)
                 specs = [self._worker(request, head_ip, timeout) for _ in range(min(missing, room))]
                 cluster.remember(add_tasks(cluster.platform, group.id, specs), request.tags)
                 ids += [spec.name for spec in specs]

@@ -776,6 +776,13 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
                 f"{_UPDATERS}::test_a_set_up_that_always_fails_is_tried_ever_more_rarely",
             ),
         ),
+        Guard(
+            "a launch that Ray asks for in the same tick is held back too",
+            "growth.py",
+            "if not ids:  # again",
+            "if False:  # again",
+            ("yellowdog_ray/test_growth.py::test_a_pause_that_begins_while_a_launch_is_prepared_holds_it_back",),
+        ),
     ),
     "A worker's set-up hangs": (
         Guard(

@@ -10,7 +10,7 @@ from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, grow, 
 from yellowdog_local.faults import Status
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.config import NodeConfig
-from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, NotFound, RayDogError
+from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, NotFound, RayDogError, SetupFailed
 from yellowdog_ray.growth import Growth
 from yellowdog_ray.head import create_head
 from yellowdog_ray.progress import Progress
@@ -153,6 +153,22 @@ def test_a_node_type_that_cannot_be_launched_is_left_alone_for_a_while(local, he
     assert growth.grow(request(1, "other"))
     local.advance(5)
     assert growth.grow(request(1, "cpu"))
+
+
+def test_a_pause_that_begins_while_a_launch_is_prepared_holds_it_back(head_side, monkeypatch):
+    """Ray asks for another node in a thread, and only then ends the one whose set-up has failed."""
+    grow(head_side, 1)
+    growth, find, before = Growth(head_side), head_side.find, set(head_side.refresh().nodes)
+
+    def find_while_a_node_is_given_up():
+        growth.backoff.failed("cpu", SetupFailed("a node's set-up failed"))
+        return find()
+
+    monkeypatch.setattr(head_side, "find", find_while_a_node_is_given_up)
+    for _ in range(2):
+        with pytest.raises(LaunchPaused, match=r"^node type 'cpu' is tried again in 5 s, after 1 failed launch: a"):
+            growth.grow(request(1))
+    assert set(head_side.refresh().nodes) == before
 
 
 def test_an_autoscaler_that_restarts_uses_the_pools_that_are_there(local, head_side, make_cluster):
