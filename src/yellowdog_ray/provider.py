@@ -53,7 +53,7 @@ _KNOCK_SECONDS = 10.0
 
 _REMOTE_KEY = "~/ray_bootstrap_key.pem"
 
-_MOST_TICKS_PUT_OFF = 5
+MOST_TICKS_PUT_OFF = 5
 """So many ticks in a row at most may autoscaler v1 be kept waiting for Ray's news of placement groups: where groups are
 placed all the time, a demand must not wait for ever."""
 
@@ -141,7 +141,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     def safe_to_scale(self) -> bool:
         """Whether Ray may decide on this tick: not while v1 would make nodes for placement groups that have theirs."""
-        put_off = self.parts.v1 and self._put_off < _MOST_TICKS_PUT_OFF and self.parts.ray_nodes.counts_placed_groups()
+        put_off = self.parts.v1 and self._put_off < MOST_TICKS_PUT_OFF and self.parts.ray_nodes.counts_placed_groups()
         self._put_off = self._put_off + 1 if put_off else 0
         return not put_off
 

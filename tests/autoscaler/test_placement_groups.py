@@ -5,7 +5,7 @@ from ray.core.generated.common_pb2 import Bundle, PlacementStrategy
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 
 from tests.autoscaler.v1 import V1
-from yellowdog_ray.provider import _MOST_TICKS_PUT_OFF
+from yellowdog_ray.provider import MOST_TICKS_PUT_OFF
 
 GROUP = PlacementGroupTableData(
     placement_group_id=b"a group",
@@ -43,7 +43,7 @@ def test_old_news_of_groups_keep_a_demand_waiting_for_a_few_ticks_only(world):
     world.ray.groups_told = [GROUP]
     world.want_cpus(3)
 
-    world.ticks(_MOST_TICKS_PUT_OFF)
+    world.ticks(MOST_TICKS_PUT_OFF)
     assert len(world.listed()) == 2
     world.tick()
     assert len(world.listed()) > 2

@@ -701,7 +701,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "old news keep nobody waiting for ever",
             "provider.py",
-            "self._put_off < _MOST_TICKS_PUT_OFF and ",
+            "self._put_off < MOST_TICKS_PUT_OFF and ",
             "",
             (f"{_GROUPS}::test_old_news_of_groups_keep_a_demand_waiting_for_a_few_ticks_only",),
         ),
