@@ -82,7 +82,7 @@ class Driver:
 
     def _put_up_control_store(self) -> None:
         import ray._raylet
-        from tests.autoscaler.raylets import FakeGcs, RayCluster
+        from tests.simulation.raylets import FakeGcs, RayCluster
 
         self.ray = RayCluster(lambda: self.executing, lambda: datetime.fromtimestamp(time.time(), timezone.utc))
         self.gcs = FakeGcs(self.ray)
@@ -90,7 +90,7 @@ class Driver:
 
     def use_autoscaler(self, version: str, config_file: str) -> None:
         """Begin a life of one of Ray's autoscalers, which makes its own provider; every call of that is timed."""
-        kind = getattr(importlib.import_module(f"tests.autoscaler.{version}"), version.upper())
+        kind = getattr(importlib.import_module(f"tests.simulation.{version}"), version.upper())
         if self.ray is None:
             self._put_up_control_store()
         self.autoscaler = kind(Path(config_file), self.gcs)
@@ -102,7 +102,7 @@ class Driver:
 
         Ray's old autoscaler looks at the first 1,000 waiting tasks only, so it is asked by `request_resources`.
         """
-        from tests.autoscaler.raylets import Demand
+        from tests.simulation.raylets import Demand
 
         if self.autoscaler.version == "v1":
             self.autoscaler.request([{"CPU": 1}] * want)

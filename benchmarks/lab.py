@@ -32,13 +32,13 @@ from yellowdog_client.model import (
 )
 
 from benchmarks.hosts import Kind, backend
-from yellowdog_local.clock import Clock, RealClock, SteppedClock
 from yellowdog_local.faults import Delay
 from yellowdog_local.hosts.requirements import check_namespace_hosts
 from yellowdog_local.platform import LocalPlatform
-from yellowdog_local.records import TaskRecord, WorkerRecord, WorkRecord
-from yellowdog_local.server import ServerThread
-from yellowdog_local.settings import Settings
+from yellowdog_local.service.server import ServerThread
+from yellowdog_local.state.clock import Clock, RealClock, SteppedClock
+from yellowdog_local.state.records import TaskRecord, WorkerRecord, WorkRecord
+from yellowdog_local.state.settings import Settings
 from yellowdog_local.testing import RunningPlatform
 
 NAMESPACE = "demo"

@@ -32,10 +32,10 @@ _CARRIED = (
     "benchmarks/__init__.py",
     "benchmarks/driver.py",
     "tests/__init__.py",
-    "tests/autoscaler/__init__.py",
-    "tests/autoscaler/raylets.py",
-    "tests/autoscaler/v1.py",
-    "tests/autoscaler/v2.py",
+    "tests/simulation/__init__.py",
+    "tests/simulation/raylets.py",
+    "tests/simulation/v1.py",
+    "tests/simulation/v2.py",
 )
 _HEAD_SCRIPT = f"""\
 #!/usr/bin/bash

@@ -7,7 +7,7 @@ from typing import Any
 from yellowdog_client.model import AddConfiguredWorkerPoolRequest, ConfiguredWorkerPoolProperties
 
 from yellowdog_local.hosts.simulated import SimulatedHosts
-from yellowdog_local.records import PoolRecord
+from yellowdog_local.state.records import PoolRecord
 from yellowdog_local.testing import RunningPlatform
 
 

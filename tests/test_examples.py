@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from yellowdog_ray.bootstrap import bootstrap
-from yellowdog_ray.config import INTERNAL_KEY, NodeConfig, ProviderSettings
+from yellowdog_ray.config.bootstrap import bootstrap
+from yellowdog_ray.config.models import INTERNAL_KEY, NodeConfig, ProviderSettings
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 DOCUMENTED = EXAMPLES / "autoscaler" / "raydog.yaml"

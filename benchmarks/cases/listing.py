@@ -10,7 +10,7 @@ from benchmarks.contenders import PUBLISHED, RAYDOG, Contender
 from benchmarks.results import Report
 from benchmarks.session import Session
 from benchmarks.stage import Stage, stage
-from yellowdog_ray.pace import CALM_SECONDS
+from yellowdog_ray.monitor.polling import CALM_SECONDS
 
 NAME = "listing"
 TITLE = "Listing, on every tick of the autoscaler"

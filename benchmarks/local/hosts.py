@@ -14,12 +14,12 @@ from benchmarks.local.nodes import add_template
 from benchmarks.local.processes import PATIENCE_SECONDS
 from benchmarks.machine import Cores
 from benchmarks.results import Report
-from yellowdog_local.clock import RealClock
 from yellowdog_local.hosts.namespace import NamespaceHosts
 from yellowdog_local.hosts.real import make_key
 from yellowdog_local.hosts.requirements import MissingRequirementError, check_namespace_hosts
 from yellowdog_local.platform import LocalPlatform
-from yellowdog_local.server import ServerThread
+from yellowdog_local.service.server import ServerThread
+from yellowdog_local.state.clock import RealClock
 
 KEY = "local"
 

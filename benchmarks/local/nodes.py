@@ -28,9 +28,9 @@ from benchmarks.local.processes import child
 from benchmarks.local.tasks import tasks
 from benchmarks.machine import Cores
 from benchmarks.results import Report
-from yellowdog_local.clock import SteppedClock
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
+from yellowdog_local.state.clock import SteppedClock
 
 KEY = "local"
 NODES = 10_000

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from yellowdog_local.clock import SteppedClock
+from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import local_platform
 
 PATIENCE_SECONDS = 120.0

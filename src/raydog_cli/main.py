@@ -16,7 +16,7 @@ def main() -> None:
     # Only here: before the check above, this import would end in a traceback.
     import typer
 
-    from yellowdog_local.cli import app as local
+    from yellowdog_local.cli.main import app as local
 
     app = typer.Typer(
         no_args_is_help=True,

@@ -14,9 +14,9 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from yellowdog_local.errors import Gone, NotFound, Unauthorized
-from yellowdog_local.kernel import Kernel
-from yellowdog_local.records import InstanceRecord
-from yellowdog_local.store import Store
+from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.records import InstanceRecord
+from yellowdog_local.state.store import Store
 
 Command = dict[str, Any]
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from yellowdog_local.settings import Settings
+from yellowdog_local.state.settings import Settings
 
 
 class ApiError(Exception):

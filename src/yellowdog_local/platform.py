@@ -10,38 +10,38 @@ from typing import Protocol, runtime_checkable
 
 from yellowdog_client.model import ApplicationDetails, Feature
 
-from yellowdog_local.account import Account
+from yellowdog_local.account.account import Account
+from yellowdog_local.account.allowances import Allowances
+from yellowdog_local.account.keyrings import Keyrings
+from yellowdog_local.account.namespaces import Namespaces
+from yellowdog_local.account.policies import Policies
 from yellowdog_local.agents import Agents, InProcessAgents
-from yellowdog_local.allowances import Allowances
-from yellowdog_local.attributes import Attributes
-from yellowdog_local.clock import AcceleratedClock, Clock, RealClock
-from yellowdog_local.cloud_info import CloudInfo
-from yellowdog_local.compute import Compute
-from yellowdog_local.configured import ConfiguredPools
+from yellowdog_local.compute.attributes import Attributes
+from yellowdog_local.compute.cloud_info import CloudInfo
+from yellowdog_local.compute.images import Images
+from yellowdog_local.compute.instances import Instances
+from yellowdog_local.compute.requirements import Compute
+from yellowdog_local.compute.templates import Templates
 from yellowdog_local.faults import Faults
 from yellowdog_local.faults.lists import LaggingLists
 from yellowdog_local.faults.machines import FaultyClouds, FaultyCommands, FaultyNodes, faulty_hosts
 from yellowdog_local.hosts.base import SIMULATED, HostBackend
-from yellowdog_local.ids import Ids
-from yellowdog_local.images import Images
-from yellowdog_local.instances import Instances
-from yellowdog_local.kernel import Kernel
-from yellowdog_local.keyrings import Keyrings
-from yellowdog_local.namespaces import Namespaces
-from yellowdog_local.node_actions import NodeActions
-from yellowdog_local.nodes import Nodes
-from yellowdog_local.policies import Policies
-from yellowdog_local.pools import Pools
+from yellowdog_local.pools.configured import ConfiguredPools
+from yellowdog_local.pools.node_actions import NodeActions
+from yellowdog_local.pools.nodes import Nodes
+from yellowdog_local.pools.provisioned import Pools
 from yellowdog_local.recording import Calls
-from yellowdog_local.records import InstanceRecord
 from yellowdog_local.scheduler import Scheduler
 from yellowdog_local.seed import seed
-from yellowdog_local.settings import Settings
-from yellowdog_local.slots import Slots
-from yellowdog_local.store import Store
-from yellowdog_local.tasks import Tasks
-from yellowdog_local.templates import Templates
-from yellowdog_local.work import Work
+from yellowdog_local.state.clock import AcceleratedClock, Clock, RealClock
+from yellowdog_local.state.ids import Ids
+from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.records import InstanceRecord
+from yellowdog_local.state.settings import Settings
+from yellowdog_local.state.slots import Slots
+from yellowdog_local.state.store import Store
+from yellowdog_local.work.requirements import Work
+from yellowdog_local.work.tasks import Tasks
 
 _RESET_SECONDS = 60.0
 _RESET_STEP_SECONDS = 0.02

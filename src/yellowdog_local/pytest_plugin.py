@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pytest
 from yellowdog_client import PlatformClient
 
-from yellowdog_local.clock import Clock, SteppedClock
-from yellowdog_local.settings import Settings
+from yellowdog_local.state.clock import Clock, SteppedClock
+from yellowdog_local.state.settings import Settings
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from yellowdog_local.call_patterns import pattern
-from yellowdog_local.clock import Clock
+from yellowdog_local.state.clock import Clock
 
 UNANSWERED = 0
 

@@ -12,16 +12,16 @@ from itertools import islice
 
 from yellowdog_client.model import TaskGroupStatus
 
-from yellowdog_local.clock import Timer
-from yellowdog_local.kernel import Kernel
-from yellowdog_local.matching import node_matches, pool_matches, pool_rank, worker_rank
-from yellowdog_local.policies import Policies
-from yellowdog_local.pools import Pools
-from yellowdog_local.records import GroupRecord, PoolRecord, TaskRecord, WorkerRecord
-from yellowdog_local.slots import Slots
-from yellowdog_local.store import Store
-from yellowdog_local.tasks import Tasks
-from yellowdog_local.work import Work
+from yellowdog_local.account.policies import Policies
+from yellowdog_local.pools.provisioned import Pools
+from yellowdog_local.state.clock import Timer
+from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.matching import node_matches, pool_matches, pool_rank, worker_rank
+from yellowdog_local.state.records import GroupRecord, PoolRecord, TaskRecord, WorkerRecord
+from yellowdog_local.state.slots import Slots
+from yellowdog_local.state.store import Store
+from yellowdog_local.work.requirements import Work
+from yellowdog_local.work.tasks import Tasks
 
 
 class Scheduler:

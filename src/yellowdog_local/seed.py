@@ -9,8 +9,8 @@ from yellowdog_client.model import (
     SimulatorComputeSource,
 )
 
-from yellowdog_local.namespaces import Namespaces
-from yellowdog_local.templates import Templates
+from yellowdog_local.account.namespaces import Namespaces
+from yellowdog_local.compute.templates import Templates
 
 NAMESPACE = "demo"
 TEMPLATE = "local"

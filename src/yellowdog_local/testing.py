@@ -1,6 +1,6 @@
 """A local platform for tests: served over HTTP, with simulated hosts unless others are given.
 
-    from yellowdog_local.clock import SteppedClock
+    from yellowdog_local.state.clock import SteppedClock
     from yellowdog_local.testing import local_platform
 
     def test_a_pool_boots() -> None:
@@ -38,7 +38,6 @@ from tempfile import TemporaryDirectory
 from yellowdog_client import PlatformClient
 from yellowdog_client.model import ApiKey, RetryProperties, ServicesSchema
 
-from yellowdog_local.clock import Clock, RealClock, SteppedClock
 from yellowdog_local.faults import Faults
 from yellowdog_local.hosts.base import HostBackend
 from yellowdog_local.hosts.kinds import HostKind, choose
@@ -48,8 +47,9 @@ from yellowdog_local.hosts.real import RealHosts, make_key
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.recording import Calls
-from yellowdog_local.server import ServerThread
-from yellowdog_local.settings import Settings
+from yellowdog_local.service.server import ServerThread
+from yellowdog_local.state.clock import Clock, RealClock, SteppedClock
+from yellowdog_local.state.settings import Settings
 
 _LOOPBACK = "127.0.0.1"
 

@@ -28,22 +28,22 @@ from ray.autoscaler.tags import (
     TAG_RAY_USER_NODE_TYPE,
 )
 
-from yellowdog_ray.bootstrap import ON_HEAD_VARIABLE, bootstrap
-from yellowdog_ray.config import NodeConfig, parse_node_config
+from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
+from yellowdog_ray.commands.context import drop_cached_config, ends_the_cluster, wants_v2, yaml_file
+from yellowdog_ray.commands.down import LastWord, StopsRay
+from yellowdog_ray.commands.progress import Progress
+from yellowdog_ray.config.bootstrap import ON_HEAD_VARIABLE, bootstrap
+from yellowdog_ray.config.models import NodeConfig, parse_node_config
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import HeadError, HostKeyChanged, LaunchPaused, PlatformError, RayDogError, SshError
-from yellowdog_ray.outage import Outage
-from yellowdog_ray.parts import Parts
-from yellowdog_ray.progress import Progress
-from yellowdog_ray.ray_command import drop_cached_config, ends_the_cluster, wants_v2, yaml_file
-from yellowdog_ray.ray_down import LastWord, StopsRay
-from yellowdog_ray.snapshot import ClusterNode, Phase, Snapshot
-from yellowdog_ray.ssh import SSH_PORT, answers
+from yellowdog_ray.monitor.outage import Outage
+from yellowdog_ray.remote.ssh import SSH_PORT, answers
+from yellowdog_ray.wiring import Parts
 
 if TYPE_CHECKING:
-    from yellowdog_ray.cluster import Cluster
-    from yellowdog_ray.platform import Platform
-    from yellowdog_ray.views import WorkRequirementView
+    from yellowdog_ray.cluster.cluster import Cluster
+    from yellowdog_ray.platform.client import Platform
+    from yellowdog_ray.platform.types import WorkRequirementView
 
 logger = logging.getLogger(__name__)
 
@@ -113,10 +113,10 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @staticmethod
     def fillout_available_node_types_resources(cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Give the node types without `resources` those of their machines, as far as YellowDog knows them."""
-        from yellowdog_ray.sizes import fill_in
+        from yellowdog_ray.commands.resources import fill_in
 
         def connect() -> Platform:
-            from yellowdog_ray.platform import Platform
+            from yellowdog_ray.platform.client import Platform
 
             return Platform(load_credentials(), str(cluster_config["provider"].get("cluster_namespace", "")))
 
@@ -190,7 +190,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         """Make the head (Ray makes it by this call), or workers without declared resources."""
         if tags.get(TAG_RAY_NODE_KIND) != NODE_KIND_HEAD:
             return self.create_node_with_resources_and_labels(node_config, tags, count, {}, {})
-        from yellowdog_ray.head import create_head
+        from yellowdog_ray.commands.up import create_head
 
         self._asked_to_end = False
         config = self._node_config(node_config, tags)
@@ -216,7 +216,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         Raises:
             NodeLaunchException: they cannot be made; its category is a code of `errors`.
         """
-        from yellowdog_ray.growth import LaunchRequest
+        from yellowdog_ray.cluster.launch import LaunchRequest
 
         node_type = tags.get(TAG_RAY_USER_NODE_TYPE, "")
         try:
@@ -234,7 +234,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @_plain_errors
     def terminate_node(self, node_id: str) -> None:
         """End a node. On a user's machine `ray up` asks for the head's end like this, to make another: it may not."""
-        from yellowdog_ray.changes import head_would_be_replaced
+        from yellowdog_ray.commands.reconfigure import head_would_be_replaced
 
         head = self.cluster.snapshot.head
         if head is not None and head.id == node_id and not self.on_head:
@@ -269,7 +269,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         self.parts.supervisor.set_up_failed(failed)
 
     def _request_end(self) -> None:
-        from yellowdog_ray.teardown import request_end
+        from yellowdog_ray.commands.teardown import request_end
 
         work = self.cluster.find()
         if work is not None:
@@ -278,7 +278,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     def cleanup_cluster_resources(self) -> None:
         """The end of `ray down`: wait until the platform shows nothing alive, and say so."""
-        from yellowdog_ray.teardown import dismantle
+        from yellowdog_ray.commands.teardown import dismantle
 
         progress = Progress()
         try:
@@ -294,7 +294,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     def _youngest_incarnation(self) -> WorkRequirementView | None:
         """What is to be taken down: the living incarnation, or the last one in case its pools outlived it."""
-        from yellowdog_ray.head import require_ours
+        from yellowdog_ray.commands.up import require_ours
 
         work = self.cluster.platform.find_work_requirement(self.cluster_name, finished=True)
         if work is not None:
@@ -311,8 +311,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @_plain_errors
     def prepare_for_head_node(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Wait for the head, hand it the API key and the user's files, and make the configuration fit to live there."""
-        from yellowdog_ray import versions
-        from yellowdog_ray.head import deliver, wait_until_reachable
+        from yellowdog_ray.commands import versions
+        from yellowdog_ray.commands.up import deliver, wait_until_reachable
 
         if not self._made_head:
             self._check_changes()
@@ -338,8 +338,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     def _check_changes(self) -> None:
         """Refuse what a cluster that runs cannot take on, before anything is sent to its head."""
-        from yellowdog_ray.changes import check_changes
-        from yellowdog_ray.head import check_platform
+        from yellowdog_ray.commands.reconfigure import check_changes
+        from yellowdog_ray.commands.up import check_platform
 
         check_platform(self.cluster, Progress())
         for warning in check_changes(self.cluster, v2=wants_v2()):
@@ -349,7 +349,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         """Remove what this very command has made; a cluster that was there before stays as it is."""
         if not self._made_head:
             return
-        from yellowdog_ray.teardown import dismantle
+        from yellowdog_ray.commands.teardown import dismantle
 
         progress.say("the head did not come up: removing what was made")
         try:

@@ -8,8 +8,8 @@ import pytest
 from yellowdog_client import PlatformClient
 
 from tests.contract.watched_sdk import watched
-from yellowdog_local.clock import SteppedClock
-from yellowdog_local.settings import Settings
+from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.state.settings import Settings
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 

@@ -31,8 +31,8 @@ from tests.contract.test_sdk import add, provision, submit
 from tests.yellowdog_local.invariants import Witness
 from tests.yellowdog_local.lab import Lab
 from yellowdog_local import faults
-from yellowdog_local.clock import SteppedClock
 from yellowdog_local.hosts.simulated import SimulatedHosts
+from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform
 
 BOOT_SECONDS = 2

@@ -29,8 +29,8 @@ from yellowdog_client.model.exceptions import (
 from tests.contract.test_sdk import add, provision, submit
 from tests.contract.test_worker_pools import Machine, configured
 from yellowdog_local import errors, faults
-from yellowdog_local.clock import SteppedClock
-from yellowdog_local.settings import Settings
+from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.state.settings import Settings
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 Call = Callable[[PlatformClient], Any]

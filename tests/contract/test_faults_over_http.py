@@ -24,7 +24,7 @@ from yellowdog_client.model.exceptions import InternalServerException, InvalidRe
 from tests.contract.test_sdk import add, provision, submit
 from tests.yellowdog_local.host_support import eventually
 from yellowdog_local import faults
-from yellowdog_local.clock import RealClock
+from yellowdog_local.state.clock import RealClock
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 ADD_WORK = "POST /work/requirements"

@@ -15,9 +15,9 @@ from yellowdog_client import PlatformClient
 from yellowdog_client.model import SortDirection, TaskStatus, WorkRequirementSearch
 
 from tests.contract.test_sdk import add, provision, submit
-from yellowdog_local.clock import RealClock, SteppedClock
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest
-from yellowdog_local.settings import Settings
+from yellowdog_local.state.clock import RealClock, SteppedClock
+from yellowdog_local.state.settings import Settings
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 

@@ -15,8 +15,8 @@ from yellowdog_client.common.server_sent_events import SubscriptionEventListener
 from yellowdog_client.model import ComputeRequirementStatus, WorkerPoolStatus, WorkRequirementStatus
 
 from tests.contract.test_sdk import add, provision, submit
-from yellowdog_local.clock import SteppedClock
-from yellowdog_local.settings import Settings
+from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.state.settings import Settings
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 

@@ -11,17 +11,17 @@ from tests.guards.guard import Edit, Guard
 UNGUARDED: dict[str, str] = {}
 """Rows without a guard, and why there can be none."""
 
-_KILLED = "intent/test_ray_commands_killed.py"
-_HEAD = "yellowdog_ray/test_head.py"
-_CHANGES = "yellowdog_ray/test_changes.py"
-_ADDRESSES = "autoscaler/test_addresses.py"
-_POOLS = "autoscaler/test_configured_pools.py"
-_UPDATERS = "autoscaler/test_updaters.py"
-_UNBORN = "autoscaler/test_unborn.py"
-_GROUPS = "autoscaler/test_placement_groups.py"
+_KILLED = "commands/test_ray_commands_killed.py"
+_HEAD = "yellowdog_ray/commands/test_up.py"
+_CHANGES = "yellowdog_ray/commands/test_reconfigure.py"
+_ADDRESSES = "simulation/test_addresses.py"
+_POOLS = "simulation/test_configured_pools.py"
+_UPDATERS = "simulation/test_updaters.py"
+_UNBORN = "simulation/test_unborn.py"
+_GROUPS = "simulation/test_placement_groups.py"
 
 _POOLS_LAST = Edit(
-    "teardown.py",
+    "commands/teardown.py",
     """\
     _shut_down(platform, pools)
     if not work.finished:
@@ -39,15 +39,15 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "`ray up` is killed, at any call": (
         Guard(
             "a pool that is there is not made again",
-            "head.py",
+            "commands/up.py",
             "if group.configured or not (is_new or cluster.platform.find_pool(group.worker_tag) is None):",
             "if group.configured:",
             (f"{_KILLED}::test_the_next_ray_up_completes_what_another_has_begun",),
-            also=(Edit("creating.py", "pool = platform.find_pool(spec.name)", "pool = None"),),
+            also=(Edit("platform/idempotent.py", "pool = platform.find_pool(spec.name)", "pool = None"),),
         ),
         Guard(
             "`ray down` finds the pools by name",
-            "teardown.py",
+            "commands/teardown.py",
             "return {tag: pool for tag, pool in found.items() if pool is not None}",
             "return {}",
             (f"{_KILLED}::test_the_next_ray_down_removes_what_a_killed_ray_up_has_made",),
@@ -56,21 +56,21 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "`ray up` is killed for good": (
         Guard(
             "a machine without a task ends soon",
-            "growth.py",
+            "cluster/launch.py",
             "IDLE_NODE_TIMEOUT = timedelta(seconds=20)",
             "IDLE_NODE_TIMEOUT = timedelta(hours=1)",
             (f"{_HEAD}::test_the_pool_of_a_ray_up_that_was_killed_before_its_head_had_a_task_does_not_stay",),
         ),
         Guard(
             "a machine that never registers ends, and is not replaced",
-            "head.py",
+            "commands/up.py",
             "boot_timeout=2 * patience,",
             "boot_timeout=patience,",
             (f"{_HEAD}::test_the_instance_of_a_head_that_never_registers_does_not_stay_though_nobody_waits",),
         ),
         Guard(
             "a machine has time to register",
-            "head.py",
+            "commands/up.py",
             "idle_pool_timeout=patience,",
             "idle_pool_timeout=timedelta(minutes=1),",
             (f"{_HEAD}::test_the_instance_of_a_head_that_never_registers_does_not_stay_though_nobody_waits",),
@@ -79,7 +79,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "`ray down` is killed, at any call": (
         Guard(
             "pools go before the work requirement",
-            "teardown.py",
+            "commands/teardown.py",
             _POOLS_LAST.text,
             _POOLS_LAST.without,
             (f"{_KILLED}::test_the_next_ray_up_clears_away_what_a_killed_ray_down_has_left",),
@@ -94,7 +94,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "`ray up` ends what is being taken down before it begins",
-            "head.py",
+            "commands/up.py",
             "    if work.cancelling:\n        return True\n",
             "",
             (f"{_HEAD}::test_a_cluster_that_is_still_being_taken_down_is_ended_before_another_is_made",),
@@ -103,10 +103,12 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "`ray up` again, with a node type left out of which nodes run": (
         Guard(
             "a type of which nodes run is not taken away",
-            "changes.py",
+            "commands/reconfigure.py",
             "    _refuse_removed_types(internal, workers)\n",
             "",
-            ("yellowdog_ray/test_changes.py::test_a_removed_type_of_which_nodes_run_is_refused_with_their_number",),
+            (
+                "yellowdog_ray/commands/test_reconfigure.py::test_a_removed_type_of_which_nodes_run_is_refused_with_their_number",
+            ),
         ),
     ),
     "`ray up` again, with another head": (
@@ -115,7 +117,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "provider.py",
             "raise head_would_be_replaced(self.cluster, head)",
             "return self.terminate_nodes([node_id])",
-            ("yellowdog_ray/test_changes.py::test_a_head_that_ray_would_replace_is_refused",),
+            ("yellowdog_ray/commands/test_reconfigure.py::test_a_head_that_ray_would_replace_is_refused",),
         ),
     ),
     "The head's autoscaler is killed, at any call": (
@@ -124,61 +126,63 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "names.py",
             "hashlib.sha256(node_id.encode()).hexdigest()[: 2 * _NODE_BYTES]",
             "secrets.token_hex(_NODE_BYTES)",
-            ("autoscaler/test_killed.py::test_whatever_it_was_doing_its_next_life_goes_on_with_it",),
+            ("simulation/test_killed.py::test_whatever_it_was_doing_its_next_life_goes_on_with_it",),
         ),
         Guard(
             "a task of which Ray wants the end is aborted",
-            "cluster.py",
+            "cluster/cluster.py",
             "self._try(task_id, self.platform.abort_task)",
             "None",
-            ("autoscaler/test_quiet.py::test_nodes_that_were_ending_when_the_autoscaler_restarted_still_end",),
+            ("simulation/test_quiet.py::test_nodes_that_were_ending_when_the_autoscaler_restarted_still_end",),
         ),
     ),
     "Two `ray up` at once": (
         Guard(
             "a work requirement that another has made meanwhile is looked up",
-            "creating.py",
+            "platform/idempotent.py",
             "work = platform.find_work_requirement(name)",
             "work = None",
-            ("intent/test_two_ray_up.py::test_of_the_same_configuration_both_bring_up_the_same_cluster",),
+            ("commands/test_two_ray_up.py::test_of_the_same_configuration_both_bring_up_the_same_cluster",),
         ),
         Guard(
             "the head's name follows from its incarnation",
-            "head.py",
+            "commands/up.py",
             "names.head_id(names.token_of(group.worker_tag))",
             "names.head_id(names.new_token())",
-            ("intent/test_two_ray_up.py::test_of_the_same_configuration_both_bring_up_the_same_cluster",),
+            ("commands/test_two_ray_up.py::test_of_the_same_configuration_both_bring_up_the_same_cluster",),
         ),
         Guard(
             "the heads' configurations are compared",
-            "head.py",
+            "commands/up.py",
             "if dict(head.tags) != dict(tags):",
             "if False:",
-            ("intent/test_two_ray_up.py::test_of_another_configuration_one_is_told_so_and_the_other_has_its_cluster",),
+            (
+                "commands/test_two_ray_up.py::test_of_another_configuration_one_is_told_so_and_the_other_has_its_cluster",
+            ),
         ),
         Guard(
             "a `ray up` knows its own incarnation, though it has ended",
-            "cluster.py",
+            "cluster/cluster.py",
             "if not self._adopted:",
             "if True:",
             (
-                "intent/test_two_ray_up.py::test_a_ray_up_whose_head_another_has_replaced_leaves_the_others_cluster_alone",
+                "commands/test_two_ray_up.py::test_a_ray_up_whose_head_another_has_replaced_leaves_the_others_cluster_alone",
             ),
         ),
     ),
     "A creating call times out, is cut, or is applied and answered with an error": (
         Guard(
             "a pool is looked up by its name",
-            "creating.py",
+            "platform/idempotent.py",
             "pool = platform.find_pool(spec.name)",
             "pool = None",
             (
-                "intent/test_ambiguous_answers.py::test_whatever_the_answer_was_there_is_one_cluster_in_the_end",
-                "autoscaler/test_ambiguous_answers.py::test_whatever_the_answer_was_nothing_is_made_twice",
+                "commands/test_ambiguous_answers.py::test_whatever_the_answer_was_there_is_one_cluster_in_the_end",
+                "simulation/test_ambiguous_answers.py::test_whatever_the_answer_was_nothing_is_made_twice",
             ),
             also=(
                 Edit(
-                    "growth.py",
+                    "cluster/launch.py",
                     "pool = None if is_new else cluster.platform.find_pool(group.worker_tag)",
                     "pool = None",
                 ),
@@ -186,34 +190,34 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "a task group is looked up by its name",
-            "creating.py",
+            "platform/idempotent.py",
             "group = platform.work_requirement(requirement_id).group(spec.name)",
             "group = None",
-            ("autoscaler/test_ambiguous_answers.py::test_whatever_the_answer_was_nothing_is_made_twice",),
-            also=(Edit("growth.py", "self._groups.get(name) or work.group(name)", "self._groups.get(name)"),),
+            ("simulation/test_ambiguous_answers.py::test_whatever_the_answer_was_nothing_is_made_twice",),
+            also=(Edit("cluster/launch.py", "self._groups.get(name) or work.group(name)", "self._groups.get(name)"),),
         ),
         Guard(
             "tasks are looked up by their names",
-            "creating.py",
+            "platform/idempotent.py",
             "added = [task for task in shown if task.name in wanted]",
             "added = []",
-            ("intent/test_ambiguous_answers.py::test_whatever_the_answer_was_there_is_one_cluster_in_the_end",),
+            ("commands/test_ambiguous_answers.py::test_whatever_the_answer_was_there_is_one_cluster_in_the_end",),
         ),
     ),
     "Clusters whose names begin alike; other work of the same name": (
         Guard(
             "the platform's matches of parts of names are narrowed",
-            "platform.py",
+            "platform/client.py",
             "if summary.name == name and summary.namespace == self.namespace",
             "if summary.namespace == self.namespace",
             (
-                "yellowdog_ray/test_cluster.py::test_clusters_whose_names_begin_alike_never_see_each_other",
-                "yellowdog_ray/test_teardown.py::test_a_cluster_whose_name_begins_alike_lives_on",
+                "yellowdog_ray/cluster/test_cluster.py::test_clusters_whose_names_begin_alike_never_see_each_other",
+                "yellowdog_ray/commands/test_teardown.py::test_a_cluster_whose_name_begins_alike_lives_on",
             ),
         ),
         Guard(
             "a work requirement that is no cluster is known by its head's pool",
-            "head.py",
+            "commands/up.py",
             "if group is None or not names.is_head_pool(work.name, group.worker_tag):",
             "if group is None:",
             ("yellowdog_ray/test_provider.py::test_a_work_requirement_of_that_name_that_is_no_cluster_is_left_alone",),
@@ -222,10 +226,10 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A name that YellowDog would refuse": (
         Guard(
             "the cluster's name is checked",
-            "bootstrap.py",
+            "config/bootstrap.py",
             '    _check_cluster_name(result.get("cluster_name"), source)\n',
             "",
-            ("yellowdog_ray/test_bootstrap.py::test_a_cluster_name_that_yellowdog_refuses",),
+            ("yellowdog_ray/config/test_bootstrap.py::test_a_cluster_name_that_yellowdog_refuses",),
         ),
         Guard(
             "names have a length",
@@ -259,17 +263,17 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A command that leaves the head, such as `ray exec` or `ray down --workers-only`": (
         Guard(
             "no other command than `ray down` ends the cluster",
-            "ray_command.py",
+            "commands/context.py",
             "context.info_name in _ENDING and ",
             "",
-            ("yellowdog_ray/test_ray_command.py::test_what_leaves_the_head_does_not_end_the_cluster",),
+            ("yellowdog_ray/commands/test_context.py::test_what_leaves_the_head_does_not_end_the_cluster",),
         ),
         Guard(
             "`ray down --workers-only` leaves the head",
-            "ray_command.py",
+            "commands/context.py",
             ' and not context.params.get("workers_only")',
             "",
-            ("yellowdog_ray/test_ray_command.py::test_what_leaves_the_head_does_not_end_the_cluster",),
+            ("yellowdog_ray/commands/test_context.py::test_what_leaves_the_head_does_not_end_the_cluster",),
         ),
     ),
     "The provider object is dropped, or Python ends": (
@@ -309,12 +313,12 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "Looking at a cluster that still boots": (
         Guard(
             "a head without an instance is not taken for a dead one",
-            "cluster.py",
+            "cluster/cluster.py",
             "            self._push_endings()\n            return self._snapshot\n",
             "            if self._work and self._snapshot.head and self._snapshot.head.phase.value == 'pending':\n"
             "                self.platform.cancel_work_requirement(self._work.id)\n"
             "            return self._snapshot\n",
-            ("yellowdog_ray/test_head.py::test_looking_at_a_cluster_that_is_still_booting_leaves_it_alone",),
+            ("yellowdog_ray/commands/test_up.py::test_looking_at_a_cluster_that_is_still_booting_leaves_it_alone",),
         ),
     ),
     "YellowDog does not answer, for any time": (
@@ -324,46 +328,46 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "self._outage.goes_on(error)\n            return self.cluster.snapshot",
             "self._outage.goes_on(error)\n            return Snapshot()",
             (
-                "autoscaler/test_outages.py::test_while_the_platform_cannot_be_reached_the_last_listing_stands",
-                "autoscaler/test_outages.py::test_what_was_wanted_meanwhile_is_made_once_afterwards",
-                "autoscaler/test_outages.py::test_what_was_given_back_meanwhile_ends_afterwards",
+                "simulation/test_outages.py::test_while_the_platform_cannot_be_reached_the_last_listing_stands",
+                "simulation/test_outages.py::test_what_was_wanted_meanwhile_is_made_once_afterwards",
+                "simulation/test_outages.py::test_what_was_given_back_meanwhile_ends_afterwards",
             ),
         ),
         Guard(
             "the log speaks now and then only",
-            "outage.py",
+            "monitor/outage.py",
             "if now - self._said < REPEAT_SECONDS:",
             "if False:",
-            ("yellowdog_ray/test_outage.py::test_the_log_says_since_when_now_and_then_and_how_long_it_was",),
+            ("yellowdog_ray/monitor/test_outage.py::test_the_log_says_since_when_now_and_then_and_how_long_it_was",),
         ),
         Guard(
             "trying again has an end",
-            "patience.py",
+            "platform/retry.py",
             "if self.monotonic() - began + pause > self.seconds:",
             "if False:",
-            ("yellowdog_ray/test_patience.py::test_patience_ends",),
+            ("yellowdog_ray/platform/test_retry.py::test_patience_ends",),
         ),
     ),
     "YellowDog is slow, or a call hangs": (
         Guard(
             "a call has a time to be answered",
-            "platform.py",
+            "platform/client.py",
             "readTimeout=READ_TIMEOUT,",
             "",
-            ("yellowdog_ray/test_platform.py::test_a_call_that_takes_too_long_is_given_up",),
+            ("yellowdog_ray/platform/test_client.py::test_a_call_that_takes_too_long_is_given_up",),
         ),
         Guard(
             "without patience nothing is tried again",
-            "patience.py",
+            "platform/retry.py",
             "if self.monotonic() - began + pause > self.seconds:",
             "if self.monotonic() - began > self.seconds:",
-            ("yellowdog_ray/test_patience.py::test_without_patience_nothing_is_tried_twice_and_nobody_waits",),
+            ("yellowdog_ray/platform/test_retry.py::test_without_patience_nothing_is_tried_twice_and_nobody_waits",),
         ),
     ),
     "A listing breaks off halfway": (
         Guard(
             "some pages are no listing",
-            "platform.py",
+            "platform/client.py",
             "        page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))\n",
             "        try:\n"
             "            page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))\n"
@@ -371,11 +375,11 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "            if slice_id is None:\n"
             "                raise\n"
             "            return\n",
-            ("autoscaler/test_outages.py::test_a_listing_that_breaks_off_between_two_pages_is_none",),
+            ("simulation/test_outages.py::test_a_listing_that_breaks_off_between_two_pages_is_none",),
         ),
         Guard(
             "the snapshot is replaced once all of it has been read",
-            "cluster.py",
+            "cluster/cluster.py",
             """\
         if not self._composed:
             self._learn_platform_nodes(work)
@@ -385,90 +389,90 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             self._settle()
             self._learn_platform_nodes(work)
 """,
-            ("yellowdog_ray/test_cluster.py::test_a_listing_that_breaks_off_halfway_changes_nothing",),
+            ("yellowdog_ray/cluster/test_cluster.py::test_a_listing_that_breaks_off_halfway_changes_nothing",),
         ),
     ),
     "Lists do not show yet what was just made": (
         Guard(
             "what was asked for is listed though it is not shown",
-            "listing.py",
+            "cluster/task_cache.py",
             "return tasks | {name: added.task for name, added in self._added.items() if name not in tasks}",
             "return tasks",
-            ("autoscaler/test_outages.py::test_what_is_listed_late_costs_no_node",),
+            ("simulation/test_outages.py::test_what_is_listed_late_costs_no_node",),
         ),
         Guard(
             "platform nodes that were not shown are looked for again",
-            "cluster.py",
+            "cluster/cluster.py",
             "self._composed = given <= self._platform_nodes.keys()",
             "self._composed = True",
-            ("autoscaler/test_outages.py::test_what_is_listed_late_costs_no_node",),
+            ("simulation/test_outages.py::test_what_is_listed_late_costs_no_node",),
         ),
         Guard(
             "tasks that were not shown are looked for again",
-            "listing.py",
+            "cluster/task_cache.py",
             "if self._nothing_moved(group.id, known, group.counts):\n                known.counts",
             "if known.counts.at == group.counts.at:\n                known.counts",
-            ("autoscaler/test_outages.py::test_what_is_listed_late_costs_no_node",),
+            ("simulation/test_outages.py::test_what_is_listed_late_costs_no_node",),
         ),
     ),
     "An answer is nonsense": (
         Guard(
             "what the SDK makes of nonsense is a failure of the platform",
-            "failures.py",
+            "platform/errors.py",
             "except (BaseValidationError, ValueError, TypeError, AttributeError) as error:",
             "except ZeroDivisionError as error:",
             (
-                "yellowdog_ray/test_platform.py::test_an_answer_of_another_shape_is_no_answer",
-                "yellowdog_ray/test_platform.py::test_nonsense_is_never_taken_for_an_empty_list",
+                "yellowdog_ray/platform/test_client.py::test_an_answer_of_another_shape_is_no_answer",
+                "yellowdog_ray/platform/test_client.py::test_nonsense_is_never_taken_for_an_empty_list",
             ),
         ),
         Guard(
             "a page without items is no empty page",
-            "platform.py",
+            "platform/client.py",
             "        if page.items is None:\n",
             "        if page.items is None:\n            return\n        if page.items is None:\n",
-            ("yellowdog_ray/test_platform.py::test_nonsense_is_never_taken_for_an_empty_list",),
+            ("yellowdog_ray/platform/test_client.py::test_nonsense_is_never_taken_for_an_empty_list",),
         ),
     ),
     "Throttling (429)": (
         Guard(
             "429 has a name of its own",
-            "failures.py",
+            "platform/errors.py",
             "    429: Throttled,\n",
             "",
-            ("yellowdog_ray/test_platform.py::test_each_kind_of_failure_has_its_name",),
+            ("yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",),
         ),
         Guard(
             "the SDK's own retries, which obey `Retry-After`, are off",
-            "platform.py",
+            "platform/client.py",
             "retry=RetryProperties(maxAttempts=0),",
             "retry=RetryProperties(maxAttempts=3),",
-            ("yellowdog_ray/test_platform.py::test_each_kind_of_failure_has_its_name",),
+            ("yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",),
         ),
         Guard(
             "pauses after throttling are short",
-            "backoff.py",
+            "cluster/backoff.py",
             "LONGEST_THROTTLED_SECONDS if isinstance(reason, Throttled) else LONGEST_SECONDS",
             "LONGEST_SECONDS",
-            ("yellowdog_ray/test_backoff.py::test_throttling_is_no_lack_of_capacity_and_passes_sooner",),
+            ("yellowdog_ray/cluster/test_backoff.py::test_throttling_is_no_lack_of_capacity_and_passes_sooner",),
         ),
     ),
     "The API key is wrong or revoked": (
         Guard(
             "a refused key is told from a declined call",
-            "failures.py",
+            "platform/errors.py",
             "raise _unauthorised(what, error.message) from error",
             "raise _refusal(what, str(error)) from error",
-            ("yellowdog_ray/test_platform.py::test_each_kind_of_failure_has_its_name",),
+            ("yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",),
         ),
         Guard(
             "so is one that is refused with a mere 401",
-            "failures.py",
+            "platform/errors.py",
             'if status == _UNAUTHORISED or "MissingPermission" in text:',
             'if "MissingPermission" in text:',
             (
                 "yellowdog_ray/test_provider.py::test_a_wrong_key",
-                "yellowdog_ray/test_platform.py::test_each_kind_of_failure_has_its_name",
+                "yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",
             ),
         ),
         Guard(
@@ -476,7 +480,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "provider.py",
             "        except PlatformError as error:\n            if not",
             '        except PlatformError as error:\n            if error.code == "NotAuthorised" or not',
-            ("autoscaler/test_outages.py::test_a_key_that_is_revoked_costs_no_node_and_is_told",),
+            ("simulation/test_outages.py::test_a_key_that_is_revoked_costs_no_node_and_is_told",),
         ),
     ),
     "The autoscaler starts during an outage": (
@@ -485,23 +489,23 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "provider.py",
             "if not (self.on_head and self.cluster.snapshot.nodes):",
             "if not self.on_head:",
-            ("autoscaler/test_outages.py::test_an_autoscaler_that_starts_during_an_outage_waits_it_out",),
+            ("simulation/test_outages.py::test_an_autoscaler_that_starts_during_an_outage_waits_it_out",),
         ),
     ),
     "Valkey never starts, or dies": (
         Guard(
             "a store out of reach is no exception",
-            "tags.py",
+            "remote/tags.py",
             "except (redis.RedisError, SshError) as error:",
             "except redis.RedisError as error:",
-            ("yellowdog_ray/test_tags.py::test_a_head_that_ssh_does_not_reach_costs_no_exception",),
+            ("yellowdog_ray/remote/test_tags.py::test_a_head_that_ssh_does_not_reach_costs_no_exception",),
         ),
         Guard(
             "the Redis client's own retries are off",
-            "tags.py",
+            "remote/tags.py",
             "retry=Retry(NoBackoff(), 0),",
             "",
-            ("autoscaler/test_quiet.py::test_a_tag_store_that_is_not_there_keeps_the_loop_waiting_for_nothing",),
+            ("simulation/test_quiet.py::test_a_tag_store_that_is_not_there_keeps_the_loop_waiting_for_nothing",),
         ),
         Guard(
             "the user is told",
@@ -516,10 +520,10 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "Valkey restarts empty": (
         Guard(
             "an empty store is filled again",
-            "tags.py",
+            "remote/tags.py",
             "if self._restores and self._stored and not fields:",
             "if False:",
-            ("yellowdog_ray/test_tags.py::test_a_store_that_has_come_up_empty_is_given_back_what_it_held",),
+            ("yellowdog_ray/remote/test_tags.py::test_a_store_that_has_come_up_empty_is_given_back_what_it_held",),
         ),
     ),
     "The head cannot be reached by SSH from your machine": (
@@ -539,7 +543,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "a tunnel that cannot be opened is no exception",
-            "tags.py",
+            "remote/tags.py",
             "except (redis.RedisError, SshError) as error:",
             "except redis.RedisError as error:",
             (
@@ -552,14 +556,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A network without public addresses": (
         Guard(
             "the private address is used where it is asked for",
-            "head.py",
+            "commands/up.py",
             "head.private_ip if self.use_private_ip else head.public_ip or head.private_ip",
             "head.public_ip or head.private_ip",
-            ("yellowdog_ray/test_head.py::test_a_private_cluster_is_reached_by_the_private_address",),
+            ("yellowdog_ray/commands/test_up.py::test_a_private_cluster_is_reached_by_the_private_address",),
         ),
         Guard(
             "the YAML's word is heard",
-            "parts.py",
+            "wiring.py",
             "use_private_ip=internal and not outside",
             "use_private_ip=False",
             ("yellowdog_ray/test_provider.py::test_the_yaml_says_by_which_address_the_head_is_reached",),
@@ -568,7 +572,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "The head has only a private address, and no network leads there": (
         Guard(
             "a private address that is silent for a minute is not waited for",
-            "head.py",
+            "commands/up.py",
             "            _check_way_in(cluster, target)\n",
             "            pass\n",
             (f"{_HEAD}::test_to_which_no_network_leads_is_told_long_before_the_timeout",),
@@ -577,7 +581,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A jump host is down": (
         Guard(
             "a proxy command that has just failed is not tried again by Ray",
-            "parts.py",
+            "wiring.py",
             "            self.ssh_failure = error\n",
             "            pass\n",
             ("yellowdog_ray/test_provider.py::test_a_proxy_command_that_leads_nowhere_is_told_in_one_sentence",),
@@ -586,10 +590,12 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "Another host answers at the head's address": (
         Guard(
             "the host's key must stay what it was",
-            "ssh.py",
+            "remote/ssh.py",
             "accept-new",
             "no",
-            ("yellowdog_ray/test_ssh.py::test_another_host_in_the_heads_place_is_noticed_before_anything_is_sent",),
+            (
+                "yellowdog_ray/remote/test_ssh.py::test_another_host_in_the_heads_place_is_noticed_before_anything_is_sent",
+            ),
         ),
         Guard(
             "Ray's own SSH, which takes any key, is not let near it",
@@ -613,15 +619,15 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "An instance dies, its network is cut, its agent is lost, its task exits": (
         Guard(
             "what the platform shows no more is gone",
-            "cluster.py",
+            "cluster/cluster.py",
             "self._snapshot = build_snapshot(self._tasks.values(), self._platform_nodes, self._endings.node_ids)",
             "shown = build_snapshot(self._tasks.values(), self._platform_nodes, self._endings.node_ids)\n"
             "            self._snapshot = Snapshot({**self._snapshot.nodes, **shown.nodes})",
             (
-                "autoscaler/test_losses.py::test_a_node_that_dies_is_replaced_while_it_is_wanted",
-                "autoscaler/test_losses.py::test_all_nodes_at_once_are_replaced_too",
-                "autoscaler/test_losses.py::test_a_node_that_the_platform_gives_up_is_replaced_too",
-                "yellowdog_ray/test_cluster.py::test_a_node_whose_instance_dies_is_gone_from_the_next_listing",
+                "simulation/test_losses.py::test_a_node_that_dies_is_replaced_while_it_is_wanted",
+                "simulation/test_losses.py::test_all_nodes_at_once_are_replaced_too",
+                "simulation/test_losses.py::test_a_node_that_the_platform_gives_up_is_replaced_too",
+                "yellowdog_ray/cluster/test_cluster.py::test_a_node_whose_instance_dies_is_gone_from_the_next_listing",
             ),
         ),
     ),
@@ -631,71 +637,71 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "provider.py",
             "if head is None or head.id not in node_ids:\n            self.cluster.terminate(node_ids)",
             "if head is None or head.id not in node_ids:\n            pass",
-            ("autoscaler/test_losses.py::test_a_node_whose_raylet_has_died_is_ended_and_replaced",),
+            ("simulation/test_losses.py::test_a_node_whose_raylet_has_died_is_ended_and_replaced",),
         ),
         Guard(
             "the default scripts watch the raylet",
-            "scripts.py",
+            "node/scripts.py",
             '  elif [ -n "$joined" ]; then\n',
             "  elif false; then\n",
-            ("yellowdog_ray/test_scripts.py::test_a_task_ends_with_its_raylet",),
+            ("yellowdog_ray/node/test_scripts.py::test_a_task_ends_with_its_raylet",),
         ),
     ),
     "A spot notice, then the loss": (
         Guard(
             "a replacement is asked for",
-            "preemption.py",
+            "monitor/preemption.py",
             "elif self._has_room(node.node_type):",
             "elif False:",
-            ("autoscaler/test_preemption.py::test_the_replacement_is_there_before_the_loss",),
+            ("simulation/test_preemption.py::test_the_replacement_is_there_before_the_loss",),
         ),
         Guard(
             "the node is drained",
-            "preemption.py",
+            "monitor/preemption.py",
             "            self._drain(node, ends)\n",
             "            pass\n",
-            ("autoscaler/test_preemption.py::test_the_replacement_is_there_before_the_loss",),
+            ("simulation/test_preemption.py::test_the_replacement_is_there_before_the_loss",),
         ),
         Guard(
             "a notice is settled once",
-            "preemption.py",
+            "monitor/preemption.py",
             "self._settled &= snapshot.nodes.keys()",
             "self._settled.clear()",
-            ("autoscaler/test_preemption.py::test_one_notice_is_one_replacement_however_often_it_is_seen",),
+            ("simulation/test_preemption.py::test_one_notice_is_one_replacement_however_often_it_is_seen",),
         ),
         Guard(
             "the limits hold",
-            "preemption.py",
+            "monitor/preemption.py",
             "elif self._has_room(node.node_type):",
             "else:",
-            ("autoscaler/test_preemption.py::test_the_most_workers_are_never_exceeded",),
+            ("simulation/test_preemption.py::test_the_most_workers_are_never_exceeded",),
         ),
         Guard(
             "autoscaler v1 counts what is drained",
-            "preemption.py",
+            "monitor/preemption.py",
             "set() if self._drained_count else set(self._drained)",
             "set(self._drained)",
-            ("autoscaler/test_preemption.py::test_the_most_workers_are_never_exceeded",),
+            ("simulation/test_preemption.py::test_the_most_workers_are_never_exceeded",),
         ),
     ),
     "The head's own machine gets a spot notice": (
         Guard(
             "the head is no worker to be replaced",
-            "preemption.py",
+            "monitor/preemption.py",
             "        if node.is_head:\n",
             "        if False:\n",
-            ("autoscaler/test_preemption.py::test_a_notice_for_the_head_is_told_and_changes_nothing",),
+            ("simulation/test_preemption.py::test_a_notice_for_the_head_is_told_and_changes_nothing",),
         ),
     ),
     "Ray tells autoscaler v1 for up to a second that a placement group waits which has its nodes": (
         Guard(
             "what v1 is told is compared with what is",
-            "ray_nodes.py",
+            "monitor/gcs.py",
             "return any(group.placement_group_id.hex() not in waiting for group in groups)",
             "return False",
             (
                 f"{_GROUPS}::test_a_group_that_has_its_nodes_gets_no_others_while_ray_still_says_that_it_waits",
-                "yellowdog_ray/test_ray_nodes.py::test_a_placed_group_that_still_counts_as_waiting_is_noticed",
+                "yellowdog_ray/monitor/test_gcs.py::test_a_placed_group_that_still_counts_as_waiting_is_noticed",
             ),
         ),
         Guard(
@@ -707,7 +713,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "no answer of Ray's keeps nobody waiting",
-            "ray_nodes.py",
+            "monitor/gcs.py",
             "        groups = told.resource_usage_data.placement_group_load.placement_group_data if told else []\n"
             "        if not groups:\n"
             "            return False\n",
@@ -720,7 +726,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "An instance never boots, or never registers: no platform node takes a worker's task": (
         Guard(
             "waiting has an end",
-            "builds.py",
+            "monitor/liveness.py",
             "[node for node in building if node.phase is Phase.PENDING],",
             "[],",
             (f"{_UNBORN}::test_a_node_that_no_machine_comes_for_is_withdrawn_and_asked_for_again",),
@@ -729,14 +735,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A worker's task runs, and Ray does not join": (
         Guard(
             "waiting for Ray has an end",
-            "builds.py",
+            "monitor/liveness.py",
             "missing.append(node)",
             "pass",
             (f"{_UNBORN}::test_a_node_whose_raylet_never_joins_is_ended_and_asked_for_again",),
         ),
         Guard(
             "no answer of Ray's is no sign that a node is missing",
-            "builds.py",
+            "monitor/liveness.py",
             "if started and self._ray_nodes.refresh():",
             "if started and (self._ray_nodes.refresh() or True):",
             (f"{_UNBORN}::test_while_ray_does_not_answer_nobody_is_judged",),
@@ -745,30 +751,30 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "Ray on a node has no `RAY_CLOUD_INSTANCE_ID`, as in a container that was not given the task's environment": (
         Guard(
             "a raylet without an id is told",
-            "builds.py",
+            "monitor/liveness.py",
             "if self._ids_needed and self._ray_nodes.lacks_id(node.private_ip):",
             "if False:",
             (f"{_UNBORN}::test_the_log_says_once_what_is_missing_in_which_script_where_it_matters",),
         ),
         Guard(
             "a raylet without an id is known all the same",
-            "ray_nodes.py",
+            "monitor/gcs.py",
             "return node_id in self._ray_ids or address in self._addresses",
             "return node_id in self._ray_ids",
             (f"{_UNBORN}::test_a_raylet_is_known_by_its_address",),
         ),
         Guard(
             "`ray up` looks at the head's own Ray",
-            "scripts.py",
+            "node/scripts.py",
             "RAYDOG_ON_HEAD RAY_CLOUD_INSTANCE_ID; do",
             "; do",
-            ("yellowdog_ray/test_scripts.py::test_what_is_missing_is_named_with_the_script_to_change",),
+            ("yellowdog_ray/node/test_scripts.py::test_what_is_missing_is_named_with_the_script_to_change",),
         ),
     ),
     "A worker's set-up over SSH fails, on the worker or for want of SSH": (
         Guard(
             "a set-up that failed counts as a failed launch",
-            "builds.py",
+            "monitor/liveness.py",
             'self._write_off(of_type, SetupFailed(f"{text} on the head"))',
             "str(text)",
             (
@@ -778,16 +784,18 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "a launch that Ray asks for in the same tick is held back too",
-            "growth.py",
+            "cluster/launch.py",
             "if not ids:  # again",
             "if False:  # again",
-            ("yellowdog_ray/test_growth.py::test_a_pause_that_begins_while_a_launch_is_prepared_holds_it_back",),
+            (
+                "yellowdog_ray/cluster/test_launch.py::test_a_pause_that_begins_while_a_launch_is_prepared_holds_it_back",
+            ),
         ),
     ),
     "A worker's set-up hangs": (
         Guard(
             "each step has its own time",
-            "builds.py",
+            "monitor/liveness.py",
             "(max(since, step.since) if step else since)",
             "since",
             (f"{_UPDATERS}::test_a_set_up_may_be_long_as_long_as_it_goes_on",),
@@ -796,45 +804,45 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "No capacity, or not enough; a quota; an image that is gone": (
         Guard(
             "what the sources say is looked at",
-            "builds.py",
+            "monitor/liveness.py",
             "if unserved <= 0 or not compute.messages:",
             "if True:",
             (f"{_UNBORN}::test_workers_that_no_source_serves_are_withdrawn_with_the_reason",),
         ),
         Guard(
             "instances that are on their way count",
-            "builds.py",
+            "monitor/liveness.py",
             "unserved = len(waiting) - max(0, compute.live_instances - served)",
             "unserved = len(waiting)",
             (f"{_UNBORN}::test_workers_that_an_instance_is_coming_for_stay",),
         ),
         Guard(
             "a pause has an end",
-            "backoff.py",
+            "cluster/backoff.py",
             "left = pause.ends - self._monotonic() if pause else 0.0",
             "left = 1e9 if pause else 0.0",
             (f"{_UNBORN}::test_once_there_is_capacity_again_the_nodes_come",),
         ),
         Guard(
             "sources may complain for a while",
-            "builds.py",
+            "monitor/liveness.py",
             "if self._monotonic() - since >= PATIENCE_SECONDS:",
             "if since:",
             (f"{_UNBORN}::test_a_moments_shortage_withdraws_nothing",),
         ),
         Guard(
             "a quota is known by its word",
-            "builds.py",
+            "monitor/liveness.py",
             "if any(word in text for word in _QUOTA_WORDS):",
             "if False:",
-            ("autoscaler/test_unborn.py::test_what_is_no_lack_of_capacity_has_a_category_of_its_own",),
+            ("simulation/test_unborn.py::test_what_is_no_lack_of_capacity_has_a_category_of_its_own",),
         ),
         Guard(
             "what is not said to be a shortage is none",
-            "builds.py",
+            "monitor/liveness.py",
             "return NoCapacity if any(word in text for word in _CAPACITY_WORDS) else ProvisioningFailed",
             "return NoCapacity",
-            ("autoscaler/test_unborn.py::test_what_is_no_lack_of_capacity_has_a_category_of_its_own",),
+            ("simulation/test_unborn.py::test_what_is_no_lack_of_capacity_has_a_category_of_its_own",),
         ),
     ),
     "A launch is declined: template gone, permission missing ...": (
@@ -847,17 +855,17 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "pauses grow",
-            "backoff.py",
+            "cluster/backoff.py",
             "2 ** min(failures - 1, 10)",
             "1",
             (f"{_UNBORN}::test_each_further_failure_lengthens_the_pause",),
         ),
         Guard(
             "each node type has pauses of its own",
-            "backoff.py",
+            "cluster/backoff.py",
             "        pause = self._pauses.get(node_type)\n        left",
             "        pause = next(iter(self._pauses.values()), None)\n        left",
-            ("autoscaler/test_outages.py::test_a_launch_that_fails_does_not_keep_another_type_from_growing",),
+            ("simulation/test_outages.py::test_a_launch_that_fails_does_not_keep_another_type_from_growing",),
         ),
         Guard(
             "it is told at ERROR",
@@ -868,23 +876,23 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "a permission that is missing is told from other refusals",
-            "failures.py",
+            "platform/errors.py",
             'if status == _UNAUTHORISED or "MissingPermission" in text:',
             "if status == _UNAUTHORISED:",
-            ("yellowdog_ray/test_platform.py::test_each_kind_of_failure_has_its_name",),
+            ("yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",),
         ),
     ),
     "A pool was shut down by somebody": (
         Guard(
             "a pool that has ended is not used again",
-            "growth.py",
+            "cluster/launch.py",
             "elif pool.finished:",
             "elif False:",
-            ("autoscaler/test_growth.py::test_a_pool_that_somebody_has_shut_down_is_followed_by_another",),
+            ("simulation/test_growth.py::test_a_pool_that_somebody_has_shut_down_is_followed_by_another",),
         ),
         Guard(
             "workers that wait for a pool that has ended are withdrawn",
-            "builds.py",
+            "monitor/liveness.py",
             "if pool.finished:",
             "if False:",
             (f"{_UNBORN}::test_a_pool_that_has_ended_under_its_waiting_workers_is_followed_by_another",),
@@ -893,44 +901,46 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "`resources` are left out, and cannot be filled in": (
         Guard(
             "what is not known is refused",
-            "sizes.py",
+            "commands/resources.py",
             "if kind.resources_unknown is not None:",
             "if False:",
-            ("yellowdog_ray/test_sizes.py::test_what_cannot_be_known_is_refused_before_anything_is_made",),
+            ("yellowdog_ray/commands/test_resources.py::test_what_cannot_be_known_is_refused_before_anything_is_made",),
         ),
     ),
     "More `resources` are declared than the machines have": (
         Guard(
             "declared CPUs are compared",
-            "sizes.py",
+            "commands/resources.py",
             "if amount is not None and declared.get(word, 0) > amount",
             "if False",
             (
-                "yellowdog_ray/test_sizes.py::test_more_than_the_machines_have_is_told",
-                "yellowdog_ray/test_sizes.py::test_the_monitors_log_tells_once_of_a_type_whose_machines_are_smaller",
+                "yellowdog_ray/commands/test_resources.py::test_more_than_the_machines_have_is_told",
+                "yellowdog_ray/commands/test_resources.py::test_the_monitors_log_tells_once_of_a_type_whose_machines_are_smaller",
             ),
         ),
     ),
     "A configured pool that a node type names cannot serve it": (
         Guard(
             "a pool is looked at before anything is made",
-            "head.py",
+            "commands/up.py",
             "warnings = check_configured_pools(cluster.platform, internal)",
             "warnings: list[str] = []",
-            ("yellowdog_ray/test_configured.py::test_nothing_is_made_for_a_cluster_whose_pool_is_not_there",),
+            (
+                "yellowdog_ray/commands/test_configured_pools.py::test_nothing_is_made_for_a_cluster_whose_pool_is_not_there",
+            ),
         ),
         Guard(
             "its platform nodes must run tasks as ours",
-            "configured.py",
+            "commands/configured_pools.py",
             "    if not usable:\n",
             "    if False:\n",
-            ("yellowdog_ray/test_configured.py::test_a_pool_whose_platform_nodes_do_not_offer_bash",),
+            ("yellowdog_ray/commands/test_configured_pools.py::test_a_pool_whose_platform_nodes_do_not_offer_bash",),
         ),
     ),
     "All machines of a configured pool are taken": (
         Guard(
             "nobody waits for ever",
-            "builds.py",
+            "monitor/liveness.py",
             "[node for node in building if node.phase is Phase.PENDING],",
             "[],",
             (f"{_POOLS}::test_workers_that_find_all_machines_taken_are_given_up_and_the_type_is_left_alone",),
@@ -939,7 +949,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A second `ray up` wants nodes set up in another way": (
         Guard(
             "another way is refused",
-            "changes.py",
+            "commands/reconfigure.py",
             "        _refuse_other_updaters(cluster, made.environment)\n",
             "",
             (
@@ -951,92 +961,96 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "More than 10,000 nodes of one type": (
         Guard(
             "a pool has a size",
-            "growth.py",
+            "cluster/launch.py",
             "room = MAX_POOL_NODES - cluster.load(group.id)",
             "room = request.count",
-            ("yellowdog_ray/test_growth.py::test_a_pool_holds_no_more_than_the_platform_allows",),
+            ("yellowdog_ray/cluster/test_launch.py::test_a_pool_holds_no_more_than_the_platform_allows",),
         ),
         Guard(
             "task groups are counted before anything is made",
-            "bootstrap.py",
+            "config/bootstrap.py",
             "if groups > MAX_TASK_GROUPS:",
             "if False:",
-            ("yellowdog_ray/test_bootstrap.py::test_more_task_groups_than_yellowdog_allows_are_refused_at_once",),
+            (
+                "yellowdog_ray/config/test_bootstrap.py::test_more_task_groups_than_yellowdog_allows_are_refused_at_once",
+            ),
         ),
         Guard(
             "tasks are added in batches",
-            "platform.py",
+            "platform/client.py",
             "TASK_BATCH_SIZE = 1_000",
             "TASK_BATCH_SIZE = 10_000",
-            ("autoscaler/test_growth.py::test_more_than_a_thousand_nodes_at_once_are_added_in_batches",),
+            ("simulation/test_growth.py::test_more_than_a_thousand_nodes_at_once_are_added_in_batches",),
         ),
     ),
     "An abort is lost on the way": (
         Guard(
             "an abort of which nothing shows is asked for again soon",
-            "endings.py",
+            "cluster/terminations.py",
             "ABORT_AGAIN_SECONDS = 10.0",
             "ABORT_AGAIN_SECONDS = 1000.0",
-            ("autoscaler/test_shrinking.py::test_an_abort_that_is_lost_on_the_way_is_asked_for_again",),
+            ("simulation/test_shrinking.py::test_an_abort_that_is_lost_on_the_way_is_asked_for_again",),
         ),
     ),
     "An abort succeeds and the task goes on": (
         Guard(
             "the platform node is shut down",
-            "cluster.py",
+            "cluster/cluster.py",
             "self._try(node_id, self.platform.shut_down_node)",
             "pass",
-            ("autoscaler/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
+            ("simulation/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
         ),
         Guard(
             "the instance is terminated",
-            "cluster.py",
+            "cluster/cluster.py",
             "self._try(node_id, self._terminate_instance)",
             "pass",
-            ("autoscaler/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
+            ("simulation/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
         ),
         Guard(
             "the aborts of others, and of an earlier life, are seen through",
-            "cluster.py",
+            "cluster/cluster.py",
             "self._endings.observe(self._tasks.values(), adopt=self.on_head)",
             "self._endings.observe(self._tasks.values(), adopt=False)",
             (
-                "autoscaler/test_stubborn.py::test_what_was_ending_in_an_earlier_life_is_pushed_too",
-                "autoscaler/test_stubborn.py::test_what_the_user_aborted_is_seen_through",
+                "simulation/test_stubborn.py::test_what_was_ending_in_an_earlier_life_is_pushed_too",
+                "simulation/test_stubborn.py::test_what_the_user_aborted_is_seen_through",
             ),
         ),
     ),
     "The machines are yours (`worker_pool`)": (
         Guard(
             "an abort is all that is done to them",
-            "endings.py",
+            "cluster/terminations.py",
             "if abort_only or task.platform_node_id is None",
             "if task.platform_node_id is None",
-            ("yellowdog_ray/test_configured.py::test_an_abort_that_does_not_take_is_repeated_and_no_more",),
+            (
+                "yellowdog_ray/commands/test_configured_pools.py::test_an_abort_that_does_not_take_is_repeated_and_no_more",
+            ),
         ),
         Guard(
             "a pool is ours only if it bears a name of ours",
-            "entities.py",
+            "platform/convert.py",
             'worker_tag=group.tag or next(iter(placement.worker_tags), "")',
             'worker_tag=next(iter(placement.worker_tags), "")',
-            ("yellowdog_ray/test_configured.py::test_taking_the_cluster_down_leaves_the_pool",),
-            also=(Edit("teardown.py", " if token_of(group.worker_tag) == token]", "]"),),
+            ("yellowdog_ray/commands/test_configured_pools.py::test_taking_the_cluster_down_leaves_the_pool",),
+            also=(Edit("commands/teardown.py", " if token_of(group.worker_tag) == token]", "]"),),
         ),
     ),
     "`ray down` and something does not end": (
         Guard(
             "instances are terminated under tasks that do not end",
-            "teardown.py",
+            "commands/teardown.py",
             "if remains.work.finished or waited > GRACE_SECONDS:",
             "if remains.work.finished:",
-            ("yellowdog_ray/test_teardown.py::test_tasks_that_do_not_hear_of_their_end_lose_their_machines",),
+            ("yellowdog_ray/commands/test_teardown.py::test_tasks_that_do_not_hear_of_their_end_lose_their_machines",),
         ),
         Guard(
             "giving up is told",
-            "teardown.py",
+            "commands/teardown.py",
             "        if waited > GIVE_UP_SECONDS:\n",
             "        if waited > GIVE_UP_SECONDS:\n            return\n        if False:\n",
-            ("yellowdog_ray/test_teardown.py::test_what_does_not_end_is_named_when_it_gives_up",),
+            ("yellowdog_ray/commands/test_teardown.py::test_what_does_not_end_is_named_when_it_gives_up",),
         ),
         Guard(
             "the command fails",
@@ -1049,10 +1063,10 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A machine boots for a node that was withdrawn meanwhile": (
         Guard(
             "platform nodes without a task end soon",
-            "growth.py",
+            "cluster/launch.py",
             "IDLE_NODE_TIMEOUT = timedelta(seconds=20)",
             "IDLE_NODE_TIMEOUT = timedelta(hours=1)",
-            ("yellowdog_ray/test_cluster.py::test_the_instance_that_boots_for_a_withdrawn_node_does_not_stay",),
+            ("yellowdog_ray/cluster/test_cluster.py::test_the_instance_that_boots_for_a_withdrawn_node_does_not_stay",),
         ),
     ),
     "Ray's autoscaler wants the head gone": (
@@ -1062,71 +1076,73 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "        elif self.on_head:\n",
             "        elif False:\n",
             (
-                "autoscaler/test_shrinking.py::test_the_head_does_not_end_itself",
-                "autoscaler/test_shrinking.py::test_a_head_that_ray_never_sees_is_not_ended_for_it",
+                "simulation/test_shrinking.py::test_the_head_does_not_end_itself",
+                "simulation/test_shrinking.py::test_a_head_that_ray_never_sees_is_not_ended_for_it",
             ),
         ),
     ),
     "The cluster's lifetime ends": (
         Guard(
             "each announcement is made once",
-            "lifetime.py",
+            "monitor/lifetime.py",
             "if reached is not None and reached != self._announced:",
             "if reached is not None:",
-            ("autoscaler/test_lifetime.py::test_it_is_announced_in_good_time_and_once_each",),
+            ("simulation/test_lifetime.py::test_it_is_announced_in_good_time_and_once_each",),
         ),
         Guard(
             "the workers are drained",
-            "lifetime.py",
+            "monitor/lifetime.py",
             "if left > DRAIN:",
             "if True:",
             (
-                "autoscaler/test_lifetime.py::test_in_the_last_minute_the_workers_take_no_new_work_and_keep_what_they_have",
+                "simulation/test_lifetime.py::test_in_the_last_minute_the_workers_take_no_new_work_and_keep_what_they_have",
             ),
         ),
         Guard(
             "late workers live only as long as the cluster",
-            "growth.py",
+            "cluster/launch.py",
             "return work, remaining\n",
             "return work, cluster.lifetime\n",
-            ("yellowdog_ray/test_growth.py::test_workers_that_come_late_end_with_the_cluster",),
+            ("yellowdog_ray/cluster/test_launch.py::test_workers_that_come_late_end_with_the_cluster",),
         ),
         Guard(
             "workers have a timeout",
-            "growth.py",
+            "cluster/launch.py",
             "return work, remaining\n",
             "return work, remaining + timedelta(days=1)\n",
-            ("autoscaler/test_lifetime.py::test_at_the_end_nothing_lives_on",),
+            ("simulation/test_lifetime.py::test_at_the_end_nothing_lives_on",),
         ),
         Guard(
             "the last launch is in time to be of use",
-            "growth.py",
+            "cluster/launch.py",
             "if remaining <= min(LAST_LAUNCH, (deadline - work.created) * LAST_LAUNCH_SHARE):",
             "if not remaining:",
-            ("autoscaler/test_lifetime.py::test_no_worker_is_made_that_could_do_no_more_than_boot",),
+            ("simulation/test_lifetime.py::test_no_worker_is_made_that_could_do_no_more_than_boot",),
         ),
     ),
     "Every process of ours is gone for good": (
         Guard(
             "platform nodes that are idle end",
-            "platform.py",
+            "platform/client.py",
             "idleNodeShutdown=AutoShutdown(enabled=True,",
             "idleNodeShutdown=AutoShutdown(enabled=False,",
-            ("autoscaler/test_lifetime.py::test_at_the_end_nothing_lives_on",),
+            ("simulation/test_lifetime.py::test_at_the_end_nothing_lives_on",),
         ),
         Guard(
             "a pool ends after the lifetime",
-            "platform.py",
+            "platform/client.py",
             "end = AutoShutdown(enabled=True, timeout=time)",
             "end = AutoShutdown(enabled=False, timeout=time)",
-            ("autoscaler/test_lifetime.py::test_at_the_end_no_machine_follows_another_though_nobody_is_there",),
+            ("simulation/test_lifetime.py::test_at_the_end_no_machine_follows_another_though_nobody_is_there",),
         ),
         Guard(
             "workers do not depend on it",
-            "growth.py",
+            "cluster/launch.py",
             '        except PlatformError as error:\n            logger.warning("Worker pool',
             '        except DeadlinePassed as error:\n            logger.warning("Worker pool',
-            ("yellowdog_ray/test_growth.py::test_a_platform_that_sets_no_end_to_a_pool_gives_workers_all_the_same",),
+            (
+                "yellowdog_ray/cluster/test_launch.py::test_a_platform_that_sets_no_end_to_a_pool_gives_workers_all_the_same",
+            ),
         ),
     ),
     "The API key shows where it should not": (
@@ -1142,7 +1158,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "errors.py",
             "super().__init__(redact(text))",
             "super().__init__(text)",
-            ("yellowdog_ray/test_platform.py::test_no_failure_tells_the_secret",),
+            ("yellowdog_ray/platform/test_client.py::test_no_failure_tells_the_secret",),
         ),
         Guard(
             "tracebacks are cleaned",
@@ -1153,42 +1169,42 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "the file on the head is for its owner only",
-            "ssh.py",
+            "remote/ssh.py",
             "umask 077 && ",
             "",
-            ("yellowdog_ray/test_ssh.py::test_a_secret_is_for_its_owner_only",),
+            ("yellowdog_ray/remote/test_ssh.py::test_a_secret_is_for_its_owner_only",),
         ),
         Guard(
             "the secret goes in by standard input",
-            "ssh.py",
+            "remote/ssh.py",
             "cat > {target}.new && mv",
             "echo {shlex.quote(text)} > {target}.new && mv",
-            ("yellowdog_ray/test_ssh.py::test_no_command_line_shows_a_secret",),
+            ("yellowdog_ray/remote/test_ssh.py::test_no_command_line_shows_a_secret",),
         ),
     ),
     "An old head script wants the key in its environment": (
         Guard(
             "the key is in the task only where that is asked for",
-            "bootstrap.py",
+            "config/bootstrap.py",
             "key = load_credentials().as_environment() if settings.api_key_in_head_task else {}",
             "key = load_credentials().as_environment()",
             ("yellowdog_ray/test_provider.py::test_the_api_key_is_in_the_heads_task_only_where_the_user_wants_it",),
         ),
         Guard(
             "there is a warning",
-            "bootstrap.py",
+            "config/bootstrap.py",
             "    if settings.api_key_in_head_task:\n",
             "    if False:\n",
-            ("yellowdog_ray/test_bootstrap.py::test_the_api_key_in_the_heads_task_gets_a_warning",),
+            ("yellowdog_ray/config/test_bootstrap.py::test_the_api_key_in_the_heads_task_gets_a_warning",),
         ),
     ),
     "Somebody else on the network reads or writes tags": (
         Guard(
             "the tag server listens to one address",
-            "scripts.py",
+            "node/scripts.py",
             " --bind 127.0.0.1 ",
             " --bind 0.0.0.0 --protected-mode no ",
-            ("yellowdog_ray/test_scripts.py::test_the_tag_server_hears_the_heads_own_loopback_address_only",),
+            ("yellowdog_ray/node/test_scripts.py::test_the_tag_server_hears_the_heads_own_loopback_address_only",),
         ),
     ),
     "A private key in an example": (
@@ -1203,10 +1219,10 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "Work per tick that grows with the cluster": (
         Guard(
             "where nothing has changed nothing is read",
-            "listing.py",
+            "cluster/task_cache.py",
             "if self._nothing_moved(group.id, known, group.counts):\n                known.counts",
             "if False:\n                known.counts",
-            ("autoscaler/test_quiet.py::test_the_calls_of_a_quiet_tick_do_not_grow_with_the_cluster",),
+            ("simulation/test_quiet.py::test_the_calls_of_a_quiet_tick_do_not_grow_with_the_cluster",),
         ),
         Guard(
             "a node that is not known has no address",

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.official_cli.command_line import console_scripts, variables
-from tests.yellowdog_local.test_daemon import free_port
-from yellowdog_local import daemon
-from yellowdog_local.directory import PlatformDirectory
+from tests.yellowdog_local.service.test_daemon import free_port
 from yellowdog_local.hosts import leftovers
+from yellowdog_local.service import daemon
+from yellowdog_local.service.directory import PlatformDirectory
 
 HERE = Path(__file__).parent
 PAGE = (HERE.parents[1] / "docs" / "official-cli.md").read_text(encoding="utf-8")

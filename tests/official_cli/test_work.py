@@ -9,7 +9,7 @@ from yellowdog_client.model import ProvisionedWorkerPool, TaskErrorType, TaskSta
 
 from tests.official_cli.command_line import OfficialCli
 from tests.yellowdog_local.host_support import eventually
-from yellowdog_local.records import TaskRecord
+from yellowdog_local.state.records import TaskRecord
 from yellowdog_local.testing import RunningPlatform
 
 

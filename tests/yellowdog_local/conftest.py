@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.yellowdog_local.lab import Lab, LabMaker
-from yellowdog_local.clock import SteppedClock
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
-from yellowdog_local.settings import Settings
+from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.state.settings import Settings
 
 
 @pytest.fixture

@@ -17,8 +17,15 @@ from yellowdog_client.model import (
 )
 
 from tests.yellowdog_local.lab import Lab
-from yellowdog_local.compute_views import requirement_summary, requirement_view
-from yellowdog_local.records import GroupRecord, PoolRecord, RequirementRecord, TaskRecord, WorkerRecord, WorkRecord
+from yellowdog_local.compute.views import requirement_summary, requirement_view
+from yellowdog_local.state.records import (
+    GroupRecord,
+    PoolRecord,
+    RequirementRecord,
+    TaskRecord,
+    WorkerRecord,
+    WorkRecord,
+)
 
 # The only ways out of what has ended, or has begun to.
 _LAST_STEPS = {

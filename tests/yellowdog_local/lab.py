@@ -21,10 +21,10 @@ from yellowdog_client.model import (
     WorkRequirement,
 )
 
-from yellowdog_local.clock import SteppedClock
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
-from yellowdog_local.records import GroupRecord, NodeRecord, PoolRecord, TaskRecord, WorkRecord
+from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.state.records import GroupRecord, NodeRecord, PoolRecord, TaskRecord, WorkRecord
 
 BOOT_SECONDS = 2
 

@@ -17,11 +17,11 @@ from yellowdog_client.model import (
 )
 
 from tests.yellowdog_local.lab import Lab, after
-from yellowdog_local.clock import SteppedClock, Timer
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
-from yellowdog_local.records import NodeRecord
-from yellowdog_local.settings import Settings
+from yellowdog_local.state.clock import SteppedClock, Timer
+from yellowdog_local.state.records import NodeRecord
+from yellowdog_local.state.settings import Settings
 
 MINUTE, HOUR = 60, 3600
 PER_WAVE = 40

@@ -38,12 +38,12 @@ from yellowdog_client.model import (
 from tests.yellowdog_local.invariants import Witness
 from tests.yellowdog_local.lab import Lab, LabMaker, after
 from yellowdog_local.agents import AgentEvent
-from yellowdog_local.clock import SteppedClock
 from yellowdog_local.errors import ApiError
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
-from yellowdog_local.records import NodeRecord
-from yellowdog_local.settings import AbortEndState, Settings
+from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.state.records import NodeRecord
+from yellowdog_local.state.settings import AbortEndState, Settings
 
 SEARCH_EXAMPLES = int(os.environ.get("RAYDOG_SEARCH_EXAMPLES", "0"))
 A_DAY = 86_400.0

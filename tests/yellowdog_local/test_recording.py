@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from yellowdog_local.clock import SteppedClock
 from yellowdog_local.recording import Calls, CallsDropped, RecordedCall
+from yellowdog_local.state.clock import SteppedClock
 
 
 def call(calls: Calls, path: str = "/work/tasks", *, status: int = 200, milliseconds: float = 1.0) -> None:

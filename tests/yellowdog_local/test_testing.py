@@ -16,11 +16,11 @@ from yellowdog_client.model import (
 )
 
 from tests.yellowdog_local.host_support import KINDS, eventually
-from yellowdog_local.clock import SteppedClock
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.base import HostTraits
 from yellowdog_local.hosts.real import RealHosts
 from yellowdog_local.hosts.simulated import SimulatedHosts
+from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import local_platform
 
 

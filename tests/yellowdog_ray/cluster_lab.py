@@ -3,11 +3,11 @@
 from yellowdog_client.model import WorkerPoolSearch
 
 from yellowdog_local.testing import RunningPlatform
-from yellowdog_ray.cluster import Cluster
-from yellowdog_ray.config import NodeConfig
-from yellowdog_ray.growth import Growth, LaunchRequest
-from yellowdog_ray.head import create_head
-from yellowdog_ray.progress import Progress
+from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.launch import Growth, LaunchRequest
+from yellowdog_ray.commands.progress import Progress
+from yellowdog_ray.commands.up import create_head
+from yellowdog_ray.config.models import NodeConfig
 
 NODE_CONFIG = NodeConfig(compute_requirement_template="demo/local")
 HEAD_TAGS = {"ray-node-type": "head", "ray-user-node-type": "head", "ray-node-status": "uninitialized"}

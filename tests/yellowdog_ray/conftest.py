@@ -9,12 +9,12 @@ import requests
 from tests.platform_time import PlatformTime
 from tests.yellowdog_ray.cluster_lab import BOOT, head_up
 from tests.yellowdog_ray.hand_moved_time import Time
-from yellowdog_local.clock import SteppedClock
+from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
-from yellowdog_ray.cluster import Cluster
-from yellowdog_ray.config import parse_provider
+from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.credentials import Credentials
-from yellowdog_ray.platform import Platform
+from yellowdog_ray.platform.client import Platform
 
 
 @pytest.fixture

@@ -27,13 +27,13 @@ from yellowdog_client.model import (
 )
 
 from tests.platform_time import PlatformTime
-from tests.yellowdog_ray.test_bootstrap import RAY_SCHEMA
+from tests.yellowdog_ray.config.test_bootstrap import RAY_SCHEMA
 from yellowdog_local import faults
-from yellowdog_local.clock import SteppedClock
+from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
 from yellowdog_ray.errors import HostKeyChanged, SshError, Unavailable
+from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
-from yellowdog_ray.ray_nodes import RayNodes
 
 HEAD_TAGS = {
     "ray-node-type": "head",
@@ -136,7 +136,7 @@ class TestBadInput:
 
     def test_a_platform_that_is_not_there(self, platform, in_a_users_folder, cluster_yaml, monkeypatch):
         monkeypatch.setenv("YD_API_URL", "http://127.0.0.1:9")
-        monkeypatch.setattr("yellowdog_ray.parts._PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr("yellowdog_ray.wiring._PATIENCE_SECONDS", 0.1)
 
         result = ray("up", cluster_yaml, in_a_users_folder, "-y")
 
@@ -146,7 +146,9 @@ class TestBadInput:
     def test_a_work_requirement_of_that_name_that_is_no_cluster_is_left_alone(
         self, platform, in_a_users_folder, cluster_yaml, worker_tag, monkeypatch
     ):
-        monkeypatch.setattr("yellowdog_ray.teardown.GIVE_UP_SECONDS", 0.0)  # should they begin, they wait for nothing
+        monkeypatch.setattr(
+            "yellowdog_ray.commands.teardown.GIVE_UP_SECONDS", 0.0
+        )  # should they begin, they wait for nothing
         cluster_yaml["provider"]["head_node_build_timeout_minutes"] = 0.01
         work = platform.client().work_client
         groups = [TaskGroup(name="head", runSpecification=RunSpecification(["bash"], workerTags=[worker_tag]))]
@@ -211,7 +213,7 @@ class TestWithoutAWayToTheHead:
     def test_a_ray_down_that_gives_up_says_what_is_left_and_fails(
         self, platform, running, in_a_users_folder, monkeypatch
     ):
-        monkeypatch.setattr("yellowdog_ray.teardown.GIVE_UP_SECONDS", 0.0)
+        monkeypatch.setattr("yellowdog_ray.commands.teardown.GIVE_UP_SECONDS", 0.0)
         running["auth"]["ssh_proxy_command"] = "false"  # SSH fails at once
 
         with platform.faults.during(faults.AbortLost()):
@@ -224,7 +226,7 @@ class TestWithoutAWayToTheHead:
     @pytest.mark.parametrize("command", ["exec true", "attach", "rsync-up a b", "submit job.py"])
     def test_what_needs_ssh_says_so_in_one_sentence(self, platform, running, in_a_users_folder, command, monkeypatch):
         monkeypatch.setattr("yellowdog_ray.provider._KNOCK_SECONDS", 0.2)
-        monkeypatch.setattr("yellowdog_ray.ssh.CONNECT_SECONDS", 1)
+        monkeypatch.setattr("yellowdog_ray.remote.ssh.CONNECT_SECONDS", 1)
         (in_a_users_folder / "job.py").write_text("")
         verb, *arguments = command.split()
 
@@ -242,7 +244,7 @@ class TestWithoutAWayToTheHead:
         def no_way(*_: object) -> None:
             raise SshError("connection refused")
 
-        monkeypatch.setattr("yellowdog_ray.parts.Tunnel", no_way)
+        monkeypatch.setattr("yellowdog_ray.wiring.Tunnel", no_way)
         provider = make_provider(running)
         (head,) = provider.non_terminated_nodes({})
         capsys.readouterr()
@@ -278,7 +280,7 @@ class TestWithoutAWayToTheHead:
         def mistrust(target, port):
             raise HostKeyChanged("it shows another SSH host key")
 
-        monkeypatch.setattr("yellowdog_ray.parts.Tunnel", mistrust)
+        monkeypatch.setattr("yellowdog_ray.wiring.Tunnel", mistrust)
         monkeypatch.setattr("yellowdog_ray.provider.answers", lambda *_: True)
         monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("Ray has spoken to it"))
 
@@ -318,7 +320,7 @@ class TestOnTheHead:
         monkeypatch.setenv("RAYDOG_ON_HEAD", "1")
         monkeypatch.setenv("RAY_enable_autoscaler_v2", "1")
         monkeypatch.setenv("RAYDOG_WORK_REQUIREMENT_ID", on_laptop.cluster.find().id)
-        monkeypatch.setattr("yellowdog_ray.cluster.SystemClock", lambda: PlatformTime(platform))
+        monkeypatch.setattr("yellowdog_ray.cluster.cluster.SystemClock", lambda: PlatformTime(platform))
         monkeypatch.setattr(RayNodes, "_ask", lambda *_: None)  # no Ray runs here
         provider = make_provider(cluster_yaml)
         yield provider

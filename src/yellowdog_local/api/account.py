@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from yellowdog_client.model import ApplicationSearch, GroupSearch, RoleSearch, UserSearch
 
-from yellowdog_local.account import AccountRecord, group_summary, permissions
+from yellowdog_local.account.account import AccountRecord, group_summary, permissions
 from yellowdog_local.api.routing import Call, Endpoint
 
 

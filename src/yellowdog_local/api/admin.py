@@ -17,11 +17,11 @@ from starlette.routing import Route
 
 from yellowdog_local.api.encoding import read_json
 from yellowdog_local.api.overviews import overview
-from yellowdog_local.clock import SteppedClock
 from yellowdog_local.errors import Conflict, InvalidRequest
 from yellowdog_local.faults import InvalidRule, Standing, parse
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.recording import CallsDropped
+from yellowdog_local.state.clock import SteppedClock
 
 _Handler = Callable[[Request], Awaitable[Any]]
 

@@ -24,17 +24,17 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_local.api.routing import Call, Endpoint
-from yellowdog_local.compute_views import (
+from yellowdog_local.compute.templates import requirement_summary as requirement_template_summary
+from yellowdog_local.compute.templates import source_summary
+from yellowdog_local.compute.views import (
     requirement_summary,
     requirement_view,
     search_instances,
     search_requirements,
 )
 from yellowdog_local.errors import InvalidComputeStatus, InvalidRequest
-from yellowdog_local.records import InstanceRecord, RequirementRecord
-from yellowdog_local.store import found
-from yellowdog_local.templates import requirement_summary as requirement_template_summary
-from yellowdog_local.templates import source_summary
+from yellowdog_local.state.records import InstanceRecord, RequirementRecord
+from yellowdog_local.state.store import found
 
 
 def _get_requirement(call: Call) -> object:

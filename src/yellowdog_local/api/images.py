@@ -5,7 +5,7 @@ from __future__ import annotations
 from yellowdog_client.model import MachineImage, MachineImageFamily, MachineImageFamilySearch, MachineImageGroup
 
 from yellowdog_local.api.routing import Call, Endpoint
-from yellowdog_local.images import family_summary
+from yellowdog_local.compute.images import family_summary
 
 
 def _add_family(call: Call) -> object:

@@ -10,8 +10,8 @@ from yellowdog_client.model import (
     UpdateKeyringRequest,
 )
 
+from yellowdog_local.account.keyrings import keyring_summary
 from yellowdog_local.api.routing import Call, Endpoint
-from yellowdog_local.keyrings import keyring_summary
 
 
 def _list(call: Call) -> object:

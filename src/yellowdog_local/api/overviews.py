@@ -9,7 +9,7 @@ from typing import Any
 from yellowdog_client.model import TaskStatus
 
 from yellowdog_local.platform import LocalPlatform
-from yellowdog_local.records import GroupRecord, InstanceRecord, NodeRecord, PoolRecord
+from yellowdog_local.state.records import GroupRecord, InstanceRecord, NodeRecord, PoolRecord
 
 SHOWN = 200  # of each kind: more than a screen holds
 

@@ -16,9 +16,9 @@ from starlette.routing import Route
 from yellowdog_client.model import ComputeRequirementStatus, WorkerPoolStatus
 
 from yellowdog_local.api.encoding import dump
-from yellowdog_local.compute_views import requirement_view
+from yellowdog_local.compute.views import requirement_view
 from yellowdog_local.platform import LocalPlatform
-from yellowdog_local.settings import Settings
+from yellowdog_local.state.settings import Settings
 
 PATHS = (
     "/work/requirements/{id}/updates",

@@ -11,7 +11,7 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_local.api.routing import Call, Endpoint
-from yellowdog_local.records import GroupRecord
+from yellowdog_local.state.records import GroupRecord
 
 
 def _add(call: Call) -> object:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from yellowdog_local.faults.registry import Faults
 from yellowdog_local.faults.rules import ListingLag, Rule
-from yellowdog_local.kernel import Kernel
+from yellowdog_local.state.kernel import Kernel
 
 
 class Sequenced(Protocol):

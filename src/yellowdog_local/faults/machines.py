@@ -12,16 +12,16 @@ from typing import NamedTuple, TypeVar
 
 from yellowdog_client.model import ComputeRequirementStatus
 
-from yellowdog_local import clouds
 from yellowdog_local.agents import AgentEvent, Agents, Command, Registration
+from yellowdog_local.compute import clouds
+from yellowdog_local.compute.instances import StopsHosts
 from yellowdog_local.faults.registry import Faults, Struck
 from yellowdog_local.faults.rules import AbortLost, Capacity, Lost, NeverBoots, NeverRegisters, Rule, TaskExits
 from yellowdog_local.hosts.base import HostBackend, HostListener, HostRequest
-from yellowdog_local.instances import StopsHosts
-from yellowdog_local.kernel import Kernel
-from yellowdog_local.nodes import Nodes
-from yellowdog_local.records import InstanceRecord, NodeRecord, SourceRecord
-from yellowdog_local.store import Store
+from yellowdog_local.pools.nodes import Nodes
+from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.records import InstanceRecord, NodeRecord, SourceRecord
+from yellowdog_local.state.store import Store
 
 _M = TypeVar("_M", NeverBoots, NeverRegisters, Lost)
 _T = TypeVar("_T", TaskExits, AbortLost)

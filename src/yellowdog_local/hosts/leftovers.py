@@ -11,7 +11,7 @@ import shutil
 import time
 from pathlib import Path
 
-from yellowdog_local.hosts import marks
+from yellowdog_local.hosts.guest import marks
 from yellowdog_local.hosts.network import bridges_of, remove_link
 from yellowdog_local.hosts.process_home import temporary_root
 

@@ -22,8 +22,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from yellowdog_local.hosts import init, leftovers, requirements, rootfs
+from yellowdog_local.hosts import leftovers, requirements, rootfs
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
+from yellowdog_local.hosts.guest import init
 from yellowdog_local.hosts.network import PREFIX_LENGTH, Bridge, Cable
 from yellowdog_local.hosts.real import (
     BOOT_PATIENCE_SECONDS,

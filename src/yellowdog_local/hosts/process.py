@@ -19,9 +19,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from yellowdog_local import agent
-from yellowdog_local.hosts import leftovers, marks, process_home, requirements
+from yellowdog_local.hosts import leftovers, process_home, requirements
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
+from yellowdog_local.hosts.guest import agent, marks
 from yellowdog_local.hosts.loopback import Lease, Loopback, LoopbackError
 from yellowdog_local.hosts.process_home import ProcessHome
 from yellowdog_local.hosts.real import BOOT_PATIENCE_SECONDS, HostError, HostThread, RealHosts
@@ -140,7 +140,7 @@ class _ProcessHost(HostThread):
         place = self._place(lease, mark)
         place.logs.joinpath("tasks").mkdir(parents=True, exist_ok=True)
         process_home.furnish(place, self._hosts.public_key, self._hosts.host_key, self._config(place))
-        command = [sys.executable, "-m", "yellowdog_local.hosts.process_init", str(self._disk), str(mark)]
+        command = [sys.executable, "-m", "yellowdog_local.hosts.guest.process_init", str(self._disk), str(mark)]
         self._start_first_process(command, place.logs)
         self._send(json.dumps(self._specification(place)))
         self._next_event(BOOT_PATIENCE_SECONDS)

@@ -24,7 +24,7 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-from yellowdog_local.hosts import process_view
+from yellowdog_local.hosts.guest import process_view
 
 TEMPORARY = Path("/tmp")  # noqa: S108 (directories are made in it, for their owner only)
 VIEW = "raydog_process_view"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yellowdog_local.hosts.init import LOGS, USER_DATA
+from yellowdog_local.hosts.guest.init import LOGS, USER_DATA
 
 USER = "yd-agent"
 HOME = "/opt/yellowdog/agent"
@@ -165,7 +165,7 @@ def _base_files(uid: int, gid: int, public_key: str, host_key: str) -> list[Entr
 
 
 def _agent_files(uid: int, gid: int, environment: Path) -> list[Entry]:
-    agent = Path(__file__).resolve().parents[1] / "agent.py"
+    agent = Path(__file__).parent / "guest" / "agent.py"
     return [
         _directory(HOME, 0o755, owner=(uid, gid)),
         _file(f"{HOME}/.bashrc", PROFILE, owner=(uid, gid)),

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yellowdog_local.agents import ActionEnd, AgentEvent, InProcessAgents, Registration, Session, WorkerTarget
-from yellowdog_local.clock import Timer
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
+from yellowdog_local.state.clock import Timer
 
 _EXIT_AFTER_SIGTERM, _EXIT_AFTER_SIGKILL = 143, 137
 

@@ -1,0 +1,1 @@
+"""Namespaces, keyrings, allowances and policies of the one account."""

@@ -1,0 +1,350 @@
+"""`raydog local`: the command line of the local platform. Asks the other modules, words and prints; decides nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from yellowdog_local.cli import calls as cli_calls
+from yellowdog_local.cli import faults as cli_faults
+from yellowdog_local.cli.common import (
+    NOT_RUNNING,
+    DirOption,
+    EnvFileOption,
+    JsonOption,
+    admin,
+    console,
+    not_running,
+    progress,
+    running,
+    says_errors,
+)
+from yellowdog_local.cli.overview import Overview, OverviewReader
+from yellowdog_local.hosts.kinds import HostKind
+from yellowdog_local.service import daemon, logs
+from yellowdog_local.service.admin_client import RESET_SECONDS
+from yellowdog_local.service.directory import (
+    LocalPlatformError,
+    PlatformDirectory,
+    State,
+    default_directory,
+    write_env_file,
+)
+
+DEFAULT_LINES = 100
+
+app = typer.Typer(
+    name="local",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="""A YellowDog platform on this machine, whose instances are small Linux hosts of their own.
+
+Ray clusters run on it as they run on YellowDog: same API, same YAML. It needs Linux, and root for the best kind of
+hosts; see `raydog local start --help`.
+
+[bold]A first cluster[/bold]
+
+    raydog local start --env-file .env
+
+    ray up examples/local/raydog.yaml
+
+    raydog local status
+
+    ray down examples/local/raydog.yaml
+
+    raydog local stop
+
+[bold]What may go wrong[/bold]
+
+    raydog local fault add status --call "POST /work/**" --status 429 --retry-after 2 --times 3
+
+    raydog local calls
+""",
+)
+app.add_typer(cli_faults.app, name="fault")
+app.command(name="calls")(cli_calls.calls)
+app.command(name="top")(cli_calls.top)
+
+
+@app.command()
+@says_errors
+def start(
+    directory: DirOption = default_directory(),  # noqa: B008 (how typer takes a default)
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the API listens.")] = daemon.DEFAULT_PORT,
+    env_file: EnvFileOption = None,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay here, with the log on the screen; Ctrl-C ends it.")
+    ] = False,
+    hosts: Annotated[HostKind, typer.Option("--hosts", help="What an instance is; see above.")] = HostKind.AUTO,
+    speed: Annotated[
+        float, typer.Option(help="How many times as fast as real time passes; simulated hosts only.")
+    ] = daemon.REAL_TIME,
+) -> None:
+    """Start the platform, and print what clients need.
+
+    An instance is a host of one of these kinds (--hosts):
+
+    [bold]namespace[/bold]: a small Linux machine of its own, by the kernel's namespaces. Needs root; in a container,
+    --privileged.
+
+    [bold]process[/bold]: plain processes on a loopback address, with their own home and SSH server. Needs no root where
+    port 22 is free to use, as in most containers. One Ray cluster at a time; you log in as yourself, not as yd-agent.
+
+    [bold]simulated[/bold]: a record. Boots, registers and takes tasks in name only: enough for programs that talk to
+    the API, and too little for Ray. A task ends by itself if its environment says when (SIM_TASK_SECONDS,
+    SIM_TASK_EXIT_CODE).
+
+    [bold]auto[/bold]: namespace hosts where the machine grants them, else process hosts.
+
+    For example:
+
+        raydog local start --env-file .env
+
+        raydog local start --dir /var/tmp/second --port 8701
+
+        raydog local start --foreground
+
+        raydog local start --hosts process
+
+        raydog local start --hosts simulated --speed 100
+    """
+    place = PlatformDirectory(directory)
+    if foreground:
+        _run_here(place, port, env_file, hosts, speed)
+        return
+    if place.is_running():
+        raise LocalPlatformError(place.already_running())
+    with progress(f"starting the platform in {place.path}"):
+        state = daemon.start(place, port, wish=hosts, speed=speed)
+    _introduce(place, state, env_file)
+
+
+def _run_here(place: PlatformDirectory, port: int, env_file: Path | None, hosts: HostKind, speed: float) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    ending = threading.Event()
+    daemon.end_on_signals(ending)
+    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, hosts, speed)
+    typer.echo("ended; nothing is left")
+
+
+def _introduce(place: PlatformDirectory, state: State, env_file: Path | None) -> None:
+    typer.echo(f"The local platform runs at {state.url} (process {state.pid}).\n")
+    _show_environment(place, state, env_file)
+    typer.echo(f"\nHosts:                {_hosts(state)}")
+    if state.ssh_user:
+        typer.echo(f"SSH key of the hosts: {place.ssh_key} (user {state.ssh_user})")
+    typer.echo(f"Logs:                 {place.log}")
+    typer.echo("Template to use:      demo/local")
+    typer.echo("\nIt runs until `raydog local stop`; `raydog local status` shows what it does.")
+
+
+def _hosts(state: State) -> str:
+    """The kind of the hosts, and what one must know of it."""
+    if state.hosts == HostKind.SIMULATED.value:
+        return "simulated: they run nothing"
+    if state.hosts == HostKind.PROCESS.value:
+        return f"process ({state.why}); `auth: ssh_user` in a cluster's YAML must be {state.ssh_user}"
+    return f"{state.hosts} ({state.why})"
+
+
+def _show_environment(place: PlatformDirectory, state: State, env_file: Path | None) -> None:
+    lines = place.env_lines(state.url)
+    if env_file is not None:
+        write_env_file(env_file, lines)
+        typer.echo(f"Its address and key were written to {env_file}.")
+        return
+    typer.echo("Put these lines into `.env` where you run `ray` (or pass --env-file .env):\n")
+    for name, value in lines.items():
+        typer.echo(f"{name}={value}")
+
+
+@app.command()
+@says_errors
+def env(directory: DirOption = default_directory(), env_file: EnvFileOption = None) -> None:  # noqa: B008
+    """Print the lines for `.env` of the running platform again.
+
+    For example:
+
+        raydog local env
+
+        raydog local env --env-file .env
+    """
+    place = PlatformDirectory(directory)
+    state = running(place)
+    if env_file is not None:
+        _show_environment(place, state, env_file)
+        return
+    for name, value in place.env_lines(state.url).items():
+        typer.echo(f"{name}={value}")
+
+
+@app.command()
+@says_errors
+def stop(directory: DirOption = default_directory()) -> None:  # noqa: B008
+    """End the platform, its hosts and everything on them.
+
+    Also cleans up after a platform that was killed. Keys and logs stay.
+
+    For example:
+
+        raydog local stop
+
+        raydog local stop --dir /var/tmp/second
+    """
+    place = PlatformDirectory(directory)
+    with progress(f"ending the platform in {place.path}") as tell:
+        was_running = daemon.stop(place, tell)
+    typer.echo(f"{'stopped' if was_running else 'none was running'}; nothing is left (keys and logs: {place.path})")
+
+
+@app.command()
+@says_errors
+def reset(directory: DirOption = default_directory()) -> None:  # noqa: B008
+    """Make the running platform as new: end its hosts, forget everything. Its address and key stay.
+
+    Faults are lifted and recorded calls forgotten as well.
+
+    For example:
+
+        raydog local reset
+    """
+    client = admin(directory)
+    with progress("ending all hosts"):
+        client.post("/admin/reset", patience_seconds=RESET_SECONDS)
+    typer.echo("as new: no hosts, no pools, no work, no faults, no recorded calls")
+
+
+@app.command()
+@says_errors
+def status(directory: DirOption = default_directory(), as_json: JsonOption = False) -> None:  # noqa: B008
+    """Show what the platform holds. Exit code 3 when none runs.
+
+    For example:
+
+        raydog local status
+
+        raydog local status --json
+    """
+    place = PlatformDirectory(directory)
+    state = place.running()
+    if state is None:
+        starting = place.is_running()
+        if as_json:
+            typer.echo(json.dumps({"running": False, "starting": starting, "directory": str(place.path)}))
+        else:
+            typer.echo("a local platform is starting or ending" if starting else not_running(place))
+        raise typer.Exit(NOT_RUNNING)
+    overview = OverviewReader(state.url, place.api_key()).read()
+    if as_json:
+        typer.echo(json.dumps(_as_json(place, state, overview), indent=2))
+    else:
+        _print_overview(place, state, overview)
+
+
+def _as_json(place: PlatformDirectory, state: State, overview: Overview) -> dict[str, Any]:
+    return {
+        "running": True,
+        "url": state.url,
+        "pid": state.pid,
+        "uptimeSeconds": round(state.uptime, 1),
+        "directory": str(place.path),
+        "sshKey": str(place.ssh_key),
+        "sshUser": state.ssh_user,
+        "hostKind": state.hosts,
+        "hostKindBecause": state.why,
+        "hosts": overview.hosts,
+        "pools": overview.pools,
+        "nodes": overview.nodes,
+        "tasks": overview.tasks,
+        "runningTasks": overview.running,
+    }
+
+
+def _print_overview(place: PlatformDirectory, state: State, overview: Overview) -> None:
+    screen = console()
+    table = Table(title="Local platform", show_header=False, title_justify="left")
+    table.add_row("URL", state.url)
+    table.add_row("up for", duration(state.uptime))
+    table.add_row("directory", str(place.path))
+    table.add_row("kind of hosts", _hosts(state))
+    table.add_row("hosts", str(len(overview.hosts)))
+    table.add_row("worker pools", str(len(overview.pools)))
+    table.add_row("platform nodes", _counts(overview.nodes))
+    table.add_row("tasks", _counts(overview.tasks))
+    screen.print(table)
+    task_on = {task["host"]: task for task in overview.running}
+    if overview.hosts:
+        hosts = Table("host", "status", "address", "task that runs", title="Hosts", title_justify="left")
+        for host in overview.hosts:
+            task = task_on.get(host["instance"])
+            words = f"{task['name'] or ''} {task['id']}".strip() if task else "-"
+            hosts.add_row(host["instance"], host["status"], host["address"] or "-", words)
+        screen.print(hosts)
+    if overview.pools:
+        pools = Table("worker pool", "status", "platform nodes", title="Worker pools", title_justify="left")
+        for pool in overview.pools:
+            pools.add_row(pool["name"], pool["status"], str(pool["nodes"]))
+        screen.print(pools)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
+
+
+def duration(seconds: float) -> str:
+    """A time span as people say it: the two largest units."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    shown = [f"{number} {unit}" for number, unit in parts if number][:2]
+    return " ".join(shown) or "0 s"
+
+
+@app.command(name="logs")
+@says_errors
+def show_logs(
+    directory: DirOption = default_directory(),  # noqa: B008
+    host: Annotated[str | None, typer.Option(help="A host's logs instead: boot, user data, agent, tasks.")] = None,
+    task: Annotated[str | None, typer.Option(help="The output of the task with this id instead.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added; Ctrl-C ends it.")] = False,
+    lines: Annotated[
+        int | None,
+        typer.Option(
+            "--lines", "-n", min=0, help=f"Of each file, the last lines (all of them; {DEFAULT_LINES} with -f)."
+        ),
+    ] = None,
+) -> None:
+    """Show the platform's log, a host's logs, or a task's output. Hosts' logs stay when hosts are gone.
+
+    For example:
+
+        raydog local logs --follow
+
+        raydog local logs --host i-sim-1
+
+        raydog local logs --task ydid:task:000000:00000000-0000-0000-0000-000000000000:1:1
+    """
+    place = PlatformDirectory(directory)
+    if host is not None and task is not None:
+        raise LocalPlatformError("--host and --task exclude each other: a task's output needs no host")
+    reader = logs.Reader(lambda: _log_files(place, host, task), DEFAULT_LINES if follow and lines is None else lines)
+    with suppress(KeyboardInterrupt):  # how a follower is meant to end
+        for text in reader.follow() if follow else reader.past():
+            typer.echo(text, nl=False)
+
+
+def _log_files(place: PlatformDirectory, host: str | None, task: str | None) -> list[Path]:
+    if host is not None:
+        return logs.host_files(place, host)
+    if task is not None:
+        return logs.task_files(place, task)
+    return logs.platform_files(place)

@@ -1,0 +1,1 @@
+"""Compute requirements, their sources and instances."""

@@ -1,0 +1,142 @@
+"""What a compute source's own fields say: provider, capacity, start-up time, and the kind of its instances. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from yellowdog_client.model import (
+    AwsInstance,
+    AzureInstance,
+    CloudProvider,
+    ComputeRequirementSupportedOperations,
+    ComputeSource,
+    ComputeSourceTraits,
+    GceInstance,
+    Instance,
+    OciInstance,
+    SimulatorComputeSource,
+    SimulatorInstance,
+)
+
+from yellowdog_local.state.settings import Settings
+
+_UNLIMITED = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class _Cloud:
+    """What a cloud's sources call what all of them have."""
+
+    provider: CloudProvider | None
+    instance: type[Instance]
+    instance_type: str
+    image: str
+    subregion: str
+    spot: str
+
+
+_CLOUDS = {
+    "Aws": _Cloud(CloudProvider.AWS, AwsInstance, "instanceType", "imageId", "availabilityZone", "spot"),
+    "Azure": _Cloud(CloudProvider.AZURE, AzureInstance, "vmSize", "imageId", "availabilityZone", "useSpot"),
+    "Gce": _Cloud(CloudProvider.GOOGLE, GceInstance, "machineType", "image", "zone", "spot"),
+    "Oci": _Cloud(CloudProvider.OCI, OciInstance, "shape", "imageId", "availabilityDomain", "preemptible"),
+}
+_SIMULATOR = _Cloud(None, SimulatorInstance, "instanceType", "imageId", "subregion", "spot")
+
+
+def traits(*, can_stop: bool) -> ComputeSourceTraits:
+    """What can be done with the instances of a source."""
+    return ComputeSourceTraits(canStopStart=can_stop, canRestart=can_stop, canScaleOut=True, isSelfMaintained=False)
+
+
+def supported_operations(*, can_stop: bool) -> ComputeRequirementSupportedOperations:
+    """What can be done with a requirement."""
+    return ComputeRequirementSupportedOperations(canStopStart=can_stop, canScaleOut=True, canReprovision=True)
+
+
+def _cloud(source: ComputeSource) -> _Cloud:
+    name = type(source).__name__
+    return next((cloud for prefix, cloud in _CLOUDS.items() if name.startswith(prefix)), _SIMULATOR)
+
+
+def provider(source: ComputeSource) -> CloudProvider | None:
+    """The provider that a source's type stands for; the simulator has none."""
+    return _cloud(source).provider
+
+
+def instance_type(source: ComputeSource) -> str | None:
+    """What a source calls its machines' size: an instance type, a VM size, a machine type, a shape."""
+    value: str | None = getattr(source, _cloud(source).instance_type)
+    return value
+
+
+def image(source: ComputeSource) -> str | None:
+    """The image of a source's machines."""
+    value: str | None = getattr(source, _cloud(source).image)
+    return value
+
+
+def subregion(source: ComputeSource) -> str | None:
+    """The zone, where a source names one."""
+    value: str | None = getattr(source, _cloud(source).subregion)
+    return value
+
+
+def is_spot(source: ComputeSource) -> bool:
+    """Whether a source's machines may be taken away; sources that cannot say so have no such field."""
+    return bool(getattr(source, _cloud(source).spot, False))
+
+
+def set_machine(source: ComputeSource, instance_type: str | None, image: str | None) -> None:
+    """Let a source have another size and image of machines; None leaves what it has."""
+    cloud = _cloud(source)
+    for field, value in ((cloud.instance_type, instance_type), (cloud.image, image)):
+        if value:
+            setattr(source, field, value)
+
+
+def instance_for(source: ComputeSource) -> Instance:
+    """A new instance entity of the source's kind."""
+    cloud = _cloud(source)
+    instance = cloud.instance()
+    instance.provider = source.provider
+    instance.instanceType = instance_type(source)
+    instance.region = source.region
+    instance.subregion = subregion(source)
+    instance.imageId = image(source)
+    instance.spot = is_spot(source)
+    return instance
+
+
+def startup_time(source: ComputeSource, settings: Settings) -> tuple[float, float]:
+    """Start-up time (seconds) and its variance (0 to 1)."""
+    if isinstance(source, SimulatorComputeSource):
+        return source.instanceStartupTimeSeconds, source.instanceStartupTimeVariance
+    return settings.default_startup_seconds, 0.0
+
+
+def shutdown_time(source: ComputeSource) -> tuple[float, float]:
+    """Shutdown time (seconds) and its variance (0 to 1)."""
+    if isinstance(source, SimulatorComputeSource):
+        return source.instanceShutdownTimeSeconds, source.instanceShutdownTimeVariance
+    return 0.0, 0.0
+
+
+def refusal(source: ComputeSource) -> str | None:
+    """Why a source provides nothing at all, or None."""
+    if isinstance(source, SimulatorComputeSource) and source.failOnProvision:
+        return "simulated failure to provision (failOnProvision)"
+    return None
+
+
+def room(source: ComputeSource, alive: int) -> int:
+    """How many more instances a source grants. A limit of 0 is none."""
+    caps = [source.limit or _UNLIMITED]
+    if isinstance(source, SimulatorComputeSource) and source.implicitCapacity is not None:
+        caps.append(source.implicitCapacity)
+    return max(0, min(caps) - alive)
+
+
+def stated_room(source: ComputeSource, alive: int) -> int:
+    """How many more instances a source's own limit allows: what a strategy can know beforehand."""
+    return max(0, (source.limit or _UNLIMITED) - alive)

@@ -1,0 +1,249 @@
+"""Instances, one at a time: booted, stopped, started again, terminated, and what hosts tell of themselves.
+
+Knows hosts; knows of requirements only that they want to hear of every change.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Protocol, runtime_checkable
+
+from yellowdog_client.model import InstanceId, InstanceStatus, SimulatorComputeSource
+
+from yellowdog_local.compute import clouds
+from yellowdog_local.hosts.base import HostAddress, HostBackend, HostRequest
+from yellowdog_local.state import ids
+from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.records import InstanceRecord, RequirementRecord, SourceRecord
+from yellowdog_local.state.retention import Retention
+from yellowdog_local.state.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class StopsHosts(Protocol):
+    """A host backend whose hosts can be switched off and later created again under the same instance id."""
+
+    def stop(self, instance_id: str) -> None:
+        """Switch a host off and say nothing of it to its listener."""
+
+
+class Instances:
+    """The life of instances. Every method is called under the platform's lock."""
+
+    def __init__(self, kernel: Kernel, store: Store, id_maker: ids.Ids, hosts: HostBackend) -> None:
+        self._kernel = kernel
+        self._store = store
+        self._ids = id_maker
+        self._hosts = hosts
+        self._retention = Retention(kernel, store)
+        self._stopper = hosts if isinstance(hosts, StopsHosts) else None
+        self.on_ending: Callable[[InstanceRecord, str], None] = lambda _instance, _reason: None
+        self.on_change: Callable[[RequirementRecord], None] = lambda _requirement: None
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether instances can be stopped, started and restarted."""
+        return self._stopper is not None
+
+    def boot(self, requirement: RequirementRecord, source: SourceRecord) -> None:
+        """Begin to boot a new instance of a source."""
+        entity = clouds.instance_for(source.entity)
+        instance_id = self._ids.instance()
+        entity.id = InstanceId(source.id, instance_id)
+        entity.createdTime = self._kernel.now()
+        instance = InstanceRecord(
+            seq=self._kernel.next_sequence(),
+            id=instance_id,
+            entity=entity,
+            requirement=requirement,
+            source=source,
+            token=secrets.token_hex(16),
+        )
+        self._store.add_instance(instance)
+        source.counts[InstanceStatus.PENDING] += 1
+        self._set_status(instance, InstanceStatus.PENDING, first=True)
+        self._create_host(instance)
+
+    def terminate(self, instance: InstanceRecord, reason: str) -> None:
+        """Switch an instance off. Its tasks are lost at once, its record ends when the host is gone."""
+        if not instance.status.alive:
+            return
+        _log.info("instance %s is terminated: %s", instance.id, reason)
+        self._set_status(instance, InstanceStatus.TERMINATING)
+        _cancel_boot(instance)
+        self.on_ending(instance, reason)
+        if not instance.host_gone:  # a stopped one has no host, and a machine that joined by itself never had
+            self._kernel.defer(lambda: self._hosts.destroy(instance.id))
+        instance.shutdown_over = False
+        self._after_shutdown(instance, lambda: self._shutdown_over(instance))
+
+    def stop(self, instance: InstanceRecord) -> None:
+        """Switch an instance off and keep it; nothing that is not running is touched."""
+        if instance.status is InstanceStatus.RUNNING:
+            self._switch_off(instance, InstanceStatus.STOPPING, "it was stopped")
+            self._after_shutdown(instance, lambda: self._stopped(instance))
+
+    def start(self, instance: InstanceRecord) -> None:
+        """Switch a stopped instance on again."""
+        if instance.status is InstanceStatus.STOPPED:
+            self._switch_on(instance)
+
+    def restart(self, instance: InstanceRecord) -> None:
+        """Reboot a running instance; one that is stopped is started."""
+        if instance.status is InstanceStatus.RUNNING:
+            self._switch_off(instance, InstanceStatus.PENDING, "it was restarted")
+            self._switch_on(instance)
+        else:
+            self.start(instance)
+
+    def host_running(self, instance_id: str, address: HostAddress) -> None:
+        """A host has booted."""
+        instance = self._store.instances.get(instance_id)
+        if instance is None or instance.status is not InstanceStatus.PENDING:
+            return
+        instance.entity.hostname = address.hostname
+        instance.entity.privateIpAddress = address.private_ip
+        instance.entity.publicIpAddress = address.public_ip
+        self._set_status(instance, InstanceStatus.RUNNING)
+        _log.info("instance %s is running at %s", instance.id, address.private_ip)
+        self.on_change(instance.requirement)
+        self._start_refreshing(instance.source, instance.requirement)
+
+    def host_gone(self, instance_id: str, reason: str) -> None:
+        """A host has ended, as asked or by itself."""
+        instance = self._store.instances.get(instance_id)
+        if instance is None or instance.host_gone:
+            return
+        instance.host_gone = True
+        if instance.status.alive:
+            _log.info("instance %s has ended: %s", instance.id, reason)
+            _cancel_boot(instance)
+            self._set_status(instance, InstanceStatus.TERMINATING)
+            self.on_ending(instance, reason or "the host ended")
+            instance.shutdown_over = True
+        self._end_if_over(instance)
+
+    def _create_host(self, instance: InstanceRecord) -> None:
+        source = instance.source.entity
+        request = HostRequest(
+            instance_id=instance.id,
+            agent_token=instance.token,
+            user_data=source.userData,
+            instance_type=clouds.instance_type(source) or "",
+            provider=source.provider.name if source.provider else "",
+            region=source.region or "",
+            boot_seconds=self._vary(*clouds.startup_time(source, self._kernel.settings)),
+        )
+        self._kernel.defer(lambda: self._create(request))
+
+    def _create(self, request: HostRequest) -> None:
+        try:
+            self._hosts.create(request, _Listener(self._kernel, self))
+        except Exception as error:
+            with self._kernel.locked():
+                self.host_gone(request.instance_id, f"the host could not be made: {error}")
+            raise
+
+    def _switch_off(self, instance: InstanceRecord, status: InstanceStatus, reason: str) -> None:
+        self._set_status(instance, status)
+        self.on_ending(instance, reason)
+        # Its agent will register anew, and that makes another platform node.
+        instance.node = None
+        instance.host_gone = True
+        stopper = self._stopper
+        if stopper is not None:
+            self._kernel.defer(lambda: stopper.stop(instance.id))
+
+    def _switch_on(self, instance: InstanceRecord) -> None:
+        instance.host_gone = False
+        self._set_status(instance, InstanceStatus.PENDING)
+        self._create_host(instance)
+        self.on_change(instance.requirement)
+
+    def _stopped(self, instance: InstanceRecord) -> None:
+        if instance.status is InstanceStatus.STOPPING:
+            self._set_status(instance, InstanceStatus.STOPPED)
+            self.on_change(instance.requirement)
+
+    def _after_shutdown(self, instance: InstanceRecord, call: Callable[[], None]) -> None:
+        seconds = self._vary(*clouds.shutdown_time(instance.source.entity))
+        if seconds > 0:
+            self._kernel.after(seconds, call)
+        else:
+            call()
+
+    def _shutdown_over(self, instance: InstanceRecord) -> None:
+        instance.shutdown_over = True
+        self._end_if_over(instance)
+
+    def _end_if_over(self, instance: InstanceRecord) -> None:
+        if not (instance.host_gone and instance.shutdown_over) or instance.status is InstanceStatus.TERMINATED:
+            return
+        self._set_status(instance, InstanceStatus.TERMINATED)
+        instance.requirement.live.pop(instance.id, None)
+        self._store.instances_by_token.pop(instance.token, None)
+        self._retention.of_instance(instance)
+        self.on_change(instance.requirement)
+
+    def _set_status(self, instance: InstanceRecord, status: InstanceStatus, *, first: bool = False) -> None:
+        source = instance.source
+        if not first:
+            source.counts[instance.status] -= 1
+            source.counts[status] += 1
+        source.changed.mark(self._kernel.now())
+        instance.status = instance.entity.status = status
+        instance.entity.statusChangedTime = self._kernel.now()
+        self._kernel.want_pass()
+
+    def _vary(self, seconds: float, variance: float) -> float:
+        return max(0.0, seconds * (1 + variance * self._kernel.random.uniform(-1, 1)))
+
+    def _start_refreshing(self, source: SourceRecord, requirement: RequirementRecord) -> None:
+        entity = source.entity
+        if source.refresh is not None or not isinstance(entity, SimulatorComputeSource):
+            return
+        if entity.unexpectedInstanceTerminationProbability <= 0:
+            return
+        period = self._kernel.settings.simulator_refresh_seconds
+        source.refresh = self._kernel.after(period, lambda: self._refresh(source, requirement))
+
+    def _refresh(self, source: SourceRecord, requirement: RequirementRecord) -> None:
+        source.refresh = None
+        entity = source.entity
+        if not isinstance(entity, SimulatorComputeSource):
+            return
+        for instance in _running_of(source, requirement.live.values()):
+            if self._kernel.random.random() < entity.unexpectedInstanceTerminationProbability:
+                self.terminate(instance, "unexpected termination")
+        if source.alive:
+            self._start_refreshing(source, requirement)
+
+
+def _running_of(source: SourceRecord, instances: Iterable[InstanceRecord]) -> list[InstanceRecord]:
+    return [i for i in instances if i.source is source and i.status is InstanceStatus.RUNNING]
+
+
+def _cancel_boot(instance: InstanceRecord) -> None:
+    if instance.boot_timer is not None:
+        instance.boot_timer.cancel()
+        instance.boot_timer = None
+
+
+class _Listener:
+    """Lets backends tell of their hosts from any thread."""
+
+    def __init__(self, kernel: Kernel, instances: Instances) -> None:
+        self._kernel = kernel
+        self._instances = instances
+
+    def host_running(self, instance_id: str, address: HostAddress) -> None:
+        with self._kernel.locked():
+            self._instances.host_running(instance_id, address)
+
+    def host_gone(self, instance_id: str, reason: str) -> None:
+        with self._kernel.locked():
+            self._instances.host_gone(instance_id, reason)

@@ -1,0 +1,116 @@
+"""Shows the local platform's log files, and follows them as they grow. Knows names of files, not what is in them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yellowdog_local.service.directory import LocalPlatformError, PlatformDirectory
+
+# In the order in which a host's life goes.
+HOST_LOGS = ("init.log", "userdata.log", "sshd.log", "agent.log")
+POLL_SECONDS = 0.2
+
+
+def platform_files(directory: PlatformDirectory) -> list[Path]:
+    """The platform's own log.
+
+    Raises:
+        LocalPlatformError: there is none.
+    """
+    if not directory.log.exists():
+        raise LocalPlatformError(f"there is no log in {directory.path}: `raydog local start` starts a platform there")
+    return [directory.log]
+
+
+def host_files(directory: PlatformDirectory, instance: str) -> list[Path]:
+    """A host's logs, and its tasks' output.
+
+    Raises:
+        LocalPlatformError: there never was such a host.
+    """
+    place = directory.hosts / instance
+    if not instance or "/" in instance or not place.is_dir():
+        known = sorted(path.name for path in directory.hosts.glob("*"))
+        raise LocalPlatformError(
+            f"there are no logs of a host {instance!r}; there are logs of: {', '.join(known[-20:]) or 'no host yet'}"
+        )
+    own = [place / name for name in HOST_LOGS if (place / name).exists()]
+    return own + sorted((place / "tasks").glob("*.txt"), key=lambda path: path.stat().st_mtime)
+
+
+def task_files(directory: PlatformDirectory, task_id: str) -> list[Path]:
+    """A task's output, one file per attempt, wherever it ran.
+
+    Raises:
+        LocalPlatformError: no such task has run.
+    """
+    name = task_id.replace(":", "_")
+    files = [path for path in directory.hosts.glob("*/tasks/*.txt") if _is_of_task(path.stem, name)]
+    if not files:
+        raise LocalPlatformError(
+            f"no task with the id {task_id!r} has run on this platform's hosts (an id looks like ydid:task:...; "
+            f"`raydog local status` lists the tasks that run)"
+        )
+    return sorted(files, key=lambda path: path.stat().st_mtime)
+
+
+def _is_of_task(stem: str, name: str) -> bool:
+    base, _, attempt = stem.partition("-attempt-")
+    return base == name and (not attempt or attempt.isdigit())
+
+
+@dataclass
+class Reader:
+    """Reads several files like one log: with a heading where the file changes.
+
+    Args:
+        list_files: called again and again while following, because new ones may come.
+        last_lines: how much of each file's past is shown; None for all of it.
+    """
+
+    list_files: Callable[[], list[Path]]
+    last_lines: int | None = None
+    _offsets: dict[Path, int] = field(default_factory=dict)
+    _last_shown: Path | None = None
+
+    def past(self) -> Iterator[str]:
+        """What is there already."""
+        files = self.list_files()
+        for path in files:
+            data = path.read_bytes()
+            self._offsets[path] = len(data)
+            lines = data.decode("utf-8", "replace").splitlines(keepends=True)
+            shown = lines if self.last_lines is None else lines[max(0, len(lines) - self.last_lines) :]
+            yield from self._headed(path, "".join(shown), several=len(files) > 1)
+
+    def growth(self) -> Iterator[str]:
+        """What has been added since."""
+        files = self.list_files()
+        for path in files:
+            size = path.stat().st_size
+            offset = self._offsets.get(path, 0)
+            if size < offset:  # begun anew by a restart
+                offset = 0
+            with path.open("rb") as file:
+                file.seek(offset)
+                data = file.read()
+            self._offsets[path] = offset + len(data)
+            yield from self._headed(path, data.decode("utf-8", "replace"), several=len(files) > 1)
+
+    def follow(self) -> Iterator[str]:
+        """The past, and then for ever what is added."""
+        yield from self.past()
+        while True:
+            yield from self.growth()
+            time.sleep(POLL_SECONDS)
+
+    def _headed(self, path: Path, text: str, *, several: bool) -> Iterator[str]:
+        if not text:
+            return
+        if several and path != self._last_shown:
+            yield f"==> {path} <==\n"
+        self._last_shown = path
+        yield text

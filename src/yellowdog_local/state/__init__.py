@@ -1,0 +1,1 @@
+"""What the platform holds, the lock that guards it, and time."""

@@ -1,0 +1,138 @@
+"""The one lock under which all state changes, and what happens around it: timers, effects, scheduling passes.
+
+Knows nothing of what the state is. Three rules keep it free of deadlocks and of half-done states:
+every change happens under the lock; whatever may call back into the platform (hosts, agents) is an *effect*, run in
+order after the lock is released; the scheduler's pass runs once, as the outermost holder is about to leave.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from yellowdog_local.state.clock import Clock, Timer
+from yellowdog_local.state.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class Kernel:
+    """Lock, time and deferred work, shared by all services of one platform."""
+
+    def __init__(self, clock: Clock, settings: Settings) -> None:
+        self.clock = clock
+        self.settings = settings
+        self.random = random.Random(settings.random_seed)  # noqa: S311  simulates variance, guards nothing
+        self.on_pass: Callable[[], None] = lambda: None
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._pass_wanted = False
+        self._effects: deque[Callable[[], None]] = deque()
+        self._draining = threading.Lock()
+        self.sequence = 0
+        # When each was made, oldest first; kept only while somebody asks for it.
+        self.made: list[tuple[datetime, int]] | None = None
+        self._epoch = 0
+        self._watchers: set[Callable[[], None]] = set()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock; leaving it for the last time runs the scheduler's pass and then the effects."""
+        with self._lock:
+            self._depth += 1
+            try:
+                yield
+                if self._depth == 1:
+                    self._run_passes()
+            finally:
+                self._depth -= 1
+                outermost = self._depth == 0
+        if outermost:
+            self._drain()
+
+    def want_pass(self) -> None:
+        """Let the scheduler look at what has changed, once, when the present change is complete."""
+        self._pass_wanted = True
+
+    def defer(self, effect: Callable[[], None]) -> None:
+        """Do something outside the lock, after everything that was deferred before it."""
+        self._effects.append(effect)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Make a call under the lock after so many seconds."""
+        epoch = self._epoch
+
+        def fire() -> None:
+            with self.locked():
+                # It may have been cancelled while this thread waited for the lock.
+                if not timer.cancelled and epoch == self._epoch:
+                    call()
+
+        timer = self.clock.call_later(seconds, fire)
+        return timer
+
+    def now(self) -> datetime:
+        """The present, in the milliseconds that the wire can carry."""
+        now = self.clock.now()
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def next_sequence(self) -> int:
+        """A growing number: the order in which things were made."""
+        self.sequence += 1
+        if self.made is not None:
+            self.made.append((self.clock.now(), self.sequence))
+        return self.sequence
+
+    def forget_timers(self) -> None:
+        """Make none of the calls that are still due."""
+        self._epoch += 1
+
+    @contextmanager
+    def watching(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Call `wake`, under the lock, after every change; it must do next to nothing."""
+        with self._lock:
+            self._watchers.add(wake)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watchers.discard(wake)
+
+    def wake_watchers(self) -> None:
+        """Call every watcher as if something had changed."""
+        with self._lock:
+            for wake in tuple(self._watchers):
+                wake()
+
+    def _run_passes(self) -> None:
+        if not self._pass_wanted:
+            return
+        while self._pass_wanted:
+            self._pass_wanted = False
+            self.on_pass()
+        self.wake_watchers()
+
+    def _drain(self) -> None:
+        # One thread drains at a time, so that effects keep their order; whoever finds another at it leaves the rest to
+        # that one, which looks again after letting go.
+        while self._effects and self._draining.acquire(blocking=False):
+            try:
+                self._drain_all()
+            finally:
+                self._draining.release()
+
+    def _drain_all(self) -> None:
+        while self._effects:
+            _run_safely(self._effects.popleft())
+
+
+def _run_safely(effect: Callable[[], None]) -> None:
+    try:
+        effect()
+    except Exception:  # noqa: BLE001  an effect is about one host or agent; the platform and all others go on
+        _log.exception("telling a host or an agent failed")

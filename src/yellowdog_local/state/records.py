@@ -1,0 +1,413 @@
+"""What the platform holds: the SDK's own entities, each with the little that the API does not show.
+
+No logic beyond keeping indexes and counts true. Services change records; records know no service.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from yellowdog_client.model import (
+    Allowance,
+    BestComputeSourceReport,
+    ComputeRequirement,
+    ComputeSource,
+    ComputeSourceTemplate,
+    ConfiguredWorkerPool,
+    Instance,
+    InstanceStatus,
+    Keyring,
+    MachineImageFamily,
+    NamespacePolicy,
+    Node,
+    NodeAction,
+    NodeActionQueueStatus,
+    NodeStatus,
+    ProvisionedWorkerPool,
+    ProvisionedWorkerPoolProperties,
+    RunSpecification,
+    Task,
+    TaskGroup,
+    TaskGroupStatus,
+    TaskStatus,
+    Worker,
+    WorkerPoolStatus,
+    WorkerPoolToken,
+    WorkerStatus,
+    WorkRequirement,
+    WorkRequirementStatus,
+)
+from yellowdog_client.model import ComputeRequirementTemplate as RequirementTemplate
+from yellowdog_client.model import Namespace as NamespaceEntity
+
+from yellowdog_local.state.clock import Timer
+
+EntityT = TypeVar("EntityT")
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class ChangeTime:
+    """When something last changed, as clients see it: two reads with a change in between never see the same time."""
+
+    __slots__ = ("_changed", "_shown")
+
+    def __init__(self) -> None:
+        self._changed: datetime | None = None
+        self._shown: datetime | None = None
+
+    def mark(self, now: datetime) -> None:
+        """Note a change."""
+        self._changed = now
+
+    def show(self) -> datetime | None:
+        """The time to show; a millisecond, what the wire can carry, after the last one shown if need be."""
+        if self._changed is not None:
+            later = self._shown is None or self._changed > self._shown
+            self._shown = self._changed if later or self._shown is None else self._shown + _MILLISECOND
+            self._changed = None
+        return self._shown
+
+
+@dataclass(eq=False)
+class PlainRecord(Generic[EntityT]):
+    """An entity of which nothing more is known than callers see."""
+
+    seq: int
+    entity: EntityT
+
+
+NamespaceRecord = PlainRecord[NamespaceEntity]
+PolicyRecord = PlainRecord[NamespacePolicy]
+FamilyRecord = PlainRecord[MachineImageFamily]
+KeyringRecord = PlainRecord[Keyring]
+AllowanceRecord = PlainRecord[Allowance]
+
+
+@dataclass(eq=False)
+class SourceTemplateRecord:
+    """A compute source template."""
+
+    seq: int
+    id: str
+    namespace: str | None
+    name: str
+    entity: ComputeSourceTemplate
+
+
+@dataclass(eq=False)
+class RequirementTemplateRecord:
+    """A compute requirement template."""
+
+    seq: int
+    id: str
+    namespace: str | None
+    name: str
+    entity: RequirementTemplate
+
+
+@dataclass(eq=False)
+class WorkRecord:
+    """A work requirement."""
+
+    seq: int
+    id: str
+    entity: WorkRequirement
+    created: datetime
+    status: WorkRequirementStatus = WorkRequirementStatus.RUNNING
+    groups: list[GroupRecord] = field(default_factory=list)
+    groups_made: int = 0
+
+    @property
+    def accepts_work(self) -> bool:
+        """Whether task groups and tasks may still be added."""
+        return self.status in (WorkRequirementStatus.RUNNING, WorkRequirementStatus.HELD)
+
+    @property
+    def allocates(self) -> bool:
+        """Whether waiting tasks may be given to workers."""
+        return self.status in (WorkRequirementStatus.RUNNING, WorkRequirementStatus.FINISHING)
+
+
+@dataclass(eq=False)
+class GroupRecord:
+    """A task group, with its tasks by id, by name and by status."""
+
+    seq: int
+    id: str
+    entity: TaskGroup
+    work: WorkRecord
+    status: TaskGroupStatus = TaskGroupStatus.PENDING
+    tasks: dict[str, TaskRecord] = field(default_factory=dict)
+    names: dict[str, TaskRecord] = field(default_factory=dict)
+    by_status: dict[TaskStatus, dict[str, TaskRecord]] = field(default_factory=dict)
+    counts: Counter[TaskStatus] = field(default_factory=Counter)
+    tasks_made: int = 0
+    claimed: set[WorkerRecord] = field(default_factory=set)
+    last_updated: ChangeTime = field(default_factory=ChangeTime)
+
+    @property
+    def spec(self) -> RunSpecification:
+        """What the group's tasks need."""
+        return self.entity.runSpecification
+
+    @property
+    def dependencies(self) -> set[str]:
+        """The names of the task groups that this one depends on."""
+        wanted = set(self.entity.dependencies or ())
+        if self.entity.dependentOn:
+            wanted.add(self.entity.dependentOn)
+        return wanted
+
+    @property
+    def waiting_on_dependency(self) -> bool:
+        """Whether a task group that this one depends on has yet to complete."""
+        done = {g.entity.name for g in self.work.groups if g.status is TaskGroupStatus.COMPLETED}
+        return not self.dependencies <= done
+
+    @property
+    def unfinished(self) -> int:
+        """How many tasks have not finished."""
+        return sum(count for status, count in self.counts.items() if not status.finished)
+
+    @property
+    def in_progress(self) -> list[TaskRecord]:
+        """The tasks that a worker has."""
+        return [task for status in TaskStatus if status.in_progress for task in self.having(status)]
+
+    @property
+    def waiting(self) -> list[TaskRecord]:
+        """The tasks that wait for a worker."""
+        return [task for status in TaskStatus if status.waiting for task in self.having(status)]
+
+    @property
+    def ready(self) -> dict[str, TaskRecord]:
+        """The tasks that a worker may take, by id, in the order in which they became ready."""
+        return self.by_status.get(TaskStatus.READY, {})
+
+    def having(self, status: TaskStatus) -> Iterator[TaskRecord]:
+        """The tasks of one status."""
+        return iter(tuple(self.by_status.get(status, {}).values()))
+
+    def index(self, task: TaskRecord, before: TaskStatus | None) -> None:
+        """Keep indexes and counts true after a task was added or changed its status."""
+        if before is not None:
+            del self.by_status[before][task.id]
+            self.counts[before] -= 1
+        self.by_status.setdefault(task.status, {})[task.id] = task
+        self.counts[task.status] += 1
+
+
+@dataclass(eq=False)
+class TaskRecord:
+    """A task; `abort_error` is why it is being aborted when that is not the user's wish.
+
+    `handed_over` once the agent of its worker was told of it.
+    """
+
+    seq: int
+    id: str
+    entity: Task
+    group: GroupRecord
+    status: TaskStatus
+    attempt: int = 0
+    handed_over: bool = False
+    worker: WorkerRecord | None = None
+    deadline: Timer | None = None
+    abort_error: str | None = None
+
+
+@dataclass(eq=False)
+class PoolRecord:
+    """A worker pool; `target` is how many platform nodes it wants to have.
+
+    A configured one wants none: `awaited` is how many it was told will join. `stranded` instances live on without the
+    platform node that they had, `unnoticed` nodes without their instance; `unreplaced` nodes were shut down for good.
+    """
+
+    seq: int
+    id: str
+    entity: ProvisionedWorkerPool | ConfiguredWorkerPool
+    namespace: str
+    name: str
+    requirement: RequirementRecord
+    properties: ProvisionedWorkerPoolProperties
+    target: int
+    min_nodes: int
+    max_nodes: int
+    boot_timeout: float
+    idle_node_seconds: float | None
+    idle_pool_seconds: float | None
+    created: datetime
+    status: WorkerPoolStatus = WorkerPoolStatus.PENDING
+    nodes: dict[str, NodeRecord] = field(default_factory=dict)
+    acting: dict[str, NodeRecord] = field(default_factory=dict)
+    free: dict[str, WorkerRecord] = field(default_factory=dict)
+    node_counts: Counter[NodeStatus] = field(default_factory=Counter)
+    worker_counts: Counter[WorkerStatus] = field(default_factory=Counter)
+    active_nodes: int = 0
+    draining_nodes: int = 0
+    stranded: int = 0
+    unnoticed: int = 0
+    unreplaced: int = 0
+    claimed: int = 0
+    once_claimed: bool = False
+    first_node: NodeRecord | None = None
+    idle_timer: Timer | None = None
+    configured: bool = False
+    awaited: int = 0
+    changed: ChangeTime = field(default_factory=ChangeTime)
+    last_claimed: datetime | None = None
+    last_released: datetime | None = None
+
+    @property
+    def pending_nodes(self) -> int:
+        """Platform nodes that are wanted and have not registered."""
+        return max(0, self.target - (self.active_nodes - self.draining_nodes))
+
+    @property
+    def missing_instances(self) -> int:
+        """Instances that are wanted and that no source has provided yet."""
+        if self.configured:
+            return 0
+        return max(0, self.wanted_instances - self.requirement.alive)
+
+    @property
+    def wanted_instances(self) -> int:
+        """The instances that the wanted platform nodes need, and those that are beside them for now."""
+        return max(0, self.target + self.draining_nodes + self.stranded - self.unnoticed)
+
+
+@dataclass(eq=False)
+class MembersRecord:
+    """A configured pool's token, and the machines that joined with it."""
+
+    pool: PoolRecord
+    token: WorkerPoolToken
+    machines: dict[str, InstanceRecord] = field(default_factory=dict)
+
+
+@dataclass
+class ActionQueue:
+    """What users asked a platform node to do; after a failure nothing more is done."""
+
+    waiting: list[NodeAction] = field(default_factory=list)
+    executing: NodeAction | None = None
+    failed: NodeAction | None = None
+    begun: int = 0
+
+    @property
+    def status(self) -> NodeActionQueueStatus:
+        """What the queue is doing."""
+        if self.failed is not None:
+            return NodeActionQueueStatus.FAILED
+        if self.executing is not None:
+            return NodeActionQueueStatus.EXECUTING
+        return NodeActionQueueStatus.WAITING if self.waiting else NodeActionQueueStatus.EMPTY
+
+
+@dataclass(eq=False)
+class NodeRecord:
+    """A platform node: a registered agent on an instance; one that is `warned` is to get no new tasks."""
+
+    seq: int
+    id: str
+    entity: Node
+    pool: PoolRecord
+    instance: InstanceRecord
+    status: NodeStatus = NodeStatus.RUNNING
+    workers: list[WorkerRecord] = field(default_factory=list)
+    actions: ActionQueue = field(default_factory=ActionQueue)
+    once_claimed: bool = False
+    draining: bool = False
+    stranded: bool = False
+    unnoticed: bool = False
+    warned: bool = False
+    idle_timer: Timer | None = None
+
+    @property
+    def claimed(self) -> bool:
+        """Whether any of its workers belongs to a task group."""
+        return any(worker.group is not None for worker in self.workers)
+
+    @property
+    def tasks(self) -> list[TaskRecord]:
+        """The tasks that its workers have."""
+        return [worker.task for worker in self.workers if worker.task is not None]
+
+
+@dataclass(eq=False)
+class WorkerRecord:
+    """A YellowDog worker: a slot on a platform node, for one task at a time."""
+
+    id: str
+    entity: Worker
+    node: NodeRecord
+    slot: int
+    status: WorkerStatus = WorkerStatus.STOPPED
+    group: GroupRecord | None = None
+    task: TaskRecord | None = None
+
+
+@dataclass(eq=False)
+class SourceRecord:
+    """A compute source of a requirement, with its instances counted; `exhausted` if its cloud has just said no."""
+
+    id: str
+    entity: ComputeSource
+    counts: Counter[InstanceStatus] = field(default_factory=Counter)
+    requested: int = 0
+    expired: int = 0
+    exhausted: bool = False
+    changed: ChangeTime = field(default_factory=ChangeTime)
+    refresh: Timer | None = None
+
+    @property
+    def alive(self) -> int:
+        """Instances that are, or will be, running."""
+        return sum(count for status, count in self.counts.items() if status.alive)
+
+
+@dataclass(eq=False)
+class RequirementRecord:
+    """A compute requirement, with its instances."""
+
+    seq: int
+    id: str
+    entity: ComputeRequirement
+    namespace: str
+    name: str
+    created: datetime
+    sources: list[SourceRecord]
+    instances: dict[str, InstanceRecord] = field(default_factory=dict)
+    live: dict[str, InstanceRecord] = field(default_factory=dict)
+    pool: PoolRecord | None = None
+    report: BestComputeSourceReport | None = None
+    shutdown_timer: Timer | None = None
+    refill_timer: Timer | None = None
+
+    @property
+    def alive(self) -> int:
+        """Instances that are, or will be, running."""
+        return sum(source.alive for source in self.sources)
+
+
+@dataclass(eq=False)
+class InstanceRecord:
+    """An instance and the host behind it; `token` is what its agent shows."""
+
+    seq: int
+    id: str
+    entity: Instance
+    requirement: RequirementRecord
+    source: SourceRecord
+    token: str
+    status: InstanceStatus = InstanceStatus.PENDING
+    node: NodeRecord | None = None
+    boot_timer: Timer | None = None
+    host_gone: bool = False
+    shutdown_over: bool = False

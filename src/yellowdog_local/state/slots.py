@@ -1,0 +1,78 @@
+"""Claims of YellowDog workers by task groups, with the counts that pools show. Knows no scheduling rules."""
+
+from __future__ import annotations
+
+from yellowdog_client.model import NodeStatus, WorkerStatus
+
+from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.records import GroupRecord, NodeRecord, PoolRecord, TaskRecord, WorkerRecord
+
+
+class Slots:
+    """Keeps workers' claims. Every method is called under the platform's lock."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        # What the scheduler's next pass has to look at for idleness.
+        self.touched_nodes: dict[str, NodeRecord] = {}
+        self.touched_pools: dict[str, PoolRecord] = {}
+
+    def touch(self, pool: PoolRecord, node: NodeRecord | None = None) -> None:
+        """Let the next pass look at a pool, and at a platform node of it."""
+        self.touched_pools[pool.id] = pool
+        pool.changed.mark(self._kernel.now())
+        if node is not None:
+            self.touched_nodes[node.id] = node
+        self._kernel.want_pass()
+
+    def add(self, worker: WorkerRecord) -> None:
+        """Begin to offer a new worker, if its node takes tasks."""
+        worker.node.workers.append(worker)
+        worker.node.pool.worker_counts[worker.status] += 1
+        self.offer(worker)
+
+    def claim(self, worker: WorkerRecord, group: GroupRecord, task: TaskRecord) -> None:
+        """Give a free worker to a task group, for a task."""
+        pool = worker.node.pool
+        del pool.free[worker.id]
+        worker.group, worker.task = group, task
+        worker.entity.taskGroupId = group.id
+        group.claimed.add(worker)
+        worker.node.once_claimed = pool.once_claimed = True
+        pool.claimed += 1
+        pool.last_claimed = self._kernel.now()
+        self.set_status(worker, WorkerStatus.RUNNING)
+        self.touch(pool, worker.node)
+
+    def release(self, worker: WorkerRecord) -> None:
+        """Take a worker back from its task group, and offer it again if it still can work."""
+        if worker.group is None:
+            return
+        pool = worker.node.pool
+        worker.group.claimed.discard(worker)
+        worker.group = worker.task = worker.entity.taskGroupId = None
+        pool.claimed -= 1
+        pool.last_released = self._kernel.now()
+        if worker.status is WorkerStatus.RUNNING:
+            self.set_status(worker, WorkerStatus.STOPPED)
+        self.offer(worker)
+        self.touch(pool, worker.node)
+
+    def offer(self, worker: WorkerRecord) -> None:
+        """Offer a worker to task groups if it can take a task."""
+        node = worker.node
+        takes_tasks = node.status is NodeStatus.RUNNING and not (node.draining or node.warned)
+        if takes_tasks and worker.group is None and worker.status is WorkerStatus.STOPPED:
+            node.pool.free[worker.id] = worker
+
+    def withdraw(self, worker: WorkerRecord, status: WorkerStatus) -> None:
+        """Offer a worker no more."""
+        worker.node.pool.free.pop(worker.id, None)
+        self.set_status(worker, status)
+
+    def set_status(self, worker: WorkerRecord, status: WorkerStatus) -> None:
+        """Change a worker's status."""
+        counts = worker.node.pool.worker_counts
+        counts[worker.status] -= 1
+        counts[status] += 1
+        worker.status = worker.entity.status = status

@@ -1,0 +1,1 @@
+"""Work requirements, task groups and tasks."""

@@ -1,0 +1,1 @@
+"""One Ray cluster on the platform: listing, launch, terminations. May import `platform`, `config`, `node`."""

@@ -1,0 +1,280 @@
+"""How a cluster gets workers: task groups and pools by node type, tasks in batches, pauses after failures.
+
+Thread-safe: Ray launches from several threads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from ray.autoscaler.tags import TAG_RAY_LAUNCH_REQUEST
+
+from yellowdog_ray import names
+from yellowdog_ray.cluster.backoff import BackOff
+from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.snapshot import TAGS_VARIABLE, ClusterNode
+from yellowdog_ray.commands.configured_pools import placement
+from yellowdog_ray.config.bootstrap import MAX_POOL_NODES, worker_environment
+from yellowdog_ray.config.models import NodeConfig, ProviderSettings
+from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, PlatformError, ProvisioningFailed, RayDogError
+from yellowdog_ray.node.scripts import WORKER_SCRIPT
+from yellowdog_ray.platform.idempotent import add_task_group, add_tasks, make_pool
+from yellowdog_ray.platform.types import (
+    Placement,
+    PoolSpec,
+    TaskGroupSpec,
+    TaskGroupView,
+    TaskSpec,
+    WorkRequirementView,
+)
+
+logger = logging.getLogger(__name__)
+
+IDLE_NODE_TIMEOUT = timedelta(seconds=20)
+"""How long a platform node without a task is kept. Ray has decided that it is not needed, so not for long; but a time
+above 0 also ends nodes that were booted for a task that has been withdrawn meanwhile, and lets a fresh one wait for its
+task."""
+
+LAST_LAUNCH = timedelta(minutes=2)
+"""No worker is made in the last minutes of a cluster's lifetime: it could do no more than boot."""
+
+LAST_LAUNCH_SHARE = 0.1
+"""Nor in the last tenth of a lifetime that is shorter than 20 minutes."""
+
+AFTER_LIFETIME = timedelta(minutes=5)
+"""How long after the cluster's lifetime the platform ends all instances of a pool: what can end in order has ended."""
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """Workers that Ray asks for.
+
+    Attributes:
+        node_type: the key of `available_node_types`.
+        node_config: that type's `node_config`.
+        tags: the tags that the nodes are to have.
+        count: how many.
+        resources: what each offers to Ray.
+        labels: the Ray labels of each.
+    """
+
+    node_type: str
+    node_config: NodeConfig
+    tags: Mapping[str, str]
+    count: int
+    resources: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Growth:
+    """Makes the workers of one cluster.
+
+    Attributes:
+        backoff: which node types are left alone for a while, and why.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._lock = threading.Lock()  # one writer of task groups and pools
+        self._groups: dict[str, TaskGroupView] = {}
+        self._ended_pools: set[str] = set()
+        self.backoff = BackOff(cluster.clock.monotonic)
+
+    def grow(self, request: LaunchRequest) -> list[str]:
+        """Ask for workers; they are in the snapshot when this returns.
+
+        For the first workers of a node type a task group and a pool are made: seven calls. After that it is two calls
+        that read (is the cluster still wanted, does the pool live?) and one per 1,000 workers.
+
+        Returns:
+            The new nodes' ids.
+
+        Raises:
+            LaunchPaused: the node type is left alone for a while, after earlier failures.
+            RayDogError: the platform declined, or the cluster's lifetime is over.
+        """
+        self.backoff.check(request.node_type)
+        try:
+            ids = self._grow(request)
+        except LaunchPaused:
+            raise
+        except RayDogError as error:
+            self.backoff.failed(request.node_type, error)
+            raise
+        self.backoff.accepted(request.node_type)
+        return ids
+
+    def replace(self, node: ClusterNode) -> str:
+        """Ask for another worker like this one, which is about to be lost: three calls.
+
+        Everything that it is made of is read back from the platform, and its id follows from the lost one's; so this
+        works in any life of the autoscaler, and makes one worker however often it is asked.
+
+        Returns:
+            The new node's id.
+        """
+        cluster = self._cluster
+        _, timeout = self._requirement()
+        model = cluster.platform.task_spec(node.task_id)
+        # A launch request stands for the nodes that Ray asked for, and Ray has not asked for this one.
+        tags = {**node.tags, TAG_RAY_LAUNCH_REQUEST: str(uuid.uuid4())}
+        node_id = names.replacement_id(node.node_type, node.id)
+        changed = {"RAY_CLOUD_INSTANCE_ID": node_id, TAGS_VARIABLE: json.dumps(tags, sort_keys=True)}
+        spec = replace(model, name=node_id, environment={**model.environment, **changed}, timeout=timeout)
+        cluster.remember(add_tasks(cluster.platform, node.group_id, [spec]), tags)
+        return node_id
+
+    def _grow(self, request: LaunchRequest) -> list[str]:
+        cluster = self._cluster
+        head = cluster.snapshot.head
+        head_ip = head.private_ip if head else None
+        if head_ip is None:
+            raise RayDogError(
+                f"cluster '{cluster.name}': workers need the head's address, which the platform has not shown yet"
+            )
+        ids: list[str] = []
+        with self._lock:
+            work, timeout = self._requirement()
+            while len(ids) < request.count:
+                missing = request.count - len(ids)
+                group, room = self._group_with_room(request, missing, work, timeout)
+                if not ids:  # again: Ray asks for a node, in a thread, just before it ends one whose set-up has failed
+                    self.backoff.check(request.node_type)
+                specs = [self._worker(request, head_ip, timeout) for _ in range(min(missing, room))]
+                cluster.remember(add_tasks(cluster.platform, group.id, specs), request.tags)
+                ids += [spec.name for spec in specs]
+        return ids
+
+    def _worker(self, request: LaunchRequest, head_ip: str, timeout: timedelta) -> TaskSpec:
+        node_id = names.worker_id(request.node_type)
+        settings = self._cluster.settings
+        updater = settings.internal.worker_updater
+        environment = worker_environment(node_id, request.tags, head_ip, request.resources, request.labels, updater)
+        script = settings.ray_worker_node_task_script or WORKER_SCRIPT
+        return TaskSpec(node_id, script, environment, timeout)
+
+    def _requirement(self) -> tuple[WorkRequirementView, timedelta]:
+        """The living cluster, and how long a node that is made now may live: the cluster has one deadline."""
+        cluster = self._cluster
+        work = cluster.find()
+        deadline = cluster.deadline(work)
+        if work is None or work.cancelling or deadline is None:
+            raise RayDogError(f"cluster '{cluster.name}' has been taken down: its work requirement has ended")
+        remaining = deadline - cluster.clock.now()
+        if remaining <= min(LAST_LAUNCH, (deadline - work.created) * LAST_LAUNCH_SHARE):
+            raise DeadlinePassed(
+                f"cluster '{cluster.name}': its lifetime of {deadline - work.created} ends at "
+                f"{deadline:%Y-%m-%d %H:%M:%S} UTC, so no worker is added: raise provider.cluster_lifetime_hours and "
+                "make the cluster again"
+            )
+        return work, remaining
+
+    def _group_with_room(
+        self, request: LaunchRequest, wanted: int, work: WorkRequirementView, timeout: timedelta
+    ) -> tuple[TaskGroupView, int]:
+        """A task group of the node type, with a living pool behind it, and how many nodes it has room for."""
+        cluster = self._cluster
+        generation = 0
+        lender = self._lender(request)
+        while True:
+            generation += 1
+            name = names.group_name(request.node_type, request.node_config.digest, generation)
+            group, is_new = self._group(name, work, timeout, lender)
+            if lender is not None:
+                if group.placement == lender:
+                    return group, request.count
+                continue
+            room = MAX_POOL_NODES - cluster.load(group.id)
+            if room <= 0 or group.worker_tag in self._ended_pools:
+                continue
+            # A pool is made after its task group, so a new group has none yet.
+            pool = None if is_new else cluster.platform.find_pool(group.worker_tag)
+            if pool is None:
+                self._make_pool(self._pool_spec(request, group.worker_tag, min(wanted, room), timeout))
+            elif pool.finished:
+                self._ended_pools.add(group.worker_tag)
+                continue
+            return group, room
+
+    def _lender(self, request: LaunchRequest) -> Placement | None:
+        """Where the node type's tasks are to run if it has no pools of its own: one call."""
+        reference = request.node_config.worker_pool
+        if reference is None:
+            return None
+        pool = self._cluster.platform.existing_pool(reference)
+        if pool.finished:
+            raise ProvisioningFailed(f"worker pool '{reference}' has been shut down ({pool.status})")
+        return placement(pool)
+
+    def _group(
+        self, name: str, work: WorkRequirementView, timeout: timedelta, lender: Placement | None
+    ) -> tuple[TaskGroupView, bool]:
+        """A task group, and whether it was made just now."""
+        group = self._groups.get(name) or work.group(name)
+        is_new = group is None
+        if group is None:
+            token = names.token_of(work.groups[0].worker_tag)
+            spec = TaskGroupSpec(name, names.pool_name(self._cluster.name, name, token), timeout, lender)
+            group = add_task_group(self._cluster.platform, work.id, spec)
+        self._groups[name] = group
+        return group, is_new
+
+    def _make_pool(self, spec: PoolSpec) -> None:
+        """Make a pool that ends with the cluster.
+
+        The timeouts of its nodes and tasks do that, but for a machine that never registers and is replaced by another,
+        again and again: waiting tasks have no timeout, and who would withdraw them may be gone.
+        """
+        platform = self._cluster.platform
+        pool = make_pool(platform, spec)
+        if pool.compute_requirement_id is None:
+            return
+        try:
+            platform.end_compute_after(pool.compute_requirement_id, spec.idle_pool_timeout + AFTER_LIFETIME)
+        except PlatformError as error:
+            logger.warning("Worker pool '%s' has no end of its own: %s", spec.name, error)
+
+    def _pool_spec(self, request: LaunchRequest, name: str, nodes: int, timeout: timedelta) -> PoolSpec:
+        settings = self._cluster.settings
+        boot_timeout = timedelta(minutes=settings.worker_node_build_timeout_minutes)
+        return pool_spec(
+            settings,
+            request.node_config,
+            name,
+            nodes,
+            MAX_POOL_NODES,
+            boot_timeout=boot_timeout,
+            idle_pool_timeout=timeout,
+        )
+
+
+def pool_spec(
+    settings: ProviderSettings,
+    node_config: NodeConfig,
+    name: str,
+    nodes: int,
+    max_nodes: int,
+    *,
+    boot_timeout: timedelta,
+    idle_pool_timeout: timedelta,
+) -> PoolSpec:
+    """A pool for one task group, with every dead man's handle that the platform has."""
+    return PoolSpec(
+        name=name,
+        template=node_config.template,
+        tag=settings.cluster_tag,
+        nodes=nodes,
+        max_nodes=max_nodes,
+        boot_timeout=boot_timeout,
+        idle_node_timeout=IDLE_NODE_TIMEOUT,
+        idle_pool_timeout=idle_pool_timeout,
+        images_id=node_config.images_id,
+        user_data=node_config.full_userdata,
+        metrics_enabled=node_config.metrics_enabled,
+    )

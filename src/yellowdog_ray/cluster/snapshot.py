@@ -1,0 +1,102 @@
+"""An immutable view of a cluster's nodes, and how a node follows from a task and a platform node. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from ray.autoscaler.tags import NODE_KIND_HEAD, TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
+
+from yellowdog_ray.platform.types import PlatformNodeView, TaskView
+
+TAGS_VARIABLE = "RAYDOG_NODE_TAGS"
+"""In a task's environment: the node's tags at creation, as a JSON object. It makes the platform alone enough to say
+what a node is."""
+
+
+class Phase(Enum):
+    """How far a node has come. Ended nodes are not listed, so there is no phase for them."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True)
+class ClusterNode:
+    """One node of a Ray cluster.
+
+    Attributes:
+        id: the node id: the name of its task.
+        task_id: the YellowDog id of its task.
+        group_id: the YellowDog id of the task group, which is its node type's.
+        tags: the tags that Ray gave when it asked for the node; what changes later is in the tag store.
+        private_ip: the address that Ray nodes use among themselves, or None while unknown.
+        public_ip: the address for the outside, or None while unknown or where there is none.
+        platform_node_id: the platform node that its task was given to, or None while it waits for one.
+    """
+
+    id: str
+    task_id: str
+    group_id: str
+    phase: Phase
+    tags: Mapping[str, str] = field(default_factory=dict)
+    private_ip: str | None = None
+    public_ip: str | None = None
+    platform_node_id: str | None = None
+
+    @property
+    def is_head(self) -> bool:
+        """Whether this is the cluster's head."""
+        return bool(self.tags.get(TAG_RAY_NODE_KIND) == NODE_KIND_HEAD)
+
+    @property
+    def node_type(self) -> str:
+        """The key of `available_node_types` that this node was made from."""
+        return self.tags.get(TAG_RAY_USER_NODE_TYPE, "")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All nodes of a cluster at one moment, by node id."""
+
+    nodes: Mapping[str, ClusterNode] = field(default_factory=dict)
+
+    @cached_property
+    def head(self) -> ClusterNode | None:
+        """The head, or None."""
+        return next((node for node in self.nodes.values() if node.is_head), None)
+
+
+def build_snapshot(
+    tasks: Iterable[TaskView],
+    platform_nodes: Mapping[str, PlatformNodeView],
+    hidden: frozenset[str] = frozenset(),
+) -> Snapshot:
+    """Join tasks with the platform nodes that they run on.
+
+    Args:
+        tasks: every live task of the work requirement.
+        platform_nodes: what is known of platform nodes, by their id.
+        hidden: node ids that have been asked to end; they are left out whatever the platform still shows.
+    """
+    nodes = {}
+    for task in tasks:
+        if task.finished or task.abort_requested or task.name in hidden or not task.tags:
+            continue
+        nodes[task.name] = _node(task, platform_nodes.get(task.platform_node_id or ""))
+    return Snapshot(nodes)
+
+
+def _node(task: TaskView, platform_node: PlatformNodeView | None) -> ClusterNode:
+    return ClusterNode(
+        id=task.name,
+        task_id=task.id,
+        group_id=task.group_id,
+        phase=Phase.RUNNING if task.executing else Phase.PENDING,
+        tags=task.tags,
+        private_ip=platform_node.private_ip if platform_node else None,
+        public_ip=platform_node.public_ip if platform_node else None,
+        platform_node_id=task.platform_node_id,
+    )

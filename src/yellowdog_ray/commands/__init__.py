@@ -1,0 +1,1 @@
+"""What runs in a `ray` command on the laptop. May import anything but `monitor`."""

@@ -1,0 +1,156 @@
+"""Configured worker pools: machines of the user's own, which join by themselves and are never ours to end.
+
+What such a pool must offer for a node type that names it, and which of its platform nodes a task group may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from yellowdog_ray.config.models import Internal
+from yellowdog_ray.errors import ConfigError, NotFound
+from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.convert import TASK_TYPE
+from yellowdog_ray.platform.types import Placement, PlatformNodeView, PoolView
+
+ON_PREMISES = "ON_PREMISE"
+"""What platform nodes say of themselves that no cloud provider has provisioned (the SDK's `CloudProvider`)."""
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A pool as one node type names it; `path` is where in the YAML."""
+
+    path: str
+    pool: PoolView
+    nodes: tuple[PlatformNodeView, ...]
+
+
+def check_configured_pools(platform: Platform, internal: Internal) -> list[str]:
+    """Make sure that every configured pool that a node type names can serve it. Changes nothing.
+
+    Returns:
+        What the user should know.
+
+    Raises:
+        ConfigError, NotFound: one cannot; the text says why, and what to do.
+    """
+    found: dict[str, _Named] = {}
+    warnings: list[str] = []
+    for node_type, summary in internal.node_types.items():
+        if summary.worker_pool is None:
+            continue
+        path = f"{internal.source}: available_node_types.{node_type}.node_config.worker_pool"
+        named = _Named(path, *usable_pool(platform, summary.worker_pool, path))
+        found[node_type] = named
+        usable = sum(TASK_TYPE in node.task_types for node in named.nodes)
+        if summary.max_workers is not None and summary.max_workers > usable:
+            warnings.append(
+                f"{path}: '{summary.worker_pool}' has {usable} platform node(s) for tasks of type `{TASK_TYPE}`, and "
+                f"max_workers is {summary.max_workers}: more workers than that wait for more machines"
+            )
+    _refuse_confusion(found)
+    for named in {named.pool.id: named for named in found.values()}.values():
+        warnings += _others_that_match(platform, named)
+    return warnings
+
+
+def usable_pool(platform: Platform, reference: str, path: str) -> tuple[PoolView, tuple[PlatformNodeView, ...]]:
+    """A configured pool that can serve a node type, and its living platform nodes.
+
+    Args:
+        platform: where it is.
+        reference: its id or its `namespace/name`.
+        path: where in the YAML it is named, for messages.
+    """
+    try:
+        pool = platform.existing_pool(reference)
+    except NotFound as error:
+        raise NotFound(
+            f"{path}: YellowDog has no worker pool '{reference}' that this key can see: give the id or "
+            "`namespace/name` of one"
+        ) from error
+    if not pool.configured:
+        raise ConfigError(
+            f"{path}: worker pool '{reference}' is no configured worker pool, one whose machines join by themselves, "
+            "but was provisioned: to have machines provisioned, name its compute_requirement_template instead"
+        )
+    if pool.finished:
+        raise ConfigError(f"{path}: worker pool '{reference}' has been shut down ({pool.status}): name one that lives")
+    nodes = tuple(node for node in platform.platform_nodes(pool.id) if node.alive)
+    _check_nodes(reference, nodes, path)
+    return pool, nodes
+
+
+def _check_nodes(reference: str, nodes: tuple[PlatformNodeView, ...], path: str) -> None:
+    if not nodes:
+        raise ConfigError(
+            f"{path}: worker pool '{reference}' has no platform node: start the YellowDog agent on its machines, with "
+            "the pool's token"
+        )
+    usable = [node for node in nodes if TASK_TYPE in node.task_types]
+    if not usable:
+        offered = ", ".join(sorted({word for node in nodes for word in node.task_types})) or "nothing"
+        raise ConfigError(
+            f"{path}: none of the {len(nodes)} platform node(s) of worker pool '{reference}' offers task type "
+            f"`{TASK_TYPE}` (they offer: {offered}): add it to yda.taskTypes in their agents' application.yaml"
+        )
+    for node in usable:
+        # Two Ray nodes on one machine end each other with `ray stop`, and Ray's autoscaler v1 knows them by address.
+        if node.slots != 1:
+            raise ConfigError(
+                f"{path}: platform node {node.instance_id} of worker pool '{reference}' has {node.slots} YellowDog "
+                "workers, and a Ray node needs a machine of its own: set yda.createWorkers to PER_NODE, 1 in its "
+                "agent's application.yaml"
+            )
+        if node.private_ip is None:
+            raise ConfigError(
+                f"{path}: platform node {node.instance_id} of worker pool '{reference}' does not say its address: set "
+                "yda.privateIpAddress in its agent's application.yaml"
+            )
+
+
+def placement(pool: PoolView) -> Placement:
+    """Where the tasks of a group may run that this pool is to serve, and only there as far as YellowDog can tell."""
+    if pool.worker_tag is not None:
+        return Placement((pool.worker_tag,), (pool.namespace,))
+    # Waiting tasks would else make pools grow that were provisioned: those of this very cluster, for one.
+    return Placement((), (pool.namespace,), (ON_PREMISES,))
+
+
+def _refuse_confusion(found: Mapping[str, _Named]) -> None:
+    """A pool without a worker tag can be told from no other: refuse what would then go wrong."""
+    untagged = [named for named in found.values() if named.pool.worker_tag is None]
+    for named in untagged:
+        strange = {str(node.provider) for node in named.nodes if node.provider != ON_PREMISES}
+        if strange:
+            raise ConfigError(
+                f"{named.path}: worker pool '{named.pool.name}' has no worker tag, and platform nodes of provider "
+                f"{', '.join(sorted(strange))}: tasks for it could run on any machine that is provisioned there. Make "
+                "the pool again with a workerTag"
+            )
+        for other in found.values():
+            if other.pool.id != named.pool.id and other.pool.namespace == named.pool.namespace:
+                raise ConfigError(
+                    f"{named.path}: worker pool '{named.pool.name}' has no worker tag, so its tasks could run in "
+                    f"'{other.pool.name}' as well, which another node type names: make it again with a workerTag"
+                )
+
+
+def _others_that_match(platform: Platform, named: _Named) -> list[str]:
+    """What may run the tasks besides the pool."""
+    pool = named.pool
+    if pool.worker_tag is None:
+        text = (
+            f"{named.path}: worker pool '{pool.name}' has no worker tag: its tasks may run on any on-premises platform "
+            f"node of namespace {pool.namespace}. Make the pool again with a workerTag to keep them in it"
+        )
+        return [text]
+    strangers = {node.pool_id for node in platform.tagged_nodes(pool.worker_tag)} - {pool.id}
+    others = [other.name for other in map(platform.pool, sorted(strangers)) if other.namespace == pool.namespace]
+    text = (
+        f"{named.path}: worker tag '{pool.worker_tag}' is also that of worker pool {', '.join(others)}: tasks for "
+        f"'{pool.name}' may run there too"
+    )
+    return [text] if others else []

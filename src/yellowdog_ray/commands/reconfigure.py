@@ -1,0 +1,171 @@
+"""What another `ray up` changes of a cluster that runs: looked at before Ray sends anything to its head.
+
+Runs on the user's machine. On the head, `HeadFile` takes in what has arrived.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.snapshot import ClusterNode
+from yellowdog_ray.config.bootstrap import (
+    HEAD_V2_VARIABLE,
+    LOADS_VARIABLE,
+    SMALL_CLUSTER,
+    UPDATED_TYPES_VARIABLE,
+    WORKER_UPDATER_VARIABLE,
+    head_environment,
+)
+from yellowdog_ray.config.models import Internal, ProviderSettings, parse_provider
+from yellowdog_ray.errors import ConfigError, RayDogError
+from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY, UPDATER_VARIABLE
+from yellowdog_ray.platform.types import TaskSpec
+
+logger = logging.getLogger(__name__)
+
+CONFIG_FILE = "~/ray_bootstrap_config.yaml"
+"""Where `ray up` puts the configuration on the head (autoscaler/_private/commands.py of Ray 2.60)."""
+
+_OF_THE_HEAD = {
+    "RAY_OVERRIDE_RESOURCES": "resources of its node type",
+    "RAY_OVERRIDE_LABELS": "labels of its node type",
+    "RAYDOG_TAG_SERVER_PORT": "provider.head_node_tag_server_port",
+    "RAY_enable_autoscaler_v2": "the autoscaler's version",
+    LOADS_VARIABLE: f"how often Ray looks at its nodes (more often where max_workers is {SMALL_CLUSTER} at most)",
+}
+"""What is in the head task's environment, and where it comes from."""
+
+
+def check_changes(cluster: Cluster, *, v2: bool) -> list[str]:
+    """Find out whether a cluster that runs can take on this configuration. Changes nothing.
+
+    Args:
+        cluster: the cluster, with the settings that are to be.
+        v2: whether the new autoscaler is asked for.
+
+    Returns:
+        What will not be as the configuration says, or may surprise.
+
+    Raises:
+        ConfigError: Ray's autoscaler would stop working.
+    """
+    nodes = cluster.refresh().nodes.values()
+    workers = Counter(node.node_type for node in nodes if not node.is_head)
+    internal = cluster.settings.internal
+    _refuse_removed_types(internal, workers)
+    warnings = _too_many(internal, workers)
+    head = cluster.snapshot.head
+    if head is not None:
+        made = cluster.platform.task_spec(head.task_id)
+        _refuse_other_updaters(cluster, made.environment)
+        warnings += _of_the_head(cluster, head, made, v2=v2)
+    return warnings
+
+
+def _refuse_removed_types(internal: Internal, workers: Mapping[str, int]) -> None:
+    """Ray's autoscaler v2 fails on every tick over a node whose type it does not know, and v1 ends such nodes."""
+    removed = {node_type: count for node_type, count in workers.items() if node_type not in internal.node_types}
+    if removed and internal.node_types:
+        alive = ", ".join(f"{node_type} ({count})" for node_type, count in sorted(removed.items()))
+        raise ConfigError(
+            f"{internal.source}: available_node_types lacks types of which nodes run: {alive}. Leave them in with "
+            "max_workers: 0, which lets Ray end those nodes, and take them out when they have gone; or run `ray down` "
+            "first. Nothing has been changed"
+        )
+
+
+def _too_many(internal: Internal, workers: Mapping[str, int]) -> list[str]:
+    limits = [("max_workers", internal.max_workers, sum(workers.values()))]
+    for name, kind in internal.node_types.items():
+        limits.append((f"available_node_types.{name}.max_workers", kind.max_workers, workers.get(name, 0)))
+    return [
+        f"{internal.source}: {key} is {limit}, and {count} workers run: Ray ends those above it, busy or not"
+        for key, limit, count in limits
+        if limit is not None and count > limit
+    ]
+
+
+def _refuse_other_updaters(cluster: Cluster, made: Mapping[str, str]) -> None:
+    """The head's autoscaler has settled at its start whether there are updaters.
+
+    With another configuration its next workers would wait for an updater that never comes. And v2 gives its updaters
+    the configuration that it started with (autoscaler/v2 of Ray 2.60): on a node of a later type they fail without a
+    word, again and again.
+    """
+    internal = cluster.settings.internal
+    same_head = (made.get(UPDATER_VARIABLE) == STARTS_RAY) == (internal.head_updater == STARTS_RAY)
+    if not same_head or made.get(WORKER_UPDATER_VARIABLE, "") != internal.worker_updater:
+        raise ConfigError(
+            f"{internal.source}: cluster '{cluster.name}' runs, and whether Ray sets its nodes up over SSH "
+            "(file_mounts, setup_commands and the like) and starts Ray there (..._start_ray_commands) is settled when "
+            "a cluster is made: run `ray down` first, or put these keys back as they were. Nothing has been changed"
+        )
+    known = json.loads(made.get(UPDATED_TYPES_VARIABLE, "[]"))
+    new = sorted(internal.node_types.keys() - known)
+    if internal.worker_updater and made.get(HEAD_V2_VARIABLE) == "1" and new:
+        raise ConfigError(
+            f"{internal.source}: available_node_types.{new[0]} is new, and Ray's autoscaler v2 sets up over SSH only "
+            f"nodes of the types that cluster '{cluster.name}' was made with: run `ray down` first, or leave it out. "
+            "Nothing has been changed"
+        )
+
+
+def _of_the_head(cluster: Cluster, head: ClusterNode, made: TaskSpec, *, v2: bool) -> list[str]:
+    """The head's task is what it was made as: name what is different now."""
+    settings = cluster.settings
+    wanted = head_environment(head.id, head.tags, "", settings, v2=v2)
+    different = [words for name, words in _OF_THE_HEAD.items() if made.environment.get(name) != wanted[name]]
+    if made.script != (settings.ray_head_node_task_script or HEAD_SCRIPT):
+        different.append("provider.ray_head_node_task_script")
+    if made.timeout != cluster.lifetime:
+        different.append("provider.cluster_lifetime_hours")
+    text = (
+        f"{settings.internal.source}: the head that runs keeps what it was made with, and differs in: "
+        f"{', '.join(different)}. To change that, run `ray down` and `ray up`"
+    )
+    return [text] if different else []
+
+
+def head_would_be_replaced(cluster: Cluster, head: ClusterNode) -> ConfigError:
+    """Why `ray up` ends here, instead of replacing the head and losing all that runs in the cluster."""
+    return ConfigError(
+        f"{cluster.settings.internal.source}: cluster '{cluster.name}' runs with another head (node type "
+        f"'{head.node_type}') than this configuration asks for: its node type, its node_config, `auth` or Ray's "
+        "version on this machine have changed. Replacing it would end the cluster with all its work: change that back, "
+        "or run `ray down` first. Nothing has been changed"
+    )
+
+
+class HeadFile:
+    """The configuration on the head, which a later `ray up` replaces. Ray reads it anew; its providers it keeps."""
+
+    def __init__(self, cluster_name: str, path: Path | None = None) -> None:
+        self._cluster_name = cluster_name
+        self._path = path or Path(CONFIG_FILE).expanduser()
+        self._stamp: tuple[int, int, int] | None = None
+
+    def news(self) -> ProviderSettings | None:
+        """The `provider` section, if the file has changed since it was last asked for; costs no more than a look."""
+        try:
+            found = self._path.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp == self._stamp:
+                return None
+            self._stamp = stamp
+            text = self._path.read_text()
+            config = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
+            if config["cluster_name"] != self._cluster_name:
+                return None
+            return parse_provider(config["provider"], str(self._path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, RayDogError) as error:
+            logger.warning("%s cannot be used, and the settings stay as they are: %s", self._path, error)
+            return None

@@ -1,0 +1,241 @@
+"""Workers that do not come up: noticed in time, given up with the reason, and their node type left alone for a while.
+
+Runs on the head only. What it gives up is what this cluster's autoscaler itself has asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.launch import Growth
+from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
+from yellowdog_ray.errors import (
+    NeverAllocated,
+    NeverJoined,
+    NoCapacity,
+    NodeBuildError,
+    ProvisioningFailed,
+    QuotaExceeded,
+    SetupFailed,
+)
+from yellowdog_ray.monitor.gcs import RayNodes
+from yellowdog_ray.monitor.updater_steps import MONITOR_OUTPUT, Setups
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 15.0
+"""How long a worker waits for a platform node before its pool's sources are looked at, and how often they are."""
+
+PATIENCE_SECONDS = 60.0
+"""How long sources may complain before the workers that they do not serve are withdrawn: the platform itself tries
+again meanwhile, and a moment's shortage passes."""
+
+_QUOTA_WORDS = ("quota", "limit")
+_CAPACITY_WORDS = ("capacity",)
+
+
+class Builds:
+    """Watches the workers between their launch and their joining of Ray.
+
+    Times count from when this process first saw a node, so that another life of the autoscaler is never hasty.
+
+    Args:
+        cluster: the cluster.
+        growth: how it gets workers.
+        ray_nodes: what Ray knows of the nodes.
+        setups: how far Ray's updaters have come.
+        ids_needed: whether Ray's autoscaler knows its nodes by their ids alone (v2 does).
+    """
+
+    def __init__(
+        self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, setups: Setups, *, ids_needed: bool
+    ) -> None:
+        self._cluster = cluster
+        self._growth = growth
+        self._ray_nodes = ray_nodes
+        self._setups = setups
+        self._ids_needed = ids_needed
+        self._monotonic = cluster.clock.monotonic
+        self._since: dict[tuple[str, Phase], float] = {}
+        self._up: set[str] = set()
+        self._snapshot = Snapshot()
+        self._building: list[ClusterNode] = []
+        self._looked: dict[str, float] = {}
+        self._complaining: dict[str, float] = {}
+
+    @property
+    def settled(self) -> bool:
+        """Whether all nodes have joined."""
+        return not self._building
+
+    def tick(self, snapshot: Snapshot) -> None:
+        """Look at the workers of a fresh listing, and at how the head has joined.
+
+        Raises:
+            PlatformError: a pool's sources could not be looked at.
+        """
+        not_up = self._not_up(snapshot)
+        building = [node for node in not_up if not node.is_head]
+        now = self._monotonic()
+        self._since = {(node.id, node.phase): self._since.get((node.id, node.phase), now) for node in building}
+        started = [node for node in not_up if node.phase is Phase.RUNNING]
+        waiting = [node for node in building if node.platform_node_id is None and node.phase is Phase.PENDING]
+        if started and self._ray_nodes.refresh():
+            self._judge_started(started)
+        self._give_up_overdue(
+            [node for node in building if node.phase is Phase.PENDING],
+            NeverAllocated,
+            lambda _: (
+                f"no platform node took its task within {self._timeout}: look at its worker pool in YellowDog's portal"
+            ),
+        )
+        self._judge_pools([node for node in waiting if node.id in self._cluster.snapshot.nodes])
+
+    def _not_up(self, snapshot: Snapshot) -> list[ClusterNode]:
+        """The nodes that have not joined yet; all are looked at only if the snapshot is another one."""
+        nodes: Iterable[ClusterNode] = self._building
+        if snapshot is not self._snapshot:
+            self._snapshot, nodes = snapshot, snapshot.nodes.values()
+            self._up &= snapshot.nodes.keys()
+            self._setups.keep(snapshot.nodes.keys())
+        self._building = [node for node in nodes if node.id not in self._up]
+        return self._building
+
+    def _judge_started(self, started: Iterable[ClusterNode]) -> None:
+        missing = []
+        nameless = defaultdict(list)
+        for node in started:
+            if self._ray_nodes.joined(node.id, node.private_ip):
+                self._up.add(node.id)
+                self._growth.backoff.joined(node.node_type)
+                if self._ids_needed and self._ray_nodes.lacks_id(node.private_ip):
+                    nameless[node.node_type].append(node)
+            elif not node.is_head:
+                missing.append(node)
+        for nodes in nameless.values():
+            _tell_nameless(nodes)
+        self._give_up_overdue(missing, NeverJoined, self._why_not_joined)
+
+    def _why_not_joined(self, node: ClusterNode) -> str:
+        step = self._setups.last(node.id)
+        if step is None:
+            return (
+                f"its task has run for {self._timeout} and Ray has not joined: look at the output of its task, and at "
+                "provider.ray_worker_node_task_script"
+            )
+        return (
+            f"for {self._timeout} Ray's updater has come no further than {step.what}: look at {MONITOR_OUTPUT} on the "
+            "head, and at the output of the node's task"
+        )
+
+    @property
+    def _timeout(self) -> str:
+        minutes = self._cluster.settings.worker_node_build_timeout_minutes
+        return f"{minutes:g} min (provider.worker_node_build_timeout_minutes)"
+
+    def _give_up_overdue(
+        self, nodes: Iterable[ClusterNode], kind: type[NodeBuildError], why: Callable[[ClusterNode], str]
+    ) -> None:
+        minutes = self._cluster.settings.worker_node_build_timeout_minutes
+        overdue = defaultdict(list)
+        for node in nodes:
+            if self._waited(node) >= minutes * 60:
+                overdue[node.node_type].append(node)
+        for node_type, late in overdue.items():
+            self._give_up(late, kind(f"node {late[0].id} of type '{node_type}': {why(late[0])}"))
+
+    def set_up_failed(self, nodes: Iterable[ClusterNode]) -> None:
+        """Ray has given up workers, and is about to end them, since its updater could not set them up."""
+        failed = defaultdict(list)
+        for node in nodes:
+            failed[node.node_type].append(node)
+        for node_type, of_type in failed.items():
+            step = self._setups.last(of_type[0].id)
+            at = f" at {step.what} ({step.error})" if step and step.error else ""
+            text = f"node {of_type[0].id} of type '{node_type}': its set-up failed{at}: look at {MONITOR_OUTPUT}"
+            self._write_off(of_type, SetupFailed(f"{text} on the head"))
+
+    def _judge_pools(self, waiting: Iterable[ClusterNode]) -> None:
+        """Withdraw workers that no instance is coming for."""
+        now = self._monotonic()
+        by_group = defaultdict(list)
+        for node in waiting:
+            by_group[node.group_id].append(node)
+        self._complaining = {group_id: since for group_id, since in self._complaining.items() if group_id in by_group}
+        for group_id, nodes in by_group.items():
+            longest = max(map(self._waited, nodes))
+            if longest < LOOK_SECONDS or now - self._looked.get(group_id, float("-inf")) < LOOK_SECONDS:
+                continue
+            self._looked[group_id] = now
+            self._judge_pool(group_id, nodes)
+
+    def _judge_pool(self, group_id: str, waiting: list[ClusterNode]) -> None:
+        supply = self._cluster.supply(group_id)
+        if supply is None:
+            return
+        pool, compute = supply
+        if pool.finished:
+            self._give_up(waiting, ProvisioningFailed(f"worker pool {pool.name} has ended ({pool.status})"))
+            return
+        served = sum(
+            node.platform_node_id is not None
+            for node in self._cluster.snapshot.nodes.values()
+            if node.group_id == group_id
+        )
+        unserved = len(waiting) - max(0, compute.live_instances - served)
+        if unserved <= 0 or not compute.messages:
+            self._complaining.pop(group_id, None)
+            return
+        since = self._complaining.setdefault(group_id, self._monotonic())
+        if self._monotonic() - since >= PATIENCE_SECONDS:
+            del self._complaining[group_id]
+            youngest_first = sorted(waiting, key=self._waited)
+            reason = _shortage(compute.messages)
+            self._give_up(youngest_first[:unserved], reason(f"worker pool {pool.name}: {'; '.join(compute.messages)}"))
+
+    def _give_up(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
+        self._write_off(nodes, reason)
+        self._cluster.terminate([node.id for node in nodes])
+
+    def _write_off(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
+        node_type = nodes[0].node_type
+        logger.error(
+            "%d node(s) of type '%s' are given up (%s): %s: %s",
+            len(nodes),
+            node_type,
+            ", ".join(node.id for node in nodes[:5]),
+            reason.code,
+            reason,
+        )
+        self._growth.backoff.failed(node_type, reason)
+
+    def _waited(self, node: ClusterNode) -> float:
+        """For how long nothing has happened to a node. A set-up may be long, as long as it goes on."""
+        since = self._since[node.id, node.phase]
+        step = self._setups.last(node.id) if node.phase is Phase.RUNNING else None
+        return self._monotonic() - (max(since, step.since) if step else since)
+
+
+def _tell_nameless(nodes: Sequence[ClusterNode]) -> None:
+    """Ray itself only counts such nodes as pending: the head's keeps the cluster from growing at all."""
+    first = nodes[0]
+    logger.error(
+        "Ray runs on %d node(s) of type '%s' (%s) without RAY_CLOUD_INSTANCE_ID in its environment, so that autoscaler "
+        "v2 does not know them: %s. Let provider.%s pass the task's environment on to `ray start`, also into a "
+        "container (docs/containers.md)",
+        len(nodes),
+        first.node_type,
+        ", ".join(node.id for node in nodes[:5]),
+        "the cluster cannot grow" if first.is_head else "it waits for them, never finds them idle, and ends them",
+        "ray_head_node_task_script" if first.is_head else "ray_worker_node_task_script",
+    )
+
+
+def _shortage(messages: Sequence[str]) -> type[NodeBuildError]:
+    text = " ".join(messages).lower()
+    if any(word in text for word in _QUOTA_WORDS):
+        return QuotaExceeded
+    return NoCapacity if any(word in text for word in _CAPACITY_WORDS) else ProvisioningFailed

@@ -1,0 +1,125 @@
+"""Nodes whose instance is about to be taken away: drained by Ray in time, their replacement asked for at once.
+
+Runs on the head only.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.launch import Growth
+from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
+from yellowdog_ray.monitor.gcs import RayNodes
+from yellowdog_ray.platform.types import PlatformNodeView
+
+logger = logging.getLogger(__name__)
+
+NOTICE = {
+    "AWS": timedelta(seconds=120),
+    "OCI": timedelta(seconds=120),
+    "AZURE": timedelta(seconds=30),
+    "GOOGLE": timedelta(seconds=30),
+}
+"""How long before the loss each provider warns, by its public documentation; YellowDog says only when it was warned."""
+
+DEFAULT_NOTICE = timedelta(seconds=120)
+
+
+class Preemption:
+    """Acts once on each spot notice: one platform call per tick while workers run.
+
+    Args:
+        cluster: the cluster.
+        growth: how it gets workers.
+        ray_nodes: what Ray knows of the nodes.
+        drained_count: whether Ray's autoscaler counts nodes that are drained towards `max_workers` (v1 does). It ends
+            at once what is above that number.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        growth: Growth,
+        ray_nodes: RayNodes,
+        *,
+        drained_count: bool,
+    ) -> None:
+        self._cluster = cluster
+        self._growth = growth
+        self._ray_nodes = ray_nodes
+        self._drained_count = drained_count
+        self._drained: set[str] = set()
+        self._seen_drained: set[str] = set()
+        self._settled: set[str] = set()
+
+    def tick(self, snapshot: Snapshot) -> None:
+        """Look for notices about the nodes of a fresh listing.
+
+        Raises:
+            RayDogError: the platform could not be asked, or did not make a replacement; the next tick tries again.
+        """
+        self._drained &= snapshot.nodes.keys()
+        # Ray's autoscaler has read the nodes' states before it lists them: it sees no drain of this very tick.
+        self._seen_drained = set() if self._drained_count else set(self._drained)
+        self._settled &= snapshot.nodes.keys()
+        if not any(node.phase is Phase.RUNNING and not node.is_head for node in snapshot.nodes.values()):
+            return
+        noticed = self._cluster.platform.warned_nodes()
+        if not noticed:
+            return
+        running = {node.platform_node_id: node for node in snapshot.nodes.values() if node.phase is Phase.RUNNING}
+        for warned in noticed:
+            node = running.get(warned.id)
+            if node is not None and node.id not in self._settled:
+                self._prepare(node, warned)
+
+    def _prepare(self, node: ClusterNode, warned: PlatformNodeView) -> None:
+        ends = (warned.warned or self._cluster.clock.now()) + NOTICE.get(warned.provider or "", DEFAULT_NOTICE)
+        if node.is_head:
+            logger.error(
+                "the head's own instance (%s) is about to be taken away, at %s: the cluster ends with it. Use a "
+                "template without spot instances for the head",
+                warned.instance_id,
+                _time(ends),
+            )
+            self._settled.add(node.id)
+            return
+        if node.id not in self._drained:
+            self._drain(node, ends)
+        if self._is_idle(node):
+            self._settled.add(node.id)
+        elif self._has_room(node.node_type):
+            replacement = self._growth.replace(node)
+            logger.warning("node %s is asked for in place of %s", replacement, node.id)
+            self._settled.add(node.id)
+
+    def _drain(self, node: ClusterNode, ends: datetime) -> None:
+        logger.warning("node %s gets a spot notice: its instance is expected to be lost at %s", node.id, _time(ends))
+        self._ray_nodes.refresh()
+        if not self._ray_nodes.drain(node.id, ends, "the instance is about to be taken away (spot notice)"):
+            logger.warning("Ray has not agreed to drain node %s, which goes on until it is lost", node.id)
+        self._drained.add(node.id)
+
+    def _is_idle(self, node: ClusterNode) -> bool:
+        busy = self._ray_nodes.busy()
+        return busy is not None and node.id not in busy
+
+    def _has_room(self, node_type: str) -> bool:
+        """Whether Ray's autoscaler would let one more worker of a type be."""
+        nodes = self._cluster.snapshot.nodes.values()
+        workers = [node.node_type for node in nodes if not node.is_head and node.id not in self._seen_drained]
+        internal = self._cluster.settings.internal
+        kind = internal.node_types.get(node_type)
+        return _below(len(workers), internal.max_workers) and _below(
+            workers.count(node_type), kind.max_workers if kind else None
+        )
+
+
+def _below(count: int, limit: int | None) -> bool:
+    return limit is None or count < limit
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S} UTC"

@@ -1,0 +1,73 @@
+"""Creating calls that may have been applied although they failed: looked up by name before anything is made again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from yellowdog_ray.errors import AlreadyExists, PlatformError, Unavailable
+from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.types import (
+    PoolSpec,
+    PoolView,
+    TaskGroupSpec,
+    TaskGroupView,
+    TaskSpec,
+    TaskView,
+    WorkRequirementView,
+)
+
+_AMBIGUOUS = (AlreadyExists, Unavailable)
+"""The name may be taken by an earlier try of our own, and an answer that was lost may have been a good one."""
+
+
+def make_work_requirement(platform: Platform, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
+    """Make a work requirement, or find the one that an earlier try, or another process, has made."""
+    try:
+        return platform.create_work_requirement(name, tag, group)
+    except _AMBIGUOUS:
+        work = platform.find_work_requirement(name)
+        if work is None:
+            raise
+        return work
+
+
+def make_pool(platform: Platform, spec: PoolSpec) -> PoolView:
+    """Provision a pool, or find the one that an earlier try of this very call has made."""
+    try:
+        return platform.create_pool(spec)
+    except _AMBIGUOUS:
+        pool = platform.find_pool(spec.name)
+        if pool is None:
+            raise
+        return pool
+
+
+def add_task_group(platform: Platform, requirement_id: str, spec: TaskGroupSpec) -> TaskGroupView:
+    """Add a task group, or find the one that an earlier try of this very call has added."""
+    try:
+        group = platform.add_task_group(requirement_id, spec).group(spec.name)
+    except _AMBIGUOUS:
+        group = platform.work_requirement(requirement_id).group(spec.name)
+        if group is None:
+            raise
+    if group is None:
+        raise PlatformError(f"the platform took task group '{spec.name}' but does not show it")
+    return group
+
+
+def add_tasks(platform: Platform, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
+    """Add tasks, or find those that an earlier try of this very call, or another process, has added.
+
+    Their names are our own, so whatever bears them is what was asked for.
+    """
+    try:
+        return platform.add_tasks(group_id, specs)
+    except _AMBIGUOUS:
+        wanted = {spec.name for spec in specs}
+        # Several are new, by their random names: none has ended yet. One may have been made long ago.
+        one = len(specs) == 1
+        shown = platform.named_tasks(group_id, specs[0].name) if one else platform.live_group_tasks(group_id)
+        added = [task for task in shown if task.name in wanted]
+        if len(added) != len(specs):
+            raise
+        return added

@@ -1,0 +1,145 @@
+"""SIGKILL of `ray up` or `ray down` at any platform call: the next command completes or removes what it left."""
+
+import pytest
+
+from tests.commands.account import BOOT, NAME
+from tests.commands.laptop import LIFETIME_HOURS, QUICK, Laptop, node_type
+from tests.platform_time import PlatformTime
+from tests.simulation.kills import Killed, dying, every_kill
+from tests.yellowdog_ray.cluster_lab import request
+from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.launch import Growth
+from yellowdog_ray.config.models import parse_provider
+from yellowdog_ray.credentials import Credentials
+from yellowdog_ray.platform.client import Platform
+
+CREATING = {"POST /work/requirements", "POST /workerPools/provisioned/template", "POST /work/taskGroups/{id}/tasks"}
+REMOVING = {"DELETE /workerPools/{id}", "PUT /work/requirements/{id}/transition/{status}"}
+
+
+pytestmark = [
+    pytest.mark.search,
+    pytest.mark.timeout(600),  # each of some 30 kills is followed by one or two whole commands
+]
+
+
+@pytest.fixture
+def sweep(local, account, wire):
+    """Lets a command die at each of its calls in turn, each time in a new cluster, and shows what comes after."""
+
+    def run(prepare, command, recover, signal=Killed):
+        prepare()
+        mark = local.calls.mark()
+        command()
+        calls = local.calls.since(mark)
+        recover()
+        account.assert_nothing_left()
+        for kill in every_kill(calls, signal):
+            prepare()
+            try:
+                with dying(wire, kill):
+                    command()
+                account.imitate()
+                recover()
+                account.assert_nothing_left()
+            except Exception as failure:
+                raise AssertionError(f"not recovered from {kill}: {failure}") from failure
+        return calls
+
+    return run
+
+
+@pytest.fixture
+def down(laptop, account):
+    """`ray down`, which must succeed."""
+
+    def run():
+        result = laptop.down()
+        assert result.exit_code == 0, result.output
+        account.assert_nothing_left()
+
+    return run
+
+
+@pytest.fixture
+def up(laptop, account):
+    """`ray up`, which must succeed."""
+
+    def run():
+        result = laptop.up()
+        assert result.exit_code == 0, result.output
+        account.assert_one_cluster()
+
+    return run
+
+
+PATIENCE = 100.0
+"""Long enough for whatever a killed `ray down` has begun to take its course (seconds)."""
+
+
+def nothing():
+    pass
+
+
+def routes(calls):
+    return {f"{call.method} {call.route}" for call in calls}
+
+
+def test_the_next_ray_down_removes_what_a_killed_ray_up_has_made(sweep, laptop, down):
+    calls = sweep(nothing, laptop.up, down)
+
+    assert routes(calls) >= CREATING
+
+
+@pytest.mark.parametrize("signal", [Killed, KeyboardInterrupt], ids=["SIGKILL", "Ctrl-C"])
+def test_the_next_ray_up_completes_what_another_has_begun(sweep, laptop, up, down, signal):
+    def recover():
+        up()
+        down()
+
+    calls = sweep(nothing, laptop.up, recover, signal)
+
+    assert routes(calls) >= CREATING
+
+
+@pytest.fixture
+def laptop(account, home) -> Laptop:
+    """Where commands are given for a cluster that may have workers of two types."""
+    workers = {name: node_type(QUICK, max_workers=10) for name in ("cpu", "gpu")}
+    head = node_type(QUICK, resources={"CPU": 0}, max_workers=0)
+    return Laptop(home, NAME, available_node_types={"head": head, **workers})
+
+
+@pytest.fixture
+def with_workers(local, home, up, monkeypatch):
+    """Brings up a cluster with a worker of each of two types, made as its head would."""
+
+    def run():
+        up()
+        settings = parse_provider({"cluster_namespace": "demo", "cluster_lifetime_hours": LIFETIME_HOURS}, "ray.yaml")
+        connect = lambda: Platform(Credentials(local.url, local.key_id, local.key_secret), "demo")  # noqa: E731
+        head = Cluster(NAME, settings, connect, clock=PlatformTime(local))
+        head.refresh()
+        for name in ("cpu", "gpu"):
+            Growth(head).grow(request(1, name))
+        head.close()
+        local.advance(BOOT)
+
+    return run
+
+
+def test_the_next_ray_down_finishes_what_a_killed_one_has_begun(sweep, with_workers, laptop, down):
+    calls = sweep(with_workers, laptop.down, down)
+
+    assert routes(calls) >= REMOVING
+
+
+def test_the_next_ray_up_clears_away_what_a_killed_ray_down_has_left(sweep, with_workers, laptop, down, account, local):
+    def recover():
+        result = laptop.up()
+        assert result.exit_code == 0, result.output
+        local.advance(PATIENCE)
+        account.assert_one_head()
+        down()
+
+    sweep(with_workers, laptop.down, recover)

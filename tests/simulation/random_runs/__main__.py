@@ -1,0 +1,122 @@
+"""Many random runs, in parallel processes; the command `scripts/chaos`."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tests.simulation.random_runs.runs import Order, Outcome, run_order
+
+_HELP = """\
+Runs random scenarios against the node provider: random load, random faults, random kills, on a simulated platform with
+a stepped clock, with Ray's real autoscalers deciding. What must always hold is checked after every tick and command.
+"""
+
+_EXAMPLES = """\
+examples:
+  scripts/chaos                              1,000 scenarios, half of them with each autoscaler
+  scripts/chaos --seed 4711                  one scenario, with its story
+  scripts/chaos --seed 5000 --scenarios 200  200 scenarios, from seed 5000 on
+  scripts/chaos --sabotage partial_listing   the provider broken on purpose: how soon is it caught?
+
+Exits with 1 if anything failed. The same seed gives the same story.
+"""
+
+
+def main() -> int:
+    """The command."""
+    options = _options()
+    if options.list_sabotages:
+        return _list_sabotages()
+    alone = options.scenarios is None and options.seed is not None
+    first = options.seed if options.seed is not None else 0
+    orders = [
+        Order(seed, options.autoscaler, options.sabotage)
+        for seed in range(first, first + (1 if alone else options.scenarios or 1000))
+    ]
+    if alone:
+        outcome = run_order(orders[0])
+        print(outcome.story)
+        print(f"\n{_verdict(outcome)}")
+        return int(outcome.invariant is not None)
+    return _run_many(orders, options)
+
+
+def _run_many(orders: list[Order], options: argparse.Namespace) -> int:
+    began, failed, calls, done = time.monotonic(), 0, 0, 0
+    for outcome in _outcomes(orders, options.jobs):
+        done += 1
+        calls += outcome.calls
+        if outcome.invariant is not None:
+            failed += 1
+            _report(outcome, options.stories)
+            if options.sabotage:
+                print(f"{options.sabotage}: caught by '{outcome.invariant}' after {done} scenarios")
+                return 0
+        if done % 50 == 0 or done == len(orders):
+            seconds = time.monotonic() - began
+            print(f"{done} of {len(orders)} scenarios, {failed} failed, {calls} calls, {seconds:.0f} s", flush=True)
+    if options.sabotage:
+        print(f"{options.sabotage}: not caught by {done} scenarios")
+        return 1
+    return int(failed > 0)
+
+
+def _outcomes(orders: list[Order], jobs: int) -> Iterator[Outcome]:
+    """In the order of the seeds, so that the output is the same however many processes there are."""
+    if jobs == 1:
+        yield from map(run_order, orders)
+        return
+    context = multiprocessing.get_context("spawn")  # Ray, imported, has threads that a fork would lose
+    with context.Pool(jobs) as pool:
+        yield from pool.imap(run_order, orders, chunksize=1)
+
+
+def _report(outcome: Outcome, stories: Path) -> None:
+    stories.mkdir(parents=True, exist_ok=True)
+    file = stories / f"seed-{outcome.seed}-{outcome.autoscaler}.txt"
+    file.write_text(f"{outcome.story}\n")
+    print(f"\nFAILED {_verdict(outcome)}")
+    print(_last(outcome.story.splitlines(), 25))
+    print(f"  the whole story: {file}\n  again: {outcome.command}\n", flush=True)
+
+
+def _verdict(outcome: Outcome) -> str:
+    what = outcome.text if outcome.invariant else "all invariants held"
+    return f"seed {outcome.seed}, autoscaler {outcome.autoscaler}: {what}"
+
+
+def _last(lines: Iterable[str], count: int) -> str:
+    return "\n".join(f"  {line[:200]}" for line in list(lines)[-count:])
+
+
+def _list_sabotages() -> int:
+    from tests.simulation.random_runs.sabotage import SABOTAGES
+
+    for name, sabotage in SABOTAGES.items():
+        print(f"{name:28} {sabotage.__doc__}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "scripts/chaos", description=_HELP, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--scenarios", type=int, metavar="N", help="how many (1000; with --seed alone: one)")
+    add("--seed", type=int, metavar="N", help="the first one's seed (0)")
+    add("--autoscaler", choices=("v1", "v2"), help="only this one; otherwise the seed decides")
+    add("--jobs", type=int, default=min(os.cpu_count() or 1, 8), metavar="N", help="processes (one per CPU)")
+    add("--stories", type=Path, default=Path("chaos-stories"), metavar="DIR", help="where failures are told in full")
+    add("--sabotage", metavar="NAME", help="break the provider on purpose, and stop at the first failure")
+    add("--list-sabotages", action="store_true", help="in which ways it can be broken")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

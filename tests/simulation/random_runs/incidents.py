@@ -1,0 +1,110 @@
+"""What may happen once to a running cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from tests.simulation.random_runs.scenario import CLUSTER, Incident
+from yellowdog_local.state.records import TaskRecord
+
+if TYPE_CHECKING:
+    from tests.simulation.random_runs.world import World
+
+T = TypeVar("T")
+
+
+def happen(world: World, incident: Incident) -> None:
+    """Let it happen, if there is anything that it can strike."""
+    world.story.tell("incident", incident.what)
+    _HAPPENINGS[incident.what](world, incident)
+
+
+def _all_workers_are_lost(world: World, _: Incident) -> None:
+    for task in _executing(world):
+        _lose(world, task)
+
+
+def _raylet_dies(world: World, incident: Incident) -> None:
+    task = _one(_executing(world), incident)
+    if task is not None and task.entity.name in world.ray.raylets:
+        world.story.tell("incident", f"it is the raylet of {task.entity.name}")
+        world.ray.crash(str(task.entity.name))
+
+
+def _agent_falls_silent(world: World, incident: Incident) -> None:
+    task = _one(_executing(world), incident)
+    if task is not None and task.worker is not None:
+        world.story.tell("incident", f"it is the agent of {task.entity.name}")
+        world.hosts.unplug(task.worker.node.instance.id)
+
+
+def _raylet_never_joins(world: World, incident: Incident) -> None:
+    waiting = [
+        str(task.entity.name)
+        for task in world.tasks()
+        if not task.status.finished and task is not world.head and task.entity.name not in world.ray.raylets
+    ]
+    name = _one(waiting, incident)
+    if name is not None:
+        world.story.tell("incident", f"it is that of {name}")
+        world.ray.barred.add(name)
+
+
+def _autoscaler_starts_anew(world: World, incident: Incident) -> None:
+    if world.monitor is not None:
+        world.stop_monitor("restarted", incident.pause)
+
+
+def _tag_store_dies(world: World, _: Incident) -> None:
+    world.tags.up = False
+
+
+def _pool_is_shut_down(world: World, incident: Incident) -> None:
+    ours = (f"{CLUSTER}-cpu", f"{CLUSTER}-gpu")
+    pools = [pool for pool in world.platform.store.open_pools.values() if pool.name.startswith(ours)]
+    if pool := _one(pools, incident):
+        with world.platform.locked():
+            world.platform.pools.shut_down(pool)
+
+
+def _task_is_aborted(world: World, incident: Incident) -> None:
+    if task := _one(_executing(world), incident):
+        with world.platform.locked():
+            world.platform.tasks.cancel(task, abort=True)
+        world.invariants.aborted_by_others(task)
+
+
+_HAPPENINGS: dict[str, Callable[[World, Incident], object]] = {
+    "a worker is lost": lambda world, incident: _lose(world, _one(_executing(world), incident)),
+    "all workers are lost": _all_workers_are_lost,
+    "a worker's raylet dies": _raylet_dies,
+    "a worker's agent falls silent": _agent_falls_silent,
+    "the next raylet never joins": _raylet_never_joins,
+    "the head is lost": lambda world, _: _lose(world, world.head),
+    "the autoscaler starts anew": _autoscaler_starts_anew,
+    "the autoscaler is killed": lambda world, incident: world.condemn_monitor(incident.kill, incident.pause),
+    "the tag store dies": _tag_store_dies,
+    "the tag store starts empty": lambda world, _: world.tags.start(),
+    "somebody shuts a pool down": _pool_is_shut_down,
+    "somebody aborts a task": _task_is_aborted,
+    "the user says `ray up` again": lambda world, _: world.up(),
+}
+
+
+def _executing(world: World) -> list[TaskRecord]:
+    return [
+        task
+        for task in world.tasks()
+        if task.worker is not None and not task.status.finished and task is not world.head
+    ]
+
+
+def _lose(world: World, task: TaskRecord | None) -> None:
+    if task is not None and task.worker is not None:
+        world.story.tell("incident", f"it is {task.entity.name}")
+        world.hosts.lose(task.worker.node.instance.id)
+
+
+def _one(candidates: Sequence[T], incident: Incident) -> T | None:
+    return candidates[int(incident.which * len(candidates))] if candidates else None

@@ -1,0 +1,99 @@
+"""Runs scenarios, one after the other in one process, and says how each one ended. Not to be used by two threads."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.simulation.random_runs.sabotage import SABOTAGES
+from tests.simulation.random_runs.scenario import scenario
+from tests.simulation.random_runs.story import Story, StoryHandler
+from tests.simulation.random_runs.violation import Violation
+from tests.simulation.random_runs.world import World
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        invariant: the one that did not hold; None if all did.
+        text: what did not hold.
+        story: all that happened.
+        seconds: how long the run was for those in it.
+        calls: how many platform calls were made.
+    """
+
+    seed: int
+    autoscaler: str
+    invariant: str | None
+    text: str
+    story: str
+    seconds: float
+    calls: int
+
+    @property
+    def command(self) -> str:
+        """What reproduces it."""
+        return f"scripts/chaos --seed {self.seed} --autoscaler {self.autoscaler}"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What another process is to run."""
+
+    seed: int
+    autoscaler: str | None
+    sabotage: str | None
+
+
+def run_order(order: Order) -> Outcome:
+    """Run what was ordered."""
+    return run(order.seed, order.autoscaler, order.sabotage)
+
+
+def run(seed: int, autoscaler: str | None = None, sabotage: str | None = None) -> Outcome:
+    """Run the scenario of a seed, with the provider as it is, or broken in one of the ways of `sabotage`."""
+    what = scenario(seed, autoscaler)
+    invariant, text = None, ""
+    with tempfile.TemporaryDirectory(prefix="raydog-chaos-") as home, World(what, Path(home)) as world:
+        began = world.seconds
+        with _logged(world):
+            try:
+                world.begin()
+                if sabotage is not None:
+                    SABOTAGES[sabotage](world.monkeypatch)
+                world.run()
+            except Violation as violation:
+                invariant, text = violation.invariant, str(violation)
+                world.story.tell("invariants", text)
+                if violation.__cause__ is not None:
+                    world.story.lines += traceback.format_exception(violation.__cause__)
+        story = "\n".join([*what.lines(), "", str(world.story)])
+        return Outcome(seed, what.autoscaler, invariant, text, story, world.seconds - began, len(world.wire.calls))
+
+
+_LOUD = {"yellowdog_ray": logging.INFO, "ray.autoscaler": logging.ERROR}
+_SILENT = ("ray", "yellowdog_local", "urllib3")
+
+
+@contextmanager
+def _logged(world: World) -> Iterator[Story]:
+    """Have the provider's log, and Ray's complaints, in the story and nowhere else."""
+    handler = StoryHandler(world.story, lambda: world.processes.name)
+    loggers = [logging.getLogger(name) for name in {*_LOUD, *_SILENT}]
+    before = [(logger, logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
+    for logger in loggers:
+        logger.handlers = [handler] if logger.name in _LOUD else []
+        logger.propagate = False
+        logger.setLevel(_LOUD.get(logger.name, logging.CRITICAL))
+    try:
+        yield world.story
+    finally:
+        for logger, level, propagate, handlers in before:
+            logger.level, logger.propagate, logger.handlers = level, propagate, handlers

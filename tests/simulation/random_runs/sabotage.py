@@ -1,0 +1,217 @@
+"""The provider broken on purpose, in ways in which providers have been broken: each must be caught by the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+import pytest
+
+from yellowdog_ray.cluster import launch as growth
+from yellowdog_ray.cluster.backoff import BackOff
+from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.terminations import Endings, Push
+from yellowdog_ray.commands import teardown
+from yellowdog_ray.errors import PlatformError
+from yellowdog_ray.monitor import supervisor
+from yellowdog_ray.names import worker_id
+from yellowdog_ray.platform import client as platform
+from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.types import PoolSpec, TaskSpec, TaskView
+from yellowdog_ray.provider import RayDogNodeProvider
+
+Sabotage = Callable[[pytest.MonkeyPatch], None]
+
+
+def names_by_prefix(patch: pytest.MonkeyPatch) -> None:
+    """Work requirements are found by the beginning of their names."""
+
+    class AnyPrefix(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, str) and other.startswith(str(self))
+
+    find = Platform.find_work_requirement
+    patch.setattr(
+        Platform,
+        "find_work_requirement",
+        lambda self, name, **options: find(self, AnyPrefix(name), **options),
+    )
+
+
+def neighbours_pools_too(patch: pytest.MonkeyPatch) -> None:
+    """`ray down` shuts down every pool of the namespace whose name begins like the cluster's."""
+    end = teardown.request_end
+
+    def end_more(on: Platform, work: Any) -> None:
+        for pool in on._client.worker_pool_client.find_all_worker_pools():
+            if str(pool.name).startswith(work.name):
+                on.shut_down_pool(str(pool.id))
+        end(on, work)
+
+    patch.setattr(teardown, "request_end", end_more)
+
+
+def partial_listing(patch: pytest.MonkeyPatch) -> None:
+    """A listing that cannot be read is taken for an empty one."""
+    live_tasks = Platform.live_tasks
+
+    def whatever_comes(self: Platform, requirement_id: str) -> Any:
+        try:
+            return live_tasks(self, requirement_id)
+        except PlatformError:
+            return []
+
+    patch.setattr(Platform, "live_tasks", whatever_comes)
+
+
+def listing_raises(patch: pytest.MonkeyPatch) -> None:
+    """While the platform cannot be read the listing raises, though there is an earlier one."""
+
+    def read(self: RayDogNodeProvider) -> Any:
+        snapshot = self.cluster.refresh()
+        self._read_tags(snapshot)
+        return snapshot
+
+    patch.setattr(RayDogNodeProvider, "_read", read)
+
+
+def no_pause_after_failures(patch: pytest.MonkeyPatch) -> None:
+    """A launch that has failed is tried again in the same call, ten times."""
+    patch.setattr(BackOff, "check", lambda *_: None)
+    add_tasks = growth.add_tasks
+
+    def insist(*arguments: Any) -> Any:
+        for _ in range(30):
+            try:
+                return add_tasks(*arguments)
+            except PlatformError as error:
+                last = error
+        raise last
+
+    patch.setattr(growth, "add_tasks", insist)
+
+
+def created_again(patch: pytest.MonkeyPatch) -> None:
+    """After an ambiguous failure nodes are asked for once more, under new names."""
+
+    def again(on: Platform, group_id: str, specs: list[TaskSpec]) -> Any:
+        try:
+            return on.add_tasks(group_id, specs)
+        except PlatformError:
+            renamed = [TaskSpec(worker_id("cpu"), spec.script, {**spec.environment}, spec.timeout) for spec in specs]
+            return on.add_tasks(group_id, renamed)
+
+    patch.setattr(growth, "add_tasks", again)
+
+
+def forgotten_endings(patch: pytest.MonkeyPatch) -> None:
+    """What was asked to end is hidden, and never looked at again."""
+    patch.setattr(Endings, "due", lambda *_: [])
+
+
+def no_escalation(patch: pytest.MonkeyPatch) -> None:
+    """A task that was aborted is taken for ended."""
+    due = Endings.due
+
+    def without_aborted(self: Endings, tasks: Iterable[TaskView], not_ours: Collection[str] = ()) -> list[Push]:
+        return due(self, [task for task in tasks if not task.abort_requested], not_ours)
+
+    patch.setattr(Endings, "due", without_aborted)
+
+
+def pools_survive(patch: pytest.MonkeyPatch) -> None:
+    """`ray down` cancels the work requirement and leaves the pools to themselves."""
+    patch.setattr(teardown, "_find_pools", lambda *_: {})
+
+
+def work_before_pools(patch: pytest.MonkeyPatch) -> None:
+    """`ray down` cancels the work requirement first, and a second one looks for a living work requirement."""
+
+    def end(on: Platform, work: Any, pools: Iterable[Any]) -> None:
+        if not work.finished:
+            on.cancel_work_requirement(work.id)
+        for pool in pools:
+            if not pool.finished:
+                on.shut_down_pool(pool.id)
+
+    find = Platform.find_work_requirement
+    patch.setattr(teardown, "_request_end", end)
+    patch.setattr(Platform, "find_work_requirement", lambda self, name, **_: find(self, name))
+
+
+def down_does_not_wait(patch: pytest.MonkeyPatch) -> None:
+    """`ray down` asks for the end and goes."""
+    patch.setattr(teardown, "dismantle", lambda on, work, *_: teardown.request_end(on, work))
+
+
+def pools_are_never_found(patch: pytest.MonkeyPatch) -> None:
+    """A pool that exists already is not looked for: making it again fails."""
+
+    def make_pool(on: Platform, spec: PoolSpec) -> Any:
+        return on.create_pool(spec)
+
+    patch.setattr(growth, "make_pool", make_pool)
+    patch.setattr(Platform, "find_pool", lambda *_: None)
+
+
+def waits_in_the_loop(patch: pytest.MonkeyPatch) -> None:
+    """A launch waits in the autoscaler's loop until its nodes run."""
+    grow = growth.Growth.grow
+
+    def wait(self: Any, request: Any) -> Any:
+        ids = grow(self, request)
+        self._cluster.clock.sleep(5)
+        return ids
+
+    patch.setattr(growth.Growth, "grow", wait)
+
+
+def nobody_watches_builds(patch: pytest.MonkeyPatch) -> None:
+    """Workers that never come up are waited for without end."""
+    patch.setattr(supervisor.Builds, "tick", lambda *_: None)
+
+
+def unseen_nodes_are_not_listed(patch: pytest.MonkeyPatch) -> None:
+    """What was asked for is listed only once the platform's lists show it."""
+    patch.setattr(Cluster, "remember", lambda *_: None)
+
+
+def nonsense_is_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A page of a list without items is an empty one."""
+
+    def pages(search: Any) -> Any:
+        slice_id = None
+        while True:
+            page = search.slice(platform.SliceReference(sliceId=slice_id, size=platform.PAGE_SIZE))
+            yield from page.items or []
+            slice_id = page.nextSliceId
+            if slice_id is None:
+                return
+
+    patch.setattr(platform, "_pages", pages)
+
+
+SABOTAGES: dict[str, Sabotage] = {
+    function.__name__: function
+    for function in (
+        names_by_prefix,
+        neighbours_pools_too,
+        partial_listing,
+        listing_raises,
+        no_pause_after_failures,
+        created_again,
+        forgotten_endings,
+        no_escalation,
+        pools_survive,
+        work_before_pools,
+        down_does_not_wait,
+        pools_are_never_found,
+        waits_in_the_loop,
+        nobody_watches_builds,
+        unseen_nodes_are_not_listed,
+        nonsense_is_nothing,
+    )
+}

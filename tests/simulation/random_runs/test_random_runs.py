@@ -1,0 +1,93 @@
+"""A few of the random runs, fast; that their invariants can fail; and that a seed gives one story only."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.random_runs.runs import run
+from tests.simulation.random_runs.scenario import INCIDENTS, scenario
+
+pytestmark = pytest.mark.search
+
+SEEDS = range(40)
+
+CAUGHT_WITHIN = 20
+"""Scenarios within which a provider that is broken in a plain way is caught."""
+
+PLAIN_SABOTAGES = {
+    "neighbours_pools_too": "neighbours",
+    "partial_listing": "omitted",
+    "listing_raises": "loop",
+    "nonsense_is_nothing": "omitted",
+    "pools_survive": "left",
+    "waits_in_the_loop": "loop",
+}
+"""How the provider is broken, and which invariant is to say so."""
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_goes_wrong_the_invariants_hold(seed):
+    outcome = run(seed)
+
+    assert outcome.invariant is None, f"{outcome.text}\nagain: {outcome.command}\n\n{outcome.story}"
+
+
+@pytest.mark.parametrize("sabotage", PLAIN_SABOTAGES)
+def test_a_broken_provider_is_caught(sabotage):
+    for seed in range(CAUGHT_WITHIN):
+        outcome = run(seed, sabotage=sabotage)
+        if outcome.invariant is not None:
+            break
+
+    assert outcome.invariant == PLAIN_SABOTAGES[sabotage], outcome.text
+
+
+@pytest.mark.parametrize("seed", [15, 31])
+def test_a_seed_gives_one_story_only(seed):
+    assert run(seed).story == run(seed).story
+
+
+def test_a_run_starts_no_thread(monkeypatch):
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def note(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", note)
+
+    run(269)  # its cluster has workers of several types
+
+    assert started == []
+
+
+@pytest.mark.timeout(120)
+def test_a_story_depends_on_no_hash_seed():
+    root = Path(__file__).resolve().parents[3]
+    stories = {
+        subprocess.run(
+            [sys.executable, "-m", "tests.simulation.random_runs", "--seed", "15"],
+            cwd=root,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+
+    (story,) = stories
+    assert "all invariants held" in story
+
+
+def test_scenarios_differ_and_meet_everything_that_can_happen():
+    scenarios = [scenario(seed) for seed in range(400)]
+
+    assert {incident.what for one in scenarios for incident in one.incidents} >= set(INCIDENTS)
+    assert {one.autoscaler for one in scenarios} == {"v1", "v2"}
+    assert len({str(one) for one in scenarios}) == len(scenarios)

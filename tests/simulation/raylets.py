@@ -1,0 +1,271 @@
+"""Ray's side of a simulated cluster: raylets that live and die with the platform's tasks, and the load on them.
+
+A task that executes is a raylet that has joined, with the id, the resources and the labels that its environment
+declares. `FakeGcs` tells the autoscaler of them in the words of Ray's own control store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from ray.core.generated.autoscaler_pb2 import (
+    ClusterResourceState,
+    DrainNodeReason,
+    GangResourceRequest,
+    GetClusterResourceStateReply,
+    NodeState,
+    NodeStatus,
+    ResourceRequest,
+    ResourceRequestByCount,
+)
+from ray.core.generated.common_pb2 import LabelSelector, LabelSelectorConstraint, LabelSelectorOperator
+from ray.core.generated.gcs_pb2 import PlacementGroupLoad, PlacementGroupTableData, ResourceUsageBatchData
+from ray.core.generated.gcs_service_pb2 import GetAllResourceUsageReply
+
+if TYPE_CHECKING:  # benchmarks run this where it is not installed
+    from yellowdog_local.state.records import TaskRecord
+
+HEAD_RESOURCE = "node:__internal_head__"
+"""The resource by which Ray's autoscaler knows the head (autoscaler/v2/utils.py of Ray 2.60)."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """So many tasks or actors of one shape; `labels` is what a node must be labelled with."""
+
+    resources: dict[str, float]
+    count: int = 1
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Raylet:
+    """One Ray node."""
+
+    ray_id: bytes
+    node_id: str
+    node_type: str
+    ip: str
+    resources: dict[str, float]
+    labels: dict[str, str]
+    is_head: bool
+    idle_since: datetime
+    alive: bool = True
+    ended: bool = False
+    draining_until: datetime | None = None
+    available: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has no load."""
+        return self.available == self.resources
+
+    def take(self, demand: Demand, most: int) -> int:
+        """Take on as much of a demand as fits. Returns how much."""
+        if self.is_head or any(self.labels.get(key) != value for key, value in demand.labels.items()):
+            return 0
+        fits = min(int(self.available.get(name, 0) // amount) for name, amount in demand.resources.items())
+        taken = min(fits, most)
+        for name, amount in demand.resources.items():
+            if taken:
+                self.available[name] -= amount * taken
+        return taken
+
+
+class RayCluster:
+    """The raylets of one cluster, and what Ray's users want of them.
+
+    Args:
+        tasks: gives the platform's tasks of the cluster, ended ones too.
+        now: the time.
+
+    Attributes:
+        demands: what is wanted.
+        pending: the part of it that no living raylet has room for.
+        silent: node ids of raylets that Ray's control store does not know of.
+        barred: node ids of nodes whose raylet never joins although their task executes.
+        groups: placement groups that wait for nodes.
+        groups_told: those of which v1 is told that they wait, which is older news.
+    """
+
+    def __init__(self, tasks: Callable[[], Iterable[TaskRecord]], now: Callable[[], datetime]) -> None:
+        self._tasks = tasks
+        self._now = now
+        self.raylets: dict[str, Raylet] = {}
+        self.demands: list[Demand] = []
+        self.pending: list[Demand] = []
+        self.silent: set[str] = set()
+        self.barred: set[str] = set()
+        self.groups: list[PlacementGroupTableData] = []
+        self.groups_told: list[PlacementGroupTableData] = []
+
+    def observe(self) -> None:
+        """Let raylets join and die as their tasks have started and ended, and put the load on those that live."""
+        executing = {}
+        for task in self._tasks():
+            if task.worker is not None and task.entity.startedTime is not None and not task.status.finished:
+                executing[task.entity.name] = task
+        for node_id, raylet in self.raylets.items():
+            if raylet.draining_until is not None and self._now() >= raylet.draining_until:
+                raylet.ended = True
+            raylet.alive = node_id in executing and not raylet.ended
+        for node_id, task in executing.items():
+            if node_id not in self.raylets and node_id not in self.barred:
+                self.raylets[node_id] = _joined(task, self._now())
+        self._place()
+
+    @property
+    def alive(self) -> list[Raylet]:
+        """The raylets that live, in the order in which they joined."""
+        return [raylet for raylet in self.raylets.values() if raylet.alive]
+
+    @property
+    def workers(self) -> list[Raylet]:
+        """The living raylets other than the head's."""
+        return [raylet for raylet in self.alive if not raylet.is_head]
+
+    def drain(self, ray_id: bytes) -> bool:
+        """End a raylet without load, as Ray's control store does when the autoscaler asks."""
+        for raylet in self.alive:
+            if raylet.ray_id == ray_id:
+                raylet.ended = True
+                raylet.alive = False
+                return True
+        return False
+
+    def drain_until(self, ray_id: bytes, deadline: datetime) -> bool:
+        """Let a raylet end its work by a deadline, as Ray's control store does before a preemption."""
+        for raylet in self.alive:
+            if raylet.ray_id == ray_id:
+                raylet.draining_until = deadline
+                return True
+        return False
+
+    def crash(self, node_id: str) -> None:
+        """Let a raylet die while its task goes on."""
+        self.raylets[node_id].ended = True
+
+    def _place(self) -> None:
+        for raylet in self.alive:
+            raylet.available = dict(raylet.resources)
+        self.pending = []
+        for demand in self.demands:
+            left = demand.count
+            for raylet in self.alive:
+                left -= raylet.take(demand, left)
+            if left:
+                self.pending.append(Demand(demand.resources, left, demand.labels))
+        for raylet in self.alive:
+            if not raylet.idle:
+                raylet.idle_since = self._now()
+
+    def idle_seconds(self, raylet: Raylet) -> float:
+        """For how long a raylet has had no load."""
+        return (self._now() - raylet.idle_since).total_seconds()
+
+
+def _joined(task: TaskRecord, now: datetime) -> Raylet:
+    environment = task.entity.environment or {}
+    node_id = environment["RAY_CLOUD_INSTANCE_ID"]
+    assert task.worker is not None
+    is_head = environment.get("RAYDOG_ON_HEAD") == "1"
+    resources = {name: float(amount) for name, amount in json.loads(environment["RAY_OVERRIDE_RESOURCES"]).items()}
+    if is_head:
+        resources[HEAD_RESOURCE] = 1.0
+    return Raylet(
+        ray_id=hashlib.sha256(node_id.encode()).digest()[:28],
+        node_id=node_id,
+        node_type=environment["RAY_NODE_TYPE_NAME"],
+        ip=str(task.worker.node.entity.details.privateIpAddress),
+        resources=resources,
+        labels=json.loads(environment["RAY_OVERRIDE_LABELS"]),
+        is_head=is_head,
+        idle_since=now,
+    )
+
+
+class FakeGcs:
+    """What Ray's autoscalers ask of its control store, answered from a `RayCluster`."""
+
+    address = "127.0.0.1:6379"
+
+    def __init__(self, ray: RayCluster) -> None:
+        self._ray = ray
+        self._version = 0
+
+    def get_cluster_resource_state(self) -> bytes:
+        self._version += 1
+        state = ClusterResourceState(
+            cluster_resource_state_version=self._version,
+            node_states=[
+                self._node_state(raylet)
+                for raylet in self._ray.raylets.values()
+                if raylet.node_id not in self._ray.silent
+            ],
+            pending_resource_requests=[_request(demand) for demand in self._ray.pending],
+            pending_gang_resource_requests=[
+                GangResourceRequest(details=f"{group.placement_group_id.hex()}:STRICT_SPREAD|PENDING")
+                for group in self._ray.groups
+            ],
+        )
+        return GetClusterResourceStateReply(cluster_resource_state=state).SerializeToString()
+
+    def get_all_resource_usage(self, **_: Any) -> GetAllResourceUsageReply:
+        groups = PlacementGroupLoad(placement_group_data=self._ray.groups_told)
+        return GetAllResourceUsageReply(resource_usage_data=ResourceUsageBatchData(placement_group_load=groups))
+
+    def _node_state(self, raylet: Raylet) -> NodeState:
+        alive = NodeStatus.IDLE if raylet.idle else NodeStatus.RUNNING
+        if raylet.draining_until is not None:
+            alive = NodeStatus.DRAINING
+        return NodeState(
+            node_id=raylet.ray_id,
+            instance_id=raylet.node_id,
+            ray_node_type_name=raylet.node_type,
+            total_resources=raylet.resources,
+            available_resources=raylet.available,
+            status=alive if raylet.alive else NodeStatus.DEAD,
+            idle_duration_ms=int(self._ray.idle_seconds(raylet) * 1000),
+            node_ip_address=raylet.ip,
+            labels=raylet.labels,
+        )
+
+    def drain_node(
+        self, node_id: str, reason: int, reason_message: str, deadline_timestamp_ms: int
+    ) -> tuple[bool, str]:
+        ray_id = bytes.fromhex(node_id)
+        if reason == DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION:
+            deadline = datetime.fromtimestamp(deadline_timestamp_ms / 1000, timezone.utc)
+            return self._ray.drain_until(ray_id, deadline), reason_message
+        return self._ray.drain(ray_id), reason_message
+
+    def drain_nodes(self, node_ids: Iterable[bytes], **_: Any) -> list[bytes]:
+        return [node_id for node_id in node_ids if self._ray.drain(node_id)]
+
+    def get_all_node_info(self, **_: Any) -> dict[bytes, SimpleNamespace]:
+        return {
+            raylet.ray_id: SimpleNamespace(
+                instance_id=raylet.node_id,
+                node_id=raylet.ray_id,
+                node_manager_address=raylet.ip,
+                state=0 if raylet.alive else 1,
+            )
+            for raylet in self._ray.raylets.values()
+            if raylet.node_id not in self._ray.silent
+        }
+
+
+def _request(demand: Demand) -> ResourceRequestByCount:
+    constraints = [
+        LabelSelectorConstraint(label_key=key, operator=LabelSelectorOperator.LABEL_OPERATOR_IN, label_values=[value])
+        for key, value in demand.labels.items()
+    ]
+    selectors = [LabelSelector(label_constraints=constraints)] if constraints else []
+    request = ResourceRequest(resources_bundle=demand.resources, label_selectors=selectors)
+    return ResourceRequestByCount(request=request, count=demand.count)

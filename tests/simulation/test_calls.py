@@ -1,0 +1,90 @@
+"""How many platform calls a cluster's life costs: one per node for its end, and no other grows with the nodes."""
+
+import re
+from collections import Counter
+
+import pytest
+
+LIFE_TICKS = (4, 25)
+"""To grow, and to be idle and shrink."""
+
+LIFE_CALLS = 100
+"""For all ticks of a life: two when nothing changes, a few more when something does."""
+
+SIZES = [10, 60]
+
+
+def calls_of(world, ticks: int) -> list[str]:
+    """What some ticks, and what they have begun, ask of the platform."""
+    made = []
+    for _ in range(ticks):
+        assert world.tick()
+        made += world.wire.calls
+    return made
+
+
+@pytest.mark.parametrize("count", SIZES)
+def test_a_nodes_whole_life_is_one_call_of_its_own(world, count):
+    growing, shrinking = LIFE_TICKS
+    world.want_cpus(count)
+    made = calls_of(world, growing)
+    assert len(world.ray.workers) == count
+
+    world.want_cpus(0)
+    made += calls_of(world, shrinking)
+
+    assert world.instances == []
+    assert sum(call.endswith("/cancel") for call in made) == count
+    assert len(made) - count <= LIFE_CALLS
+
+
+def test_tasks_are_asked_for_by_the_batch(world, monkeypatch):
+    monkeypatch.setattr("yellowdog_ray.platform.client.TASK_BATCH_SIZE", 10)
+    world.tick()
+
+    world.want_cpus(60)
+    made = calls_of(world, 1)
+
+    assert len(world.listed()) == 60
+    assert sum(call.startswith("POST /work/taskGroups/") for call in made) == 6
+    assert len(made) <= 6 + 10
+
+
+def test_addresses_are_asked_for_once(world):
+    world.grown_to(20)
+    world.wire.clear()
+
+    for node_id in world.listed():
+        for _ in range(12):  # as often as Ray's old autoscaler asks on each tick
+            assert world.provider.internal_ip(node_id)
+        assert world.provider.external_ip(node_id)
+
+    assert world.wire.calls == []
+
+
+def test_what_ray_asks_between_two_looks_at_the_platform_costs_no_call(world):
+    world.grown_to(5)
+    world.ticks(2)
+
+    assert world.tick(2.0)
+
+    assert world.wire.calls == []
+    assert len(world.told) == 6
+
+
+def test_while_nodes_come_the_platform_is_read_on_every_tick(world):
+    world.want_cpus(3)
+    world.tick()
+
+    assert world.tick(2.0)
+
+    assert world.wire.calls != []
+
+
+def test_when_nothing_changes_for_long_little_but_spot_notices_is_asked_for(world):
+    world.grown_to(5)
+    world.ticks(8)
+
+    made = Counter(re.sub("/ydid:.*", "", call) for call in calls_of(world, 24))  # two minutes
+
+    assert made == {"GET /workerPools/nodes": 24, "GET /work/requirements": 4, "GET /work/tasks": 4}

@@ -1,0 +1,77 @@
+"""A node type on machines of the user's own, beside one that is provisioned, under Ray's autoscalers."""
+
+import pytest
+
+from tests.own_machines import configured_pool, machines_of
+from tests.simulation.raylets import Demand
+from tests.simulation.world import node_type
+
+OWN = {"worker_pool": "demo/own"}
+TYPES = {
+    "head": node_type(resources={"CPU": 0}, max_workers=0),
+    "own": node_type(resources={"CPU": 1, "own": 1}, max_workers=10, node_config=OWN),
+    "cloud": node_type(resources={"CPU": 1, "cloud": 1}, max_workers=10),
+}
+
+
+@pytest.fixture
+def pool(local):
+    return configured_pool(local, machines=3)
+
+
+@pytest.fixture
+def world(pool, make_world):
+    return make_world(available_node_types=TYPES, worker_node_build_timeout_minutes=2.0)
+
+
+def test_it_grows_on_its_machines_and_shrinks_off_them_without_ending_any(world, pool):
+    world.want(Demand({"own": 1}, 3), Demand({"cloud": 1}, 2))
+    world.ticks(4)
+    assert (len(world.listed("own")), len(world.listed("cloud"))) == (3, 2)
+    assert len(world.ray.workers) == 5
+    assert len(world.instances) == 2
+
+    world.want()
+    world.ticks(25)
+
+    assert world.listed() == set()
+    assert world.instances == []
+    assert machines_of(pool) == ["own-0", "own-1", "own-2"]
+
+
+def test_workers_that_find_all_machines_taken_are_given_up_and_the_type_is_left_alone(world, pool, caplog):
+    world.want(Demand({"own": 1}, 5))
+    world.ticks(30)
+
+    assert len(world.ray.workers) == 3
+    assert "NeverAllocated" in caplog.text
+    assert world.instances == []
+    world.want(Demand({"own": 1}, 3))
+    world.ticks(30)
+    assert len(world.listed()) == 3
+
+
+def test_a_machine_that_is_lost_is_replaced_by_another_that_is_free(world, pool):
+    world.want(Demand({"own": 1}, 2))
+    world.ticks(4)
+    node_id = min(world.listed())
+
+    world.lose(node_id)
+    world.ticks(20)
+
+    assert node_id not in world.listed()
+    assert len(world.ray.workers) == len(world.listed()) == 2
+    assert len(machines_of(pool)) == 2
+
+
+def test_the_autoscalers_next_life_leaves_the_machines_alone_too(world, pool):
+    world.want(Demand({"own": 1}, 2))
+    world.ticks(4)
+    world.fault("abort-lost")
+    world.want()
+    world.ticks(14)
+
+    world.restart_autoscaler()
+    world.ticks(40)
+
+    assert machines_of(pool) == ["own-0", "own-1", "own-2"]

@@ -1,0 +1,31 @@
+"""SIGKILL of the head's autoscaler at any platform call: its next life knows every node and makes none twice."""
+
+import pytest
+
+from tests.simulation.kills import dying, every_kill
+from tests.simulation.phases import CHANGING, PHASES, TYPES, YAML
+
+
+@pytest.mark.search
+@pytest.mark.timeout(600)  # each of some 60 kills has a life of the autoscaler after it
+def test_whatever_it_was_doing_its_next_life_goes_on_with_it(make_world):
+    world = make_world(**YAML)
+    world.tick()
+    recorded = {phase: phase.run(world, TYPES[0]) for phase in PHASES}
+    assert {f"{call.method} {call.route}" for calls in recorded.values() for call in calls} >= CHANGING
+    kills = {phase: every_kill(calls) for phase, calls in recorded.items()}
+    rounds = max(map(len, kills.values()))
+
+    for number, node_type in enumerate(TYPES[1 : rounds + 1]):
+        for phase in PHASES:
+            if number >= len(kills[phase]):
+                phase.run(world, node_type)
+                continue
+            kill = kills[phase][number]
+            try:
+                with dying(world.wire, kill):
+                    phase.run(world, node_type)
+                world.die()
+                phase.finish(world, node_type)
+            except AssertionError as failure:
+                raise AssertionError(f"{phase.name}, not recovered from {kill}: {failure}") from failure

@@ -1,0 +1,184 @@
+"""A platform that cannot be reached, or only half: nothing is destroyed, nothing is made twice, and Ray catches up."""
+
+import pytest
+from ray.autoscaler.node_launch_exception import NodeLaunchException
+
+from tests.simulation.raylets import Demand
+from tests.simulation.test_growth import GROWTH_CALLS, TWO_TYPES
+
+WORKER_TAGS = {"ray-node-type": "worker", "ray-user-node-type": "worker", "ray-node-status": "uninitialized"}
+
+
+def is_listing(call: str) -> bool:
+    return call == "GET /work/tasks"
+
+
+def adds_tasks(call: str) -> bool:
+    return call.startswith("POST") and call.endswith("/tasks")
+
+
+def test_while_the_platform_cannot_be_reached_the_last_listing_stands(world):
+    world.grown_to(3)
+    before = world.listed()
+
+    with world.wire.losing():
+        world.ticks(5)
+        assert world.listed() == before
+
+    world.ticks(3)
+    assert world.listed() == before
+    assert {raylet.node_id for raylet in world.ray.workers} == before
+    assert len(world.instances) == 3
+
+
+def test_a_key_that_is_revoked_costs_no_node_and_is_told(world, caplog):
+    world.grown_to(3)
+    before = world.listed()
+
+    fault = world.fault("key-revoked")
+    world.ticks(5)
+    assert world.listed() == before
+    world.local.faults.remove(fault)
+    world.ticks(3)
+
+    assert "YellowDog does not accept this API key" in caplog.text
+    assert world.listed() == before
+    assert len(world.ray.workers) == len(world.instances) == 3
+
+
+def test_what_was_wanted_meanwhile_is_made_once_afterwards(world):
+    world.grown_to(3)
+
+    world.want_cpus(5)
+    with world.wire.losing():
+        world.ticks(5)
+        assert len(world.listed()) == 3
+    world.ticks(6)
+
+    assert len(world.ray.workers) == len(world.instances) == len(world.listed()) == 5
+
+
+def test_what_was_given_back_meanwhile_ends_afterwards(world):
+    world.grown_to(3)
+
+    world.want_cpus(0)
+    with world.wire.losing():
+        world.ticks(20)
+    assert len(world.instances) == 3
+    world.ticks(25)
+
+    assert world.listed() == set()
+    assert world.instances == []
+
+
+def test_what_died_meanwhile_is_replaced_afterwards(world):
+    world.grown_to(3)
+    lost = min(world.listed())
+
+    with world.wire.losing():
+        world.ticks(2)
+        world.lose(lost)
+        world.ticks(2)
+    world.ticks(12)
+
+    assert lost not in world.listed()
+    assert len(world.ray.workers) == len(world.instances) == 3
+
+
+def test_an_autoscaler_that_starts_during_an_outage_waits_it_out(world):
+    world.grown_to(3)
+    before = world.listed()
+
+    world.restart_autoscaler()
+    with world.wire.losing():
+        outcomes = [world.tick() for _ in range(3)]
+    world.ticks(5)
+
+    assert outcomes == [False, False, False]
+    assert world.listed() == before
+    assert len(world.ray.workers) == len(world.instances) == 3
+
+
+def test_a_listing_that_breaks_off_between_two_pages_is_none(world, monkeypatch):
+    monkeypatch.setattr("yellowdog_ray.platform.client.PAGE_SIZE", 2)
+    world.grown_to(5)
+    before = world.listed()
+    pages = iter(range(1_000))
+
+    with world.wire.losing(lambda call: is_listing(call) and next(pages) % 2 == 1):
+        for _ in range(8):
+            assert world.tick()
+            assert world.listed() == before
+            assert world.wire.changes == []
+
+    assert next(pages) > 2
+    world.ticks(3)
+    assert world.listed() == before
+
+
+def test_platform_nodes_that_cannot_be_read_cost_no_node(world):
+    world.want_cpus(4)
+    world.tick()
+    asked = world.listed()
+
+    with world.wire.losing(lambda call: call.startswith("GET") and call.endswith("/nodes")):
+        world.ticks(4)
+        assert world.listed() == asked
+    world.ticks(8)
+
+    assert world.listed() == asked
+    assert len(world.ray.workers) == len(world.instances) == 4
+
+
+@pytest.mark.parametrize("listing", ["GET /workerPools/nodes", "GET /work/tasks"])
+def test_what_is_listed_late_costs_no_node(world, listing):
+    world.fault("listing-lag", call=listing, seconds=12)
+    world.want_cpus(4)
+    world.tick()
+    asked = world.listed()
+
+    world.ticks(4)  # sooner than all tasks are read again in any case
+    assert all(world.provider.external_ip(node_id) for node_id in asked)
+    world.ticks(4)
+
+    assert world.listed() == asked
+    assert len(world.ray.workers) == len(world.instances) == 4
+
+
+def test_a_launch_that_fails_says_why(world):
+    config = world.config["available_node_types"]["worker"]["node_config"]
+    world.tick()
+
+    with world.wire.losing(adds_tasks), pytest.raises(NodeLaunchException) as failure:
+        world.provider.create_node_with_resources_and_labels(config, WORKER_TAGS, 1, {"CPU": 1}, {})
+
+    assert failure.value.category == "Unavailable"
+    assert "check the network" in failure.value.description
+
+
+def test_a_launch_that_fails_does_not_stop_the_loop(world):
+    world.tick()
+    world.want_cpus(4)
+
+    with world.wire.losing(adds_tasks):
+        for _ in range(4):
+            assert world.tick()
+            assert len(world.wire.calls) <= GROWTH_CALLS + 1  # one to see whether the lost call was served
+        assert world.autoscaler.failed_types() == {"worker"}
+        assert world.listed() == set()
+    world.ticks(6)
+
+    assert len(world.ray.workers) == len(world.instances) == len(world.listed()) == 4
+
+
+def test_a_launch_that_fails_does_not_keep_another_type_from_growing(make_world):
+    world = make_world(available_node_types=TWO_TYPES)
+    world.want(Demand({"GPU": 1}, 2))
+    world.ticks(4)
+    world.want(Demand({"GPU": 1}, 4), Demand({"CPU": 4}, 6))
+
+    # The first cpu nodes need a pool, which cannot be made; the gpu pool is there.
+    with world.wire.losing(lambda call: call.endswith("/template")):
+        world.ticks(5)
+        assert world.listed("cpu") == set()
+    assert len(world.listed("gpu")) >= 4

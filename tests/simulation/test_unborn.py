@@ -1,0 +1,218 @@
+"""Nodes that were asked for and never come: given up in time, with the reason, and tried again ever later."""
+
+import itertools
+import logging
+
+import pytest
+
+from tests.simulation.v1 import V1
+
+BUILD_TIMEOUT_SECONDS = 10 * 60
+TICK = 5
+
+
+@pytest.fixture
+def errors(caplog):
+    """What the autoscaler's log says at ERROR."""
+    caplog.set_level(logging.ERROR)
+    return lambda: [record.getMessage() for record in caplog.records if record.name.startswith("yellowdog_ray")]
+
+
+@pytest.mark.parametrize("fault", ["never-boots", "never-registers"])
+def test_a_node_that_no_machine_comes_for_is_withdrawn_and_asked_for_again(world, errors, fault):
+    world.fault(fault, times=1)
+    world.want_cpus(1)
+    world.tick()
+    (first,) = world.listed()
+
+    for _ in range(BUILD_TIMEOUT_SECONDS // TICK - 2):
+        world.tick()
+        assert world.listed() == {first}
+    world.ticks(4)
+
+    assert world.task(first).status.finished
+    assert any("NeverAllocated" in text and first in text for text in errors())
+    world.ticks(8)
+    assert len(world.ray.workers) == 1
+
+
+def test_a_node_whose_raylet_never_joins_is_ended_and_asked_for_again(world, errors):
+    world.want_cpus(1)
+    world.tick()
+    (first,) = world.listed()
+    world.ray.silent = {first}
+
+    for _ in range(BUILD_TIMEOUT_SECONDS // TICK - 2):
+        world.tick()
+        assert world.listed() >= {first}
+    world.ticks(12)
+
+    assert world.task(first).status.finished
+    assert any("NeverJoined" in text and first in text for text in errors())
+    assert len(world.ray.workers) == len(world.instances) == 1
+
+
+def test_the_timeout_is_the_users_to_set(make_world):
+    world = make_world(worker_node_build_timeout_minutes=2)
+    world.fault("never-boots")
+    world.want_cpus(1)
+    world.tick()
+    (first,) = world.listed()
+
+    world.ticks(2 * 60 // TICK + 2)
+
+    assert first not in world.listed()
+
+
+def test_while_ray_does_not_answer_nobody_is_judged(world, monkeypatch):
+    world.grown_to(2)
+    before = world.listed()
+    world.restart_autoscaler()
+    monkeypatch.setattr(world.gcs, "get_all_node_info", lambda **_: 1 / 0)
+
+    world.ticks(BUILD_TIMEOUT_SECONDS // TICK + 10)
+
+    assert world.listed() == before
+
+
+class TestWithoutIds:
+    """A script that starts Ray in a container may give it no id."""
+
+    @pytest.fixture
+    def nameless(self, world, monkeypatch):
+        """Makes all raylets forget their ids, and another life of the autoscaler begin."""
+        told = world.gcs.get_all_node_info
+
+        def without_ids(**options):
+            nodes = told(**options)
+            for info in nodes.values():
+                info.instance_id = ""
+            return nodes
+
+        def forget():
+            world.restart_autoscaler()
+            monkeypatch.setattr(world.gcs, "get_all_node_info", without_ids)
+
+        return forget
+
+    def test_a_raylet_is_known_by_its_address(self, world, nameless):
+        world.grown_to(2)
+        before = world.listed()
+
+        nameless()
+        world.ticks(BUILD_TIMEOUT_SECONDS // TICK + 10)
+
+        assert world.listed() == before
+
+    def test_the_log_says_once_what_is_missing_in_which_script_where_it_matters(self, world, nameless, errors, kind):
+        world.grown_to(2)
+        assert errors() == []
+
+        nameless()
+        world.ticks(4)
+
+        told = [text for text in errors() if "RAY_CLOUD_INSTANCE_ID" in text]
+        if kind is V1:
+            assert told == []
+            return
+        (of_head,) = (text for text in told if "ray_head_node_task_script" in text)
+        (of_workers,) = (text for text in told if "ray_worker_node_task_script" in text)
+        assert world.head.entity.name in of_head
+        assert "the cluster cannot grow" in of_head
+        assert all(node_id in of_workers for node_id in world.listed())
+
+
+class TestShortage:
+    def test_workers_that_no_source_serves_are_withdrawn_with_the_reason(self, world, errors):
+        world.grown_to(2)
+        world.fault("capacity", limit=2, message="no capacity in the zone")
+        served = world.listed()
+
+        world.want_cpus(5)
+        failed = set()
+        for _ in range(24):
+            world.tick()
+            failed |= world.autoscaler.failed_types()
+
+        (reason,) = {text for text in errors() if "given up" in text and "3 node(s)" in text}
+        assert "NoCapacity" in reason
+        assert "no capacity in the zone" in reason
+        assert served <= world.listed()
+        assert len(world.instances) == 2
+        assert failed == {"worker"}
+
+    def test_workers_that_an_instance_is_coming_for_stay(self, world):
+        world.fault("capacity", limit=len(world.local.hosts.instance_ids) + 2)
+        world.fault("never-boots")
+
+        world.want_cpus(5)
+        world.tick()
+        asked = world.listed()
+        world.ticks(17)
+
+        assert len(asked) == 5
+        assert len(asked & world.listed()) == 2
+
+    def test_once_there_is_capacity_again_the_nodes_come(self, world):
+        fault = world.fault("capacity", limit=0)
+        world.want_cpus(3)
+        world.ticks(40)
+        assert world.instances == []
+
+        world.local.faults.remove(fault)
+        world.ticks(70)
+
+        assert len(world.ray.workers) == len(world.instances) == 3
+
+    def test_a_moments_shortage_withdraws_nothing(self, world):
+        fault = world.fault("capacity", limit=0)
+        world.want_cpus(3)
+        world.tick()
+        asked = world.listed()
+
+        world.ticks(8)
+        world.local.faults.remove(fault)
+        world.ticks(6)
+
+        assert world.listed() == asked
+        assert len(world.ray.workers) == 3
+
+    @pytest.mark.parametrize(
+        ("message", "category"),
+        [("vCPU quota exceeded", "QuotaExceeded"), ("image ami-1 does not exist", "ProvisioningFailed")],
+    )
+    def test_what_is_no_lack_of_capacity_has_a_category_of_its_own(self, world, errors, message, category):
+        world.fault("capacity", limit=0, message=message)
+        world.want_cpus(1)
+
+        world.ticks(24)
+
+        assert any(category in text and message in text for text in errors())
+
+    def test_each_further_failure_lengthens_the_pause(self, world):
+        world.fault("capacity", limit=0)
+        world.want_cpus(1)
+
+        launches = []
+        for tick in range(400):
+            world.tick()
+            if any(call.startswith("POST") and call.endswith("/tasks") for call in world.wire.calls):
+                launches.append(tick)
+
+        gaps = [later - earlier for earlier, later in itertools.pairwise(launches)]
+        assert gaps == sorted(gaps)
+        assert gaps[-1] > 3 * gaps[0]
+
+    def test_a_pool_that_has_ended_under_its_waiting_workers_is_followed_by_another(self, world, errors):
+        world.fault("never-boots", times=1)
+        world.want_cpus(1)
+        world.tick()
+        (waiting,) = world.listed()
+        with world.local.client() as client:
+            (pool,) = (p for p in world.local.platform.store.open_pools.values() if p.name.startswith("ray-worker-"))
+            client.worker_pool_client.shutdown_worker_pool_by_id(pool.id)
+
+        world.ticks(10)
+
+        assert any("has ended" in text and waiting in text for text in errors())
+        assert len(world.ray.workers) == 1

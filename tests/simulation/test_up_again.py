@@ -1,0 +1,137 @@
+"""Another `ray up` while a cluster works: its changes take effect, and no work is lost."""
+
+import pytest
+
+from tests.own_machines import configured_pool
+from tests.simulation.raylets import Demand
+from tests.simulation.test_preemption import warn
+from tests.simulation.v1 import V1
+from tests.simulation.world import TEMPLATE, node_type
+
+HEAD = node_type(resources={"CPU": 0}, max_workers=0)
+
+
+def types(**others):
+    return {"head": HEAD, "worker": node_type(max_workers=3), **others}
+
+
+@pytest.fixture
+def world(make_world):
+    """Three busy workers, and more that is wanted than there may be workers."""
+    world = make_world(available_node_types=types(), idle_timeout_minutes=5)
+    world.want_cpus(5)
+    world.ticks(4)
+    assert len(world.ray.workers) == 3
+    return world
+
+
+def test_more_workers_may_be(world):
+    before = world.listed()
+
+    world.up_again(available_node_types=types(worker=node_type(max_workers=10)))
+    world.ticks(4)
+
+    assert before < world.listed()
+    assert len(world.ray.workers) == 5
+    assert world.ray.pending == []
+
+
+def test_a_new_node_type_grows(world):
+    before = world.listed()
+    world.want(Demand({"CPU": 1}, 3), Demand({"GPU": 1}, 2))
+    world.ticks(2)
+    assert world.listed() == before
+
+    world.up_again(available_node_types=types(gpu=node_type(resources={"CPU": 1, "GPU": 1}, max_workers=2)))
+    world.ticks(4)
+
+    assert before < world.listed()
+    assert len(world.listed("gpu")) == 2
+    assert world.ray.pending == []
+
+
+def test_a_new_node_type_may_use_a_configured_pool(world, local):
+    configured_pool(local)
+    own = node_type(resources={"own": 1}, max_workers=2, node_config={"worker_pool": "demo/own"})
+    # A pool that is there before the cluster is not another cluster's doing.
+    world._invariants.begin()
+
+    world.up_again(available_node_types=types(own=own))
+    world.want(Demand({"CPU": 1}, 3), Demand({"own": 1}, 2))
+    world.ticks(4)
+
+    assert len(world.listed("own")) == 2
+    assert world.ray.pending == []
+
+
+def test_a_type_of_which_no_node_runs_may_go(make_world):
+    world = make_world(available_node_types=types(gpu=node_type(resources={"GPU": 1}, max_workers=2)))
+    world.want_cpus(2)
+    world.ticks(4)
+
+    world.up_again(available_node_types=types())
+    world.ticks(3)
+
+    assert len(world.ray.workers) == 2
+
+
+def test_new_workers_are_made_from_the_new_node_config_and_script_and_the_others_stay(world):
+    before = world.listed()
+
+    changed = node_type(max_workers=5, node_config={"compute_requirement_template": TEMPLATE, "userdata": "echo new"})
+    world.up_again(
+        available_node_types=types(worker=changed), provider={"ray_worker_node_task_script": "ray start # new"}
+    )
+    world.ticks(4)
+
+    new = world.listed() - before
+    assert len(new) == 2
+    assert before < world.listed()
+    for node_id in world.listed():
+        task = world.task(node_id)
+        is_new = node_id in new
+        assert (task.entity.taskData == "ray start # new") is is_new
+        assert ("echo new" in (task.worker.node.instance.source.entity.userData or "")) is is_new
+
+
+def test_an_autoscaler_that_restarts_goes_on_with_the_new_node_config(world):
+    world.up_again(available_node_types=types(worker=node_type(max_workers=5)))
+    world.restart_autoscaler()
+    world.ticks(4)
+
+    assert len(world.ray.workers) == 5
+    assert len({world.task(node_id).worker.node.pool.id for node_id in world.listed()}) == 1
+
+
+@pytest.mark.parametrize("kind", [V1], indirect=True, ids=["v1"])  # for v2 a node that is drained is gone
+def test_the_new_limit_counts_for_replacements_too(world):
+    world.want_cpus(3)
+    world.tick()
+    warn(world, min(world.listed()))
+    world.ticks(2)
+    assert len(world.listed()) == 3
+
+    world.up_again(available_node_types=types(worker=node_type(max_workers=4)))
+    world.tick()
+
+    assert len(world.listed()) == 4
+
+
+def test_workers_above_a_lower_limit_are_ended_by_ray_although_they_work(world):
+    before, config = world.listed(), world.config
+
+    world.up_again(available_node_types=types(worker=node_type(max_workers=1)))
+    world.config = config  # the limit by which the world is judged: v2 drains nodes before it ends them
+    world.ticks(4)
+
+    assert len(world.listed()) == 1
+    assert world.listed() < before
+
+
+def test_a_file_that_is_nonsense_changes_nothing(world, home, caplog):
+    (home / "ray_bootstrap_config.yaml").write_text('{"cluster_name": ')
+
+    world.ticks(3)
+
+    assert len(world.ray.workers) == 3
+    assert caplog.text.count("the settings stay as they are") == 1

@@ -1,0 +1,179 @@
+"""Workers that Ray's updaters set up over SSH, with Ray's real updaters; only what SSH would do is a fake."""
+
+import itertools
+import logging
+from types import SimpleNamespace
+
+import click
+import pytest
+
+from tests.simulation.v1 import V1
+from yellowdog_ray.node.scripts import wait_for_raylet_command
+
+INSTALL = "pip install what-the-job-needs"
+TICK = 5
+
+
+class Ssh:
+    """What is done to nodes over SSH. A raylet joins where the start command has come through.
+
+    Attributes:
+        done: node id and command, or copy, in their order.
+        broken: asked with a node id and a command, whether it fails there.
+    """
+
+    def __init__(self):
+        self.done = []
+        self.broken = lambda node_id, command: False
+        self.started = set()
+
+    def __contains__(self, node_id):  # in the place of `RayCluster.barred`
+        return not node_id.startswith("head-") and node_id not in self.started
+
+    def runner(self, **common):
+        return SimpleNamespace(
+            run=lambda cmd, **_: self._do(common["node_id"], cmd),
+            run_rsync_up=lambda source, target, **_: self._do(common["node_id"], f"copy {target}"),
+            run_init=lambda **_: None,
+        )
+
+    def _do(self, node_id, command):
+        self.done.append((node_id, command))
+        if self.broken(node_id, command):
+            raise click.ClickException("SSH command failed.")
+        if command.endswith(wait_for_raylet_command()):
+            self.started.add(node_id)
+
+    def commands(self, node_id):
+        return [command for of, command in self.done if of == node_id]
+
+
+@pytest.fixture
+def ssh(monkeypatch):
+    ssh = Ssh()
+    monkeypatch.setattr("ray.autoscaler.node_provider.SSHCommandRunner", ssh.runner)
+    installer = "ray.autoscaler.v2.instance_manager.subscribers.threaded_ray_installer"
+    monkeypatch.setattr(f"{installer}.time", SimpleNamespace(sleep=lambda _: None))
+    return ssh
+
+
+@pytest.fixture
+def updated(make_world, ssh, home):
+    """A cluster whose workers get a file and a command."""
+    (home / "data").write_text("x\n")
+    world = make_world(worker_setup_commands=[INSTALL], file_mounts={str(home / "data"): str(home / "data")})
+    world.ray.barred = ssh
+    return world
+
+
+@pytest.fixture
+def errors(caplog):
+    """What the provider says at ERROR."""
+    caplog.set_level(logging.ERROR)
+    return lambda: [record.getMessage() for record in caplog.records if record.name.startswith("yellowdog_ray")]
+
+
+def test_a_worker_is_set_up_and_then_left_alone(updated, ssh, home):
+    updated.want_cpus(1)
+    updated.ticks(8)
+    (node_id,) = updated.listed()
+    commands = ssh.commands(node_id)
+
+    assert [command for command in commands if "mkdir -p /" not in command] == [
+        "uptime",
+        f"copy {home / 'data'}",
+        commands[-2],
+        commands[-1],
+    ]
+    assert commands[-2].endswith(INSTALL)
+    assert "RAY_HEAD_IP" in commands[-2]
+    assert updated.task(node_id).entity.environment["RAYDOG_UPDATER"] == "sets-up"
+    tags = updated.provider.node_tags(node_id)
+    assert tags["ray-node-status"] == "up-to-date"
+    assert tags["ray-runtime-config"]
+
+    updated.ticks(20)
+
+    assert updated.listed() == {node_id}
+    assert ssh.commands(node_id) == commands
+
+
+def test_how_far_a_node_is_the_updater_says_and_not_its_raylet(updated):
+    updated.want_cpus(1)
+    updated.ticks(8)
+    (node_id,) = updated.listed()
+
+    updated.provider.set_node_tags(node_id, {"ray-node-status": "setting-up"})
+
+    assert updated.provider.node_tags(node_id)["ray-node-status"] == "setting-up"
+
+
+@pytest.mark.parametrize("kind", [V1], ids=["v1"])  # v2 has no updaters that recover nodes
+def test_a_worker_that_ray_has_not_heard_of_for_a_while_is_neither_ended_nor_set_up_again(updated, ssh):
+    updated.want_cpus(1)
+    updated.ticks(8)
+    (node_id,) = updated.listed()
+    before = len(ssh.done)
+
+    updated.ray.silent = {node_id}
+    updated.ticks(8)
+    updated.ray.silent = set()
+    updated.ticks(5)
+
+    assert updated.listed() == {node_id}
+    test, start = ssh.commands(node_id)[before:]
+    assert test == "uptime"
+    assert start.endswith(wait_for_raylet_command())
+
+
+def test_a_worker_whose_set_up_fails_is_given_up_with_the_reason_and_replaced(updated, ssh, errors):
+    updated.want_cpus(1)
+    updated.tick()
+    (first,) = updated.listed()
+    ssh.broken = lambda node_id, command: node_id == first and command.endswith(INSTALL)
+
+    updated.ticks(20)
+
+    (reason,) = (text for text in errors() if "SetupFailed" in text)
+    assert first in reason
+    assert f"`{INSTALL}` (SSH command failed.)" in reason
+    assert "monitor.out" in reason
+    assert updated.task(first).status.finished
+    assert len(updated.ray.workers) == len(updated.instances) == 1
+
+
+def test_a_set_up_that_always_fails_is_tried_ever_more_rarely(updated, ssh):
+    ssh.broken = lambda _, command: command.endswith(INSTALL)
+    updated.want_cpus(1)
+
+    launches = []
+    for tick in range(200):
+        updated.tick()
+        if any(call.startswith("POST") and call.endswith("/tasks") for call in updated.wire.calls):
+            launches.append(tick)
+
+    gaps = [later - earlier for earlier, later in itertools.pairwise(launches)]
+    assert gaps == sorted(gaps)
+    assert gaps[-1] > 3 * gaps[0]
+
+
+def test_a_set_up_may_be_long_as_long_as_it_goes_on(world, errors):
+    """The updater's steps are told by hand, so that they can take their time."""
+    world.want_cpus(1)
+    world.tick()
+    (first,) = world.listed()
+    world.ray.barred = {first}
+    minutes = 60 // TICK
+    world.ticks(8 * minutes)
+
+    for step in ("`make all`", "`make install`"):
+        with world.provider.parts.setups.step(first, step):
+            world.ticks(9 * minutes)
+            assert first in world.listed()
+    with pytest.raises(OSError, match="lost"), world.provider.parts.setups.step(first, "`make install`"):
+        raise OSError("lost")
+    world.ticks(2 * minutes)
+
+    assert first not in world.listed()
+    (reason,) = (text for text in errors() if "NeverJoined" in text)
+    assert "come no further than `make install`" in reason

@@ -1,0 +1,232 @@
+"""`raydog local fault`, `calls`, `top` and `reset`, against a platform that runs in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+from yellowdog_client.model import ComputeRequirementTemplateUsage, RunSpecification, Task, TaskGroup, WorkRequirement
+
+from tests.yellowdog_local.lab import BOOT_SECONDS
+from tests.yellowdog_local.service.test_daemon import free_port
+from yellowdog_local import faults
+from yellowdog_local.cli import calls as cli_calls
+from yellowdog_local.cli import main as cli
+from yellowdog_local.service.directory import PlatformDirectory
+from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.testing import RunningPlatform, local_platform
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> PlatformDirectory:
+    made = PlatformDirectory(tmp_path / "place")
+    made.prepare(with_ssh_key=False)
+    return made
+
+
+@pytest.fixture
+def local(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningPlatform]:
+    with local_platform(clock=SteppedClock()) as running, place.locked():
+        key = place.api_key()
+        monkeypatch.setattr(running.platform, "api_key", (key.key_id, key.secret))
+        place.write_state(running.url, "simulated", "you asked for them", ssh_user="")
+        yield running
+
+
+@pytest.fixture
+def raydog(place: PlatformDirectory) -> Any:
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(cli.app, [*words, "--dir", str(place.path)])
+
+    return run
+
+
+def ask(local: RunningPlatform, path: str = "/work/tasks") -> int:
+    key_id, secret = local.platform.api_key
+    return httpx.get(local.url + path, headers={"Authorization": f"yd-key {key_id}:{secret}"}).status_code
+
+
+def work_on(local: RunningPlatform) -> None:
+    platform = local.platform
+    with platform.locked():
+        usage = ComputeRequirementTemplateUsage(
+            templateId="demo/local", requirementNamespace="demo", requirementName="ray-pool", targetInstanceCount=2
+        )
+        platform.pools.provision(usage, None)
+    local.advance(BOOT_SECONDS)
+    with platform.locked():
+        group = TaskGroup(name="group", runSpecification=RunSpecification(["bash"]), finishIfAllTasksFinished=False)
+        work = platform.work.add(WorkRequirement("demo", "ray-work", [group]))
+        platform.work.add_tasks(work.groups[0], [Task(name="head", taskType="bash")])
+
+
+def test_a_fault_is_added_listed_and_lifted(local: RunningPlatform, raydog: Any) -> None:
+    words = ["--call", "GET /work/**", "--status", "503", "--retry-after", "2", "--nth", "2"]
+    added = raydog("fault", "add", "status", *words)
+    raydog("fault", "add", "lost", "--pool", "ray-*", "--notice", "--notice-seconds", "30", "--after", "5")
+    assert [ask(local), ask(local)] == [200, 503]
+    listed = raydog("fault", "list")
+    as_json = json.loads(raydog("fault", "list", "--json").stdout)
+    lifted = raydog("fault", "clear", "fault-1")
+
+    assert ask(local) == 200
+    assert added.stdout == "fault-1 is in force; `raydog local fault clear fault-1` lifts it\n"
+    assert local.faults.rules()[0].rule == faults.Lost(pool="ray-*", notice=True, notice_seconds=30, after_seconds=5)
+    assert "call=GET /work/**  status=503  retry_after_seconds=2" in listed.stdout
+    assert "1 (spent)" in listed.stdout
+    assert as_json[1]["rule"] == {
+        "kind": "lost",
+        "pool": "ray-*",
+        "after_seconds": 5.0,
+        "notice": True,
+        "notice_seconds": 30.0,
+    }
+    assert lifted.stdout == "fault-1 is lifted; it struck 1 times\n"
+    assert raydog("fault", "clear").stdout == "no faults are in force\n"
+    assert raydog("fault", "list").stdout.startswith("no faults; `raydog local fault add --help`")
+    assert local.faults.rules() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["add", "fire"], "error: kind must be one of status, apply-then-fail"),
+        (["add", "hang", "--status", "500"], "error: 'hang' has no status; it takes nth, times"),
+        (["add", "hang", "--call", "work"], "is no pattern of calls: write a method and a path"),
+        (["clear", "fault-7"], "error: Fault 'fault-7' not found"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(local: RunningPlatform, raydog: Any, words: list[str], says: str) -> None:
+    result = raydog("fault", *words)
+    assert (result.exit_code, says in result.stderr) == (1, True), result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_every_kind_and_every_field_can_be_asked_for(local: RunningPlatform, raydog: Any) -> None:
+    needed = {"delay": ["--seconds", "1"], "listing-lag": ["--seconds", "1"]}
+    for kind in faults.rules.KINDS:
+        assert raydog("fault", "add", kind, *needed.get(kind, [])).exit_code == 0
+    assert [one.rule.kind for one in local.faults.rules()] == list(faults.rules.KINDS)
+    local.faults.clear()
+
+    options = {parameter.name for parameter in _parameters("fault", "add")}
+    fields = {name for model in faults.rules.KINDS.values() for name in model.model_fields}
+    assert fields <= options
+
+
+def _parameters(*words: str) -> list[Any]:
+    import typer
+
+    command: Any = typer.main.get_command(cli.app)
+    for word in words:
+        command = command.commands[word]
+    return list(command.params)
+
+
+def test_calls_are_shown_per_route(local: RunningPlatform, raydog: Any) -> None:
+    assert raydog("calls").stdout == "no calls yet\n"
+    for _ in range(3):
+        ask(local)
+    table = raydog("calls")
+    (route,) = json.loads(raydog("calls", "--json").stdout)
+
+    (row,) = [line for line in table.stdout.splitlines() if "GET /work/tasks" in line]
+    assert row.split("│")[2].strip() == "3"
+    assert (route["route"], route["count"], route["failed"]) == ("/work/tasks", 3, 0)
+
+
+def test_calls_are_followed_as_they_happen(
+    local: RunningPlatform, raydog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(local)
+    rounds = iter([lambda: ask(local, "/namespaces"), lambda: ask(local, "/application/")])
+
+    def sleep(_seconds: float) -> None:
+        step = next(rounds, None)
+        if step is None:
+            raise KeyboardInterrupt
+        step()
+
+    monkeypatch.setattr(cli_calls.time, "sleep", sleep)
+    followed = raydog("calls", "--follow")
+    assert followed.exit_code == 0
+    assert [line.split("python  ")[-1].strip() for line in followed.stdout.splitlines()] == [
+        "GET /namespaces",
+        "GET /application/",
+    ]
+    assert "  200  " in followed.stdout
+
+
+def test_top_shows_pools_nodes_and_work(local: RunningPlatform, raydog: Any) -> None:
+    work_on(local)
+    picture = raydog("top", "--once")
+
+    assert picture.exit_code == 0
+    for words in ("2 hosts", "0 faults in force", "ray-pool", "Platform nodes: 2 RUNNING", "head", "1 EXECUTING"):
+        assert words in picture.stdout
+
+
+def test_top_counts_calls_per_second(local: RunningPlatform, raydog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures: list[float | None] = []
+    original = cli_calls.picture
+
+    def draw(seen: Any, rate: float | None) -> Any:
+        pictures.append(rate)
+        return original(seen, rate)
+
+    def sleep(_seconds: float) -> None:
+        if len(pictures) > 1:
+            raise KeyboardInterrupt
+        ask(local)
+
+    monkeypatch.setattr(cli_calls, "picture", draw)
+    monkeypatch.setattr(cli_calls.time, "sleep", sleep)
+    assert raydog("top").exit_code == 0
+    assert pictures[0] is None
+    assert (pictures[1] or 0) > 0
+
+
+def test_reset_makes_it_as_new(local: RunningPlatform, raydog: Any) -> None:
+    work_on(local)
+    result = raydog("reset")
+
+    assert (result.exit_code, result.stdout.startswith("as new: no hosts")) == (0, True)
+    assert local.platform.hosts.instance_ids == []  # type: ignore[attr-defined]
+    assert local.platform.store.works == {}
+
+
+@pytest.mark.parametrize("words", [["reset"], ["calls"], ["top"], ["fault", "list"], ["fault", "add", "hang"]])
+def test_exit_code_three_says_that_none_runs(raydog: Any, words: list[str]) -> None:
+    result = raydog(*words)
+    assert (result.exit_code, "`raydog local start` starts one" in result.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "words", [["reset"], ["calls"], ["top"], ["fault", "add"], ["fault", "list"], ["fault", "clear"]]
+)
+def test_help_teaches_by_example(words: list[str]) -> None:
+    result = CliRunner().invoke(cli.app, [*words, "--help"])
+    assert (result.exit_code, f"raydog local {' '.join(words)}" in result.stdout) == (0, True)
+
+
+def test_a_simulated_platform_lives_from_start_to_stop(raydog: Any, place: PlatformDirectory) -> None:
+    try:
+        started = raydog("start", "--hosts", "simulated", "--port", str(free_port()))
+        state = place.running()
+        status = json.loads(raydog("status", "--json").stdout)
+    finally:
+        stopped = raydog("stop")
+
+    assert started.exit_code == 0, started.output
+    assert "simulated: they run nothing" in started.stdout
+    assert "SSH key" not in started.stdout
+    assert state is not None
+    assert (state.hosts, state.url.startswith("http://127.0.0.1:")) == ("simulated", True)
+    assert (status["running"], status["hosts"]) == (True, [])
+    assert "stopped; nothing is left" in stopped.stdout
+    assert not place.ssh_key.exists()

@@ -1,0 +1,188 @@
+"""Running the platform in the background: it starts once, ends wholly, and a killed one is cleaned up after."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from yellowdog_client import PlatformClient
+from yellowdog_client.model import (
+    ApiKey,
+    AutoShutdown,
+    ComputeRequirementTemplateUsage,
+    ProvisionedWorkerPoolProperties,
+    ServicesSchema,
+    WorkerPoolStatus,
+)
+
+from tests.yellowdog_local.host_support import eventually
+from yellowdog_local.hosts import leftovers, requirements
+from yellowdog_local.hosts.kinds import HostKind
+from yellowdog_local.service import daemon
+from yellowdog_local.service.directory import LocalPlatformError, PlatformDirectory
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[PlatformDirectory]:
+    made = PlatformDirectory(tmp_path / "place")
+    yield made
+    daemon.stop(made, lambda _text: None)
+    assert leftovers.find(made.path) == []
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_simulated_time_passes_as_fast_as_it_is_told(place: PlatformDirectory) -> None:
+    state = daemon.start(place, free_port(), wish=HostKind.SIMULATED, speed=100_000)
+    key = place.api_key()
+    schema = ServicesSchema(defaultUrl=state.url)
+    with PlatformClient.create(schema, ApiKey(key.key_id, key.secret)) as client:
+        usage = ComputeRequirementTemplateUsage("demo/local", "pool", "demo", targetInstanceCount=1)
+        idle = AutoShutdown(enabled=True, timeout=timedelta(days=1))
+        made = client.worker_pool_client.provision_worker_pool(
+            usage, ProvisionedWorkerPoolProperties(idlePoolShutdown=idle)
+        )
+        pools = client.worker_pool_client
+        eventually(lambda: pools.get_worker_pool_by_id(made.id).status is WorkerPoolStatus.TERMINATED)
+        ended = pools.get_worker_pool_by_id(made.id)
+    assert ended.statusChangedTime - ended.createdTime >= timedelta(days=1)
+
+
+def test_real_hosts_cannot_be_hurried(place: PlatformDirectory) -> None:
+    with pytest.raises(LocalPlatformError, match="--speed needs --hosts simulated"):
+        daemon.start(place, free_port(), speed=2)
+    with pytest.raises(LocalPlatformError, match="--speed must be above 0"):
+        daemon.start(place, free_port(), wish=HostKind.SIMULATED, speed=0)
+    assert not place.is_running()
+
+
+@pytest.mark.hosts
+def test_it_starts_once_and_ends_wholly(place: PlatformDirectory) -> None:
+    told: list[str] = []
+    port = free_port()
+    state = daemon.start(place, port)
+
+    assert state.url.endswith(f":{port}")
+    assert place.running() == state
+    assert leftovers.find(place.path)[0].startswith("bridge raydog")
+    with pytest.raises(LocalPlatformError, match="runs already"):
+        daemon.start(place, port)
+
+    assert daemon.stop(place, told.append)
+    assert told == [f"ending process {state.pid} and its hosts", "looking for anything that is left"]
+    assert not place.is_running()
+    assert not daemon._lives(state.pid)
+    assert leftovers.find(place.path) == []
+    assert "ready at" in place.log.read_text()
+    assert not daemon.stop(place, told.append)
+
+
+@pytest.mark.hosts
+def test_a_second_one_may_run_elsewhere_on_the_same_port(place: PlatformDirectory, tmp_path: Path) -> None:
+    port = free_port()
+    other = PlatformDirectory(tmp_path / "other")
+    first = daemon.start(place, port)
+    try:
+        second = daemon.start(other, port)
+        assert first.url != second.url
+    finally:
+        daemon.stop(other, lambda _text: None)
+
+
+@pytest.mark.hosts
+def test_after_a_kill_it_starts_again_and_the_old_bridge_is_gone(place: PlatformDirectory) -> None:
+    state = daemon.start(place, free_port())
+    os.kill(state.pid, signal.SIGKILL)
+    eventually(lambda: not place.is_running())
+    before = leftovers.find(place.path)
+    again = daemon.start(place, free_port())
+
+    assert len(before) == 1
+    assert again.pid != state.pid
+    assert len([left for left in leftovers.find(place.path) if left.startswith("bridge")]) == 1
+    assert (place.path / "platform.log.1").exists()
+
+
+@pytest.mark.hosts
+def test_after_a_kill_stop_removes_what_is_left(place: PlatformDirectory) -> None:
+    state = daemon.start(place, free_port())
+    os.kill(state.pid, signal.SIGKILL)
+    eventually(lambda: not place.is_running())
+
+    assert not daemon.stop(place, lambda _text: None)
+    assert leftovers.find(place.path) == []
+    assert not (place.path / "state.json").exists()
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("kind", [HostKind.NAMESPACE, HostKind.PROCESS])
+def test_it_says_which_hosts_it_has_and_who_logs_in(place: PlatformDirectory, kind: HostKind) -> None:
+    state = daemon.start(place, free_port(), kind)
+
+    assert (state.hosts, state.why) == (kind.value, "you asked for them")
+    assert state.ssh_user == ("yd-agent" if kind is HostKind.NAMESPACE else getpass.getuser())
+    assert place.running() == state
+
+
+@pytest.mark.hosts
+def test_a_taken_port_is_told_with_the_remedy_and_nothing_stays(place: PlatformDirectory) -> None:
+    with closing(socket.socket()) as listener:
+        listener.bind(("", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with pytest.raises(LocalPlatformError, match=rf"port {port} cannot be used .*choose another with --port"):
+            daemon.start(place, port)
+
+    assert not place.is_running()
+    assert leftovers.find(place.path) == []
+
+
+@pytest.mark.hosts
+def test_a_platform_that_dies_while_it_starts_is_told(
+    place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon.sys, "executable", "/bin/false")
+
+    with pytest.raises(LocalPlatformError, match=r"ended while it started: see the last lines of .*platform\.log"):
+        daemon.start(place, free_port())
+
+
+def test_missing_server_packages_are_named_with_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "find_spec", lambda name: None if name == "uvicorn" else object())
+
+    with pytest.raises(LocalPlatformError, match=r"needs uvicorn: run `pip install 'yellowdog-ray\[local\]'`"):
+        daemon.start(PlatformDirectory(tmp_path / "place"), 8700)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_root_the_sentence_says_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(requirements.shutil, "which", lambda *_words, **_options: "/bin/x")
+
+    with pytest.raises(LocalPlatformError, match="with sudo"):
+        daemon.start(PlatformDirectory(tmp_path / "place"), 8700, HostKind.NAMESPACE)
+
+
+def test_a_process_of_root_cannot_be_ended_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_words: int) -> None:
+        raise PermissionError
+
+    place = PlatformDirectory(tmp_path / "place")
+    place.prepare()
+    with place.locked():
+        place.write_state("http://10.0.0.1:1")
+        monkeypatch.setattr(daemon.os, "kill", refuse)
+
+        with pytest.raises(LocalPlatformError, match="belongs to root: run the same command with sudo"):
+            daemon.stop(place, lambda _text: None)

@@ -1,0 +1,88 @@
+"""Showing logs: which files belong to what was asked for, how they are headed, and that growth is followed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from yellowdog_local.service import logs
+from yellowdog_local.service.directory import LocalPlatformError, PlatformDirectory
+
+TASK = "ydid:task:0:a-b:1:1"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> PlatformDirectory:
+    tasks = tmp_path / "hosts" / "i-1" / "tasks"
+    tasks.mkdir(parents=True)
+    (tmp_path / "hosts" / "i-1" / "agent.log").write_text("agent\n")
+    (tmp_path / "hosts" / "i-1" / "init.log").write_text("init\n")
+    for age, name in enumerate(["ydid_task_0_a-b_1_1", "ydid_task_0_a-b_1_1-attempt-1", "ydid_task_0_a-b_1_11"]):
+        (tasks / f"{name}.txt").write_text(f"{name}\n")
+        os.utime(tasks / f"{name}.txt", (age, age))
+    return PlatformDirectory(tmp_path)
+
+
+def names(files: list[Path]) -> list[str]:
+    return [path.name for path in files]
+
+
+def test_a_hosts_logs_come_in_the_order_of_its_life(place: PlatformDirectory) -> None:
+    assert names(logs.host_files(place, "i-1"))[:3] == ["init.log", "agent.log", "ydid_task_0_a-b_1_1.txt"]
+
+
+def test_a_tasks_output_is_found_with_all_its_attempts_and_no_other_task(place: PlatformDirectory) -> None:
+    assert names(logs.task_files(place, TASK)) == [
+        "ydid_task_0_a-b_1_1.txt",
+        "ydid_task_0_a-b_1_1-attempt-1.txt",
+    ]
+
+
+@pytest.mark.parametrize("name", ["i-2", "", "../i-1"])
+def test_an_unknown_host_is_told_with_those_that_are_known(place: PlatformDirectory, name: str) -> None:
+    with pytest.raises(LocalPlatformError, match="there are logs of: i-1"):
+        logs.host_files(place, name)
+
+
+def test_an_unknown_task_is_told(place: PlatformDirectory) -> None:
+    with pytest.raises(LocalPlatformError, match="no task with the id 'ydid:x'"):
+        logs.task_files(place, "ydid:x")
+
+
+def test_a_directory_without_a_platform_has_no_log(tmp_path: Path) -> None:
+    with pytest.raises(LocalPlatformError, match="there is no log in"):
+        logs.platform_files(PlatformDirectory(tmp_path / "none"))
+
+
+def test_one_file_is_shown_as_it_is_and_several_get_headings(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("1\n2\n3\n")
+    two.write_text("4\n")
+
+    assert "".join(logs.Reader(lambda: [one]).past()) == "1\n2\n3\n"
+    assert "".join(logs.Reader(lambda: [one, two]).past()) == f"==> {one} <==\n1\n2\n3\n==> {two} <==\n4\n"
+
+
+@pytest.mark.parametrize(("last", "shown"), [(None, "1\n2\n3\n"), (2, "2\n3\n"), (9, "1\n2\n3\n"), (0, "")])
+def test_the_past_may_be_cut(tmp_path: Path, last: int | None, shown: str) -> None:
+    file = tmp_path / "log"
+    file.write_text("1\n2\n3\n")
+
+    assert "".join(logs.Reader(lambda: [file], last).past()) == shown
+
+
+def test_growth_is_what_was_added_also_in_new_files_and_after_a_restart(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("long past\n")
+    reader = logs.Reader(lambda: sorted(tmp_path.iterdir()))
+
+    assert list(reader.past()) == ["long past\n"]
+    assert list(reader.growth()) == []
+    with one.open("a") as file:
+        file.write("more\n")
+    two.write_text("new\n")
+    assert list(reader.growth()) == ["more\n", f"==> {two} <==\n", "new\n"]
+    one.write_text("anew\n")
+    assert list(reader.growth()) == [f"==> {one} <==\n", "anew\n"]

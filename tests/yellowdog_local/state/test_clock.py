@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pytest
+
+from yellowdog_local.hosts.simulated import SimulatedHosts
+from yellowdog_local.platform import LocalPlatform
+from yellowdog_local.state.clock import AcceleratedClock, RealClock, SteppedClock
+
+
+def test_due_calls_run_in_order_of_their_time() -> None:
+    clock, made = SteppedClock(), []
+    clock.call_later(2, lambda: made.append("second"))
+    clock.call_later(1, lambda: made.append("first"))
+    clock.advance(1.5)
+    assert made == ["first"]
+    clock.advance(1)
+    assert made == ["first", "second"]
+
+
+def test_a_call_made_by_a_due_call_runs_in_the_same_step_if_it_is_due_too() -> None:
+    clock, times = SteppedClock(), []
+    start = clock.now()
+    clock.call_later(1, lambda: clock.call_later(1, lambda: times.append((clock.now() - start).total_seconds())))
+    clock.advance(5)
+    assert times == [2.0]
+
+
+def test_a_cancelled_call_is_never_made() -> None:
+    clock, made = SteppedClock(), []
+    clock.call_later(1, lambda: made.append(1)).cancel()
+    clock.advance(2)
+    assert made == []
+
+
+def test_the_real_clock_goes_on_after_a_call_that_fails() -> None:
+    clock, done = RealClock(), threading.Event()
+    clock.call_later(0, lambda: 1 / 0)
+    clock.call_later(0.01, done.set)
+    assert done.wait(5)
+    clock.close()
+
+
+def test_a_closed_real_clock_makes_no_calls_and_has_no_thread() -> None:
+    clock, made = RealClock(), threading.Event()
+    clock.call_later(0.05, made.set)
+    clock.close()
+    assert not made.wait(0.1)
+    assert not any(thread.name == "yellowdog-local-clock" for thread in threading.enumerate())
+
+
+def test_an_accelerated_clock_goes_so_many_times_as_fast_and_never_back() -> None:
+    clock = AcceleratedClock(1_000_000)
+    seen, began, start = [], time.monotonic(), clock.now()
+    for _ in range(1000):
+        seen.append(clock.now())
+    real = time.monotonic() - began
+    clock.close()
+    assert seen == sorted(seen)
+    assert 0 < (seen[-1] - start).total_seconds() <= real * 1_000_000
+
+
+class HeldClock(AcceleratedClock):
+    """Stands still until it is let go, so that a test knows when its calls are due."""
+
+    held = True
+
+    def _passed(self) -> float:
+        return 0.0 if self.held else super()._passed()
+
+
+def test_an_accelerated_clock_makes_the_calls_of_a_day_in_order_and_none_too_early() -> None:
+    clock, made, done = HeldClock(1_000_000), [], threading.Event()
+    start, hours = clock.now(), list(range(1, 25))
+    random.Random(1).shuffle(hours)
+    for hour in hours:
+        clock.call_later(hour * 3600, lambda hour=hour: made.append((hour, clock.now() - start)))
+    clock.call_later(25 * 3600, done.set)
+    clock.held = False
+    assert done.wait(5)
+    clock.close()
+    assert [hour for hour, _ in made] == sorted(hours)
+    assert all(passed.total_seconds() >= hour * 3600 for hour, passed in made)
+
+
+def test_a_call_that_is_far_in_the_future_of_a_slow_clock_waits() -> None:
+    clock, made = AcceleratedClock(1e-9), threading.Event()
+    clock.call_later(1e6, made.set)
+    assert not made.wait(0.05)
+    clock.close()
+
+
+@pytest.mark.parametrize("speed", [0, -1, float("inf"), float("nan")])
+def test_a_speed_that_makes_no_sense_is_refused(speed: float) -> None:
+    with pytest.raises(ValueError, match="positive number"):
+        AcceleratedClock(speed)
+
+
+class RealHosts(SimulatedHosts):
+    kind = "namespace"
+
+
+def test_an_accelerated_clock_is_refused_with_hosts_that_run_in_real_time() -> None:
+    clock = AcceleratedClock(2)
+    with pytest.raises(ValueError, match="accelerated clock needs simulated hosts: namespace hosts"):
+        LocalPlatform(hosts=RealHosts(), clock=clock)
+    clock.close()
+    LocalPlatform(hosts=SimulatedHosts(), clock=AcceleratedClock(2)).close()

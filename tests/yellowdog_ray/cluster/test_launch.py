@@ -1,0 +1,240 @@
+"""Growing a cluster on a stepped platform with simulated hosts."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from yellowdog_client.model import TaskSearch, WorkerPoolSearch
+
+from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, grow, pool_names, request
+from yellowdog_local.faults import Status
+from yellowdog_local.testing import RunningPlatform
+from yellowdog_ray.cluster.launch import Growth
+from yellowdog_ray.cluster.snapshot import Phase
+from yellowdog_ray.commands.progress import Progress
+from yellowdog_ray.commands.up import create_head
+from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, NotFound, RayDogError, SetupFailed
+
+
+def test_new_nodes_are_listed_when_the_call_returns(head_side):
+    ids = grow(head_side, 3)
+
+    assert len(set(ids)) == 3
+    assert set(ids) <= set(head_side.snapshot.nodes)
+
+
+def test_the_first_nodes_of_a_type_take_a_group_a_pool_and_a_batch_of_tasks(head_side, calls):
+    made = calls.during(lambda: grow(head_side, 50))
+
+    changes = [call.split("/")[-1] for call in made if not call.startswith("GET")]
+    assert changes == ["requirements", "template", "autoShutdown", "tasks"]
+    assert len(made) == 4 + 3  # the work requirement, for us and to be written back; the template's id
+
+
+def test_a_platform_that_sets_no_end_to_a_pool_gives_workers_all_the_same(local, head_side, caplog):
+    refusal = Status(call="PUT /compute/requirements/*/autoShutdown", status=400, error_type="InvalidRequestException")
+
+    with local.faults.during(refusal):
+        ids = grow(head_side, 1)
+    local.advance(BOOT)
+
+    assert head_side.refresh().nodes[ids[0]].phase is Phase.RUNNING
+    assert "has no end of its own" in caplog.text
+
+
+def test_further_nodes_are_one_batch(head_side, calls):
+    grow(head_side, 1)
+
+    made = calls.during(lambda: grow(head_side, 50))
+
+    assert [call for call in made if not call.startswith("GET")] == [made[-1]]
+    assert len(made) == 3
+
+
+def test_every_asked_for_node_comes_up_on_an_instance_of_its_own(local, head_side):
+    ids = grow(head_side, 2) + grow(head_side, 3)
+    local.advance(BOOT)
+    local.advance(BOOT)
+
+    nodes = head_side.refresh().nodes
+
+    assert all(nodes[node_id].phase is Phase.RUNNING for node_id in ids)
+    assert len({nodes[node_id].private_ip for node_id in ids}) == 5
+    assert len(local.hosts.instance_ids) == 6
+
+
+def test_a_worker_is_told_who_it_is_and_where_the_head_is(local, head_side):
+    (node_id,) = grow(head_side, 1)
+
+    with local.client() as client:
+        (task,) = client.work_client.get_tasks(TaskSearch(name=node_id)).list_all()
+
+    assert task.environment["RAY_HEAD_IP"] == head_side.snapshot.head.private_ip
+    assert task.environment["RAY_CLOUD_INSTANCE_ID"] == node_id
+    assert json.loads(task.environment["RAY_OVERRIDE_RESOURCES"]) == {"CPU": 1}
+    assert task.arguments == ["taskdata.txt"]
+
+
+def test_node_types_that_look_alike_get_pools_of_their_own(local, head_side):
+    grow(head_side, 1, "cpu.small")
+    grow(head_side, 1, "cpu-small")
+    local.advance(BOOT)
+
+    types = sorted(node.node_type for node in head_side.refresh().nodes.values())
+
+    assert types == ["cpu-small", "cpu.small", "head"]
+
+
+def test_workers_that_come_late_end_with_the_cluster(local, make_cluster):
+    laptop = make_cluster(cluster_lifetime_hours=1)
+    create_head(laptop, NODE_CONFIG, HEAD_TAGS, Progress(), v2=True)
+    local.advance(45 * 60)
+    cluster = make_cluster(on_head=True, pinned=laptop.find().id)
+    cluster.refresh()
+
+    (node_id,) = grow(cluster, 1)
+
+    with local.client() as client:
+        (task,) = client.work_client.get_tasks(TaskSearch(name=node_id)).list_all()
+    assert task.timeout == timedelta(minutes=15)
+
+
+def test_after_the_lifetime_no_worker_is_added(local, head_side):
+    local.advance(3600)
+
+    with pytest.raises(DeadlinePassed, match="cluster_lifetime_hours"):
+        grow(head_side, 1)
+
+
+def test_the_lifetime_that_counts_is_the_one_the_cluster_was_made_with(local, make_cluster):
+    laptop = make_cluster(cluster_lifetime_hours=2)
+    create_head(laptop, NODE_CONFIG, HEAD_TAGS, Progress(), v2=True)
+    local.advance(90 * 60)
+    cluster = make_cluster(on_head=True, pinned=laptop.find().id, cluster_lifetime_hours=1)
+    cluster.refresh()
+
+    assert len(grow(cluster, 1)) == 1
+
+
+def test_a_pool_that_has_ended_is_followed_by_another(local, head_side, make_cluster):
+    grow(head_side, 1)
+    local.advance(BOOT)
+    (pool,) = [name for name in pool_names(local) if "-cpu-" in name]
+    with local.client() as client:
+        pools = client.worker_pool_client
+        pools.shutdown_worker_pool_by_id(pools.get_worker_pool_by_name("demo", pool).id)
+    restarted = make_cluster(on_head=True, pinned=head_side.find().id)
+    restarted.refresh()
+
+    (node_id,) = grow(restarted, 1)
+    local.advance(BOOT)
+
+    assert restarted.refresh().nodes[node_id].phase is Phase.RUNNING
+
+
+def test_a_cluster_that_is_being_taken_down_does_not_grow(local, head_side):
+    head_side.platform.cancel_work_requirement(head_side.find().id)
+
+    with pytest.raises(RayDogError, match="taken down"):
+        grow(head_side, 1)
+
+
+def test_a_node_type_that_cannot_be_launched_is_left_alone_for_a_while(local, head_side, calls):
+    growth = Growth(head_side)
+    gone = request(node_config=NodeConfig(compute_requirement_template="demo/gone"))
+    with pytest.raises(NotFound):
+        growth.grow(gone)
+
+    with pytest.raises(LaunchPaused):
+        calls.during(lambda: growth.grow(gone))
+
+    assert calls.made == []
+    assert growth.grow(request(1, "other"))
+    local.advance(5)
+    assert growth.grow(request(1, "cpu"))
+
+
+def test_a_pause_that_begins_while_a_launch_is_prepared_holds_it_back(head_side, monkeypatch):
+    """Ray asks for another node in a thread, and only then ends the one whose set-up has failed."""
+    grow(head_side, 1)
+    growth, find, before = Growth(head_side), head_side.find, set(head_side.refresh().nodes)
+
+    def find_while_a_node_is_given_up():
+        growth.backoff.failed("cpu", SetupFailed("a node's set-up failed"))
+        return find()
+
+    monkeypatch.setattr(head_side, "find", find_while_a_node_is_given_up)
+    for _ in range(2):
+        with pytest.raises(LaunchPaused, match=r"^node type 'cpu' is tried again in 5 s, after 1 failed launch: a"):
+            growth.grow(request(1))
+    assert set(head_side.refresh().nodes) == before
+
+
+def test_an_autoscaler_that_restarts_uses_the_pools_that_are_there(local, head_side, make_cluster):
+    grow(head_side, 1)
+    restarted = make_cluster(on_head=True, pinned=head_side.find().id)
+    restarted.refresh()
+
+    grow(restarted, 1)
+
+    assert len(pool_names(local)) == 2
+
+
+def test_a_pool_holds_no_more_than_the_platform_allows(local, head_side, monkeypatch):
+    monkeypatch.setattr("yellowdog_ray.cluster.launch.MAX_POOL_NODES", 3)
+
+    ids = grow(head_side, 2) + grow(head_side, 6)
+    local.advance(BOOT)
+
+    nodes = head_side.refresh().nodes
+    assert sorted(pools_sizes(local)) == [1, 2, 3, 3]
+    assert all(nodes[node_id].phase is Phase.RUNNING for node_id in ids)
+    assert {nodes[node_id].node_type for node_id in ids} == {"cpu"}
+
+
+def test_room_that_became_free_in_a_pool_is_used_again(local, head_side, make_cluster, monkeypatch):
+    monkeypatch.setattr("yellowdog_ray.cluster.launch.MAX_POOL_NODES", 2)
+    ids = grow(head_side, 4)
+    local.advance(BOOT)
+    laptop = make_cluster()
+    laptop.refresh()
+    laptop.terminate(ids[:1])
+    local.advance(60)
+    head_side.refresh()
+
+    grow(head_side, 1)
+
+    assert len(pool_names(local)) == 3
+
+
+def test_a_node_that_is_about_to_be_lost_is_replaced_by_one_like_it(local, head_side, make_cluster):
+    (node_id,) = grow(head_side, 1)
+    local.advance(BOOT)
+    restarted = make_cluster(on_head=True, pinned=head_side.find().id)
+    node = restarted.refresh().nodes[node_id]
+
+    other = Growth(restarted).replace(node)
+
+    assert other in restarted.snapshot.nodes
+    with local.client() as client:
+        old, new = (client.work_client.get_tasks(TaskSearch(name=name)).list_all()[0] for name in (node_id, other))
+    assert new.environment["RAY_CLOUD_INSTANCE_ID"] == other
+    own = {"RAY_CLOUD_INSTANCE_ID", "RAYDOG_NODE_TAGS"}
+    assert {k: v for k, v in new.environment.items() if k not in own} == {
+        k: v for k, v in old.environment.items() if k not in own
+    }
+    assert (new.taskData, new.taskType, new.arguments) == (old.taskData, old.taskType, old.arguments)
+    tags, before = (json.loads(task.environment["RAYDOG_NODE_TAGS"]) for task in (new, old))
+    assert tags.pop("ray-launch-request") != before.pop("ray-launch-request")
+    assert tags == before
+    local.advance(BOOT)
+    assert restarted.refresh().nodes[other].phase is Phase.RUNNING
+
+
+def pools_sizes(local: RunningPlatform) -> list[int]:
+    """How many platform nodes each pool has."""
+    with local.client() as client:
+        pools = client.worker_pool_client
+        summaries = pools.get_worker_pools(WorkerPoolSearch()).list_all()
+        return [pools.get_worker_pool_by_id(pool.id).expectedNodeCount for pool in summaries]

@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import pytest
+
+from yellowdog_ray.cluster.snapshot import Phase, build_snapshot
+from yellowdog_ray.platform.types import PlatformNodeView, TaskView
+
+TASK = TaskView(
+    id="ydid:task:1",
+    name="worker-1",
+    group_id="g",
+    executing=True,
+    finished=False,
+    status="EXECUTING",
+    abort_requested=False,
+    platform_node_id="n",
+    tags={"ray-node-type": "worker", "ray-user-node-type": "cpu"},
+)
+PLATFORM_NODE = PlatformNodeView("n", "pool", "instance", "10.0.0.2", "1.2.3.4")
+
+
+def test_an_executing_task_is_a_running_node_with_the_addresses_of_its_platform_node():
+    node = build_snapshot([TASK], {"n": PLATFORM_NODE}).nodes["worker-1"]
+
+    assert (node.phase, node.private_ip, node.public_ip) == (Phase.RUNNING, "10.0.0.2", "1.2.3.4")
+    assert (node.task_id, node.node_type, node.is_head) == ("ydid:task:1", "cpu", False)
+
+
+def test_a_waiting_task_is_a_pending_node_without_an_address():
+    waiting = replace(TASK, executing=False, status="READY", platform_node_id=None)
+
+    node = build_snapshot([waiting], {}).nodes["worker-1"]
+
+    assert (node.phase, node.private_ip) == (Phase.PENDING, None)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        replace(TASK, finished=True, executing=False),
+        replace(TASK, abort_requested=True),
+        replace(TASK, tags={}),
+    ],
+    ids=["ended", "being aborted", "not ours"],
+)
+def test_what_is_no_node_of_ours_is_not_listed(task):
+    assert build_snapshot([task], {"n": PLATFORM_NODE}).nodes == {}
+
+
+def test_a_node_that_was_asked_to_end_is_hidden_whatever_the_platform_shows():
+    assert build_snapshot([TASK], {"n": PLATFORM_NODE}, frozenset({"worker-1"})).nodes == {}
+
+
+def test_the_head_is_the_node_of_kind_head():
+    head = replace(TASK, name="head-1", tags={"ray-node-type": "head", "ray-user-node-type": "cpu"})
+
+    snapshot = build_snapshot([TASK, head], {})
+
+    assert snapshot.head is not None
+    assert snapshot.head.id == "head-1"

@@ -1,0 +1,232 @@
+"""Another `ray up` for a cluster that runs, as far as Ray has come before it reaches the head by SSH."""
+
+import copy
+import json
+
+import pytest
+from yellowdog_client.model import TaskSearch
+
+from tests.yellowdog_ray.cluster_lab import BOOT
+from tests.yellowdog_ray.test_provider import in_a_users_folder, platform, ray  # noqa: F401 - fixtures
+from yellowdog_ray.commands.reconfigure import HeadFile
+from yellowdog_ray.errors import SshError
+from yellowdog_ray.provider import RayDogNodeProvider
+from yellowdog_ray.wiring import Parts
+
+WORKER = {"ray-node-type": "worker", "ray-user-node-type": "worker", "ray-node-status": "uninitialized"}
+
+
+class Sent(Exception):
+    """Ray was about to send something to the head."""
+
+
+@pytest.fixture
+def up(platform, in_a_users_folder, monkeypatch):  # noqa: F811
+    """Runs `ray up` until the head would be reached; says whether it came so far, and what it said."""
+
+    def reach(*_: object) -> None:
+        raise Sent
+
+    def no_way(*_: object) -> None:
+        raise SshError("simulated hosts have no SSH")
+
+    monkeypatch.setattr(Parts, "_open_tunnel", no_way)
+    monkeypatch.setattr("yellowdog_ray.commands.up.wait_until_reachable", reach)
+
+    def run(config):
+        result = ray("up", config, in_a_users_folder, "-y")
+        assert isinstance(result.exception, Sent | SystemExit), result.output
+        return isinstance(result.exception, Sent), " ".join(result.output.split())
+
+    return run
+
+
+@pytest.fixture
+def running(platform, up, cluster_yaml):  # noqa: F811
+    """The YAML of a cluster whose head runs, with two workers."""
+    reached, output = up(cluster_yaml)
+    assert reached, output
+    platform.advance(BOOT)
+    provider = on_the_head(platform, cluster_yaml)
+    config = cluster_yaml["available_node_types"]["worker"]["node_config"]
+    provider.create_node_with_resources_and_labels(config, WORKER, 2, {"CPU": 1}, {})
+    platform.advance(BOOT)
+    return copy.deepcopy(cluster_yaml)
+
+
+def on_the_head(platform, config):  # noqa: F811
+    """The provider with what Ray's autoscaler needs to grow the cluster."""
+    section = RayDogNodeProvider.bootstrap_config(config)["provider"]
+    provider = RayDogNodeProvider(section, config["cluster_name"])
+    provider.non_terminated_nodes({})
+    return provider
+
+
+def tasks(platform):  # noqa: F811
+    with platform.client() as client:
+        found = client.work_client.get_tasks(TaskSearch()).list_all()
+    return {task.name: task.status.name for task in found}
+
+
+def test_the_same_yaml_is_taken_as_it_is(up, running):
+    reached, output = up(running)
+
+    assert reached
+    assert "available_node_types" not in output
+    assert "keeps what it was made with" not in output
+
+
+def test_a_removed_type_of_which_nodes_run_is_refused_with_their_number(platform, up, running):  # noqa: F811
+    running["available_node_types"]["other"] = running["available_node_types"].pop("worker")
+    before = tasks(platform)
+
+    reached, output = up(running)
+
+    assert not reached
+    assert "cluster.yaml: available_node_types lacks types of which nodes run: worker (2)" in output
+    assert "max_workers: 0" in output
+    assert tasks(platform) == before
+
+
+@pytest.mark.parametrize("change", ["node_config", "type", "auth"])
+def test_a_head_that_ray_would_replace_is_refused(platform, up, running, ssh_key, change):  # noqa: F811
+    if change == "node_config":
+        running["available_node_types"]["head"]["node_config"]["userdata"] = "echo changed"
+    elif change == "type":
+        running["available_node_types"]["boss"] = running["available_node_types"].pop("head")
+        running["head_node_type"] = "boss"
+    else:
+        ssh_key.write_text("another key\n")
+    before = tasks(platform)
+
+    reached, output = up(running)
+
+    assert not reached
+    assert "cluster 'demo' runs with another head (node type 'head')" in output
+    assert "`ray down` first" in output
+    assert tasks(platform) == before
+    assert set(before.values()) == {"EXECUTING"}
+
+
+def test_a_template_of_a_new_type_is_looked_up_before_anything_is_sent(up, running):
+    running["available_node_types"]["gpu"] = {
+        "resources": {"GPU": 1},
+        "node_config": {"compute_requirement_template": "demo/gone"},
+    }
+
+    reached, output = up(running)
+
+    assert not reached
+    assert "available_node_types.gpu.node_config.compute_requirement_template" in output
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"resources": {"CPU": 2}}, "resources of its node type"),
+        ({"labels": {"a": "b"}}, "labels of its node type"),
+        ({"ray_head_node_task_script": "sleep 1"}, "provider.ray_head_node_task_script"),
+        ({"cluster_lifetime_hours": 2}, "provider.cluster_lifetime_hours"),
+        ({"head_node_tag_server_port": 7}, "provider.head_node_tag_server_port"),
+    ],
+)
+def test_what_the_running_head_does_not_take_on_is_told(up, running, change, named):
+    of_its_type = change.keys() <= {"resources", "labels"}
+    (running["available_node_types"]["head"] if of_its_type else running["provider"]).update(change)
+
+    reached, output = up(running)
+
+    assert reached
+    assert "the head that runs keeps what it was made with, and differs in" in output
+    assert named in output
+
+
+def test_a_cluster_that_outgrows_what_its_head_was_made_for_is_told(up, running):
+    running["max_workers"] = 250
+    assert "how often Ray looks at its nodes" not in up(running)[1]
+
+    running["max_workers"] = 251
+    reached, output = up(running)
+
+    assert reached
+    assert "how often Ray looks at its nodes" in output
+
+
+def test_fewer_workers_than_run_is_told(up, running):
+    running["max_workers"] = 1
+
+    reached, output = up(running)
+
+    assert reached
+    assert "cluster.yaml: max_workers is 1, and 2 workers run: Ray ends those above it, busy or not" in output
+
+
+class TestTheFileOnTheHead:
+    @pytest.fixture
+    def file(self, tmp_path, cluster_yaml):
+        self.config = RayDogNodeProvider.bootstrap_config(cluster_yaml)
+        path = tmp_path / "ray_bootstrap_config.yaml"
+        path.write_text(json.dumps(self.config))
+        return path
+
+    def test_it_is_read_once_as_long_as_it_does_not_change(self, file):
+        head_file = HeadFile("demo", file)
+
+        assert head_file.news() is not None
+        assert head_file.news() is None
+        self.config["provider"]["cluster_tag"] = "changed"
+        file.write_text(json.dumps(self.config))
+        assert head_file.news().cluster_tag == "changed"
+
+    def test_another_clusters_is_none(self, file):
+        assert HeadFile("dem", file).news() is None
+
+    @pytest.mark.parametrize("text", ["{", "[1]", "{}", '{"cluster_name": "demo", "provider": {"x": 1}}'])
+    def test_nonsense_is_told_and_left_alone(self, file, text, caplog):
+        file.write_text(text)
+
+        assert HeadFile("demo", file).news() is None
+        assert "the settings stay as they are" in caplog.text
+
+    def test_where_there_is_none_nothing_is_said(self, tmp_path, caplog):
+        assert HeadFile("demo", tmp_path / "none").news() is None
+        assert caplog.text == ""
+
+
+SET_UP = {"worker_setup_commands": ["echo hello"]}
+OWN_START = {"worker_start_ray_commands": ["ray stop", "ray start --address=$RAY_HEAD_IP:6379"]}
+
+
+class TestUpdaters:
+    @pytest.mark.parametrize(("made", "now"), [({}, SET_UP), (SET_UP, {}), (SET_UP, OWN_START), (OWN_START, SET_UP)])
+    def test_where_there_were_none_are_refused_since_the_next_workers_would_never_start(
+        self, up, cluster_yaml, made, now
+    ):
+        assert up(cluster_yaml | made)[0]
+
+        reached, output = up(cluster_yaml | now)
+
+        assert not reached
+        assert "cluster.yaml: cluster 'demo' runs, and whether Ray sets its nodes up over SSH" in output
+        assert "run `ray down` first, or put these keys back as they were" in output
+
+    @pytest.mark.parametrize("keys", [SET_UP, OWN_START])
+    def test_that_stay_are_fine(self, up, cluster_yaml, keys):
+        assert up(cluster_yaml | keys)[0]
+
+        assert up(cluster_yaml | keys)[0]
+
+    def test_that_autoscaler_v2_would_fail_with_on_a_new_node_type_are_refused(self, up, cluster_yaml):
+        assert up(cluster_yaml | SET_UP)[0]
+        cluster_yaml["available_node_types"]["gpu"] = cluster_yaml["available_node_types"]["worker"]
+
+        reached, output = up(cluster_yaml | SET_UP)
+
+        assert not reached
+        assert "cluster.yaml: available_node_types.gpu is new" in output
+        assert "run `ray down` first, or leave it out" in output
+
+    def test_that_the_head_alone_gets_are_fine(self, up, cluster_yaml):
+        assert up(cluster_yaml)[0]
+
+        assert up(cluster_yaml | {"head_setup_commands": ["echo hello"]})[0]

@@ -1,0 +1,121 @@
+"""The end of a cluster: all of it, only it, and surely."""
+
+import pytest
+from yellowdog_client.model import InstanceSearch, InstanceStatus
+
+from tests.yellowdog_ray.cluster_lab import BOOT, grow
+from tests.yellowdog_ray.commands.test_up import make_head, unfinished_work
+from yellowdog_local import faults
+from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.commands.progress import Progress
+from yellowdog_ray.commands.teardown import TeardownIncomplete, dismantle, request_end
+from yellowdog_ray.remote.ssh import host_key_file
+
+
+@pytest.fixture
+def with_workers(local, make_cluster):
+    """Makes a running cluster with two workers of each of two types."""
+
+    def make(name: str = "demo") -> Cluster:
+        laptop = make_cluster(name)
+        make_head(laptop)
+        local.advance(BOOT)
+        cluster = make_cluster(name, on_head=True, pinned=laptop.find().id)
+        cluster.refresh()
+        grow(cluster, 2, "cpu")
+        grow(cluster, 2, "gpu")
+        local.advance(BOOT)
+        laptop.refresh()
+        return laptop
+
+    return make
+
+
+def take_down(cluster: Cluster) -> None:
+    dismantle(cluster.platform, cluster.find(), Progress(), cluster.clock)
+
+
+def running_instances(local) -> int:
+    with local.client() as client:
+        search = InstanceSearch(statuses=[InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.TERMINATING])
+        return len(client.compute_client.get_instances(search).list_all())
+
+
+def test_nothing_of_it_is_alive_afterwards(local, with_workers, make_cluster):
+    take_down(with_workers())
+
+    assert (running_instances(local), unfinished_work(local)) == (0, [])
+    assert make_cluster().refresh().nodes == {}
+
+
+def test_the_heads_host_key_is_forgotten_and_no_others(local, with_workers, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cluster = with_workers()
+    ours, other = host_key_file(cluster.snapshot.head.id), host_key_file("head-0a0b0c0d")
+    ours.parent.mkdir(parents=True)
+    ours.touch()
+    other.touch()
+
+    take_down(cluster)
+
+    assert (ours.exists(), other.exists()) == (False, True)
+
+
+def test_a_cluster_whose_name_begins_alike_lives_on(local, with_workers):
+    other = with_workers("ray-production")
+    before = set(other.refresh().nodes)
+
+    take_down(with_workers("ray"))
+
+    assert set(other.refresh().nodes) == before
+    assert running_instances(local) == 5
+
+
+def test_it_says_what_it_waits_for(local, with_workers, monkeypatch, capsys):
+    cluster = with_workers()
+    cancel = cluster.platform.cancel_work_requirement
+    unheard = [True]
+    monkeypatch.setattr(
+        cluster.platform, "cancel_work_requirement", lambda work: None if unheard and unheard.pop() else cancel(work)
+    )
+
+    take_down(cluster)
+
+    assert "waiting for the end of 5 instances" in capsys.readouterr().out
+
+
+def test_asking_again_for_the_end_is_harmless(local, with_workers, make_cluster):
+    cluster = with_workers()
+    work = cluster.find()
+
+    for _ in range(3):
+        request_end(cluster.platform, work)
+    local.advance(60)
+
+    assert cluster.find() is None
+
+
+def test_what_does_not_end_is_named_when_it_gives_up(local, with_workers, monkeypatch):
+    cluster = with_workers()
+    for name in ("shut_down_pool", "cancel_work_requirement", "terminate_compute"):
+        monkeypatch.setattr(cluster.platform, name, lambda _: None)
+
+    with pytest.raises(TeardownIncomplete, match=r"5 instances, worker pools demo-head-\w+, .*work requirement demo"):
+        take_down(cluster)
+
+
+def test_pools_that_a_gateway_calls_not_found_are_not_taken_for_gone(local, with_workers):
+    cluster = with_workers()
+    after_the_first_look = faults.Status(call="GET /workerPools/demo/*", status=404, nth=4, times=10_000)
+
+    with local.faults.during(after_the_first_look), pytest.raises(TeardownIncomplete, match="worker pools demo-head-"):
+        take_down(cluster)
+
+
+def test_tasks_that_do_not_hear_of_their_end_lose_their_machines(local, with_workers):
+    cluster = with_workers()
+
+    with local.faults.during(faults.AbortLost()):
+        take_down(cluster)
+
+    assert (running_instances(local), unfinished_work(local)) == (0, [])

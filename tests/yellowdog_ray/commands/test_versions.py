@@ -1,0 +1,93 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ray import __version__ as ray_version
+
+from tests.yellowdog_ray.test_provider import in_a_users_folder, platform, ray  # noqa: F401 - fixtures
+from yellowdog_ray.commands import versions
+from yellowdog_ray.commands.versions import Versions
+from yellowdog_ray.errors import SshError
+from yellowdog_ray.remote.ssh import SshTarget
+
+OURS = Versions("3.12.1", "2.60.0")
+TARGET = SshTarget("yd-agent", "10.0.0.1", "key", "head-1")
+
+
+def test_this_machines_are_those_that_run():
+    assert versions.here() == Versions(sys.version.split()[0], ray_version)
+
+
+@pytest.mark.parametrize("theirs", [OURS, None], ids=["the same", "not known"])
+def test_nothing_is_said_where_nothing_is_known_to_differ(theirs):
+    assert versions.difference(OURS, theirs) is None
+
+
+@pytest.mark.parametrize("theirs", [Versions("3.12.3", "2.60.0"), Versions("3.12.1", "2.60.1")])
+def test_a_difference_in_the_last_digit_is_told_with_all_four(theirs):
+    warning = versions.difference(OURS, theirs)
+
+    assert warning is not None
+    assert f"this machine has {OURS}, the head has {theirs}" in warning
+    assert "Install the head's versions here" in warning
+
+
+def test_ray_up_tells_of_it_before_it_sends_what_lets_ray_start(
+    platform,  # noqa: F811
+    in_a_users_folder,  # noqa: F811
+    cluster_yaml,
+    monkeypatch,
+):
+    monkeypatch.setattr("yellowdog_ray.commands.up.wait_until_reachable", lambda *_: TARGET)
+    monkeypatch.setattr("yellowdog_ray.commands.up.deliver", lambda *_: None)
+    monkeypatch.setattr(versions, "on", lambda target: Versions("3.9.0", "2.50.0"))
+
+    def send(*_: object) -> None:
+        raise SystemExit(0)
+
+    monkeypatch.setattr("yellowdog_ray.provider.for_the_head", send)
+
+    output = " ".join(ray("up", cluster_yaml, in_a_users_folder, "-y").output.split())
+
+    assert "the head has Python 3.9.0 and Ray 2.50.0: Ray wants them the same" in output
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A host whose shell is this machine's, with a home of its own."""
+
+    def run(self: SshTarget, command: str, timeout: float) -> str:
+        environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(
+            ["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        if done.returncode != 0:
+            raise SshError(done.stderr)
+        return f"Welcome to this host\n{done.stdout}"
+
+    monkeypatch.setattr(SshTarget, "run", run)
+    monkeypatch.setattr(versions, "AGENT_HOME", str(tmp_path / "agent"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", ["venv", "agent/venv"])
+def test_a_host_is_asked_by_its_agents_environment(host: Path, place: str):
+    programs = host / place / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").write_text(
+        '#!/bin/bash\n[ "$1" = -c ] && [[ "$2" == *"version(\'ray\')"* ]] && echo 3.11.4 2.55.1\n'
+    )
+    (programs / "python").chmod(0o755)
+
+    assert versions.on(TARGET) == Versions("3.11.4", "2.55.1")
+
+
+@pytest.mark.parametrize("script", [None, "exit 1", "echo nonsense"], ids=["no environment", "no Ray", "nonsense"])
+def test_a_host_that_cannot_tell_is_none_the_worse(host: Path, script: str | None):
+    if script:
+        (host / "venv" / "bin").mkdir(parents=True)
+        (host / "venv" / "bin" / "python").write_text(f"#!/bin/bash\n{script}\n")
+        (host / "venv" / "bin" / "python").chmod(0o755)
+
+    assert versions.on(TARGET) is None

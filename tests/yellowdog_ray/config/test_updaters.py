@@ -1,0 +1,153 @@
+"""Which clusters have Ray's updaters, and what Ray is started by there."""
+
+import json
+
+import jsonschema
+import pytest
+
+from tests.yellowdog_ray.config.test_bootstrap import RAY_SCHEMA
+from yellowdog_ray.config.bootstrap import bootstrap, head_environment
+from yellowdog_ray.config.models import parse_provider
+from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.node.scripts import in_task_environment, wait_for_ray_command, wait_for_raylet_command
+
+HEADS_OWN = ["ray stop", "ray start --head --port=6379 --autoscaling-config=~/ray_bootstrap_config.yaml"]
+WORKERS_OWN = ["ray stop", "ulimit -n 65536; ray start --address=$RAY_HEAD_IP:6379"]
+SCRIPT = "#!/bin/bash\n# not ray start\nray start --address=$RAY_HEAD_IP:6379 --block\n"
+
+
+def run(config, tmp_path):
+    result, _ = bootstrap(config, "cluster.yaml", [tmp_path])
+    jsonschema.validate(result, RAY_SCHEMA)
+    assert bootstrap(result, "cluster.yaml", [tmp_path]) == (result, []), "bootstrapping a result changes nothing"
+    return result
+
+
+def settings_of(result):
+    return parse_provider(result["provider"], "cluster.yaml")
+
+
+def environment_of_head(result):
+    return head_environment("head-1", {}, "ydid:workreq:1", settings_of(result), v2=True)
+
+
+class TestWithoutNeed:
+    def test_there_are_no_updaters_and_tasks_start_ray_at_once(self, cluster_yaml, tmp_path):
+        result = run(cluster_yaml, tmp_path)
+
+        assert result["provider"]["disable_node_updaters"] is True
+        assert result["head_start_ray_commands"] == [wait_for_ray_command()]
+        assert not result.get("worker_start_ray_commands")
+        assert not [name for name in environment_of_head(result) if "UPDATER" in name or "START_WAIT" in name]
+
+    def test_what_only_the_head_gets_needs_none_on_workers(self, cluster_yaml, tmp_path):
+        cluster_yaml["head_setup_commands"] = ["echo hello"]
+
+        result = run(cluster_yaml, tmp_path)
+
+        assert result["provider"]["disable_node_updaters"] is True
+        assert environment_of_head(result)["RAYDOG_UPDATER"] == "sets-up"
+        assert settings_of(result).internal.worker_updater == ""
+
+
+class TestWithNeed:
+    @pytest.mark.parametrize(
+        "key", ["setup_commands", "worker_setup_commands", "initialization_commands", "cluster_synced_files"]
+    )
+    def test_rays_updaters_come_before_ray(self, cluster_yaml, tmp_path, key):
+        cluster_yaml[key] = ["~/a" if key.endswith("files") else "echo hello"]
+
+        result = run(cluster_yaml, tmp_path)
+
+        assert result["provider"]["disable_node_updaters"] is False
+        assert result["worker_start_ray_commands"] == [wait_for_raylet_command()]
+        assert settings_of(result).internal.worker_updater == "sets-up"
+
+    def test_files_need_them_too(self, cluster_yaml, tmp_path):
+        cluster_yaml["file_mounts"] = {"~/a": "b"}
+
+        assert run(cluster_yaml, tmp_path)["provider"]["disable_node_updaters"] is False
+
+    @pytest.mark.parametrize("key", ["worker_setup_commands", "initialization_commands"])
+    def test_one_node_type_is_enough(self, cluster_yaml, tmp_path, key):
+        cluster_yaml["available_node_types"]["worker"][key] = ["echo hello"]
+
+        assert run(cluster_yaml, tmp_path)["provider"]["disable_node_updaters"] is False
+
+    def test_the_users_commands_without_ray_start_come_before_ray(self, cluster_yaml, tmp_path):
+        cluster_yaml["worker_start_ray_commands"] = ["echo hello  # no ray start here"]
+
+        result = run(cluster_yaml, tmp_path)
+
+        assert result["worker_start_ray_commands"] == ["echo hello  # no ray start here", wait_for_raylet_command()]
+        assert settings_of(result).internal.worker_updater == "sets-up"
+
+    def test_rays_own_limits_leave_it_to_us_when_a_set_up_has_taken_too_long(self, cluster_yaml, tmp_path):
+        cluster_yaml["setup_commands"] = ["echo hello"]
+        cluster_yaml["provider"]["worker_node_build_timeout_minutes"] = 40
+
+        environment = environment_of_head(run(cluster_yaml, tmp_path))
+
+        assert int(environment["AUTOSCALER_NODE_START_WAIT_S"]) == 80 * 60
+        assert int(environment["RAY_AUTOSCALER_RECONCILE_RAY_INSTALL_STATUS_TIMEOUT_S"]) > 80 * 60
+
+    def test_ray_waits_no_less_for_a_node_than_it_would_by_itself(self, cluster_yaml, tmp_path):
+        cluster_yaml["setup_commands"] = ["echo hello"]
+        cluster_yaml["provider"]["worker_node_build_timeout_minutes"] = 1
+
+        assert environment_of_head(run(cluster_yaml, tmp_path))["AUTOSCALER_NODE_START_WAIT_S"] == "900"
+
+    def test_forbidding_them_all_the_same_gets_a_warning(self, cluster_yaml, tmp_path):
+        cluster_yaml["worker_setup_commands"] = ["echo hello"]
+        cluster_yaml["provider"]["disable_node_updaters"] = True
+
+        result, (warning,) = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+
+        assert "cluster.yaml: provider.disable_node_updaters is true" in warning
+        assert "worker_setup_commands" in warning
+        assert settings_of(result).internal.worker_updater == ""
+
+
+class TestStartCommands:
+    def test_the_users_own_start_ray_in_the_environment_of_the_task(self, cluster_yaml, tmp_path):
+        cluster_yaml |= {"head_start_ray_commands": HEADS_OWN, "worker_start_ray_commands": WORKERS_OWN}
+
+        result = run(cluster_yaml, tmp_path)
+
+        assert result["head_start_ray_commands"] == [in_task_environment(command) for command in HEADS_OWN]
+        assert result["worker_start_ray_commands"] == [in_task_environment(command) for command in WORKERS_OWN]
+        assert environment_of_head(result)["RAYDOG_UPDATER"] == "starts-ray"
+        assert settings_of(result).internal.worker_updater == "starts-ray"
+
+    def test_a_script_that_does_not_start_ray_leaves_them_as_they_are(self, cluster_yaml, tmp_path):
+        cluster_yaml["worker_start_ray_commands"] = WORKERS_OWN
+        cluster_yaml["provider"]["ray_worker_node_task_script"] = "sleep infinity\n"
+
+        assert run(cluster_yaml, tmp_path)["worker_start_ray_commands"] == WORKERS_OWN
+
+    @pytest.mark.parametrize(("kind", "commands"), [("head", HEADS_OWN), ("worker", WORKERS_OWN)])
+    def test_ray_started_twice_is_refused(self, cluster_yaml, tmp_path, kind, commands):
+        cluster_yaml[f"{kind}_start_ray_commands"] = commands
+        cluster_yaml["provider"][f"ray_{kind}_node_task_script"] = SCRIPT
+
+        with pytest.raises(ConfigError) as caught:
+            bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+
+        assert str(caught.value).startswith(
+            f"cluster.yaml: {kind}_start_ray_commands and provider.ray_{kind}_node_task_script both start Ray"
+        )
+
+    def test_a_script_of_the_users_that_starts_ray_goes_on_working(self, cluster_yaml, tmp_path):
+        cluster_yaml["setup_commands"] = ["echo hello"]
+        cluster_yaml["provider"]["ray_worker_node_task_script"] = SCRIPT
+
+        result = run(cluster_yaml, tmp_path)
+
+        assert result["provider"]["ray_worker_node_task_script"] == SCRIPT
+        assert result["worker_start_ray_commands"] == [wait_for_raylet_command()]
+
+
+def test_the_configuration_is_the_same_text_each_time(cluster_yaml, tmp_path):
+    cluster_yaml["setup_commands"] = ["echo hello"]
+
+    assert json.dumps(run(cluster_yaml, tmp_path)) == json.dumps(run(cluster_yaml, tmp_path))

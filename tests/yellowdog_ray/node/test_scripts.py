@@ -1,0 +1,221 @@
+"""The default task scripts, and what `ray up` runs on the head, for real on this machine with a Ray that pretends."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from yellowdog_ray.node.scripts import GCS_PORT, HEAD_SCRIPT, WORKER_SCRIPT, check_environment_command
+
+SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
+
+RAY = """\
+#!/bin/bash
+if [ "$1" = stop ]; then
+  [ ! -f "$HOME/ray.pid" ] || kill "$(cat "$HOME/ray.pid")"
+  exit
+fi
+echo $$ >"$HOME/ray.pid"
+raylet &
+wait $!
+exec /bin/sleep 60  # `ray start --block` stays behind when its raylet leaves
+"""
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    """The agent's home, with a Ray whose raylet leaves soon, and with quick sleep."""
+    folder = tmp_path / "venv/bin"
+    folder.mkdir(parents=True)
+    (folder / "activate").write_text(f"PATH={folder}:$PATH\n")
+    programs = {"ray": RAY, "raylet": "#!/bin/bash\n/bin/sleep 0.3\n", "sleep": "#!/bin/bash\nexec /bin/sleep 0.05\n"}
+    for name, text in programs.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return tmp_path
+
+
+@contextmanager
+def task(script: str, home: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A task that runs a script; whatever it leaves is ended."""
+    (home / "taskdata.txt").write_text(script)
+    with subprocess.Popen(
+        ["bash", "taskdata.txt"],
+        cwd=home,
+        env={"PATH": os.environ["PATH"], "YD_AGENT_HOME": str(home), **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_task_ends_with_its_raylet(home):
+    with task(WORKER_SCRIPT, home, RAY_HEAD_IP="127.0.0.1") as process:
+        said, _ = process.communicate(timeout=10)
+
+    assert "The raylet has left" in said
+    assert process.returncode == 0
+
+
+SLOW_TO_STOP = """\
+#!/bin/bash
+case "$*" in
+  "stop --force") kill -KILL "$(cat "$HOME/ray.pid")"; touch "$HOME/forced" ;;
+  stop) /bin/sleep 5 & echo "asked to stop"; wait; kill "$(cat "$HOME/ray.pid")" ;;
+  *) echo $$ >"$HOME/ray.pid"; raylet & wait; exec /bin/sleep 60 ;;
+esac
+"""
+
+A_HEAD, NO_HEAD = "127.9.9.9", "127.9.9.8"
+"""Addresses of this machine at which nothing else is likely to serve Ray's port."""
+
+
+@pytest.fixture
+def slow_home(home) -> Path:
+    """Its Ray waits for answers before it stops, as Ray waits for the head's control store."""
+    (home / "venv/bin/ray").write_text(SLOW_TO_STOP)
+    (home / "venv/bin/raylet").write_text("#!/bin/bash\nexec /bin/sleep 60\n")
+    return home
+
+
+def test_ray_is_made_to_stop_where_the_head_is_gone(slow_home):
+    with task(WORKER_SCRIPT, slow_home, RAY_HEAD_IP=NO_HEAD) as process:
+        wait_for_file(slow_home / "ray.pid")
+        process.terminate()
+        wait_for_line(process, "Ray stopped")
+
+    assert (slow_home / "forced").exists()
+
+
+def test_ray_may_take_its_time_to_stop_while_the_head_answers(slow_home):
+    with (
+        socket.create_server((A_HEAD, GCS_PORT), backlog=100),
+        task(WORKER_SCRIPT, slow_home, RAY_HEAD_IP=A_HEAD) as process,
+    ):
+        wait_for_file(slow_home / "ray.pid")
+        process.terminate()
+        wait_for_line(process, "asked to stop")
+        wait_for_line(process, "Ray stopped")
+
+    assert not (slow_home / "forced").exists()
+
+
+def wait_for_file(file: Path) -> None:
+    deadline = time.monotonic() + 10
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file} does not appear"
+        time.sleep(0.02)
+
+
+def test_the_tag_server_hears_the_heads_own_loopback_address_only(home):
+    if SERVER is None:
+        pytest.skip("neither valkey-server nor redis-server is installed: scripts/test installs one")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    with task(HEAD_SCRIPT, home, RAYDOG_TAG_SERVER_PORT=str(port)):
+        deadline = time.monotonic() + 10
+        while not accepts("127.0.0.1", port):
+            assert time.monotonic() < deadline, "the tag server does not come up"
+            time.sleep(0.02)
+
+        # A second address of this machine, which a server that listens to all of them would answer at.
+        assert not accepts("127.0.0.2", port)
+
+
+def accepts(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+@pytest.fixture
+def secrets(home) -> tuple[Path, Path]:
+    """Where the head's key and credentials are, which another cluster's head on this machine has left."""
+    (home / ".raydog").mkdir()
+    files = home / "ray_bootstrap_key.pem", home / ".raydog/credentials"
+    for file in files:
+        file.write_text("old")
+    return files
+
+
+def test_what_an_earlier_cluster_left_on_the_machine_is_not_taken_for_this_ones(home, secrets):
+    with task(HEAD_SCRIPT, home) as process:
+        wait_for_line(process, "Waiting for the cluster's configuration")
+
+        assert not any(file.exists() for file in secrets)
+        assert not (home / "ray.pid").exists()
+
+
+def test_what_was_delivered_before_the_script_got_going_is_kept(home, secrets):
+    late = f"""
+cp {home}/ray_bootstrap_key.pem {home}/new; mv {home}/new {home}/ray_bootstrap_key.pem
+{HEAD_SCRIPT}
+"""
+    with task(late, home) as process:
+        wait_for_line(process, "The raylet has left")
+
+
+def test_no_secret_stays_when_the_head_has_ended(home, secrets):
+    with task(HEAD_SCRIPT, home) as process:
+        wait_for_line(process, "Waiting for the cluster's configuration")
+        for file in reversed(secrets):
+            file.write_text("new")
+        wait_for_line(process, "Ray stopped")
+        assert process.wait(10) == 0
+
+    assert not any(file.exists() for file in secrets)
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    assert any(text in line for line in process.stdout)
+
+
+WHOLE = {"RAYDOG_ON_HEAD": "1", "RAY_CLOUD_INSTANCE_ID": "head-0a1b2c3d"}
+
+
+@contextmanager
+def gcs_server(environment: Mapping[str, str]) -> Iterator[int]:
+    """A process that stands in for Ray's."""
+    with subprocess.Popen(["sleep", "60"], env={"PATH": "/usr/bin:/bin", **environment}) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def told_of(process_id: int | str) -> list[str]:
+    script = f"pgrep() {{ echo {process_id}; }}; {check_environment_command()}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=10, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_a_head_with_its_whole_environment_is_no_news():
+    with gcs_server(WHOLE) as process_id:
+        assert told_of(process_id) == []
+
+
+@pytest.mark.parametrize("missing", WHOLE)
+def test_what_is_missing_is_named_with_the_script_to_change(missing):
+    with gcs_server({name: value for name, value in WHOLE.items() if name != missing}) as process_id:
+        (told,) = told_of(process_id)
+    assert f"without {missing} " in told
+    assert "provider.ray_head_node_task_script" in told
+
+
+def test_an_environment_that_cannot_be_seen_is_not_judged():
+    assert told_of("no-such-process") == []

@@ -1,0 +1,150 @@
+"""The default task scripts, run by a real bash in which nothing else is real: Ray, processes and time are files."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from yellowdog_ray.node.scripts import (
+    HEAD_SCRIPT,
+    WORKER_SCRIPT,
+    in_task_environment,
+    wait_for_ray_command,
+    wait_for_raylet_command,
+)
+
+NODE = "worker-1"
+
+RAY = """
+[ "$1" = start ] || exit 0
+ls -a "$HOME/.raydog" > "$HOME/at-start"
+"""
+
+# Time passes as it is counted; the updater is done at the third second.
+SLEEP = """
+echo >> "$HOME/slept"
+[ "$(wc -l < "$HOME/slept")" -ne 3 ] || touch "$HOME/.raydog/set-up"
+"""
+
+# A raylet runs from the second look to the sixth.
+PGREP = """
+echo >> "$HOME/looked"
+looks=$(wc -l < "$HOME/looked")
+[ "$looks" -ge 2 ] && [ "$looks" -le 6 ] && cat "$HOME/raylet"
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    """The home of a node whose commands are the ones above."""
+    tools = tmp_path / "venv/bin"
+    tools.mkdir(parents=True)
+    (tools / "activate").write_text(f"PATH={tools}:$PATH\n")
+    for name, text in {"ray": RAY, "sleep": SLEEP, "pgrep": PGREP}.items():
+        (tools / name).write_text(f"#!/bin/bash\n{text}")
+        (tools / name).chmod(0o755)
+    return tmp_path
+
+
+def run(script: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "YD_AGENT_HOME": str(home), "RAY_HEAD_IP": "10.0.0.1", **variables}
+    return subprocess.run(
+        ["bash", "-c", script],
+        env={"RAY_CLOUD_INSTANCE_ID": NODE, "HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def lines(file: Path) -> int:
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+@pytest.mark.parametrize("script", [HEAD_SCRIPT, WORKER_SCRIPT])
+def test_the_default_scripts_are_sound_bash_that_keeps_to_the_contract(script):
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+    assert "trap finish EXIT" in script
+    assert "ray stop" in script
+    assert "--block" in script
+
+
+@pytest.mark.parametrize("command", [wait_for_ray_command(), wait_for_raylet_command(), in_task_environment("true")])
+def test_the_start_commands_are_sound_bash(command):
+    subprocess.run(["bash", "-n"], input=command, text=True, check=True)
+
+
+def test_the_head_is_ready_only_when_a_job_there_finds_ray_however_late_ray_has_started(home):
+    """Ray listens some time before it has written down where it is."""
+    (home / "venv/bin/sleep").write_text("""#!/bin/bash
+echo >> "$HOME/slept"
+case $(wc -l < "$HOME/slept") in
+  150) touch "$HOME/listening" ;;
+  160) mkdir "$HOME/ray" && echo 10.0.0.1:6379 > "$HOME/ray/ray_current_cluster" ;;
+esac
+""")
+    command = wait_for_ray_command()
+    listening = "(exec 3<>/dev/tcp/127.0.0.1/6379) 2>/dev/null"
+    assert listening in command
+
+    done = run(
+        f"PATH={home}/venv/bin:$PATH; {command.replace(listening, '[ -f ~/listening ]')}", home, RAY_TMPDIR=str(home)
+    )
+
+    assert (done.returncode, lines(home / "slept")) == (0, 160)
+
+
+def test_without_an_updater_ray_starts_at_once(home):
+    done = run(WORKER_SCRIPT, home)
+
+    assert (home / "at-start").exists()
+    assert "Waiting" not in done.stdout
+
+
+def test_an_updater_that_sets_up_is_waited_for(home):
+    done = run(WORKER_SCRIPT, home, RAYDOG_UPDATER="sets-up")
+
+    assert "Waiting" in done.stdout
+    assert "set-up" in (home / "at-start").read_text().split()
+
+
+def test_what_an_earlier_task_has_left_on_the_machine_does_not_count(home):
+    (home / ".raydog").mkdir()
+    (home / ".raydog/set-up").touch()
+
+    run(WORKER_SCRIPT, home, RAYDOG_UPDATER="sets-up")
+
+    assert lines(home / "slept") >= 3
+
+
+class TestAnUpdaterThatStartsRay:
+    @pytest.fixture
+    def raylet(self, home):
+        with subprocess.Popen(["/bin/sleep", "60"], env={"RAY_CLOUD_INSTANCE_ID": NODE}) as process:
+            (home / "raylet").write_text(f"{process.pid}\n")
+            yield
+            process.kill()
+
+    def test_the_task_starts_none_and_ends_some_time_after_it_has_gone(self, home, raylet):
+        done = run(WORKER_SCRIPT, home, RAYDOG_UPDATER="starts-ray")
+
+        assert done.returncode == 0, done.stderr
+        assert "The raylet has left" in done.stdout
+        assert not (home / "at-start").exists()
+        assert lines(home / "looked") > 6 + 30, "a raylet that is started again is waited for"
+
+    def test_the_users_commands_find_what_the_task_knows(self, home, raylet):
+        run(WORKER_SCRIPT, home, RAYDOG_UPDATER="starts-ray", RAY_NODE_TYPE_NAME="a type", YD_SECRET="x")
+
+        found = subprocess.run(
+            ["bash", "-c", in_task_environment('echo "$RAY_CLOUD_INSTANCE_ID,$RAY_NODE_TYPE_NAME,$(command -v ray)"')],
+            env={"HOME": str(home), "PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert found.stdout.strip() == f"{NODE},a type,{home}/venv/bin/ray"
+        assert "YD_SECRET" not in (home / ".raydog/environment").read_text()

@@ -1,0 +1,140 @@
+"""OpenSSH's real client and server, without a network: the server is at the end of a proxy command."""
+
+import getpass
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from yellowdog_ray.errors import HostKeyChanged, SshError
+from yellowdog_ray.remote.ssh import SshTarget, host_key_file
+
+SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+class Host:
+    """A machine that is reached through a proxy command only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.key = folder / "id_ed25519"
+        make_key(self.key)
+        self.config = folder / "sshd config"
+        self.renew_host_key()
+
+    def renew_host_key(self) -> None:
+        host_key = self.folder / "host_key"
+        host_key.unlink(missing_ok=True)
+        make_key(host_key)
+        self.config.write_text(
+            f"HostKey {host_key}\nAuthorizedKeysFile {self.key}.pub\nStrictModes no\nUsePAM no\nPidFile none\n"
+        )
+
+    def target(self, node_id: str = "head-1a2b3c4d") -> SshTarget:
+        return SshTarget(getpass.getuser(), "10.9.8.7", str(self.key), node_id, f"{SSHD} -i -f '{self.config}'")
+
+
+def make_key(file: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(file)], check=True)
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    if SSHD is None:
+        pytest.skip("needs OpenSSH's server: apt-get install openssh-server")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where its unprivileged half lives
+    return Host(tmp_path)
+
+
+def test_everything_goes_through_the_proxy_command(host, tmp_path):
+    target = host.target()
+    local = tmp_path / "a file"
+    local.write_text("copied\n")
+
+    assert target.run("echo hello") == "hello\n"
+    target.write_secret("secret\n", str(tmp_path / "there/secret"))
+    target.upload(str(local), str(tmp_path / "there/copy"))
+
+    assert (tmp_path / "there/secret").read_text() == "secret\n"
+    assert (tmp_path / "there/secret").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "there/copy").read_text() == "copied\n"
+
+
+def test_another_host_in_the_heads_place_is_noticed_before_anything_is_sent(host, tmp_path):
+    host.target().run("true")
+    host.renew_host_key()
+
+    with pytest.raises(HostKeyChanged, match=r"the head at 10\.9\.8\.7 shows another SSH host key") as caught:
+        host.target().write_secret("secret\n", str(tmp_path / "there/secret"))
+
+    assert "\n" not in str(caught.value)
+    assert str(host_key_file("head-1a2b3c4d")) in str(caught.value)
+    assert not (tmp_path / "there").exists()
+
+
+def test_the_remedy_that_the_message_names_is_one(host):
+    host.target().run("true")
+    host.renew_host_key()
+    host_key_file("head-1a2b3c4d").unlink()
+
+    assert host.target().run("echo hello") == "hello\n"
+
+
+def test_another_cluster_at_the_same_address_is_another_host(host):
+    host.target().run("true")
+    host.renew_host_key()
+
+    assert host.target("head-5e6f7a8b").run("echo hello") == "hello\n"
+
+
+def test_what_is_remembered_is_the_users_alone(host):
+    host.target().run("true")
+
+    assert host_key_file("head-1a2b3c4d").parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_proxy_that_fails_is_told_in_its_own_words(host):
+    target = SshTarget("nobody", "10.9.8.7", str(host.key), "head-1a2b3c4d", "sh -c 'echo bastion is down >&2; exit 1'")
+
+    with pytest.raises(SshError, match="bastion is down"):
+        target.run("true")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> SshTarget:
+    """A host that is a folder, for a user whose files everybody may read."""
+
+    def run(self: SshTarget, command: str, stdin: bytes = b"", timeout: float = 60.0) -> str:
+        subprocess.run(["bash", "-c", f"umask 022; {command}"], input=stdin, cwd=tmp_path, check=True)
+        return ""
+
+    monkeypatch.setattr(SshTarget, "run", run)
+    return SshTarget("yd-agent", "10.0.0.1", "key", "head-1")
+
+
+def test_a_secret_is_for_its_owner_only(folder, tmp_path):
+    (tmp_path / ".raydog").mkdir()
+    (tmp_path / ".raydog/credentials").write_text("an older key")
+    (tmp_path / ".raydog/credentials").chmod(0o644)
+
+    for file in (".raydog/credentials", "a folder/key"):
+        folder.write_secret("YD_API_KEY_SECRET=x\n", file)
+
+        assert (tmp_path / file).read_text() == "YD_API_KEY_SECRET=x\n"
+        assert stat.S_IMODE((tmp_path / file).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "a folder").stat().st_mode) == 0o700
+
+
+def test_no_command_line_shows_a_secret(monkeypatch):
+    commands = []
+    monkeypatch.setattr(SshTarget, "run", lambda self, command, stdin=b"": commands.append(command))
+
+    SshTarget("yd-agent", "10.0.0.1", "key", "head-1").write_secret("the-secret", ".raydog/credentials")
+
+    assert commands
+    assert "the-secret" not in "".join(commands)
