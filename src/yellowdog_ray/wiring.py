@@ -27,8 +27,8 @@ from yellowdog_ray.remote.tags import TagStore, TunnelledPort
 if TYPE_CHECKING:
     from yellowdog_ray.cluster.cluster import Cluster
     from yellowdog_ray.cluster.launch import Growth
-    from yellowdog_ray.commands.reconfigure import HeadFile
     from yellowdog_ray.commands.up import SshSettings
+    from yellowdog_ray.monitor.reload import HeadFile
     from yellowdog_ray.monitor.supervisor import Supervisor
     from yellowdog_ray.platform.client import Platform
 
@@ -118,7 +118,7 @@ class Parts:
     @_Part
     def head_file(self) -> HeadFile:
         """By which another `ray up` tells the head of changes."""
-        from yellowdog_ray.commands.reconfigure import HeadFile
+        from yellowdog_ray.monitor.reload import HeadFile
 
         return HeadFile(self._cluster_name)
 

@@ -56,7 +56,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "`ray up` is killed for good": (
         Guard(
             "a machine without a task ends soon",
-            "cluster/launch.py",
+            "cluster/pools.py",
             "IDLE_NODE_TIMEOUT = timedelta(seconds=20)",
             "IDLE_NODE_TIMEOUT = timedelta(hours=1)",
             (f"{_HEAD}::test_the_pool_of_a_ray_up_that_was_killed_before_its_head_had_a_task_does_not_stay",),
@@ -910,12 +910,12 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "More `resources` are declared than the machines have": (
         Guard(
             "declared CPUs are compared",
-            "commands/resources.py",
+            "cluster/resources.py",
             "if amount is not None and declared.get(word, 0) > amount",
             "if False",
             (
                 "yellowdog_ray/commands/test_resources.py::test_more_than_the_machines_have_is_told",
-                "yellowdog_ray/commands/test_resources.py::test_the_monitors_log_tells_once_of_a_type_whose_machines_are_smaller",
+                "yellowdog_ray/monitor/test_resources.py::test_declared_resources_are_warned_of_once_when_machines_are_smaller",
             ),
         ),
     ),
@@ -1063,7 +1063,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A machine boots for a node that was withdrawn meanwhile": (
         Guard(
             "platform nodes without a task end soon",
-            "cluster/launch.py",
+            "cluster/pools.py",
             "IDLE_NODE_TIMEOUT = timedelta(seconds=20)",
             "IDLE_NODE_TIMEOUT = timedelta(hours=1)",
             ("yellowdog_ray/cluster/test_cluster.py::test_the_instance_that_boots_for_a_withdrawn_node_does_not_stay",),

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from yellowdog_local.state.records import InstanceRecord, TaskRecord
-from yellowdog_ray.cluster.launch import IDLE_NODE_TIMEOUT
+from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

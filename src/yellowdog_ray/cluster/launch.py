@@ -18,10 +18,10 @@ from ray.autoscaler.tags import TAG_RAY_LAUNCH_REQUEST
 from yellowdog_ray import names
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.pools import AFTER_LIFETIME, placement, pool_spec
 from yellowdog_ray.cluster.snapshot import TAGS_VARIABLE, ClusterNode
-from yellowdog_ray.commands.configured_pools import placement
 from yellowdog_ray.config.bootstrap import MAX_POOL_NODES, worker_environment
-from yellowdog_ray.config.models import NodeConfig, ProviderSettings
+from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, PlatformError, ProvisioningFailed, RayDogError
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.idempotent import add_task_group, add_tasks, make_pool
@@ -36,19 +36,11 @@ from yellowdog_ray.platform.types import (
 
 logger = logging.getLogger(__name__)
 
-IDLE_NODE_TIMEOUT = timedelta(seconds=20)
-"""How long a platform node without a task is kept. Ray has decided that it is not needed, so not for long; but a time
-above 0 also ends nodes that were booted for a task that has been withdrawn meanwhile, and lets a fresh one wait for its
-task."""
-
 LAST_LAUNCH = timedelta(minutes=2)
 """No worker is made in the last minutes of a cluster's lifetime: it could do no more than boot."""
 
 LAST_LAUNCH_SHARE = 0.1
 """Nor in the last tenth of a lifetime that is shorter than 20 minutes."""
-
-AFTER_LIFETIME = timedelta(minutes=5)
-"""How long after the cluster's lifetime the platform ends all instances of a pool: what can end in order has ended."""
 
 
 @dataclass(frozen=True)
@@ -252,29 +244,3 @@ class Growth:
             boot_timeout=boot_timeout,
             idle_pool_timeout=timeout,
         )
-
-
-def pool_spec(
-    settings: ProviderSettings,
-    node_config: NodeConfig,
-    name: str,
-    nodes: int,
-    max_nodes: int,
-    *,
-    boot_timeout: timedelta,
-    idle_pool_timeout: timedelta,
-) -> PoolSpec:
-    """A pool for one task group, with every dead man's handle that the platform has."""
-    return PoolSpec(
-        name=name,
-        template=node_config.template,
-        tag=settings.cluster_tag,
-        nodes=nodes,
-        max_nodes=max_nodes,
-        boot_timeout=boot_timeout,
-        idle_node_timeout=IDLE_NODE_TIMEOUT,
-        idle_pool_timeout=idle_pool_timeout,
-        images_id=node_config.images_id,
-        user_data=node_config.full_userdata,
-        metrics_enabled=node_config.metrics_enabled,
-    )

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from yellowdog_ray.cluster.pools import ON_PREMISES
 from yellowdog_ray.config.models import Internal
 from yellowdog_ray.errors import ConfigError, NotFound
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.convert import TASK_TYPE
-from yellowdog_ray.platform.types import Placement, PlatformNodeView, PoolView
-
-ON_PREMISES = "ON_PREMISE"
-"""What platform nodes say of themselves that no cloud provider has provisioned (the SDK's `CloudProvider`)."""
+from yellowdog_ray.platform.types import PlatformNodeView, PoolView
 
 
 @dataclass(frozen=True)
@@ -109,14 +107,6 @@ def _check_nodes(reference: str, nodes: tuple[PlatformNodeView, ...], path: str)
                 f"{path}: platform node {node.instance_id} of worker pool '{reference}' does not say its address: set "
                 "yda.privateIpAddress in its agent's application.yaml"
             )
-
-
-def placement(pool: PoolView) -> Placement:
-    """Where the tasks of a group may run that this pool is to serve, and only there as far as YellowDog can tell."""
-    if pool.worker_tag is not None:
-        return Placement((pool.worker_tag,), (pool.namespace,))
-    # Waiting tasks would else make pools grow that were provisioned: those of this very cluster, for one.
-    return Placement((), (pool.namespace,), (ON_PREMISES,))
 
 
 def _refuse_confusion(found: Mapping[str, _Named]) -> None:

@@ -1,17 +1,13 @@
 """What another `ray up` changes of a cluster that runs: looked at before Ray sends anything to its head.
 
-Runs on the user's machine. On the head, `HeadFile` takes in what has arrived.
+Runs on the user's machine.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
-
-import yaml
 
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.snapshot import ClusterNode
@@ -23,15 +19,10 @@ from yellowdog_ray.config.bootstrap import (
     WORKER_UPDATER_VARIABLE,
     head_environment,
 )
-from yellowdog_ray.config.models import Internal, ProviderSettings, parse_provider
-from yellowdog_ray.errors import ConfigError, RayDogError
+from yellowdog_ray.config.models import Internal
+from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY, UPDATER_VARIABLE
 from yellowdog_ray.platform.types import TaskSpec
-
-logger = logging.getLogger(__name__)
-
-CONFIG_FILE = "~/ray_bootstrap_config.yaml"
-"""Where `ray up` puts the configuration on the head (autoscaler/_private/commands.py of Ray 2.60)."""
 
 _OF_THE_HEAD = {
     "RAY_OVERRIDE_RESOURCES": "resources of its node type",
@@ -141,31 +132,3 @@ def head_would_be_replaced(cluster: Cluster, head: ClusterNode) -> ConfigError:
         "version on this machine have changed. Replacing it would end the cluster with all its work: change that back, "
         "or run `ray down` first. Nothing has been changed"
     )
-
-
-class HeadFile:
-    """The configuration on the head, which a later `ray up` replaces. Ray reads it anew; its providers it keeps."""
-
-    def __init__(self, cluster_name: str, path: Path | None = None) -> None:
-        self._cluster_name = cluster_name
-        self._path = path or Path(CONFIG_FILE).expanduser()
-        self._stamp: tuple[int, int, int] | None = None
-
-    def news(self) -> ProviderSettings | None:
-        """The `provider` section, if the file has changed since it was last asked for; costs no more than a look."""
-        try:
-            found = self._path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if stamp == self._stamp:
-                return None
-            self._stamp = stamp
-            text = self._path.read_text()
-            config = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
-            if config["cluster_name"] != self._cluster_name:
-                return None
-            return parse_provider(config["provider"], str(self._path))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, RayDogError) as error:
-            logger.warning("%s cannot be used, and the settings stay as they are: %s", self._path, error)
-            return None

@@ -7,27 +7,21 @@ It is kept for `ray up`, which may not spend anything then.
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.snapshot import ClusterNode, Snapshot
+from yellowdog_ray.cluster.resources import GIB, excess
 from yellowdog_ray.config.models import FILLED_KEY, Internal, NodeConfig, parse_node_config
 from yellowdog_ray.errors import ConfigError, NotAuthorised, NotFound, RayDogError, Refused
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import side_by_side
 from yellowdog_ray.platform.types import MachineSize
 
-logger = logging.getLogger(__name__)
-
 MEMORY_SHARE = 0.7
 """Ray keeps 30 % of a machine's memory for objects (DEFAULT_OBJECT_STORE_MEMORY_PROPORTION of Ray 2.60), and its other
 providers declare the rest."""
-
-GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -192,57 +186,9 @@ def _size_if_known(platform: Platform, config: NodeConfig) -> Found | None:
         return None
 
 
-def excess(declared: Mapping[str, float], size: MachineSize) -> list[str]:
-    """What is declared and a machine does not have, in words."""
-    there = {"CPU": size.vcpus, "GPU": size.gpus, "memory": size.ram * GIB}
-    return [
-        f"{word}: {declared[word]:g} where {amount:g} is there"
-        for word, amount in there.items()
-        if amount is not None and declared.get(word, 0) > amount
-    ]
-
-
 def _words(resources: Mapping[str, float]) -> str:
     words = [
         f"memory: {amount / GIB:.1f} GiB" if name == "memory" else f"{name}: {amount:g}"
         for name, amount in resources.items()
     ]
     return ", ".join(words)
-
-
-class DeclaredResources:
-    """On the head: tells, once for each node type, of resources that its machines turn out not to have."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._judged: set[str] = set()
-        self._told: set[str] = set()
-        self._snapshot = Snapshot()
-
-    def tick(self, snapshot: Snapshot) -> None:
-        """Look at the nodes whose machines have become known."""
-        if snapshot is self._snapshot:
-            return
-        self._snapshot = snapshot
-        self._judged &= snapshot.nodes.keys()
-        for node in snapshot.nodes.values():
-            if node.id in self._judged or node.platform_node_id is None:
-                continue
-            size = self._cluster.machine_size(node.platform_node_id)
-            if size is not None:
-                self._judged.add(node.id)
-                self._judge(node, size)
-
-    def _judge(self, node: ClusterNode, size: MachineSize) -> None:
-        kind = self._cluster.settings.internal.node_types.get(node.node_type)
-        lacking = excess(kind.resources, size) if kind else []
-        if lacking and node.node_type not in self._told:
-            self._told.add(node.node_type)
-            logger.warning(
-                "node %s: its type '%s' declares %s: Ray places more on such a node than it can bear. Correct "
-                "available_node_types.%s.resources",
-                node.id,
-                node.node_type,
-                ", ".join(lacking),
-                node.node_type,
-            )

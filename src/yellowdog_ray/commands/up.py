@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 
 from yellowdog_ray import names
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.launch import pool_spec
+from yellowdog_ray.cluster.pools import placement, pool_spec
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase
-from yellowdog_ray.commands.configured_pools import check_configured_pools, placement
+from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.resources import declared_too_much, filled_in
 from yellowdog_ray.commands.teardown import dismantle

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.launch import Growth
 from yellowdog_ray.cluster.snapshot import ClusterNode, Snapshot
-from yellowdog_ray.commands.resources import DeclaredResources
 from yellowdog_ray.errors import RayDogError, Unavailable
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.lifetime import Lifetime
 from yellowdog_ray.monitor.liveness import Builds
 from yellowdog_ray.monitor.preemption import Preemption
+from yellowdog_ray.monitor.resources import DeclaredResources
 from yellowdog_ray.monitor.updater_steps import Setups
 
 logger = logging.getLogger(__name__)

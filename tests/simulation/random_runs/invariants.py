@@ -11,7 +11,7 @@ from yellowdog_client.model import WorkRequirementStatus
 from tests.simulation.random_runs.monitor import Launch, Monitor, Tick
 from yellowdog_local.state.records import InstanceRecord, TaskRecord
 from yellowdog_ray.cluster.backoff import LONGEST_SECONDS
-from yellowdog_ray.cluster.launch import IDLE_NODE_TIMEOUT
+from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT
 from yellowdog_ray.cluster.terminations import REPEAT_SECONDS, TERMINATE_INSTANCE_SECONDS
 from yellowdog_ray.platform.client import CONNECT_TIMEOUT, READ_TIMEOUT
 

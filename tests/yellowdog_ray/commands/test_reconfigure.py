@@ -1,14 +1,12 @@
 """Another `ray up` for a cluster that runs, as far as Ray has come before it reaches the head by SSH."""
 
 import copy
-import json
 
 import pytest
 from yellowdog_client.model import TaskSearch
 
 from tests.yellowdog_ray.cluster_lab import BOOT
 from tests.yellowdog_ray.test_provider import in_a_users_folder, platform, ray  # noqa: F401 - fixtures
-from yellowdog_ray.commands.reconfigure import HeadFile
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.provider import RayDogNodeProvider
 from yellowdog_ray.wiring import Parts
@@ -159,38 +157,6 @@ def test_fewer_workers_than_run_is_told(up, running):
 
     assert reached
     assert "cluster.yaml: max_workers is 1, and 2 workers run: Ray ends those above it, busy or not" in output
-
-
-class TestTheFileOnTheHead:
-    @pytest.fixture
-    def file(self, tmp_path, cluster_yaml):
-        self.config = RayDogNodeProvider.bootstrap_config(cluster_yaml)
-        path = tmp_path / "ray_bootstrap_config.yaml"
-        path.write_text(json.dumps(self.config))
-        return path
-
-    def test_it_is_read_once_as_long_as_it_does_not_change(self, file):
-        head_file = HeadFile("demo", file)
-
-        assert head_file.news() is not None
-        assert head_file.news() is None
-        self.config["provider"]["cluster_tag"] = "changed"
-        file.write_text(json.dumps(self.config))
-        assert head_file.news().cluster_tag == "changed"
-
-    def test_another_clusters_is_none(self, file):
-        assert HeadFile("dem", file).news() is None
-
-    @pytest.mark.parametrize("text", ["{", "[1]", "{}", '{"cluster_name": "demo", "provider": {"x": 1}}'])
-    def test_nonsense_is_told_and_left_alone(self, file, text, caplog):
-        file.write_text(text)
-
-        assert HeadFile("demo", file).news() is None
-        assert "the settings stay as they are" in caplog.text
-
-    def test_where_there_is_none_nothing_is_said(self, tmp_path, caplog):
-        assert HeadFile("demo", tmp_path / "none").news() is None
-        assert caplog.text == ""
 
 
 SET_UP = {"worker_setup_commands": ["echo hello"]}

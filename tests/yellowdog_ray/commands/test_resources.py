@@ -1,7 +1,5 @@
 """Resources that the YAML does not state: from the cloud, from nodes that were seen, from machines that are there."""
 
-import logging
-
 import pytest
 from yellowdog_client.model import (
     AwsInstancesComputeSource,
@@ -11,7 +9,7 @@ from yellowdog_client.model import (
 )
 
 from tests.own_machines import configured_pool
-from tests.yellowdog_ray.cluster_lab import BOOT, grow
+from tests.yellowdog_ray.cluster_lab import BOOT
 from tests.yellowdog_ray.test_provider import (  # noqa: F401 - fixtures
     assert_refused,
     everything_on,
@@ -20,9 +18,6 @@ from tests.yellowdog_ray.test_provider import (  # noqa: F401 - fixtures
     ray,
 )
 from yellowdog_local.faults.rules import Status
-from yellowdog_ray.commands.resources import DeclaredResources, excess
-from yellowdog_ray.config.models import Internal
-from yellowdog_ray.platform.types import MachineSize
 from yellowdog_ray.provider import RayDogNodeProvider
 
 GIB = 2**30
@@ -183,31 +178,3 @@ def stop_before_the_head(monkeypatch) -> None:
         raise SystemExit(0)
 
     monkeypatch.setattr("yellowdog_ray.commands.up.wait_until_reachable", stop)
-
-
-@pytest.mark.parametrize(
-    ("declared", "expected"),
-    [
-        ({"CPU": 4, "memory": 8 * GIB, "GPU": 5, "own": 9}, []),
-        ({"CPU": 5}, ["CPU: 5 where 4 is there"]),
-        ({"memory": 9 * GIB}, [f"memory: {9 * GIB:g} where {8 * GIB:g} is there"]),
-    ],
-)
-def test_what_is_not_known_is_not_judged(declared, expected):
-    assert excess(declared, MachineSize(4, 8)) == expected
-
-
-def test_the_monitors_log_tells_once_of_a_type_whose_machines_are_smaller(local, head_side, caplog):
-    caplog.set_level(logging.WARNING)
-    types = {"node_types": {"cpu": {"resources": {"CPU": 64}}, "head": {"resources": {"CPU": 0}}}}
-    head_side.settings = head_side.settings.model_copy(update={"internal": Internal.model_validate(types)})
-    grow(head_side, 3)
-    local.advance(BOOT)
-    duty = DeclaredResources(head_side)
-
-    for _ in range(2):
-        duty.tick(head_side.refresh())
-
-    (told,) = [record.getMessage() for record in caplog.records if "declares" in record.getMessage()]
-    assert "its type 'cpu' declares CPU: 64 where 2 is there" in told
-    assert "Correct available_node_types.cpu.resources" in told

@@ -1,0 +1,19 @@
+"""Declared resources compared with a machine's size. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from yellowdog_ray.platform.types import MachineSize
+
+GIB = 2**30
+
+
+def excess(declared: Mapping[str, float], size: MachineSize) -> list[str]:
+    """What is declared and a machine does not have, in words."""
+    there = {"CPU": size.vcpus, "GPU": size.gpus, "memory": size.ram * GIB}
+    return [
+        f"{word}: {declared[word]:g} where {amount:g} is there"
+        for word, amount in there.items()
+        if amount is not None and declared.get(word, 0) > amount
+    ]

@@ -1,0 +1,45 @@
+"""The configuration file on the head: read again after another `ray up` has replaced it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import yaml
+
+from yellowdog_ray.config.models import ProviderSettings, parse_provider
+from yellowdog_ray.errors import RayDogError
+
+logger = logging.getLogger(__name__)
+
+CONFIG_FILE = "~/ray_bootstrap_config.yaml"
+"""Where `ray up` puts the configuration on the head (autoscaler/_private/commands.py of Ray 2.60)."""
+
+
+class HeadFile:
+    """The configuration on the head, which a later `ray up` replaces. Ray reads it anew; its providers it keeps."""
+
+    def __init__(self, cluster_name: str, path: Path | None = None) -> None:
+        self._cluster_name = cluster_name
+        self._path = path or Path(CONFIG_FILE).expanduser()
+        self._stamp: tuple[int, int, int] | None = None
+
+    def news(self) -> ProviderSettings | None:
+        """The `provider` section, if the file has changed since it was last asked for; costs no more than a look."""
+        try:
+            found = self._path.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp == self._stamp:
+                return None
+            self._stamp = stamp
+            text = self._path.read_text()
+            config = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
+            if config["cluster_name"] != self._cluster_name:
+                return None
+            return parse_provider(config["provider"], str(self._path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, RayDogError) as error:
+            logger.warning("%s cannot be used, and the settings stay as they are: %s", self._path, error)
+            return None

@@ -1,0 +1,40 @@
+"""The configuration file on the head, and its replacement by another `ray up`."""
+
+import json
+
+import pytest
+
+from yellowdog_ray.monitor.reload import HeadFile
+from yellowdog_ray.provider import RayDogNodeProvider
+
+
+class TestHeadFile:
+    @pytest.fixture
+    def file(self, tmp_path, cluster_yaml):
+        self.config = RayDogNodeProvider.bootstrap_config(cluster_yaml)
+        path = tmp_path / "ray_bootstrap_config.yaml"
+        path.write_text(json.dumps(self.config))
+        return path
+
+    def test_news_returns_settings_once_per_change(self, file):
+        head_file = HeadFile("demo", file)
+
+        assert head_file.news() is not None
+        assert head_file.news() is None
+        self.config["provider"]["cluster_tag"] = "changed"
+        file.write_text(json.dumps(self.config))
+        assert head_file.news().cluster_tag == "changed"
+
+    def test_news_ignores_file_of_another_cluster(self, file):
+        assert HeadFile("dem", file).news() is None
+
+    @pytest.mark.parametrize("text", ["{", "[1]", "{}", '{"cluster_name": "demo", "provider": {"x": 1}}'])
+    def test_news_warns_and_keeps_settings_when_file_is_unusable(self, file, text, caplog):
+        file.write_text(text)
+
+        assert HeadFile("demo", file).news() is None
+        assert "the settings stay as they are" in caplog.text
+
+    def test_news_is_silent_without_file(self, tmp_path, caplog):
+        assert HeadFile("demo", tmp_path / "none").news() is None
+        assert caplog.text == ""

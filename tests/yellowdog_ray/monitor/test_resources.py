@@ -1,0 +1,23 @@
+"""Resources that a node type declares and its machines turn out not to have."""
+
+import logging
+
+from tests.yellowdog_ray.cluster_lab import BOOT, grow
+from yellowdog_ray.config.models import Internal
+from yellowdog_ray.monitor.resources import DeclaredResources
+
+
+def test_declared_resources_are_warned_of_once_when_machines_are_smaller(local, head_side, caplog):
+    caplog.set_level(logging.WARNING)
+    types = {"node_types": {"cpu": {"resources": {"CPU": 64}}, "head": {"resources": {"CPU": 0}}}}
+    head_side.settings = head_side.settings.model_copy(update={"internal": Internal.model_validate(types)})
+    grow(head_side, 3)
+    local.advance(BOOT)
+    duty = DeclaredResources(head_side)
+
+    for _ in range(2):
+        duty.tick(head_side.refresh())
+
+    (told,) = [record.getMessage() for record in caplog.records if "declares" in record.getMessage()]
+    assert "its type 'cpu' declares CPU: 64 where 2 is there" in told
+    assert "Correct available_node_types.cpu.resources" in told
