@@ -36,7 +36,7 @@ _POOLS_LAST = Edit(
 """Pools are ended after the work requirement, instead of before it."""
 
 GUARDS: dict[str, tuple[Guard, ...]] = {
-    "`ray up` is killed, at any call": (
+    "`ray up` is killed at any call": (
         Guard(
             "a pool that is there is not made again",
             "commands/up.py",
@@ -53,7 +53,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_KILLED}::test_the_next_ray_down_removes_what_a_killed_ray_up_has_made",),
         ),
     ),
-    "`ray up` is killed for good": (
+    "`ray up` is killed and never run again": (
         Guard(
             "a machine without a task ends soon",
             "cluster/pools.py",
@@ -76,7 +76,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_HEAD}::test_the_instance_of_a_head_that_never_registers_does_not_stay_though_nobody_waits",),
         ),
     ),
-    "`ray down` is killed, at any call": (
+    "`ray down` is killed at any call": (
         Guard(
             "pools go before the work requirement",
             "commands/teardown.py",
@@ -100,7 +100,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_HEAD}::test_a_cluster_that_is_still_being_taken_down_is_ended_before_another_is_made",),
         ),
     ),
-    "`ray up` again, with a node type left out of which nodes run": (
+    "`ray up` again, without a node type that has running nodes": (
         Guard(
             "a type of which nodes run is not taken away",
             "commands/reconfigure.py",
@@ -120,7 +120,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/commands/test_reconfigure.py::test_a_head_that_ray_would_replace_is_refused",),
         ),
     ),
-    "The head's autoscaler is killed, at any call": (
+    "The head's autoscaler is killed at any call": (
         Guard(
             "a replacement's name follows from the lost node's",
             "names.py",
@@ -204,7 +204,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("commands/test_ambiguous_answers.py::test_whatever_the_answer_was_there_is_one_cluster_in_the_end",),
         ),
     ),
-    "Clusters whose names begin alike; other work of the same name": (
+    "Clusters whose names share a prefix; other work of the same name": (
         Guard(
             "the platform's matches of parts of names are narrowed",
             "platform/client.py",
@@ -260,7 +260,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/test_names.py::test_a_pool_name_is_short_enough_for_the_longest_cluster_and_node_type",),
         ),
     ),
-    "A command that leaves the head, such as `ray exec` or `ray down --workers-only`": (
+    "A command that keeps the head, such as `ray exec` or `ray down --workers-only`": (
         Guard(
             "no other command than `ray down` ends the cluster",
             "commands/context.py",
@@ -276,7 +276,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/commands/test_context.py::test_what_leaves_the_head_does_not_end_the_cluster",),
         ),
     ),
-    "The provider object is dropped, or Python ends": (
+    "The provider object is dropped, or Python exits": (
         Guard(
             "constructing asks nothing",
             "provider.py",
@@ -310,7 +310,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ),
         ),
     ),
-    "Looking at a cluster that still boots": (
+    "A command reads a cluster that is still booting": (
         Guard(
             "a head without an instance is not taken for a dead one",
             "cluster/cluster.py",
@@ -321,7 +321,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/commands/test_up.py::test_looking_at_a_cluster_that_is_still_booting_leaves_it_alone",),
         ),
     ),
-    "YellowDog does not answer, for any time": (
+    "YellowDog does not answer, for any length of time": (
         Guard(
             "the last complete listing stands, not an empty one",
             "provider.py",
@@ -364,7 +364,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/platform/test_retry.py::test_without_patience_nothing_is_tried_twice_and_nobody_waits",),
         ),
     ),
-    "A listing breaks off halfway": (
+    "A listing fails halfway": (
         Guard(
             "some pages are no listing",
             "platform/client.py",
@@ -392,7 +392,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/cluster/test_cluster.py::test_a_listing_that_breaks_off_halfway_changes_nothing",),
         ),
     ),
-    "Lists do not show yet what was just made": (
+    "Lists do not show new entities yet": (
         Guard(
             "what was asked for is listed though it is not shown",
             "cluster/task_cache.py",
@@ -415,7 +415,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("simulation/test_outages.py::test_what_is_listed_late_costs_no_node",),
         ),
     ),
-    "An answer is nonsense": (
+    "An answer is malformed": (
         Guard(
             "what the SDK makes of nonsense is a failure of the platform",
             "platform/errors.py",
@@ -492,7 +492,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("simulation/test_outages.py::test_an_autoscaler_that_starts_during_an_outage_waits_it_out",),
         ),
     ),
-    "Valkey never starts, or dies": (
+    "Valkey never starts, or stops": (
         Guard(
             "a store out of reach is no exception",
             "remote/tags.py",
@@ -526,7 +526,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/remote/test_tags.py::test_a_store_that_has_come_up_empty_is_given_back_what_it_held",),
         ),
     ),
-    "The head cannot be reached by SSH from your machine": (
+    "Your machine cannot reach the head by SSH": (
         Guard(
             "somebody knocks before Ray waits for SSH",
             "provider.py",
@@ -569,7 +569,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/test_provider.py::test_the_yaml_says_by_which_address_the_head_is_reached",),
         ),
     ),
-    "The head has only a private address, and no network leads there": (
+    "The head has only an unreachable private address": (
         Guard(
             "a private address that is silent for a minute is not waited for",
             "commands/up.py",
@@ -605,7 +605,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/test_provider.py::test_another_host_in_the_heads_place_is_not_spoken_to",),
         ),
     ),
-    "A node has joined Ray with another of its addresses": (
+    "A node joins Ray with another of its addresses": (
         Guard(
             "the address with which a node has joined is its address",
             "provider.py",
@@ -616,7 +616,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ),
         ),
     ),
-    "An instance dies, its network is cut, its agent is lost, its task exits": (
+    "An instance dies, its network is cut, its agent is lost, or its task exits": (
         Guard(
             "what the platform shows no more is gone",
             "cluster/cluster.py",
@@ -631,7 +631,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ),
         ),
     ),
-    "Ray dies on a node whose machine lives": (
+    "Ray dies on a node whose machine runs": (
         Guard(
             "what Ray wants to end is ended",
             "provider.py",
@@ -693,7 +693,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("simulation/test_preemption.py::test_a_notice_for_the_head_is_told_and_changes_nothing",),
         ),
     ),
-    "Ray tells autoscaler v1 for up to a second that a placement group waits which has its nodes": (
+    "Ray reports a placement group as pending to autoscaler v1 after it got its nodes": (
         Guard(
             "what v1 is told is compared with what is",
             "monitor/gcs.py",
@@ -723,7 +723,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_GROUPS}::test_the_provider_lets_ray_decide_while_its_control_store_is_silent",),
         ),
     ),
-    "An instance never boots, or never registers: no platform node takes a worker's task": (
+    "An instance never boots or never registers: no platform node takes a worker's task": (
         Guard(
             "waiting has an end",
             "monitor/liveness.py",
@@ -748,7 +748,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_UNBORN}::test_while_ray_does_not_answer_nobody_is_judged",),
         ),
     ),
-    "Ray on a node has no `RAY_CLOUD_INSTANCE_ID`, as in a container that was not given the task's environment": (
+    "Ray on a node lacks `RAY_CLOUD_INSTANCE_ID`, for example in a container without the task's environment": (
         Guard(
             "a raylet without an id is told",
             "monitor/liveness.py",
@@ -771,7 +771,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/node/test_scripts.py::test_what_is_missing_is_named_with_the_script_to_change",),
         ),
     ),
-    "A worker's set-up over SSH fails, on the worker or for want of SSH": (
+    "A worker's set-up over SSH fails, on the worker or for lack of SSH": (
         Guard(
             "a set-up that failed counts as a failed launch",
             "monitor/liveness.py",
@@ -801,7 +801,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_UPDATERS}::test_a_set_up_may_be_long_as_long_as_it_goes_on",),
         ),
     ),
-    "No capacity, or not enough; a quota; an image that is gone": (
+    "Too little capacity, a quota, or a missing image": (
         Guard(
             "what the sources say is looked at",
             "monitor/liveness.py",
@@ -845,7 +845,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("simulation/test_unborn.py::test_what_is_no_lack_of_capacity_has_a_category_of_its_own",),
         ),
     ),
-    "A launch is declined: template gone, permission missing ...": (
+    "A launch is refused: missing template, missing permission ...": (
         Guard(
             "the category is the failure's code",
             "provider.py",
@@ -882,7 +882,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",),
         ),
     ),
-    "A pool was shut down by somebody": (
+    "Another party shuts a pool down": (
         Guard(
             "a pool that has ended is not used again",
             "cluster/launch.py",
@@ -898,7 +898,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_UNBORN}::test_a_pool_that_has_ended_under_its_waiting_workers_is_followed_by_another",),
         ),
     ),
-    "`resources` are left out, and cannot be filled in": (
+    "`resources` are missing and cannot be filled in": (
         Guard(
             "what is not known is refused",
             "commands/resources.py",
@@ -919,7 +919,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ),
         ),
     ),
-    "A configured pool that a node type names cannot serve it": (
+    "A node type names a configured pool that cannot serve it": (
         Guard(
             "a pool is looked at before anything is made",
             "commands/up.py",
@@ -946,7 +946,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (f"{_POOLS}::test_workers_that_find_all_machines_taken_are_given_up_and_the_type_is_left_alone",),
         ),
     ),
-    "A second `ray up` wants nodes set up in another way": (
+    "A second `ray up` changes how nodes are set up": (
         Guard(
             "another way is refused",
             "commands/reconfigure.py",
@@ -983,7 +983,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("simulation/test_growth.py::test_more_than_a_thousand_nodes_at_once_are_added_in_batches",),
         ),
     ),
-    "An abort is lost on the way": (
+    "An abort is lost": (
         Guard(
             "an abort of which nothing shows is asked for again soon",
             "cluster/terminations.py",
@@ -992,7 +992,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("simulation/test_shrinking.py::test_an_abort_that_is_lost_on_the_way_is_asked_for_again",),
         ),
     ),
-    "An abort succeeds and the task goes on": (
+    "An abort succeeds and the task continues": (
         Guard(
             "the platform node is shut down",
             "cluster/cluster.py",
@@ -1037,7 +1037,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             also=(Edit("commands/teardown.py", " if token_of(group.worker_tag) == token]", "]"),),
         ),
     ),
-    "`ray down` and something does not end": (
+    "`ray down`, and something does not end": (
         Guard(
             "instances are terminated under tasks that do not end",
             "commands/teardown.py",
@@ -1069,7 +1069,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/cluster/test_cluster.py::test_the_instance_that_boots_for_a_withdrawn_node_does_not_stay",),
         ),
     ),
-    "Ray's autoscaler wants the head gone": (
+    "Ray's autoscaler tries to terminate the head": (
         Guard(
             "on the head nobody ends the head",
             "provider.py",
@@ -1120,7 +1120,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("simulation/test_lifetime.py::test_no_worker_is_made_that_could_do_no_more_than_boot",),
         ),
     ),
-    "Every process of ours is gone for good": (
+    "All RayDog processes are gone for good": (
         Guard(
             "platform nodes that are idle end",
             "platform/client.py",
@@ -1145,7 +1145,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ),
         ),
     ),
-    "The API key shows where it should not": (
+    "The API key could leak": (
         Guard(
             "log records are cleaned",
             "redaction.py",
@@ -1182,7 +1182,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/remote/test_ssh.py::test_no_command_line_shows_a_secret",),
         ),
     ),
-    "An old head script wants the key in its environment": (
+    "An old head script needs the key in its environment": (
         Guard(
             "the key is in the task only where that is asked for",
             "config/bootstrap.py",
@@ -1198,7 +1198,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/config/test_bootstrap.py::test_the_api_key_in_the_heads_task_gets_a_warning",),
         ),
     ),
-    "Somebody else on the network reads or writes tags": (
+    "Another machine on the network reads or writes tags": (
         Guard(
             "the tag server listens to one address",
             "node/scripts.py",
