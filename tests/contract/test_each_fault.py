@@ -28,8 +28,8 @@ from yellowdog_client.model import (
 from yellowdog_client.model.exceptions import InternalServerException
 
 from tests.contract.test_sdk import add, provision, submit
-from tests.yellowdog_local.invariants import Witness
-from tests.yellowdog_local.lab import Lab
+from tests.simulation.lab import Lab
+from tests.simulation.platform_invariants import Witness
 from yellowdog_local import faults
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.state.clock import SteppedClock

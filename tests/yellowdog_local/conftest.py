@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.yellowdog_local.lab import Lab, LabMaker
+from tests.simulation.lab import Lab, LabMaker
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.state.clock import SteppedClock

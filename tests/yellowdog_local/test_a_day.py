@@ -16,7 +16,7 @@ from yellowdog_client.model import (
     WorkRequirementStatus,
 )
 
-from tests.yellowdog_local.lab import Lab, after
+from tests.simulation.lab import Lab, after
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.state.clock import SteppedClock, Timer

@@ -5,7 +5,7 @@ import logging
 import pytest
 from yellowdog_client.model import InstanceStatus, NodeStatus, TaskStatus
 
-from tests.yellowdog_local.lab import Lab
+from tests.simulation.lab import Lab
 from yellowdog_local.agents import InProcessAgents, Registration
 from yellowdog_local.errors import Gone, NotFound, Unauthorized
 

@@ -35,8 +35,8 @@ from yellowdog_client.model import (
     WorkRequirementStatus,
 )
 
-from tests.yellowdog_local.invariants import Witness
-from tests.yellowdog_local.lab import Lab, LabMaker, after
+from tests.simulation.lab import Lab, LabMaker, after
+from tests.simulation.platform_invariants import Witness
 from yellowdog_local.agents import AgentEvent
 from yellowdog_local.errors import ApiError
 from yellowdog_local.hosts.simulated import SimulatedHosts

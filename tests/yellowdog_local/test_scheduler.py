@@ -10,7 +10,7 @@ from yellowdog_client.model import (
     TaskStatus,
 )
 
-from tests.yellowdog_local.lab import Lab, LabMaker, after
+from tests.simulation.lab import Lab, LabMaker, after
 
 
 def names(count: int) -> list[str]:

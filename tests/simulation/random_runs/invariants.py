@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from yellowdog_client.model import WorkRequirementStatus
 
-from tests.simulation.random_runs.monitor import Launch, Monitor, Tick
+from tests.simulation.monitor import Launch, Monitor, Tick
 from yellowdog_local.state.records import InstanceRecord, TaskRecord
 from yellowdog_ray.cluster.backoff import LONGEST_SECONDS
 from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT

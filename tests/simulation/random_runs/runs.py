@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tests.simulation.random_runs.sabotage import SABOTAGES
 from tests.simulation.random_runs.scenario import scenario
-from tests.simulation.random_runs.story import Story, StoryHandler
-from tests.simulation.random_runs.violation import Violation
 from tests.simulation.random_runs.world import World
+from tests.simulation.story import Story, StoryHandler
+from tests.simulation.violation import Violation
 
 
 @dataclass(frozen=True)

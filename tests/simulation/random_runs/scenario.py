@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.random_runs.processes import Kill
+from tests.simulation.processes import Kill
 from tests.simulation.raylets import Demand
 from yellowdog_local import faults
 from yellowdog_local.faults.rules import MachineFault, Rule

@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.random_runs.commands import CommandFailed, ray_down, ray_up, told
+from tests.simulation.machine import prepare
+from tests.simulation.monitor import Monitor
+from tests.simulation.processes import Kill, Killed, Process, Processes
 from tests.simulation.random_runs.incidents import happen
 from tests.simulation.random_runs.invariants import Invariants
-from tests.simulation.random_runs.machine import prepare
-from tests.simulation.random_runs.monitor import Monitor
-from tests.simulation.random_runs.processes import Kill, Killed, Process, Processes
 from tests.simulation.random_runs.scenario import (
     CLUSTER,
     NEIGHBOURS,
@@ -27,13 +26,14 @@ from tests.simulation.random_runs.scenario import (
     MachineTrouble,
     Scenario,
 )
-from tests.simulation.random_runs.story import Story
-from tests.simulation.random_runs.tag_server import TagServer
-from tests.simulation.random_runs.violation import Violation
-from tests.simulation.random_runs.wire import Wire
+from tests.simulation.ray_commands import CommandFailed, ray_down, ray_up, told
 from tests.simulation.raylets import FakeGcs, RayCluster
+from tests.simulation.story import Story
+from tests.simulation.tag_server import TagServer
 from tests.simulation.v1 import V1
 from tests.simulation.v2 import V2
+from tests.simulation.violation import Violation
+from tests.simulation.wire2 import Wire
 from tests.simulation.world import cluster_config, node_type
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 from yellowdog_client.model import ComputeRequirementTemplateUsage, RunSpecification, Task, TaskGroup, WorkRequirement
 
-from tests.yellowdog_local.lab import BOOT_SECONDS
+from tests.simulation.lab import BOOT_SECONDS
 from tests.yellowdog_local.service.test_daemon import free_port
 from yellowdog_local import faults
 from yellowdog_local.cli import calls as cli_calls

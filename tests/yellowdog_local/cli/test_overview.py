@@ -15,7 +15,7 @@ from yellowdog_client.model import (
     WorkRequirement,
 )
 
-from tests.yellowdog_local.lab import BOOT_SECONDS
+from tests.simulation.lab import BOOT_SECONDS
 from yellowdog_local.cli.overview import OverviewReader
 from yellowdog_local.service.directory import ApiKey, LocalPlatformError
 from yellowdog_local.state.clock import SteppedClock

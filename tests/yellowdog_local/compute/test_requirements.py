@@ -10,7 +10,7 @@ from yellowdog_client.model import (
     TaskStatus,
 )
 
-from tests.yellowdog_local.lab import Lab
+from tests.simulation.lab import Lab
 
 
 def test_startup_and_shutdown_take_the_time_that_the_source_says(lab: Lab) -> None:

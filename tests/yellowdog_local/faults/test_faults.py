@@ -14,7 +14,7 @@ from yellowdog_client.model import (
     WorkerPoolStatus,
 )
 
-from tests.yellowdog_local.lab import BOOT_SECONDS, Lab, LabMaker
+from tests.simulation.lab import BOOT_SECONDS, Lab, LabMaker
 from yellowdog_local import faults
 from yellowdog_local.call_patterns import CallPattern
 from yellowdog_local.cli import fault_kinds

@@ -12,7 +12,7 @@ from yellowdog_client.model import (
     WorkerPoolStatus,
 )
 
-from tests.yellowdog_local.lab import Lab, LabMaker, after
+from tests.simulation.lab import Lab, LabMaker, after
 from yellowdog_local.errors import AlreadyExists, InvalidRequest
 from yellowdog_local.platform import LocalPlatform
 

@@ -23,7 +23,7 @@ from yellowdog_client.model import (
     WorkRequirementStatus,
 )
 
-from tests.yellowdog_local.lab import Lab, LabMaker, after
+from tests.simulation.lab import Lab, LabMaker, after
 from yellowdog_local.compute.views import requirement_view
 from yellowdog_local.errors import InvalidOperation, InvalidRequest
 

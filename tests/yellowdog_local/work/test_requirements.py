@@ -10,7 +10,7 @@ from yellowdog_client.model import (
     WorkRequirementStatus,
 )
 
-from tests.yellowdog_local.lab import Lab
+from tests.simulation.lab import Lab
 from yellowdog_local.errors import AlreadyExists, InvalidRequest, InvalidWorkStatus
 from yellowdog_local.state.records import WorkRecord
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from yellowdog_client.model import RetryPolicy, Selection, Task, TaskErrorSelector, TaskStatus
 
-from tests.yellowdog_local.lab import Lab, LabMaker
+from tests.simulation.lab import Lab, LabMaker
 from yellowdog_local.agents import AgentEvent
 from yellowdog_local.errors import DuplicateTaskNames, InvalidRequest
 

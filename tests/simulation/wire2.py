@@ -22,9 +22,9 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 from urllib3.response import HTTPResponse
 
-from tests.simulation.random_runs.processes import Processes
+from tests.simulation.processes import Processes
 from tests.simulation.random_runs.scenario import CallTrouble
-from tests.simulation.random_runs.story import Story
+from tests.simulation.story import Story
 from yellowdog_local.api.app import create_app
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_ray.platform.client import READ_TIMEOUT

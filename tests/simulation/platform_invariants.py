@@ -16,7 +16,7 @@ from yellowdog_client.model import (
     WorkerStatus,
 )
 
-from tests.yellowdog_local.lab import Lab
+from tests.simulation.lab import Lab
 from yellowdog_local.compute.views import requirement_summary, requirement_view
 from yellowdog_local.state.records import (
     GroupRecord,

@@ -14,7 +14,7 @@ from yellowdog_client.model import (
 )
 
 from tests.simulation import ray_time
-from tests.simulation.random_runs.wire import URL
+from tests.simulation.wire2 import URL
 from yellowdog_local.platform import LocalPlatform
 
 if TYPE_CHECKING:

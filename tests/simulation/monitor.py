@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.random_runs.processes import Process
+from tests.simulation.processes import Process
 from tests.simulation.raylets import FakeGcs
 from tests.simulation.v1 import V1
 from tests.simulation.v2 import V2
