@@ -312,7 +312,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     def prepare_for_head_node(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Wait for the head, hand it the API key and the user's files, and make the configuration fit to live there."""
         from yellowdog_ray.commands import versions
-        from yellowdog_ray.commands.up import deliver, wait_until_reachable
+        from yellowdog_ray.commands.deliver import deliver
+        from yellowdog_ray.commands.wait import wait_until_reachable
 
         if not self._made_head:
             self._check_changes()

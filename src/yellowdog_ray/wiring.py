@@ -27,7 +27,7 @@ from yellowdog_ray.remote.tags import TagStore, TunnelledPort
 if TYPE_CHECKING:
     from yellowdog_ray.cluster.cluster import Cluster
     from yellowdog_ray.cluster.launch import Growth
-    from yellowdog_ray.commands.up import SshSettings
+    from yellowdog_ray.commands.wait import SshSettings
     from yellowdog_ray.monitor.reload import HeadFile
     from yellowdog_ray.monitor.supervisor import Supervisor
     from yellowdog_ray.platform.client import Platform
@@ -140,7 +140,7 @@ class Parts:
 
     def ssh(self) -> SshSettings | None:
         """How the head is reached, if the YAML says so."""
-        from yellowdog_ray.commands.up import SshSettings
+        from yellowdog_ray.commands.wait import SshSettings
 
         auth = self.settings.auth
         if auth is None or auth.ssh_private_key is None:

@@ -25,7 +25,7 @@ from tests.simulation.ray_time import ShiftedTime
 from tests.simulation.wire import Wire
 from tests.simulation.world import cluster_config
 from yellowdog_local.testing import RunningPlatform
-from yellowdog_ray.commands import up as head
+from yellowdog_ray.commands import deliver, wait
 from yellowdog_ray.errors import SshError
 
 QUICK = "demo/local"
@@ -143,8 +143,8 @@ def prepare(monkeypatch: pytest.MonkeyPatch, local: RunningPlatform, home: Path)
     monkeypatch.setenv("RAY_UP_enable_autoscaler_v2", "1")
     monkeypatch.setattr("yellowdog_ray.cluster.cluster.SystemClock", lambda: PlatformTime(local))
     monkeypatch.setattr("yellowdog_ray.wiring.Tunnel", _no_ssh)
-    monkeypatch.setattr(head, "_knock", lambda target: None)
-    monkeypatch.setattr(head, "deliver", lambda *_: None)
+    monkeypatch.setattr(wait, "try_ssh", lambda target: None)
+    monkeypatch.setattr(deliver, "deliver", lambda *_: None)
     monkeypatch.setattr("yellowdog_ray.commands.versions.on", lambda _: None)  # it cannot tell
     monkeypatch.setattr(commands, "time", _Time(local))
     monkeypatch.setattr(commands, "NodeUpdaterThread", _Updater)

@@ -10,7 +10,7 @@ WAITING = "GET /compute/instances"
 
 DIFFERS = "another `ray up` with a different configuration"
 RUNS = "cluster 'ray' runs with another head"
-TAKEN_DOWN = "taken down while this command was waiting"
+TAKEN_DOWN = "torn down while this command was waiting"
 NOTED = "which another `ray up` has begun"
 
 at_each_change = [

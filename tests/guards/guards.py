@@ -13,6 +13,7 @@ UNGUARDED: dict[str, str] = {}
 
 _KILLED = "commands/test_ray_commands_killed.py"
 _HEAD = "yellowdog_ray/commands/test_up.py"
+_WAIT = "yellowdog_ray/commands/test_wait.py"
 _CHANGES = "yellowdog_ray/commands/test_reconfigure.py"
 _ADDRESSES = "simulation/test_addresses.py"
 _POOLS = "simulation/test_configured_pools.py"
@@ -59,21 +60,21 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/pools.py",
             "IDLE_NODE_TIMEOUT = timedelta(seconds=20)",
             "IDLE_NODE_TIMEOUT = timedelta(hours=1)",
-            (f"{_HEAD}::test_the_pool_of_a_ray_up_that_was_killed_before_its_head_had_a_task_does_not_stay",),
+            (f"{_HEAD}::test_head_pool_ends_by_itself_when_ray_up_is_killed_before_the_head_task",),
         ),
         Guard(
             "a machine that never registers ends, and is not replaced",
             "commands/up.py",
             "boot_timeout=2 * patience,",
             "boot_timeout=patience,",
-            (f"{_HEAD}::test_the_instance_of_a_head_that_never_registers_does_not_stay_though_nobody_waits",),
+            (f"{_HEAD}::test_head_instance_that_never_registers_ends_without_ray_up",),
         ),
         Guard(
             "a machine has time to register",
             "commands/up.py",
             "idle_pool_timeout=patience,",
             "idle_pool_timeout=timedelta(minutes=1),",
-            (f"{_HEAD}::test_the_instance_of_a_head_that_never_registers_does_not_stay_though_nobody_waits",),
+            (f"{_HEAD}::test_head_instance_that_never_registers_ends_without_ray_up",),
         ),
     ),
     "`ray down` is killed at any call": (
@@ -97,7 +98,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/up.py",
             "    if work.cancelling:\n        return True\n",
             "",
-            (f"{_HEAD}::test_a_cluster_that_is_still_being_taken_down_is_ended_before_another_is_made",),
+            (f"{_HEAD}::test_create_head_waits_for_a_teardown_in_progress",),
         ),
     ),
     "`ray up` again, without a node type that has running nodes": (
@@ -318,7 +319,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "            if self._work and self._snapshot.head and self._snapshot.head.phase.value == 'pending':\n"
             "                self.platform.cancel_work_requirement(self._work.id)\n"
             "            return self._snapshot\n",
-            ("yellowdog_ray/commands/test_up.py::test_looking_at_a_cluster_that_is_still_booting_leaves_it_alone",),
+            ("yellowdog_ray/commands/test_up.py::test_reading_a_booting_cluster_changes_nothing",),
         ),
     ),
     "YellowDog does not answer, for any length of time": (
@@ -556,10 +557,10 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A network without public addresses": (
         Guard(
             "the private address is used where it is asked for",
-            "commands/up.py",
+            "commands/wait.py",
             "head.private_ip if self.use_private_ip else head.public_ip or head.private_ip",
             "head.public_ip or head.private_ip",
-            ("yellowdog_ray/commands/test_up.py::test_a_private_cluster_is_reached_by_the_private_address",),
+            ("yellowdog_ray/commands/test_wait.py::test_wait_uses_private_address_with_use_internal_ips",),
         ),
         Guard(
             "the YAML's word is heard",
@@ -572,10 +573,10 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "The head has only an unreachable private address": (
         Guard(
             "a private address that is silent for a minute is not waited for",
-            "commands/up.py",
-            "            _check_way_in(cluster, target)\n",
+            "commands/wait.py",
+            "            _require_route(cluster, target)\n",
             "            pass\n",
-            (f"{_HEAD}::test_to_which_no_network_leads_is_told_long_before_the_timeout",),
+            (f"{_WAIT}::test_unreachable_private_head_fails_before_timeout",),
         ),
     ),
     "A jump host is down": (

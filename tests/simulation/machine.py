@@ -41,8 +41,8 @@ def prepare(world: World) -> None:
     patience = (0.0, lambda seconds: _sleep(world, seconds), lambda: world.seconds)
     patch.setattr("yellowdog_ray.platform.retry.Patience.__init__.__defaults__", patience)
     patch.setattr("yellowdog_ray.monitor.outage.Outage.__init__.__defaults__", (lambda: world.seconds,))
-    patch.setattr("yellowdog_ray.commands.up._knock", lambda _: None)
-    patch.setattr("yellowdog_ray.commands.up.deliver", lambda *_: world.tags.start())
+    patch.setattr("yellowdog_ray.commands.wait.try_ssh", lambda _: None)
+    patch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: world.tags.start())
     patch.setattr("yellowdog_ray.commands.versions.on", lambda _: None)  # it cannot tell
     patch.setattr("yellowdog_ray.wiring.TunnelledPort", lambda _: lambda: 1)
     patch.setattr("ray._raylet.GcsClient", lambda address: world.gcs)

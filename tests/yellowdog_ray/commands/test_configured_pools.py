@@ -9,11 +9,12 @@ from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, grow, 
 from yellowdog_local.faults.rules import parse
 from yellowdog_ray.cluster.launch import Growth
 from yellowdog_ray.cluster.snapshot import Phase
-from yellowdog_ray.commands import up as head_module
+from yellowdog_ray.commands import wait as wait_module
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import dismantle
-from yellowdog_ray.commands.up import SshSettings, create_head, wait_until_reachable
+from yellowdog_ray.commands.up import create_head
+from yellowdog_ray.commands.wait import SshSettings, wait_until_reachable
 from yellowdog_ray.config.models import Internal, NodeConfig, parse_node_config
 from yellowdog_ray.errors import ConfigError, HeadBuildTimeout, NotFound, ProvisioningFailed, RayDogError
 
@@ -293,7 +294,7 @@ def test_a_head_that_waits_for_a_free_machine_says_so(local, make_cluster, monke
     create_head(head_up_there, OWN, HEAD_TAGS, Progress(), v2=True)
     second = make_cluster("second", _raydog=TestTheHead.INTERNAL, head_node_build_timeout_minutes=1)
     create_head(second, OWN, HEAD_TAGS, Progress(), v2=True)
-    monkeypatch.setattr(head_module, "_knock", lambda target: None)
+    monkeypatch.setattr(wait_module, "try_ssh", lambda target: None)
 
     with pytest.raises(HeadBuildTimeout, match="worker pool demo/own: waiting for a platform node that is free"):
         wait_until_reachable(second, SshSettings("yd-agent", "key"), Progress())

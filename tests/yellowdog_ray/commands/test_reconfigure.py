@@ -29,7 +29,7 @@ def up(platform, in_a_users_folder, monkeypatch):  # noqa: F811
         raise SshError("simulated hosts have no SSH")
 
     monkeypatch.setattr(Parts, "_open_tunnel", no_way)
-    monkeypatch.setattr("yellowdog_ray.commands.up.wait_until_reachable", reach)
+    monkeypatch.setattr("yellowdog_ray.commands.wait.wait_until_reachable", reach)
 
     def run(config):
         result = ray("up", config, in_a_users_folder, "-y")

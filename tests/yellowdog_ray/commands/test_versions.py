@@ -39,8 +39,8 @@ def test_ray_up_tells_of_it_before_it_sends_what_lets_ray_start(
     cluster_yaml,
     monkeypatch,
 ):
-    monkeypatch.setattr("yellowdog_ray.commands.up.wait_until_reachable", lambda *_: TARGET)
-    monkeypatch.setattr("yellowdog_ray.commands.up.deliver", lambda *_: None)
+    monkeypatch.setattr("yellowdog_ray.commands.wait.wait_until_reachable", lambda *_: TARGET)
+    monkeypatch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: None)
     monkeypatch.setattr(versions, "on", lambda target: Versions("3.9.0", "2.50.0"))
 
     def send(*_: object) -> None:
