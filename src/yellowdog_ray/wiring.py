@@ -20,7 +20,7 @@ from yellowdog_ray.errors import SshError
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.polling import Pace
 from yellowdog_ray.monitor.updater_steps import Setups
-from yellowdog_ray.platform.retry import Patience
+from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.ssh import Tunnel
 from yellowdog_ray.remote.tags import TagStore, TunnelledPort
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PATIENCE_SECONDS = 30.0
+_RETRY_SECONDS = 30.0
 
 
 class _Part(Generic[T]):
@@ -158,8 +158,8 @@ class Parts:
     def _connect(self) -> Platform:
         from yellowdog_ray.platform.client import Platform
 
-        patience = Patience() if self._on_head else Patience(_PATIENCE_SECONDS)
-        return Platform(load_credentials(), self.settings.cluster_namespace, patience)
+        policy = RetryPolicy() if self._on_head else RetryPolicy(_RETRY_SECONDS)
+        return Platform(load_credentials(), self.settings.cluster_namespace, policy)
 
     def _open_tunnel(self) -> Tunnel:
         ssh = self.ssh()

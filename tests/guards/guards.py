@@ -342,11 +342,11 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/monitor/test_outage.py::test_the_log_says_since_when_now_and_then_and_how_long_it_was",),
         ),
         Guard(
-            "trying again has an end",
+            "retries have an end",
             "platform/retry.py",
-            "if self.monotonic() - began + pause > self.seconds:",
+            "if self.monotonic() - start + delay > self.seconds:",
             "if False:",
-            ("yellowdog_ray/platform/test_retry.py::test_patience_ends",),
+            ("yellowdog_ray/platform/test_retry.py::test_retry_raises_last_failure_when_time_is_over",),
         ),
     ),
     "YellowDog is slow, or a call hangs": (
@@ -358,11 +358,11 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             ("yellowdog_ray/platform/test_client.py::test_a_call_that_takes_too_long_is_given_up",),
         ),
         Guard(
-            "without patience nothing is tried again",
+            "without time nothing is retried",
             "platform/retry.py",
-            "if self.monotonic() - began + pause > self.seconds:",
-            "if self.monotonic() - began > self.seconds:",
-            ("yellowdog_ray/platform/test_retry.py::test_without_patience_nothing_is_tried_twice_and_nobody_waits",),
+            "if self.monotonic() - start + delay > self.seconds:",
+            "if self.monotonic() - start > self.seconds:",
+            ("yellowdog_ray/platform/test_retry.py::test_retry_makes_one_attempt_and_never_sleeps_without_time",),
         ),
     ),
     "A listing fails halfway": (

@@ -23,7 +23,7 @@ from yellowdog_ray.cluster.terminations import Endings, Push, Step
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.errors import NotFound, PlatformError
 from yellowdog_ray.platform.client import PAGE_SIZE, Factory, Platform
-from yellowdog_ray.platform.concurrency import side_by_side
+from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import (
     ComputeView,
     MachineSize,
@@ -206,7 +206,7 @@ class Cluster:
             else:
                 unknown.setdefault(task.group_id, set()).add(node_id)
         groups = [group for group in work.groups if group.id in unknown]
-        for found in side_by_side(lambda group: self._look_up(group, unknown[group.id]), groups):
+        for found in run_concurrently(lambda group: self._look_up(group, unknown[group.id]), groups):
             nodes |= found
         self._platform_nodes = nodes
 

@@ -1,7 +1,7 @@
 """The live tasks of a cluster as last read, and how little of them must be read again. Knows nothing of Ray's nodes.
 
 A task only moves forward: it waits, is given to a platform node, executes, ends. So as long as the platform counts as
-many tasks at each stage as are known here, none has moved, and nothing is read. A task group whose counts differ is
+many tasks at each phase as are known here, none has moved, and nothing is read. A task group whose counts differ is
 read: whole while it fits a page, else only what has started and ended since, which must then add up to the platform's
 counts, or it is read whole after all.
 """
@@ -18,7 +18,7 @@ from functools import cached_property, partial
 
 from yellowdog_ray.cluster.terminations import UNSEEN_SECONDS
 from yellowdog_ray.platform.client import PAGE_SIZE, Platform
-from yellowdog_ray.platform.types import Counts, Stage, TaskGroupView, TaskView, WorkRequirementView
+from yellowdog_ray.platform.types import Counts, TaskGroupView, TaskPhase, TaskView, WorkRequirementView
 
 FULL_READING_SECONDS = 30.0
 """How long after a reading of all tasks all are read again, even if the counts say that nothing has changed: so long
@@ -51,9 +51,9 @@ class _Group:
     read_at: float
 
     @cached_property
-    def stages(self) -> Counter[Stage]:
-        """How many of the tasks are at each stage."""
-        return _stages(self.tasks.values())
+    def phases(self) -> Counter[TaskPhase]:
+        """How many of the tasks are at each phase."""
+        return _phases(self.tasks.values())
 
 
 @dataclass(frozen=True)
@@ -167,10 +167,10 @@ class Listing:
         """Whether what is known of a group explains the platform's counts: then none of its tasks has moved."""
         if known.counts is None or known.counts.ended != counts.ended:
             return False
-        stages = known.stages
+        phases = known.phases
         if unseen := self._unseen(group_id):
-            stages = stages + _stages(unseen.values())
-        return _adds_up(stages, counts)
+            phases = phases + _phases(unseen.values())
+        return _adds_up(phases, counts)
 
     def _unseen(self, group_id: str) -> dict[str, TaskView]:
         """What was added to a group and is in no reading yet."""
@@ -211,7 +211,7 @@ class Listing:
             return None
         with self._lock:
             tasks = {**known.tasks, **self._unseen(group.id)}
-        most = max(PAGE_SIZE, 2 * _differences(_stages(tasks.values()), counts))
+        most = max(PAGE_SIZE, 2 * _differences(_phases(tasks.values()), counts))
         if most >= counts.live:
             return None  # it would be no gain
         shown: set[str] = set()
@@ -228,7 +228,7 @@ class Listing:
                     tasks.pop(task.name, None)
                 else:
                     tasks[task.name] = task
-            if _adds_up(_stages(tasks.values()), counts):
+            if _adds_up(_phases(tasks.values()), counts):
                 return _Reading(tasks, shown)
         return None
 
@@ -255,17 +255,17 @@ class Listing:
         return True
 
 
-def _stages(tasks: Iterable[TaskView]) -> Counter[Stage]:
-    return Counter(task.stage for task in tasks)
+def _phases(tasks: Iterable[TaskView]) -> Counter[TaskPhase]:
+    return Counter(task.phase for task in tasks)
 
 
-def _differences(stages: Counter[Stage], counts: Counts) -> int:
-    """By how many tasks the stages differ from the counts; one that has moved on makes a difference at two."""
-    return sum(abs(stages[stage] - counts.at.get(stage, 0)) for stage in Stage if stage is not Stage.ENDED)
+def _differences(phases: Counter[TaskPhase], counts: Counts) -> int:
+    """By how many tasks the phases differ from the counts; one that has moved on makes a difference at two."""
+    return sum(abs(phases[phase] - counts.at.get(phase, 0)) for phase in TaskPhase if phase is not TaskPhase.ENDED)
 
 
-def _adds_up(stages: Counter[Stage], counts: Counts) -> bool:
-    return _differences(stages, counts) == 0
+def _adds_up(phases: Counter[TaskPhase], counts: Counts) -> bool:
+    return _differences(phases, counts) == 0
 
 
 def _count(group: TaskGroupView) -> int:

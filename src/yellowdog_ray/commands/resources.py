@@ -16,7 +16,7 @@ from yellowdog_ray.cluster.resources import GIB, excess
 from yellowdog_ray.config.models import FILLED_KEY, Internal, NodeConfig, parse_node_config
 from yellowdog_ray.errors import ConfigError, NotAuthorised, NotFound, RayDogError, Refused
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.concurrency import side_by_side
+from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import MachineSize
 
 MEMORY_SHARE = 0.7
@@ -84,7 +84,7 @@ def _sizes(
         except RayDogError as error:
             return error
 
-    return side_by_side(size, kinds)
+    return run_concurrently(size, kinds)
 
 
 def _node_types(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -164,7 +164,7 @@ def declared_too_much(platform: Platform, internal: Internal) -> list[str]:
         if kind.resources_origin is None and any(kind.resources.get(word) for word in _MEASURED)
     }
     configs = list(dict.fromkeys(declared.values()))
-    found = dict(zip(configs, side_by_side(partial(_size_if_known, platform), configs), strict=True))
+    found = dict(zip(configs, run_concurrently(partial(_size_if_known, platform), configs), strict=True))
     warnings = []
     for name, config in declared.items():
         kind, known = internal.node_types[name], found[config]

@@ -13,7 +13,7 @@ from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.names import head_id, token_of
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.concurrency import side_by_side
+from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import ComputeView, PoolView, WorkRequirementView
 from yellowdog_ray.remote.ssh import host_key_file
 
@@ -72,7 +72,7 @@ def _request_end(platform: Platform, work: WorkRequirementView, pools: Iterable[
 
 
 def _shut_down(platform: Platform, pools: Iterable[PoolView]) -> None:
-    side_by_side(platform.shut_down_pool, [pool.id for pool in pools if not pool.finished])
+    run_concurrently(platform.shut_down_pool, [pool.id for pool in pools if not pool.finished])
 
 
 def dismantle(platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> None:
@@ -116,7 +116,7 @@ def _look(platform: Platform, requirement_id: str, pools: dict[str, PoolView]) -
     work = platform.work_requirement(requirement_id)
     pools |= _find_pools(platform, work)
     requirements = [pool.compute_requirement_id for pool in pools.values()]
-    computes = side_by_side(lambda id_: platform.compute(id_) if id_ else None, requirements)
+    computes = run_concurrently(lambda id_: platform.compute(id_) if id_ else None, requirements)
     return _Remains(work, tuple(zip(pools.values(), computes, strict=True)))
 
 
@@ -125,7 +125,7 @@ def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, Pool
     token = token_of(work.groups[0].worker_tag)
     groups = [group for group in work.groups if not group.configured]
     tags = [group.worker_tag for group in groups if token_of(group.worker_tag) == token]
-    found = dict(zip(tags, side_by_side(platform.find_pool, tags), strict=True))
+    found = dict(zip(tags, run_concurrently(platform.find_pool, tags), strict=True))
     return {tag: pool for tag, pool in found.items() if pool is not None}
 
 

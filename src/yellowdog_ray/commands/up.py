@@ -25,7 +25,7 @@ from yellowdog_ray.errors import (
 )
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.node.scripts import HEAD_SCRIPT
-from yellowdog_ray.platform.concurrency import side_by_side
+from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.idempotent import add_tasks, make_pool, make_work_requirement
 from yellowdog_ray.platform.types import (
     TaskGroupSpec,
@@ -71,7 +71,7 @@ def check_platform(cluster: Cluster, progress: Progress) -> None:
     for node_type, summary in internal.node_types.items():
         if summary.compute_requirement_template is not None:
             node_types.setdefault(summary.compute_requirement_template, node_type)
-    side_by_side(lambda template: _check_template(cluster, template, node_types[template]), node_types)
+    run_concurrently(lambda template: _check_template(cluster, template, node_types[template]), node_types)
     warnings = check_configured_pools(cluster.platform, internal)
     for line in filled_in(internal):
         progress.done(line)

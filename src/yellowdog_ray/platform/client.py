@@ -54,8 +54,8 @@ from yellowdog_ray.platform.convert import (
     word_of,
     work_view,
 )
-from yellowdog_ray.platform.errors import typed
-from yellowdog_ray.platform.retry import Patience, patiently
+from yellowdog_ray.platform.errors import sdk_errors
+from yellowdog_ray.platform.retry import RetryPolicy, retried
 from yellowdog_ray.platform.types import (
     ComputeView,
     MachineSize,
@@ -105,13 +105,18 @@ class Platform:
     Args:
         credentials: the key, and the platform that it is for.
         namespace: where everything is made.
-        patience: how long calls are tried again. None of it for the first sign of life, `account_name`.
+        retry_policy: how long failing calls are repeated; `account_name`, the check of the key, never is.
     """
 
-    def __init__(self, credentials: Credentials, namespace: str, patience: Patience = Patience()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        credentials: Credentials,
+        namespace: str,
+        retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - immutable
+    ) -> None:
         self.url = credentials.url
         self.namespace = namespace
-        self.patience = patience
+        self.retry_policy = retry_policy
         self._template_ids: dict[str, tuple[float, str]] = {}
         self._client = PlatformClient.create(
             ServicesSchema(
@@ -128,10 +133,10 @@ class Platform:
 
     def account_name(self) -> str:
         """The account that the key belongs to; the cheapest proof that the key works."""
-        with typed("the application's details"):
+        with sdk_errors("the application's details"):
             return str(self._client.application_client.get_application_details().accountName)
 
-    @patiently
+    @retried
     def template_id(self, reference: str) -> str:
         """The id of a compute requirement template, which must exist: one call, or none if it was asked a moment ago.
 
@@ -139,11 +144,11 @@ class Platform:
             reference: its id, or its `namespace/name`.
         """
         asked, known = self._template_ids.get(reference, (-math.inf, ""))
-        now = self.patience.monotonic()
+        now = self.retry_policy.monotonic()
         if now - asked < TEMPLATE_SECONDS:
             return known
         compute = self._client.compute_client
-        with typed(f"compute requirement template '{reference}'"):
+        with sdk_errors(f"compute requirement template '{reference}'"):
             if reference.startswith("ydid:"):
                 template = compute.get_compute_requirement_template_by_id(reference)
             else:
@@ -155,7 +160,7 @@ class Platform:
 
     # Sizes of machines
 
-    @patiently
+    @retried
     def instance_types_of(self, template: str) -> list[tuple[str | None, str]]:
         """Provider and name of each instance type that a template's sources have: two calls, which make nothing."""
         usage = ComputeRequirementTemplateUsage(
@@ -164,36 +169,36 @@ class Platform:
             requirementNamespace=self.namespace,
             targetInstanceCount=1,
         )
-        with typed(f"compute requirement template '{template}'"):
+        with sdk_errors(f"compute requirement template '{template}'"):
             planned = self._client.compute_client.test_compute_requirement_template(usage).computeRequirement
             sources = getattr(planned.provisionStrategy, "sources", None) or [] if planned else []
             types = [(word_of(s.provider) if s.provider else None, s.instanceType) for s in sources if s.instanceType]
         return list(dict.fromkeys(types))
 
-    @patiently
+    @retried
     def instance_type(self, provider: str | None, name: str) -> MachineSize | None:
         """What YellowDog knows of a cloud's instance type: one call. None if it knows none of that name."""
         providers = [CloudProvider[provider]] if provider else None
         search = InstanceTypeSearch(providers=providers, name=name)
-        with typed(f"instance type '{name}'"):
+        with sdk_errors(f"instance type '{name}'"):
             for kind in _pages(self._client.cloud_info_client.get_instance_types(search)):
                 # The platform may match parts of names.
                 if kind.name == name and kind.defaultVcpus and kind.ramInMib:
                     return MachineSize(kind.defaultVcpus, kind.ramInMib / 1024, sum((kind.defaultGpus or {}).values()))
         return None
 
-    @patiently
+    @retried
     def seen_sizes(self, provider: str | None, instance_type: str) -> list[MachineSize]:
         """What some platform nodes of an instance type have, of any pool that this key sees: one call."""
         search = NodeSearch(instanceType=instance_type, providers=[CloudProvider[provider]] if provider else None)
-        with typed(f"the nodes of instance type '{instance_type}'"):
+        with sdk_errors(f"the nodes of instance type '{instance_type}'"):
             page = self._client.worker_pool_client.get_nodes(search).slice(SliceReference(size=PAGE_SIZE))
             views = [platform_node_view(node) for node in page.items or ()]
         return [view.size for view in views if view.size]
 
     # Work
 
-    @patiently
+    @retried
     def find_work_requirement(self, name: str, *, finished: bool = False) -> WorkRequirementView | None:
         """The work requirement of exactly this name: two calls.
 
@@ -202,7 +207,7 @@ class Platform:
             finished: also accept one that has ended; then the youngest of all counts.
         """
         search = WorkRequirementSearch(namespace=self.namespace, name=name, statuses=None if finished else _LIVE_WORK)
-        with typed(f"work requirement '{name}'"):
+        with sdk_errors(f"work requirement '{name}'"):
             found = [
                 summary
                 for summary in _pages(self._client.work_client.get_work_requirements(search))
@@ -214,96 +219,96 @@ class Platform:
             youngest = max(found, key=lambda summary: (not is_finished(summary.status), time_of(summary.createdTime)))
         return self.work_requirement(str(youngest.id))
 
-    @patiently
+    @retried
     def work_requirement(self, requirement_id: str) -> WorkRequirementView:
         """The work requirement's present state, with its task groups' counts."""
-        with typed(f"work requirement {requirement_id}"):
+        with sdk_errors(f"work requirement {requirement_id}"):
             return work_view(self._client.work_client.get_work_requirement_by_id(requirement_id))
 
-    @patiently
+    @retried
     def create_work_requirement(self, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
         """Make a work requirement with its first task group."""
         requirement = WorkRequirement(
             namespace=self.namespace, name=name, tag=tag, taskGroups=[task_group_entity(group, self.namespace)]
         )
-        with typed(f"work requirement '{name}'"):
+        with sdk_errors(f"work requirement '{name}'"):
             return work_view(self._client.work_client.add_work_requirement(requirement))
 
-    @patiently
+    @retried
     def add_task_group(self, requirement_id: str, group: TaskGroupSpec) -> WorkRequirementView:
         """Add a task group: two calls, a read and a write (the platform takes work requirements whole)."""
-        with typed(f"task group '{group.name}'"):
+        with sdk_errors(f"task group '{group.name}'"):
             requirement = self._client.work_client.get_work_requirement_by_id(requirement_id)
             requirement.taskGroups = [*(requirement.taskGroups or []), task_group_entity(group, self.namespace)]
             return work_view(self._client.work_client.update_work_requirement(requirement))
 
-    @patiently
+    @retried
     def add_tasks(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
         """Add tasks: one call per `TASK_BATCH_SIZE` of them."""
         added: list[TaskView] = []
         for start in range(0, len(specs), TASK_BATCH_SIZE):
             batch = [task_entity(spec) for spec in specs[start : start + TASK_BATCH_SIZE]]
-            with typed(f"{len(batch)} tasks"):
+            with sdk_errors(f"{len(batch)} tasks"):
                 tasks = self._client.work_client.add_tasks_to_task_group_by_id(group_id, batch)
                 added += [task_view(task) for task in tasks]
         return added
 
-    @patiently
+    @retried
     def live_tasks(self, requirement_id: str) -> list[TaskView]:
         """Every task that has not ended, of all groups: one call per page."""
         return self._tasks(TaskSearch(workRequirementId=requirement_id, statuses=_LIVE_TASKS))
 
-    @patiently
+    @retried
     def ended_tasks(self, group_id: str, since: datetime, most: int) -> list[TaskView]:
         """The tasks of a group that have ended since a moment, but no more than `most`: one call per page."""
         finished = InstantRange(min=since)
         return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_ENDED_TASKS, finishedTime=finished), most)
 
-    @patiently
+    @retried
     def started_tasks(self, group_id: str, since: datetime, most: int) -> list[TaskView]:
         """The live tasks of a group that have started since a moment, but no more than `most`: one call per page."""
         started = InstantRange(min=since)
         return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_LIVE_TASKS, startedTime=started), most)
 
-    @patiently
+    @retried
     def allocated_tasks(self, group_id: str, most: int) -> list[TaskView]:
         """The tasks of a group that have a platform node and have not started, but no more than `most`."""
         return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_ALLOCATED_TASKS), most)
 
-    @patiently
+    @retried
     def live_group_tasks(self, group_id: str) -> list[TaskView]:
         """Every task of one group that has not ended: one call per page."""
         return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_LIVE_TASKS))
 
-    @patiently
+    @retried
     def named_tasks(self, group_id: str, name: str) -> list[TaskView]:
         """The tasks of a group whose names contain this one, ended ones too: one call."""
         return self._tasks(TaskSearch(taskGroupId=group_id, name=name))
 
-    @patiently
+    @retried
     def group_tasks(self, group_id: str) -> list[TaskView]:
         """Every task of one group, ended ones too: one call per page."""
         return self._tasks(TaskSearch(taskGroupId=group_id))
 
-    @patiently
+    @retried
     def task_spec(self, task_id: str) -> TaskSpec:
         """What a task was made of, so that another can be made like it."""
-        with typed(f"task {task_id}"):
+        with sdk_errors(f"task {task_id}"):
             task = self._client.work_client.get_task_by_id(task_id)
             environment, timeout = dict(task.environment or {}), task.timeout or timedelta(0)
             return TaskSpec(named(task.name), task.taskData or "", environment, timeout)
 
-    @patiently
+    @retried
     def abort_task(self, task_id: str) -> TaskView:
         """Ask the platform to end a task: a waiting one is withdrawn, an executing one gets SIGTERM."""
-        with typed(f"task {task_id}"):
+        with sdk_errors(f"task {task_id}"):
             return task_view(self._client.work_client.cancel_task_by_id(task_id, abort=True))
 
-    @patiently
+    @retried
     def cancel_work_requirement(self, requirement_id: str) -> None:
         """End a work requirement and abort what it executes. One that has already ended is no error."""
         try:
-            with typed(f"work requirement {requirement_id}"):
+            with sdk_errors(f"work requirement {requirement_id}"):
                 self._client.work_client.cancel_work_requirement_by_id(requirement_id, abort=True)
         except (Refused, NotFound):
             if not self.work_requirement(requirement_id).finished:
@@ -311,26 +316,26 @@ class Platform:
 
     # Worker pools
 
-    @patiently
+    @retried
     def find_pool(self, name: str) -> PoolView | None:
         """The worker pool of exactly this name, or None."""
         try:
-            with typed(f"worker pool '{name}'"):
+            with sdk_errors(f"worker pool '{name}'"):
                 return pool_view(self._client.worker_pool_client.get_worker_pool_by_name(self.namespace, name))
         except NotFound:
             return None
 
-    @patiently
+    @retried
     def existing_pool(self, reference: str) -> PoolView:
         """A worker pool that somebody else looks after, by its id or its `namespace/name`; it must exist."""
         pools = self._client.worker_pool_client
-        with typed(f"worker pool '{reference}'"):
+        with sdk_errors(f"worker pool '{reference}'"):
             if reference.startswith("ydid:"):
                 return pool_view(pools.get_worker_pool_by_id(reference))
             namespace, _, name = reference.rpartition("/")
             return pool_view(pools.get_worker_pool_by_name(namespace, name))
 
-    @patiently
+    @retried
     def create_pool(self, spec: PoolSpec) -> PoolView:
         """Provision a worker pool: two calls, since only ids are sure to be understood. Now money is spent."""
         usage = ComputeRequirementTemplateUsage(
@@ -353,22 +358,22 @@ class Platform:
             workerTag=spec.name,
             metricsEnabled=spec.metrics_enabled,
         )
-        with typed(f"worker pool '{spec.name}'"):
+        with sdk_errors(f"worker pool '{spec.name}'"):
             return pool_view(self._client.worker_pool_client.provision_worker_pool(usage, properties))
 
-    @patiently
+    @retried
     def pool(self, pool_id: str) -> PoolView:
         """A worker pool's present state."""
-        with typed(f"worker pool {pool_id}"):
+        with sdk_errors(f"worker pool {pool_id}"):
             return pool_view(self._client.worker_pool_client.get_worker_pool_by_id(pool_id))
 
-    @patiently
+    @retried
     def shut_down_pool(self, pool_id: str) -> None:
         """End a worker pool: what executes may finish, then its instances go. Repeating it is no error."""
-        with typed(f"worker pool {pool_id}"):
+        with sdk_errors(f"worker pool {pool_id}"):
             self._client.worker_pool_client.shutdown_worker_pool_by_id(pool_id)
 
-    @patiently
+    @retried
     def platform_nodes(self, pool_id: str, since: datetime | None = None) -> list[PlatformNodeView]:
         """Every living platform node of a pool, with its addresses: one call per page.
 
@@ -378,41 +383,41 @@ class Platform:
         """
         registered = InstantRange(min=since) if since else None
         search = NodeSearch(workerPoolId=pool_id, statuses=LIVE_NODES, registeredTime=registered)
-        with typed(f"the nodes of worker pool {pool_id}"):
+        with sdk_errors(f"the nodes of worker pool {pool_id}"):
             return [platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
 
-    @patiently
+    @retried
     def tagged_nodes(self, worker_tag: str) -> list[PlatformNodeView]:
         """Every living platform node, of any pool that this key sees, with this worker tag: one call per page."""
         search = NodeSearch(workerTag=worker_tag, statuses=LIVE_NODES)
-        with typed(f"the nodes with worker tag '{worker_tag}'"):
+        with sdk_errors(f"the nodes with worker tag '{worker_tag}'"):
             return [platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
 
-    @patiently
+    @retried
     def platform_node(self, node_id: str) -> PlatformNodeView:
         """One platform node."""
-        with typed(f"platform node {node_id}"):
+        with sdk_errors(f"platform node {node_id}"):
             return platform_node_view(self._client.worker_pool_client.get_node_by_id(node_id))
 
-    @patiently
+    @retried
     def warned_nodes(self) -> list[PlatformNodeView]:
         """Every platform node, of any pool that this key sees, that lives and is going to be taken away: one call."""
         search = NodeSearch(statuses=LIVE_NODES, preemptionWarningTime=InstantRange(min=LONG_AGO))
-        with typed("the nodes that are about to be lost"):
+        with sdk_errors("the nodes that are about to be lost"):
             return [platform_node_view(node) for node in _pages(self._client.worker_pool_client.get_nodes(search))]
 
-    @patiently
+    @retried
     def shut_down_node(self, node_id: str) -> None:
         """End a platform node, its instance with it, once its tasks have ended."""
-        with typed(f"platform node {node_id}"):
+        with sdk_errors(f"platform node {node_id}"):
             self._client.worker_pool_client.shutdown_node_by_id(node_id)
 
     # Compute
 
-    @patiently
+    @retried
     def compute(self, requirement_id: str) -> ComputeView:
         """State of a pool's compute requirement: two calls."""
-        with typed(f"compute requirement {requirement_id}"):
+        with sdk_errors(f"compute requirement {requirement_id}"):
             requirement = self._client.compute_client.get_compute_requirement_by_id(requirement_id)
             search = InstanceSearch(computeRequirementId=requirement_id, statuses=_LIVE_INSTANCES)
             instances = list(_pages(self._client.compute_client.get_instances(search)))
@@ -424,27 +429,27 @@ class Platform:
                 messages=source_messages(requirement),
             )
 
-    @patiently
+    @retried
     def end_compute_after(self, requirement_id: str, time: timedelta) -> None:
         """Let the platform itself end every instance of a compute requirement, this long from now, and make no more."""
         end = AutoShutdown(enabled=True, timeout=time)
-        with typed(f"compute requirement {requirement_id}"):
+        with sdk_errors(f"compute requirement {requirement_id}"):
             self._client.compute_client.update_compute_requirement_auto_shutdown(requirement_id, end)
 
-    @patiently
+    @retried
     def terminate_compute(self, requirement_id: str) -> None:
         """End every instance of a compute requirement at once."""
-        with typed(f"compute requirement {requirement_id}"):
+        with sdk_errors(f"compute requirement {requirement_id}"):
             self._client.compute_client.terminate_compute_requirement_by_id(requirement_id)
 
-    @patiently
+    @retried
     def terminate_instance(self, requirement_id: str, instance_id: str) -> None:
         """End one instance at once, whatever runs on it: two calls, and one per page of the requirement's instances.
 
         One that is gone already is no error.
         """
         compute = self._client.compute_client
-        with typed(f"instance {instance_id}"):
+        with sdk_errors(f"instance {instance_id}"):
             search = InstanceSearch(computeRequirementId=requirement_id, statuses=_LIVE_INSTANCES)
             ids = [instance.id for instance in _pages(compute.get_instances(search)) if instance.id]
             named = [known for known in ids if known.instanceId == instance_id]
@@ -452,7 +457,7 @@ class Platform:
                 compute.terminate_instances_by_id(compute.get_compute_requirement_by_id(requirement_id), named)
 
     def _tasks(self, search: TaskSearch, most: int | None = None) -> list[TaskView]:
-        with typed("the cluster's tasks"):
+        with sdk_errors("the cluster's tasks"):
             tasks = islice(_pages(self._client.work_client.get_tasks(search)), most)
             return [task_view(task) for task in tasks]
 

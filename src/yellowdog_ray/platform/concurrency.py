@@ -1,4 +1,4 @@
-"""Asking the platform one thing about several, without waiting for one answer before the next question."""
+"""Run platform calls concurrently; results keep input order."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 
-QUESTIONS_AT_ONCE = 8
-"""Few enough to leave the platform's other callers their share, and far fewer than the connections that are kept."""
+MAX_CONCURRENT_CALLS = 8
+"""Low enough to leave the platform's other clients their share, and below the SDK session's connections."""
 
 
-def side_by_side(ask: Callable[[A], B], about: Iterable[A]) -> list[B]:
-    """The answers, in the order of the questions.
+def run_concurrently(call: Callable[[A], B], arguments: Iterable[A]) -> list[B]:
+    """Run a call for each argument, at most `MAX_CONCURRENT_CALLS` at a time. Results keep the arguments' order.
 
     Raises:
-        Exception: whatever the first question in that order raised that failed. What has not been asked by then is not
-            asked any more.
+        Exception: the failure of the first argument that failed, in that order. Calls not yet started are dropped.
     """
-    several = list(about)
+    several = list(arguments)
     if len(several) < 2:
-        return [ask(one) for one in several]
-    with ThreadPoolExecutor(min(len(several), QUESTIONS_AT_ONCE), thread_name_prefix="raydog-ask") as threads:
-        return list(threads.map(ask, several))
+        return [call(one) for one in several]
+    with ThreadPoolExecutor(min(len(several), MAX_CONCURRENT_CALLS), thread_name_prefix="raydog-call") as threads:
+        return list(threads.map(call, several))

@@ -31,13 +31,13 @@ from yellowdog_ray.platform.types import (
     Placement,
     PlatformNodeView,
     PoolView,
-    Stage,
     TaskGroupSpec,
     TaskGroupView,
+    TaskPhase,
     TaskSpec,
     TaskView,
     WorkRequirementView,
-    stage_of,
+    phase_of,
 )
 
 TASK_TYPE = "bash"
@@ -112,9 +112,9 @@ def _group_view(group: TaskGroup) -> TaskGroupView:
 def _counts(summary: TaskSummary | None) -> Counts | None:
     if summary is None or (summary.statusCounts is None and summary.taskCount):
         return None
-    at: Counter[Stage] = Counter()
+    at: Counter[TaskPhase] = Counter()
     for status, count in (summary.statusCounts or {}).items():
-        at[stage_of(word_of(status))] += count
+        at[phase_of(word_of(status))] += count
     return Counts(at, summary.lastUpdatedTime)
 
 

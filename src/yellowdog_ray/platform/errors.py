@@ -35,7 +35,7 @@ _TAKEN = ("already exists", "must be unique")
 
 
 @contextmanager
-def typed(what: str) -> Iterator[None]:
+def sdk_errors(what: str) -> Iterator[None]:
     """Turn the SDK's exceptions into ours; `what` names the thing in their text."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""How long a platform call is tried before its failure counts. Knows nothing of what is called.
+"""Retry policy of platform calls. Independent of what is called.
 
 The SDK's own retries are off: they obey any `Retry-After`, and inside the autoscaler's loop nothing may wait.
 """
@@ -19,17 +19,17 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 5.0
+_FIRST_DELAY_SECONDS = 0.5
+_MAX_DELAY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Tries again while the platform does not answer or throttles.
+class RetryPolicy:
+    """Repeats a call that fails with `Unavailable` or `Throttled`; the delay doubles up to 5 s.
 
     Attributes:
-        seconds: for how long at most; 0 tries once.
-        sleep: waits so many seconds.
+        seconds: total time, after which the failure is raised; 0 means one attempt.
+        sleep: waits this many seconds.
         monotonic: seconds that never go back.
     """
 
@@ -37,27 +37,27 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
 
-    def persist(self, action: Callable[[], T]) -> T:
-        """Carry an action out, again if need be. It must be one that may be repeated."""
-        began, pause = self.monotonic(), _FIRST_PAUSE
+    def run(self, call: Callable[[], T]) -> T:
+        """Run a call that may be repeated, and return its result."""
+        start, delay = self.monotonic(), _FIRST_DELAY_SECONDS
         while True:
             try:
-                return action()
+                return call()
             except (Unavailable, Throttled) as error:
-                if self.monotonic() - began + pause > self.seconds:
+                if self.monotonic() - start + delay > self.seconds:
                     raise
-                logger.warning("trying again in %.1f s: %s", pause, error)
-            self.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+                logger.warning("retry in %.1f s: %s", delay, error)
+            self.sleep(delay)
+            delay = min(2 * delay, _MAX_DELAY_SECONDS)
 
 
-def patiently(method: Callable[P, T]) -> Callable[P, T]:
-    """Let a method of an object that has patience be tried as often as that allows."""
+def retried(method: Callable[P, T]) -> Callable[P, T]:
+    """Run a method under the `retry_policy` of its object."""
 
     @functools.wraps(method)
-    def persist(*arguments: P.args, **options: P.kwargs) -> T:
+    def run(*arguments: P.args, **options: P.kwargs) -> T:
         owner: Any = arguments[0]
-        result: T = owner.patience.persist(lambda: method(*arguments, **options))
+        result: T = owner.retry_policy.run(lambda: method(*arguments, **options))
         return result
 
-    return persist
+    return run

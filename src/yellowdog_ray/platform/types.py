@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 
-class Stage(Enum):
+class TaskPhase(Enum):
     """How far a task has come. It only moves forward: there are no retries."""
 
     WAITING = "waiting"
@@ -17,16 +17,16 @@ class Stage(Enum):
     ENDED = "ended"
 
 
-_STAGES = {
-    **dict.fromkeys(("PENDING", "READY"), Stage.WAITING),
-    **dict.fromkeys(("ALLOCATED", "DOWNLOADING"), Stage.ALLOCATED),
-    **dict.fromkeys(("EXECUTING", "UPLOADING"), Stage.EXECUTING),
+_PHASES = {
+    **dict.fromkeys(("PENDING", "READY"), TaskPhase.WAITING),
+    **dict.fromkeys(("ALLOCATED", "DOWNLOADING"), TaskPhase.ALLOCATED),
+    **dict.fromkeys(("EXECUTING", "UPLOADING"), TaskPhase.EXECUTING),
 }
 
 
-def stage_of(status: str) -> Stage:
-    """The stage that one of YellowDog's task statuses belongs to."""
-    return _STAGES.get(status, Stage.ENDED)
+def phase_of(status: str) -> TaskPhase:
+    """The phase that one of YellowDog's task statuses belongs to."""
+    return _PHASES.get(status, TaskPhase.ENDED)
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class TaskView:
     errors: tuple[str, ...] = ()
 
     @property
-    def stage(self) -> Stage:
+    def phase(self) -> TaskPhase:
         """How far it has come."""
-        return stage_of(self.status)
+        return phase_of(self.status)
 
 
 @dataclass(frozen=True)
@@ -129,24 +129,24 @@ class TaskGroupSpec:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many tasks of a group the platform counts at each stage.
+    """How many tasks of a group the platform counts at each phase.
 
     Attributes:
-        changed: when one of them last changed stage, by the platform's clock; None if it does not say.
+        changed: when one of them last changed phase, by the platform's clock; None if it does not say.
     """
 
-    at: Mapping[Stage, int]
+    at: Mapping[TaskPhase, int]
     changed: datetime | None = None
 
     @property
     def live(self) -> int:
         """How many have not ended."""
-        return sum(count for stage, count in self.at.items() if stage is not Stage.ENDED)
+        return sum(count for phase, count in self.at.items() if phase is not TaskPhase.ENDED)
 
     @property
     def ended(self) -> int:
         """How many have ended; never less than before."""
-        return self.at.get(Stage.ENDED, 0)
+        return self.at.get(TaskPhase.ENDED, 0)
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,30 @@
-"""Several questions at once."""
+"""Platform calls that run concurrently."""
 
 import threading
 
 import pytest
 
-from yellowdog_ray.platform.concurrency import QUESTIONS_AT_ONCE, side_by_side
+from yellowdog_ray.platform.concurrency import MAX_CONCURRENT_CALLS, run_concurrently
 
 
-def test_the_answers_come_in_the_order_of_the_questions():
-    assert side_by_side(str, range(3 * QUESTIONS_AT_ONCE)) == [str(number) for number in range(3 * QUESTIONS_AT_ONCE)]
-    assert side_by_side(str, [7]) == ["7"]
-    assert side_by_side(str, []) == []
+def test_results_keep_argument_order():
+    many = range(3 * MAX_CONCURRENT_CALLS)
+
+    assert run_concurrently(str, many) == [str(number) for number in many]
+    assert run_concurrently(str, [7]) == ["7"]
+    assert run_concurrently(str, []) == []
 
 
-def test_no_question_waits_for_the_answer_to_another():
-    all_asked = threading.Barrier(QUESTIONS_AT_ONCE, timeout=10)
+def test_calls_overlap_up_to_the_limit():
+    all_running = threading.Barrier(MAX_CONCURRENT_CALLS, timeout=10)
 
-    side_by_side(lambda _: all_asked.wait(), range(QUESTIONS_AT_ONCE))  # a broken barrier raises
+    run_concurrently(lambda _: all_running.wait(), range(MAX_CONCURRENT_CALLS))  # a broken barrier raises
 
 
-def test_of_several_failures_the_first_questions_is_told():
+def test_failure_of_first_argument_is_raised_when_several_fail():
     late = threading.Event()
 
-    def ask(number: int) -> None:
+    def call(number: int) -> None:
         if number == 1:
             late.wait(10)
         else:
@@ -30,4 +32,4 @@ def test_of_several_failures_the_first_questions_is_told():
         raise ValueError(number)
 
     with pytest.raises(ValueError, match="1"):
-        side_by_side(ask, [1, 2])
+        run_concurrently(call, [1, 2])
