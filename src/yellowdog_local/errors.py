@@ -14,6 +14,8 @@ ApiError
 ├── InvalidWorkStatus          403 InvalidWorkRequirementStatusException
 ├── InvalidComputeStatus       403 InvalidComputeRequirementStatusException
 ├── Gone                       410 GoneException: agents only
+├── BodyTooLarge               413 PayloadTooLargeException
+├── BodyTimeout                408 RequestTimeoutException
 └── NotCovered                 422 NotCoveredException: the real platform may do it, this one does not
 """
 
@@ -121,6 +123,26 @@ class Gone(ApiError):
 
     status = 410
     error_type = "GoneException"
+
+
+class BodyTooLarge(ApiError):
+    """You sent a body larger than the platform reads."""
+
+    status = 413
+    error_type = "PayloadTooLargeException"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the request body is larger than {max_bytes} bytes, as sent or decompressed")
+
+
+class BodyTimeout(ApiError):
+    """You sent a body more slowly than the platform waits."""
+
+    status = 408
+    error_type = "RequestTimeoutException"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request body was not complete after {seconds:g} s")
 
 
 class NotCovered(ApiError):

@@ -10,6 +10,10 @@ import requests
 from yellowdog_client import PlatformClient
 from yellowdog_client.model import (
     AutoShutdown,
+    AwsFleetComputeSource,
+    AwsFleetPurchaseOption,
+    AwsInstancesComputeSource,
+    AzureInstancesComputeSource,
     ComputeRequirement,
     ComputeRequirementSearch,
     ComputeRequirementStaticTemplate,
@@ -18,10 +22,14 @@ from yellowdog_client.model import (
     ComputeRequirementTemplateUsage,
     ComputeSource,
     ComputeSourceTemplate,
+    ComputeSourceTraits,
     ComputeSourceUsage,
+    GceInstancesComputeSource,
     Instance,
+    InstancePricing,
     InstanceSearch,
     InstanceStatus,
+    OciInstancesComputeSource,
     SimulatorComputeSource,
     SingleSourceProvisionStrategy,
     SortDirection,
@@ -272,3 +280,57 @@ def test_a_source_of_every_cloud_is_provisioned_and_its_machines_tell_where_they
     (instance,) = instances(client, made)
     assert (instance.status, instance.instanceType, instance.imageId) == (InstanceStatus.RUNNING, "big", "an-image")
     assert (instance.region, instance.provider) == ("text", made.provisionStrategy.sources[0].provider)
+
+
+PRICED: list[tuple[type[ComputeSource], dict[str, object], InstancePricing]] = [
+    (SimulatorComputeSource, {}, InstancePricing.ON_DEMAND_ONLY),
+    (AwsInstancesComputeSource, {"spot": True}, InstancePricing.SPOT_ONLY),
+    (AwsInstancesComputeSource, {"spot": False}, InstancePricing.ON_DEMAND_ONLY),
+    (AzureInstancesComputeSource, {"useSpot": True}, InstancePricing.SPOT_ONLY),
+    (GceInstancesComputeSource, {"spot": False}, InstancePricing.ON_DEMAND_ONLY),
+    (OciInstancesComputeSource, {"preemptible": True}, InstancePricing.SPOT_ONLY),
+    (AwsFleetComputeSource, {"purchaseOption": AwsFleetPurchaseOption.SPOT_ONLY}, InstancePricing.SPOT_ONLY),
+    (AwsFleetComputeSource, {"purchaseOption": AwsFleetPurchaseOption.CAPACITY_BLOCK}, InstancePricing.ON_DEMAND_ONLY),
+    (
+        AwsFleetComputeSource,
+        {"purchaseOption": AwsFleetPurchaseOption.SPOT_THEN_ON_DEMAND},
+        InstancePricing.SPOT_AND_ON_DEMAND,
+    ),
+]
+
+
+class TestAssignedFields:
+    """Fields that the platform assigns and returns, whatever a client sends."""
+
+    @pytest.mark.parametrize(("kind", "fields", "pricing"), PRICED)
+    def test_source_shows_its_pricing_provider_and_traits(
+        self, client: PlatformClient, kind: type[ComputeSource], fields: dict[str, object], pricing: InstancePricing
+    ) -> None:
+        template = ComputeSourceTemplate(source=filled(kind, name="priced", **fields), namespace="demo")
+        made = client.compute_client.add_compute_source_template(template)
+        read = client.compute_client.get_compute_source_template(made.id)
+        sent_back = client.compute_client.update_compute_source_template(read)
+        sources = [one.source for one in (made, read, sent_back)]
+        strategy = SingleSourceProvisionStrategy([filled(kind, name="priced", **fields)])
+        requirement = client.compute_client.add_compute_requirement(ComputeRequirement("demo", "own", strategy))
+        sources += requirement.provisionStrategy.sources
+        cloud = kind.__name__[:3].upper()
+        provider = {"SIM": None, "AWS": "AWS", "AZU": "AZURE", "GCE": "GOOGLE", "OCI": "OCI"}[cloud]
+        for source in sources:
+            assert source.instancePricing is pricing
+            assert (source.provider and source.provider.name) == provider
+            assert source.traits == ComputeSourceTraits(canStopStart=True, canRestart=True, canScaleOut=True)
+            assert source.supportingResourceCreated is getattr(source, "reportSupportingResourcesExist", False)
+
+    def test_seeded_source_template_shows_them(self, client: PlatformClient) -> None:
+        source = client.compute_client.get_compute_source_template_by_name("demo", "local").source
+        assert source.instancePricing is InstancePricing.ON_DEMAND_ONLY
+        assert source.traits == ComputeSourceTraits(canStopStart=True, canRestart=True, canScaleOut=True)
+        assert source.supportingResourceCreated is False
+
+    def test_compute_requirement_names_its_creator(self, local: RunningPlatform, client: PlatformClient) -> None:
+        pool = provision(client)
+        creator = client.application_client.get_application_details().id
+        assert creator
+        assert provisioned(local, client).createdById == creator
+        assert client.compute_client.get_compute_requirement_by_id(pool.computeRequirementId).createdById == creator

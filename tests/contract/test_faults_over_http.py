@@ -232,7 +232,7 @@ def test_a_revoked_key_is_refused_until_it_is_restored(local: RunningPlatform, c
 def test_faults_for_all_calls_spare_agents_and_administrators(local: RunningPlatform, http: httpx.Client) -> None:
     local.faults.add(faults.Status(status=500))
     agent = httpx.post(f"{local.url}/agent/register", headers={"Authorization": "yd-agent none"}, json={})
-    assert agent.status_code == 400
+    assert agent.status_code == 401
     assert http.get("/admin/faults").status_code == 200
     local.faults.add(faults.Status(call="POST /agent/**", status=503))
     assert httpx.post(f"{local.url}/agent/register").status_code == 503

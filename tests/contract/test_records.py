@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 import requests
 from yellowdog_client import PlatformClient
 from yellowdog_client.model import (
     AccountAllowance,
+    Allowance,
     AllowanceLimitEnforcement,
     AllowanceResetType,
     AllowanceSearch,
@@ -26,10 +28,15 @@ from yellowdog_client.model import (
     MachineImageFamily,
     MachineImageFamilySearch,
     MachineImageGroup,
+    RequirementAllowance,
+    RequirementsAllowance,
     RoleSearch,
+    SourceAllowance,
+    SourcesAllowance,
     UpdateKeyringRequest,
     UserSearch,
 )
+from yellowdog_client.model.exceptions import InvalidRequestException
 
 from yellowdog_local.testing import RunningPlatform
 
@@ -121,6 +128,59 @@ def test_an_allowance_is_kept_boosted_found_and_deleted(client: PlatformClient) 
     assert allowances.get_allowances(AllowanceSearch(allowedHours=IntegerRange(min=11))).list_all() == []
     allowances.delete_allowance_by_id(made.id)
     assert allowances.get_allowances(AllowanceSearch()).list_all() == []
+
+
+def allowance(kind: type[Allowance] = AccountAllowance, **fields: Any) -> Allowance:
+    return kind(
+        effectiveFrom=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        resetType=AllowanceResetType.NONE,
+        limitEnforcement=AllowanceLimitEnforcement.SOFT,
+        monitoredStatuses=[InstanceStatus.RUNNING],
+        **{"allowedHours": 10, **fields},
+    )
+
+
+def test_allowance_names_its_creator(client: PlatformClient) -> None:
+    made = client.allowances_client.add_allowance(allowance())
+    creator = client.application_client.get_application_details().id
+    assert creator
+    assert made.createdById == creator
+    assert client.allowances_client.get_allowance_by_id(made.id).createdById == creator
+
+
+@pytest.mark.parametrize("hours", [0, -1, 2**31])
+def test_allowance_is_refused_when_its_hours_are_out_of_range(client: PlatformClient, hours: int) -> None:
+    with pytest.raises(InvalidRequestException, match="allowedHours must be between 1 and 2147483647"):
+        client.allowances_client.add_allowance(allowance(allowedHours=hours))
+    assert client.allowances_client.get_allowances(AllowanceSearch()).list_all() == []
+
+
+@pytest.mark.parametrize("hours", [0, 2**31 - 5, 10**20])
+def test_boost_is_refused_when_its_hours_are_out_of_range(client: PlatformClient, hours: int) -> None:
+    made = client.allowances_client.add_allowance(allowance())
+    client.allowances_client.boost_allowance_by_id(made.id, 5)
+    with pytest.raises(InvalidRequestException, match="ours must be between 1 and 2147483647"):
+        client.allowances_client.boost_allowance_by_id(made.id, hours)
+    assert client.allowances_client.get_allowance_by_id(made.id).remainingHours == 15
+
+
+@pytest.mark.parametrize(
+    ("kind", "empty", "scope"),
+    [
+        (RequirementAllowance, {"requirementId": ""}, {"requirementId": "ydid:compreq:0:x"}),
+        (SourceAllowance, {"sourceId": ""}, {"sourceId": "ydid:compsrc:0:x"}),
+        (RequirementsAllowance, {}, {"namespace": "demo"}),
+        (RequirementsAllowance, {"tag": ""}, {"tag": "daily"}),
+        (SourcesAllowance, {"regions": []}, {"regions": ["eu-west-2"]}),
+        (SourcesAllowance, {}, {"provider": CloudProvider.AWS}),
+    ],
+)
+def test_allowance_is_refused_without_a_scope(
+    client: PlatformClient, kind: type[Allowance], empty: dict[str, Any], scope: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequestException, match=f"{kind.__name__} needs a scope: set "):
+        client.allowances_client.add_allowance(allowance(kind, **empty))
+    assert type(client.allowances_client.add_allowance(allowance(kind, **scope))) is kind
 
 
 def test_the_account_has_one_application_that_may_do_everything(client: PlatformClient) -> None:

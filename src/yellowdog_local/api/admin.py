@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from yellowdog_local.api.encoding import read_json
+from yellowdog_local.api.json_input import read_json
 from yellowdog_local.api.overviews import overview
 from yellowdog_local.errors import Conflict, InvalidRequest
 from yellowdog_local.faults import InvalidRule, Standing, parse

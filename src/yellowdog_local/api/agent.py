@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from yellowdog_local.agents import ActionEnd, AgentEvent, Command, Registration, Session
-from yellowdog_local.api.encoding import read_json
+from yellowdog_local.api.json_input import read_json
 from yellowdog_local.errors import InvalidRequest, Unauthorized
 from yellowdog_local.platform import LocalPlatform
 
@@ -53,8 +54,9 @@ class AgentRoutes:
             self._platform.agents.wake_all()
 
     async def _register(self, request: Request) -> JSONResponse:
-        token, body = _token(request), read_json(await request.body(), request.headers)
-        registration = _parsed(Registration, body)
+        token = _token(request)
+        self._check_known(token)
+        registration = _parsed(Registration, read_json(await request.body(), request.headers))
         settings = self._platform.settings
         with self._platform.locked():
             node_id = self._platform.agents.register(token, registration)
@@ -69,10 +71,12 @@ class AgentRoutes:
         return JSONResponse(answer)
 
     async def _events(self, request: Request) -> JSONResponse:
-        token, body = _token(request), read_json(await request.body(), request.headers)
-        events = _parsed(_Events, body).events
+        token, node_id = _token(request), request.path_params["id"]
         with self._platform.locked():
-            session = self._platform.agents.session(request.path_params["id"], token)
+            self._platform.agents.session(node_id, token)  # refuses before the body is read
+        events = _parsed(_Events, read_json(await request.body(), request.headers)).events
+        with self._platform.locked():
+            session = self._platform.agents.session(node_id, token)
             self._platform.agents.report(session, events)
         return JSONResponse({})
 
@@ -103,6 +107,14 @@ class AgentRoutes:
             session = self._platform.agents.session(node_id, token)
             return _answer(self._platform.agents.commands(session, poll.after))
 
+    def _check_known(self, token: str) -> None:
+        """Refuse a token of no instance and no configured pool, before the body is read."""
+        with self._platform.locked():
+            store = self._platform.store
+            pools = (members.token.secret or "" for members in store.members.values())
+            if token not in store.instances_by_token and not any(secrets.compare_digest(token, one) for one in pools):
+                raise Unauthorized("Unknown agent token")
+
     def _leave(self, session: Session, wake: Any) -> None:
         with self._platform.locked():
             session.polls -= 1
@@ -115,7 +127,7 @@ def _answer(commands: list[Command]) -> JSONResponse:
 
 def _token(request: Request) -> str:
     header = request.headers.get("authorization", "")
-    if not header.startswith(_SCHEME):
+    if not header.startswith(_SCHEME) or not header.isascii():
         raise Unauthorized("An agent token is required: Authorization: yd-agent <token>")
     return header[len(_SCHEME) :]
 

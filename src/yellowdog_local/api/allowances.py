@@ -13,7 +13,9 @@ def _list(call: Call) -> object:
 
 
 def _add(call: Call) -> object:
-    return call.platform.allowances.add(call.load(Allowance))
+    allowance = call.load(Allowance)
+    allowance.createdById = call.caller_id
+    return call.platform.allowances.add(allowance)
 
 
 def _get(call: Call) -> object:

@@ -30,8 +30,10 @@ from yellowdog_local.api import (
 )
 from yellowdog_local.api.admin import AdminRoutes
 from yellowdog_local.api.agent import AgentRoutes
-from yellowdog_local.api.encoding import dump, error_body, read_json
+from yellowdog_local.api.bodies import BodyLimits
+from yellowdog_local.api.encoding import dump, error_body
 from yellowdog_local.api.faulty import FaultyCalls
+from yellowdog_local.api.json_input import read_json
 from yellowdog_local.api.recorder import Recorder, RouteNames
 from yellowdog_local.api.routing import Call, Endpoint, PlainText
 from yellowdog_local.api.streams import EventStreams
@@ -85,7 +87,11 @@ def create_app(platform: LocalPlatform) -> Starlette:
     admin = AdminRoutes(platform, authenticate)
     routes = [*agents.routes(), *admin.routes(), *streams.routes(), *_routes(platform)]
     names = RouteNames(routes)
-    middleware = [Middleware(Recorder, platform.calls, names), Middleware(FaultyCalls, platform.faults, names)]
+    middleware = [
+        Middleware(Recorder, platform.calls, names),
+        Middleware(BodyLimits),
+        Middleware(FaultyCalls, platform.faults, names),
+    ]
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=_handlers(platform))
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, _unknown_route(platform))

@@ -24,6 +24,7 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_local.api.routing import Call, Endpoint
+from yellowdog_local.compute.clouds import set_assigned
 from yellowdog_local.compute.templates import requirement_summary as requirement_template_summary
 from yellowdog_local.compute.templates import source_summary
 from yellowdog_local.compute.views import (
@@ -55,7 +56,7 @@ def _list_requirements(call: Call) -> object:
 
 
 def _add_requirement(call: Call) -> object:
-    return requirement_view(call.platform.compute.add(call.load(ComputeRequirement)))
+    return _created(call, call.platform.compute.add(call.load(ComputeRequirement)))
 
 
 def _update_requirement(call: Call) -> object:
@@ -119,7 +120,12 @@ def _chosen_instances(call: Call) -> tuple[RequirementRecord, list[InstanceRecor
 
 
 def _provision_template(call: Call) -> object:
-    return requirement_view(call.platform.compute.provision(call.load(ComputeRequirementTemplateUsage)))
+    return _created(call, call.platform.compute.provision(call.load(ComputeRequirementTemplateUsage)))
+
+
+def _created(call: Call, record: RequirementRecord) -> ComputeRequirement:
+    record.entity.createdById = call.caller_id
+    return requirement_view(record)
 
 
 def _test_template(call: Call) -> object:
@@ -156,16 +162,22 @@ def _list_instances(call: Call) -> object:
 
 
 def _add_source_template(call: Call) -> object:
-    return call.platform.templates.add_source(call.load(ComputeSourceTemplate))
+    return _source_template(call, call.platform.templates.add_source(call.load(ComputeSourceTemplate)))
 
 
 def _update_source_template(call: Call) -> object:
-    entity = call.load(ComputeSourceTemplate)
-    return call.platform.templates.update_source(entity)
+    return _source_template(call, call.platform.templates.update_source(call.load(ComputeSourceTemplate)))
 
 
 def _get_source_template(call: Call) -> object:
-    return call.platform.templates.source(_reference(call)).entity
+    return _source_template(call, call.platform.templates.source(_reference(call)).entity)
+
+
+def _source_template(call: Call, template: ComputeSourceTemplate) -> ComputeSourceTemplate:
+    platform = call.platform
+    simulator_provider = platform.settings.simulator_provider
+    set_assigned(template.source, can_stop=platform.instances.can_stop, simulator_provider=simulator_provider)
+    return template
 
 
 def _delete_source_template(call: Call) -> None:

@@ -1,13 +1,11 @@
-"""Between bytes and the SDK's models: bodies, query parameters and answers. Knows no routes."""
+"""Converts between the SDK's models and JSON: query parameters, bodies, answers. Imports no routes."""
 
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import json
+import math
 import typing
-import zlib
-from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from types import UnionType
@@ -17,6 +15,7 @@ from starlette.datastructures import QueryParams
 from yellowdog_client.common.json import Json
 from yellowdog_client.model import SliceReference
 
+from yellowdog_local.api.json_input import parse_json
 from yellowdog_local.api.strict import check
 from yellowdog_local.errors import InvalidRequest
 
@@ -24,21 +23,6 @@ _T = TypeVar("_T")
 _RANGES = {"Double": float, "Integer": int}
 # Parameters that say how to answer, not what to look for.
 _MODES = {"sliced", "summaries"}
-
-
-def read_json(body: bytes, headers: Mapping[str, str]) -> Any:
-    """The JSON of a request's body, unpacked; None if there is no body."""
-    if headers.get("content-encoding", "").lower() == "gzip":
-        try:
-            body = gzip.decompress(body)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InvalidRequest("the request body is not gzip, as its Content-Encoding says") from error
-    if not body:
-        return None
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        raise InvalidRequest(f"the request body is not JSON: {error}") from error
 
 
 def load(value: Any, model: type[_T]) -> _T:
@@ -67,10 +51,7 @@ def _parameter(model: type[Any]) -> str:
 
 
 def _laid_open(name: str, text: str) -> list[tuple[str, str]]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise InvalidRequest(f"{name} is not JSON: {error}") from error
+    value = parse_json(text, name)
     if not isinstance(value, dict):
         raise InvalidRequest(f"{name} must be a JSON object")
     pairs: list[tuple[str, str]] = []
@@ -120,16 +101,17 @@ def error_body(error_type: str, message: str) -> bytes:
 
 
 def _query_value(query: QueryParams, name: str, hint: Any) -> Any:
+    # An empty value is no filter: the official command line sends `namespaces=` for all namespaces.
     hint = _plain(hint)
     if get_origin(hint) is list:
-        items = [_scalar(name, text, get_args(hint)[0]) for text in query.getlist(name)]
+        items = [_scalar(name, text, get_args(hint)[0]) for text in query.getlist(name) if text]
         return items or None
     if dataclasses.is_dataclass(hint):
         kind = next((kind for name, kind in _RANGES.items() if name in str(hint)), datetime)
         ends = {end: query.get(f"{name}.{end}") for end in ("min", "max")}
         return {end: _scalar(f"{name}.{end}", text, kind) for end, text in ends.items() if text} or None
     text = query.get(name)
-    return None if text is None else _scalar(name, text, hint)
+    return _scalar(name, text, hint) if text else None
 
 
 def _plain(hint: Any) -> Any:
@@ -142,13 +124,20 @@ def _scalar(name: str, text: str, kind: Any) -> Any:
     if kind is bool:
         return _boolean(name, text)
     if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError as error:
-            raise InvalidRequest(f"{name} must be a number, not '{text}'") from error
+        return _number(name, text, kind)
     if isinstance(kind, type) and issubclass(kind, Enum) and text not in kind.__members__:
         raise InvalidRequest(f"{name} must be one of {', '.join(kind.__members__)}, not '{text}'")
     return text
+
+
+def _number(name: str, text: str, kind: type[int] | type[float]) -> int | float:
+    try:
+        number = kind(text)
+    except ValueError as error:
+        raise InvalidRequest(f"{name} must be a number, not '{text}'") from error
+    if not math.isfinite(number):
+        raise InvalidRequest(f"{name} must be a finite number, not '{text}'")
+    return number
 
 
 def _boolean(name: str, text: str) -> bool:

@@ -156,14 +156,15 @@ def _is_stream(start: Message) -> bool:
 
 async def _whole(receive: Receive) -> Callable[[], Awaitable[Message]]:
     """Take in the whole body, so that the connection is in order whatever is answered; it can be read once more."""
-    body, more = b"", True
+    parts: list[bytes] = []
+    more = True
     while more:
         message = await receive()
         if message["type"] != "http.request":
             break
-        body += message.get("body", b"")
+        parts.append(message.get("body", b""))
         more = message.get("more_body", False)
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    waiting: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
 
     async def again() -> Message:
         return waiting.pop() if waiting else await receive()

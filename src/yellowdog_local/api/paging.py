@@ -21,6 +21,7 @@ class _Record(Protocol):
 
 _R = TypeVar("_R", bound=_Record)
 _T = TypeVar("_T")
+_MAX_LENGTH = 19  # of a slice id: a letter and a 64-bit number
 
 
 def cut(
@@ -90,6 +91,6 @@ def _key(value: Any) -> tuple[bool, Any]:
 def _position(slice_id: str | None, kind: str) -> int | None:
     if slice_id is None:
         return None
-    if not slice_id.startswith(kind) or not slice_id[1:].isdecimal():
+    if not slice_id.startswith(kind) or not slice_id[1:].isdecimal() or len(slice_id) > _MAX_LENGTH:
         raise InvalidRequest(f"sliceId '{slice_id}' was not made by this search")
     return int(slice_id[1:])

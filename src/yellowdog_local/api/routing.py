@@ -15,6 +15,7 @@ from yellowdog_local.errors import InvalidRequest
 from yellowdog_local.platform import LocalPlatform
 
 _T = TypeVar("_T")
+_MAX_DIGITS = 18  # of a 64-bit number
 
 
 class Sequenced(Protocol):
@@ -45,6 +46,11 @@ class Call:
     method: str = "GET"
     route: str = ""
 
+    @property
+    def caller_id(self) -> str | None:
+        """The id of the application whose key the caller has shown."""
+        return self.platform.application.id
+
     def load(self, model: type[_T]) -> _T:
         """The body as a model."""
         return load(self.body, model)
@@ -62,7 +68,7 @@ class Call:
     def number(self, name: str) -> int:
         """A query parameter that is a whole number."""
         text = self.query.get(name, "")
-        if not text.isdecimal():
+        if not text.isdecimal() or len(text) > _MAX_DIGITS:
             raise InvalidRequest(f"{name} must be a whole number, not '{text}'")
         return int(text)
 

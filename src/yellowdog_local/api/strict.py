@@ -1,6 +1,6 @@
-"""Refuses JSON that the SDK's loader would quietly bend: says which field is wrong and how. Knows types, not meanings.
+"""Validates JSON against the SDK's models, which convert wrong types silently. Checks types and ranges, not meanings.
 
-The fields that the platform sets itself (ids, statuses, times) are not looked at: clients send back what they got.
+Fields that the platform sets itself (ids, statuses, times) are not checked: clients send back what they received.
 """
 
 from __future__ import annotations
@@ -18,9 +18,23 @@ from yellowdog_client.common.iso_datetime import iso_parse, iso_timedelta_parse
 
 from yellowdog_local.errors import InvalidRequest
 
+# Java's `long`; larger numbers would overflow in floats and dates.
+_MAX_INTEGER = 2**63 - 1
+# A century: the sum of any such duration and the time of day is still a date.
+_MAX_DURATION = timedelta(days=36_525)
+
 
 def check(value: Any, hint: Any, path: str = "") -> None:
-    """Refuse a JSON value that is not what the type says."""
+    """Refuse a JSON value that does not have the given type.
+
+    Args:
+        value: the decoded JSON.
+        hint: the type, a model's class or a hint of one of its fields.
+        path: the place of the value in the body, for the message.
+
+    Raises:
+        InvalidRequest: it has another type, or is out of range; the message names the field.
+    """
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         if value is not None:
@@ -123,27 +137,34 @@ def _leaves(kind: type, discriminator: str) -> dict[str, type]:
 def _is_datetime(value: Any) -> bool:
     try:
         return isinstance(value, str) and isinstance(iso_parse(value), datetime)
-    except ValueError:
+    except (ValueError, ArithmeticError):
         return False
 
 
 def _is_duration(value: Any) -> bool:
-    # isodate answers an object of its own for months and years, which have no fixed length.
     try:
-        return isinstance(value, str) and isinstance(iso_timedelta_parse(value), timedelta)
-    except ValueError:
+        duration = iso_timedelta_parse(value) if isinstance(value, str) else None
+    except (ValueError, ArithmeticError):
         return False
+    # isodate returns a class of its own for months and years, which have no fixed length.
+    return isinstance(duration, timedelta) and abs(duration) <= _MAX_DURATION
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, float) or _is_integer(value)
+
+
+def _is_integer(value: Any) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return value == int(value) and abs(value) <= _MAX_INTEGER
 
 
 _SCALARS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     str: ("a string", lambda value: isinstance(value, str)),
     bool: ("true or false", lambda value: isinstance(value, bool)),
-    int: ("a whole number", lambda value: _is_number(value) and value == int(value)),
+    int: ("a whole number of at most 64 bits", _is_integer),
     float: ("a number", _is_number),
     datetime: ("an ISO 8601 time", _is_datetime),
-    timedelta: ("an ISO 8601 duration without calendar units", _is_duration),
+    timedelta: ("an ISO 8601 duration without calendar units, of at most a century", _is_duration),
 }

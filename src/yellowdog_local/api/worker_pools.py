@@ -17,7 +17,9 @@ from yellowdog_local.api.routing import Call, Endpoint
 
 def _provision(call: Call) -> object:
     pools, request = call.platform.pools, call.load(ProvisionTemplateWorkerPoolRequest)
-    return pools.view(pools.provision(request.requirementTemplateUsage, request.provisionedProperties))
+    pool = pools.provision(request.requirementTemplateUsage, request.provisionedProperties)
+    pool.requirement.entity.createdById = call.caller_id
+    return pools.view(pool)
 
 
 def _list(call: Call) -> object:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from yellowdog_client.model import (
+    AwsFleetComputeSource,
+    AwsFleetPurchaseOption,
     AwsInstance,
     AzureInstance,
     CloudProvider,
@@ -13,6 +15,7 @@ from yellowdog_client.model import (
     ComputeSourceTraits,
     GceInstance,
     Instance,
+    InstancePricing,
     OciInstance,
     SimulatorComputeSource,
     SimulatorInstance,
@@ -41,6 +44,11 @@ _CLOUDS = {
     "Gce": _Cloud(CloudProvider.GOOGLE, GceInstance, "machineType", "image", "zone", "spot"),
     "Oci": _Cloud(CloudProvider.OCI, OciInstance, "shape", "imageId", "availabilityDomain", "preemptible"),
 }
+_FLEET_PRICING = {
+    AwsFleetPurchaseOption.ON_DEMAND_ONLY: InstancePricing.ON_DEMAND_ONLY,
+    AwsFleetPurchaseOption.CAPACITY_BLOCK: InstancePricing.ON_DEMAND_ONLY,
+    AwsFleetPurchaseOption.SPOT_ONLY: InstancePricing.SPOT_ONLY,
+}
 _SIMULATOR = _Cloud(None, SimulatorInstance, "instanceType", "imageId", "subregion", "spot")
 
 
@@ -62,6 +70,28 @@ def _cloud(source: ComputeSource) -> _Cloud:
 def provider(source: ComputeSource) -> CloudProvider | None:
     """The provider that a source's type stands for; the simulator has none."""
     return _cloud(source).provider
+
+
+def pricing(source: ComputeSource) -> InstancePricing:
+    """Whether a source's instances are on demand, spot, or both: by its type's own fields."""
+    if isinstance(source, AwsFleetComputeSource):
+        return _FLEET_PRICING.get(source.purchaseOption, InstancePricing.SPOT_AND_ON_DEMAND)
+    return InstancePricing.SPOT_ONLY if is_spot(source) else InstancePricing.ON_DEMAND_ONLY
+
+
+def set_assigned(source: ComputeSource, *, can_stop: bool, simulator_provider: CloudProvider | None) -> None:
+    """Set the fields of a source that the platform assigns whatever a client sends.
+
+    Args:
+        source: the source of a template or of a compute requirement.
+        can_stop: whether its instances can be stopped and started.
+        simulator_provider: the provider of simulated sources; None for none.
+    """
+    source.provider = provider(source) or simulator_provider
+    source.instancePricing = pricing(source)
+    source.traits = traits(can_stop=can_stop)
+    # Nothing is created beside the instances; a simulated source may report otherwise.
+    source.supportingResourceCreated = bool(getattr(source, "reportSupportingResourcesExist", False))
 
 
 def instance_type(source: ComputeSource) -> str | None:

@@ -285,8 +285,8 @@ class Compute:
         entity.id = ids.child("compsrc", requirement_id, number)
         entity.createdFromId = sourced.template_id
         entity.status = ComputeSourceStatus.NEW
-        entity.provider = clouds.provider(entity) or self._kernel.settings.simulator_provider
-        entity.traits = clouds.traits(can_stop=self._instances.can_stop)
+        simulator_provider = self._kernel.settings.simulator_provider
+        clouds.set_assigned(entity, can_stop=self._instances.can_stop, simulator_provider=simulator_provider)
         entity.userData = user_data or entity.userData
         return SourceRecord(id=entity.id, entity=entity)
 

@@ -10,6 +10,7 @@ import uvicorn
 
 from yellowdog_local.api.app import create_app
 from yellowdog_local.platform import LocalPlatform
+from yellowdog_local.service.connections import HEADER_TIMEOUT_SECONDS, DeadlineProtocol
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
@@ -28,7 +29,8 @@ class _Server(uvicorn.Server):
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=1,
-            timeout_keep_alive=60,
+            http=DeadlineProtocol,
+            timeout_keep_alive=int(HEADER_TIMEOUT_SECONDS),
         )
         super().__init__(config)
 
