@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yellowdog_ray.config.bootstrap import SMALL_TICK_SECONDS
+from yellowdog_ray.config.limits import SMALL_TICK_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PUBLISHED_VERSION = "2.0.0"

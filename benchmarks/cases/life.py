@@ -6,7 +6,7 @@ from benchmarks.contenders import PUBLISHED, RAYDOG, Contender
 from benchmarks.results import Report
 from benchmarks.session import Session
 from benchmarks.stage import Stage, stage
-from yellowdog_ray.config.bootstrap import TICK_SECONDS
+from yellowdog_ray.config.limits import TICK_SECONDS
 
 NAME = "life"
 TITLE = "Platform calls over a node's whole life"

@@ -9,11 +9,9 @@ from pathlib import Path
 from dotenv import dotenv_values, find_dotenv
 
 from yellowdog_ray.errors import CredentialsError
+from yellowdog_ray.node.variables import API_KEY_ID, API_KEY_SECRET, API_URL
 from yellowdog_ray.redaction import hide
 
-KEY_ID = "YD_API_KEY_ID"
-KEY_SECRET = "YD_API_KEY_SECRET"  # noqa: S105 - the variable's name
-URL = "YD_API_URL"
 DEFAULT_URL = "https://api.yellowdog.ai"
 
 HEAD_FILE = "~/.raydog/credentials"
@@ -30,7 +28,7 @@ class Credentials:
 
     def as_environment(self) -> dict[str, str]:
         """The environment variables that hold these credentials."""
-        return {URL: self.url, KEY_ID: self.key_id, KEY_SECRET: self.key_secret}
+        return {API_URL: self.url, API_KEY_ID: self.key_id, API_KEY_SECRET: self.key_secret}
 
     def as_dotenv(self) -> str:
         """The lines of a `.env` file that hold these credentials."""
@@ -45,17 +43,19 @@ def load_credentials() -> Credentials:
     """
     dotenv = find_dotenv(usecwd=True)
     head_file = Path(HEAD_FILE).expanduser()
-    found: dict[str, str | None] = {URL: DEFAULT_URL}
+    found: dict[str, str | None] = {API_URL: DEFAULT_URL}
     for file in (head_file, Path(dotenv) if dotenv else None):
         if file is not None and file.is_file():
             found |= {name: value for name, value in dotenv_values(file).items() if value}
-    found |= {name: os.environ[name] for name in (KEY_ID, KEY_SECRET, URL) if os.environ.get(name)}
+    found |= {name: os.environ[name] for name in (API_KEY_ID, API_KEY_SECRET, API_URL) if os.environ.get(name)}
 
-    missing = [name for name in (KEY_ID, KEY_SECRET) if not found.get(name)]
+    missing = [name for name in (API_KEY_ID, API_KEY_SECRET) if not found.get(name)]
     if missing:
         raise CredentialsError(
             f"no YellowDog API key: {' and '.join(missing)} not set. Set them in the environment, or in a file .env in "
             f"{Path.cwd()} or a folder above it. `raydog local start` prints the lines for a local platform."
         )
-    hide(str(found[KEY_SECRET]))
-    return Credentials(url=str(found[URL]).rstrip("/"), key_id=str(found[KEY_ID]), key_secret=str(found[KEY_SECRET]))
+    hide(str(found[API_KEY_SECRET]))
+    return Credentials(
+        url=str(found[API_URL]).rstrip("/"), key_id=str(found[API_KEY_ID]), key_secret=str(found[API_KEY_SECRET])
+    )

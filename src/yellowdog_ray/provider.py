@@ -32,11 +32,12 @@ from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.commands.context import drop_cached_config, ends_the_cluster, wants_v2, yaml_file
 from yellowdog_ray.commands.down import LastWord, StopsRay
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.config.bootstrap import ON_HEAD_VARIABLE, bootstrap
+from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import HeadError, HostKeyChanged, LaunchPaused, PlatformError, RayDogError, SshError
 from yellowdog_ray.monitor.outage import Outage
+from yellowdog_ray.node import variables
 from yellowdog_ray.remote.ssh import SSH_PORT, answers
 from yellowdog_ray.wiring import Parts
 
@@ -83,7 +84,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     def __init__(self, provider_config: dict[str, Any], cluster_name: str) -> None:
         super().__init__(provider_config, cluster_name)
-        self.on_head = os.environ.get(ON_HEAD_VARIABLE) == "1"
+        self.on_head = os.environ.get(variables.ON_HEAD) == "1"
         self.parts = Parts(provider_config, cluster_name, on_head=self.on_head)
         self._shows_joined = self.parts.v1 and bool(provider_config.get("disable_node_updaters"))
         self._outage = Outage()

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from yellowdog_ray.cluster.snapshot import Phase
 from yellowdog_ray.commands.context import yaml_file
-from yellowdog_ray.config.bootstrap import HEAD_V2_VARIABLE, WORK_REQUIREMENT_VARIABLE
 from yellowdog_ray.config.models import ProviderSettings, parse_provider
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.polling import Pace
 from yellowdog_ray.monitor.updater_steps import Setups
+from yellowdog_ray.node import variables
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.ssh import Tunnel
 from yellowdog_ray.remote.tags import TagStore, TunnelledPort
@@ -75,7 +75,7 @@ class Parts:
         self._on_head = on_head
         self.lock = threading.RLock()
         self.ray_nodes = RayNodes()
-        self.v1 = on_head and os.environ.get(HEAD_V2_VARIABLE) != "1"
+        self.v1 = on_head and os.environ.get(variables.AUTOSCALER_V2) != "1"
         self.ssh_failure: SshError | None = None
 
     @_Part
@@ -88,7 +88,7 @@ class Parts:
         """The cluster on the platform."""
         from yellowdog_ray.cluster.cluster import Cluster
 
-        pinned = os.environ.get(WORK_REQUIREMENT_VARIABLE) if self._on_head else None
+        pinned = os.environ.get(variables.WORK_REQUIREMENT_ID) if self._on_head else None
         return Cluster(self._cluster_name, self.settings, self._connect, pinned=pinned, on_head=self._on_head)
 
     @_Part

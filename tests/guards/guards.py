@@ -767,7 +767,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "`ray up` looks at the head's own Ray",
             "node/scripts.py",
-            "RAYDOG_ON_HEAD RAY_CLOUD_INSTANCE_ID; do",
+            "{variables.ON_HEAD} {variables.CLOUD_INSTANCE_ID}; do",
             "; do",
             ("yellowdog_ray/node/test_scripts.py::test_what_is_missing_is_named_with_the_script_to_change",),
         ),
@@ -1186,7 +1186,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "An old head script needs the key in its environment": (
         Guard(
             "the key is in the task only where that is asked for",
-            "config/bootstrap.py",
+            "config/environment.py",
             "key = load_credentials().as_environment() if settings.api_key_in_head_task else {}",
             "key = load_credentials().as_environment()",
             ("yellowdog_ray/test_provider.py::test_the_api_key_is_in_the_heads_task_only_where_the_user_wants_it",),

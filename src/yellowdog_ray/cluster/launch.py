@@ -19,10 +19,12 @@ from yellowdog_ray import names
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.pools import AFTER_LIFETIME, placement, pool_spec
-from yellowdog_ray.cluster.snapshot import TAGS_VARIABLE, ClusterNode
-from yellowdog_ray.config.bootstrap import MAX_POOL_NODES, worker_environment
+from yellowdog_ray.cluster.snapshot import ClusterNode
+from yellowdog_ray.config.environment import worker_environment
+from yellowdog_ray.config.limits import MAX_POOL_NODES
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, PlatformError, ProvisioningFailed, RayDogError
+from yellowdog_ray.node import variables
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.idempotent import add_task_group, add_tasks, make_pool
 from yellowdog_ray.platform.types import (
@@ -117,7 +119,7 @@ class Growth:
         # A launch request stands for the nodes that Ray asked for, and Ray has not asked for this one.
         tags = {**node.tags, TAG_RAY_LAUNCH_REQUEST: str(uuid.uuid4())}
         node_id = names.replacement_id(node.node_type, node.id)
-        changed = {"RAY_CLOUD_INSTANCE_ID": node_id, TAGS_VARIABLE: json.dumps(tags, sort_keys=True)}
+        changed = {variables.CLOUD_INSTANCE_ID: node_id, variables.NODE_TAGS: json.dumps(tags, sort_keys=True)}
         spec = replace(model, name=node_id, environment={**model.environment, **changed}, timeout=timeout)
         cluster.remember(add_tasks(cluster.platform, node.group_id, [spec]), tags)
         return node_id

@@ -11,10 +11,6 @@ from ray.autoscaler.tags import NODE_KIND_HEAD, TAG_RAY_NODE_KIND, TAG_RAY_USER_
 
 from yellowdog_ray.platform.types import PlatformNodeView, TaskView
 
-TAGS_VARIABLE = "RAYDOG_NODE_TAGS"
-"""In a task's environment: the node's tags at creation, as a JSON object. It makes the platform alone enough to say
-what a node is."""
-
 
 class Phase(Enum):
     """How far a node has come. Ended nodes are not listed, so there is no phase for them."""

@@ -12,8 +12,7 @@ from typing import Any
 
 import click
 
-AUTOSCALER_V2_VARIABLE = "RAY_UP_enable_autoscaler_v2"
-"""On the laptop: "0" chooses Ray's old autoscaler (autoscaler/_private/commands.py of Ray 2.60)."""
+from yellowdog_ray.node.variables import UP_AUTOSCALER_V2
 
 _ENDING = ("down", "teardown")
 
@@ -26,7 +25,7 @@ def ends_the_cluster() -> bool:
 
 def wants_v2() -> bool:
     """Whether `ray up` is to start Ray's new autoscaler."""
-    return os.environ.get(AUTOSCALER_V2_VARIABLE, "1") == "1"
+    return os.environ.get(UP_AUTOSCALER_V2, "1") == "1"
 
 
 def yaml_file() -> tuple[str, list[Path]]:

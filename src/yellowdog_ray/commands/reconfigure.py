@@ -11,27 +11,22 @@ from collections.abc import Mapping
 
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.snapshot import ClusterNode
-from yellowdog_ray.config.bootstrap import (
-    HEAD_V2_VARIABLE,
-    LOADS_VARIABLE,
-    SMALL_CLUSTER,
-    UPDATED_TYPES_VARIABLE,
-    WORKER_UPDATER_VARIABLE,
-    head_environment,
-)
+from yellowdog_ray.config.environment import head_environment
+from yellowdog_ray.config.limits import SMALL_CLUSTER
 from yellowdog_ray.config.models import Internal
 from yellowdog_ray.errors import ConfigError
-from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY, UPDATER_VARIABLE
+from yellowdog_ray.node import variables
+from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY
 from yellowdog_ray.platform.types import TaskSpec
 
 _OF_THE_HEAD = {
-    "RAY_OVERRIDE_RESOURCES": "resources of its node type",
-    "RAY_OVERRIDE_LABELS": "labels of its node type",
-    "RAYDOG_TAG_SERVER_PORT": "provider.head_node_tag_server_port",
-    "RAY_enable_autoscaler_v2": "the autoscaler's version",
-    LOADS_VARIABLE: f"how often Ray looks at its nodes (more often where max_workers is {SMALL_CLUSTER} at most)",
+    variables.OVERRIDE_RESOURCES: "resources of its node type",
+    variables.OVERRIDE_LABELS: "labels of its node type",
+    variables.TAG_SERVER_PORT: "provider.head_node_tag_server_port",
+    variables.AUTOSCALER_V2: "the autoscaler's version",
+    variables.RESOURCE_LOADS_PERIOD: f"how often Ray polls its nodes (more often up to max_workers: {SMALL_CLUSTER})",
 }
-"""What is in the head task's environment, and where it comes from."""
+"""Variables of the head task's environment, and the settings that they come from."""
 
 
 def check_changes(cluster: Cluster, *, v2: bool) -> list[str]:
@@ -91,16 +86,16 @@ def _refuse_other_updaters(cluster: Cluster, made: Mapping[str, str]) -> None:
     word, again and again.
     """
     internal = cluster.settings.internal
-    same_head = (made.get(UPDATER_VARIABLE) == STARTS_RAY) == (internal.head_updater == STARTS_RAY)
-    if not same_head or made.get(WORKER_UPDATER_VARIABLE, "") != internal.worker_updater:
+    same_head = (made.get(variables.UPDATER) == STARTS_RAY) == (internal.head_updater == STARTS_RAY)
+    if not same_head or made.get(variables.WORKER_UPDATER, "") != internal.worker_updater:
         raise ConfigError(
             f"{internal.source}: cluster '{cluster.name}' runs, and whether Ray sets its nodes up over SSH "
             "(file_mounts, setup_commands and the like) and starts Ray there (..._start_ray_commands) is settled when "
             "a cluster is made: run `ray down` first, or put these keys back as they were. Nothing has been changed"
         )
-    known = json.loads(made.get(UPDATED_TYPES_VARIABLE, "[]"))
+    known = json.loads(made.get(variables.UPDATED_NODE_TYPES, "[]"))
     new = sorted(internal.node_types.keys() - known)
-    if internal.worker_updater and made.get(HEAD_V2_VARIABLE) == "1" and new:
+    if internal.worker_updater and made.get(variables.AUTOSCALER_V2) == "1" and new:
         raise ConfigError(
             f"{internal.source}: available_node_types.{new[0]} is new, and Ray's autoscaler v2 sets up over SSH only "
             f"nodes of the types that cluster '{cluster.name}' was made with: run `ray down` first, or leave it out. "

@@ -16,7 +16,7 @@ from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.resources import declared_too_much, filled_in
 from yellowdog_ray.commands.teardown import dismantle
 from yellowdog_ray.commands.wait import why_ended
-from yellowdog_ray.config.bootstrap import head_environment
+from yellowdog_ray.config.environment import head_environment
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import (
     ClusterNameTaken,

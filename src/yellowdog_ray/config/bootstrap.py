@@ -7,79 +7,18 @@ the YAML names; deterministic, idempotent, free of secrets.
 from __future__ import annotations
 
 import copy
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yellowdog_ray.cluster.snapshot import TAGS_VARIABLE
 from yellowdog_ray.config import models as cfg
+from yellowdog_ray.config.limits import MAX_POOL_NODES, MAX_TASK_GROUPS, UPSCALING_SPEED
 from yellowdog_ray.config.updaters import for_workers_only, head_start, needs_updaters, worker_start
-from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.names import NAMING_RULE, is_valid_name
-from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY, UPDATER_VARIABLE, WORKER_SCRIPT
-
-MAX_POOL_NODES = 10_000
-"""Nodes in one worker pool (official CLI, `MAX_WORKER_POOL_NODE_COUNT`, "enforced by the platform"). A node type that
-has more of them gets another task group with a pool of its own."""
-
-MAX_TASK_GROUPS = 1_000
-"""Task groups in one work requirement (docstring of the SDK's `model/work_requirement.py`)."""
-
-MAX_LAUNCHES = 10_000
-"""Most nodes that one tick of Ray's autoscaler may ask for."""
-
-SMALL_CLUSTER = 250
-"""With no more workers than this (`max_workers`) Ray looks at its cluster more often: in a large one each look costs
-its control store and its autoscaler too much. Under autoscaler v2 alone: v1's news of its cluster are older than that
-(`RayNodes.counts_placed_groups`)."""
-
-TICK_SECONDS, SMALL_TICK_SECONDS = 2, 1
-"""How long Ray's autoscaler rests between two looks at what its users want, and in a small cluster; by itself 5 s."""
-
-LOADS_VARIABLE = "RAY_gcs_pull_resource_loads_period_milliseconds"
-"""In the head task's environment, for Ray: how often its control store asks every node what waits there. Its autoscaler
-knows of no demand before that."""
-
-LOADS_MILLISECONDS, SMALL_LOADS_MILLISECONDS = 1_000, 250
-"""Ray's own value (ray_config_def.h), and that of a small cluster: of 250 nodes, it is as much to ask as of 1,000 by
-Ray's own."""
-
-RAYS_PATIENCE = {
-    "RAY_raylet_client_connect_timeout_milliseconds": "100",
-    "RAY_raylet_client_num_connect_attempts": "100",
-}
-"""In the environment of every node's task, for Ray: look for a local socket every tenth of a second for 10 s. By itself
-it looks every second, for as long (ray_config_def.h), and a raylet that is quicker than its own object store, as every
-other one is, sleeps that whole second (`ConnectSocketRetry` in client_connection.cc)."""
-
-UPSCALING_SPEED = 99_999
-"""Ray leaves this at 0 for external providers, which is one node per type and tick (autoscaler/v2 of Ray 2.60)."""
-
-ALLOCATED_SECONDS = 3_600
-"""How long Ray's autoscaler v2 gives a worker from its launch to its joining, at least. Ray 2.50 to 2.53 would end slow
-machines after 300 s; we give them up ourselves."""
-
-ON_HEAD_VARIABLE = "RAYDOG_ON_HEAD"
-"""Set in the head task's environment, so that the provider inside Ray's monitor knows where it is."""
-
-WORK_REQUIREMENT_VARIABLE = "RAYDOG_WORK_REQUIREMENT_ID"
-"""In the head task's environment: the cluster's own work requirement, so that no other can be meant."""
-
-HEAD_V2_VARIABLE = "RAY_enable_autoscaler_v2"
-"""In the head task's environment, for Ray: "1" says that its new autoscaler runs."""
-
-WORKER_UPDATER_VARIABLE = "RAYDOG_WORKER_UPDATER"
-"""In the head task's environment: what workers' tasks leave to Ray's updaters, for as long as the cluster lives."""
-
-UPDATED_TYPES_VARIABLE = "RAYDOG_UPDATED_NODE_TYPES"
-"""Beside it: the node types that the updaters know."""
-
-_RAYS_START_WAIT = 900  # Ray's default of AUTOSCALER_NODE_START_WAIT_S
-_DAY = 24 * 3600
+from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY, WORKER_SCRIPT
 
 _STOPS_RAY = re.compile(r"\bray\s+stop\b")
 _PORT_OPTION = re.compile(r"(?:valkey|redis)-server\b[^\n]*?--port[ =]+[\"']?(\d+)")
@@ -237,79 +176,3 @@ def _check_size(config: Mapping[str, Any], source: str) -> None:
             f"{source}: available_node_types and their max_workers need {groups} task groups, and YellowDog allows "
             f"{MAX_TASK_GROUPS} in a work requirement: use fewer node types, or lower max_workers"
         )
-
-
-def head_environment(
-    node_id: str, tags: Mapping[str, str], work_requirement_id: str, settings: cfg.ProviderSettings, *, v2: bool
-) -> dict[str, str]:
-    """The environment of the head's task: what `ray up` would have injected, and how fast the cluster may grow."""
-    internal = settings.internal
-    small = v2 and internal.max_workers is not None and internal.max_workers <= SMALL_CLUSTER
-    pacing = {
-        "AUTOSCALER_MAX_CONCURRENT_LAUNCHES": str(MAX_LAUNCHES),
-        "AUTOSCALER_MAX_LAUNCH_BATCH": str(MAX_LAUNCHES),
-        "AUTOSCALER_UPDATE_INTERVAL_S": str(SMALL_TICK_SECONDS if small else TICK_SECONDS),
-        LOADS_VARIABLE: str(SMALL_LOADS_MILLISECONDS if small else LOADS_MILLISECONDS),
-        "RAY_AUTOSCALER_RECONCILE_ALLOCATE_STATUS_TIMEOUT_S": str(_allocated_seconds(settings)),
-    }
-    key = load_credentials().as_environment() if settings.api_key_in_head_task else {}
-    return {
-        **_node_environment(node_id, tags, internal.head_resources, internal.head_labels),
-        **pacing,
-        **_updater(internal.head_updater),
-        **_updating_workers(settings),
-        **key,
-        HEAD_V2_VARIABLE: "1" if v2 else "0",
-        "RAYDOG_TAG_SERVER_PORT": str(settings.head_node_tag_server_port),
-        ON_HEAD_VARIABLE: "1",
-        WORK_REQUIREMENT_VARIABLE: work_requirement_id,
-    }
-
-
-def _allocated_seconds(settings: cfg.ProviderSettings) -> int:
-    """Longer than we wait for a machine, and then for Ray on it."""
-    return max(ALLOCATED_SECONDS, math.ceil(3 * settings.worker_node_build_timeout_minutes * 60))
-
-
-def worker_environment(
-    node_id: str,
-    tags: Mapping[str, str],
-    head_ip: str,
-    resources: Mapping[str, float],
-    labels: Mapping[str, str],
-    updater: str = "",
-) -> dict[str, str]:
-    """The environment of a worker's task: who it is, what it offers, where the head is, what an updater does there."""
-    environment = _node_environment(node_id, tags, resources, labels)
-    return {**environment, **_updater(updater), "RAY_HEAD_IP": head_ip}
-
-
-def _updater(updater: str) -> dict[str, str]:
-    return {UPDATER_VARIABLE: updater} if updater else {}
-
-
-def _updating_workers(settings: cfg.ProviderSettings) -> dict[str, str]:
-    """What Ray's updaters on the head need: time, since it is ours to say when a worker has had enough of it."""
-    internal = settings.internal
-    if not internal.worker_updater:
-        return {}
-    until_ssh = 2 * settings.worker_node_build_timeout_minutes * 60  # for a machine, and then for it to answer
-    return {
-        WORKER_UPDATER_VARIABLE: internal.worker_updater,
-        UPDATED_TYPES_VARIABLE: json.dumps(sorted(internal.node_types)),
-        "AUTOSCALER_NODE_START_WAIT_S": str(math.ceil(max(until_ssh, _RAYS_START_WAIT))),
-        "RAY_AUTOSCALER_RECONCILE_RAY_INSTALL_STATUS_TIMEOUT_S": str(_DAY),
-    }
-
-
-def _node_environment(
-    node_id: str, tags: Mapping[str, str], resources: Mapping[str, float], labels: Mapping[str, str]
-) -> dict[str, str]:
-    return {
-        "RAY_CLOUD_INSTANCE_ID": node_id,
-        "RAY_NODE_TYPE_NAME": tags.get("ray-user-node-type", ""),
-        "RAY_OVERRIDE_RESOURCES": json.dumps(resources, sort_keys=True),
-        "RAY_OVERRIDE_LABELS": json.dumps(labels, sort_keys=True),
-        TAGS_VARIABLE: json.dumps(dict(tags), sort_keys=True),
-        **RAYS_PATIENCE,
-    }

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from yellowdog_ray import names
 from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 
 FILE_PREFIX = "file:"
 INTERNAL_KEY = "_raydog"
@@ -122,7 +123,7 @@ class ProviderSettings(_Section):
     cluster_lifetime_hours: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     head_node_build_timeout_minutes: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     worker_node_build_timeout_minutes: float = Field(default=10.0, gt=0, allow_inf_nan=False)
-    head_node_tag_server_port: int = Field(default=16667, ge=1, le=65535)
+    head_node_tag_server_port: int = Field(default=DEFAULT_TAG_SERVER_PORT, ge=1, le=65535)
     auth: Auth | None = None
     ray_head_node_task_script: str | None = None
     ray_worker_node_task_script: str | None = None
@@ -175,7 +176,7 @@ _REMEDIES = {
     "cluster_lifetime_hours": "give a number of hours above 0, for example 2.5",
     "head_node_build_timeout_minutes": "give a number of minutes above 0, for example 10",
     "worker_node_build_timeout_minutes": "give a number of minutes above 0, for example 10",
-    "head_node_tag_server_port": "give a port number, for example 16667",
+    "head_node_tag_server_port": f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}",
     "compute_requirement_template": "give the template's id, or its `namespace/name`",
     "worker_pool": "give the configured worker pool's id, or its `namespace/name`",
     "metrics_enabled": "write true or false",

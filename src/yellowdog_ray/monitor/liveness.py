@@ -23,6 +23,7 @@ from yellowdog_ray.errors import (
 )
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.updater_steps import MONITOR_OUTPUT, Setups
+from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID
 
 logger = logging.getLogger(__name__)
 
@@ -223,12 +224,13 @@ def _tell_nameless(nodes: Sequence[ClusterNode]) -> None:
     """Ray itself only counts such nodes as pending: the head's keeps the cluster from growing at all."""
     first = nodes[0]
     logger.error(
-        "Ray runs on %d node(s) of type '%s' (%s) without RAY_CLOUD_INSTANCE_ID in its environment, so that autoscaler "
+        "Ray runs on %d node(s) of type '%s' (%s) without %s in its environment, so that autoscaler "
         "v2 does not know them: %s. Let provider.%s pass the task's environment on to `ray start`, also into a "
         "container (docs/containers.md)",
         len(nodes),
         first.node_type,
         ", ".join(node.id for node in nodes[:5]),
+        CLOUD_INSTANCE_ID,
         "the cluster cannot grow" if first.is_head else "it waits for them, never finds them idle, and ends them",
         "ray_head_node_task_script" if first.is_head else "ray_worker_node_task_script",
     )

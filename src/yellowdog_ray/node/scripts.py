@@ -1,28 +1,30 @@
-"""The default task scripts of head and workers, and the command with which `ray up` waits for Ray. Text only.
+"""The default task scripts of head and workers, and the start commands that wait for Ray. Text only.
 
-A task script is run by `bash` as a YellowDog task. It lives exactly as long as Ray does on its node: when Ray is gone
-the task ends, and when the task is aborted (SIGTERM) Ray is stopped.
+`bash` runs a task script as a YellowDog task. The task ends when Ray on its node ends, and Ray is stopped when the task
+is aborted (SIGTERM).
 """
 
 from __future__ import annotations
 
+from yellowdog_ray.node import variables
+
 GCS_PORT = 6379
-"""Where Ray's head listens; workers join there."""
+"""The port of Ray's control store on the head; workers join there."""
 
 AGENT_HOME = "/opt/yellowdog/agent"
-"""Where the YellowDog agent is installed by default, and home of its user; a task's YD_AGENT_HOME says where it is."""
-
-UPDATER_VARIABLE = "RAYDOG_UPDATER"
-"""In a task's environment: what its script leaves to Ray's updater, which comes by SSH. Without it, nothing."""
+"""Default installation directory of the YellowDog agent, and home of its user; `variables.AGENT_HOME` overrides it."""
 
 SETS_UP = "sets-up"
-"""The updater sets the node up, and leaves a file when Ray may start."""
+"""Value of `variables.UPDATER`: the updater sets the node up, then creates a file; the script waits and starts Ray."""
 
 STARTS_RAY = "starts-ray"
-"""The updater starts Ray too."""
+"""Value of `variables.UPDATER`: the updater starts Ray too; the script only holds the node."""
 
-_PATIENCE_SECONDS = 3  # Ray stops within two where nothing keeps it
-_RESTART_SECONDS = 30  # `ray stop` and `ray start`, with time to spare
+_STOP_SECONDS = 3  # without a head; Ray stops within 2 s where it waits for nothing
+_RESTART_SECONDS = 30  # above the time of `ray stop` and `ray start`
+
+_NODE_ID = variables.CLOUD_INSTANCE_ID
+_TAG_PORT = f"${{{variables.TAG_SERVER_PORT}:-{variables.DEFAULT_TAG_SERVER_PORT}}}"
 
 _SET_UP_FILE = ".raydog/set-up"
 _ENVIRONMENT_FILE = ".raydog/environment"
@@ -31,19 +33,19 @@ _PREAMBLE = f"""\
 #!/bin/bash
 # Runs Ray as a YellowDog task. Replace it with `KEY` under `provider:` in the cluster's YAML.
 set -u
-export HOME="${{YD_AGENT_HOME:-{AGENT_HOME}}}"
+export HOME="${{{variables.AGENT_HOME}:-{AGENT_HOME}}}"
 source "$HOME/venv/bin/activate"
 
-head_answers() {{ timeout 1 bash -c ': <>"/dev/tcp/${{RAY_HEAD_IP:-127.0.0.1}}/{GCS_PORT}"' 2>/dev/null; }}
+head_answers() {{ timeout 1 bash -c ': <>"/dev/tcp/${{{variables.HEAD_IP}:-127.0.0.1}}/{GCS_PORT}"' 2>/dev/null; }}
 
-# Where the head is gone, Ray may wait long for answers that cannot come any more.
+# Without a head, `ray stop` may wait long for its answers: then force it.
 finish() {{
   trap '' TERM
   ray stop &
   local answered=$SECONDS
   while kill -0 $! 2>/dev/null; do
     head_answers && answered=$SECONDS
-    [ $((SECONDS - answered)) -lt {_PATIENCE_SECONDS} ] || {{ ray stop --force; break; }}
+    [ $((SECONDS - answered)) -lt {_STOP_SECONDS} ] || {{ ray stop --force; break; }}
     sleep 0.2
   done
   echo "Ray stopped"
@@ -51,13 +53,13 @@ finish() {{
 trap finish EXIT
 trap 'exit 143' TERM  # the platform aborts a task with SIGTERM
 
-pause() {{ sleep "$1" & wait $!; }}  # unlike sleep alone, it can be aborted
+pause() {{ sleep "$1" & wait $!; }}  # unlike sleep alone, a signal interrupts it
 
-# Where the YAML has Ray's updaters set nodes up over SSH, {UPDATER_VARIABLE} says what is left to them.
+# {variables.UPDATER} says what Ray's updater does over SSH.
 set_up="$HOME/{_SET_UP_FILE}"
 environment="$HOME/{_ENVIRONMENT_FILE}"
 mkdir -p "$HOME/.raydog"
-rm -f "$set_up" "$environment"  # an earlier task's, where the machine was another node's before
+rm -f "$set_up" "$environment"  # of an earlier task on this machine
 
 wait_for_set_up() {{
   echo "Waiting for Ray's updater to set this node up"
@@ -67,12 +69,12 @@ wait_for_set_up() {{
 raylet_of_this_node() {{
   local pid
   for pid in $(pgrep -x raylet); do
-    grep -qzx "RAY_CLOUD_INSTANCE_ID=$RAY_CLOUD_INSTANCE_ID" "/proc/$pid/environ" 2>/dev/null && return 0
+    grep -qzx "{_NODE_ID}=${_NODE_ID}" "/proc/$pid/environ" 2>/dev/null && return 0
   done
   return 1
 }}
 
-# The updater's commands start Ray, and may start it again: the node has gone if there is no raylet for a while.
+# The updater's commands start Ray, and may restart it: the task ends once no raylet has run for {_RESTART_SECONDS} s.
 hold() {{
   local joined='' missed=0
   echo "Waiting for Ray's updater to start Ray"
@@ -87,14 +89,14 @@ hold() {{
 """
 
 _LET_UPDATER = f"""
-case "${{{UPDATER_VARIABLE}:-}}" in
+case "${{{variables.UPDATER}:-}}" in
   {SETS_UP}) wait_for_set_up ;;
   {STARTS_RAY}) hold ;;
 esac
 """
 
-# `ray start --block` stays behind when its raylet leaves gracefully (idle, drained, `ray stop`): the task would go on,
-# and be paid for, without Ray. So watch the raylet too, and end with it.
+# `ray start --block` goes on when its raylet leaves gracefully (idle, drained, `ray stop`): the task would go on, and
+# cost money, without Ray. So the task watches the raylet, and ends with it.
 _WATCH = """\
 ray_pid=$!
 joined=
@@ -113,21 +115,21 @@ wait "$ray_pid"
 HEAD_SCRIPT = (
     _PREAMBLE.replace("KEY", "ray_head_node_task_script")
     + f"""
-# A machine of your own may have been the head of an earlier cluster: what is older than this task is not its own. And
-# secrets do not stay.
+# On a machine of your own, secrets of an earlier cluster's head may remain: delete those older than this task.
+# Delete this cluster's at the end.
 secrets=("$HOME/ray_bootstrap_key.pem" "$HOME/.raydog/credentials")
 find "${{secrets[@]}}" ! -cnewer "$0" -delete 2>/dev/null
 trap 'finish; rm -f "${{secrets[@]}}"' EXIT
 
-# Ray's mutable tags live here; only this machine's loopback can reach them.
+# The tag server: it stores Ray's mutable tags, and listens on the loopback interface only.
 valkey=$(command -v valkey-server || command -v redis-server) || {{
   echo "Neither valkey-server nor redis-server is installed on the head's image" >&2
   exit 1
 }}
-"$valkey" --port "${{RAYDOG_TAG_SERVER_PORT:-16667}}" --bind 127.0.0.1 --save '' --appendonly no &
+"$valkey" --port "{_TAG_PORT}" --bind 127.0.0.1 --save '' --appendonly no &
 
 {_LET_UPDATER}
-# `ray up` copies this file last: then everything else is in place.
+# `ray up` copies this file last: all others are there then.
 echo "Waiting for the cluster's configuration"
 until [ -f "$HOME/ray_bootstrap_key.pem" ]; do pause 0.2; done
 
@@ -140,7 +142,7 @@ ray start --head --port={GCS_PORT} \\
 WORKER_SCRIPT = (
     _PREAMBLE.replace("KEY", "ray_worker_node_task_script")
     + f"""{_LET_UPDATER}
-ray start --address="$RAY_HEAD_IP:{GCS_PORT}" --block &
+ray start --address="${variables.HEAD_IP}:{GCS_PORT}" --block &
 """
     + _WATCH
 )
@@ -148,57 +150,57 @@ ray start --address="$RAY_HEAD_IP:{GCS_PORT}" --block &
 _READY_SECONDS = 120
 _POLLS_PER_SECOND = 5
 _PROGRESS_SECONDS = 3
-_PATIENCE_POLLS = 20 * _POLLS_PER_SECOND  # Ray in a container may keep its session folder to itself
+_SESSION_POLLS = 20 * _POLLS_PER_SECOND  # limit: the session directory of Ray in a container may not be visible
 
 
 def wait_for_ray_command() -> str:
-    """The head's start command: Ray is started by the head's task, so wait until it answers.
+    """The head's start command: the head's task starts Ray, so the command waits until Ray answers.
 
-    It names `ray start` and its option in words, because Ray warns about start commands that lack them.
+    Its text contains `ray start` and its option, because Ray warns about start commands that lack them.
     """
     listening = f"(exec 3<>/dev/tcp/127.0.0.1/{GCS_PORT}) 2>/dev/null"
-    address_file = '"${RAY_TMPDIR:-${TMPDIR:-/tmp}}/ray/ray_current_cluster"'  # where Ray looks for it
-    settled = (
-        f"listening=$((${{listening:-0}} + 1)) && {{ [ -s {address_file} ] || [ $listening -gt {_PATIENCE_POLLS} ]; }}"
+    address_file = f'"${{{variables.RAY_TMPDIR}:-${{TMPDIR:-/tmp}}}}/ray/ray_current_cluster"'  # Ray reads it there
+    started = (
+        f"listening=$((${{listening:-0}} + 1)) && {{ [ -s {address_file} ] || [ $listening -gt {_SESSION_POLLS} ]; }}"
     )
     return _wait_command(
         "Waiting for ray start --head --autoscaling-config=~/ray_bootstrap_config.yaml in the head task",
-        f"{listening} && {settled}",
+        f"{listening} && {started}",
         check_environment_command(),
     )
 
 
 def wait_for_raylet_command() -> str:
-    """A worker's start command: the node is set up, and Ray is started by its task, so wait until it runs."""
+    """A worker's start command: the node is set up and its task starts Ray, so the command waits until Ray runs."""
     return _wait_command("This node is set up; waiting for ray start in its task", "pgrep -x raylet >/dev/null")
 
 
 def in_task_environment(command: str) -> str:
-    """A user's start command with what the task knows: who the node is, and where the virtual environment is."""
+    """A user's start command with the environment of the task: the node's identity, and its virtual environment."""
     file = f"~/{_ENVIRONMENT_FILE}"
-    wait = f"for i in $(seq {_PATIENCE_POLLS}); do [ -f {file} ] && break; sleep {1 / _POLLS_PER_SECOND}; done"
+    wait = f"for i in $(seq {_SESSION_POLLS}); do [ -f {file} ] && break; sleep {1 / _POLLS_PER_SECOND}; done"
     return f"{wait}; . {file}; {command}"
 
 
 def _wait_command(what: str, ready: str, then: str = ":") -> str:
-    """Let the task start Ray, again and again since its script removes what it finds at its start, and wait for Ray."""
-    said_often = f"[ $((i % {_PROGRESS_SECONDS * _POLLS_PER_SECOND})) -ne 0 ]"
+    """Create the set-up file at every poll, since the script deletes it at its start, and wait for Ray."""
+    is_quiet = f"[ $((i % {_PROGRESS_SECONDS * _POLLS_PER_SECOND})) -ne 0 ]"
     return (
         f"echo '{what}'; mkdir -p ~/.raydog; "
         f"for i in $(seq {_READY_SECONDS * _POLLS_PER_SECOND}); do touch ~/{_SET_UP_FILE}; "
         f"{ready} && echo 'Ray is up' && {{ {then}; exit 0; }}; "
-        f'{said_often} || echo "  [$((i / {_POLLS_PER_SECOND})) s] Ray is starting"; '
+        f'{is_quiet} || echo "  [$((i / {_POLLS_PER_SECOND})) s] Ray is starting"; '
         f"sleep {1 / _POLLS_PER_SECOND}; done; "
         f"echo 'Ray did not start within {_READY_SECONDS} s: see taskoutput.txt of the task'; exit 1"
     )
 
 
 def check_environment_command() -> str:
-    """Says what Ray on the head lacks of its task's environment; nothing if that cannot be seen."""
+    """Reports what Ray on the head lacks of its task's environment; nothing if that cannot be read."""
     remedy = "provider.ray_head_node_task_script must pass its environment on to ray start, also into a container"
     return (
-        "for name in RAYDOG_ON_HEAD RAY_CLOUD_INSTANCE_ID; do "
+        f"for name in {variables.ON_HEAD} {variables.CLOUD_INSTANCE_ID}; do "
         'grep -qzs "^$name=" "/proc/$(pgrep -o -x gcs_server)/environ"; [ $? -ne 1 ] || '
-        'echo "Ray on the head runs without $name in its environment, and this cluster will not grow as it should: '
+        'echo "Ray on the head runs without $name in its environment, and autoscaling will not work: '
         f'{remedy} (docs/containers.md)"; done'
     )

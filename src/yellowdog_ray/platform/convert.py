@@ -24,7 +24,7 @@ from yellowdog_client.model import (
     WorkRequirementStatus,
 )
 
-from yellowdog_ray.cluster.snapshot import TAGS_VARIABLE
+from yellowdog_ray.node.variables import NODE_TAGS
 from yellowdog_ray.platform.types import (
     Counts,
     MachineSize,
@@ -121,7 +121,7 @@ def _counts(summary: TaskSummary | None) -> Counts | None:
 def task_view(task: Task) -> TaskView:
     """What we need of a task."""
     status = task.status or TaskStatus.PENDING
-    tags = json.loads((task.environment or {}).get(TAGS_VARIABLE, "{}"))
+    tags = json.loads((task.environment or {}).get(NODE_TAGS, "{}"))
     return TaskView(
         id=named(task.id),
         name=str(task.name),

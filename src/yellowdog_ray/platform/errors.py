@@ -22,6 +22,7 @@ from yellowdog_ray.errors import (
     Throttled,
     Unavailable,
 )
+from yellowdog_ray.node.variables import API_KEY_ID, API_KEY_SECRET, API_URL
 
 _HTTP_ERRORS: dict[int, type[PlatformError]] = {
     403: Refused,
@@ -50,19 +51,19 @@ def sdk_errors(what: str) -> Iterator[None]:
     except requests.RequestException as error:
         url = error.request.url if error.request is not None else ""
         raise Unavailable(
-            f"no answer from YellowDog ({what}; {type(error).__name__} at {url}): check the network, and YD_API_URL"
+            f"no answer from YellowDog ({what}; {type(error).__name__} at {url}): check the network, and {API_URL}"
         ) from error
     except (BaseValidationError, ValueError, TypeError, AttributeError) as error:
         # The last two are what the SDK, or a view, makes of JSON of another shape.
         raise Unavailable(
-            f"what answers at YD_API_URL does not speak as YellowDog does ({what}: {type(error).__name__})"
+            f"what answers at {API_URL} does not speak as YellowDog does ({what}: {type(error).__name__})"
         ) from error
 
 
 def _unauthorised(what: str, text: object) -> NotAuthorised:
     return NotAuthorised(
-        f"YellowDog does not accept this API key ({what}: {text}): check YD_API_KEY_ID and YD_API_KEY_SECRET, that "
-        "YD_API_URL is the platform they are for, and what their application may do"
+        f"YellowDog does not accept this API key ({what}: {text}): check {API_KEY_ID} and {API_KEY_SECRET}, that "
+        f"{API_URL} is the platform they are for, and what their application may do"
     )
 
 

@@ -141,13 +141,13 @@ def test_what_the_running_head_does_not_take_on_is_told(up, running, change, nam
 
 def test_a_cluster_that_outgrows_what_its_head_was_made_for_is_told(up, running):
     running["max_workers"] = 250
-    assert "how often Ray looks at its nodes" not in up(running)[1]
+    assert "how often Ray polls its nodes" not in up(running)[1]
 
     running["max_workers"] = 251
     reached, output = up(running)
 
     assert reached
-    assert "how often Ray looks at its nodes" in output
+    assert "how often Ray polls its nodes" in output
 
 
 def test_fewer_workers_than_run_is_told(up, running):

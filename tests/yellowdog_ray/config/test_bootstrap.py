@@ -6,7 +6,8 @@ import jsonschema
 import pytest
 import ray.autoscaler
 
-from yellowdog_ray.config.bootstrap import bootstrap, head_environment, worker_environment
+from yellowdog_ray.config.bootstrap import bootstrap
+from yellowdog_ray.config.environment import head_environment, worker_environment
 from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT

@@ -6,7 +6,8 @@ import jsonschema
 import pytest
 
 from tests.yellowdog_ray.config.test_bootstrap import RAY_SCHEMA
-from yellowdog_ray.config.bootstrap import bootstrap, head_environment
+from yellowdog_ray.config.bootstrap import bootstrap
+from yellowdog_ray.config.environment import head_environment
 from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.scripts import in_task_environment, wait_for_ray_command, wait_for_raylet_command

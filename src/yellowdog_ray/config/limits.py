@@ -1,0 +1,46 @@
+"""Limits of YellowDog, and the pacing that a head gives Ray's autoscaler, each with its source. Constants only."""
+
+from __future__ import annotations
+
+from yellowdog_ray.node import variables
+
+MAX_POOL_NODES = 10_000
+"""Nodes in one worker pool (official CLI, `MAX_WORKER_POOL_NODE_COUNT`, "enforced by the platform"). A node type with
+more nodes gets another task group with a pool of its own."""
+
+MAX_TASK_GROUPS = 1_000
+"""Task groups in one work requirement (docstring of the SDK's `model/work_requirement.py`)."""
+
+MAX_LAUNCHES = 10_000
+"""Maximum nodes that one tick of Ray's autoscaler may launch."""
+
+UPSCALING_SPEED = 99_999
+"""Ray's `upscaling_speed`. Ray leaves it at 0 for external providers: one node per type and tick (autoscaler/v2 of
+Ray 2.60)."""
+
+SMALL_CLUSTER = 250
+"""Maximum `max_workers` of a cluster that Ray polls more often; in a larger one each poll costs its control store and
+its autoscaler too much. Under autoscaler v2 only: v1's data are older than these intervals
+(`RayNodes.counts_placed_groups`)."""
+
+TICK_SECONDS, SMALL_TICK_SECONDS = 2, 1
+"""Seconds between two ticks of Ray's autoscaler, in a large and in a small cluster. Ray's own: 5."""
+
+LOADS_MILLISECONDS, SMALL_LOADS_MILLISECONDS = 1_000, 250
+"""Milliseconds between two polls of all nodes for pending work, in a large and in a small cluster. 1,000 is Ray's own
+value (ray_config_def.h). A cluster of 250 nodes at 250 ms causes as many polls as one of 1,000 nodes at 1,000 ms."""
+
+RAYLET_CONNECT = {variables.RAYLET_CONNECT_TIMEOUT: "100", variables.RAYLET_CONNECT_ATTEMPTS: "100"}
+"""Ray tries a local socket every 0.1 s for 10 s. Ray's own: every second, for as long (ray_config_def.h); then a raylet
+that starts before its object store, as every other one does, sleeps a whole second (`ConnectSocketRetry` in
+client_connection.cc)."""
+
+ALLOCATE_SECONDS = 3_600
+"""Minimum seconds that autoscaler v2 gives a worker from its launch to its joining. Ray 2.50 to 2.53 would terminate
+slow machines after 300 s; RayDog has its own timeouts."""
+
+RAY_INSTALL_SECONDS = 24 * 3600
+"""Seconds that autoscaler v2 gives an updater: a day, so that RayDog's timeouts decide."""
+
+NODE_START_WAIT_SECONDS = 900
+"""Minimum seconds in which an updater must reach a node by SSH: Ray's own value (`NODE_START_WAIT_S`)."""
