@@ -8,13 +8,13 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from rich.console import Console
 
-from benchmarks import page, tables
+from benchmarks import page, summary, tables
 from benchmarks.cases import commands, day, growth, latency, life, listing, local, lookups, shrink
 from benchmarks.contenders import PUBLISHED, RAYDOG, REPOSITORY, Contender
 from benchmarks.machine import Cores, description
@@ -25,29 +25,30 @@ CASES: dict[str, ModuleType] = {
     case.NAME: case for case in (commands, listing, growth, shrink, lookups, life, day, latency, local)
 }
 CONTENDERS = (RAYDOG, PUBLISHED)
-PAGES = {None: REPOSITORY / "docs/performance.md", "local": REPOSITORY / "docs/performance-local.md"}
+PAGES = {None: REPOSITORY / "docs/performance-tables.md", "local": REPOSITORY / "docs/performance-local.md"}
+SUMMARY_PAGE = REPOSITORY / "docs/performance.md"
 RESULTS = REPOSITORY / "docs/performance"
 
 _HELP = f"""\
-Measures RayDog, and {PUBLISHED.label} from the package index beside it, on a local platform.
+Measures RayDog and {PUBLISHED.label} (from the package index) on a local platform.
 
-  scripts/bench                  all cases but `local`, medians of {RUNS} runs, about 30 minutes. Writes
-                                 docs/performance.md anew, with its tables and plots (docs/performance/)
-  scripts/bench listing growth   these cases only; of the others the page keeps what it has
+  scripts/bench                  all cases but `local`, medians of {RUNS} runs, about 30 minutes. Writes the summary
+                                 of docs/performance.md, the tables of docs/performance-tables.md and the plots
+  scripts/bench listing growth   these cases only; the other tables stay
   scripts/bench --quick          RayDog alone, one run of each case, small sizes, under 3 minutes. Writes nothing
-  scripts/bench --page           measures nothing; writes the page from the results that are there
+  scripts/bench --page           measures nothing; writes the pages from the stored results (docs/performance/)
 
 Cases:
 {chr(10).join(f"  {name:9} {case.TITLE}" for name, case in CASES.items())}
 
-A figure is a median, with the least and the most in brackets. Close other programs: times are worse while others work
-on the machine; counts are not. Real hosts (`commands`, and all cases of {PUBLISHED.label}) need root: without it they
-are left out, and the table says so. Exits with 1 if RayDog misses a goal.
+A figure is a median, with minimum and maximum in brackets. Close other programs: they distort times, but not counts.
+Real hosts (`commands`, and all cases of {PUBLISHED.label}) need root; without it they are skipped, and the table says
+so. Exits with 1 if RayDog misses a goal.
 """
 
 
 def main() -> int:
-    """Measure what is asked for; 1 if a goal is missed."""
+    """Run the requested cases. Returns 1 if a goal is missed."""
     arguments = _arguments()
     logging.disable(logging.ERROR)
     console, progress = Console(), Console(stderr=True)
@@ -64,7 +65,7 @@ def main() -> int:
     if not arguments.quick:
         _write_pages()
         _give_back()
-        progress.print("Written: docs/performance.md, docs/performance-local.md, docs/performance/")
+        progress.print("Written: docs/performance*.md, docs/performance/")
     for name in missed:
         progress.print(f"[red]goal missed:[/] {name}", highlight=False)
     return 1 if missed else 0
@@ -76,7 +77,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="which cases; all if none is named")
     parser.add_argument("--quick", action="store_true", help="one run each, and nothing that takes long")
-    parser.add_argument("--page", action="store_true", help="write the page from the results that are there")
+    parser.add_argument("--page", action="store_true", help="write the pages from the stored results")
     parser.add_argument(
         "--only",
         action="append",
@@ -117,22 +118,32 @@ def _columns(case: str, contenders: Sequence[Contender]) -> Sequence[Contender]:
 def _write_pages() -> None:
     from benchmarks import plots  # it needs matplotlib, which a quick run does not
 
+    reports = {name: _kept(name) for name in CASES if _file(name).exists()}
     for only, file in PAGES.items():
         blocks = {}
-        for name in CASES:
-            if _file(name).exists() and (name if name in PAGES else None) == only:
-                report = Report.from_json(json.loads(_file(name).read_text(encoding="utf-8")))
+        for name, report in reports.items():
+            if (name if name in PAGES else None) == only:
                 pictures = [f"![{name}](performance/{plot})" for plot in plots.draw(report, CONTENDERS, RESULTS)]
                 table = tables.markdown_table(report, _columns(name, CONTENDERS))
                 blocks[name] = "\n\n".join([table, *report.notes, tables.made_on(report), *pictures])
-        file.write_text(page.fill(file.read_text(encoding="utf-8"), blocks), encoding="utf-8")
+        _fill(file, blocks)
+    if {figure.case for figure in summary.FIGURES} <= reports.keys():
+        _fill(SUMMARY_PAGE, {summary.NAME: summary.summary(reports, CONTENDERS)})
+
+
+def _fill(file: Path, blocks: Mapping[str, str]) -> None:
+    file.write_text(page.fill(file.read_text(encoding="utf-8"), blocks), encoding="utf-8")
+
+
+def _kept(name: str) -> Report:
+    return Report.from_json(json.loads(_file(name).read_text(encoding="utf-8")))
 
 
 def _give_back() -> None:
-    """Let what was written under sudo belong to whoever called it."""
+    """Give files written under sudo to the calling user."""
     if "SUDO_UID" in os.environ:
         owner = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
-        for path in (*PAGES.values(), RESULTS, *RESULTS.iterdir()):
+        for path in (*PAGES.values(), SUMMARY_PAGE, RESULTS, *RESULTS.iterdir()):
             os.chown(path, *owner)
 
 

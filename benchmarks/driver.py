@@ -127,7 +127,7 @@ class Driver:
         return self._timed(self._list) | {"nodes": len(self.ids)}
 
     def tick(self) -> dict[str, Any]:
-        """What Ray's new autoscaler asks in one tick: a listing, tags and state of each node."""
+        """What Ray's new autoscaler asks in one tick: listing, tags and state of each node."""
         return self._timed(self._tick) | {"nodes": len(self.ids)}
 
     def provider_seconds(self) -> float:

@@ -1,7 +1,7 @@
-"""What is measured, put between the markers of a page. Pure.
+"""Replaces the text between the markers of a page. Pure.
 
 <!-- bench: listing -->
-whatever was there
+old text
 <!-- end -->
 """
 
@@ -14,17 +14,17 @@ _BLOCK = re.compile(r"(<!-- bench: (?P<name>[a-z0-9-]+) -->\n).*?(<!-- end -->)"
 
 
 class NoSuchMarker(LookupError):
-    """There is something to show, and the page has no place for it."""
+    """A text has no marker in the page."""
 
 
 def fill(page: str, blocks: Mapping[str, str]) -> str:
-    """A page with these texts between its markers; blocks that nothing is known of stay as they are.
+    """The page with these texts between its markers; other blocks stay unchanged.
 
     Raises:
         NoSuchMarker: a text has no marker.
     """
-    there = {found["name"] for found in _BLOCK.finditer(page)}
-    missing = sorted(blocks.keys() - there)
+    present = {found["name"] for found in _BLOCK.finditer(page)}
+    missing = sorted(blocks.keys() - present)
     if missing:
         raise NoSuchMarker(f"no `<!-- bench: {missing[0]} -->` followed by `<!-- end -->` in the page")
 

@@ -1,4 +1,4 @@
-"""Figures as tables, for a terminal and for a page. Pure."""
+"""Formats reports as tables, for a terminal and for a page. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NONE = "-"
 
 
 def figure(value: float | None) -> str:
-    """A number as people read it: three digits where it has a fraction, no more than it is known to."""
+    """A number with three significant digits if it has a fraction."""
     if value is None:
         return _NONE
     if float(value).is_integer() or abs(value) >= 100:
@@ -22,7 +22,7 @@ def figure(value: float | None) -> str:
 
 
 def with_unit(cell: Cell | None, unit: str) -> str:
-    """A cell's median with its spread, or why there is none."""
+    """A cell's median with its spread, or the reason for a missing value."""
     if cell is None:
         return _NONE
     if cell.median is None or cell.spread is None:
@@ -33,21 +33,21 @@ def with_unit(cell: Cell | None, unit: str) -> str:
 
 
 def goal(row: Row) -> str:
-    """What the first contender's figure is to be."""
+    """The goal of the first contender's figure."""
     if row.most is not None:
         return f"≤ {figure(row.most)} {row.unit}".rstrip()
     return "" if row.least is None else f"≥ {figure(row.least)} {row.unit}".rstrip()
 
 
 def verdict(row: Row, contender: Contender) -> str:
-    """Whether it is."""
+    """Whether the goal is met; empty if there is no goal."""
     return {True: "yes", False: "no", None: ""}[row.met(contender.key) if contender.has_goals else None]
 
 
 def terminal_table(report: Report, title: str, contenders: Sequence[Contender]) -> Table:
     """A report for the terminal."""
     table = Table(title=title, title_justify="left", caption="\n".join(report.notes), caption_justify="left")
-    table.add_column("what")
+    table.add_column("figure")
     for contender in contenders:
         table.add_column(contender.label, justify="right")
     table.add_column("goal", justify="right")
@@ -73,7 +73,7 @@ def markdown_table(report: Report, contenders: Sequence[Contender]) -> str:
 
 
 def made_on(report: Report) -> str:
-    """On what a report's figures were measured, in one line."""
+    """Date, machine and versions of a report, in one line."""
     of = report.machine
     cores = f"{of['cores']} cores of {of['processor']}, {of['system']}, Python {of['python']}, Ray {of['ray']}"
     return f"*{of['date']}: {cores}; load before: {of['load_before']}; {of['seconds']} s.*"

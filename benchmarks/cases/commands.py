@@ -54,9 +54,9 @@ def run(session: Session) -> Report:
             if contender is PUBLISHED:
                 _ray_alone(session, report)
     report.note(
-        f"A host boots in {BOOT_SECONDS} s. {LIVES} lives of RayDog's cluster, {FEW_LIVES} of {PUBLISHED.label}'s, "
-        f"each with a first task on each of {WORKERS} workers. For Ray alone, a head of {PUBLISHED.label} does "
-        "nothing: it can be up without Ray."
+        f"A host boots in {BOOT_SECONDS} s. Clusters measured: {LIVES} of RayDog, {FEW_LIVES} of {PUBLISHED.label}. "
+        f"Each runs a first task on each of {WORKERS} workers. `ray start` alone is measured on an idle head of "
+        f"{PUBLISHED.label}, which can be up without Ray."
     )
     return report
 
@@ -99,7 +99,7 @@ def _up(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
     ray_start = cluster.process_began(address, "start", "--head")
     moments = {
         "start of Ray's command, checks of the YAML": calls[0][0] - calls[0][1] / 1e3,
-        "platform calls, until the head is asked for": asked,
+        "platform calls, until the head's task is submitted": asked,
         "boot, until its task runs": head["started"],
         "files over SSH, until `ray start` begins": ray_start,
         "`ray start`, until its control store starts": cluster.process_began(address, "/gcs_server"),
@@ -198,7 +198,7 @@ def _down(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
     before = ends[0] - down.began
     ended = platform.all_ended() - ends[0]
     parts = {
-        "start of Ray's command, `ray stop` on the head where it comes first": before,
+        "start of Ray's command, `ray stop` on the head if it comes first": before,
         "Ray stops on all nodes, until the last task has ended": ended,
         "instances end, Ray sleeps, until `ray down` ends": down.seconds - before - ended,
     }

@@ -18,7 +18,7 @@ ROUNDS, QUICK_ROUNDS = 48, 3
 ROUND_SECONDS = 1_800.0
 TICK_SECONDS = 5.0
 TICKS = 8
-_WHY_NOT = "not measured: it needs a head that is a real host, beside which the clock cannot be stepped for a day"
+_WHY_NOT = "not measured: its head must be a real host, whose clock cannot be stepped"
 
 
 def run(session: Session) -> Report:
@@ -30,10 +30,10 @@ def run(session: Session) -> Report:
         else:
             report.row("launches").cannot(contender.key, _WHY_NOT)
     report.note(
-        f"Every {ROUND_SECONDS / 60:.0f} minutes the cluster grows from none to 2,080 nodes, and shrinks again: of its "
-        f"nodes Ray ends a quarter, and the others are lost. The first {TICKS} ticks after each growth are measured, "
-        "and the rest of the round is passed over. The first half is without its first fifth, in which all is new. The "
-        "provider's clock and the platform's are stepped together."
+        f"Every {ROUND_SECONDS / 60:.0f} minutes the cluster grows from 0 to 2,080 nodes and shrinks to 0 again. Ray "
+        "terminates a quarter of the nodes; the others are lost. Only the first "
+        f"{TICKS} ticks after each growth are measured. The first half excludes its first fifth, the warm-up. The clocks "
+        "of provider and platform are stepped together."
     )
     return report
 

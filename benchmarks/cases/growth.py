@@ -32,9 +32,9 @@ def run(session: Session) -> Report:
                     session.say(f"{contender.label}: {version}, {size:,} nodes, run {number + 1}")
                     measure(session, report, contender, version, size)
     report.note(
-        f"A growth is given up after {GIVE_UP_SECONDS:.0f} s. Runs: {RUNS_OF[10]} of 10 and of 100 nodes, "
-        f"{RUNS_OF[1_000]} of 1,000, {RUNS_OF[10_000]} of 10,000, where nearly all time is Ray's own; "
-        f"of {PUBLISHED.label} one of 10."
+        f"A run times out after {GIVE_UP_SECONDS:.0f} s. Runs: {RUNS_OF[10]} of 10 and of 100 nodes, "
+        f"{RUNS_OF[1_000]} of 1,000, {RUNS_OF[10_000]} of 10,000, where Ray itself takes nearly all the time. "
+        f"{PUBLISHED.label}: one run of 10."
     )
     return report
 

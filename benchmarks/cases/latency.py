@@ -29,7 +29,7 @@ def run(session: Session) -> Report:
             for number in range(0 if session.quick else LIVES):
                 commands.live(session, report, contender, delay, phase=number / LIVES)
     report.note(
-        f"Growth and shrinking: one run each; Ray's commands: {LIVES} lives. {PUBLISHED.label} with "
+        f"Launches and terminations: one run each; `ray` commands: {LIVES} clusters. {PUBLISHED.label}: "
         f"{FEW_NODES} nodes, at the longer delay only."
     )
     return report

@@ -24,9 +24,9 @@ def run(session: Session) -> Report:
         with session.attempt(report, contender, "a whole life"):
             _live(session, report, contender)
     report.note(
-        f"{NODES:,} nodes asked for at once live for {LIFE_TICKS * TICK_SECONDS / 60:.0f} minutes, in ticks of "
-        f"{TICK_SECONDS:.0f} s, and are ended at once. Counts do not vary from run to run, so this is one run. "
-        f"{PUBLISHED.label} ticks {FEW_TICKS} times only: each tick takes it seconds, and none calls the platform."
+        f"{NODES:,} nodes are launched at once, run for {LIFE_TICKS * TICK_SECONDS / 60:.0f} minutes in ticks of "
+        f"{TICK_SECONDS:.0f} s, and are terminated at once. Counts do not vary, so this is one run. "
+        f"{PUBLISHED.label} runs only {FEW_TICKS} ticks: each takes seconds, and none calls the platform."
     )
     return report
 
@@ -47,10 +47,10 @@ def _live(session: Session, report: Report, contender: Contender) -> None:
         _ticks(on, DEATH_TICKS)
         dead = on.lab.mark()
         key = contender.key
-        report.row("per node, from birth to death", "calls", 1.2).add(key, (dead - whole) / NODES)
-        report.row("growing, booting, joining", "calls").add(key, born - whole)
-        report.row("ticks of work", "calls").add(key, old - born)
-        report.row("ending", "calls").add(key, dead - old)
+        report.row("per node, from launch to termination", "calls", 1.2).add(key, (dead - whole) / NODES)
+        report.row("launch, boot, join", "calls").add(key, born - whole)
+        report.row("ticks without change", "calls").add(key, old - born)
+        report.row("termination", "calls").add(key, dead - old)
         report.series[key] = on.lab.calls(whole)
 
 

@@ -42,7 +42,7 @@ def run(session: Session) -> Report:
                     session.say(f"{contender.label}: {past:,} past nodes")
                     on.lab.add_past(past)
                     _measure(session, report, on, f"{size:,} nodes, {past:,} in the past", size)
-    report.note(f"{PUBLISHED.label} is measured up to {SMALL_SIZES[-1]:,} nodes, to which it grows in reasonable time.")
+    report.note(f"{PUBLISHED.label} is measured up to {SMALL_SIZES[-1]:,} nodes; growing it further takes too long.")
     return report
 
 
@@ -80,7 +80,7 @@ def _measure(session: Session, report: Report, on: Stage, what: str, size: int) 
     for _ in range(ticks):
         on.provider.do("skip_time", seconds=BETWEEN_TICKS)
         cpu = on.provider.do("tick")["cpu"] * 1e3
-        report.row(f"{what}: a listing, tags and state of each node", "ms").add(on.contender.key, cpu)
+        report.row(f"{what}: listing, tags and state of each node", "ms").add(on.contender.key, cpu)
     for _ in range(max(2, ticks // 2)):
         _one(report, on, f"{what}, one node ended", 2 + pages, None, lambda: on.lab.end_workers(1))
     on.provider.do("list")
@@ -113,7 +113,7 @@ def _one(
     report.row(f"{what}: processor time", "ms", most_ms).add(key, figures["cpu"] * 1e3)
     report.row(f"{what}: time with the platform's answers", "ms").add(key, figures["seconds"] * 1e3)
     report.row(f"{what}: platform calls", "", most_calls).add(key, on.lab.mark() - mark)
-    report.row(f"{what}: bytes from and to the platform", "bytes").add(key, on.lab.bytes(mark))
+    report.row(f"{what}: bytes exchanged with the platform", "bytes").add(key, on.lab.bytes(mark))
     report.row(f"{what}: Valkey commands").add(key, asked.commands)
-    report.row(f"{what}: bytes from and to Valkey", "bytes").add(key, asked.bytes)
-    report.row(f"{what}: nodes listed that are gone", "", 0).add(key, figures["nodes"] - on.lab.live())
+    report.row(f"{what}: bytes exchanged with Valkey", "bytes").add(key, asked.bytes)
+    report.row(f"{what}: ended nodes still listed", "", 0).add(key, figures["nodes"] - on.lab.live())

@@ -50,7 +50,7 @@ def _once(report: Report, on: Stage, what: str, size: int, most: float | None) -
     longest = on.wait_until_gone(listing=True)
     calls = on.lab.timed_calls(mark)
     ends = [(wall, route) for wall, _, route in calls if not route.startswith("GET")]
-    report.row(f"{what}: until the platform has heard of all", "s", most).add(key, ends[-1][0] - ended["began"])
-    report.row(f"{what}: Ray's loop waits for the call", "s", 1.0).add(key, ended["seconds"])
-    report.row(f"{what}: the longest listing meanwhile", "s").add(key, longest)
-    report.row(f"{what}: calls that end something", "", size).add(key, len(ends))
+    report.row(f"{what}: until the platform has accepted all aborts", "s", most).add(key, ends[-1][0] - ended["began"])
+    report.row(f"{what}: Ray's loop is blocked", "s", 1.0).add(key, ended["seconds"])
+    report.row(f"{what}: longest listing during the terminations", "s").add(key, longest)
+    report.row(f"{what}: abort calls", "", size).add(key, len(ends))
