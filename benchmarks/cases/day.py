@@ -31,9 +31,9 @@ def run(session: Session) -> Report:
             report.row("launches").cannot(contender.key, _WHY_NOT)
     report.note(
         f"Every {ROUND_SECONDS / 60:.0f} minutes the cluster grows from 0 to 2,080 nodes and shrinks to 0 again. Ray "
-        "terminates a quarter of the nodes; the others are lost. Only the first "
-        f"{TICKS} ticks after each growth are measured. The first half excludes its first fifth, the warm-up. The clocks "
-        "of provider and platform are stepped together."
+        f"terminates a quarter of the nodes; the others are lost. Only the first {TICKS} ticks after each growth are "
+        "measured. The first half excludes its first fifth, the warm-up. The clocks of provider and platform are "
+        "stepped together."
     )
     return report
 
