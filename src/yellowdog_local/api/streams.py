@@ -113,4 +113,4 @@ class EventStreams:
 
     def _requirement(self, requirement_id: str) -> Look:
         record = self._platform.store.requirement(requirement_id)
-        return lambda: (requirement_view(record), record.entity.status is ComputeRequirementStatus.TERMINATED)
+        return lambda: (requirement_view(record), record.status is ComputeRequirementStatus.TERMINATED)

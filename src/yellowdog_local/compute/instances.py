@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterable
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from yellowdog_client.model import InstanceId, InstanceStatus, SimulatorComputeSource
 
@@ -16,6 +16,7 @@ from yellowdog_local.compute import clouds
 from yellowdog_local.hosts.base import HostAddress, HostBackend, HostRequest
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.lives import INSTANCE, InstanceEvent
 from yellowdog_local.state.records import InstanceRecord, RequirementRecord, SourceRecord
 from yellowdog_local.state.retention import Retention
 from yellowdog_local.state.store import Store
@@ -64,8 +65,8 @@ class Instances:
             token=secrets.token_hex(16),
         )
         self._store.add_instance(instance)
-        source.counts[InstanceStatus.PENDING] += 1
-        self._set_status(instance, InstanceStatus.PENDING, first=True)
+        entity.status = instance.status
+        self._note_status(instance)
         self._create_host(instance)
 
     def terminate(self, instance: InstanceRecord, reason: str) -> None:
@@ -73,7 +74,7 @@ class Instances:
         if not instance.status.alive:
             return
         _log.info("instance %s is terminated: %s", instance.id, reason)
-        self._set_status(instance, InstanceStatus.TERMINATING)
+        self._move(instance, "terminate")
         _cancel_boot(instance)
         self.on_ending(instance, reason)
         if not instance.host_gone:  # a stopped one has no host, and a machine that joined by itself never had
@@ -84,18 +85,19 @@ class Instances:
     def stop(self, instance: InstanceRecord) -> None:
         """Switch an instance off and keep it; nothing that is not running is touched."""
         if instance.status is InstanceStatus.RUNNING:
-            self._switch_off(instance, InstanceStatus.STOPPING, "it was stopped")
+            self._switch_off(instance, "stop", "it was stopped")
             self._after_shutdown(instance, lambda: self._stopped(instance))
 
     def start(self, instance: InstanceRecord) -> None:
         """Switch a stopped instance on again."""
         if instance.status is InstanceStatus.STOPPED:
+            self._move(instance, "start")
             self._switch_on(instance)
 
     def restart(self, instance: InstanceRecord) -> None:
         """Reboot a running instance; one that is stopped is started."""
         if instance.status is InstanceStatus.RUNNING:
-            self._switch_off(instance, InstanceStatus.PENDING, "it was restarted")
+            self._switch_off(instance, "restart", "it was restarted")
             self._switch_on(instance)
         else:
             self.start(instance)
@@ -108,7 +110,7 @@ class Instances:
         instance.entity.hostname = address.hostname
         instance.entity.privateIpAddress = address.private_ip
         instance.entity.publicIpAddress = address.public_ip
-        self._set_status(instance, InstanceStatus.RUNNING)
+        self._move(instance, "boot")
         _log.info("instance %s is running at %s", instance.id, address.private_ip)
         self.on_change(instance.requirement)
         self._start_refreshing(instance.source, instance.requirement)
@@ -122,7 +124,7 @@ class Instances:
         if instance.status.alive:
             _log.info("instance %s has ended: %s", instance.id, reason)
             _cancel_boot(instance)
-            self._set_status(instance, InstanceStatus.TERMINATING)
+            self._move(instance, "terminate")
             self.on_ending(instance, reason or "the host ended")
             instance.shutdown_over = True
         self._end_if_over(instance)
@@ -148,8 +150,8 @@ class Instances:
                 self.host_gone(request.instance_id, f"the host could not be made: {error}")
             raise
 
-    def _switch_off(self, instance: InstanceRecord, status: InstanceStatus, reason: str) -> None:
-        self._set_status(instance, status)
+    def _switch_off(self, instance: InstanceRecord, event: Literal["stop", "restart"], reason: str) -> None:
+        self._move(instance, event)
         self.on_ending(instance, reason)
         # Its agent will register anew, and that makes another platform node.
         instance.node = None
@@ -160,13 +162,12 @@ class Instances:
 
     def _switch_on(self, instance: InstanceRecord) -> None:
         instance.host_gone = False
-        self._set_status(instance, InstanceStatus.PENDING)
         self._create_host(instance)
         self.on_change(instance.requirement)
 
     def _stopped(self, instance: InstanceRecord) -> None:
         if instance.status is InstanceStatus.STOPPING:
-            self._set_status(instance, InstanceStatus.STOPPED)
+            self._move(instance, "stopped")
             self.on_change(instance.requirement)
 
     def _after_shutdown(self, instance: InstanceRecord, call: Callable[[], None]) -> None:
@@ -183,20 +184,21 @@ class Instances:
     def _end_if_over(self, instance: InstanceRecord) -> None:
         if not (instance.host_gone and instance.shutdown_over) or instance.status is InstanceStatus.TERMINATED:
             return
-        self._set_status(instance, InstanceStatus.TERMINATED)
+        self._move(instance, "end")
         instance.requirement.live.pop(instance.id, None)
         self._store.instances_by_token.pop(instance.token, None)
         self._retention.of_instance(instance)
         self.on_change(instance.requirement)
 
-    def _set_status(self, instance: InstanceRecord, status: InstanceStatus, *, first: bool = False) -> None:
-        source = instance.source
-        if not first:
-            source.counts[instance.status] -= 1
-            source.counts[status] += 1
-        source.changed.mark(self._kernel.now())
-        instance.status = instance.entity.status = status
-        instance.entity.statusChangedTime = self._kernel.now()
+    def _move(self, instance: InstanceRecord, event: InstanceEvent) -> None:
+        instance.source.counts[INSTANCE.move(instance, event)] -= 1
+        self._note_status(instance)
+
+    def _note_status(self, instance: InstanceRecord) -> None:
+        source, now = instance.source, self._kernel.now()
+        source.counts[instance.status] += 1
+        source.changed.mark(now)
+        instance.entity.statusChangedTime = now
         self._kernel.want_pass()
 
     def _vary(self, seconds: float, variance: float) -> float:

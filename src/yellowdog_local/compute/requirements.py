@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from copy import deepcopy
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from yellowdog_client.model import (
     AutoShutdown,
@@ -31,6 +31,7 @@ from yellowdog_local.compute.templates import Templates
 from yellowdog_local.errors import AlreadyExists, InvalidComputeStatus, InvalidRequest, NotCovered, check_size
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.lives import COMPUTE_REQUIREMENT, RequirementEvent
 from yellowdog_local.state.records import InstanceRecord, PoolRecord, RequirementRecord, SourceRecord
 from yellowdog_local.state.store import Store
 
@@ -118,7 +119,7 @@ class Compute:
         if existing is None:
             return
         reusable = self._kernel.settings.reuse_finished_names
-        if existing.entity.status is not _Status.TERMINATED or not reusable:
+        if existing.status is not _Status.TERMINATED or not reusable:
             raise AlreadyExists("Compute requirement", namespace, name)
 
     def resize(self, requirement: RequirementRecord, target: int) -> None:
@@ -129,10 +130,10 @@ class Compute:
         """Ask the sources for what is wanted and missing."""
         entity = requirement.entity
         wanted = entity.targetInstanceCount - requirement.alive
-        if entity.status in _ENDED:
+        if requirement.status in _ENDED:
             return
         if wanted > 0:
-            self._set_status(requirement, _Status.PROVISIONING)
+            self._note_provisioning(requirement)
         self._ask(requirement)
         self._settle(requirement)
 
@@ -192,8 +193,7 @@ class Compute:
     def stop(self, requirement: RequirementRecord) -> None:
         """Stop all instances of a requirement."""
         self.check_can_stop(requirement)
-        self._refuse_unless(requirement, _Status.STOPPED, _Status.RUNNING, _Status.STOPPING, _Status.STOPPED)
-        self._set_status(requirement, _Status.STOPPING)
+        self._request(requirement, "stop", _Status.STOPPING)
         for instance in tuple(requirement.live.values()):
             self._instances.stop(instance)
         self._settle(requirement)
@@ -201,8 +201,7 @@ class Compute:
     def start(self, requirement: RequirementRecord) -> None:
         """Start all stopped instances of a requirement."""
         self.check_can_stop(requirement)
-        self._refuse_unless(requirement, _Status.RUNNING, _Status.STOPPED, _Status.STARTING, _Status.RUNNING)
-        self._set_status(requirement, _Status.STARTING)
+        self._request(requirement, "start", _Status.STARTING)
         for instance in tuple(requirement.live.values()):
             self._instances.start(instance)
         self._settle(requirement)
@@ -225,11 +224,11 @@ class Compute:
 
     def terminate(self, requirement: RequirementRecord) -> None:
         """End a requirement: all its instances at once. Ending what has ended is harmless."""
-        if requirement.entity.status in _ENDED:
+        if requirement.status in _ENDED:
             return
         _log.info("compute requirement %s/%s is terminated", requirement.namespace, requirement.name)
         requirement.entity.targetInstanceCount = 0
-        self._set_status(requirement, _Status.TERMINATING)
+        self._move(requirement, "terminate")
         for timer in (requirement.shutdown_timer, requirement.refill_timer):
             if timer is not None:
                 timer.cancel()
@@ -240,7 +239,7 @@ class Compute:
     def _keep(self, record: RequirementRecord) -> RequirementRecord:
         self.refuse_taken_name(record.namespace, record.name)
         self._namespaces.use(record.namespace)
-        self._set_status(record, _Status.NEW)
+        record.entity.status, record.entity.statusChangedTime = record.status, self._kernel.now()
         self._store.add_requirement(record)
         self.set_auto_shutdown(record, record.entity.autoShutdown)
         _log.info(
@@ -299,11 +298,11 @@ class Compute:
         for _ in requirement.sources if falls else requirement.sources[:1]:
             wanted = max(0, entity.targetInstanceCount - requirement.alive)
             for source, number in tuple(shares(entity.provisionStrategy, requirement.sources, wanted)):
-                self._request(requirement, source, number)
+                self._request_instances(requirement, source, number)
             if not any(source.exhausted for source in requirement.sources):
                 return
 
-    def _request(self, requirement: RequirementRecord, source: SourceRecord, number: int) -> None:
+    def _request_instances(self, requirement: RequirementRecord, source: SourceRecord, number: int) -> None:
         entity = source.entity
         source.requested = number
         failure = clouds.refusal(entity)
@@ -321,24 +320,27 @@ class Compute:
         for _ in range(granted):
             self._instances.boot(requirement, source)
 
-    def _set_status(self, requirement: RequirementRecord, status: ComputeRequirementStatus) -> None:
-        if requirement.entity.status is not status:
-            requirement.entity.status = status
-            requirement.entity.nextStatus = _NEXT.get(status)
-            requirement.entity.statusChangedTime = self._kernel.now()
-            self._kernel.want_pass()
+    def _move(self, requirement: RequirementRecord, event: RequirementEvent) -> None:
+        COMPUTE_REQUIREMENT.move(requirement, event)
+        requirement.entity.nextStatus = _NEXT.get(requirement.status)
+        requirement.entity.statusChangedTime = self._kernel.now()
+        self._kernel.want_pass()
+
+    def _note_provisioning(self, requirement: RequirementRecord) -> None:
+        if requirement.status is not _Status.PROVISIONING:
+            self._move(requirement, "provision")
 
     def _settle(self, requirement: RequirementRecord) -> None:
         entity = requirement.entity
         entity.expectedInstanceCount = requirement.alive
         self.on_change(requirement)
-        if entity.status is _Status.TERMINATING:
+        if requirement.status is _Status.TERMINATING:
             if not requirement.live:
-                self._set_status(requirement, _Status.TERMINATED)
-        elif entity.status is _Status.STOPPING:
+                self._move(requirement, "end")
+        elif requirement.status is _Status.STOPPING:
             if all(instance.status is InstanceStatus.STOPPED for instance in requirement.live.values()):
-                self._set_status(requirement, _Status.STOPPED)
-        elif entity.status not in (_Status.STOPPED, _Status.TERMINATED):
+                self._move(requirement, "stopped")
+        elif requirement.status not in (_Status.STOPPED, _Status.TERMINATED):
             self._settle_running(requirement)
 
     def _settle_running(self, requirement: RequirementRecord) -> None:
@@ -347,11 +349,12 @@ class Compute:
         short = requirement.alive < entity.targetInstanceCount
         if short and entity.maintainInstanceCount:
             self._refill_soon(requirement)
-        provisioning = entity.status in (_Status.NEW, _Status.PROVISIONING)
+        provisioning = requirement.status in (_Status.NEW, _Status.PROVISIONING)
         if not pending and not (short and provisioning):
-            self._set_status(requirement, _Status.RUNNING)
-        elif entity.status is not _Status.STARTING:
-            self._set_status(requirement, _Status.PROVISIONING)
+            if requirement.status is not _Status.RUNNING:
+                self._move(requirement, "provisioned")
+        elif requirement.status is not _Status.STARTING:
+            self._note_provisioning(requirement)
 
     def _refill_soon(self, requirement: RequirementRecord) -> None:
         # Not at once: a source that provides nothing would be asked without end.
@@ -361,19 +364,23 @@ class Compute:
 
     def _refill(self, requirement: RequirementRecord) -> None:
         requirement.refill_timer = None
-        if requirement.entity.status in (_Status.RUNNING, _Status.PROVISIONING):
+        if requirement.status in (_Status.RUNNING, _Status.PROVISIONING):
             self.fill(requirement)
 
     def _refuse_ended(self, requirement: RequirementRecord) -> None:
-        if requirement.entity.status in _ENDED:
+        if requirement.status in _ENDED:
             raise InvalidComputeStatus(
-                f"Compute requirement '{requirement.name}' cannot be changed: it is {requirement.entity.status}"
+                f"Compute requirement '{requirement.name}' cannot be changed: it is {requirement.status}"
             )
 
-    def _refuse_unless(
-        self, requirement: RequirementRecord, wanted: ComputeRequirementStatus, *allowed: ComputeRequirementStatus
+    def _request(
+        self, requirement: RequirementRecord, event: Literal["stop", "start"], reached: ComputeRequirementStatus
     ) -> None:
-        if requirement.entity.status not in allowed:
+        """Move a requirement as a user requests; repeating a request is harmless."""
+        if requirement.status is reached:
+            return
+        if not COMPUTE_REQUIREMENT.declares(requirement.status, event):
             raise InvalidComputeStatus(
-                f"Compute requirement '{requirement.name}' cannot become {wanted}: it is {requirement.entity.status}"
+                f"Compute requirement '{requirement.name}' cannot become {_NEXT[reached]}: it is {requirement.status}"
             )
+        self._move(requirement, event)

@@ -37,7 +37,7 @@ def requirement_summary(requirement: RequirementRecord) -> ComputeRequirementSum
         aliveInstanceCount=requirement.alive,
         createdTime=requirement.created,
         statusChangedTime=entity.statusChangedTime,
-        status=entity.status,
+        status=requirement.status,
         healthy=search.requirement_healthy(requirement),
     )
 

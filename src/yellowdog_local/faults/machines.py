@@ -111,7 +111,7 @@ class FaultyClouds:
 
     def _room(self, name: str, limit: int) -> int:
         requirements = self._store.requirements.values()
-        unfinished = (r for r in requirements if r.entity.status is not ComputeRequirementStatus.TERMINATED)
+        unfinished = (r for r in requirements if r.status is not ComputeRequirementStatus.TERMINATED)
         alive = sum(source.alive for r in unfinished for source in r.sources if source.entity.name == name)
         return max(0, limit - alive)
 

@@ -128,8 +128,9 @@ class ConfiguredPools:
             name=name,
             created=now,
             sources=[],
+            status=ComputeRequirementStatus.RUNNING,
         )
-        unseen.entity.status = ComputeRequirementStatus.RUNNING
+        unseen.entity.status = unseen.status
         pool = PoolRecord(
             seq=self._kernel.next_sequence(),
             id=self._ids.new("wrkrpool"),

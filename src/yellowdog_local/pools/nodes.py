@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import Literal
 
 from yellowdog_client.model import (
     Node,
@@ -26,6 +27,7 @@ from yellowdog_local.compute.requirements import Compute
 from yellowdog_local.errors import Gone
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.lives import PLATFORM_NODE, NodeEvent
 from yellowdog_local.state.records import InstanceRecord, NodeRecord, PoolRecord, RequirementRecord, WorkerRecord
 from yellowdog_local.state.retention import Retention
 from yellowdog_local.state.slots import Slots
@@ -87,9 +89,9 @@ class Nodes:
         """Note that an agent is late, or give its platform node up."""
         node = self._store.node(node_id)
         if seconds < self._kernel.settings.heartbeat_lost_seconds:
-            self._set_health(node, NodeStatus.LATE, WorkerStatus.LATE)
+            self._note_late(node)
             return
-        self._end(node, NodeStatus.LOST, f"its agent was silent for {seconds:.0f} s")
+        self._end(node, "lose", f"its agent was silent for {seconds:.0f} s")
         if not node.instance.status.alive:
             return
         # Whatever becomes of the instance, it is no platform node any more, and stands in nobody's way.
@@ -102,7 +104,9 @@ class Nodes:
         """Note that a late agent is back."""
         node = self._store.node(node_id)
         if node.status is NodeStatus.LATE:
-            self._set_health(node, NodeStatus.RUNNING, WorkerStatus.STOPPED)
+            self._move(node, "recover")
+            for worker in _present(node):
+                self._slots.recover(worker)
 
     def instance_ending(self, instance: InstanceRecord, reason: str) -> None:
         """An instance dies, and its platform node and tasks with it."""
@@ -116,7 +120,7 @@ class Nodes:
             if node.status.active:
                 self._notice_death(node, reason)
             elif node.status is NodeStatus.DEREGISTERED:
-                self._set_status(node, NodeStatus.TERMINATED)
+                self._move(node, "terminate")
         elif pool is not None:
             self._shrink(pool)
             self._slots.touch(pool)
@@ -124,11 +128,11 @@ class Nodes:
     def _notice_death(self, node: NodeRecord, reason: str) -> None:
         seconds = self._kernel.settings.instance_death_noticed_seconds
         if seconds == 0:
-            self._end(node, NodeStatus.TERMINATED, reason)
+            self._end(node, "terminate", reason)
         elif not node.unnoticed:
             node.unnoticed = True
             node.pool.unnoticed += 1
-            self._kernel.after(seconds, lambda: self._end(node, NodeStatus.TERMINATED, reason))
+            self._kernel.after(seconds, lambda: self._end(node, "terminate", reason))
 
     def requirement_changed(self, requirement: RequirementRecord) -> None:
         """Let the next pass look at the pool whose instances changed."""
@@ -153,7 +157,7 @@ class Nodes:
             self._add_worker(node, len(node.workers) + 1)
         unclaimed = [worker for worker in present if worker.group is None]
         for worker in unclaimed[::-1][: max(0, len(present) - count)]:
-            self._slots.withdraw(worker, WorkerStatus.SHUTDOWN)
+            self._slots.withdraw(worker, "shut down")
         self._slots.touch(node.pool, node)
 
     def warn(self, node: NodeRecord) -> None:
@@ -231,32 +235,27 @@ class Nodes:
         self._store.workers[worker_id] = worker
         self._slots.add(worker)
 
-    def _set_health(self, node: NodeRecord, status: NodeStatus, of_workers: WorkerStatus) -> None:
-        if node.status is status:
+    def _note_late(self, node: NodeRecord) -> None:
+        if node.status is NodeStatus.LATE:
             return
-        self._set_status(node, status)
+        self._move(node, "late")
         for worker in _present(node):
-            if of_workers is WorkerStatus.LATE:
-                self._slots.withdraw(worker, of_workers)
-                continue
-            self._slots.set_status(worker, WorkerStatus.RUNNING if worker.group else of_workers)
-            self._slots.offer(worker)
+            self._slots.withdraw(worker, "late")
 
-    def _set_status(self, node: NodeRecord, status: NodeStatus) -> None:
+    def _move(self, node: NodeRecord, event: NodeEvent) -> None:
         counts = node.pool.node_counts
-        counts[node.status] -= 1
-        counts[status] += 1
-        node.status = node.entity.status = status
+        counts[PLATFORM_NODE.move(node, event)] -= 1
+        counts[node.status] += 1
         node.entity.statusChangedTime = self._kernel.now()
         self._slots.touch(node.pool)
 
     def _end_if_drained(self, node: NodeRecord) -> None:
         # One whose machine is dead cannot take its leave: it ends when that is noticed.
         if node.status.active and not node.tasks and not node.unnoticed:
-            self._end(node, NodeStatus.DEREGISTERED, "the node was shut down")
+            self._end(node, "deregister", "the node was shut down")
             self._compute.terminate_instance(node.instance, "its node was shut down")
 
-    def _end(self, node: NodeRecord, status: NodeStatus, reason: str) -> None:
+    def _end(self, node: NodeRecord, event: Literal["lose", "deregister", "terminate"], reason: str) -> None:
         if not node.status.active:
             return
         pool = node.pool
@@ -271,17 +270,16 @@ class Nodes:
             pool.draining_nodes -= 1
         else:
             self._shrink(pool)
-        self._set_status(node, status)
+        self._move(node, event)
         self._retention.of_node(node)
         node.entity.deregisteredTime = self._kernel.now()
-        _log.info("node %s is %s: %s", node.id, status, reason)
+        _log.info("node %s is %s: %s", node.id, node.status, reason)
         lost = node.tasks
-        of_workers = WorkerStatus.SHUTDOWN if status is NodeStatus.DEREGISTERED else WorkerStatus.LOST
+        graceful = event == "deregister"
         for worker in _present(node):
-            self._slots.withdraw(worker, of_workers)
+            self._slots.withdraw(worker, "shut down" if graceful else "lose")
         for task in lost:
             self._tasks.lost(task, reason)
-        graceful = status is NodeStatus.DEREGISTERED
         self._agents.end(node.id, {"type": "SHUTDOWN"} if graceful else None)
 
     def _shrink(self, pool: PoolRecord) -> None:

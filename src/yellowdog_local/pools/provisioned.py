@@ -35,6 +35,7 @@ from yellowdog_local.errors import AlreadyExists, InvalidRequest, NotCovered
 from yellowdog_local.pools.nodes import Nodes, worker_count
 from yellowdog_local.state import ids, search
 from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.lives import WORKER_POOL, PoolEvent
 from yellowdog_local.state.records import InstanceRecord, NodeRecord, PoolRecord
 from yellowdog_local.state.retention import Retention
 from yellowdog_local.state.slots import Slots
@@ -154,7 +155,7 @@ class Pools:
         if pool.status.finished:
             return
         _log.info("worker pool %s/%s is shut down", pool.namespace, pool.name)
-        self._set_status(pool, _Status.SHUTDOWN)
+        self._move(pool, "shut down")
         if pool.idle_timer is not None:
             pool.idle_timer.cancel()
         for instance in tuple(pool.requirement.live.values()):
@@ -167,14 +168,13 @@ class Pools:
 
     def settle(self, pool: PoolRecord) -> None:
         """Notice what a pool has become: running, idle, empty, without requirement, or ended."""
-        status = pool.requirement.entity.status
-        if status in (ComputeRequirementStatus.TERMINATING, ComputeRequirementStatus.TERMINATED):
+        if pool.requirement.status in (ComputeRequirementStatus.TERMINATING, ComputeRequirementStatus.TERMINATED):
             self.shut_down(pool)
         if pool.status is _Status.SHUTDOWN:
             self._finish_shutdown(pool)
         elif pool.status.available:
             self._resize(pool)
-            self._set_status(pool, _available_status(pool))
+            self._note_use(pool)
             self._watch_idleness(pool)
 
     def settle_node(self, node: NodeRecord) -> None:
@@ -326,24 +326,27 @@ class Pools:
     def _finish_shutdown(self, pool: PoolRecord) -> None:
         if pool.active_nodes == 0:
             self._compute.terminate(pool.requirement)
-        if pool.active_nodes == 0 and pool.requirement.entity.status is ComputeRequirementStatus.TERMINATED:
+        if pool.active_nodes == 0 and pool.requirement.status is ComputeRequirementStatus.TERMINATED:
             _log.info("worker pool %s/%s has ended", pool.namespace, pool.name)
-            self._set_status(pool, _Status.TERMINATED)
+            self._move(pool, "end")
             self._store.open_pools.pop(pool.id, None)
             self._retention.of_pool(pool)
 
-    def _set_status(self, pool: PoolRecord, status: WorkerPoolStatus) -> None:
-        if pool.status is not status:
-            pool.status = pool.entity.status = status
-            pool.entity.statusChangedTime = self._kernel.now()
+    def _note_use(self, pool: PoolRecord) -> None:
+        if pool.claimed:
+            self._move_unless(pool, "claim", _Status.RUNNING)
+        elif pool.active_nodes:
+            self._move_unless(pool, "idle", _Status.IDLE)
+        elif pool.first_node:
+            self._move_unless(pool, "empty", _Status.EMPTY)
 
+    def _move_unless(self, pool: PoolRecord, event: PoolEvent, reached: WorkerPoolStatus) -> None:
+        if pool.status is not reached:
+            self._move(pool, event)
 
-def _available_status(pool: PoolRecord) -> WorkerPoolStatus:
-    if pool.claimed:
-        return _Status.RUNNING
-    if pool.active_nodes:
-        return _Status.IDLE
-    return _Status.EMPTY if pool.first_node else _Status.PENDING
+    def _move(self, pool: PoolRecord, event: PoolEvent) -> None:
+        WORKER_POOL.move(pool, event)
+        pool.entity.statusChangedTime = self._kernel.now()
 
 
 def _cancel(node: NodeRecord) -> None:

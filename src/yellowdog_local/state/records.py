@@ -15,6 +15,7 @@ from yellowdog_client.model import (
     Allowance,
     BestComputeSourceReport,
     ComputeRequirement,
+    ComputeRequirementStatus,
     ComputeSource,
     ComputeSourceTemplate,
     ConfiguredWorkerPool,
@@ -383,6 +384,7 @@ class RequirementRecord:
     name: str
     created: datetime
     sources: list[SourceRecord]
+    status: ComputeRequirementStatus = ComputeRequirementStatus.NEW
     instances: dict[str, InstanceRecord] = field(default_factory=dict)
     live: dict[str, InstanceRecord] = field(default_factory=dict)
     pool: PoolRecord | None = None

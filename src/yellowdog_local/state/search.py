@@ -131,7 +131,7 @@ def requirement_matches(
         _namespace(requirement.namespace, search.namespace, namespaces)
         and _part(search.name, requirement.name)
         and _part(search.tag, requirement.entity.tag)
-        and _one_of(search.statuses, requirement.entity.status)
+        and _one_of(search.statuses, requirement.status)
         and _within(search.createdTime, requirement.created)
         and _same(healthy, requirement_healthy(requirement))
     )

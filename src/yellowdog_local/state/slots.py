@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from yellowdog_client.model import NodeStatus, WorkerStatus
 
 from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.lives import WORKER, WorkerEvent
 from yellowdog_local.state.records import GroupRecord, NodeRecord, PoolRecord, TaskRecord, WorkerRecord
 
 
@@ -41,7 +44,7 @@ class Slots:
         worker.node.once_claimed = pool.once_claimed = True
         pool.claimed += 1
         pool.last_claimed = self._kernel.now()
-        self.set_status(worker, WorkerStatus.RUNNING)
+        self._move(worker, "claim")
         self.touch(pool, worker.node)
 
     def release(self, worker: WorkerRecord) -> None:
@@ -54,7 +57,7 @@ class Slots:
         pool.claimed -= 1
         pool.last_released = self._kernel.now()
         if worker.status is WorkerStatus.RUNNING:
-            self.set_status(worker, WorkerStatus.STOPPED)
+            self._move(worker, "release")
         self.offer(worker)
         self.touch(pool, worker.node)
 
@@ -65,14 +68,18 @@ class Slots:
         if takes_tasks and worker.group is None and worker.status is WorkerStatus.STOPPED:
             node.pool.free[worker.id] = worker
 
-    def withdraw(self, worker: WorkerRecord, status: WorkerStatus) -> None:
-        """Offer a worker no more."""
+    def withdraw(self, worker: WorkerRecord, event: Literal["late", "lose", "shut down"]) -> None:
+        """Stop offering a worker."""
         worker.node.pool.free.pop(worker.id, None)
-        self.set_status(worker, status)
+        self._move(worker, event)
 
-    def set_status(self, worker: WorkerRecord, status: WorkerStatus) -> None:
-        """Change a worker's status."""
+    def recover(self, worker: WorkerRecord) -> None:
+        """Bring back a worker whose platform node is no longer late, and offer it again."""
+        if worker.status is WorkerStatus.LATE:
+            self._move(worker, "recover claimed" if worker.group else "recover")
+        self.offer(worker)
+
+    def _move(self, worker: WorkerRecord, event: WorkerEvent) -> None:
         counts = worker.node.pool.worker_counts
-        counts[worker.status] -= 1
-        counts[status] += 1
-        worker.status = worker.entity.status = status
+        counts[WORKER.move(worker, event)] -= 1
+        counts[worker.status] += 1

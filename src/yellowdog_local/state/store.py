@@ -149,7 +149,7 @@ class Store:
             or _any_in(namespace, self.open_pools.values())
             or any(record.entity.namespace == namespace for record in self.image_families.values())
             or any(
-                r.namespace == namespace and r.entity.status is not ComputeRequirementStatus.TERMINATED
+                r.namespace == namespace and r.status is not ComputeRequirementStatus.TERMINATED
                 for r in self.requirements.values()
             )
         )

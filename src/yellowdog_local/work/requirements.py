@@ -24,12 +24,20 @@ from yellowdog_local.account.namespaces import Namespaces
 from yellowdog_local.errors import AlreadyExists, InvalidRequest, InvalidWorkStatus, NotCovered
 from yellowdog_local.state import ids, search
 from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.lives import TASK_GROUP, WORK_REQUIREMENT, GroupEvent, WorkEvent
 from yellowdog_local.state.records import GroupRecord, TaskRecord, WorkRecord
 from yellowdog_local.state.store import Store, found
 from yellowdog_local.work.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 _Group, _Work = TaskGroupStatus, WorkRequirementStatus
+# The statuses that a user can request.
+_REQUESTS: dict[WorkRequirementStatus, WorkEvent] = {
+    _Work.HELD: "hold",
+    _Work.RUNNING: "resume",
+    _Work.FINISHING: "finish",
+    _Work.CANCELLING: "cancel",
+}
 
 
 class Work:
@@ -86,14 +94,13 @@ class Work:
 
     def transition(self, work: WorkRecord, status: WorkRequirementStatus, *, abort: bool) -> WorkRecord:
         """Hold, start, finish or cancel a work requirement."""
-        self._check_transition(work, status)
-        self._set_status(work, status)
+        self._request(work, status)
         if status is _Work.HELD:
             self._hold(work)
         elif status is _Work.RUNNING:
             self._resume(work)
         elif status is _Work.FINISHING:
-            self._set_groups(work, _Group.FINISHING)
+            self._move_groups(work, "finish", to=_Group.FINISHING)
         else:
             self._cancel(work, abort=abort)
         for group in work.groups:
@@ -124,16 +131,16 @@ class Work:
             return
         failed = group.counts[TaskStatus.FAILED] > 0
         if group.status is _Group.PENDING and group.claimed:
-            self._set_group(group, _Group.RUNNING)
+            self._move_group(group, "claim")
         if failed and group.entity.finishIfAnyTaskFailed and not group.status.terminating:
-            self._set_group(group, _Group.FAILING)
+            self._move_group(group, "fail")
             for task in group.waiting:
                 self._tasks.discard(task)
             if self._kernel.settings.group_failure_aborts_executing_tasks:
                 for task in group.in_progress:
                     self._tasks.cancel(task, abort=True)
         if group.unfinished == 0 and self._may_end(group):
-            self._set_group(group, _ending(group, failed=failed))
+            self._move_group(group, _end_event(group, failed=failed))
             self._end_group(group)
 
     def search(self, wanted: WorkRequirementSearch) -> list[WorkRecord]:
@@ -220,20 +227,18 @@ class Work:
         self._tasks.touched_groups[group.id] = group
         return group
 
-    def _check_transition(self, work: WorkRecord, status: WorkRequirementStatus) -> None:
-        allowed = {
-            _Work.HELD: (_Work.RUNNING, _Work.HELD),
-            _Work.RUNNING: (_Work.HELD, _Work.RUNNING),
-            _Work.FINISHING: (_Work.RUNNING, _Work.HELD, _Work.FINISHING),
-            _Work.CANCELLING: (_Work.RUNNING, _Work.HELD, _Work.FINISHING, _Work.CANCELLING),
-        }
-        if work.status not in allowed.get(status, ()):
+    def _request(self, work: WorkRecord, status: WorkRequirementStatus) -> None:
+        """Move a work requirement to the status that a user requests; repeating a request is harmless."""
+        event = _REQUESTS.get(status)
+        if event is None or not (work.status is status or WORK_REQUIREMENT.declares(work.status, event)):
             raise InvalidWorkStatus(
                 f"Work requirement '{work.entity.name}' cannot become {status}: it is {work.status}"
             )
+        if work.status is not status:
+            self._move_work(work, event)
 
     def _hold(self, work: WorkRecord) -> None:
-        self._set_groups(work, _Group.HELD)
+        self._move_groups(work, "hold", to=_Group.HELD)
         if self._kernel.settings.hold_returns_allocated_tasks:
             for group in work.groups:
                 for task in group.having(TaskStatus.ALLOCATED):
@@ -242,14 +247,15 @@ class Work:
     def _resume(self, work: WorkRecord) -> None:
         for group in work.groups:
             if group.status is _Group.HELD:
-                self._set_group(group, _Group.PENDING)
+                self._move_group(group, "resume")
                 self._tasks.touched_groups[group.id] = group
 
     def _cancel(self, work: WorkRecord, *, abort: bool) -> None:
         for group in work.groups:
             if group.status.terminated:
                 continue
-            self._set_group(group, _Group.CANCELLING)
+            if group.status is not _Group.CANCELLING:
+                self._move_group(group, "cancel")
             for task in [*group.waiting, *group.in_progress]:
                 self._tasks.cancel(task, abort=abort)
 
@@ -272,33 +278,31 @@ class Work:
         if work.status.finished or any(not group.status.terminated for group in work.groups):
             return
         if work.status is _Work.CANCELLING:
-            self._set_status(work, _Work.CANCELLED)
+            self._move_work(work, "end")
         elif any(group.status is _Group.FAILED for group in work.groups):
-            self._set_status(work, _Work.FAILED)
+            self._move_work(work, "fail")
         elif work.groups or work.status is _Work.FINISHING:
-            self._set_status(work, _Work.COMPLETED)
+            self._move_work(work, "complete")
 
-    def _set_groups(self, work: WorkRecord, status: TaskGroupStatus) -> None:
+    def _move_groups(self, work: WorkRecord, event: GroupEvent, *, to: TaskGroupStatus) -> None:
         for group in work.groups:
-            if not group.status.terminated and not group.status.terminating:
-                self._set_group(group, status)
+            if not (group.status.terminated or group.status.terminating or group.status is to):
+                self._move_group(group, event)
 
-    def _set_group(self, group: GroupRecord, status: TaskGroupStatus) -> None:
-        if group.status is not status:
-            group.status = group.entity.status = status
-            group.entity.statusChangedTime = self._kernel.now()
+    def _move_group(self, group: GroupRecord, event: GroupEvent) -> None:
+        TASK_GROUP.move(group, event)
+        group.entity.statusChangedTime = self._kernel.now()
 
-    def _set_status(self, work: WorkRecord, status: WorkRequirementStatus) -> None:
-        if work.status is not status:
-            work.status = work.entity.status = status
-            work.entity.statusChangedTime = self._kernel.now()
-            _log.info("work requirement %s/%s is %s", work.entity.namespace, work.entity.name, status)
+    def _move_work(self, work: WorkRecord, event: WorkEvent) -> None:
+        WORK_REQUIREMENT.move(work, event)
+        work.entity.statusChangedTime = self._kernel.now()
+        _log.info("work requirement %s/%s is %s", work.entity.namespace, work.entity.name, work.status)
 
 
-def _ending(group: GroupRecord, *, failed: bool) -> TaskGroupStatus:
-    if group.status is _Group.CANCELLING:
-        return _Group.CANCELLED
-    return _Group.FAILED if failed else _Group.COMPLETED
+def _end_event(group: GroupRecord, *, failed: bool) -> GroupEvent:
+    if group.status.terminating:
+        return "end"
+    return "complete with failures" if failed else "complete"
 
 
 def _check_group(group: TaskGroup, names: list[str]) -> None:

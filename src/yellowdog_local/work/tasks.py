@@ -14,9 +14,10 @@ from yellowdog_local.agents import AgentEvent, Command, Commands
 from yellowdog_local.errors import DuplicateTaskNames, InvalidOperation, InvalidRequest, NotCovered, check_size
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
+from yellowdog_local.state.lives import TASK, TaskEvent
 from yellowdog_local.state.records import GroupRecord, TaskRecord, WorkerRecord
 from yellowdog_local.state.retention import Retention
-from yellowdog_local.state.settings import Settings
+from yellowdog_local.state.settings import AbortEndState, Settings
 from yellowdog_local.state.slots import Slots
 from yellowdog_local.state.store import Store
 from yellowdog_local.work.retries import may_retry, resubmission
@@ -44,7 +45,7 @@ class Tasks:
     def cancel(self, task: TaskRecord, *, abort: bool) -> None:
         """Cancel a task that waits; one that is in progress goes on, unless it is to be aborted."""
         if task.status.waiting:
-            self.set_status(task, TaskStatus.CANCELLED)
+            self._move(task, "cancel")
         elif task.status.in_progress and abort:
             self._abort(task)
 
@@ -60,24 +61,24 @@ class Tasks:
             return
         self._leave_worker(task)
         task.entity.workerId = task.entity.nodeId = None
-        self.set_status(task, TaskStatus.READY)
+        self._move(task, "return")
 
     def discard(self, task: TaskRecord) -> None:
         """Give up a waiting task, since its task group is finishing."""
         if task.status.waiting:
-            self.set_status(task, TaskStatus.DISCARDED)
+            self._move(task, "discard")
 
     def make_ready(self, task: TaskRecord) -> None:
         """Let a task be allocated that had to wait for something else first."""
         if task.status is TaskStatus.PENDING:
-            self.set_status(task, TaskStatus.READY)
+            self._move(task, "release")
 
     def allocate(self, task: TaskRecord, worker: WorkerRecord) -> None:
         """Give a task to a free worker."""
         self._slots.claim(worker, task.group, task)
         task.worker, task.handed_over = worker, False
         task.entity.workerId, task.entity.nodeId = worker.id, worker.node.id
-        self.set_status(task, TaskStatus.ALLOCATED)
+        self._move(task, "allocate")
         attempt = task.attempt
         latency = self._kernel.settings.allocation_latency_seconds
         if latency > 0:
@@ -107,10 +108,10 @@ class Tasks:
             else:
                 self._fail(task, TaskErrorType.ALLOCATION_LOST, f"The allocation was lost: {reason}")
 
-    def set_status(self, task: TaskRecord, status: TaskStatus) -> None:
-        """Change a task's status, and everything that counts it."""
-        before, task.status = task.status, status
-        task.entity.status = status
+    def _move(self, task: TaskRecord, event: TaskEvent) -> None:
+        """Move a task to its next status, and update everything that counts it."""
+        before = TASK.move(task, event)
+        status = task.status
         if status.finished or status is TaskStatus.EXECUTING:
             _log.info("task %s (%s) is %s", task.id, task.entity.name or "unnamed", status)
         if status.finished:
@@ -187,7 +188,7 @@ class Tasks:
         if task.status is not TaskStatus.ALLOCATED:
             return
         task.entity.startedTime = self._kernel.now()
-        self.set_status(task, TaskStatus.EXECUTING)
+        self._move(task, "start")
         timeout = task.entity.timeout or task.group.spec.taskTimeout
         if timeout:
             task.deadline = self._kernel.after(timeout.total_seconds(), lambda: self._timed_out(task))
@@ -209,14 +210,14 @@ class Tasks:
             self._fail(task, TaskErrorType.PROCESS_NON_ZERO_EXIT, message, event.exitCode)
         else:
             self._leave_worker(task)
-            self.set_status(task, TaskStatus.COMPLETED)
+            self._move(task, "complete")
 
     def _end_aborted(self, task: TaskRecord, exit_code: int | None = None) -> None:
-        end = TaskStatus[self._kernel.settings.abort_end_state.value]
-        if end is TaskStatus.FAILED:
+        fails = self._kernel.settings.abort_end_state is AbortEndState.FAILED
+        if fails:
             self._note_error(task, TaskErrorType.PROCESS_NON_ZERO_EXIT, "The task was aborted", exit_code)
         self._leave_worker(task)
-        self.set_status(task, end)
+        self._move(task, "fail" if fails else "abort")
 
     def _fail(self, task: TaskRecord, error_type: str, message: str, exit_code: int | None = None) -> None:
         error = self._note_error(task, error_type, message, exit_code)
@@ -226,11 +227,11 @@ class Tasks:
         error.causedFailure = not retried
         if not retried:
             resubmitted = self._resubmit(task, error)
-            self.set_status(task, TaskStatus.RESUBMITTED if resubmitted else TaskStatus.FAILED)
+            self._move(task, "resubmit" if resubmitted else "fail")
             return
         task.entity.retryCount = retries + 1
         task.entity.workerId = task.entity.nodeId = None
-        self.set_status(task, TaskStatus.PENDING)
+        self._move(task, "retry")
         delay = self._kernel.settings.retry_delay_seconds
         if delay > 0:
             self._kernel.after(delay, lambda: self.make_ready(task))
