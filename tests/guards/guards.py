@@ -1124,7 +1124,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "All RayDog processes are gone for good": (
         Guard(
             "platform nodes that are idle end",
-            "platform/client.py",
+            "platform/provisioning.py",
             "idleNodeShutdown=AutoShutdown(enabled=True,",
             "idleNodeShutdown=AutoShutdown(enabled=False,",
             ("simulation/test_lifetime.py::test_at_the_end_nothing_lives_on",),

@@ -27,9 +27,9 @@ from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, PlatformError, Pr
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.idempotent import add_task_group, add_tasks, make_pool
+from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import (
     Placement,
-    PoolSpec,
     TaskGroupSpec,
     TaskGroupView,
     TaskSpec,

@@ -25,8 +25,6 @@ from yellowdog_client.model import (
     InstanceTypeSearch,
     InstantRange,
     NodeSearch,
-    NodeWorkerTarget,
-    ProvisionedWorkerPoolProperties,
     RetryProperties,
     ServicesSchema,
     SliceReference,
@@ -55,12 +53,12 @@ from yellowdog_ray.platform.convert import (
     work_view,
 )
 from yellowdog_ray.platform.errors import sdk_errors
+from yellowdog_ray.platform.provisioning import PoolSpec, pool_properties, template_usage
 from yellowdog_ray.platform.retry import RetryPolicy, retried
 from yellowdog_ray.platform.types import (
     ComputeView,
     MachineSize,
     PlatformNodeView,
-    PoolSpec,
     PoolView,
     TaskGroupSpec,
     TaskSpec,
@@ -338,28 +336,9 @@ class Platform:
     @retried
     def create_pool(self, spec: PoolSpec) -> PoolView:
         """Provision a worker pool: two calls, since only ids are sure to be understood. Now money is spent."""
-        usage = ComputeRequirementTemplateUsage(
-            templateId=self.template_id(spec.template),
-            requirementName=spec.name,
-            requirementNamespace=self.namespace,
-            requirementTag=spec.tag,
-            targetInstanceCount=spec.nodes,
-            imagesId=spec.images_id,
-            userData=spec.user_data,
-            maintainInstanceCount=False,
-        )
-        properties = ProvisionedWorkerPoolProperties(
-            createNodeWorkers=NodeWorkerTarget.per_node(1),
-            minNodes=0,
-            maxNodes=spec.max_nodes,
-            nodeBootTimeout=spec.boot_timeout,
-            idleNodeShutdown=AutoShutdown(enabled=True, timeout=spec.idle_node_timeout),
-            idlePoolShutdown=AutoShutdown(enabled=True, timeout=spec.idle_pool_timeout),
-            workerTag=spec.name,
-            metricsEnabled=spec.metrics_enabled,
-        )
+        usage = template_usage(spec, self.template_id(spec.machine.template), self.namespace)
         with sdk_errors(f"worker pool '{spec.name}'"):
-            return pool_view(self._client.worker_pool_client.provision_worker_pool(usage, properties))
+            return pool_view(self._client.worker_pool_client.provision_worker_pool(usage, pool_properties(spec)))
 
     @retried
     def pool(self, pool_id: str) -> PoolView:

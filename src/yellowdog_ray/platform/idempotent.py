@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from yellowdog_ray.errors import AlreadyExists, PlatformError, Unavailable
 from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import (
-    PoolSpec,
     PoolView,
     TaskGroupSpec,
     TaskGroupView,

@@ -184,23 +184,6 @@ class WorkRequirementView:
 
 
 @dataclass(frozen=True)
-class PoolSpec:
-    """A worker pool that is to be made. All times are the platform's own dead man's handles."""
-
-    name: str
-    template: str
-    tag: str | None
-    nodes: int
-    max_nodes: int
-    boot_timeout: timedelta
-    idle_node_timeout: timedelta
-    idle_pool_timeout: timedelta
-    images_id: str | None = None
-    user_data: str | None = None
-    metrics_enabled: bool | None = None
-
-
-@dataclass(frozen=True)
 class PoolView:
     """What we need of a worker pool.
 

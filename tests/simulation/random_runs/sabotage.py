@@ -17,7 +17,8 @@ from yellowdog_ray.monitor import supervisor
 from yellowdog_ray.names import worker_id
 from yellowdog_ray.platform import client as platform
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.types import PoolSpec, TaskSpec, TaskView
+from yellowdog_ray.platform.provisioning import PoolSpec
+from yellowdog_ray.platform.types import TaskSpec, TaskView
 from yellowdog_ray.provider import RayDogNodeProvider
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
