@@ -165,7 +165,7 @@ class _NamespaceHost(HostThread):
         logs = self._hosts.log_directory(self._request.instance_id)
         tasks = logs / "tasks"
         tasks.mkdir(parents=True, exist_ok=True)
-        os.chown(tasks, self._hosts.image.uid, self._hosts.image.gid)
+        os.chown(tasks, self._hosts.image.uid, self._hosts.image.gid, follow_symlinks=False)
         logs.chmod(0o755)  # the platform may run with a stricter umask, and yd-agent must reach its own
         self._disk.mkdir(parents=True)
         return logs

@@ -228,13 +228,11 @@ def start(directory: PlatformDirectory, port: int, wish: HostKind = HostKind.AUT
     directory.prepare(with_ssh_key=choice.kind is not HostKind.SIMULATED)
     if directory.is_running():
         raise LocalPlatformError(directory.already_running())
-    if directory.log.exists():
-        directory.log.replace(directory.log.with_name("platform.log.1"))
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "yellowdog_local.service.daemon", "--dir", str(directory.path)]
     command += ["--port", str(port), "--report", str(writing), "--hosts", wish.value, "--speed", str(speed)]
     with os.fdopen(reading, "rb") as report:
-        with directory.log.open("ab") as log:
+        with directory.new_log() as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -1,12 +1,12 @@
-"""The local platform's directory: its keys, its log, who runs in it. Knows files only; starts and stops nothing.
+"""The local platform's directory: keys, log, state of the running platform. Files only; starts and stops nothing.
 
-credentials.json    the API key (0600), made at the first start
-id_ed25519, .pub    the SSH key that opens the hosts (0600), made at the first start
-state.json          where the running platform is; only meaningful while `lock` is held
-lock                held by the running platform, and let go by the kernel however that ends
-platform.log        what it does; platform.log.1 is the run before
+credentials.json    the API key (0600), created at the first start
+id_ed25519, .pub    the SSH key for logins to the hosts (0600), created at the first start
+state.json          process, URL and hosts of the running platform; valid only while `lock` is held
+lock                held by the running platform; the kernel releases it however the platform ends
+platform.log        the platform's log; platform.log.1 is that of the run before
 hosts/<instance>/   each host's logs: init, userdata, agent, sshd, tasks/<task>.txt; hosts.1 is the run before
-disks/<instance>/   each host's disk, or a process host's home, for as long as the host lives
+disks/<instance>/   each host's disk, or a process host's home, while the host exists
 """
 
 from __future__ import annotations
@@ -21,9 +21,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from yellowdog_local.hosts.real import make_key
+from yellowdog_local.service import files
 
+# All that the platform itself creates in its directory.
+_NAMES = (
+    *("credentials.json", "id_ed25519", "id_ed25519.pub", "state.json", "lock", "platform.log"),
+    *("hosts", "hosts.1", "disks", "host_key", "host_key.pub"),
+)
 ENVIRONMENT_NAMES = ("YD_API_URL", "YD_API_KEY_ID", "YD_API_KEY_SECRET")
 
 
@@ -78,26 +86,32 @@ class PlatformDirectory:
         self._lock = self.path / "lock"
 
     def prepare(self, *, with_ssh_key: bool = True) -> None:
-        """Make the directory and the keys where they do not exist yet; simulated hosts need no SSH key.
+        """Create the directory and the keys where they do not exist yet; simulated hosts need no SSH key.
 
         Raises:
-            LocalPlatformError: the directory cannot be written.
+            LocalPlatformError: the directory cannot be written, or something in it belongs to another user.
         """
         try:
-            # Others may pass, because hosts' logs lie inside; what is secret has its own permissions.
-            self.path.mkdir(parents=True, exist_ok=True)
+            # Others may enter, because hosts' logs lie inside; secret files have their own permissions.
+            files.make_directories(self.path)
+            for name in _NAMES:
+                files.check_owner(self.path / name)
             if not self._credentials.exists():
                 key = {"keyId": f"local-{secrets.token_hex(8)}", "keySecret": secrets.token_urlsafe(32)}
-                write_private(self._credentials, json.dumps(key) + "\n")
+                files.write_text(self._credentials, json.dumps(key) + "\n")
             if not self.ssh_key.exists() and with_ssh_key:
-                make_key(self.ssh_key, "raydog-local")
-            for path in (self.path, self.ssh_key, self.ssh_key.with_suffix(".pub")):
-                if path.exists():
-                    give_to_caller(path)
+                self._make_ssh_key()
         except OSError as error:
-            raise LocalPlatformError(
-                f"the directory {self.path} cannot be used ({error.strerror}): choose another with --dir"
-            ) from error
+            raise LocalPlatformError(_unusable(error, self.path)) from error
+
+    def _make_ssh_key(self) -> None:
+        # ssh-keygen writes through links: it writes where nobody else can.
+        with TemporaryDirectory(prefix="raydog-") as temporary:
+            made = Path(temporary, self.ssh_key.name)
+            make_key(made, "raydog-local")
+            public = made.with_suffix(".pub").read_text(encoding="utf-8")
+            files.write_text(self.ssh_key.with_suffix(".pub"), public, files.PUBLIC)
+            files.write_text(self.ssh_key, made.read_text(encoding="utf-8"))
 
     def api_key(self) -> ApiKey:
         """The API key of this directory.
@@ -106,24 +120,46 @@ class PlatformDirectory:
             LocalPlatformError: there is none, or you may not read it.
         """
         try:
-            read = json.loads(self._credentials.read_text(encoding="utf-8"))
+            files.check_owner(self.path)
+            read = json.loads(files.read_text(self._credentials))
             return ApiKey(read["keyId"], read["keySecret"])
         except FileNotFoundError as error:
             raise LocalPlatformError(
-                f"there is no API key in {self.path} yet: `raydog local start` makes one"
+                f"there is no API key in {self.path} yet: `raydog local start` creates one"
             ) from error
         except PermissionError as error:
             raise LocalPlatformError(
-                f"{self._credentials} belongs to another user: run this as who started the platform (sudo?)"
+                f"{self._credentials} belongs to another user: run this as the user who started the platform (sudo?)"
             ) from error
-        except (ValueError, KeyError) as error:
+        except OSError as error:
+            raise LocalPlatformError(_unusable(error, self.path)) from error
+        except (ValueError, KeyError, TypeError) as error:
             raise LocalPlatformError(
-                f"{self._credentials} is damaged: remove it, and `raydog local start` makes a new key"
+                f"{self._credentials} is damaged: remove it, and `raydog local start` creates a new key"
             ) from error
 
     def public_key(self) -> str:
-        """The line that hosts accept a login with."""
-        return self.ssh_key.with_suffix(".pub").read_text(encoding="utf-8")
+        """The line of the public key that hosts accept.
+
+        Raises:
+            LocalPlatformError: it cannot be read.
+        """
+        try:
+            return files.read_text(self.ssh_key.with_suffix(".pub"))
+        except OSError as error:
+            raise LocalPlatformError(_unusable(error, self.path)) from error
+
+    @contextmanager
+    def new_log(self) -> Iterator[BinaryIO]:
+        """An empty log, open for writing; the log of the run before is kept beside it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self.log.exists():
+            self.log.replace(self.log.with_name("platform.log.1"))
+        with files.opened(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as log:
+            yield log
 
     def env_lines(self, url: str) -> dict[str, str]:
         """What clients need in their environment or `.env`."""
@@ -132,12 +168,12 @@ class PlatformDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the one platform of this directory.
+        """Hold the directory: only one platform can.
 
         Raises:
-            LocalPlatformError: there is one already.
+            LocalPlatformError: another platform holds it.
         """
-        with self._lock.open("a") as file:
+        with files.opened(self._lock, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -145,22 +181,35 @@ class PlatformDirectory:
             yield
 
     def is_running(self) -> bool:
-        """Whether a platform holds this directory: asks the kernel, so that no stale file can deceive."""
+        """Whether a platform holds this directory. The kernel answers, so a stale file cannot deceive.
+
+        Raises:
+            LocalPlatformError: the directory, or its lock, belongs to another user.
+        """
         try:
-            with self._lock.open("r") as file:
+            files.check_owner(self.path)
+            with files.opened(self._lock, os.O_RDONLY) as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
         except BlockingIOError:
             return True
+        except files.UntrustedFileError as error:
+            raise LocalPlatformError(_unusable(error, self.path)) from error
         return False
 
     def running(self) -> State | None:
-        """The platform that runs here; None where none does, or where it is not ready yet."""
+        """The platform that runs here; None where none does, or where it is not ready yet.
+
+        Raises:
+            LocalPlatformError: the directory, or a file in it, belongs to another user.
+        """
         if not self.is_running():
             return None
         try:
-            return State(**json.loads(self._state.read_text(encoding="utf-8")))
+            return State(**json.loads(files.read_text(self._state)))
+        except files.UntrustedFileError as error:
+            raise LocalPlatformError(_unusable(error, self.path)) from error
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
@@ -176,10 +225,7 @@ class PlatformDirectory:
     def write_state(self, url: str, hosts: str = "", why: str = "", ssh_user: str = "") -> State:
         """Say that this process is the platform, where it can be reached, and what its hosts are."""
         state = State(os.getpid(), url, time.time(), hosts, why, ssh_user)
-        # Written aside and moved: a reader sees all of it or nothing.
-        aside = self._state.with_suffix(".new")
-        aside.write_text(json.dumps(asdict(state)) + "\n", encoding="utf-8")
-        aside.replace(self._state)
+        files.write_text(self._state, json.dumps(asdict(state)) + "\n", files.PUBLIC)
         return state
 
     def forget_state(self) -> None:
@@ -198,32 +244,33 @@ def default_directory() -> Path:
     return Path.home() / ".raydog" / "local"
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that nobody else can read, at no moment."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    give_to_caller(aside)
-    aside.replace(path)
-
-
-def give_to_caller(path: Path) -> None:
-    """Under sudo, files that the person needs belong to the person, not to root."""
-    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
-        os.chown(path, int(uid), int(gid))
-
-
 def write_env_file(path: Path, lines: dict[str, str]) -> None:
-    """Put the lines into an env file (0600), in the place of older ones; its other lines stay.
+    """Put the lines into an env file (0600), in the place of older ones; its other lines and its owner stay.
 
     Raises:
-        LocalPlatformError: it cannot be written.
+        LocalPlatformError: it cannot be written, is a link, or belongs to another user.
     """
+    path = path.expanduser()
     try:
-        before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        before, owner = _lines_and_owner(path)
         kept = [line for line in before if line.removeprefix("export ").split("=")[0].strip() not in lines]
-        write_private(path, "\n".join([*kept, *(f"{name}={value}" for name, value in lines.items())]) + "\n")
-    except OSError as error:
-        raise LocalPlatformError(f"{path} cannot be written: {error.strerror}") from error
+        text = "\n".join([*kept, *(f"{name}={value}" for name, value in lines.items())]) + "\n"
+        files.write_text(path, text, owner=owner)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise LocalPlatformError(f"{path} cannot be written: {reason}") from error
+
+
+def _lines_and_owner(path: Path) -> tuple[list[str], files.Owner | None]:
+    try:
+        with files.opened(path, os.O_RDONLY) as file:
+            found = os.fstat(file.fileno())
+            return file.read().decode("utf-8").splitlines(), files.Owner(found.st_uid, found.st_gid)
+    except FileNotFoundError:
+        return [], None
+
+
+def _unusable(error: OSError, directory: Path) -> str:
+    if isinstance(error, files.UntrustedFileError):
+        return f"{error.filename} cannot be used: {error.strerror}; --dir chooses another directory"
+    return f"the directory {directory} cannot be used ({error.strerror}): choose another with --dir"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from yellowdog_local.service.directory import LocalPlatformError, PlatformDirectory
 
@@ -32,13 +35,13 @@ def host_files(directory: PlatformDirectory, instance: str) -> list[Path]:
         LocalPlatformError: there never was such a host.
     """
     place = directory.hosts / instance
-    if not instance or "/" in instance or not place.is_dir():
+    if instance in ("", ".", "..") or "/" in instance or not place.is_dir():
         known = sorted(path.name for path in directory.hosts.glob("*"))
         raise LocalPlatformError(
             f"there are no logs of a host {instance!r}; there are logs of: {', '.join(known[-20:]) or 'no host yet'}"
         )
     own = [place / name for name in HOST_LOGS if (place / name).exists()]
-    return own + sorted((place / "tasks").glob("*.txt"), key=lambda path: path.stat().st_mtime)
+    return own + sorted((place / "tasks").glob("*.txt"), key=lambda path: path.lstat().st_mtime)
 
 
 def task_files(directory: PlatformDirectory, task_id: str) -> list[Path]:
@@ -54,7 +57,20 @@ def task_files(directory: PlatformDirectory, task_id: str) -> list[Path]:
             f"no task with the id {task_id!r} has run on this platform's hosts (an id looks like ydid:task:...; "
             f"`raydog local status` lists the tasks that run)"
         )
-    return sorted(files, key=lambda path: path.stat().st_mtime)
+    return sorted(files, key=lambda path: path.lstat().st_mtime)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A log file, opened for reading. Tasks write to some of them: a link of theirs is not followed.
+
+    Raises:
+        LocalPlatformError: it is a link, or cannot be read.
+    """
+    try:
+        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise LocalPlatformError(f"{path} cannot be read: {reason}") from error
 
 
 def _is_of_task(stem: str, name: str) -> bool:
@@ -80,7 +96,8 @@ class Reader:
         """What is there already."""
         files = self.list_files()
         for path in files:
-            data = path.read_bytes()
+            with _opened(path) as file:
+                data = file.read()
             self._offsets[path] = len(data)
             lines = data.decode("utf-8", "replace").splitlines(keepends=True)
             shown = lines if self.last_lines is None else lines[max(0, len(lines) - self.last_lines) :]
@@ -90,11 +107,10 @@ class Reader:
         """What has been added since."""
         files = self.list_files()
         for path in files:
-            size = path.stat().st_size
             offset = self._offsets.get(path, 0)
-            if size < offset:  # begun anew by a restart
-                offset = 0
-            with path.open("rb") as file:
+            with _opened(path) as file:
+                if os.fstat(file.fileno()).st_size < offset:  # a restart has begun the file anew
+                    offset = 0
                 file.seek(offset)
                 data = file.read()
             self._offsets[path] = offset + len(data)

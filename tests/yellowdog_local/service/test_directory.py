@@ -55,7 +55,7 @@ def test_damaged_or_missing_keys_are_told_with_the_remedy(place: PlatformDirecto
     with pytest.raises(LocalPlatformError, match="damaged: remove it"):
         place.api_key()
     credentials.unlink()
-    with pytest.raises(LocalPlatformError, match="`raydog local start` makes one"):
+    with pytest.raises(LocalPlatformError, match="`raydog local start` creates one"):
         place.api_key()
 
 

@@ -40,7 +40,7 @@ def test_a_tasks_output_is_found_with_all_its_attempts_and_no_other_task(place: 
     ]
 
 
-@pytest.mark.parametrize("name", ["i-2", "", "../i-1"])
+@pytest.mark.parametrize("name", ["i-2", "", "..", "../i-1"])
 def test_an_unknown_host_is_told_with_those_that_are_known(place: PlatformDirectory, name: str) -> None:
     with pytest.raises(LocalPlatformError, match="there are logs of: i-1"):
         logs.host_files(place, name)
@@ -86,3 +86,16 @@ def test_growth_is_what_was_added_also_in_new_files_and_after_a_restart(tmp_path
     assert list(reader.growth()) == ["more\n", f"==> {two} <==\n", "new\n"]
     one.write_text("anew\n")
     assert list(reader.growth()) == [f"==> {one} <==\n", "anew\n"]
+
+
+@pytest.mark.parametrize("growing", [False, True], ids=["at once", "while following"])
+def test_log_is_refused_when_a_task_has_replaced_it_by_a_link(place: PlatformDirectory, growing: bool) -> None:
+    (secret := place.path / "secret").write_text("secret")
+    output = logs.task_files(place, TASK)[0]
+    reader = logs.Reader(lambda: [output])
+    if growing:
+        list(reader.past())
+    output.unlink()
+    output.symlink_to(secret)
+    with pytest.raises(LocalPlatformError, match="cannot be read: it is a link"):
+        list(reader.growth() if growing else reader.past())
