@@ -25,7 +25,8 @@
     - AlreadyExists        the name is taken
     - Refused              the request was understood and declined
     - Throttled            too many requests; says nothing about capacity
-    - Unavailable          no answer, or an answer that is no answer; the call may have been applied
+    - Unavailable          no answer, or a server error; the call may have been applied
+      = MalformedResponse  an answer that is not YellowDog's; the call may have been applied
 """
 
 from __future__ import annotations
@@ -199,3 +200,9 @@ class Unavailable(PlatformError):
     """No answer, or an answer that is no answer. What was asked may have been done all the same."""
 
     code = "Unavailable"
+
+
+class MalformedResponse(Unavailable):
+    """Whatever answered at YD_API_URL did not send what YellowDog sends. The request may have been applied."""
+
+    code = "MalformedResponse"

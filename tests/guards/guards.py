@@ -208,8 +208,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "Clusters whose names share a prefix; other work of the same name": (
         Guard(
             "the platform's matches of parts of names are narrowed",
-            "platform/client.py",
-            "if summary.name == name and summary.namespace == self.namespace",
+            "platform/work.py",
+            "if identified(summary.name, subject) == name and summary.namespace == self.namespace",
             "if summary.namespace == self.namespace",
             (
                 "yellowdog_ray/cluster/test_cluster.py::test_clusters_whose_names_begin_alike_never_see_each_other",
@@ -355,7 +355,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "platform/client.py",
             "readTimeout=READ_TIMEOUT,",
             "",
-            ("yellowdog_ray/platform/test_client.py::test_a_call_that_takes_too_long_is_given_up",),
+            ("yellowdog_ray/platform/test_client.py::test_call_times_out",),
         ),
         Guard(
             "without time nothing is retried",
@@ -368,14 +368,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A listing fails halfway": (
         Guard(
             "some pages are no listing",
-            "platform/client.py",
-            "        page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))\n",
-            "        try:\n"
-            "            page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))\n"
-            "        except Exception:\n"
-            "            if slice_id is None:\n"
-            "                raise\n"
-            "            return\n",
+            "platform/calls.py",
+            "                page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))\n",
+            "                try:\n"
+            "                    page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))\n"
+            "                except Exception:\n"
+            "                    if slice_id is None:\n"
+            "                        raise\n"
+            "                    return\n",
             ("simulation/test_outages.py::test_a_listing_that_breaks_off_between_two_pages_is_none",),
         ),
         Guard(
@@ -423,16 +423,46 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "except (BaseValidationError, ValueError, TypeError, AttributeError) as error:",
             "except ZeroDivisionError as error:",
             (
-                "yellowdog_ray/platform/test_client.py::test_an_answer_of_another_shape_is_no_answer",
-                "yellowdog_ray/platform/test_client.py::test_nonsense_is_never_taken_for_an_empty_list",
+                "yellowdog_ray/platform/test_client.py::test_response_of_other_shape_raises_malformed_response",
+                "yellowdog_ray/platform/test_client.py::test_malformed_response_is_never_read_as_empty_list",
             ),
         ),
         Guard(
             "a page without items is no empty page",
-            "platform/client.py",
-            "        if page.items is None:\n",
-            "        if page.items is None:\n            return\n        if page.items is None:\n",
-            ("yellowdog_ray/platform/test_client.py::test_nonsense_is_never_taken_for_an_empty_list",),
+            "platform/calls.py",
+            "            if page.items is None:\n",
+            "            if page.items is None:\n                return\n            if page.items is None:\n",
+            ("yellowdog_ray/platform/test_client.py::test_malformed_response_is_never_read_as_empty_list",),
+        ),
+        Guard(
+            "one log entry per distinct malformed response",
+            "platform/calls.py",
+            "if distinct in self._reported or",
+            "if",
+            ("yellowdog_ray/platform/test_client.py::test_log_has_traceback_and_response_once",),
+        ),
+        Guard(
+            "the log shows no user's secrets",
+            "platform/responses.py",
+            "return json.dumps(_omit(json.loads(text)))",
+            "return text",
+            ("yellowdog_ray/platform/test_client.py::test_log_quotes_response_bounded_and_without_secrets",),
+        ),
+    ),
+    "A list of the platform never ends": (
+        Guard(
+            "a page that repeats is malformed",
+            "platform/calls.py",
+            "if slice_id in seen or",
+            "if",
+            ("yellowdog_ray/platform/test_client.py::test_list_that_repeats_a_page_raises_malformed_response",),
+        ),
+        Guard(
+            "a list has a maximum number of pages",
+            "platform/calls.py",
+            " or len(seen) >= MAX_PAGES:",
+            " or len(seen) >= 50:",
+            ("yellowdog_ray/platform/test_client.py::test_list_without_end_raises_malformed_response",),
         ),
     ),
     "Throttling (429)": (
@@ -441,14 +471,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "platform/errors.py",
             "    429: Throttled,\n",
             "",
-            ("yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",),
+            ("yellowdog_ray/platform/test_client.py::test_failure_is_translated_by_its_kind",),
         ),
         Guard(
             "the SDK's own retries, which obey `Retry-After`, are off",
             "platform/client.py",
             "retry=RetryProperties(maxAttempts=0),",
             "retry=RetryProperties(maxAttempts=3),",
-            ("yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",),
+            ("yellowdog_ray/platform/test_client.py::test_failure_is_translated_by_its_kind",),
         ),
         Guard(
             "pauses after throttling are short",
@@ -462,9 +492,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a refused key is told from a declined call",
             "platform/errors.py",
-            "raise _unauthorised(what, error.message) from error",
-            "raise _refusal(what, str(error)) from error",
-            ("yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",),
+            "raise _unauthorised(subject, error.message) from error",
+            "raise _refusal(subject, str(error)) from error",
+            ("yellowdog_ray/platform/test_client.py::test_failure_is_translated_by_its_kind",),
         ),
         Guard(
             "so is one that is refused with a mere 401",
@@ -473,7 +503,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             'if "MissingPermission" in text:',
             (
                 "yellowdog_ray/test_provider.py::test_a_wrong_key",
-                "yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",
+                "yellowdog_ray/platform/test_client.py::test_failure_is_translated_by_its_kind",
             ),
         ),
         Guard(
@@ -880,7 +910,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "platform/errors.py",
             'if status == _UNAUTHORISED or "MissingPermission" in text:',
             "if status == _UNAUTHORISED:",
-            ("yellowdog_ray/platform/test_client.py::test_each_kind_of_failure_has_its_name",),
+            ("yellowdog_ray/platform/test_client.py::test_failure_is_translated_by_its_kind",),
         ),
     ),
     "Another party shuts a pool down": (
@@ -978,7 +1008,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "tasks are added in batches",
-            "platform/client.py",
+            "platform/work.py",
             "TASK_BATCH_SIZE = 1_000",
             "TASK_BATCH_SIZE = 10_000",
             ("simulation/test_growth.py::test_more_than_a_thousand_nodes_at_once_are_added_in_batches",),
@@ -1131,7 +1161,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "a pool ends after the lifetime",
-            "platform/client.py",
+            "platform/compute.py",
             "end = AutoShutdown(enabled=True, timeout=time)",
             "end = AutoShutdown(enabled=False, timeout=time)",
             ("simulation/test_lifetime.py::test_at_the_end_no_machine_follows_another_though_nobody_is_there",),
@@ -1159,7 +1189,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "errors.py",
             "super().__init__(redact(text))",
             "super().__init__(text)",
-            ("yellowdog_ray/platform/test_client.py::test_no_failure_tells_the_secret",),
+            ("yellowdog_ray/platform/test_client.py::test_failure_text_contains_no_secret",),
         ),
         Guard(
             "tracebacks are cleaned",

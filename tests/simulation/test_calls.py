@@ -39,7 +39,7 @@ def test_a_nodes_whole_life_is_one_call_of_its_own(world, count):
 
 
 def test_tasks_are_asked_for_by_the_batch(world, monkeypatch):
-    monkeypatch.setattr("yellowdog_ray.platform.client.TASK_BATCH_SIZE", 10)
+    monkeypatch.setattr("yellowdog_ray.platform.work.TASK_BATCH_SIZE", 10)
     world.tick()
 
     world.want_cpus(60)

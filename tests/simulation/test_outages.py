@@ -100,7 +100,7 @@ def test_an_autoscaler_that_starts_during_an_outage_waits_it_out(world):
 
 
 def test_a_listing_that_breaks_off_between_two_pages_is_none(world, monkeypatch):
-    monkeypatch.setattr("yellowdog_ray.platform.client.PAGE_SIZE", 2)
+    monkeypatch.setattr("yellowdog_ray.platform.calls.PAGE_SIZE", 2)
     world.grown_to(5)
     before = world.listed()
     pages = iter(range(1_000))

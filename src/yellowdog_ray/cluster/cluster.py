@@ -22,7 +22,8 @@ from yellowdog_ray.cluster.task_cache import Listing
 from yellowdog_ray.cluster.terminations import Endings, Push, Step
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.errors import NotFound, PlatformError
-from yellowdog_ray.platform.client import PAGE_SIZE, Factory, Platform
+from yellowdog_ray.platform.calls import PAGE_SIZE
+from yellowdog_ray.platform.client import Factory, Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import (
     ComputeView,

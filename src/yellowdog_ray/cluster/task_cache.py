@@ -17,7 +17,8 @@ from datetime import timedelta
 from functools import cached_property, partial
 
 from yellowdog_ray.cluster.terminations import UNSEEN_SECONDS
-from yellowdog_ray.platform.client import PAGE_SIZE, Platform
+from yellowdog_ray.platform.calls import PAGE_SIZE
+from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import Counts, TaskGroupView, TaskPhase, TaskView, WorkRequirementView
 
 FULL_READING_SECONDS = 30.0

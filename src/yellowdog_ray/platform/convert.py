@@ -1,4 +1,7 @@
-"""YellowDog's entities as the SDK has them: made into views, and made of what is asked for. No call is made here."""
+"""Converts the SDK's entities to views, and specs to entities. Makes no call.
+
+Conversions run outside `sdk_errors`: an exception here is a mistake of ours, except `MalformedResponse`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from yellowdog_client.model import (
     CloudProvider,
     ComputeRequirement,
     ConfiguredWorkerPool,
+    Instance,
+    InstanceId,
     Node,
     NodeStatus,
     ProvisionedWorkerPool,
@@ -18,13 +23,13 @@ from yellowdog_client.model import (
     TaskGroup,
     TaskStatus,
     TaskSummary,
-    WorkerPool,
     WorkerPoolStatus,
     WorkRequirement,
     WorkRequirementStatus,
 )
 
 from yellowdog_ray.node.variables import NODE_TAGS
+from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.types import (
     Counts,
     MachineSize,
@@ -41,18 +46,18 @@ from yellowdog_ray.platform.types import (
 )
 
 TASK_TYPE = "bash"
-"""What every task is, and every platform node that is to run it must offer."""
+"""The type of every task; a platform node that runs one must offer it."""
 
 LIVE_NODES = [NodeStatus.RUNNING, NodeStatus.LATE]
 LONG_AGO = datetime.fromtimestamp(0, timezone.utc)
 
 
 def task_group_entity(spec: TaskGroupSpec, namespace: str) -> TaskGroup:
-    """A task group as it is to be added."""
+    """The entity of a task group to add."""
     placement = spec.placement or Placement((spec.worker_tag,), (namespace,))
     return TaskGroup(
         name=spec.name,
-        # What it is known by, also where no pool of its own bears that name.
+        # Identifies the group, also where no pool of its own has that name.
         tag=spec.worker_tag,
         runSpecification=RunSpecification(
             taskTypes=[TASK_TYPE],
@@ -69,7 +74,7 @@ def task_group_entity(spec: TaskGroupSpec, namespace: str) -> TaskGroup:
 
 
 def task_entity(spec: TaskSpec) -> Task:
-    """A task as it is to be added."""
+    """The entity of a task to add."""
     return Task(
         name=spec.name,
         taskType=TASK_TYPE,
@@ -81,10 +86,10 @@ def task_entity(spec: TaskSpec) -> Task:
 
 
 def work_view(requirement: WorkRequirement) -> WorkRequirementView:
-    """What we need of a work requirement."""
+    """The view of a work requirement."""
     status = requirement.status
     return WorkRequirementView(
-        id=named(requirement.id),
+        id=identified(requirement.id, "a work requirement"),
         name=requirement.name,
         status=word_of(status),
         finished=is_finished(status),
@@ -100,7 +105,7 @@ def _group_view(group: TaskGroup) -> TaskGroupView:
         tuple(spec.workerTags or ()), tuple(spec.namespaces or ()), tuple(map(word_of, spec.providers or ()))
     )
     return TaskGroupView(
-        id=named(group.id),
+        id=identified(group.id, "a task group"),
         name=group.name,
         worker_tag=group.tag or next(iter(placement.worker_tags), ""),
         task_timeout=spec.taskTimeout,
@@ -119,11 +124,11 @@ def _counts(summary: TaskSummary | None) -> Counts | None:
 
 
 def task_view(task: Task) -> TaskView:
-    """What we need of a task."""
+    """The view of a task."""
     status = task.status or TaskStatus.PENDING
     tags = json.loads((task.environment or {}).get(NODE_TAGS, "{}"))
     return TaskView(
-        id=named(task.id),
+        id=identified(task.id, "a task"),
         name=str(task.name),
         group_id=str(task.taskGroupId),
         executing=status in (TaskStatus.EXECUTING, TaskStatus.UPLOADING),
@@ -143,10 +148,10 @@ def _task_error(error: object) -> str:
 
 
 def platform_node_view(node: Node) -> PlatformNodeView:
-    """What we need of a platform node."""
+    """The view of a platform node."""
     details = node.details
     return PlatformNodeView(
-        id=named(node.id),
+        id=identified(node.id, "a platform node"),
         pool_id=str(node.workerPoolId),
         instance_id=details.instanceId if details else "",
         private_ip=details.privateIpAddress if details else None,
@@ -160,11 +165,17 @@ def platform_node_view(node: Node) -> PlatformNodeView:
     )
 
 
-def pool_view(pool: WorkerPool) -> PoolView:
-    """What we need of a worker pool."""
+def pool_view(pool: object) -> PoolView:
+    """The view of a worker pool.
+
+    Raises:
+        MalformedResponse: it is neither a provisioned nor a configured pool.
+    """
+    if not isinstance(pool, (ProvisionedWorkerPool, ConfiguredWorkerPool)):
+        raise malformed(f"{type(pool).__name__} in place of a worker pool")
     status = pool.status
     return PoolView(
-        id=named(pool.id),
+        id=identified(pool.id, "a worker pool"),
         name=str(pool.name),
         status=word_of(status),
         finished=status in (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED),
@@ -175,8 +186,13 @@ def pool_view(pool: WorkerPool) -> PoolView:
     )
 
 
+def instance_id_of(instance: Instance) -> InstanceId | None:
+    """An instance's id, or None where the platform does not say."""
+    return getattr(instance, "id", None)  # the SDK leaves out what an unknown kind of instance lacks
+
+
 def source_messages(requirement: ComputeRequirement) -> tuple[str, ...]:
-    """What the sources of a compute requirement complain of."""
+    """The errors that the sources of a compute requirement report."""
     sources = getattr(requirement.provisionStrategy, "sources", None) or []
     return tuple(str(source.statusMessage) for source in sources if source.statusMessage)
 
@@ -187,17 +203,21 @@ def is_finished(status: WorkRequirementStatus | None) -> bool:
 
 
 def time_of(moment: datetime | None) -> datetime:
-    """A moment, or one long ago where the platform does not say."""
+    """A moment, or `LONG_AGO` where the platform gives none."""
     return moment if moment is not None else LONG_AGO
 
 
-def named(text: str | None) -> str:
-    """An id or a name, which everything has: what has none is not what was asked for, but other JSON."""
+def identified(text: str | None, subject: str) -> str:
+    """An id or a name, which every entity has.
+
+    Raises:
+        MalformedResponse: it is missing, so the response was other JSON.
+    """
     if text is None:
-        raise ValueError("something without id or name")
+        raise malformed(f"{subject}: no id or name")
     return text
 
 
 def word_of(value: object) -> str:
-    """The platform's own word of an enumeration."""
+    """The platform's own word for an enumeration's value."""
     return str(getattr(value, "value", value))

@@ -1,4 +1,8 @@
-"""The SDK's exceptions, and those of the HTTP client below it, turned into ours. Decides nothing."""
+"""Translates the exceptions of the SDK, and of the HTTP client below it, into ours. Decides nothing.
+
+A mistake of ours stays what it is: only the SDK's own work runs inside `sdk_errors`, and only what it raises after a
+response has arrived is `MalformedResponse`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from yellowdog_client.model.exceptions import (
 
 from yellowdog_ray.errors import (
     AlreadyExists,
+    MalformedResponse,
     NotAuthorised,
     NotFound,
     PlatformError,
@@ -23,6 +28,7 @@ from yellowdog_ray.errors import (
     Unavailable,
 )
 from yellowdog_ray.node.variables import API_KEY_ID, API_KEY_SECRET, API_URL
+from yellowdog_ray.platform.responses import Responses
 
 _HTTP_ERRORS: dict[int, type[PlatformError]] = {
     403: Refused,
@@ -32,52 +38,73 @@ _HTTP_ERRORS: dict[int, type[PlatformError]] = {
 }
 _UNAUTHORISED = 401
 _SERVER_ERROR = 500
+_INVALID_HEADER = "Invalid header value"  # http.client's ValueError
 _TAKEN = ("already exists", "must be unique")
 
 
+def malformed(subject: str) -> MalformedResponse:
+    """The error for a response that is not YellowDog's; `subject` says what is wrong with it."""
+    return MalformedResponse(f"unexpected response from {API_URL} ({subject}): is it a YellowDog endpoint?")
+
+
 @contextmanager
-def sdk_errors(what: str) -> Iterator[None]:
-    """Turn the SDK's exceptions into ours; `what` names the thing in their text."""
+def sdk_errors(subject: str, responses: Responses) -> Iterator[None]:
+    """Run one SDK call, and nothing else, with its exceptions translated.
+
+    Args:
+        subject: names the requested thing in error texts.
+        responses: receives this thread's responses.
+
+    Raises:
+        PlatformError: the call failed.
+        Exception: the call could not be made because of a mistake of ours.
+    """
+    responses.clear()
     try:
         yield
     except NotAuthorisedException as error:
-        raise _unauthorised(what, error.message) from error
+        raise _unauthorised(subject, error.message) from error
     except InternalServerException as error:
-        raise Unavailable(f"YellowDog failed ({what}): {error.message}") from error
+        raise Unavailable(f"YellowDog failed ({subject}): {error.message}") from error
     except BaseCustomException as error:
-        raise _refusal(what, str(error)) from error
+        raise _refusal(subject, str(error)) from error
     except requests.HTTPError as error:
-        raise _http_failure(what, error) from error
+        raise _http_failure(subject, error) from error
+    except (requests.exceptions.InvalidJSONError, requests.exceptions.ContentDecodingError) as error:
+        raise malformed(f"{subject}: {type(error).__name__}") from error
     except requests.RequestException as error:
         url = error.request.url if error.request is not None else ""
         raise Unavailable(
-            f"no answer from YellowDog ({what}; {type(error).__name__} at {url}): check the network, and {API_URL}"
+            f"no answer from YellowDog ({subject}; {type(error).__name__} at {url}): check the network, and {API_URL}"
         ) from error
     except (BaseValidationError, ValueError, TypeError, AttributeError) as error:
-        # The last two are what the SDK, or a view, makes of JSON of another shape.
-        raise Unavailable(
-            f"what answers at {API_URL} does not speak as YellowDog does ({what}: {type(error).__name__})"
-        ) from error
+        # The SDK raises all of these for JSON of another shape.
+        if responses.received:
+            raise malformed(f"{subject}: {type(error).__name__}") from error
+        if isinstance(error, UnicodeEncodeError) or _INVALID_HEADER in str(error):
+            # Their texts contain the key.
+            raise _unauthorised(subject, "the key has characters that no HTTP header may have") from None
+        raise
 
 
-def _unauthorised(what: str, text: object) -> NotAuthorised:
+def _unauthorised(subject: str, text: object) -> NotAuthorised:
     return NotAuthorised(
-        f"YellowDog does not accept this API key ({what}: {text}): check {API_KEY_ID} and {API_KEY_SECRET}, that "
+        f"YellowDog does not accept this API key ({subject}: {text}): check {API_KEY_ID} and {API_KEY_SECRET}, that "
         f"{API_URL} is the platform they are for, and what their application may do"
     )
 
 
-def _refusal(what: str, text: str) -> PlatformError:
+def _refusal(subject: str, text: str) -> PlatformError:
     taken = any(phrase in text for phrase in _TAKEN)
-    return AlreadyExists(f"{what}: {text}") if taken else Refused(f"YellowDog declined ({what}): {text}")
+    return AlreadyExists(f"{subject}: {text}") if taken else Refused(f"YellowDog declined ({subject}): {text}")
 
 
-def _http_failure(what: str, error: requests.HTTPError) -> PlatformError:
+def _http_failure(subject: str, error: requests.HTTPError) -> PlatformError:
     status = error.response.status_code if error.response is not None else 500
     text = str(error)
     if any(phrase in text for phrase in _TAKEN):
-        return AlreadyExists(f"{what}: {text}")
+        return AlreadyExists(f"{subject}: {text}")
     if status == _UNAUTHORISED or "MissingPermission" in text:
-        return _unauthorised(what, f"HTTP {status}")
+        return _unauthorised(subject, f"HTTP {status}")
     kind = _HTTP_ERRORS.get(status, Unavailable if status >= _SERVER_ERROR else Refused)
-    return kind(f"{what}: {text}")
+    return kind(f"{subject}: {text}")

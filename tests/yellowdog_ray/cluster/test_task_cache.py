@@ -20,7 +20,7 @@ BOOT = BOOT_SECONDS + 1
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of ten, so that a cluster of many pages is quickly made."""
-    for module in ("platform.client", "cluster.task_cache", "cluster.cluster"):
+    for module in ("platform.calls", "cluster.task_cache", "cluster.cluster"):
         monkeypatch.setattr(f"yellowdog_ray.{module}.PAGE_SIZE", PAGE)
 
 

@@ -1,0 +1,126 @@
+"""The foundation of all platform calls: SDK client, retries, translated failures, pages, malformed responses."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import Any, ParamSpec, TypeVar
+
+from yellowdog_client import PlatformClient
+from yellowdog_client.common import SearchClient
+from yellowdog_client.model import SliceReference
+
+from yellowdog_ray.errors import MalformedResponse
+from yellowdog_ray.platform.errors import malformed, sdk_errors
+from yellowdog_ray.platform.responses import Responses
+from yellowdog_ray.platform.retry import RetryPolicy, retried
+
+logger = logging.getLogger(__name__)
+
+PAGE_SIZE = 1_000
+"""Entities per page: the platform's maximum (SDK `model/slice_reference.py`)."""
+
+MAX_PAGES = 1_000
+"""Pages per list: a hundred times the platform's largest pool. A list that goes on beyond is malformed."""
+
+MAX_REPORTS = 100
+"""Distinct malformed responses that one client logs."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Calls:
+    """What the calls of every service share. Thread-safe.
+
+    Args:
+        client: the SDK's client.
+        responses: receives the responses of the client's session.
+        namespace: where everything is created.
+        retry_policy: how long failing calls are repeated.
+    """
+
+    def __init__(self, client: PlatformClient, responses: Responses, namespace: str, retry_policy: RetryPolicy) -> None:
+        self.namespace = namespace
+        self.retry_policy = retry_policy
+        self._client = client
+        self._responses = responses
+        self._reported: set[str] = set()
+
+    def report(self, error: MalformedResponse) -> None:
+        """Log a malformed response with its traceback and an extract of it, once per distinct error."""
+        cause = error.__cause__ or error
+        frame = cause.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
+        distinct = f"{type(cause).__name__} {where}"
+        if distinct in self._reported or len(self._reported) >= MAX_REPORTS:
+            return
+        self._reported.add(distinct)
+        logger.warning("%s. The response was: %s", error, self._responses.quote(), exc_info=error)
+
+    def finish(self) -> None:
+        """Drop this thread's response: its conversion is over."""
+        self._responses.clear()
+
+    def _sdk(self, subject: str) -> AbstractContextManager[None]:
+        """Run one SDK call; `subject` names the requested thing in error texts."""
+        return sdk_errors(subject, self._responses)
+
+    def _items(self, subject: str, search: SearchClient[T], kind: type[T], most: int | None = None) -> Iterator[T]:
+        """The results of a search, at most `most` of them: one call per page.
+
+        Raises:
+            PlatformError: a page could not be read; what came before it is no list.
+        """
+        return islice(self._all_items(subject, search, kind), most)
+
+    def _all_items(self, subject: str, search: SearchClient[T], kind: type[T]) -> Iterator[T]:
+        slice_id: str | None = None
+        seen: set[str] = set()
+        while True:
+            with self._sdk(subject):
+                page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))
+            if page.items is None:
+                # The SDK makes a page without items of any other JSON. As an empty list it would cost every node.
+                raise malformed(f"{subject}: a page without items")
+            for item in page.items:
+                yield entity(item, kind, subject)
+            slice_id = page.nextSliceId
+            if slice_id is None:
+                return
+            if slice_id in seen or len(seen) >= MAX_PAGES:
+                raise malformed(f"{subject}: a list that does not end, at page {len(seen) + 1}")
+            seen.add(slice_id)
+
+
+def platform_call(method: Callable[P, T]) -> Callable[P, T]:
+    """Run a method of `Calls` under its retry policy, and report the malformed responses that it meets."""
+
+    @functools.wraps(method)
+    def call(*arguments: P.args, **options: P.kwargs) -> T:
+        owner: Any = arguments[0]
+        try:
+            return method(*arguments, **options)
+        except MalformedResponse as error:
+            owner.report(error)
+            raise
+        finally:
+            owner.finish()
+
+    return retried(call)
+
+
+def entity(value: object, kind: type[T], subject: str) -> T:
+    """An SDK entity of the expected class. The SDK passes some JSON of another shape through as it is.
+
+    Raises:
+        MalformedResponse: it is something else.
+    """
+    if not isinstance(value, kind):
+        raise malformed(f"{subject}: {type(value).__name__} in place of {kind.__name__}")
+    return value

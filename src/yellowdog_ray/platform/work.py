@@ -1,0 +1,187 @@
+"""Calls of the work service: work requirements, task groups, tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from yellowdog_client.model import (
+    InstantRange,
+    Task,
+    TaskSearch,
+    TaskStatus,
+    WorkRequirement,
+    WorkRequirementSearch,
+    WorkRequirementStatus,
+    WorkRequirementSummary,
+)
+
+from yellowdog_ray.errors import NotFound, Refused
+from yellowdog_ray.platform.calls import Calls, entity, platform_call
+from yellowdog_ray.platform.convert import (
+    identified,
+    is_finished,
+    task_entity,
+    task_group_entity,
+    task_view,
+    time_of,
+    work_view,
+)
+from yellowdog_ray.platform.types import TaskGroupSpec, TaskSpec, TaskView, WorkRequirementView
+
+TASK_BATCH_SIZE = 1_000
+"""Tasks per adding call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
+
+_LIVE_TASKS = [status for status in TaskStatus if not status.finished]
+_ENDED_TASKS = [status for status in TaskStatus if status.finished]
+_ALLOCATED_TASKS = [TaskStatus.ALLOCATED, TaskStatus.DOWNLOADING]
+_LIVE_WORK = [status for status in WorkRequirementStatus if not status.finished]
+
+
+class WorkCalls(Calls):
+    """Work requirements, task groups and tasks."""
+
+    @platform_call
+    def find_work_requirement(self, name: str, *, finished: bool = False) -> WorkRequirementView | None:
+        """The work requirement of exactly this name: two calls.
+
+        Args:
+            name: the whole name; the platform's search matches parts of names.
+            finished: also accept one that has ended; then the youngest of all counts.
+        """
+        subject = f"work requirement '{name}'"
+        search = WorkRequirementSearch(namespace=self.namespace, name=name, statuses=None if finished else _LIVE_WORK)
+        with self._sdk(subject):
+            results = self._client.work_client.get_work_requirements(search)
+        found = [
+            summary
+            for summary in self._items(subject, results, WorkRequirementSummary)
+            if identified(summary.name, subject) == name and summary.namespace == self.namespace
+        ]
+        if not found:
+            return None
+        youngest = max(found, key=lambda summary: (not is_finished(summary.status), time_of(summary.createdTime)))
+        return self.work_requirement(identified(youngest.id, subject))
+
+    @platform_call
+    def work_requirement(self, requirement_id: str) -> WorkRequirementView:
+        """The work requirement's present state, with its task groups' counts."""
+        return work_view(self._work_requirement(requirement_id))
+
+    @platform_call
+    def create_work_requirement(self, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
+        """Create a work requirement with its first task group."""
+        requirement = WorkRequirement(
+            namespace=self.namespace, name=name, tag=tag, taskGroups=[task_group_entity(group, self.namespace)]
+        )
+        subject = f"work requirement '{name}'"
+        with self._sdk(subject):
+            created = self._client.work_client.add_work_requirement(requirement)
+        return work_view(entity(created, WorkRequirement, subject))
+
+    @platform_call
+    def add_task_group(self, requirement_id: str, group: TaskGroupSpec) -> WorkRequirementView:
+        """Add a task group: two calls, a read and a write (the platform takes work requirements whole)."""
+        requirement = self._work_requirement(requirement_id)
+        requirement.taskGroups = [*(requirement.taskGroups or []), task_group_entity(group, self.namespace)]
+        subject = f"task group '{group.name}'"
+        with self._sdk(subject):
+            updated = self._client.work_client.update_work_requirement(requirement)
+        return work_view(entity(updated, WorkRequirement, subject))
+
+    @platform_call
+    def add_tasks(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
+        """Add tasks: one call per `TASK_BATCH_SIZE` of them."""
+        added: list[TaskView] = []
+        for start in range(0, len(specs), TASK_BATCH_SIZE):
+            batch = [task_entity(spec) for spec in specs[start : start + TASK_BATCH_SIZE]]
+            subject = f"{len(batch)} tasks"
+            with self._sdk(subject):
+                tasks = self._client.work_client.add_tasks_to_task_group_by_id(group_id, batch)
+            added += [task_view(entity(task, Task, subject)) for task in tasks]
+        return added
+
+    @platform_call
+    def task(self, task_id: str) -> TaskView:
+        """One task, also if it has ended."""
+        return task_view(self._task(task_id))
+
+    @platform_call
+    def task_spec(self, task_id: str) -> TaskSpec:
+        """What a task was made of, so that another can be made like it."""
+        task = self._task(task_id)
+        environment, timeout = dict(task.environment or {}), task.timeout or timedelta(0)
+        return TaskSpec(identified(task.name, f"task {task_id}"), task.taskData or "", environment, timeout)
+
+    @platform_call
+    def live_tasks(self, requirement_id: str) -> list[TaskView]:
+        """Every task that has not ended, of all groups: one call per page."""
+        return self._tasks(TaskSearch(workRequirementId=requirement_id, statuses=_LIVE_TASKS))
+
+    @platform_call
+    def live_group_tasks(self, group_id: str) -> list[TaskView]:
+        """Every task of one group that has not ended: one call per page."""
+        return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_LIVE_TASKS))
+
+    @platform_call
+    def group_tasks(self, group_id: str) -> list[TaskView]:
+        """Every task of one group, ended ones too: one call per page."""
+        return self._tasks(TaskSearch(taskGroupId=group_id))
+
+    @platform_call
+    def named_tasks(self, group_id: str, name: str) -> list[TaskView]:
+        """The tasks of a group whose names contain this one, ended ones too: one call."""
+        return self._tasks(TaskSearch(taskGroupId=group_id, name=name))
+
+    @platform_call
+    def ended_tasks(self, group_id: str, since: datetime, most: int) -> list[TaskView]:
+        """The tasks of a group that have ended since a moment, but no more than `most`: one call per page."""
+        finished = InstantRange(min=since)
+        return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_ENDED_TASKS, finishedTime=finished), most)
+
+    @platform_call
+    def started_tasks(self, group_id: str, since: datetime, most: int) -> list[TaskView]:
+        """The live tasks of a group that have started since a moment, but no more than `most`: one call per page."""
+        started = InstantRange(min=since)
+        return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_LIVE_TASKS, startedTime=started), most)
+
+    @platform_call
+    def allocated_tasks(self, group_id: str, most: int) -> list[TaskView]:
+        """The tasks of a group that have a platform node and have not started, but no more than `most`."""
+        return self._tasks(TaskSearch(taskGroupId=group_id, statuses=_ALLOCATED_TASKS), most)
+
+    @platform_call
+    def abort_task(self, task_id: str) -> TaskView:
+        """Abort a task: a waiting one is withdrawn, an executing one gets SIGTERM."""
+        subject = f"task {task_id}"
+        with self._sdk(subject):
+            task = self._client.work_client.cancel_task_by_id(task_id, abort=True)
+        return task_view(entity(task, Task, subject))
+
+    @platform_call
+    def cancel_work_requirement(self, requirement_id: str) -> None:
+        """Cancel a work requirement and abort its executing tasks. One that has already ended is no error."""
+        try:
+            with self._sdk(f"work requirement {requirement_id}"):
+                self._client.work_client.cancel_work_requirement_by_id(requirement_id, abort=True)
+        except (Refused, NotFound):
+            if not self.work_requirement(requirement_id).finished:
+                raise
+
+    def _work_requirement(self, requirement_id: str) -> WorkRequirement:
+        subject = f"work requirement {requirement_id}"
+        with self._sdk(subject):
+            found = self._client.work_client.get_work_requirement_by_id(requirement_id)
+        return entity(found, WorkRequirement, subject)
+
+    def _task(self, task_id: str) -> Task:
+        subject = f"task {task_id}"
+        with self._sdk(subject):
+            found = self._client.work_client.get_task_by_id(task_id)
+        return entity(found, Task, subject)
+
+    def _tasks(self, search: TaskSearch, most: int | None = None) -> list[TaskView]:
+        subject = "the cluster's tasks"
+        with self._sdk(subject):
+            results = self._client.work_client.get_tasks(search)
+        return [task_view(task) for task in self._items(subject, results, Task, most)]
