@@ -1,0 +1,127 @@
+"""Every declared step of a lifecycle is taken by a scenario, an undeclared one is refused, and the page is up to date."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from yellowdog_client.model import NodeStatus, TaskStatus
+
+import yellowdog_local
+from tests.simulation.lab import Lab, LabMaker
+from tests.simulation.transitions import RECORDS, Transitions
+from tests.yellowdog_local.state import scenarios_of_machines, scenarios_of_work
+from yellowdog_local.state import lives
+from yellowdog_local.state.lifecycle import Lifecycle, UndeclaredStep
+from yellowdog_local.state.lives_page import page
+
+SOURCES = Path(yellowdog_local.__file__).parent
+PAGE = Path(__file__).parents[3] / "docs" / "development" / "lives.md"
+ENGINE = SOURCES / "state" / "lifecycle.py"
+Step = tuple[str, Any, str]
+
+
+def _declared() -> set[Step]:
+    return {(lifecycle.name, status, event) for lifecycle in lives.ALL for status, event in lifecycle.steps}
+
+
+def _taken_by(module: ModuleType, make_lab: LabMaker, monkeypatch: pytest.MonkeyPatch) -> set[Step]:
+    taken: set[Step] = set()
+    move = Lifecycle.move
+
+    def recorded(self: Lifecycle[Any, Any], record: Any, event: str) -> Any:
+        before = move(self, record, event)
+        taken.add((self.name, before, event))
+        return before
+
+    monkeypatch.setattr(Lifecycle, "move", recorded)
+    for scenario in module.SCENARIOS:
+        scenario(make_lab)
+    return taken
+
+
+def test_every_declared_step_is_taken_by_a_scenario(make_lab: LabMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = _taken_by(scenarios_of_work, make_lab, monkeypatch)
+    taken |= _taken_by(scenarios_of_machines, make_lab, monkeypatch)
+    assert _declared() - taken == set()
+
+
+@pytest.mark.parametrize("module", [scenarios_of_work, scenarios_of_machines], ids=["work", "machines"])
+def test_every_observed_transition_is_declared(module: ModuleType, make_lab: LabMaker) -> None:
+    transitions = Transitions()
+    transitions.start()
+    try:
+        for scenario in module.SCENARIOS:
+            scenario(make_lab)
+    finally:
+        transitions.stop()
+    assert len(transitions.seen) > 40
+    assert transitions.undeclared == set()
+
+
+@pytest.mark.parametrize("module", [scenarios_of_work, scenarios_of_machines], ids=["work", "machines"])
+def test_scenarios_are_all_listed(module: ModuleType) -> None:
+    functions = [function for _, function in inspect.getmembers(module, inspect.isfunction)]
+    public = [f for f in functions if f.__module__ == module.__name__ and not f.__name__.startswith("_")]
+    assert sorted(public, key=str) == sorted(module.SCENARIOS, key=str)
+
+
+def test_undeclared_step_is_refused_and_changes_nothing(lab: Lab) -> None:
+    node = lab.node(lab.booted(1))
+    with pytest.raises(UndeclaredStep, match=r"Platform node ydid:node:.*'recover' is not declared in status RUNNING"):
+        lives.PLATFORM_NODE.move(node, "recover")
+    assert (node.status, node.entity.status) == (NodeStatus.RUNNING, NodeStatus.RUNNING)
+
+
+def test_move_changes_record_and_entity_and_returns_the_status_before(lab: Lab) -> None:
+    (task,) = lab.tasks(lab.group(), "a")
+    assert lives.TASK.move(task, "cancel") is TaskStatus.READY
+    assert (task.status, task.entity.status) == (TaskStatus.CANCELLED, TaskStatus.CANCELLED)
+    lab.platform.store.tasks.clear()
+
+
+@pytest.mark.parametrize("lifecycle", lives.ALL, ids=lambda lifecycle: lifecycle.name)
+class TestTable:
+    def test_every_status_of_the_platform_occurs_or_has_a_reason(self, lifecycle: Lifecycle[Any, Any]) -> None:
+        statuses = set(type(next(iter(lifecycle.first))))
+        occurring = {*lifecycle.first, *lifecycle.steps.values()}
+        assert {status for status, _event in lifecycle.steps} <= occurring
+        assert occurring | lifecycle.unused.keys() == statuses
+        assert not occurring & lifecycle.unused.keys()
+
+    def test_every_event_has_a_meaning_and_a_step(self, lifecycle: Lifecycle[Any, Any]) -> None:
+        assert lifecycle.events.keys() == {event for _status, event in lifecycle.steps}
+
+    def test_every_status_leads_to_an_end(self, lifecycle: Lifecycle[Any, Any]) -> None:
+        ending = set(lifecycle.last)
+        assert ending
+        while True:
+            more = {status for (status, _event), after in lifecycle.steps.items() if after in ending} - ending
+            if not more:
+                break
+            ending |= more
+        assert ending == {*lifecycle.first, *lifecycle.steps.values()}
+
+    def test_a_record_of_its_kind_is_observed(self, lifecycle: Lifecycle[Any, Any]) -> None:
+        assert lifecycle in RECORDS.values()
+
+
+def test_only_the_engine_assigns_the_status_of_a_record() -> None:
+    found = [
+        f"{file.relative_to(SOURCES)}:{target.lineno}"
+        for file in SOURCES.rglob("*.py")
+        if file != ENGINE
+        for target in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store) and target.attr == "status"
+        if not ast.unparse(target.value).endswith("entity")  # the first status, and that of sources and answers
+    ]
+    assert found == []
+
+
+def test_the_page_is_up_to_date() -> None:
+    command = "python -m yellowdog_local.state.lives > docs/development/lives.md"
+    assert PAGE.read_text(encoding="utf-8") == page(lives.ALL), f"run `{command}`"
