@@ -37,6 +37,7 @@ from yellowdog_client.model import (
 
 from tests.simulation.lab import Lab, LabMaker, after
 from tests.simulation.platform_invariants import Witness
+from tests.simulation.transitions import Transitions
 from yellowdog_local.agents import AgentEvent
 from yellowdog_local.errors import ApiError
 from yellowdog_local.hosts.simulated import SimulatedHosts
@@ -180,6 +181,8 @@ class AnythingGoes(RuleBasedStateMachine):
         self.names = 0
         self.errors = Errors()
         logging.getLogger("yellowdog_local").addHandler(self.errors)
+        self.transitions = Transitions()
+        self.transitions.start()
 
     @initialize(
         latency=st.sampled_from([0.0, 1.5]),
@@ -358,6 +361,7 @@ class AnythingGoes(RuleBasedStateMachine):
     def all_that_must_hold_holds(self) -> None:
         self.sound = False
         self.witness.look()
+        assert self.transitions.undeclared == set()
         assert self.errors.messages == []
         self.sound = True
 
@@ -366,6 +370,7 @@ class AnythingGoes(RuleBasedStateMachine):
             if self.sound:  # otherwise the failure is already known, and this would hide it
                 self._end_everything()
         finally:
+            self.transitions.stop()
             logging.getLogger("yellowdog_local").removeHandler(self.errors)
             if hasattr(self, "lab"):
                 self.platform.close()

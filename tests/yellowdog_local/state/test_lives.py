@@ -1,4 +1,4 @@
-"""Every declared step of a lifecycle is taken by a scenario, an undeclared one is refused, and the page is up to date."""
+"""Every declared step is taken by a scenario, an undeclared one is refused, and the page is up to date."""
 
 from __future__ import annotations
 
