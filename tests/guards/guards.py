@@ -230,7 +230,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "config/bootstrap.py",
             '    _check_cluster_name(result.get("cluster_name"), source)\n',
             "",
-            ("yellowdog_ray/config/test_bootstrap.py::test_a_cluster_name_that_yellowdog_refuses",),
+            ("yellowdog_ray/config/test_bootstrap.py::test_invalid_cluster_name_is_refused",),
         ),
         Guard(
             "names have a length",
@@ -1002,9 +1002,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "config/bootstrap.py",
             "if groups > MAX_TASK_GROUPS:",
             "if False:",
-            (
-                "yellowdog_ray/config/test_bootstrap.py::test_more_task_groups_than_yellowdog_allows_are_refused_at_once",
-            ),
+            ("yellowdog_ray/config/test_bootstrap.py::test_max_workers_beyond_the_task_group_limit_is_refused",),
         ),
         Guard(
             "tasks are added in batches",
@@ -1226,7 +1224,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "config/bootstrap.py",
             "    if settings.api_key_in_head_task:\n",
             "    if False:\n",
-            ("yellowdog_ray/config/test_bootstrap.py::test_the_api_key_in_the_heads_task_gets_a_warning",),
+            ("yellowdog_ray/config/test_bootstrap.py::test_api_key_in_head_task_is_warned_of",),
         ),
     ),
     "Another machine on the network reads or writes tags": (

@@ -1,7 +1,7 @@
-"""What `ray up` works out before anything is spent: the YAML checked, filled in and made independent of the laptop.
+"""`bootstrap_config`: check a YAML, complete it, and make it independent of the laptop, before anything costs money.
 
-Also the default task scripts, and the environment of the tasks that run them. Pure apart from reading the files that
-the YAML names; deterministic, idempotent, free of secrets.
+Pure, apart from reading the files that the YAML names. The result is deterministic and has no secrets; bootstrapping it
+again changes nothing.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def bootstrap(config: Mapping[str, Any], source: str, folders: list[Path]) -> tu
     """Check and complete a cluster's configuration.
 
     Args:
-        config: the YAML as Ray has prepared it; it is not changed. Passing a result in again changes nothing.
+        config: the YAML as Ray has prepared it; it is not changed.
         source: the YAML's name, for messages.
-        folders: where relative `file:` paths are looked for.
+        folders: the folders of relative `file:` paths.
 
     Returns:
         The completed configuration, and warnings for the user.
 
     Raises:
-        ConfigError: something in it cannot work.
+        ConfigError: the YAML has a mistake.
     """
     result = copy.deepcopy(dict(config))
     _check_cluster_name(result.get("cluster_name"), source)
@@ -52,7 +52,7 @@ def bootstrap(config: Mapping[str, Any], source: str, folders: list[Path]) -> tu
     provider.setdefault("disable_node_updaters", not needs_updaters(result))
     filled = provider.pop(cfg.FILLED_KEY, {})
     if cfg.INTERNAL_KEY not in provider:
-        provider[cfg.INTERNAL_KEY] = {**_internal(result, source, filled), **_starts(result, provider, source)}
+        provider[cfg.INTERNAL_KEY] = {**_internal(result, source, filled), **_start_commands(result, provider, source)}
     provider["ray_head_node_task_script"] = provider.get("ray_head_node_task_script") or HEAD_SCRIPT
     provider["ray_worker_node_task_script"] = provider.get("ray_worker_node_task_script") or WORKER_SCRIPT
     settings = cfg.parse_provider(provider, source)
@@ -77,7 +77,7 @@ def _auth(config: Mapping[str, Any], source: str) -> dict[str, Any]:
             f"{source}: auth is missing: add `auth:` with `ssh_user: yd-agent` and `ssh_private_key: <path>`"
         )
     key = cfg.parse_auth(auth, source)
-    # Ray hands the path to rsync and ssh as it stands, without a shell that would expand it.
+    # Ray passes the path to rsync and ssh without a shell that would expand it.
     return {**auth, "ssh_private_key": str(key)}
 
 
@@ -118,8 +118,8 @@ def _internal(config: Mapping[str, Any], source: str, filled: Mapping[str, Mappi
     }
 
 
-def _starts(result: dict[str, Any], provider: Mapping[str, Any], source: str) -> dict[str, str]:
-    """Put the start commands into the configuration. Returns what the tasks leave to the updaters."""
+def _start_commands(result: dict[str, Any], provider: Mapping[str, Any], source: str) -> dict[str, str]:
+    """Set the start commands in the configuration. Returns what the tasks leave to the updaters."""
     head = head_start(result, provider.get("ray_head_node_task_script"), source)
     result["head_start_ray_commands"] = head.commands
     if provider["disable_node_updaters"]:
@@ -130,7 +130,7 @@ def _starts(result: dict[str, Any], provider: Mapping[str, Any], source: str) ->
 
 
 def _ignored(config: Mapping[str, Any]) -> list[str]:
-    """What the user has given for workers, and has at the same time forbidden."""
+    """Keys that need updaters of workers while the YAML disables updaters."""
     return for_workers_only(config) if config["provider"].get("disable_node_updaters") else []
 
 
@@ -144,32 +144,32 @@ def _warnings(
     if stated and int(stated.group(1)) != port:
         warnings.append(
             f"{source}: provider.head_node_tag_server_port is {port}, but ray_head_node_task_script starts the tag "
-            f"server on port {stated.group(1)}: make them the same, or tags cannot be stored"
+            f"server on port {stated.group(1)}: make the two ports equal, or RayDog cannot store tags"
         )
     commands = config.get("head_start_ray_commands") or ()
     if settings.internal.head_updater != STARTS_RAY and any(_STOPS_RAY.search(str(command)) for command in commands):
         warnings.append(
-            f"{source}: head_start_ray_commands run `ray stop`, at every `ray up`: that ends the head's task, and the "
-            "cluster with it. Leave them empty: provider.ray_head_node_task_script starts Ray"
+            f"{source}: head_start_ray_commands run `ray stop` at every `ray up`, which ends the head's task and the "
+            "cluster. Remove the commands: provider.ray_head_node_task_script starts Ray"
         )
     if settings.api_key_in_head_task:
         warnings.append(
             f"{source}: provider.api_key_in_head_task puts the API key into the head task's environment, where "
-            "everybody who may see the task can read it: remove that key, and let your script read "
+            "everybody who may read the task can read it: remove that key, and let your script read "
             "~/.raydog/credentials instead"
         )
     if ignored:
         warnings.append(
-            f"{source}: provider.disable_node_updaters is true, so nothing comes of {', '.join(ignored)}: remove that "
-            "key, and Ray sets the workers up over SSH"
+            f"{source}: provider.disable_node_updaters is true, so {', '.join(ignored)} has no effect: remove that "
+            "key, and Ray sets up the workers over SSH"
         )
     return warnings
 
 
 def _check_size(config: Mapping[str, Any], source: str) -> None:
-    """A node type has a task group for every 10,000 nodes that it may have, and the head has one."""
-    in_all = config.get("max_workers") or 0
-    limits = [node_type.get("max_workers") or in_all for node_type in config["available_node_types"].values()]
+    """Refuse more task groups than YellowDog allows: one for the head, and one per 10,000 nodes of a node type."""
+    cluster_limit = config.get("max_workers") or 0
+    limits = [node_type.get("max_workers") or cluster_limit for node_type in config["available_node_types"].values()]
     groups = 1 + sum(max(1, math.ceil(limit / MAX_POOL_NODES)) for limit in limits)
     if groups > MAX_TASK_GROUPS:
         raise ConfigError(

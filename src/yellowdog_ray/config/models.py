@@ -1,13 +1,14 @@
-"""The YAML's `provider` and `node_config` sections as typed models, and every message that a user sees about them.
+"""The YAML's `provider`, `node_config` and `auth` sections as typed models, with the messages about wrong keys.
 
-Pure apart from reading the files that the YAML names. Knows nothing of the platform.
+Pure, apart from reading the files that the YAML names. Must not import `platform`.
 """
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,10 +20,10 @@ from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 
 FILE_PREFIX = "file:"
 INTERNAL_KEY = "_raydog"
-"""Under `provider`: what `bootstrap_config` works out for `create_node`, which sees one node type only."""
+"""Under `provider`: results of `bootstrap_config` for `create_node`, which receives one node type only."""
 
 FILLED_KEY = "_raydog_resources"
-"""Under `provider`: where the `resources` are from that the YAML does not state, for `bootstrap_config`."""
+"""Under `provider`, for `bootstrap_config`: the origin of `resources` that the YAML does not state."""
 
 RAY_PROVIDER_KEYS = frozenset(
     {
@@ -39,7 +40,7 @@ RAY_PROVIDER_KEYS = frozenset(
         "_config_cache_path",
     }
 )
-"""Keys under `provider` that belong to Ray (autoscaler/_private and v2 of Ray 2.60); we pass them on."""
+"""Ray's own keys under `provider` (autoscaler/_private and v2 of Ray 2.60). RayDog passes them on."""
 
 
 def _name(value: str) -> str:
@@ -57,23 +58,38 @@ def _tag(value: str) -> str:
     return value
 
 
-SectionT = TypeVar("SectionT", bound=BaseModel)
-
-
 def _template(value: str) -> str:
-    if value.startswith("ydid:") or "/" in value.strip("/"):
-        return value
-    raise ValueError(f"'{value}' is neither a template's id (ydid:crt:...) nor its `namespace/name`")
+    return _reference(value, "a template's id (ydid:crt:...)")
 
 
 def _pool(value: str) -> str:
+    return _reference(value, "a worker pool's id (ydid:wrkrpool:...)")
+
+
+def _optional(check: Callable[[str], str]) -> Callable[[str | None], str | None]:
+    return lambda value: None if value is None else check(value)
+
+
+def _reference(value: str, an_id: str) -> str:
     if value.startswith("ydid:") or "/" in value.strip("/"):
         return value
-    raise ValueError(f"'{value}' is neither a worker pool's id (ydid:wrkrpool:...) nor its `namespace/name`")
+    raise ValueError(f"'{value}' is neither {an_id} nor its `namespace/name`")
 
+
+@dataclass(frozen=True)
+class Remedy:
+    """The advice at the end of a message about a wrong or missing key; part of the key's annotation."""
+
+    text: str
+
+
+_BOOLEAN = Remedy("write true or false")
+_MINUTES = Remedy("give a number of minutes above 0, for example 10")
 
 Name = Annotated[str, AfterValidator(_name)]
 Tag = Annotated[str, AfterValidator(_tag)]
+
+SectionT = TypeVar("SectionT", bound=BaseModel)
 
 
 class _Section(BaseModel):
@@ -81,7 +97,7 @@ class _Section(BaseModel):
 
 
 class Auth(_Section):
-    """How the head is reached by SSH: the YAML's top-level `auth`, or a copy of it under `provider`."""
+    """SSH to the head: the YAML's top-level `auth`, or the copy of it under `provider`."""
 
     ssh_user: str
     ssh_private_key: str | None = None
@@ -91,20 +107,20 @@ class Auth(_Section):
 
 
 class NodeTypeSummary(_Section):
-    """What has to be known of every node type, not only of the one that is being made."""
+    """What RayDog needs of every node type, not only of the one that it launches."""
 
     compute_requirement_template: str | None = None
     worker_pool: str | None = None
     max_workers: int | None = None
     resources: dict[str, int | float] = Field(default_factory=dict)
     resources_origin: str | None = None
-    """Where `resources` are from, if the YAML does not state them."""
+    """The origin of `resources` that the YAML does not state."""
     resources_unknown: str | None = None
-    """Why they could not be filled in."""
+    """Why RayDog could not fill in `resources`."""
 
 
 class Internal(_Section):
-    """What `bootstrap_config` leaves for `create_node` and for the head's autoscaler."""
+    """Results of `bootstrap_config` for `create_node` and for the monitor."""
 
     source: str = ""
     max_workers: int | None = None
@@ -118,27 +134,39 @@ class Internal(_Section):
 class ProviderSettings(_Section):
     """RayDog's own keys under `provider`."""
 
-    cluster_namespace: Name
+    cluster_namespace: Annotated[Name, Remedy("name the YellowDog namespace of the cluster, for example `my-team`")]
     cluster_tag: Tag | None = None
-    cluster_lifetime_hours: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    head_node_build_timeout_minutes: float = Field(default=10.0, gt=0, allow_inf_nan=False)
-    worker_node_build_timeout_minutes: float = Field(default=10.0, gt=0, allow_inf_nan=False)
-    head_node_tag_server_port: int = Field(default=DEFAULT_TAG_SERVER_PORT, ge=1, le=65535)
+    cluster_lifetime_hours: Annotated[float, Remedy("give a number of hours above 0, for example 2.5")] = Field(
+        default=1.0, gt=0, allow_inf_nan=False
+    )
+    head_node_build_timeout_minutes: Annotated[float, _MINUTES] = Field(default=10.0, gt=0, allow_inf_nan=False)
+    worker_node_build_timeout_minutes: Annotated[float, _MINUTES] = Field(default=10.0, gt=0, allow_inf_nan=False)
+    head_node_tag_server_port: Annotated[int, Remedy(f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}")] = (
+        Field(default=DEFAULT_TAG_SERVER_PORT, ge=1, le=65535)
+    )
     auth: Auth | None = None
     ray_head_node_task_script: str | None = None
     ray_worker_node_task_script: str | None = None
-    api_key_in_head_task: bool = False
-    files_to_upload: list[str] | dict[str, str] = Field(default_factory=list)
+    api_key_in_head_task: Annotated[bool, _BOOLEAN] = False
+    files_to_upload: Annotated[
+        list[str] | dict[str, str], Remedy("give a list of paths, or a mapping of remote path to local path")
+    ] = Field(default_factory=list)
     internal: Internal = Field(default_factory=Internal, alias=INTERNAL_KEY)
 
 
 class NodeConfig(_Section):
-    """A node type's `node_config`."""
+    """A node type's `node_config`. For a new key see docs/development/new-node-config-key.md."""
 
-    compute_requirement_template: Annotated[str, AfterValidator(_template)] | None = None
-    worker_pool: Annotated[str, AfterValidator(_pool)] | None = None
+    compute_requirement_template: Annotated[
+        str | None, AfterValidator(_optional(_template)), Remedy("give the template's id, or its `namespace/name`")
+    ] = None
+    worker_pool: Annotated[
+        str | None,
+        AfterValidator(_optional(_pool)),
+        Remedy("give the configured worker pool's id, or its `namespace/name`"),
+    ] = None
     images_id: str | None = None
-    metrics_enabled: bool | None = None
+    metrics_enabled: Annotated[bool | None, _BOOLEAN] = None
     userdata: str | None = None
     extra_userdata: str | None = None
 
@@ -146,20 +174,20 @@ class NodeConfig(_Section):
     def template(self) -> str:
         """The template of a node type that has no `worker_pool`."""
         if self.compute_requirement_template is None:
-            raise ConfigError("this node type has a worker pool of its own, so no machine is made for it")
+            raise ConfigError("this node type names a worker pool, so RayDog provisions no machine for it")
         return self.compute_requirement_template
 
     @property
     def digest(self) -> str:
-        """Six hexadecimal digits that stand for all of it."""
+        """Six hexadecimal digits that identify the whole section."""
         return hashlib.sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()[:6]
 
     @property
     def full_userdata(self) -> str | None:
         """`userdata` followed by `extra_userdata`, or None where there is neither.
 
-        cloud-init runs only what begins with a line such as `#!/bin/bash` or `#cloud-config`, so a text without one
-        gets it.
+        cloud-init runs only a text that begins with a line such as `#!/bin/bash` or `#cloud-config`. Any other text
+        gets `#!/bin/bash`.
         """
         parts = [part.strip("\n") for part in (self.userdata, self.extra_userdata) if part and part.strip()]
         if not parts:
@@ -170,19 +198,6 @@ class NodeConfig(_Section):
 
 PROVIDER_FILE_KEYS = ("ray_head_node_task_script", "ray_worker_node_task_script")
 NODE_FILE_KEYS = ("userdata", "extra_userdata")
-
-_REMEDIES = {
-    "cluster_namespace": "name the YellowDog namespace that the cluster is to live in, for example `my-team`",
-    "cluster_lifetime_hours": "give a number of hours above 0, for example 2.5",
-    "head_node_build_timeout_minutes": "give a number of minutes above 0, for example 10",
-    "worker_node_build_timeout_minutes": "give a number of minutes above 0, for example 10",
-    "head_node_tag_server_port": f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}",
-    "compute_requirement_template": "give the template's id, or its `namespace/name`",
-    "worker_pool": "give the configured worker pool's id, or its `namespace/name`",
-    "metrics_enabled": "write true or false",
-    "api_key_in_head_task": "write true or false",
-    "files_to_upload": "give a list of paths, or a mapping of remote path to local path",
-}
 
 
 def parse_provider(section: Mapping[str, Any], source: str) -> ProviderSettings:
@@ -203,21 +218,22 @@ def parse_node_config(section: Mapping[str, Any], source: str, path: str) -> Nod
     """Read one node type's `node_config`, found at `path` of the file `source`.
 
     Raises:
-        ConfigError: a key is missing, unknown or wrong, or does not go with another.
+        ConfigError: a key is missing, unknown or wrong, or two keys exclude each other.
     """
     config = _parse(NodeConfig, section, source, path)
     if config.worker_pool is None:
         if config.compute_requirement_template is None:
             raise ConfigError(
-                f"{source}: {path}.compute_requirement_template is missing: "
-                f"{_REMEDIES['compute_requirement_template']}; or name a worker pool of yours with `worker_pool`"
+                f"{source}: {path}.compute_requirement_template is missing"
+                f"{_remedy(NodeConfig, 'compute_requirement_template')}; or name a configured worker pool with "
+                "`worker_pool`"
             )
         return config
     others = [key for key in NodeConfig.model_fields if key != "worker_pool" and getattr(config, key) is not None]
     if others:
         raise ConfigError(
-            f"{source}: {path} has worker_pool and {', '.join(others)}: RayDog makes no machines for a worker pool "
-            "that is there already, so leave out one or the other"
+            f"{source}: {path} has worker_pool and {', '.join(others)}: RayDog provisions no machines for a "
+            "configured worker pool: remove one or the other"
         )
     return config
 
@@ -234,19 +250,19 @@ def parse_auth(section: Mapping[str, Any], source: str) -> Path:
     auth = _parse(Auth, section, source, "auth")
     if auth.ssh_proxy_use_node_id and not auth.ssh_proxy_command:
         raise ConfigError(
-            f"{source}: auth.ssh_proxy_use_node_id needs auth.ssh_proxy_command: give the command that leads to a node "
-            "by its id, or remove ssh_proxy_use_node_id"
+            f"{source}: auth.ssh_proxy_use_node_id needs auth.ssh_proxy_command: give a command that connects to a "
+            "node by its id, or remove ssh_proxy_use_node_id"
         )
     if auth.ssh_private_key is None:
         raise ConfigError(
-            f"{source}: auth.ssh_private_key is missing: name the private key file that lets "
-            f"`{auth.ssh_user}` in on the head, for example ~/.ssh/id_ed25519"
+            f"{source}: auth.ssh_private_key is missing: name the private key file of "
+            f"`{auth.ssh_user}` on the head, for example ~/.ssh/id_ed25519"
         )
     key = Path(auth.ssh_private_key).expanduser()
     if not key.is_file():
         raise ConfigError(
             f"{source}: auth.ssh_private_key: there is no file {auth.ssh_private_key}: "
-            "correct the path, or make a key with `ssh-keygen` and install its public half on the head's image"
+            "correct the path, or create a key with `ssh-keygen` and install its public half on the head's image"
         )
     return key
 
@@ -254,17 +270,17 @@ def parse_auth(section: Mapping[str, Any], source: str) -> Path:
 def inline_files(
     section: Mapping[str, Any], keys: Sequence[str], source: str, path: str, folders: Sequence[Path]
 ) -> dict[str, Any]:
-    """Replace every `file:<path>` value of `keys` by the text of that file.
+    """Replace each `file:<path>` value of `keys` by the text of that file.
 
     Args:
         section: the section of the YAML; it is not changed.
-        keys: which keys may name a file.
+        keys: the keys that may name a file.
         source: the YAML's name, for messages.
-        path: where the section stands in the YAML, for messages.
-        folders: where relative paths are looked for, in this order.
+        path: the section's place in the YAML, for messages.
+        folders: the folders of relative paths, in the order of search.
 
     Raises:
-        ConfigError: a file that is named is not there, or is no text.
+        ConfigError: a named file does not exist, or is not text.
     """
     inlined = dict(section)
     for key in keys:
@@ -314,12 +330,18 @@ def _problem(model: type[BaseModel], detail: Any, path: str, extra_known: frozen
         near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
         return f"{place} is not a key that RayDog knows: {hint}"
-    remedy = f": {_REMEDIES[key]}" if key in _REMEDIES else ""
+    remedy = _remedy(model, key)
     if detail["type"] == "missing":
         return f"{place} is missing{remedy}"
     if detail["type"] == "value_error":
         return f"{place}: {detail['ctx']['error']}"
     return f"{place} is {detail['input']!r}, which is wrong ({detail['msg'].lower()}){remedy}"
+
+
+def _remedy(model: type[BaseModel], key: str) -> str:
+    field = model.model_fields.get(key)
+    remedies = [part.text for part in field.metadata if isinstance(part, Remedy)] if field else []
+    return f": {remedies[0]}" if remedies else ""
 
 
 def _keys(model: type[BaseModel]) -> set[str]:

@@ -1,7 +1,7 @@
-"""Ray's updaters: whether a cluster needs them to set up its nodes over SSH, and how Ray starts there then. Pure.
+"""Ray's updaters, which set up nodes over SSH: whether a cluster needs them, and how Ray starts on its nodes. Pure.
 
-A node's task starts Ray by itself. Where an updater has something to do first, the task waits for a file that the
-updater's last command leaves; where the user's own commands start Ray, the task only holds the node.
+By default a node's task starts Ray. With an updater, the task first waits for a file that the updater's last command
+creates. Where the user's own start commands start Ray, the task only holds the node.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _RAY_START = re.compile(r"^[^#\n]*\bray\s+start\b", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Start:
-    """How Ray starts on a node.
+    """How Ray starts on a node with an updater.
 
     Attributes:
-        commands: what the updater runs last: Ray's `head_start_ray_commands` or `worker_start_ray_commands`.
+        commands: the updater's last commands: Ray's `head_start_ray_commands` or `worker_start_ray_commands`.
         updater: what the node's task leaves to the updater: `SETS_UP`, `STARTS_RAY` or nothing.
     """
 
@@ -42,12 +42,12 @@ class Start:
 
 
 def needs_updaters(config: Mapping[str, Any]) -> bool:
-    """Whether the user gave workers something that only Ray's updaters can do."""
+    """Whether the YAML has keys for workers that only Ray's updaters can honour."""
     return any(config.get(key) for key in _ON_EVERY_NODE) or bool(for_workers_only(config))
 
 
 def for_workers_only(config: Mapping[str, Any]) -> list[str]:
-    """The keys that the user has given and that only an updater of workers could honour."""
+    """The keys of the YAML that only an updater of workers can honour, and that do not concern the head."""
     types = config["available_node_types"]
     return [key for key in _ON_WORKERS if config.get(key)] + [
         f"available_node_types.{name}.{key}"
@@ -66,11 +66,11 @@ def head_start(config: Mapping[str, Any], script: str | None, source: str) -> St
         source: the YAML's name, for messages.
 
     Raises:
-        ConfigError: it would start twice.
+        ConfigError: Ray would start twice.
     """
     given = list(config.get("head_start_ray_commands") or [])
     if _starts_ray(given, script, source, "head"):
-        return Start(_in_place(given, script), STARTS_RAY)
+        return Start(_in_environment(given, script), STARTS_RAY)
     sets_up = any(config.get(key) for key in _BEFORE_THE_HEADS_RAY)
     return Start([*given, wait_for_ray_command()], SETS_UP if sets_up else "")
 
@@ -79,7 +79,7 @@ def worker_start(config: Mapping[str, Any], script: str | None, source: str) -> 
     """How Ray starts on workers that have updaters; as `head_start`."""
     given = list(config.get("worker_start_ray_commands") or [])
     if _starts_ray(given, script, source, "worker"):
-        return Start(_in_place(given, script), STARTS_RAY)
+        return Start(_in_environment(given, script), STARTS_RAY)
     return Start([*given, wait_for_raylet_command()], SETS_UP)
 
 
@@ -94,6 +94,6 @@ def _starts_ray(commands: Sequence[str], script: str | None, source: str, kind: 
     return True
 
 
-def _in_place(commands: Sequence[str], script: str | None) -> list[str]:
-    """The user's commands with the environment of the task; a script of his own leaves none."""
+def _in_environment(commands: Sequence[str], script: str | None) -> list[str]:
+    """The user's commands with the environment of the task, which only the default scripts save."""
     return list(commands) if script else [in_task_environment(command) for command in commands]

@@ -1,4 +1,4 @@
-"""Which clusters have Ray's updaters, and what Ray is started by there."""
+"""Clusters with and without Ray's updaters, and the start commands of each."""
 
 import json
 
@@ -32,8 +32,8 @@ def environment_of_head(result):
     return head_environment("head-1", {}, "ydid:workreq:1", settings_of(result), v2=True)
 
 
-class TestWithoutNeed:
-    def test_there_are_no_updaters_and_tasks_start_ray_at_once(self, cluster_yaml, tmp_path):
+class TestWithoutUpdaters:
+    def test_tasks_start_ray_at_once_without_set_up(self, cluster_yaml, tmp_path):
         result = run(cluster_yaml, tmp_path)
 
         assert result["provider"]["disable_node_updaters"] is True
@@ -41,7 +41,7 @@ class TestWithoutNeed:
         assert not result.get("worker_start_ray_commands")
         assert not [name for name in environment_of_head(result) if "UPDATER" in name or "START_WAIT" in name]
 
-    def test_what_only_the_head_gets_needs_none_on_workers(self, cluster_yaml, tmp_path):
+    def test_workers_have_no_updaters_when_only_the_head_has_set_up(self, cluster_yaml, tmp_path):
         cluster_yaml["head_setup_commands"] = ["echo hello"]
 
         result = run(cluster_yaml, tmp_path)
@@ -51,11 +51,11 @@ class TestWithoutNeed:
         assert settings_of(result).internal.worker_updater == ""
 
 
-class TestWithNeed:
+class TestWithUpdaters:
     @pytest.mark.parametrize(
         "key", ["setup_commands", "worker_setup_commands", "initialization_commands", "cluster_synced_files"]
     )
-    def test_rays_updaters_come_before_ray(self, cluster_yaml, tmp_path, key):
+    def test_updaters_run_before_ray_with_set_up_keys(self, cluster_yaml, tmp_path, key):
         cluster_yaml[key] = ["~/a" if key.endswith("files") else "echo hello"]
 
         result = run(cluster_yaml, tmp_path)
@@ -64,18 +64,18 @@ class TestWithNeed:
         assert result["worker_start_ray_commands"] == [wait_for_raylet_command()]
         assert settings_of(result).internal.worker_updater == "sets-up"
 
-    def test_files_need_them_too(self, cluster_yaml, tmp_path):
+    def test_updaters_run_with_file_mounts(self, cluster_yaml, tmp_path):
         cluster_yaml["file_mounts"] = {"~/a": "b"}
 
         assert run(cluster_yaml, tmp_path)["provider"]["disable_node_updaters"] is False
 
     @pytest.mark.parametrize("key", ["worker_setup_commands", "initialization_commands"])
-    def test_one_node_type_is_enough(self, cluster_yaml, tmp_path, key):
+    def test_updaters_run_when_one_node_type_has_set_up(self, cluster_yaml, tmp_path, key):
         cluster_yaml["available_node_types"]["worker"][key] = ["echo hello"]
 
         assert run(cluster_yaml, tmp_path)["provider"]["disable_node_updaters"] is False
 
-    def test_the_users_commands_without_ray_start_come_before_ray(self, cluster_yaml, tmp_path):
+    def test_start_commands_without_ray_start_run_before_ray(self, cluster_yaml, tmp_path):
         cluster_yaml["worker_start_ray_commands"] = ["echo hello  # no ray start here"]
 
         result = run(cluster_yaml, tmp_path)
@@ -83,22 +83,7 @@ class TestWithNeed:
         assert result["worker_start_ray_commands"] == ["echo hello  # no ray start here", wait_for_raylet_command()]
         assert settings_of(result).internal.worker_updater == "sets-up"
 
-    def test_rays_own_limits_leave_it_to_us_when_a_set_up_has_taken_too_long(self, cluster_yaml, tmp_path):
-        cluster_yaml["setup_commands"] = ["echo hello"]
-        cluster_yaml["provider"]["worker_node_build_timeout_minutes"] = 40
-
-        environment = environment_of_head(run(cluster_yaml, tmp_path))
-
-        assert int(environment["AUTOSCALER_NODE_START_WAIT_S"]) == 80 * 60
-        assert int(environment["RAY_AUTOSCALER_RECONCILE_RAY_INSTALL_STATUS_TIMEOUT_S"]) > 80 * 60
-
-    def test_ray_waits_no_less_for_a_node_than_it_would_by_itself(self, cluster_yaml, tmp_path):
-        cluster_yaml["setup_commands"] = ["echo hello"]
-        cluster_yaml["provider"]["worker_node_build_timeout_minutes"] = 1
-
-        assert environment_of_head(run(cluster_yaml, tmp_path))["AUTOSCALER_NODE_START_WAIT_S"] == "900"
-
-    def test_forbidding_them_all_the_same_gets_a_warning(self, cluster_yaml, tmp_path):
+    def test_disable_node_updaters_with_set_up_keys_is_warned_of(self, cluster_yaml, tmp_path):
         cluster_yaml["worker_setup_commands"] = ["echo hello"]
         cluster_yaml["provider"]["disable_node_updaters"] = True
 
@@ -110,7 +95,7 @@ class TestWithNeed:
 
 
 class TestStartCommands:
-    def test_the_users_own_start_ray_in_the_environment_of_the_task(self, cluster_yaml, tmp_path):
+    def test_start_commands_run_in_the_tasks_environment_with_default_scripts(self, cluster_yaml, tmp_path):
         cluster_yaml |= {"head_start_ray_commands": HEADS_OWN, "worker_start_ray_commands": WORKERS_OWN}
 
         result = run(cluster_yaml, tmp_path)
@@ -120,14 +105,14 @@ class TestStartCommands:
         assert environment_of_head(result)["RAYDOG_UPDATER"] == "starts-ray"
         assert settings_of(result).internal.worker_updater == "starts-ray"
 
-    def test_a_script_that_does_not_start_ray_leaves_them_as_they_are(self, cluster_yaml, tmp_path):
+    def test_start_commands_stay_unchanged_with_a_script_that_does_not_start_ray(self, cluster_yaml, tmp_path):
         cluster_yaml["worker_start_ray_commands"] = WORKERS_OWN
         cluster_yaml["provider"]["ray_worker_node_task_script"] = "sleep infinity\n"
 
         assert run(cluster_yaml, tmp_path)["worker_start_ray_commands"] == WORKERS_OWN
 
     @pytest.mark.parametrize(("kind", "commands"), [("head", HEADS_OWN), ("worker", WORKERS_OWN)])
-    def test_ray_started_twice_is_refused(self, cluster_yaml, tmp_path, kind, commands):
+    def test_ray_start_in_script_and_commands_is_refused(self, cluster_yaml, tmp_path, kind, commands):
         cluster_yaml[f"{kind}_start_ray_commands"] = commands
         cluster_yaml["provider"][f"ray_{kind}_node_task_script"] = SCRIPT
 
@@ -138,7 +123,7 @@ class TestStartCommands:
             f"cluster.yaml: {kind}_start_ray_commands and provider.ray_{kind}_node_task_script both start Ray"
         )
 
-    def test_a_script_of_the_users_that_starts_ray_goes_on_working(self, cluster_yaml, tmp_path):
+    def test_set_up_keys_work_with_a_script_that_starts_ray(self, cluster_yaml, tmp_path):
         cluster_yaml["setup_commands"] = ["echo hello"]
         cluster_yaml["provider"]["ray_worker_node_task_script"] = SCRIPT
 
@@ -148,7 +133,7 @@ class TestStartCommands:
         assert result["worker_start_ray_commands"] == [wait_for_raylet_command()]
 
 
-def test_the_configuration_is_the_same_text_each_time(cluster_yaml, tmp_path):
+def test_bootstrap_is_deterministic_with_updaters(cluster_yaml, tmp_path):
     cluster_yaml["setup_commands"] = ["echo hello"]
 
     assert json.dumps(run(cluster_yaml, tmp_path)) == json.dumps(run(cluster_yaml, tmp_path))

@@ -1,0 +1,41 @@
+"""A pool's specification, and the SDK's objects made from it."""
+
+from datetime import timedelta
+
+from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.platform.provisioning import PoolSpec, pool_properties, template_usage
+
+MACHINE = NodeConfig(
+    compute_requirement_template="demo/local", images_id="image", metrics_enabled=True, userdata="echo hello"
+)
+SPEC = PoolSpec(
+    name="demo-cpu-12345678",
+    tag="mine",
+    machine=MACHINE,
+    nodes=3,
+    max_nodes=10,
+    boot_timeout=timedelta(minutes=10),
+    idle_node_timeout=timedelta(seconds=20),
+    idle_pool_timeout=timedelta(hours=1),
+)
+
+
+def test_template_usage_has_the_machines_of_node_config():
+    usage = template_usage(SPEC, "ydid:crt:1", "demo")
+
+    assert (usage.templateId, usage.requirementName, usage.requirementNamespace) == ("ydid:crt:1", SPEC.name, "demo")
+    assert (usage.requirementTag, usage.targetInstanceCount) == ("mine", 3)
+    assert (usage.imagesId, usage.userData) == ("image", "#!/bin/bash\necho hello\n")
+    assert usage.maintainInstanceCount is False
+
+
+def test_pool_properties_have_every_timeout_and_one_worker_per_node():
+    properties = pool_properties(SPEC)
+
+    assert properties.workerTag == SPEC.name
+    assert (properties.minNodes, properties.maxNodes) == (0, 10)
+    assert properties.nodeBootTimeout == timedelta(minutes=10)
+    assert (properties.idleNodeShutdown.enabled, properties.idleNodeShutdown.timeout) == (True, timedelta(seconds=20))
+    assert (properties.idlePoolShutdown.enabled, properties.idlePoolShutdown.timeout) == (True, timedelta(hours=1))
+    assert properties.createNodeWorkers.targetCount == 1
+    assert properties.metricsEnabled is True
