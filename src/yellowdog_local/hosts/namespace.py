@@ -22,9 +22,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from yellowdog_local.hosts import leftovers, requirements, rootfs
+from yellowdog_local.hosts import leftovers, programs, requirements, rootfs
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
-from yellowdog_local.hosts.guest import init
 from yellowdog_local.hosts.network import PREFIX_LENGTH, Bridge, Cable
 from yellowdog_local.hosts.real import (
     BOOT_PATIENCE_SECONDS,
@@ -149,7 +148,7 @@ class _NamespaceHost(HostThread):
         cable = self._cable = bridge.reserve()
         logs = self._prepare_directories()
         command = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child"]
-        command += ["--propagation", "private", "--", sys.executable, "-I", "-S", init.__file__, str(self._disk)]
+        command += ["--propagation", "private", "--", *programs.command("init", str(self._disk))]
         process = self._start_first_process(command, logs)
         self._send(json.dumps(self._specification(cable, logs)))
         hello = self._next_event(BOOT_PATIENCE_SECONDS)
@@ -174,7 +173,7 @@ class _NamespaceHost(HostThread):
         image = self._hosts.image
         hostname = self._request.instance_id
         python = f"{rootfs.VENV}/bin/{Path(sys.executable).name}"
-        command = [python, "-I", "-S", f"{rootfs.HOME}/agent.py", rootfs.AGENT_CONFIG]
+        command = programs.command("agent", rootfs.AGENT_CONFIG, python=python, root=Path(rootfs.AGENT_FILES))
         paths = {"home": rootfs.HOME, "data": rootfs.DATA, "taskLogs": rootfs.TASK_LOGS}
         agent_config = json.dumps(self._agent_config(cable.address, paths))
         own = rootfs.own_files(image, hostname, cable.address, agent_config)

@@ -15,13 +15,12 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
-from yellowdog_local.hosts import leftovers, process_home, requirements
+from yellowdog_local.hosts import leftovers, process_home, programs, requirements
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
-from yellowdog_local.hosts.guest import agent, marks
+from yellowdog_local.hosts.guest import marks
 from yellowdog_local.hosts.loopback import Lease, Loopback, LoopbackError
 from yellowdog_local.hosts.process_home import ProcessHome
 from yellowdog_local.hosts.real import BOOT_PATIENCE_SECONDS, HostError, HostThread, RealHosts
@@ -140,7 +139,7 @@ class _ProcessHost(HostThread):
         place = self._place(lease, mark)
         place.logs.joinpath("tasks").mkdir(parents=True, exist_ok=True)
         process_home.furnish(place, self._hosts.public_key, self._hosts.host_key, self._config(place))
-        command = [sys.executable, "-m", "yellowdog_local.hosts.guest.process_init", str(self._disk), str(mark)]
+        command = programs.command("process_init", str(self._disk), str(mark))
         self._start_first_process(command, place.logs)
         self._send(json.dumps(self._specification(place)))
         self._next_event(BOOT_PATIENCE_SECONDS)
@@ -162,7 +161,7 @@ class _ProcessHost(HostThread):
         return self._agent_config(place.address, paths)
 
     def _specification(self, place: ProcessHome) -> dict[str, Any]:
-        command = [str(place.python), "-I", "-S", agent.__file__, str(place.agent_config)]
+        command = programs.command("agent", str(place.agent_config), python=str(place.python))
         return {
             "address": place.address,
             "log_directory": str(place.logs),

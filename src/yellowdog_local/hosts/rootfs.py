@@ -17,13 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yellowdog_local.hosts.guest.init import LOGS, USER_DATA
+from yellowdog_local.hosts import programs
+from yellowdog_local.hosts.guest.disk import LOGS
+from yellowdog_local.hosts.guest.init import USER_DATA
 
 USER = "yd-agent"
 HOME = "/opt/yellowdog/agent"
 DATA = "/var/opt/yellowdog/agent/data"
 VENV = f"{HOME}/venv"
 AGENT_CONFIG = f"{HOME}/agent.json"
+AGENT_FILES = f"{HOME}/agent"
 # Not the usual name, beside which the machine has its own public key: sshd complains about a pair that does not match.
 HOST_KEY = "/etc/ssh/raydog_host_key"
 TASK_LOGS = f"{LOGS}/tasks"
@@ -165,11 +168,10 @@ def _base_files(uid: int, gid: int, public_key: str, host_key: str) -> list[Entr
 
 
 def _agent_files(uid: int, gid: int, environment: Path) -> list[Entry]:
-    agent = Path(__file__).parent / "guest" / "agent.py"
     return [
         _directory(HOME, 0o755, owner=(uid, gid)),
         _file(f"{HOME}/.bashrc", PROFILE, owner=(uid, gid)),
-        _file(f"{HOME}/agent.py", agent.read_text(encoding="utf-8")),
+        *(_file(f"{AGENT_FILES}/{name}", text) for name, text in programs.agent_files().items()),
         {"path": VENV, "link": str(environment)},
         _directory("/var/opt/yellowdog/agent", 0o755, owner=(uid, gid)),
         _directory(DATA, 0o755, owner=(uid, gid)),

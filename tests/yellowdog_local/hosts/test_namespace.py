@@ -192,7 +192,7 @@ def test_a_data_directory_that_cannot_carry_disks_is_replaced_by_memory(tmp_path
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("i-1\nwrites\n")
-    assert "the disk is kept in memory instead" in done.stdout
+    assert "the disk is in memory" in done.stdout
 
 
 def test_when_the_platform_is_killed_no_cable_is_left(tmp_path: Path) -> None:

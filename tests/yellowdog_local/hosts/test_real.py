@@ -120,7 +120,7 @@ def test_user_data_that_is_no_script_is_not_run_and_does_no_harm(tmp_path: Path,
         made.create("i-1", "touch /etc/x")
         endpoint.wait_for(lambda: endpoint.registrations)
 
-        assert "it was not run" in made.log("i-1", "userdata.log")
+        assert "user data was not run" in made.log("i-1", "userdata.log")
 
 
 def test_an_instance_is_not_running_before_its_time(own: Lab) -> None:

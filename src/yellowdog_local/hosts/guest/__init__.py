@@ -1,1 +1,1 @@
-"""The programs that run on a host. Standard library only; imports nothing of the platform."""
+"""Programs that run on a host: agent, init, process_init. Standard library only; no other module of ours."""

@@ -1,8 +1,7 @@
-"""The first process of a process host: marks itself, starts sshd, user data and agent, reaps. Stdlib and `init` only.
+"""The first process of a process host: marks itself, starts sshd, user data and agent, reaps. Standard library only.
 
-It speaks with the platform as `init.py` does, without `wired`, and its standard input too ends with the platform. Then
-it kills all that bears its mark. The host's orphans become its children, so that they are reaped on a machine whose own
-first process may be no init at all, as in many containers.
+Its protocol with the platform is that of `init.py`, without `wired`. When the platform ends, it kills all processes
+with its mark. The host's orphans become its children: the machine's first process may not reap, as in many containers.
 """
 
 from __future__ import annotations
@@ -11,21 +10,22 @@ import ctypes
 import json
 import os
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from yellowdog_local.hosts.guest import init, marks
-from yellowdog_local.hosts.guest.init import BootError, Control, PlatformGoneError, Spec, log
+from yellowdog_local.hosts.guest.control import Control, PlatformGoneError
+from yellowdog_local.hosts.guest.init import BootError, Spec
+from yellowdog_local.hosts.guest.log import log
 
 PR_SET_CHILD_SUBREAPER = 36
-PRIVILEGE_SEPARATION = "/run/sshd"  # sshd does not start as root without it, and its package makes it at boot only
+PRIVILEGE_SEPARATION = "/run/sshd"  # sshd needs it as root; its package creates it only at boot
 
 
 class ProcessInit(init.Init):
-    """Starts the host's services in order and reaps whatever dies."""
+    """Starts the host's services in order and reaps its orphans."""
 
     def __init__(self, spec: Spec, control: Control) -> None:
         super().__init__(spec, control)
@@ -33,10 +33,10 @@ class ProcessInit(init.Init):
         self.user_data = spec["user_data_file"]
 
     def boot(self) -> None:
-        """From a process to a host that answers on SSH.
+        """Bring the host up, to a running SSH server.
 
         Raises:
-            BootError: it does not come up.
+            BootError: the host does not come up.
         """
         _become_subreaper()
         init.raise_open_files_limit()
@@ -54,26 +54,30 @@ class ProcessInit(init.Init):
 
 def _become_subreaper() -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise BootError(f"it cannot adopt orphans: {os.strerror(ctypes.get_errno())}")
+        raise BootError(f"orphans cannot be adopted: {os.strerror(ctypes.get_errno())}")
 
 
-def _switch_off(_number: int, _frame: FrameType | None) -> None:
+def _power_off(_number: int, _frame: FrameType | None) -> None:
     raise PlatformGoneError
 
 
-def _end_all(mark: int) -> None:
+def _kill_all(mark: int) -> None:
     marks.kill(marks.is_host(mark), spare=[os.getpid()])
-    with suppress(ChildProcessError):  # raised when there is none left
+    with suppress(ChildProcessError):  # there is none left
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
-def main() -> int:
-    """Boot and serve until the platform is gone; then nothing of the host runs on."""
+def main(arguments: list[str]) -> int:
+    """Boot, serve until the platform ends, and kill everything of the host; the exit code.
+
+    Args:
+        arguments: the host's disk, for the process list only, and its mark.
+    """
     os.umask(0o022)
-    signal.signal(signal.SIGTERM, _switch_off)
+    signal.signal(signal.SIGTERM, _power_off)
     control = Control()
-    mark = int(sys.argv[2])
+    mark = int(arguments[1])
     try:
         spec = json.loads(control.read())
         try:
@@ -82,17 +86,13 @@ def main() -> int:
             host.boot()
         except (OSError, BootError, marks.MarkError) as error:
             log(f"boot failed: {error}")
-            control.tell(event="failed", message=str(error))
+            control.send(event="failed", message=str(error))
             return 1
-        control.tell(event="booted")
+        control.send(event="booted")
         log("booted")
         host.serve()
     except PlatformGoneError:
-        log("switched off: the platform let go")
+        log("powered off: the platform has ended")
     finally:
-        _end_all(mark)
+        _kill_all(mark)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
