@@ -141,8 +141,8 @@ def prepare(monkeypatch: pytest.MonkeyPatch, local: RunningPlatform, home: Path)
     monkeypatch.setenv("TMPDIR", str(home))  # Ray keeps completed YAMLs there
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("RAY_UP_enable_autoscaler_v2", "1")
-    monkeypatch.setattr("yellowdog_ray.cluster.cluster.SystemClock", lambda: PlatformTime(local))
-    monkeypatch.setattr("yellowdog_ray.wiring.Tunnel", _no_ssh)
+    monkeypatch.setattr("yellowdog_ray.wiring.SystemClock", lambda: PlatformTime(local))
+    monkeypatch.setattr("yellowdog_ray.commands.access.Tunnel", _no_ssh)
     monkeypatch.setattr(wait, "try_ssh", lambda target: None)
     monkeypatch.setattr(deliver, "deliver", lambda *_: None)
     monkeypatch.setattr("yellowdog_ray.commands.versions.on", lambda _: None)  # it cannot tell

@@ -6,9 +6,8 @@ from tests.commands.account import BOOT, NAME
 from tests.commands.laptop import LIFETIME_HOURS, QUICK, Laptop, node_type
 from tests.platform_time import PlatformTime
 from tests.simulation.kills import Killed, dying, every_kill
-from tests.yellowdog_ray.cluster_lab import request
-from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.launch import Growth
+from tests.yellowdog_ray.cluster_lab import LabCluster, grow
+from yellowdog_ray.cluster.cluster import Identity
 from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.credentials import Credentials
 from yellowdog_ray.platform.client import Platform
@@ -117,11 +116,11 @@ def with_workers(local, home, up, monkeypatch):
     def run():
         up()
         settings = parse_provider({"cluster_namespace": "demo", "cluster_lifetime_hours": LIFETIME_HOURS}, "ray.yaml")
-        connect = lambda: Platform(Credentials(local.url, local.key_id, local.key_secret), "demo")  # noqa: E731
-        head = Cluster(NAME, settings, connect, clock=PlatformTime(local))
+        platform = Platform(Credentials(local.url, local.key_id, local.key_secret), "demo")
+        head = LabCluster(Identity(NAME), platform, settings, PlatformTime(local))
         head.refresh()
         for name in ("cpu", "gpu"):
-            Growth(head).grow(request(1, name))
+            grow(head, 1, name)
         head.close()
         local.advance(BOOT)
 

@@ -32,7 +32,7 @@ def home(local: RunningPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The home of whoever runs the provider, with a good key in the environment."""
     for name in ("RAYDOG_ON_HEAD", "RAYDOG_WORK_REQUIREMENT_ID", "RAY_enable_autoscaler_v2"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("yellowdog_ray.cluster.cluster.SystemClock", lambda: HeadTime(local))
+    monkeypatch.setattr("yellowdog_ray.wiring.SystemClock", lambda: HeadTime(local))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("YD_API_URL", local.url)
     monkeypatch.setenv("YD_API_KEY_ID", local.key_id)
@@ -47,7 +47,7 @@ def neighbour(local: RunningPlatform, home: Path) -> None:
     """Another cluster of the same account, whose name begins like ours; it runs throughout."""
     provider, config = head_up(cluster_config(NEIGHBOUR, home / "id_ed25519", cluster_lifetime_hours=10))
     local.advance(BOOT_SECONDS + 1)
-    provider.cluster.refresh()
+    provider.side.cluster.refresh()
     tags = {"ray-node-type": "worker", "ray-user-node-type": "worker", "ray-node-status": "uninitialized"}
     node_config = config["available_node_types"]["worker"]["node_config"]
     provider.create_node_with_resources_and_labels(node_config, tags, NEIGHBOUR_WORKERS, {"CPU": 1}, {})

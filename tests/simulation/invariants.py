@@ -52,10 +52,10 @@ class Invariants:
 
     def _every_task_is_known(self) -> None:
         """One tick is allowed: for a task that was added by a call whose answer was lost."""
-        cluster = self._world.provider.cluster
+        cluster = self._world.provider.side.cluster
         if not cluster.snapshot.nodes:
             return  # an autoscaler that has just started and could not read yet
-        known = cluster.snapshot.nodes.keys() | cluster.ending
+        known = cluster.snapshot.nodes.keys() | cluster.terminating
         unknown, before = self._living() - known, self._unknown
         self._unknown = unknown
         assert not unknown & before, f"nobody knows of the nodes {sorted(unknown & before)}"
@@ -76,7 +76,7 @@ class Invariants:
     def _limits_are_kept(self) -> None:
         # Ray's new autoscaler counts a node that is drained as gone, and lets its replacement be.
         drained = {node_id for node_id, raylet in self._world.ray.raylets.items() if raylet.draining_until}
-        wanted = self._living() - self._world.provider.cluster.ending - drained
+        wanted = self._living() - self._world.provider.side.cluster.terminating - drained
         types = Counter(
             (task.entity.environment or {})["RAY_NODE_TYPE_NAME"]
             for task in self._world.tasks()

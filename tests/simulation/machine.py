@@ -31,7 +31,7 @@ def prepare(world: World) -> None:
     random.seed(world.scenario.seed)
     ray_time.put_on_clock(patch, world.clock.now)
     ray_time.replace_pools(patch, world.processes.make_pool)
-    for module in ("provider", "platform.concurrency"):
+    for module in ("commands.side", "platform.concurrency"):
         patch.setattr(f"yellowdog_ray.{module}.ThreadPoolExecutor", world.processes.make_pool)
     patch.setattr("uuid.uuid4", lambda: uuid.UUID(int=chance.getrandbits(128), version=4))
     patch.setattr("secrets.token_hex", lambda count=8: f"{chance.getrandbits(8 * count):0{2 * count}x}")
@@ -44,7 +44,7 @@ def prepare(world: World) -> None:
     patch.setattr("yellowdog_ray.commands.wait.try_ssh", lambda _: None)
     patch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: world.tags.start())
     patch.setattr("yellowdog_ray.commands.versions.on", lambda _: None)  # it cannot tell
-    patch.setattr("yellowdog_ray.wiring.TunnelledPort", lambda _: lambda: 1)
+    patch.setattr("yellowdog_ray.commands.side.TunnelledPort", lambda _: lambda: 1)
     patch.setattr("ray._raylet.GcsClient", lambda address: world.gcs)
     world.wire.install(patch)
     world.tags.install(patch)

@@ -112,7 +112,7 @@ class Monitor:
             provider.terminate_nodes,
             provider.create_node_with_resources_and_labels,
         )
-        refresh = provider.cluster.refresh
+        refresh = provider.side.cluster.refresh
 
         def read() -> Any:
             snapshot = refresh()
@@ -140,7 +140,7 @@ class Monitor:
                 made = self._count_nodes() - before
                 self.life.launches.append(Launch(tags["ray-user-node-type"], count, made, error))
 
-        provider.cluster.refresh = read
+        provider.side.cluster.refresh = read
         provider.non_terminated_nodes = tell
         provider.terminate_nodes = end
         provider.create_node_with_resources_and_labels = launch

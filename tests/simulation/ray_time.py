@@ -29,7 +29,7 @@ _THREADED_MODULES = (
     "ray.autoscaler.v2.instance_manager.node_provider",
     "ray.autoscaler.v2.instance_manager.subscribers.ray_stopper",
     "ray.autoscaler.v2.instance_manager.subscribers.threaded_ray_installer",
-    "yellowdog_ray.cluster.cluster",
+    "yellowdog_ray.cluster.executors",
 )
 
 

@@ -34,7 +34,7 @@ def test_in_the_last_minute_the_workers_take_no_new_work_and_keep_what_they_have
 
     world.ticks(MINUTE_TICKS)
 
-    deadline = world.provider.cluster.deadline()
+    deadline = world.provider.side.cluster.deadline()
     assert [raylet.draining_until for raylet in world.ray.workers] == [deadline, deadline]
 
 

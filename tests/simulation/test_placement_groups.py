@@ -5,7 +5,7 @@ from ray.core.generated.common_pb2 import Bundle, PlacementStrategy
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 
 from tests.simulation.v1 import V1
-from yellowdog_ray.provider import MOST_TICKS_PUT_OFF
+from yellowdog_ray.monitor.scale_gate import MAX_SKIPPED_TICKS
 
 GROUP = PlacementGroupTableData(
     placement_group_id=b"a group",
@@ -43,7 +43,7 @@ def test_old_news_of_groups_keep_a_demand_waiting_for_a_few_ticks_only(world):
     world.ray.groups_told = [GROUP]
     world.want_cpus(3)
 
-    world.ticks(MOST_TICKS_PUT_OFF)
+    world.ticks(MAX_SKIPPED_TICKS)
     assert len(world.listed()) == 2
     world.tick()
     assert len(world.listed()) > 2
@@ -52,7 +52,7 @@ def test_old_news_of_groups_keep_a_demand_waiting_for_a_few_ticks_only(world):
 def test_the_provider_lets_ray_decide_while_its_control_store_is_silent(world, monkeypatch):
     world.grown_to(2)
     world.ray.groups = world.ray.groups_told = [GROUP]
-    monkeypatch.setattr(world.provider.parts.ray_nodes, "_ask", lambda question: None)
+    monkeypatch.setattr(world.provider.side.ray_nodes, "_ask", lambda question: None)
 
     world.tick()
 

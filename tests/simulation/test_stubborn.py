@@ -14,7 +14,7 @@ def said(caplog):
     steps = ("again", "platform node down", "its instance")
 
     def named():
-        texts = [record.getMessage() for record in caplog.records if "was asked to end" in record.getMessage()]
+        texts = [record.getMessage() for record in caplog.records if "termination of node" in record.getMessage()]
         return [step for step in steps for text in texts if text.endswith(step)]
 
     return named

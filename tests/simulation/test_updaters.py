@@ -167,10 +167,10 @@ def test_a_set_up_may_be_long_as_long_as_it_goes_on(world, errors):
     world.ticks(8 * minutes)
 
     for step in ("`make all`", "`make install`"):
-        with world.provider.parts.setups.step(first, step):
+        with world.provider.side.setups.step(first, step):
             world.ticks(9 * minutes)
             assert first in world.listed()
-    with pytest.raises(OSError, match="lost"), world.provider.parts.setups.step(first, "`make install`"):
+    with pytest.raises(OSError, match="lost"), world.provider.side.setups.step(first, "`make install`"):
         raise OSError("lost")
     world.ticks(2 * minutes)
 

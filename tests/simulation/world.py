@@ -31,7 +31,8 @@ from tests.simulation.wire import Wire
 from yellowdog_local.faults.rules import parse
 from yellowdog_local.state.records import InstanceRecord, TaskRecord, WorkRecord
 from yellowdog_local.testing import RunningPlatform
-from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
+from yellowdog_ray.commands.deliver import for_the_head
+from yellowdog_ray.provider import RayDogNodeProvider
 
 TICK_SECONDS = 5.0
 """Ray's AUTOSCALER_UPDATE_INTERVAL_S."""
@@ -212,7 +213,7 @@ class World:
         self.ray.observe()
         self.wire.clear()
         self.told = None
-        known = set(self.provider.cluster.snapshot.nodes)
+        known = set(self.provider.side.cluster.snapshot.nodes)
         done = self.autoscaler.tick()
         self._threads.settle()
         self._invariants.check(known)
@@ -296,5 +297,5 @@ class World:
 
     def listed(self, name: str | None = None) -> set[str]:
         """Ids of the listed workers, or of those of one type."""
-        nodes = self.provider.cluster.snapshot.nodes.values()
+        nodes = self.provider.side.cluster.snapshot.nodes.values()
         return {node.id for node in nodes if not node.is_head and name in (None, node.node_type)}

@@ -1,13 +1,23 @@
-"""A cluster whose head runs on a stepped platform, and ways to grow it."""
+"""A cluster whose head runs on a stepped platform, and ways to make it grow."""
+
+from collections.abc import Mapping
 
 from yellowdog_client.model import WorkerPoolSearch
 
 from yellowdog_local.testing import RunningPlatform
-from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.launch import Growth, LaunchRequest
+from yellowdog_ray.clock import Clock
+from yellowdog_ray.cluster.cluster import Cluster, Identity
+from yellowdog_ray.cluster.executors import BackgroundExecutor, BlockingExecutor
+from yellowdog_ray.cluster.launch import Launcher, LaunchRequest
+from yellowdog_ray.cluster.terminator import Terminator
+from yellowdog_ray.commands.access import SshSettings
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.up import create_head
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.commands.up import HeadCreation
+from yellowdog_ray.commands.wait import HeadWait
+from yellowdog_ray.config.live import LiveSettings
+from yellowdog_ray.config.models import NodeConfig, ProviderSettings
+from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.remote.ssh import SshTarget
 
 NODE_CONFIG = NodeConfig(compute_requirement_template="demo/local")
 HEAD_TAGS = {"ray-node-type": "head", "ray-user-node-type": "head", "ray-node-status": "uninitialized"}
@@ -15,27 +25,64 @@ WORKER_TAGS = {"ray-node-type": "worker", "ray-user-node-type": "cpu", "ray-laun
 BOOT = 3.0
 
 
-def head_up(cluster: Cluster) -> str:
-    """What `ray up` makes of a cluster. Returns the work requirement's id."""
-    create_head(cluster, NODE_CONFIG, HEAD_TAGS, Progress(), v2=True)
+class LabCluster(Cluster):
+    """A cluster, and beside it the parts that a side would give to its other objects.
+
+    Attributes:
+        platform: the platform client.
+        settings: the settings in force.
+        clock: time.
+    """
+
+    def __init__(
+        self, identity: Identity, platform: Platform, settings: ProviderSettings, clock: Clock, *, on_head: bool = False
+    ) -> None:
+        self.platform = platform
+        self.settings = LiveSettings(settings)
+        self.clock = clock
+        executor = BackgroundExecutor() if on_head else BlockingExecutor()
+        terminator = Terminator(platform, executor, clock.monotonic, adopts=on_head)
+        super().__init__(identity, platform, terminator, clock, lambda: self.settings.current.lifetime)
+
+
+def make_head(cluster: LabCluster, tags: Mapping[str, str] = HEAD_TAGS, node_config: NodeConfig = NODE_CONFIG) -> None:
+    """What `ray up` makes of a cluster, before it waits."""
+    creation = HeadCreation(cluster.platform, cluster, cluster.settings.current, cluster.clock, Progress())
+    creation.create(node_config, tags, v2=True)
+
+
+def wait_until_reachable(cluster: LabCluster, ssh: SshSettings) -> SshTarget:
+    """How `ray up` waits for a head."""
+    wait = HeadWait(cluster.platform, cluster, cluster.settings.current, cluster.clock, Progress())
+    return wait.until_reachable(ssh)
+
+
+def head_up(cluster: LabCluster) -> str:
+    """Make a head. Returns the work requirement's id."""
+    make_head(cluster)
     work = cluster.find()
     assert work is not None
     return work.id
 
 
-def grow(cluster: Cluster, count: int = 2, node_type: str = "cpu") -> list[str]:
-    """Workers of a type, asked for as Ray would."""
-    return Growth(cluster).grow(request(count, node_type))
+def grow(cluster: LabCluster, count: int = 2, node_type: str = "cpu") -> list[str]:
+    """Workers of a type, requested as Ray would, by a process that remembers no earlier launch."""
+    return make_launcher(cluster).launch(request(count, node_type))
+
+
+def make_launcher(cluster: LabCluster) -> Launcher:
+    """A launcher that remembers nothing."""
+    return Launcher(cluster, cluster.platform, cluster.settings, cluster.clock)
 
 
 def request(count: int = 1, node_type: str = "cpu", node_config: NodeConfig = NODE_CONFIG) -> LaunchRequest:
-    """What Ray asks for."""
+    """A launch request of Ray's."""
     tags = {**WORKER_TAGS, "ray-user-node-type": node_type}
     return LaunchRequest(node_type, node_config, tags, count, {"CPU": 1}, {"zone": "a"})
 
 
 def phases(cluster: Cluster) -> dict[str, str]:
-    """How far each listed node has come."""
+    """The phase of each listed node."""
     return {node.id: node.phase.value for node in cluster.snapshot.nodes.values()}
 
 

@@ -7,11 +7,11 @@ import pytest
 import requests
 
 from tests.platform_time import PlatformTime
-from tests.yellowdog_ray.cluster_lab import BOOT, head_up
+from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, head_up
 from tests.yellowdog_ray.hand_moved_time import Time
 from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
-from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.cluster import Identity
 from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.credentials import Credentials
 from yellowdog_ray.platform.client import Platform
@@ -89,25 +89,20 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> ApiCalls:
     return ApiCalls(monkeypatch)
 
 
-MakeCluster = Callable[..., Cluster]
+MakeCluster = Callable[..., LabCluster]
 
 
 @pytest.fixture
 def make_cluster(local: RunningPlatform) -> Iterator[MakeCluster]:
     """Makes the object that a `ray` command, or the head's autoscaler, works with; each call is another process."""
-    made: list[Cluster] = []
+    made: list[LabCluster] = []
 
-    def make(name: str = "demo", *, on_head: bool = False, pinned: str | None = None, **provider: Any) -> Cluster:
+    def make(name: str = "demo", *, on_head: bool = False, pinned: str | None = None, **provider: Any) -> LabCluster:
         settings = parse_provider({"cluster_namespace": "demo", **provider}, "cluster.yaml")
         credentials = Credentials(local.url, local.key_id, local.key_secret)
-        cluster = Cluster(
-            name,
-            settings,
-            lambda: Platform(credentials, settings.cluster_namespace),
-            pinned=pinned,
-            on_head=on_head,
-            clock=PlatformTime(local),
-        )
+        identity = Identity(name, pinned, fixed=on_head)
+        platform = Platform(credentials, settings.cluster_namespace)
+        cluster = LabCluster(identity, platform, settings, PlatformTime(local), on_head=on_head)
         made.append(cluster)
         return cluster
 
@@ -117,7 +112,7 @@ def make_cluster(local: RunningPlatform) -> Iterator[MakeCluster]:
 
 
 @pytest.fixture
-def head_side(local: RunningPlatform, make_cluster: MakeCluster) -> Cluster:
+def head_side(local: RunningPlatform, make_cluster: MakeCluster) -> LabCluster:
     """The cluster as the autoscaler on its running head sees it."""
     work = head_up(make_cluster())
     local.advance(BOOT)

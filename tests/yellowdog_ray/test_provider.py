@@ -31,9 +31,10 @@ from tests.yellowdog_ray.config.test_bootstrap import RAY_SCHEMA
 from yellowdog_local import faults
 from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
+from yellowdog_ray.commands.deliver import for_the_head
 from yellowdog_ray.errors import HostKeyChanged, SshError, Unavailable
 from yellowdog_ray.monitor.gcs import RayNodes
-from yellowdog_ray.provider import RayDogNodeProvider, for_the_head
+from yellowdog_ray.provider import RayDogNodeProvider
 
 HEAD_TAGS = {
     "ray-node-type": "head",
@@ -136,7 +137,7 @@ class TestBadInput:
 
     def test_a_platform_that_is_not_there(self, platform, in_a_users_folder, cluster_yaml, monkeypatch):
         monkeypatch.setenv("YD_API_URL", "http://127.0.0.1:9")
-        monkeypatch.setattr("yellowdog_ray.wiring._PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr("yellowdog_ray.commands.side.RETRY_SECONDS", 0.1)
 
         result = ray("up", cluster_yaml, in_a_users_folder, "-y")
 
@@ -225,7 +226,7 @@ class TestWithoutAWayToTheHead:
 
     @pytest.mark.parametrize("command", ["exec true", "attach", "rsync-up a b", "submit job.py"])
     def test_what_needs_ssh_says_so_in_one_sentence(self, platform, running, in_a_users_folder, command, monkeypatch):
-        monkeypatch.setattr("yellowdog_ray.provider._KNOCK_SECONDS", 0.2)
+        monkeypatch.setattr("yellowdog_ray.commands.access.PROBE_SECONDS", 0.2)
         monkeypatch.setattr("yellowdog_ray.remote.ssh.CONNECT_SECONDS", 1)
         (in_a_users_folder / "job.py").write_text("")
         verb, *arguments = command.split()
@@ -244,7 +245,7 @@ class TestWithoutAWayToTheHead:
         def no_way(*_: object) -> None:
             raise SshError("connection refused")
 
-        monkeypatch.setattr("yellowdog_ray.wiring.Tunnel", no_way)
+        monkeypatch.setattr("yellowdog_ray.commands.access.Tunnel", no_way)
         provider = make_provider(running)
         (head,) = provider.non_terminated_nodes({})
         capsys.readouterr()
@@ -269,7 +270,7 @@ class TestWithoutAWayToTheHead:
     def test_a_private_address_that_does_not_answer_comes_with_the_remedy(
         self, platform, running, in_a_users_folder, monkeypatch
     ):
-        monkeypatch.setattr("yellowdog_ray.provider._KNOCK_SECONDS", 0.2)
+        monkeypatch.setattr("yellowdog_ray.commands.access.PROBE_SECONDS", 0.2)
         running["provider"]["use_internal_ips"] = True
 
         result = ray("exec", running, in_a_users_folder, "true")
@@ -280,8 +281,8 @@ class TestWithoutAWayToTheHead:
         def mistrust(target, port):
             raise HostKeyChanged("it shows another SSH host key")
 
-        monkeypatch.setattr("yellowdog_ray.wiring.Tunnel", mistrust)
-        monkeypatch.setattr("yellowdog_ray.provider.answers", lambda *_: True)
+        monkeypatch.setattr("yellowdog_ray.commands.access.Tunnel", mistrust)
+        monkeypatch.setattr("yellowdog_ray.commands.access.answers", lambda *_: True)
         monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("Ray has spoken to it"))
 
         result = ray("exec", running, in_a_users_folder, "true")
@@ -319,12 +320,12 @@ class TestOnTheHead:
         platform.advance(3)
         monkeypatch.setenv("RAYDOG_ON_HEAD", "1")
         monkeypatch.setenv("RAY_enable_autoscaler_v2", "1")
-        monkeypatch.setenv("RAYDOG_WORK_REQUIREMENT_ID", on_laptop.cluster.find().id)
-        monkeypatch.setattr("yellowdog_ray.cluster.cluster.SystemClock", lambda: PlatformTime(platform))
+        monkeypatch.setenv("RAYDOG_WORK_REQUIREMENT_ID", on_laptop.side.cluster.find().id)
+        monkeypatch.setattr("yellowdog_ray.wiring.SystemClock", lambda: PlatformTime(platform))
         monkeypatch.setattr(RayNodes, "_ask", lambda *_: None)  # no Ray runs here
         provider = make_provider(cluster_yaml)
         yield provider
-        provider.cluster.close()
+        provider.side.cluster.close()
 
     def test_every_node_has_the_tags_without_which_ray_stops_scaling(self, platform, provider):
         provider.non_terminated_nodes({})
@@ -359,7 +360,7 @@ class TestOnTheHead:
         def fail(*_: object) -> None:
             raise Unavailable("no answer")
 
-        monkeypatch.setattr(provider.cluster.platform, "work_requirement", fail)
+        monkeypatch.setattr(provider.side.platform, "work_requirement", fail)
 
         assert provider.non_terminated_nodes({}) == before
         assert provider.internal_ip(before[0])
@@ -368,7 +369,7 @@ class TestOnTheHead:
         def fail(*_: object) -> None:
             raise Unavailable("no answer")
 
-        monkeypatch.setattr(provider.cluster.platform, "work_requirement", fail)
+        monkeypatch.setattr(provider.side.platform, "work_requirement", fail)
 
         with pytest.raises(Unavailable):
             provider.non_terminated_nodes({})
@@ -449,7 +450,7 @@ def test_the_api_key_is_in_the_heads_task_only_where_the_user_wants_it(
 def test_the_yaml_says_by_which_address_the_head_is_reached(in_a_users_folder, cluster_yaml, keys, private):
     cluster_yaml["provider"].update(keys)
 
-    assert make_provider(cluster_yaml).parts.ssh().use_private_ip is private
+    assert make_provider(cluster_yaml).side.access.ssh.use_private_ip is private
 
 
 def test_rays_cache_of_the_yaml_is_dropped_so_that_changed_files_and_checks_count(

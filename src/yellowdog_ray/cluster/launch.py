@@ -1,4 +1,4 @@
-"""How a cluster gets workers: task groups and pools by node type, tasks in batches, pauses after failures.
+"""Launches workers: task groups and pools by node type, tasks in batches, back-off after failures.
 
 Thread-safe: Ray launches from several threads.
 """
@@ -16,16 +16,19 @@ from datetime import timedelta
 from ray.autoscaler.tags import TAG_RAY_LAUNCH_REQUEST
 
 from yellowdog_ray import names
+from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.pools import AFTER_LIFETIME, placement, pool_spec
 from yellowdog_ray.cluster.snapshot import ClusterNode
 from yellowdog_ray.config.environment import worker_environment
 from yellowdog_ray.config.limits import MAX_POOL_NODES
+from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, PlatformError, ProvisioningFailed, RayDogError
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
+from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.idempotent import add_task_group, add_tasks, make_pool
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import (
@@ -66,36 +69,45 @@ class LaunchRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-class Growth:
-    """Makes the workers of one cluster.
+class Launcher:
+    """Launches the workers of one cluster.
+
+    Args:
+        cluster: the cluster.
+        platform: the platform.
+        settings: the settings in force.
+        clock: time.
 
     Attributes:
-        backoff: which node types are left alone for a while, and why.
+        backoff: which node types are in back-off, and why.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, platform: Platform, settings: LiveSettings, clock: Clock) -> None:
         self._cluster = cluster
+        self._platform = platform
+        self._settings = settings
+        self._clock = clock
         self._lock = threading.Lock()  # one writer of task groups and pools
         self._groups: dict[str, TaskGroupView] = {}
         self._ended_pools: set[str] = set()
-        self.backoff = BackOff(cluster.clock.monotonic)
+        self.backoff = BackOff(clock.monotonic)
 
-    def grow(self, request: LaunchRequest) -> list[str]:
-        """Ask for workers; they are in the snapshot when this returns.
+    def launch(self, request: LaunchRequest) -> list[str]:
+        """Submit workers; they are in the snapshot when this returns.
 
-        For the first workers of a node type a task group and a pool are made: seven calls. After that it is two calls
-        that read (is the cluster still wanted, does the pool live?) and one per 1,000 workers.
+        The first workers of a node type need a task group and a pool: seven calls. Later ones need two calls that read
+        (is the cluster still wanted, is the pool alive?) and one per 1,000 workers.
 
         Returns:
             The new nodes' ids.
 
         Raises:
-            LaunchPaused: the node type is left alone for a while, after earlier failures.
+            LaunchPaused: the node type is in back-off after earlier failures.
             RayDogError: the platform declined, or the cluster's lifetime is over.
         """
         self.backoff.check(request.node_type)
         try:
-            ids = self._grow(request)
+            ids = self._launch(request)
         except LaunchPaused:
             raise
         except RayDogError as error:
@@ -105,26 +117,25 @@ class Growth:
         return ids
 
     def replace(self, node: ClusterNode) -> str:
-        """Ask for another worker like this one, which is about to be lost: three calls.
+        """Submit another worker like this one, which is about to be lost: three calls.
 
-        Everything that it is made of is read back from the platform, and its id follows from the lost one's; so this
-        works in any life of the autoscaler, and makes one worker however often it is asked.
+        Its specification is read back from the platform, and its id follows from the lost one's. So this works after a
+        restart of the autoscaler, and repeated calls launch one worker.
 
         Returns:
             The new node's id.
         """
-        cluster = self._cluster
         _, timeout = self._requirement()
-        model = cluster.platform.task_spec(node.task_id)
-        # A launch request stands for the nodes that Ray asked for, and Ray has not asked for this one.
+        model = self._platform.task_spec(node.task_id)
+        # A launch request stands for the nodes that Ray requested, and Ray has not requested this one.
         tags = {**node.tags, TAG_RAY_LAUNCH_REQUEST: str(uuid.uuid4())}
         node_id = names.replacement_id(node.node_type, node.id)
         changed = {variables.CLOUD_INSTANCE_ID: node_id, variables.NODE_TAGS: json.dumps(tags, sort_keys=True)}
         spec = replace(model, name=node_id, environment={**model.environment, **changed}, timeout=timeout)
-        cluster.remember(add_tasks(cluster.platform, node.group_id, [spec]), tags)
+        self._cluster.remember(add_tasks(self._platform, node.group_id, [spec]), tags)
         return node_id
 
-    def _grow(self, request: LaunchRequest) -> list[str]:
+    def _launch(self, request: LaunchRequest) -> list[str]:
         cluster = self._cluster
         head = cluster.snapshot.head
         head_ip = head.private_ip if head else None
@@ -141,13 +152,13 @@ class Growth:
                 if not ids:  # again: Ray asks for a node, in a thread, just before it ends one whose set-up has failed
                     self.backoff.check(request.node_type)
                 specs = [self._worker(request, head_ip, timeout) for _ in range(min(missing, room))]
-                cluster.remember(add_tasks(cluster.platform, group.id, specs), request.tags)
+                cluster.remember(add_tasks(self._platform, group.id, specs), request.tags)
                 ids += [spec.name for spec in specs]
         return ids
 
     def _worker(self, request: LaunchRequest, head_ip: str, timeout: timedelta) -> TaskSpec:
         node_id = names.worker_id(request.node_type)
-        settings = self._cluster.settings
+        settings = self._settings.current
         updater = settings.internal.worker_updater
         environment = worker_environment(node_id, request.tags, head_ip, request.resources, request.labels, updater)
         script = settings.ray_worker_node_task_script or WORKER_SCRIPT
@@ -160,7 +171,7 @@ class Growth:
         deadline = cluster.deadline(work)
         if work is None or work.cancelling or deadline is None:
             raise RayDogError(f"cluster '{cluster.name}' has been taken down: its work requirement has ended")
-        remaining = deadline - cluster.clock.now()
+        remaining = deadline - self._clock.now()
         if remaining <= min(LAST_LAUNCH, (deadline - work.created) * LAST_LAUNCH_SHARE):
             raise DeadlinePassed(
                 f"cluster '{cluster.name}': its lifetime of {deadline - work.created} ends at "
@@ -173,22 +184,21 @@ class Growth:
         self, request: LaunchRequest, wanted: int, work: WorkRequirementView, timeout: timedelta
     ) -> tuple[TaskGroupView, int]:
         """A task group of the node type, with a living pool behind it, and how many nodes it has room for."""
-        cluster = self._cluster
         generation = 0
-        lender = self._lender(request)
+        own_placement = self._own_placement(request)
         while True:
             generation += 1
             name = names.group_name(request.node_type, request.node_config.digest, generation)
-            group, is_new = self._group(name, work, timeout, lender)
-            if lender is not None:
-                if group.placement == lender:
+            group, is_new = self._group(name, work, timeout, own_placement)
+            if own_placement is not None:
+                if group.placement == own_placement:
                     return group, request.count
                 continue
-            room = MAX_POOL_NODES - cluster.load(group.id)
+            room = MAX_POOL_NODES - self._cluster.load(group.id)
             if room <= 0 or group.worker_tag in self._ended_pools:
                 continue
             # A pool is made after its task group, so a new group has none yet.
-            pool = None if is_new else cluster.platform.find_pool(group.worker_tag)
+            pool = None if is_new else self._platform.find_pool(group.worker_tag)
             if pool is None:
                 self._make_pool(self._pool_spec(request, group.worker_tag, min(wanted, room), timeout))
             elif pool.finished:
@@ -196,26 +206,26 @@ class Growth:
                 continue
             return group, room
 
-    def _lender(self, request: LaunchRequest) -> Placement | None:
+    def _own_placement(self, request: LaunchRequest) -> Placement | None:
         """Where the node type's tasks are to run if it has no pools of its own: one call."""
         reference = request.node_config.worker_pool
         if reference is None:
             return None
-        pool = self._cluster.platform.existing_pool(reference)
+        pool = self._platform.existing_pool(reference)
         if pool.finished:
             raise ProvisioningFailed(f"worker pool '{reference}' has been shut down ({pool.status})")
         return placement(pool)
 
     def _group(
-        self, name: str, work: WorkRequirementView, timeout: timedelta, lender: Placement | None
+        self, name: str, work: WorkRequirementView, timeout: timedelta, own_placement: Placement | None
     ) -> tuple[TaskGroupView, bool]:
         """A task group, and whether it was made just now."""
         group = self._groups.get(name) or work.group(name)
         is_new = group is None
         if group is None:
             token = names.token_of(work.groups[0].worker_tag)
-            spec = TaskGroupSpec(name, names.pool_name(self._cluster.name, name, token), timeout, lender)
-            group = add_task_group(self._cluster.platform, work.id, spec)
+            spec = TaskGroupSpec(name, names.pool_name(self._cluster.name, name, token), timeout, own_placement)
+            group = add_task_group(self._platform, work.id, spec)
         self._groups[name] = group
         return group, is_new
 
@@ -225,17 +235,16 @@ class Growth:
         The timeouts of its nodes and tasks do that, but for a machine that never registers and is replaced by another,
         again and again: waiting tasks have no timeout, and who would withdraw them may be gone.
         """
-        platform = self._cluster.platform
-        pool = make_pool(platform, spec)
+        pool = make_pool(self._platform, spec)
         if pool.compute_requirement_id is None:
             return
         try:
-            platform.end_compute_after(pool.compute_requirement_id, spec.idle_pool_timeout + AFTER_LIFETIME)
+            self._platform.end_compute_after(pool.compute_requirement_id, spec.idle_pool_timeout + AFTER_LIFETIME)
         except PlatformError as error:
             logger.warning("Worker pool '%s' has no end of its own: %s", spec.name, error)
 
     def _pool_spec(self, request: LaunchRequest, name: str, nodes: int, timeout: timedelta) -> PoolSpec:
-        settings = self._cluster.settings
+        settings = self._settings.current
         boot_timeout = timedelta(minutes=settings.worker_node_build_timeout_minutes)
         return pool_spec(
             settings,

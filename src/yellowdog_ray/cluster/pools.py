@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from yellowdog_ray.config.models import NodeConfig, ProviderSettings
+from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.provisioning import PoolSpec
-from yellowdog_ray.platform.types import Placement, PoolView
+from yellowdog_ray.platform.types import ComputeView, Placement, PoolView, TaskGroupView
 
 ON_PREMISES = "ON_PREMISE"
 """The provider of platform nodes that no cloud provider provisioned (the SDK's `CloudProvider`)."""
@@ -49,3 +50,14 @@ def placement(pool: PoolView) -> Placement:
         return Placement((pool.worker_tag,), (pool.namespace,))
     # Without the provider, pending tasks would make provisioned pools grow, those of this cluster included.
     return Placement((), (pool.namespace,), (ON_PREMISES,))
+
+
+def supply(platform: Platform, group: TaskGroupView) -> tuple[PoolView, ComputeView] | None:
+    """The provisioned pool of a task group and the instances behind it: two calls.
+
+    None for a group that a configured pool serves, or whose pool the platform does not show.
+    """
+    pool = None if group.configured else platform.find_pool(group.worker_tag)
+    if pool is None or pool.compute_requirement_id is None:
+        return None
+    return pool, platform.compute(pool.compute_requirement_id)

@@ -1,8 +1,7 @@
-"""Nodes that were asked to end: hidden at once, watched until the platform has dropped them, pushed harder meanwhile.
+"""The ledger of terminations: nodes that are to end, until the platform shows them no more. Pure; knows no platform.
 
-An abort may be answered with success and yet not take. So each ending goes through three steps: the task is aborted,
-its platform node is shut down, its instance is terminated. Machines that are not ours stop at the first step. Pure;
-knows no platform.
+An abort may be answered with success and yet have no effect. So each termination escalates: the task is aborted, its
+platform node is shut down, its instance is terminated. On machines that are not ours the task is aborted, no more.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from enum import Enum
 from yellowdog_ray.platform.types import TaskView
 
 ABORT_AGAIN_SECONDS = 10.0
-"""How long after an abort a task that shows no sign of it is asked again."""
+"""How long after an abort that shows no effect the task is aborted again."""
 
 SHUT_DOWN_NODE_SECONDS = 60.0
 """How long an abort may take: above the 30 s for which Ray drains a busy node on SIGTERM
@@ -24,14 +23,14 @@ TERMINATE_INSTANCE_SECONDS = 120.0
 """How long abort and shutdown together may take."""
 
 REPEAT_SECONDS = 60.0
-"""How often the last step is repeated."""
+"""How often the last action is repeated."""
 
 UNSEEN_SECONDS = 60.0
 """How long a node that the platform does not show (yet, or any more) is remembered."""
 
 
-class Step(Enum):
-    """What is to be done next about a node that should have ended."""
+class Action(Enum):
+    """The next action on a node whose termination has not taken effect."""
 
     ABORT = "aborting its task again"
     SHUT_DOWN_NODE = "shutting its platform node down"
@@ -39,39 +38,39 @@ class Step(Enum):
 
 
 @dataclass(frozen=True)
-class Push:
-    """One thing to do about one task.
+class Escalation:
+    """One action on one task.
 
     Attributes:
-        waited: seconds since its end was asked for.
+        waited: seconds since the node's termination was first requested of the platform.
     """
 
     task: TaskView
-    step: Step
+    action: Action
     waited: float
 
 
 @dataclass
-class _Ending:
+class _Termination:
     """One node that is to end.
 
     Attributes:
         begun: when that was decided.
-        since: when the platform was first asked; None as long as it is to be: many aborts take their time.
-        pushed: when the platform was last asked; None while it is to be asked once more.
-        step: for what.
-        heard: whether the platform has answered that it aborts the task.
+        requested: when it was first requested of the platform; None before: many aborts take their time.
+        acted: when the latest action was carried out; None while one is under way.
+        action: the latest action.
+        acknowledged: whether the platform has answered that it aborts the task.
     """
 
     begun: float
-    since: float | None = None
-    pushed: float | None = None
-    step: Step = Step.ABORT
-    heard: bool = False
+    requested: float | None = None
+    acted: float | None = None
+    action: Action = Action.ABORT
+    acknowledged: bool = False
 
 
-class Endings:
-    """The ledger of nodes that are to end. Not thread-safe: its owner locks.
+class Terminations:
+    """The ledger. Not thread-safe: its owner locks.
 
     Args:
         monotonic: seconds that never go back.
@@ -79,84 +78,86 @@ class Endings:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._endings: dict[str, _Ending] = {}
+        self._entries: dict[str, _Termination] = {}
         self._node_ids: frozenset[str] = frozenset()
 
     @property
     def node_ids(self) -> frozenset[str]:
-        """Ids of all nodes that are to end and may not have yet."""
+        """Ids of all nodes that are to end and may not have ended yet."""
         return self._node_ids
 
     def begin(self, node_ids: Iterable[str]) -> None:
-        """These are going to be asked to end; time counts from when each `asked` is."""
+        """Enter nodes that are about to be aborted. Their time counts from the first `acted`."""
         now = self._monotonic()
-        self._endings |= {node_id: _Ending(now) for node_id in node_ids}
-        self._node_ids = frozenset(self._endings)
+        self._entries |= {node_id: _Termination(now) for node_id in node_ids}
+        self._node_ids = frozenset(self._entries)
 
-    def asked(self, node_id: str, *, heard: bool = False) -> None:
-        """The platform has been asked to do about a node what was to be done.
+    def acted(self, node_id: str, *, acknowledged: bool = False) -> None:
+        """Note that the action that was due on a node has been carried out.
 
         Args:
             node_id: the node.
-            heard: whether its answer shows that it aborts the task.
+            acknowledged: whether the platform's answer shows that it aborts the task.
         """
-        ending = self._endings.get(node_id)
-        if ending is None:
+        entry = self._entries.get(node_id)
+        if entry is None:
             return
         now = self._monotonic()
-        ending.pushed, ending.heard = now, ending.heard or heard
-        if ending.since is None:
-            ending.since = now
+        entry.acted, entry.acknowledged = now, entry.acknowledged or acknowledged
+        if entry.requested is None:
+            entry.requested = now
 
     def observe(self, tasks: Iterable[TaskView], *, adopt: bool) -> None:
-        """Take note of what the platform shows; a node that is shown no more is forgotten.
+        """Compare the ledger with the platform; drop nodes that it has not shown for `UNSEEN_SECONDS`.
 
         Args:
             tasks: every live task.
-            adopt: whether to see to the tasks that somebody else has aborted, or we in an earlier life.
+            adopt: whether to enter tasks that another process has aborted, such as an earlier autoscaler.
         """
         now = self._monotonic()
         shown = set()
         for task in tasks:
             shown.add(task.name)
-            if adopt and task.abort_requested and task.name not in self._endings:
-                self._endings[task.name] = _Ending(now, now, now)
-        self._endings = {
-            node_id: ending
-            for node_id, ending in self._endings.items()
-            if node_id in shown or now - ending.begun < UNSEEN_SECONDS
+            if adopt and task.abort_requested and task.name not in self._entries:
+                self._entries[task.name] = _Termination(now, now, now)
+        self._entries = {
+            node_id: entry
+            for node_id, entry in self._entries.items()
+            if node_id in shown or now - entry.begun < UNSEEN_SECONDS
         }
-        self._node_ids = frozenset(self._endings)
+        self._node_ids = frozenset(self._entries)
 
-    def due(self, tasks: Iterable[TaskView], not_ours: Collection[str] = ()) -> list[Push]:
-        """What is to be done now; nothing more about these nodes is due until they were `asked`.
+    def due(self, tasks: Iterable[TaskView], not_ours: Collection[str] = ()) -> list[Escalation]:
+        """The actions that are due now. No further action on these nodes is due until `acted` is called for them.
 
         Args:
             tasks: every live task.
-            not_ours: ids of the task groups whose machines are not ours to end: their tasks are aborted, no more.
+            not_ours: ids of the task groups on machines that are not ours: their tasks are aborted, no more.
         """
-        if not self._endings:
+        if not self._entries:
             return []
         now = self._monotonic()
-        pushes = []
+        escalations = []
         for task in tasks:
-            ending = self._endings.get(task.name)
-            if ending is None or ending.since is None or ending.pushed is None or task.finished:
+            entry = self._entries.get(task.name)
+            if entry is None or entry.requested is None or entry.acted is None or task.finished:
                 continue
-            waited = now - ending.since
-            step = _next(ending, task, waited, now - ending.pushed, abort_only=task.group_id in not_ours)
-            if step is not None:
-                ending.step, ending.pushed = step, None
-                pushes.append(Push(task, step, waited))
-        return pushes
+            waited = now - entry.requested
+            action = _next(entry, task, waited, now - entry.acted, abort_only=task.group_id in not_ours)
+            if action is not None:
+                entry.action, entry.acted = action, None
+                escalations.append(Escalation(task, action, waited))
+        return escalations
 
 
-def _next(ending: _Ending, task: TaskView, waited: float, since_push: float, *, abort_only: bool) -> Step | None:
+def _next(
+    entry: _Termination, task: TaskView, waited: float, since_action: float, *, abort_only: bool
+) -> Action | None:
     if abort_only or task.platform_node_id is None or waited < SHUT_DOWN_NODE_SECONDS:
-        again = REPEAT_SECONDS if task.abort_requested or ending.heard else ABORT_AGAIN_SECONDS
-        return Step.ABORT if since_push >= again else None
+        again = REPEAT_SECONDS if task.abort_requested or entry.acknowledged else ABORT_AGAIN_SECONDS
+        return Action.ABORT if since_action >= again else None
     if waited < TERMINATE_INSTANCE_SECONDS:
-        return Step.SHUT_DOWN_NODE if ending.step is Step.ABORT else None
-    if ending.step is Step.TERMINATE_INSTANCE and since_push < REPEAT_SECONDS:
+        return Action.SHUT_DOWN_NODE if entry.action is Action.ABORT else None
+    if entry.action is Action.TERMINATE_INSTANCE and since_action < REPEAT_SECONDS:
         return None
-    return Step.TERMINATE_INSTANCE
+    return Action.TERMINATE_INSTANCE

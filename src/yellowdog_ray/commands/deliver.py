@@ -1,12 +1,15 @@
-"""Files that only SSH may carry to the head: the API key, and the user's extra files."""
+"""Gives the head over SSH, before Ray starts, what no task may carry: API key, extra files, the configuration."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
 from yellowdog_ray.remote.ssh import SshTarget
+
+_REMOTE_KEY = "~/ray_bootstrap_key.pem"
 
 
 def deliver(target: SshTarget, credentials: Credentials, settings: ProviderSettings) -> None:
@@ -31,3 +34,15 @@ def upload_files(target: SshTarget, files: list[str] | dict[str, str]) -> None:
         files = {Path(file).name if file.startswith(("/", "~", "..")) else file: file for file in files}
     for remote, local in files.items():
         target.upload(local, remote.removeprefix("~/"))
+
+
+def for_the_head(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration as the head needs it: without paths and SSH proxies of the user's machine.
+
+    Ray has put `setup_commands` before those of head and workers, and on the head it would do so once more.
+    """
+    provider = dict(config["provider"])
+    provider.pop("_config_cache_path", None)
+    provider["auth"] = {"ssh_user": config["auth"]["ssh_user"], "ssh_private_key": _REMOTE_KEY}
+    auth = {key: value for key, value in config["auth"].items() if key != "ssh_public_key"}
+    return {**config, "provider": provider, "auth": auth, "setup_commands": []}

@@ -1,7 +1,4 @@
-"""What another `ray up` changes of a cluster that runs: looked at before Ray sends anything to its head.
-
-Runs on the user's machine.
-"""
+"""Checks what another `ray up` changes of a cluster that runs, before Ray sends anything to its head."""
 
 from __future__ import annotations
 
@@ -13,10 +10,11 @@ from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.snapshot import ClusterNode
 from yellowdog_ray.config.environment import head_environment
 from yellowdog_ray.config.limits import SMALL_CLUSTER
-from yellowdog_ray.config.models import Internal
+from yellowdog_ray.config.models import Internal, ProviderSettings
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY
+from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import TaskSpec
 
 _OF_THE_HEAD = {
@@ -29,11 +27,13 @@ _OF_THE_HEAD = {
 """Variables of the head task's environment, and the settings that they come from."""
 
 
-def check_changes(cluster: Cluster, *, v2: bool) -> list[str]:
+def check_changes(platform: Platform, cluster: Cluster, settings: ProviderSettings, *, v2: bool) -> list[str]:
     """Find out whether a cluster that runs can take on this configuration. Changes nothing.
 
     Args:
-        cluster: the cluster, with the settings that are to be.
+        platform: the platform.
+        cluster: the cluster that runs.
+        settings: the new settings.
         v2: whether the new autoscaler is asked for.
 
     Returns:
@@ -44,14 +44,14 @@ def check_changes(cluster: Cluster, *, v2: bool) -> list[str]:
     """
     nodes = cluster.refresh().nodes.values()
     workers = Counter(node.node_type for node in nodes if not node.is_head)
-    internal = cluster.settings.internal
+    internal = settings.internal
     _refuse_removed_types(internal, workers)
     warnings = _too_many(internal, workers)
     head = cluster.snapshot.head
     if head is not None:
-        made = cluster.platform.task_spec(head.task_id)
-        _refuse_other_updaters(cluster, made.environment)
-        warnings += _of_the_head(cluster, head, made, v2=v2)
+        made = platform.task_spec(head.task_id)
+        _refuse_other_updaters(cluster.name, internal, made.environment)
+        warnings += _of_the_head(settings, head, made, v2=v2)
     return warnings
 
 
@@ -78,18 +78,17 @@ def _too_many(internal: Internal, workers: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _refuse_other_updaters(cluster: Cluster, made: Mapping[str, str]) -> None:
+def _refuse_other_updaters(cluster_name: str, internal: Internal, made: Mapping[str, str]) -> None:
     """The head's autoscaler has settled at its start whether there are updaters.
 
     With another configuration its next workers would wait for an updater that never comes. And v2 gives its updaters
     the configuration that it started with (autoscaler/v2 of Ray 2.60): on a node of a later type they fail without a
     word, again and again.
     """
-    internal = cluster.settings.internal
     same_head = (made.get(variables.UPDATER) == STARTS_RAY) == (internal.head_updater == STARTS_RAY)
     if not same_head or made.get(variables.WORKER_UPDATER, "") != internal.worker_updater:
         raise ConfigError(
-            f"{internal.source}: cluster '{cluster.name}' runs, and whether Ray sets its nodes up over SSH "
+            f"{internal.source}: cluster '{cluster_name}' runs, and whether Ray sets its nodes up over SSH "
             "(file_mounts, setup_commands and the like) and starts Ray there (..._start_ray_commands) is settled when "
             "a cluster is made: run `ray down` first, or put these keys back as they were. Nothing has been changed"
         )
@@ -98,19 +97,18 @@ def _refuse_other_updaters(cluster: Cluster, made: Mapping[str, str]) -> None:
     if internal.worker_updater and made.get(variables.AUTOSCALER_V2) == "1" and new:
         raise ConfigError(
             f"{internal.source}: available_node_types.{new[0]} is new, and Ray's autoscaler v2 sets up over SSH only "
-            f"nodes of the types that cluster '{cluster.name}' was made with: run `ray down` first, or leave it out. "
+            f"nodes of the types that cluster '{cluster_name}' was made with: run `ray down` first, or leave it out. "
             "Nothing has been changed"
         )
 
 
-def _of_the_head(cluster: Cluster, head: ClusterNode, made: TaskSpec, *, v2: bool) -> list[str]:
+def _of_the_head(settings: ProviderSettings, head: ClusterNode, made: TaskSpec, *, v2: bool) -> list[str]:
     """The head's task is what it was made as: name what is different now."""
-    settings = cluster.settings
     wanted = head_environment(head.id, head.tags, "", settings, v2=v2)
     different = [words for name, words in _OF_THE_HEAD.items() if made.environment.get(name) != wanted[name]]
     if made.script != (settings.ray_head_node_task_script or HEAD_SCRIPT):
         different.append("provider.ray_head_node_task_script")
-    if made.timeout != cluster.lifetime:
+    if made.timeout != settings.lifetime:
         different.append("provider.cluster_lifetime_hours")
     text = (
         f"{settings.internal.source}: the head that runs keeps what it was made with, and differs in: "
@@ -119,10 +117,10 @@ def _of_the_head(cluster: Cluster, head: ClusterNode, made: TaskSpec, *, v2: boo
     return [text] if different else []
 
 
-def head_would_be_replaced(cluster: Cluster, head: ClusterNode) -> ConfigError:
+def head_would_be_replaced(cluster_name: str, source: str, head: ClusterNode) -> ConfigError:
     """Why `ray up` ends here, instead of replacing the head and losing all that runs in the cluster."""
     return ConfigError(
-        f"{cluster.settings.internal.source}: cluster '{cluster.name}' runs with another head (node type "
+        f"{source}: cluster '{cluster_name}' runs with another head (node type "
         f"'{head.node_type}') than this configuration asks for: its node type, its node_config, `auth` or Ray's "
         "version on this machine have changed. Replacing it would end the cluster with all its work: change that back, "
         "or run `ray down` first. Nothing has been changed"

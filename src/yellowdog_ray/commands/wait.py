@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import timedelta
 
 from yellowdog_ray import names
+from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase
+from yellowdog_ray.commands.access import SshSettings
 from yellowdog_ray.commands.progress import Progress
+from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.errors import HeadBuildTimeout, HeadEnded, HeadUnreachable, HostKeyChanged, SshError
 from yellowdog_ray.names import HEAD_GROUP
+from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import ComputeView, PoolView
 from yellowdog_ray.remote.ssh import SshTarget, answers
 
@@ -27,77 +30,80 @@ PRIVATE_ADDRESS_TIMEOUT_SECONDS = 60.0
 booted long before; only SSH may start a little later than the agent."""
 
 
-@dataclass(frozen=True)
-class SshSettings:
-    """How this machine reaches the head: the YAML's `auth`, and which of the head's addresses to use."""
+class HeadWait:
+    """Waits for the head of one cluster.
 
-    user: str
-    private_key: str
-    proxy_command: str | None = None
-    use_private_ip: bool = False
-    use_node_id: bool = False
-
-    def target(self, head: ClusterNode | None) -> SshTarget | None:
-        """The SSH target of this head, or None while it has no address."""
-        if head is None:
-            return None
-        address = head.private_ip if self.use_private_ip else head.public_ip or head.private_ip
-        if address is None:
-            return None
-        host = head.id if self.use_node_id else address
-        return SshTarget(self.user, host, self.private_key, head.id, self.proxy_command)
-
-    def is_private(self, head: ClusterNode) -> bool:
-        """Whether SSH connects directly to a private address of the head."""
-        return not self.proxy_command and (self.use_private_ip or head.public_ip is None)
-
-
-def wait_until_reachable(cluster: Cluster, ssh: SshSettings, progress: Progress) -> SshTarget:
-    """Wait until the head's task runs and its host accepts our SSH login.
-
-    Raises:
-        HeadEnded: the head's task ended, or the cluster was torn down meanwhile.
-        HeadBuildTimeout: `head_node_build_timeout_minutes` passed.
-        HeadUnreachable: the head has only a private address, and nothing answers there.
-        HostKeyChanged: another host answers at its address.
+    Args:
+        platform: the platform.
+        cluster: the cluster.
+        settings: the `provider` section.
+        clock: time.
+        progress: reports what is waited for.
     """
-    limit = timedelta(minutes=cluster.settings.head_node_build_timeout_minutes)
-    started = cluster.clock.monotonic()
-    running_since, described_at = math.inf, -math.inf
-    waiting_for: str | None = None
-    while True:
-        head = cluster.refresh().head
-        if head is None:
-            raise HeadEnded(why_ended(cluster))
-        target = ssh.target(head) if head.phase is Phase.RUNNING else None
-        now = cluster.clock.monotonic()
-        if target:
-            waiting_for = try_ssh(target)
-            if waiting_for is None:
-                return target
-        elif now - described_at >= DESCRIBE_INTERVAL_SECONDS:
-            waiting_for, described_at = _describe(cluster, head), now
-        running_since = min(running_since, now) if target else running_since
-        if now - running_since > PRIVATE_ADDRESS_TIMEOUT_SECONDS and target and ssh.is_private(head):
-            _require_route(cluster, target)
-        if now - started > limit.total_seconds():
-            raise HeadBuildTimeout(
-                f"the head of cluster '{cluster.name}' was not reachable within {limit}: {waiting_for}. Look at "
-                "the worker pool in YellowDog's portal, or raise provider.head_node_build_timeout_minutes"
-            )
-        progress.say(str(waiting_for))
-        cluster.clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, (now - started) * _POLL_SHARE)))
 
+    def __init__(
+        self, platform: Platform, cluster: Cluster, settings: ProviderSettings, clock: Clock, progress: Progress
+    ) -> None:
+        self._platform = platform
+        self._cluster = cluster
+        self._settings = settings
+        self._clock = clock
+        self._progress = progress
 
-def _require_route(cluster: Cluster, target: SshTarget) -> None:
-    if answers(target.host):
-        return  # the network is fine
-    raise HeadUnreachable(
-        f"the head of cluster '{cluster.name}' runs, but no network leads from this machine to its private address "
-        f"{target.host}: set auth.ssh_proxy_command to a way through a host that can be reached, such as `ssh -W "
-        "%h:%p user@bastion`; or run `ray up` inside that network; or let the template give the head a public address "
-        "and leave out provider.use_internal_ips"
-    )
+    def until_reachable(self, ssh: SshSettings) -> SshTarget:
+        """Wait until the head's task runs and its host accepts our SSH login.
+
+        Raises:
+            HeadEnded: the head's task ended, or the cluster was torn down meanwhile.
+            HeadBuildTimeout: `head_node_build_timeout_minutes` passed.
+            HeadUnreachable: the head has only a private address, and nothing answers there.
+            HostKeyChanged: another host answers at its address.
+        """
+        limit = timedelta(minutes=self._settings.head_node_build_timeout_minutes)
+        started = self._clock.monotonic()
+        running_since, described_at = math.inf, -math.inf
+        waiting_for: str | None = None
+        while True:
+            head = self._cluster.refresh().head
+            if head is None:
+                raise HeadEnded(why_ended(self._platform, self._cluster))
+            target = ssh.target(head) if head.phase is Phase.RUNNING else None
+            now = self._clock.monotonic()
+            if target:
+                waiting_for = try_ssh(target)
+                if waiting_for is None:
+                    return target
+            elif now - described_at >= DESCRIBE_INTERVAL_SECONDS:
+                waiting_for, described_at = self._describe(head), now
+            running_since = min(running_since, now) if target else running_since
+            if now - running_since > PRIVATE_ADDRESS_TIMEOUT_SECONDS and target and ssh.is_private(head):
+                self._require_route(target)
+            if now - started > limit.total_seconds():
+                raise HeadBuildTimeout(
+                    f"the head of cluster '{self._cluster.name}' was not reachable within {limit}: {waiting_for}. Look "
+                    "at the worker pool in YellowDog's portal, or raise provider.head_node_build_timeout_minutes"
+                )
+            self._progress.say(str(waiting_for))
+            self._clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, (now - started) * _POLL_SHARE)))
+
+    def _require_route(self, target: SshTarget) -> None:
+        if answers(target.host):
+            return  # the network is fine
+        raise HeadUnreachable(
+            f"the head of cluster '{self._cluster.name}' runs, but no network leads from this machine to its private "
+            f"address {target.host}: set auth.ssh_proxy_command to a way through a host that can be reached, such as "
+            "`ssh -W %h:%p user@bastion`; or run `ray up` inside that network; or let the template give the head a "
+            "public address and leave out provider.use_internal_ips"
+        )
+
+    def _describe(self, head: ClusterNode) -> str:
+        summary = self._settings.internal.node_types.get(head.node_type)
+        if summary is not None and summary.worker_pool is not None:
+            return f"worker pool {summary.worker_pool}: waiting for a platform node that is free for the head's task"
+        pool = self._platform.find_pool(names.pool_name(self._cluster.name, HEAD_GROUP, names.token_of(head.id)))
+        compute = self._platform.compute(pool.compute_requirement_id) if pool and pool.compute_requirement_id else None
+        registered = bool(pool and self._platform.platform_nodes(pool.id))
+        return describe_wait(pool, compute, registered=registered)
 
 
 def try_ssh(target: SshTarget) -> str | None:
@@ -117,16 +123,6 @@ def try_ssh(target: SshTarget) -> str | None:
     return None
 
 
-def _describe(cluster: Cluster, head: ClusterNode) -> str:
-    summary = cluster.settings.internal.node_types.get(head.node_type)
-    if summary is not None and summary.worker_pool is not None:
-        return f"worker pool {summary.worker_pool}: waiting for a platform node that is free for the head's task"
-    pool = cluster.platform.find_pool(names.pool_name(cluster.name, HEAD_GROUP, names.token_of(head.id)))
-    compute = cluster.platform.compute(pool.compute_requirement_id) if pool and pool.compute_requirement_id else None
-    registered = bool(pool and cluster.platform.platform_nodes(pool.id))
-    return describe_wait(pool, compute, registered=registered)
-
-
 def describe_wait(pool: PoolView | None, compute: ComputeView | None, *, registered: bool) -> str:
     """The phase that the head waits for: pool, instance, platform node or task, the first that is missing."""
     if pool is None or compute is None:
@@ -142,12 +138,12 @@ def describe_wait(pool: PoolView | None, compute: ComputeView | None, *, registe
     return f"worker pool {pool.name}: platform node registered; waiting for the head's task to start"
 
 
-def why_ended(cluster: Cluster) -> str:
+def why_ended(platform: Platform, cluster: Cluster) -> str:
     """Why the head is gone: a teardown meanwhile, or the status and errors of its task."""
     text = f"the head of cluster '{cluster.name}' has ended"
     work = cluster.last()
     group = work.group(HEAD_GROUP) if work else None
     if work is None or group is None or work.finished or work.cancelling:
         return f"{text}: it was torn down while this command was waiting"
-    reasons = [f"{task.status} {'; '.join(task.errors)}".strip() for task in cluster.platform.group_tasks(group.id)]
+    reasons = [f"{task.status} {'; '.join(task.errors)}".strip() for task in platform.group_tasks(group.id)]
     return f"{text} ({', '.join(reasons)}): its script is provider.ray_head_node_task_script"

@@ -9,6 +9,7 @@ import difflib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -152,6 +153,11 @@ class ProviderSettings(_Section):
         list[str] | dict[str, str], Remedy("give a list of paths, or a mapping of remote path to local path")
     ] = Field(default_factory=list)
     internal: Internal = Field(default_factory=Internal, alias=INTERNAL_KEY)
+
+    @property
+    def lifetime(self) -> timedelta:
+        """The cluster's lifetime."""
+        return timedelta(hours=self.cluster_lifetime_hours)
 
 
 class NodeConfig(_Section):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.monitor.gcs import RayNodes
@@ -24,9 +25,10 @@ DRAIN = timedelta(minutes=1)
 class Lifetime:
     """Watches the cluster's deadline."""
 
-    def __init__(self, cluster: Cluster, ray_nodes: RayNodes) -> None:
+    def __init__(self, cluster: Cluster, ray_nodes: RayNodes, clock: Clock) -> None:
         self._cluster = cluster
         self._ray_nodes = ray_nodes
+        self._clock = clock
         self._announced: timedelta | None = None
         self._drained: set[str] = set()
 
@@ -35,7 +37,7 @@ class Lifetime:
         deadline = self._cluster.deadline()
         if deadline is None:
             return
-        left = deadline - self._cluster.clock.now()
+        left = deadline - self._clock.now()
         reached = min((mark for mark in ANNOUNCED if left <= mark), default=None)
         if reached is not None and reached != self._announced:
             self._announced = reached

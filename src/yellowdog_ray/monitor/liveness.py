@@ -9,9 +9,12 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
+from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.launch import Growth
+from yellowdog_ray.cluster.launch import Launcher
+from yellowdog_ray.cluster.pools import supply
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
+from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.errors import (
     NeverAllocated,
     NeverJoined,
@@ -24,6 +27,7 @@ from yellowdog_ray.errors import (
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.updater_steps import MONITOR_OUTPUT, Setups
 from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID
+from yellowdog_ray.platform.client import Platform
 
 logger = logging.getLogger(__name__)
 
@@ -44,22 +48,36 @@ class Builds:
     Times count from when this process first saw a node, so that another life of the autoscaler is never hasty.
 
     Args:
+        platform: the platform.
         cluster: the cluster.
-        growth: how it gets workers.
+        launcher: launches workers.
+        settings: the settings in force.
         ray_nodes: what Ray knows of the nodes.
         setups: how far Ray's updaters have come.
+        clock: time.
         ids_needed: whether Ray's autoscaler knows its nodes by their ids alone (v2 does).
     """
 
     def __init__(
-        self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, setups: Setups, *, ids_needed: bool
+        self,
+        platform: Platform,
+        cluster: Cluster,
+        launcher: Launcher,
+        settings: LiveSettings,
+        ray_nodes: RayNodes,
+        setups: Setups,
+        clock: Clock,
+        *,
+        ids_needed: bool,
     ) -> None:
+        self._platform = platform
         self._cluster = cluster
-        self._growth = growth
+        self._launcher = launcher
+        self._settings = settings
         self._ray_nodes = ray_nodes
         self._setups = setups
         self._ids_needed = ids_needed
-        self._monotonic = cluster.clock.monotonic
+        self._monotonic = clock.monotonic
         self._since: dict[tuple[str, Phase], float] = {}
         self._up: set[str] = set()
         self._snapshot = Snapshot()
@@ -68,7 +86,7 @@ class Builds:
         self._complaining: dict[str, float] = {}
 
     @property
-    def settled(self) -> bool:
+    def stable(self) -> bool:
         """Whether all nodes have joined."""
         return not self._building
 
@@ -111,7 +129,7 @@ class Builds:
         for node in started:
             if self._ray_nodes.joined(node.id, node.private_ip):
                 self._up.add(node.id)
-                self._growth.backoff.joined(node.node_type)
+                self._launcher.backoff.joined(node.node_type)
                 if self._ids_needed and self._ray_nodes.lacks_id(node.private_ip):
                     nameless[node.node_type].append(node)
             elif not node.is_head:
@@ -134,13 +152,13 @@ class Builds:
 
     @property
     def _timeout(self) -> str:
-        minutes = self._cluster.settings.worker_node_build_timeout_minutes
+        minutes = self._settings.current.worker_node_build_timeout_minutes
         return f"{minutes:g} min (provider.worker_node_build_timeout_minutes)"
 
     def _give_up_overdue(
         self, nodes: Iterable[ClusterNode], kind: type[NodeBuildError], why: Callable[[ClusterNode], str]
     ) -> None:
-        minutes = self._cluster.settings.worker_node_build_timeout_minutes
+        minutes = self._settings.current.worker_node_build_timeout_minutes
         overdue = defaultdict(list)
         for node in nodes:
             if self._waited(node) >= minutes * 60:
@@ -174,10 +192,11 @@ class Builds:
             self._judge_pool(group_id, nodes)
 
     def _judge_pool(self, group_id: str, waiting: list[ClusterNode]) -> None:
-        supply = self._cluster.supply(group_id)
-        if supply is None:
+        group = self._cluster.group(group_id)
+        found = supply(self._platform, group) if group else None
+        if found is None:
             return
-        pool, compute = supply
+        pool, compute = found
         if pool.finished:
             self._give_up(waiting, ProvisioningFailed(f"worker pool {pool.name} has ended ({pool.status})"))
             return
@@ -211,7 +230,7 @@ class Builds:
             reason.code,
             reason,
         )
-        self._growth.backoff.failed(node_type, reason)
+        self._launcher.backoff.failed(node_type, reason)
 
     def _waited(self, node: ClusterNode) -> float:
         """For how long nothing has happened to a node. A set-up may be long, as long as it goes on."""

@@ -43,9 +43,9 @@ class Pace:
         """Spot notices were asked for just now."""
         self._notices_at = self._monotonic()
 
-    def nodes_are_due(self, *, settled: bool) -> bool:
-        """Whether it is time to read the nodes. `settled`: no node comes or goes."""
-        least = self._either(QUIET_SECONDS, CALM_SECONDS) if settled else BUSY_SECONDS
+    def nodes_are_due(self, *, stable: bool) -> bool:
+        """Whether it is time to read the nodes. `stable`: no node changes phase."""
+        least = self._either(QUIET_SECONDS, CALM_SECONDS) if stable else BUSY_SECONDS
         return self._monotonic() - self._nodes_at >= least
 
     def notices_are_due(self) -> bool:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.launch import Growth
+from yellowdog_ray.cluster.launch import Launcher
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
+from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.monitor.gcs import RayNodes
+from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import PlatformNodeView
 
 logger = logging.getLogger(__name__)
@@ -31,28 +34,37 @@ class Preemption:
     """Acts once on each spot notice: one platform call per tick while workers run.
 
     Args:
+        platform: the platform.
         cluster: the cluster.
-        growth: how it gets workers.
+        launcher: launches workers.
+        settings: the settings in force.
         ray_nodes: what Ray knows of the nodes.
+        clock: time.
         drained_count: whether Ray's autoscaler counts nodes that are drained towards `max_workers` (v1 does). It ends
             at once what is above that number.
     """
 
     def __init__(
         self,
+        platform: Platform,
         cluster: Cluster,
-        growth: Growth,
+        launcher: Launcher,
+        settings: LiveSettings,
         ray_nodes: RayNodes,
+        clock: Clock,
         *,
         drained_count: bool,
     ) -> None:
+        self._platform = platform
         self._cluster = cluster
-        self._growth = growth
+        self._launcher = launcher
+        self._settings = settings
         self._ray_nodes = ray_nodes
+        self._clock = clock
         self._drained_count = drained_count
         self._drained: set[str] = set()
         self._seen_drained: set[str] = set()
-        self._settled: set[str] = set()
+        self._handled: set[str] = set()
 
     def tick(self, snapshot: Snapshot) -> None:
         """Look for notices about the nodes of a fresh listing.
@@ -63,20 +75,20 @@ class Preemption:
         self._drained &= snapshot.nodes.keys()
         # Ray's autoscaler has read the nodes' states before it lists them: it sees no drain of this very tick.
         self._seen_drained = set() if self._drained_count else set(self._drained)
-        self._settled &= snapshot.nodes.keys()
+        self._handled &= snapshot.nodes.keys()
         if not any(node.phase is Phase.RUNNING and not node.is_head for node in snapshot.nodes.values()):
             return
-        noticed = self._cluster.platform.warned_nodes()
+        noticed = self._platform.warned_nodes()
         if not noticed:
             return
         running = {node.platform_node_id: node for node in snapshot.nodes.values() if node.phase is Phase.RUNNING}
         for warned in noticed:
             node = running.get(warned.id)
-            if node is not None and node.id not in self._settled:
+            if node is not None and node.id not in self._handled:
                 self._prepare(node, warned)
 
     def _prepare(self, node: ClusterNode, warned: PlatformNodeView) -> None:
-        ends = (warned.warned or self._cluster.clock.now()) + NOTICE.get(warned.provider or "", DEFAULT_NOTICE)
+        ends = (warned.warned or self._clock.now()) + NOTICE.get(warned.provider or "", DEFAULT_NOTICE)
         if node.is_head:
             logger.error(
                 "the head's own instance (%s) is about to be taken away, at %s: the cluster ends with it. Use a "
@@ -84,16 +96,16 @@ class Preemption:
                 warned.instance_id,
                 _time(ends),
             )
-            self._settled.add(node.id)
+            self._handled.add(node.id)
             return
         if node.id not in self._drained:
             self._drain(node, ends)
         if self._is_idle(node):
-            self._settled.add(node.id)
+            self._handled.add(node.id)
         elif self._has_room(node.node_type):
-            replacement = self._growth.replace(node)
+            replacement = self._launcher.replace(node)
             logger.warning("node %s is asked for in place of %s", replacement, node.id)
-            self._settled.add(node.id)
+            self._handled.add(node.id)
 
     def _drain(self, node: ClusterNode, ends: datetime) -> None:
         logger.warning("node %s gets a spot notice: its instance is expected to be lost at %s", node.id, _time(ends))
@@ -110,7 +122,7 @@ class Preemption:
         """Whether Ray's autoscaler would let one more worker of a type be."""
         nodes = self._cluster.snapshot.nodes.values()
         workers = [node.node_type for node in nodes if not node.is_head and node.id not in self._seen_drained]
-        internal = self._cluster.settings.internal
+        internal = self._settings.current.internal
         kind = internal.node_types.get(node_type)
         return _below(len(workers), internal.max_workers) and _below(
             workers.count(node_type), kind.max_workers if kind else None

@@ -7,6 +7,7 @@ import logging
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.resources import excess
 from yellowdog_ray.cluster.snapshot import ClusterNode, Snapshot
+from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.platform.types import MachineSize
 
 logger = logging.getLogger(__name__)
@@ -15,8 +16,9 @@ logger = logging.getLogger(__name__)
 class DeclaredResources:
     """On the head: tells, once for each node type, of resources that its machines turn out not to have."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, settings: LiveSettings) -> None:
         self._cluster = cluster
+        self._settings = settings
         self._judged: set[str] = set()
         self._told: set[str] = set()
         self._snapshot = Snapshot()
@@ -36,7 +38,7 @@ class DeclaredResources:
                 self._judge(node, size)
 
     def _judge(self, node: ClusterNode, size: MachineSize) -> None:
-        kind = self._cluster.settings.internal.node_types.get(node.node_type)
+        kind = self._settings.current.internal.node_types.get(node.node_type)
         lacking = excess(kind.resources, size) if kind else []
         if lacking and node.node_type not in self._told:
             self._told.add(node.node_type)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
+from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.launch import Growth
+from yellowdog_ray.cluster.launch import Launcher
 from yellowdog_ray.cluster.snapshot import ClusterNode, Snapshot
+from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.errors import RayDogError, Unavailable
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.lifetime import Lifetime
@@ -15,6 +17,7 @@ from yellowdog_ray.monitor.liveness import Builds
 from yellowdog_ray.monitor.preemption import Preemption
 from yellowdog_ray.monitor.resources import DeclaredResources
 from yellowdog_ray.monitor.updater_steps import Setups
+from yellowdog_ray.platform.client import Platform
 
 logger = logging.getLogger(__name__)
 
@@ -23,26 +26,41 @@ class Supervisor:
     """Workers that do not come up, spot notices, the cluster's deadline, declared resources that are not there.
 
     Args:
+        platform: the platform.
         cluster: the cluster.
-        growth: how it gets workers.
+        launcher: launches workers.
+        settings: the settings in force.
         ray_nodes: what Ray knows of the nodes.
         setups: what Ray's updaters do to the workers.
+        clock: time.
         v2: whether Ray's new autoscaler decides.
     """
 
-    def __init__(self, cluster: Cluster, growth: Growth, ray_nodes: RayNodes, setups: Setups, *, v2: bool) -> None:
-        self._builds = Builds(cluster, growth, ray_nodes, setups, ids_needed=v2)
+    def __init__(
+        self,
+        platform: Platform,
+        cluster: Cluster,
+        launcher: Launcher,
+        settings: LiveSettings,
+        ray_nodes: RayNodes,
+        setups: Setups,
+        clock: Clock,
+        *,
+        v2: bool,
+    ) -> None:
+        self._builds = Builds(platform, cluster, launcher, settings, ray_nodes, setups, clock, ids_needed=v2)
+        preemption = Preemption(platform, cluster, launcher, settings, ray_nodes, clock, drained_count=not v2)
         self._duties: tuple[Callable[[Snapshot], None], ...] = (
             self._builds.tick,
-            Preemption(cluster, growth, ray_nodes, drained_count=not v2).tick,
-            Lifetime(cluster, ray_nodes).tick,
-            DeclaredResources(cluster).tick,
+            preemption.tick,
+            Lifetime(cluster, ray_nodes, clock).tick,
+            DeclaredResources(cluster, settings).tick,
         )
 
     @property
-    def settled(self) -> bool:
-        """Whether no node is awaited."""
-        return self._builds.settled
+    def stable(self) -> bool:
+        """Whether all nodes have joined."""
+        return self._builds.stable
 
     def tick(self, snapshot: Snapshot) -> None:
         """See to everything once, with a fresh listing at hand."""

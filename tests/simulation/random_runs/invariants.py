@@ -270,7 +270,7 @@ class Invariants:
     # What the platform holds
 
     def _given_up(self, monitor: Monitor) -> frozenset[str]:
-        return monitor.provider.cluster.ending | monitor.life.given_up
+        return monitor.provider.side.cluster.terminating | monitor.life.given_up
 
     def _living(self) -> set[str]:
         return {str(task.entity.name) for task in self._world.tasks() if not task.status.finished and not _ending(task)}

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from yellowdog_ray.cluster import launch as growth
+from yellowdog_ray.cluster import launch
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.terminations import Endings, Push
+from yellowdog_ray.cluster.terminations import Escalation, Terminations
 from yellowdog_ray.commands import teardown
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.monitor import supervisor
+from yellowdog_ray.monitor.side import HeadSide
 from yellowdog_ray.names import worker_id
 from yellowdog_ray.platform import client as platform
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import TaskSpec, TaskView
-from yellowdog_ray.provider import RayDogNodeProvider
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 
@@ -71,18 +71,18 @@ def partial_listing(patch: pytest.MonkeyPatch) -> None:
 def listing_raises(patch: pytest.MonkeyPatch) -> None:
     """While the platform cannot be read the listing raises, though there is an earlier one."""
 
-    def read(self: RayDogNodeProvider) -> Any:
+    def read(self: HeadSide) -> Any:
         snapshot = self.cluster.refresh()
         self._read_tags(snapshot)
         return snapshot
 
-    patch.setattr(RayDogNodeProvider, "_read", read)
+    patch.setattr(HeadSide, "_read", read)
 
 
 def no_pause_after_failures(patch: pytest.MonkeyPatch) -> None:
     """A launch that has failed is tried again in the same call, ten times."""
     patch.setattr(BackOff, "check", lambda *_: None)
-    add_tasks = growth.add_tasks
+    add_tasks = launch.add_tasks
 
     def insist(*arguments: Any) -> Any:
         for _ in range(30):
@@ -92,7 +92,7 @@ def no_pause_after_failures(patch: pytest.MonkeyPatch) -> None:
                 last = error
         raise last
 
-    patch.setattr(growth, "add_tasks", insist)
+    patch.setattr(launch, "add_tasks", insist)
 
 
 def created_again(patch: pytest.MonkeyPatch) -> None:
@@ -105,22 +105,24 @@ def created_again(patch: pytest.MonkeyPatch) -> None:
             renamed = [TaskSpec(worker_id("cpu"), spec.script, {**spec.environment}, spec.timeout) for spec in specs]
             return on.add_tasks(group_id, renamed)
 
-    patch.setattr(growth, "add_tasks", again)
+    patch.setattr(launch, "add_tasks", again)
 
 
 def forgotten_endings(patch: pytest.MonkeyPatch) -> None:
     """What was asked to end is hidden, and never looked at again."""
-    patch.setattr(Endings, "due", lambda *_: [])
+    patch.setattr(Terminations, "due", lambda *_: [])
 
 
 def no_escalation(patch: pytest.MonkeyPatch) -> None:
     """A task that was aborted is taken for ended."""
-    due = Endings.due
+    due = Terminations.due
 
-    def without_aborted(self: Endings, tasks: Iterable[TaskView], not_ours: Collection[str] = ()) -> list[Push]:
+    def without_aborted(
+        self: Terminations, tasks: Iterable[TaskView], not_ours: Collection[str] = ()
+    ) -> list[Escalation]:
         return due(self, [task for task in tasks if not task.abort_requested], not_ours)
 
-    patch.setattr(Endings, "due", without_aborted)
+    patch.setattr(Terminations, "due", without_aborted)
 
 
 def pools_survive(patch: pytest.MonkeyPatch) -> None:
@@ -154,20 +156,20 @@ def pools_are_never_found(patch: pytest.MonkeyPatch) -> None:
     def make_pool(on: Platform, spec: PoolSpec) -> Any:
         return on.create_pool(spec)
 
-    patch.setattr(growth, "make_pool", make_pool)
+    patch.setattr(launch, "make_pool", make_pool)
     patch.setattr(Platform, "find_pool", lambda *_: None)
 
 
 def waits_in_the_loop(patch: pytest.MonkeyPatch) -> None:
     """A launch waits in the autoscaler's loop until its nodes run."""
-    grow = growth.Growth.grow
+    launch_workers = launch.Launcher.launch
 
     def wait(self: Any, request: Any) -> Any:
-        ids = grow(self, request)
-        self._cluster.clock.sleep(5)
+        ids = launch_workers(self, request)
+        self._clock.sleep(5)
         return ids
 
-    patch.setattr(growth.Growth, "grow", wait)
+    patch.setattr(launch.Launcher, "launch", wait)
 
 
 def nobody_watches_builds(patch: pytest.MonkeyPatch) -> None:

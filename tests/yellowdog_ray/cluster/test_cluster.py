@@ -3,10 +3,8 @@
 import pytest
 from yellowdog_client.model import InstanceSearch
 
-from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, WORKER_TAGS, grow, phases
+from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, WORKER_TAGS, grow, make_head, phases
 from yellowdog_ray.cluster.snapshot import Phase
-from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.up import create_head
 from yellowdog_ray.errors import PlatformError
 
 
@@ -20,14 +18,14 @@ class TestListing:
     def test_the_head_is_listed_with_its_tags_before_it_has_booted(self, local, make_cluster):
         laptop = make_cluster()
 
-        create_head(laptop, NODE_CONFIG, HEAD_TAGS, Progress(), v2=True)
+        make_head(laptop)
 
         (head,) = laptop.refresh().nodes.values()
         assert (head.is_head, head.phase, dict(head.tags)) == (True, Phase.PENDING, HEAD_TAGS)
 
     def test_a_running_head_has_addresses(self, local, make_cluster):
         laptop = make_cluster()
-        create_head(laptop, NODE_CONFIG, HEAD_TAGS, Progress(), v2=True)
+        make_head(laptop)
         local.advance(BOOT)
 
         head = laptop.refresh().head
@@ -108,7 +106,7 @@ class TestListing:
 
     def test_clusters_whose_names_begin_alike_never_see_each_other(self, local, make_cluster):
         for name in ("ray", "ray-production"):
-            create_head(make_cluster(name), NODE_CONFIG, HEAD_TAGS, Progress(), v2=True)
+            make_head(make_cluster(name))
             local.advance(1)  # of several, the youngest would be taken
 
         (mine,) = make_cluster("ray").refresh().nodes

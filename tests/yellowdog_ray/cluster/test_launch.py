@@ -6,13 +6,10 @@ from datetime import timedelta
 import pytest
 from yellowdog_client.model import TaskSearch, WorkerPoolSearch
 
-from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, grow, pool_names, request
+from tests.yellowdog_ray.cluster_lab import BOOT, grow, make_head, make_launcher, pool_names, request
 from yellowdog_local.faults import Status
 from yellowdog_local.testing import RunningPlatform
-from yellowdog_ray.cluster.launch import Growth
 from yellowdog_ray.cluster.snapshot import Phase
-from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.up import create_head
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, NotFound, RayDogError, SetupFailed
 
@@ -88,7 +85,7 @@ def test_node_types_that_look_alike_get_pools_of_their_own(local, head_side):
 
 def test_workers_that_come_late_end_with_the_cluster(local, make_cluster):
     laptop = make_cluster(cluster_lifetime_hours=1)
-    create_head(laptop, NODE_CONFIG, HEAD_TAGS, Progress(), v2=True)
+    make_head(laptop)
     local.advance(45 * 60)
     cluster = make_cluster(on_head=True, pinned=laptop.find().id)
     cluster.refresh()
@@ -109,7 +106,7 @@ def test_after_the_lifetime_no_worker_is_added(local, head_side):
 
 def test_the_lifetime_that_counts_is_the_one_the_cluster_was_made_with(local, make_cluster):
     laptop = make_cluster(cluster_lifetime_hours=2)
-    create_head(laptop, NODE_CONFIG, HEAD_TAGS, Progress(), v2=True)
+    make_head(laptop)
     local.advance(90 * 60)
     cluster = make_cluster(on_head=True, pinned=laptop.find().id, cluster_lifetime_hours=1)
     cluster.refresh()
@@ -141,33 +138,33 @@ def test_a_cluster_that_is_being_taken_down_does_not_grow(local, head_side):
 
 
 def test_a_node_type_that_cannot_be_launched_is_left_alone_for_a_while(local, head_side, calls):
-    growth = Growth(head_side)
+    launcher = make_launcher(head_side)
     gone = request(node_config=NodeConfig(compute_requirement_template="demo/gone"))
     with pytest.raises(NotFound):
-        growth.grow(gone)
+        launcher.launch(gone)
 
     with pytest.raises(LaunchPaused):
-        calls.during(lambda: growth.grow(gone))
+        calls.during(lambda: launcher.launch(gone))
 
     assert calls.made == []
-    assert growth.grow(request(1, "other"))
+    assert launcher.launch(request(1, "other"))
     local.advance(5)
-    assert growth.grow(request(1, "cpu"))
+    assert launcher.launch(request(1, "cpu"))
 
 
 def test_a_pause_that_begins_while_a_launch_is_prepared_holds_it_back(head_side, monkeypatch):
     """Ray asks for another node in a thread, and only then ends the one whose set-up has failed."""
     grow(head_side, 1)
-    growth, find, before = Growth(head_side), head_side.find, set(head_side.refresh().nodes)
+    launcher, find, before = make_launcher(head_side), head_side.find, set(head_side.refresh().nodes)
 
     def find_while_a_node_is_given_up():
-        growth.backoff.failed("cpu", SetupFailed("a node's set-up failed"))
+        launcher.backoff.failed("cpu", SetupFailed("a node's set-up failed"))
         return find()
 
     monkeypatch.setattr(head_side, "find", find_while_a_node_is_given_up)
     for _ in range(2):
         with pytest.raises(LaunchPaused, match=r"^node type 'cpu' is tried again in 5 s, after 1 failed launch: a"):
-            growth.grow(request(1))
+            launcher.launch(request(1))
     assert set(head_side.refresh().nodes) == before
 
 
@@ -214,7 +211,7 @@ def test_a_node_that_is_about_to_be_lost_is_replaced_by_one_like_it(local, head_
     restarted = make_cluster(on_head=True, pinned=head_side.find().id)
     node = restarted.refresh().nodes[node_id]
 
-    other = Growth(restarted).replace(node)
+    other = make_launcher(restarted).replace(node)
 
     assert other in restarted.snapshot.nodes
     with local.client() as client:

@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.world import BOOT_SECONDS, TEMPLATE, add_roomy_template
 from tests.yellowdog_ray import cluster_lab
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.launch import Growth, LaunchRequest
+from yellowdog_ray.cluster.launch import Launcher, LaunchRequest
 from yellowdog_ray.cluster.task_cache import FULL_READING_SECONDS, UNSETTLED_SECONDS
 from yellowdog_ray.config.models import NodeConfig
 
@@ -20,14 +20,14 @@ BOOT = BOOT_SECONDS + 1
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of ten, so that a cluster of many pages is quickly made."""
-    for module in ("platform.calls", "cluster.task_cache", "cluster.cluster"):
+    for module in ("platform.calls", "cluster.task_cache", "cluster.platform_nodes"):
         monkeypatch.setattr(f"yellowdog_ray.{module}.PAGE_SIZE", PAGE)
 
 
 @pytest.fixture
-def growth(local, head_side) -> Growth:
+def launcher(local, head_side) -> Launcher:
     add_roomy_template(local)
-    return Growth(head_side)
+    return cluster_lab.make_launcher(head_side)
 
 
 def request(count: int) -> LaunchRequest:
@@ -36,11 +36,11 @@ def request(count: int) -> LaunchRequest:
 
 
 @pytest.fixture
-def grown(local, head_side, growth):
+def grown(local, head_side, launcher):
     """Makes workers that run and are known."""
 
     def make(count: int) -> list[str]:
-        ids = growth.grow(request(count))
+        ids = launcher.launch(request(count))
         head_side.refresh()
         local.advance(BOOT)
         head_side.refresh()
@@ -81,10 +81,10 @@ def test_where_nothing_has_changed_one_call_gives_the_same_snapshot(head_side, g
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_what_this_process_has_asked_for_need_not_be_read(head_side, grown, growth, calls):
+def test_what_this_process_has_asked_for_need_not_be_read(head_side, grown, launcher, calls):
     before = set(grown(2))
 
-    new = growth.grow(request(15))
+    new = launcher.launch(request(15))
     made = calls.during(head_side.refresh)
 
     assert len(made) == READ_WORK
@@ -103,11 +103,11 @@ def test_a_node_that_ends_among_many_costs_one_call(head_side, grown, lose, call
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_node_that_starts_among_many_costs_two(local, head_side, grown, growth, calls):
+def test_a_node_that_starts_among_many_costs_two(local, head_side, grown, launcher, calls):
     ids = grown(MANY)
     local.advance(UNSETTLED_SECONDS)
     head_side.refresh()
-    (new,) = growth.grow(request(1))
+    (new,) = launcher.launch(request(1))
     head_side.refresh()
 
     local.advance(BOOT)
@@ -130,8 +130,8 @@ def test_changes_cost_calls_by_the_page_however_many_nodes_stay_as_they_are(head
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_where_most_have_changed_all_is_read_at_once(local, head_side, growth, calls):
-    ids = growth.grow(request(MANY))
+def test_where_most_have_changed_all_is_read_at_once(local, head_side, launcher, calls):
+    ids = launcher.launch(request(MANY))
     head_side.refresh()
     local.advance(BOOT)
 
@@ -142,7 +142,7 @@ def test_where_most_have_changed_all_is_read_at_once(local, head_side, growth, c
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_clusters_past_costs_nothing(local, head_side, grown, growth, lose, calls):
+def test_a_clusters_past_costs_nothing(local, head_side, grown, launcher, lose, calls):
     gone = grown(MANY)
     lose(*gone)
     head_side.refresh()
@@ -150,7 +150,7 @@ def test_a_clusters_past_costs_nothing(local, head_side, grown, growth, lose, ca
     local.advance(UNSETTLED_SECONDS)
 
     quiet = calls.during(head_side.refresh)
-    growth.grow(request(2))
+    launcher.launch(request(2))
     local.advance(BOOT)
     changed = calls.during(head_side.refresh)
 

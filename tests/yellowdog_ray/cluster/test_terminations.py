@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from tests.yellowdog_ray.hand_moved_time import Time
-from yellowdog_ray.cluster.terminations import Endings, Step
+from yellowdog_ray.cluster.terminations import Action, Terminations
 from yellowdog_ray.platform.types import TaskView
 
 TASK = TaskView(
@@ -18,61 +18,61 @@ TASK = TaskView(
 ABORTED = replace(TASK, abort_requested=True)
 
 
-def steps(time: Time, task: TaskView, seconds: int) -> list[tuple[int, Step]]:
+def steps(time: Time, task: TaskView, seconds: int) -> list[tuple[int, Action]]:
     """What is done about one ending, and when, second by second."""
-    endings = Endings(time)
-    endings.begin([task.name])
-    endings.asked(task.name)
+    ledger = Terminations(time)
+    ledger.begin([task.name])
+    ledger.acted(task.name)
     done = []
     for second in range(seconds + 1):
-        for push in endings.due([task]):
-            done.append((second, push.step))
-            endings.asked(task.name)
+        for escalation in ledger.due([task]):
+            done.append((second, escalation.action))
+            ledger.acted(task.name)
         time.now += 1
     return done
 
 
 def test_an_abort_that_was_not_heard_is_repeated_then_outranked(time):
-    aborts = [(second, Step.ABORT) for second in (10, 20, 30, 40, 50)]
+    aborts = [(second, Action.ABORT) for second in (10, 20, 30, 40, 50)]
 
     assert steps(time, TASK, 185) == [
         *aborts,
-        (60, Step.SHUT_DOWN_NODE),
-        (120, Step.TERMINATE_INSTANCE),
-        (180, Step.TERMINATE_INSTANCE),
+        (60, Action.SHUT_DOWN_NODE),
+        (120, Action.TERMINATE_INSTANCE),
+        (180, Action.TERMINATE_INSTANCE),
     ]
 
 
 def test_an_abort_that_was_heard_gets_its_time(time):
-    assert steps(time, ABORTED, 125) == [(60, Step.SHUT_DOWN_NODE), (120, Step.TERMINATE_INSTANCE)]
+    assert steps(time, ABORTED, 125) == [(60, Action.SHUT_DOWN_NODE), (120, Action.TERMINATE_INSTANCE)]
 
 
 def test_an_answer_that_shows_the_abort_counts_as_heard_before_any_listing_does(time):
-    endings = Endings(time)
-    endings.begin([TASK.name])
-    endings.asked(TASK.name, heard=True)
+    ledger = Terminations(time)
+    ledger.begin([TASK.name])
+    ledger.acted(TASK.name, acknowledged=True)
     time.now += 50
 
-    assert endings.due([TASK]) == []
+    assert ledger.due([TASK]) == []
 
 
 def test_what_waits_for_its_turn_to_be_asked_is_not_pushed_and_its_time_counts_from_then(time):
-    endings = Endings(time)
-    endings.begin([TASK.name])
+    ledger = Terminations(time)
+    ledger.begin([TASK.name])
     time.now += 300
-    assert endings.due([TASK]) == []
+    assert ledger.due([TASK]) == []
 
-    endings.asked(TASK.name)
+    ledger.acted(TASK.name)
     time.now += 10
 
-    assert [(push.step, push.waited) for push in endings.due([TASK])] == [(Step.ABORT, 10)]
-    assert endings.due([TASK]) == []
+    assert [(escalation.action, escalation.waited) for escalation in ledger.due([TASK])] == [(Action.ABORT, 10)]
+    assert ledger.due([TASK]) == []
 
 
 def test_where_there_is_no_platform_node_there_is_nothing_to_do_but_to_abort(time):
     waiting = replace(ABORTED, executing=False, status="READY", platform_node_id=None)
 
-    assert steps(time, waiting, 130) == [(60, Step.ABORT), (120, Step.ABORT)]
+    assert steps(time, waiting, 130) == [(60, Action.ABORT), (120, Action.ABORT)]
 
 
 def test_a_task_that_has_ended_is_left_alone(time):
@@ -80,28 +80,28 @@ def test_a_task_that_has_ended_is_left_alone(time):
 
 
 def test_on_the_head_the_aborts_of_others_are_adopted(time):
-    endings = Endings(time)
+    ledger = Terminations(time)
 
-    endings.observe([ABORTED], adopt=True)
+    ledger.observe([ABORTED], adopt=True)
 
-    assert endings.node_ids == {"worker-1"}
+    assert ledger.node_ids == {"worker-1"}
 
 
 def test_elsewhere_they_are_not_ours_to_push(time):
-    endings = Endings(time)
+    ledger = Terminations(time)
 
-    endings.observe([ABORTED], adopt=False)
+    ledger.observe([ABORTED], adopt=False)
 
-    assert endings.node_ids == frozenset()
+    assert ledger.node_ids == frozenset()
 
 
 def test_what_the_platform_shows_no_more_is_forgotten_after_a_while(time):
-    endings = Endings(time)
-    endings.begin(["worker-1"])
+    ledger = Terminations(time)
+    ledger.begin(["worker-1"])
 
-    endings.observe([], adopt=True)
-    assert endings.node_ids == {"worker-1"}
+    ledger.observe([], adopt=True)
+    assert ledger.node_ids == {"worker-1"}
     time.now += 60
-    endings.observe([], adopt=True)
+    ledger.observe([], adopt=True)
 
-    assert endings.node_ids == frozenset()
+    assert ledger.node_ids == frozenset()

@@ -5,16 +5,23 @@ from datetime import timedelta
 import pytest
 
 from tests.own_machines import configured_pool, machines_of
-from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, grow, pool_names, request
+from tests.yellowdog_ray.cluster_lab import (
+    BOOT,
+    NODE_CONFIG,
+    grow,
+    make_head,
+    make_launcher,
+    pool_names,
+    request,
+    wait_until_reachable,
+)
 from yellowdog_local.faults.rules import parse
-from yellowdog_ray.cluster.launch import Growth
 from yellowdog_ray.cluster.snapshot import Phase
 from yellowdog_ray.commands import wait as wait_module
+from yellowdog_ray.commands.access import SshSettings
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import dismantle
-from yellowdog_ray.commands.up import create_head
-from yellowdog_ray.commands.wait import SshSettings, wait_until_reachable
 from yellowdog_ray.config.models import Internal, NodeConfig, parse_node_config
 from yellowdog_ray.errors import ConfigError, HeadBuildTimeout, NotFound, ProvisioningFailed, RayDogError
 
@@ -102,7 +109,7 @@ class TestBadInput:
         cluster = make_cluster(_raydog=internal)
 
         with pytest.raises(NotFound):
-            create_head(cluster, NODE_CONFIG, HEAD_TAGS, Progress(), v2=True)
+            make_head(cluster)
 
         assert cluster.find() is None
 
@@ -142,7 +149,7 @@ class TestWhereTasksLand:
         pool = configured_pool(local, tag=tag)
         before = pool_names(local)
 
-        ids = Growth(head_side).grow(request(2, node_config=OWN))
+        ids = make_launcher(head_side).launch(request(2, node_config=OWN))
         local.advance(BOOT)
 
         nodes = head_side.refresh().nodes
@@ -161,11 +168,11 @@ class TestWhereTasksLand:
 
     def test_its_waiting_workers_make_no_other_pool_grow(self, local, head_side, tag):
         configured_pool(local, machines=1, tag=tag)
-        growth = Growth(head_side)
-        growth.grow(request(1, "cloud"))
+        launcher = make_launcher(head_side)
+        launcher.launch(request(1, "cloud"))
         local.advance(BOOT)
 
-        growth.grow(request(5, node_config=OWN))
+        launcher.launch(request(5, node_config=OWN))
         local.advance(60)
 
         phases = [node.phase for node in head_side.refresh().nodes.values() if node.node_type == "cpu"]
@@ -174,7 +181,7 @@ class TestWhereTasksLand:
 
     def test_an_autoscaler_that_restarts_finds_their_addresses(self, local, head_side, make_cluster, tag):
         configured_pool(local, tag=tag)
-        (node_id,) = Growth(head_side).grow(request(1, node_config=OWN))
+        (node_id,) = make_launcher(head_side).launch(request(1, node_config=OWN))
         local.advance(BOOT)
 
         restarted = make_cluster(on_head=True, pinned=head_side.find().id)
@@ -184,18 +191,18 @@ class TestWhereTasksLand:
 
 def test_a_pool_that_is_shut_down_while_the_cluster_runs_is_a_failed_launch(local, head_side):
     pool = configured_pool(local)
-    growth = Growth(head_side)
-    growth.grow(request(1, node_config=OWN))
+    launcher = make_launcher(head_side)
+    launcher.launch(request(1, node_config=OWN))
     head_side.platform.shut_down_pool(pool.id)
 
     with pytest.raises(ProvisioningFailed, match="has been shut down"):
-        growth.grow(request(1, node_config=OWN))
+        launcher.launch(request(1, node_config=OWN))
 
 
 def test_a_type_that_goes_from_a_template_to_a_pool_and_back_runs_where_it_says(local, head_side):
     pool = configured_pool(local)
-    growth = Growth(head_side)
-    ids = [growth.grow(request(1, node_config=config))[0] for config in (NODE_CONFIG, OWN, NODE_CONFIG, OWN)]
+    launcher = make_launcher(head_side)
+    ids = [launcher.launch(request(1, node_config=config))[0] for config in (NODE_CONFIG, OWN, NODE_CONFIG, OWN)]
     local.advance(BOOT)
 
     nodes = head_side.refresh().nodes
@@ -210,7 +217,7 @@ class TestEnds:
 
     @pytest.fixture
     def worker(self, local, head_side, pool):
-        (node_id,) = Growth(head_side).grow(request(1, node_config=OWN))
+        (node_id,) = make_launcher(head_side).launch(request(1, node_config=OWN))
         local.advance(BOOT)
         head_side.refresh()
         return node_id
@@ -261,7 +268,7 @@ class TestTheHead:
     def test_it_comes_up_there_and_its_workers_find_it(self, local, make_cluster, tag):
         pool = configured_pool(local, tag=tag)
         laptop = make_cluster(_raydog=self.INTERNAL)
-        create_head(laptop, OWN, HEAD_TAGS, Progress(), v2=True)
+        make_head(laptop, node_config=OWN)
         local.advance(1)
 
         cluster = make_cluster(on_head=True, pinned=laptop.find().id)
@@ -277,7 +284,7 @@ class TestTheHead:
         pool = configured_pool(local, tag=tag)
         for _ in range(2):
             laptop = make_cluster(_raydog=self.INTERNAL)
-            create_head(laptop, OWN, HEAD_TAGS, Progress(), v2=True)
+            make_head(laptop, node_config=OWN)
             local.advance(1)
         assert sum(len(node.tasks) for node in pool.nodes.values()) == 1
 
@@ -291,10 +298,10 @@ class TestTheHead:
 def test_a_head_that_waits_for_a_free_machine_says_so(local, make_cluster, monkeypatch, capsys):
     configured_pool(local, machines=1)
     head_up_there = make_cluster("first")
-    create_head(head_up_there, OWN, HEAD_TAGS, Progress(), v2=True)
+    make_head(head_up_there, node_config=OWN)
     second = make_cluster("second", _raydog=TestTheHead.INTERNAL, head_node_build_timeout_minutes=1)
-    create_head(second, OWN, HEAD_TAGS, Progress(), v2=True)
+    make_head(second, node_config=OWN)
     monkeypatch.setattr(wait_module, "try_ssh", lambda target: None)
 
     with pytest.raises(HeadBuildTimeout, match="worker pool demo/own: waiting for a platform node that is free"):
-        wait_until_reachable(second, SshSettings("yd-agent", "key"), Progress())
+        wait_until_reachable(second, SshSettings("yd-agent", "key"))

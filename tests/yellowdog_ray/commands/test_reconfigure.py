@@ -7,9 +7,9 @@ from yellowdog_client.model import TaskSearch
 
 from tests.yellowdog_ray.cluster_lab import BOOT
 from tests.yellowdog_ray.test_provider import in_a_users_folder, platform, ray  # noqa: F401 - fixtures
+from yellowdog_ray.commands.access import NodeAccess
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.provider import RayDogNodeProvider
-from yellowdog_ray.wiring import Parts
 
 WORKER = {"ray-node-type": "worker", "ray-user-node-type": "worker", "ray-node-status": "uninitialized"}
 
@@ -28,8 +28,8 @@ def up(platform, in_a_users_folder, monkeypatch):  # noqa: F811
     def no_way(*_: object) -> None:
         raise SshError("simulated hosts have no SSH")
 
-    monkeypatch.setattr(Parts, "_open_tunnel", no_way)
-    monkeypatch.setattr("yellowdog_ray.commands.wait.wait_until_reachable", reach)
+    monkeypatch.setattr(NodeAccess, "open_tunnel", no_way)
+    monkeypatch.setattr("yellowdog_ray.commands.wait.HeadWait.until_reachable", reach)
 
     def run(config):
         result = ray("up", config, in_a_users_folder, "-y")

@@ -177,4 +177,4 @@ def stop_before_the_head(monkeypatch) -> None:
     def stop(*_: object) -> None:
         raise SystemExit(0)
 
-    monkeypatch.setattr("yellowdog_ray.commands.wait.wait_until_reachable", stop)
+    monkeypatch.setattr("yellowdog_ray.commands.wait.HeadWait.until_reachable", stop)

@@ -3,10 +3,9 @@
 import pytest
 from yellowdog_client.model import InstanceSearch, InstanceStatus
 
-from tests.yellowdog_ray.cluster_lab import BOOT, grow
-from tests.yellowdog_ray.commands.test_up import make_head, unfinished_work
+from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, grow, make_head
+from tests.yellowdog_ray.commands.test_up import unfinished_work
 from yellowdog_local import faults
-from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import TeardownIncomplete, dismantle, request_end
 from yellowdog_ray.remote.ssh import host_key_file
@@ -16,7 +15,7 @@ from yellowdog_ray.remote.ssh import host_key_file
 def with_workers(local, make_cluster):
     """Makes a running cluster with two workers of each of two types."""
 
-    def make(name: str = "demo") -> Cluster:
+    def make(name: str = "demo") -> LabCluster:
         laptop = make_cluster(name)
         make_head(laptop)
         local.advance(BOOT)
@@ -31,7 +30,7 @@ def with_workers(local, make_cluster):
     return make
 
 
-def take_down(cluster: Cluster) -> None:
+def take_down(cluster: LabCluster) -> None:
     dismantle(cluster.platform, cluster.find(), Progress(), cluster.clock)
 
 

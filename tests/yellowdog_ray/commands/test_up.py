@@ -5,19 +5,12 @@ import threading
 import pytest
 from yellowdog_client.model import WorkRequirementSearch
 
-from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, NODE_CONFIG, grow, pool_names
+from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, LabCluster, grow, make_head, pool_names
 from yellowdog_local import faults
-from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.up import create_head
 from yellowdog_ray.errors import (
     ClusterNameTaken,
     PlatformError,
 )
-
-
-def make_head(cluster: Cluster, tags: dict[str, str] = HEAD_TAGS) -> None:
-    create_head(cluster, NODE_CONFIG, tags, Progress(), v2=True)
 
 
 def unfinished_work(local) -> list[str]:
@@ -31,7 +24,7 @@ def test_two_simultaneous_ray_up_create_one_cluster(local, make_cluster):
     clusters = [make_cluster(), make_cluster()]
     failures: list[BaseException] = []
 
-    def up(cluster: Cluster) -> None:
+    def up(cluster: LabCluster) -> None:
         barrier.wait()
         try:
             make_head(cluster)

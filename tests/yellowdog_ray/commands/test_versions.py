@@ -39,14 +39,14 @@ def test_ray_up_tells_of_it_before_it_sends_what_lets_ray_start(
     cluster_yaml,
     monkeypatch,
 ):
-    monkeypatch.setattr("yellowdog_ray.commands.wait.wait_until_reachable", lambda *_: TARGET)
+    monkeypatch.setattr("yellowdog_ray.commands.wait.HeadWait.until_reachable", lambda *_: TARGET)
     monkeypatch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: None)
     monkeypatch.setattr(versions, "on", lambda target: Versions("3.9.0", "2.50.0"))
 
     def send(*_: object) -> None:
         raise SystemExit(0)
 
-    monkeypatch.setattr("yellowdog_ray.provider.for_the_head", send)
+    monkeypatch.setattr("yellowdog_ray.commands.deliver.for_the_head", send)
 
     output = " ".join(ray("up", cluster_yaml, in_a_users_folder, "-y").output.split())
 

@@ -2,11 +2,10 @@
 
 import pytest
 
-from tests.yellowdog_ray.cluster_lab import BOOT
-from tests.yellowdog_ray.commands.test_up import make_head
+from tests.yellowdog_ray.cluster_lab import BOOT, make_head, wait_until_reachable
 from yellowdog_ray.commands import wait as wait_module
-from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.wait import SshSettings, describe_wait, wait_until_reachable
+from yellowdog_ray.commands.access import SshSettings
+from yellowdog_ray.commands.wait import describe_wait
 from yellowdog_ray.errors import HeadBuildTimeout, HeadEnded, HeadError, HeadUnreachable, HostKeyChanged, SshError
 from yellowdog_ray.platform.types import ComputeView, PoolView
 from yellowdog_ray.remote.ssh import SshTarget
@@ -20,7 +19,7 @@ class TestWaitUntilReachable:
         cluster = make_cluster()
         make_head(cluster)
 
-        target = wait_until_reachable(cluster, SSH, Progress())
+        target = wait_until_reachable(cluster, SSH)
 
         assert attempts == [target]
         assert target.host == cluster.snapshot.head.public_ip
@@ -30,7 +29,7 @@ class TestWaitUntilReachable:
         cluster = make_cluster()
         make_head(cluster)
 
-        target = wait_until_reachable(cluster, SshSettings("yd-agent", "key", use_private_ip=True), Progress())
+        target = wait_until_reachable(cluster, SshSettings("yd-agent", "key", use_private_ip=True))
 
         assert target.host == cluster.snapshot.head.private_ip
 
@@ -39,7 +38,7 @@ class TestWaitUntilReachable:
         cluster = make_cluster()
         make_head(cluster)
 
-        wait_until_reachable(cluster, SSH, Progress())
+        wait_until_reachable(cluster, SSH)
 
         said = capsys.readouterr().out
         assert "waiting for the instance (PENDING)" in said
@@ -51,7 +50,7 @@ class TestWaitUntilReachable:
         make_head(cluster)
 
         with pytest.raises(HeadBuildTimeout, match=r"0:01:00.*Permission denied.*head_node_build_timeout_minutes"):
-            wait_until_reachable(cluster, SSH, Progress())
+            wait_until_reachable(cluster, SSH)
 
     def test_wait_fails_with_the_tasks_error_when_head_ends(self, local, make_cluster, monkeypatch):
         ssh_attempts(monkeypatch, ["waiting for SSH"] * 1000)
@@ -61,7 +60,7 @@ class TestWaitUntilReachable:
         local.hosts.lose(local.hosts.instance_ids[0])
 
         with pytest.raises(HeadEnded, match="ALLOCATION_LOST"):
-            wait_until_reachable(cluster, SSH, Progress())
+            wait_until_reachable(cluster, SSH)
 
     def test_wait_fails_when_cluster_is_torn_down_meanwhile(self, local, make_cluster, monkeypatch):
         ssh_attempts(monkeypatch, ["waiting for SSH"] * 1000)
@@ -72,7 +71,7 @@ class TestWaitUntilReachable:
         other.platform.cancel_work_requirement(other.find().id)
 
         with pytest.raises(HeadEnded, match="torn down"):
-            wait_until_reachable(cluster, SSH, Progress())
+            wait_until_reachable(cluster, SSH)
 
 
 class TestPrivateAddress:
@@ -91,7 +90,7 @@ class TestPrivateAddress:
             local.advance(BOOT)
             started = cluster.clock.monotonic()
             with pytest.raises(HeadError) as caught:
-                wait_until_reachable(cluster, ssh, Progress())
+                wait_until_reachable(cluster, ssh)
             return cluster.clock.monotonic() - started, caught.value
 
         return wait
@@ -136,7 +135,7 @@ def test_wait_fails_at_once_when_host_key_changed(local, make_cluster, monkeypat
     local.advance(BOOT)
 
     with pytest.raises(HostKeyChanged):
-        wait_until_reachable(cluster, SSH, Progress())
+        wait_until_reachable(cluster, SSH)
 
 
 def test_ssh_target_is_the_node_id_with_ssh_proxy_use_node_id(local, make_cluster):

@@ -10,10 +10,11 @@ from yellowdog_ray.monitor.resources import DeclaredResources
 def test_declared_resources_are_warned_of_once_when_machines_are_smaller(local, head_side, caplog):
     caplog.set_level(logging.WARNING)
     types = {"node_types": {"cpu": {"resources": {"CPU": 64}}, "head": {"resources": {"CPU": 0}}}}
-    head_side.settings = head_side.settings.model_copy(update={"internal": Internal.model_validate(types)})
+    settings = head_side.settings
+    settings.replace(settings.current.model_copy(update={"internal": Internal.model_validate(types)}))
     grow(head_side, 3)
     local.advance(BOOT)
-    duty = DeclaredResources(head_side)
+    duty = DeclaredResources(head_side, settings)
 
     for _ in range(2):
         duty.tick(head_side.refresh())

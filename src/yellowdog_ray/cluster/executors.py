@@ -1,0 +1,48 @@
+"""How a process carries out many platform calls: waiting for them, or in the background. Knows nothing of clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+MAX_CONCURRENT_CALLS = 16
+"""The platform has no call that aborts several tasks, so aborts run concurrently."""
+
+
+class Executor(Protocol):
+    """Applies an action to several things concurrently."""
+
+    def run(self, action: Callable[[T], None], things: Iterable[T]) -> None:
+        """Apply an action to each thing. The action handles its own errors."""
+
+    def close(self) -> None:
+        """Wait for all actions."""
+
+
+class BackgroundExecutor:
+    """Returns before the actions have run: the loop of Ray's autoscaler must not wait."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT_CALLS, thread_name_prefix="raydog-abort")
+
+    def run(self, action: Callable[[T], None], things: Iterable[T]) -> None:
+        """Start an action on each thing."""
+        self._submit(action, things)
+
+    def close(self) -> None:
+        """Wait for all actions."""
+        self._threads.shutdown()
+
+    def _submit(self, action: Callable[[T], None], things: Iterable[T]) -> list[Future[None]]:
+        return [self._threads.submit(action, thing) for thing in things]
+
+
+class BlockingExecutor(BackgroundExecutor):
+    """Returns when all actions have run: the process may be about to end."""
+
+    def run(self, action: Callable[[T], None], things: Iterable[T]) -> None:
+        """Apply an action to each thing, and wait."""
+        wait(self._submit(action, things))

@@ -1,0 +1,249 @@
+"""The provider on the user's machine, under one `ray` command: reaches nodes by SSH, and waits for what it begins.
+
+Modules that load the platform's SDK are imported at their first use: every `ray` command imports this one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from ray.autoscaler._private.cli_logger import cli_logger
+from ray.autoscaler.tags import STATUS_UP_TO_DATE, TAG_RAY_NODE_STATUS
+
+from yellowdog_ray.clock import Clock
+from yellowdog_ray.cluster.snapshot import Phase, Snapshot
+from yellowdog_ray.commands.access import NodeAccess, ssh_settings
+from yellowdog_ray.commands.context import drop_cached_config, ends_the_cluster, wants_v2
+from yellowdog_ray.commands.down import LastWord, StopsRay
+from yellowdog_ray.commands.progress import Progress
+from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.credentials import load_credentials
+from yellowdog_ray.errors import HeadError, PlatformError, RayDogError, SshError
+from yellowdog_ray.lazy import lazy
+from yellowdog_ray.platform.retry import RetryPolicy
+from yellowdog_ray.remote.tags import TagStore, TunnelledPort
+from yellowdog_ray.side import Side
+
+if TYPE_CHECKING:
+    from yellowdog_ray.cluster.cluster import Cluster
+    from yellowdog_ray.platform.types import WorkRequirementView
+
+RETRY_SECONDS = 30.0
+"""How long platform calls are retried: a command waits rather than fails."""
+
+
+class LaptopSide(Side):
+    """The duties of the user's machine.
+
+    Args:
+        provider_config: the YAML's `provider` section.
+        cluster_name: the YAML's `cluster_name`.
+        source: the YAML's name, for messages.
+        clock: time.
+    """
+
+    def __init__(self, provider_config: dict[str, Any], cluster_name: str, source: str, clock: Clock) -> None:
+        super().__init__(provider_config, cluster_name, source, clock)
+        self._last_word = LastWord(self.tear_down)
+        self._end_requested = False
+        self._created_head = False
+
+    @lazy
+    def access(self) -> NodeAccess:
+        """How nodes are reached by SSH."""
+        settings = self.settings.current
+        ssh = ssh_settings(settings, self._provider_config)
+        return NodeAccess(
+            self._cluster_name, ssh, settings.head_node_tag_server_port, lambda: self.cluster.snapshot.head
+        )
+
+    def _retry_policy(self) -> RetryPolicy:
+        return RetryPolicy(RETRY_SECONDS)
+
+    def _make_cluster(self) -> Cluster:
+        from yellowdog_ray.cluster.cluster import Identity
+        from yellowdog_ray.cluster.executors import BlockingExecutor
+
+        return self._cluster_of(Identity(self._cluster_name), BlockingExecutor(), adopts=False)
+
+    def _make_tag_store(self) -> TagStore:
+        return TagStore(self._cluster_name, TunnelledPort(self.access.open_tunnel))
+
+    def translate(self, error: RayDogError) -> Exception | None:
+        """Let a `ray` command end with one message instead of a traceback."""
+        return click.ClickException(str(error))
+
+    # Listing
+
+    def list_nodes(self, tag_filters: Mapping[str, str]) -> list[str]:
+        """Ids of the nodes whose tags include all of these, by a fresh reading of the platform."""
+        self._last_word.listing(tag_filters)
+        return super().list_nodes(tag_filters)
+
+    def _read(self) -> Snapshot:
+        if self._end_requested:
+            # Ray would list again and again, 5 s apart; `tear_down` waits for the end.
+            return Snapshot()
+        drop_cached_config(self._provider_config)
+        snapshot = self.cluster.refresh()
+        self._read_tags(snapshot)
+        return snapshot
+
+    def _read_tags(self, snapshot: Snapshot) -> None:
+        head = snapshot.head
+        if head is None or head.phase is not Phase.RUNNING or head.private_ip is None:
+            return
+        if not ends_the_cluster() and (self.tag_store.refresh() or self.tag_store.get(head.id)):
+            return
+        # The platform shows that the head runs, and nothing else is known here: `ray get-head-ip` and `ray down` must
+        # work when SSH does not.
+        self.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})
+
+    def is_terminated(self, node_id: str) -> bool:
+        """Whether the node is gone, by a fresh reading: nothing else lists meanwhile."""
+        with contextlib.suppress(PlatformError):  # a failed reading does not show that a node is gone
+            self.cluster.refresh()
+        return super().is_terminated(node_id)
+
+    # `ray up`
+
+    def create_head(self, node_config: NodeConfig, tags: Mapping[str, str]) -> None:
+        """Create the cluster with its head, or complete what another `ray up` has begun."""
+        from yellowdog_ray.commands.up import HeadCreation
+
+        self._end_requested = False
+        progress = Progress()
+        creation = HeadCreation(self.platform, self.cluster, self.settings.current, self._clock, progress)
+        creation.create(node_config, tags, v2=wants_v2())
+        self._created_head = True
+        for node_id in self.cluster.snapshot.nodes:
+            # Until the head's tag store runs, its status is the one that Ray has just given.
+            self.tag_store.remember(node_id, {TAG_RAY_NODE_STATUS: tags[TAG_RAY_NODE_STATUS]})
+        progress.done(f"cluster '{self._cluster_name}' is on YellowDog: work requirement and head pool are made")
+
+    def prepare_head(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
+        """Wait for the head, give it the API key and the user's files, and make the configuration fit to live there."""
+        from yellowdog_ray.commands import versions
+        from yellowdog_ray.commands.deliver import deliver, for_the_head
+        from yellowdog_ray.commands.wait import HeadWait
+
+        if not self._created_head:
+            self._check_changes()
+        ssh = self.access.ssh
+        if ssh is None:
+            raise SshError(f"cluster '{self._cluster_name}': no auth section says how the head is reached")
+        progress = Progress()
+        wait = HeadWait(self.platform, self.cluster, self.settings.current, self._clock, progress)
+        try:
+            with ThreadPoolExecutor(1) as background:
+                background.submit(self.tag_store.prepare)
+                target = wait.until_reachable(ssh)
+                theirs = background.submit(versions.on, target)
+                deliver(target, load_credentials(), self.settings.current)
+            warning = versions.difference(versions.here(), theirs.result())
+        except HeadError as error:
+            self._roll_back(progress, error)
+            raise
+        self.access.succeeded()
+        if warning is not None:
+            cli_logger.warning("{}", warning)
+        progress.done(f"the head is reachable at {target.host}")
+        return for_the_head(cluster_config)
+
+    def _check_changes(self) -> None:
+        """Refuse what a cluster that runs cannot take on, before anything is sent to its head."""
+        from yellowdog_ray.commands.reconfigure import check_changes
+        from yellowdog_ray.commands.up import check_platform
+
+        settings = self.settings.current
+        check_platform(self.platform, settings.internal, Progress())
+        for warning in check_changes(self.platform, self.cluster, settings, v2=wants_v2()):
+            cli_logger.warning("{}", warning)
+
+    def _roll_back(self, progress: Progress, reason: HeadError) -> None:
+        """Remove what this very command has created; a cluster that was there before stays as it is."""
+        if not self._created_head:
+            return
+        from yellowdog_ray.commands.teardown import dismantle
+
+        progress.say("the head did not come up: removing what was made")
+        try:
+            work = self.cluster.find()
+            if work is not None:
+                dismantle(self.platform, work, progress, self._clock)
+        except RayDogError as error:
+            raise HeadError(f"{reason}. What was made could not be removed: run `ray down`. {error}") from error
+
+    # Terminating, and `ray down`
+
+    def terminate_node(self, node_id: str) -> None:
+        """Terminate a node, but not the head: `ray up` requests that in order to create another."""
+        from yellowdog_ray.commands.reconfigure import head_would_be_replaced
+
+        head = self.cluster.snapshot.head
+        if head is not None and head.id == node_id:
+            raise head_would_be_replaced(self._cluster_name, self.settings.current.internal.source, head)
+        self.terminate_nodes([node_id])
+
+    def terminate_nodes(self, node_ids: list[str]) -> None:
+        """Terminate nodes. With the head among them the whole cluster ends, with what no listing has shown yet."""
+        head = self.cluster.snapshot.head
+        if head is None or head.id not in node_ids:
+            self.cluster.terminate(node_ids)
+        else:
+            self._request_end()
+
+    def _request_end(self) -> None:
+        from yellowdog_ray.commands.teardown import request_end
+
+        work = self.cluster.find()
+        if work is not None:
+            request_end(self.platform, work)
+        self._end_requested = True
+
+    def tear_down(self) -> None:
+        """End the whole cluster, wait until the platform shows nothing alive, and say so."""
+        from yellowdog_ray.commands.teardown import dismantle
+
+        progress = Progress()
+        try:
+            work = self._youngest()
+            if work is not None:
+                dismantle(self.platform, work, progress, self._clock)
+                self.cluster.forget()
+        except RayDogError as error:
+            _fail(error)
+        finally:
+            if self.is_made("tag_store"):
+                self.tag_store.close()
+        progress.done(f"nothing is left of cluster '{self._cluster_name}' on YellowDog")
+
+    def _youngest(self) -> WorkRequirementView | None:
+        """The work requirement that is alive, or the last one in case its pools outlived it."""
+        from yellowdog_ray.commands.up import require_ours
+
+        work = self.platform.find_work_requirement(self._cluster_name, finished=True)
+        if work is not None:
+            require_ours(self.platform, work)
+        return work
+
+    def command_runner(self, node_id: str, make: Callable[[], Any]) -> Any:
+        """Ray's own way to run commands on a node, if the node can be reached at all.
+
+        Raises:
+            click.ClickException: it cannot.
+        """
+        if ends_the_cluster():
+            return StopsRay(self._request_end)
+        self.access.check(self.node(node_id))
+        return make()
+
+
+def _fail(error: RayDogError) -> NoReturn:
+    """End the command: Ray only warns of exceptions at this point, and would report success."""
+    cli_logger.error("{}", str(error))
+    raise SystemExit(1) from error

@@ -1,0 +1,224 @@
+"""The provider in the autoscaler on the head: reads at a fitting pace, survives outages, supervises workers.
+
+Nothing here waits: Ray's loop must not be blocked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ray.autoscaler.tags import STATUS_UP_TO_DATE, STATUS_UPDATE_FAILED, TAG_RAY_NODE_STATUS
+
+from yellowdog_ray.clock import Clock
+from yellowdog_ray.cluster.snapshot import Phase, Snapshot
+from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.errors import PlatformError, RayDogError
+from yellowdog_ray.lazy import lazy
+from yellowdog_ray.monitor.gcs import RayNodes
+from yellowdog_ray.monitor.outage import Outage
+from yellowdog_ray.monitor.polling import Pace
+from yellowdog_ray.monitor.reload import HeadFile
+from yellowdog_ray.monitor.scale_gate import ScaleGate
+from yellowdog_ray.monitor.updater_steps import Setups
+from yellowdog_ray.platform.retry import RetryPolicy
+from yellowdog_ray.remote.tags import TagStore
+from yellowdog_ray.side import Side
+
+if TYPE_CHECKING:
+    from yellowdog_ray.cluster.cluster import Cluster
+    from yellowdog_ray.monitor.supervisor import Supervisor
+
+logger = logging.getLogger(__name__)
+
+
+class HeadSide(Side):
+    """The duties of the head.
+
+    Args:
+        provider_config: the YAML's `provider` section.
+        cluster_name: the YAML's `cluster_name`.
+        source: the YAML's name, for messages.
+        clock: time.
+        requirement_id: the work requirement that the head belongs to, if its environment names it.
+        v2: whether Ray's new autoscaler decides.
+
+    Attributes:
+        ray_nodes: the nodes in Ray's control store.
+    """
+
+    def __init__(
+        self,
+        provider_config: dict[str, Any],
+        cluster_name: str,
+        source: str,
+        clock: Clock,
+        *,
+        requirement_id: str | None,
+        v2: bool,
+    ) -> None:
+        super().__init__(provider_config, cluster_name, source, clock)
+        self._requirement_id = requirement_id
+        self._v2 = v2
+        self.ray_nodes = RayNodes()
+        self._shows_joined = not v2 and bool(provider_config.get("disable_node_updaters"))
+        self._gate = ScaleGate(lambda: self.ray_nodes.counts_placed_groups())
+        self._outage = Outage()
+
+    @lazy
+    def supervisor(self) -> Supervisor:
+        """The duties of every tick besides listing."""
+        from yellowdog_ray.monitor.supervisor import Supervisor
+
+        return Supervisor(
+            self.platform,
+            self.cluster,
+            self.launcher,
+            self.settings,
+            self.ray_nodes,
+            self.setups,
+            self._clock,
+            v2=self._v2,
+        )
+
+    @lazy
+    def setups(self) -> Setups:
+        """What Ray's updaters do to the workers."""
+        return Setups(self._clock.monotonic)
+
+    @lazy
+    def pace(self) -> Pace:
+        """How often the platform is read."""
+        return Pace(self._clock.monotonic)
+
+    @lazy
+    def head_file(self) -> HeadFile:
+        """The configuration that another `ray up` sends."""
+        return HeadFile(self._cluster_name)
+
+    def _retry_policy(self) -> RetryPolicy:
+        return RetryPolicy()
+
+    def _make_cluster(self) -> Cluster:
+        from yellowdog_ray.cluster.cluster import Identity
+        from yellowdog_ray.cluster.executors import BackgroundExecutor
+
+        identity = Identity(self._cluster_name, self._requirement_id, fixed=True)
+        return self._cluster_of(identity, BackgroundExecutor(), adopts=True)
+
+    def _make_tag_store(self) -> TagStore:
+        port = self.settings.current.head_node_tag_server_port
+        return TagStore(self._cluster_name, lambda: port, restores=True)
+
+    def translate(self, error: RayDogError) -> Exception | None:
+        """Ray's autoscaler logs errors with their traceback."""
+        return None
+
+    # Listing
+
+    def _read(self) -> Snapshot:
+        if (settings := self.head_file.news()) is not None:
+            self.settings.replace(settings)
+        if not self.pace.nodes_are_due(stable=self._stable):
+            if self.pace.notices_are_due():
+                self._supervise(self.cluster.snapshot)
+            return self.cluster.snapshot
+        before = self.cluster.snapshot
+        try:
+            snapshot = self.cluster.refresh()
+        except PlatformError as error:
+            if not self.cluster.snapshot.nodes:
+                raise
+            self._outage.goes_on(error)
+            return self.cluster.snapshot
+        self._outage.over()
+        self._read_tags(snapshot)
+        self._supervise(snapshot)
+        self.pace.nodes_read(changed=snapshot is not before or not self._stable)
+        return self.cluster.snapshot
+
+    @property
+    def _stable(self) -> bool:
+        """Whether no node changes phase."""
+        return self.cluster.stable and self.supervisor.stable
+
+    def _supervise(self, snapshot: Snapshot) -> None:
+        self.supervisor.tick(snapshot)
+        self.pace.notices_read()
+
+    def _read_tags(self, snapshot: Snapshot) -> None:
+        head = snapshot.head
+        if head is None or head.phase is not Phase.RUNNING or head.private_ip is None:
+            return
+        self.tag_store.refresh()
+        self.tag_store.keep(snapshot.nodes.keys() | self._listed.keys())
+
+    def safe_to_scale(self) -> bool:
+        """Whether Ray may decide on this tick: v1 not while it counts placement groups as waiting that are placed."""
+        return self._v2 or self._gate.is_open()
+
+    def node_tags(self, node_id: str) -> dict[str, str]:
+        """A node's tags: those it was created with, and what has changed since. Empty for an unknown node."""
+        tags = super().node_tags(node_id)
+        # Autoscaler v1 kills a node that is `up-to-date` before Ray has its raylet and thus its address. Where it has
+        # updaters, they set the status.
+        node = self.node(node_id) if self._shows_joined else None
+        if node is not None and self.ray_nodes.joined(node_id, node.private_ip):
+            tags[TAG_RAY_NODE_STATUS] = STATUS_UP_TO_DATE
+        return tags
+
+    def internal_ip(self, node_id: str) -> str | None:
+        """The address that Ray nodes use among themselves; None while unknown.
+
+        Once a node has joined, it is the one that it has joined with: of a host that has several, Ray may have taken
+        another than the platform shows, and autoscaler v1 identifies nodes by nothing else.
+        """
+        node = self.node(node_id)
+        return (self.ray_nodes.address(node_id) or node.private_ip) if node else None
+
+    # Terminating
+
+    def terminate_node(self, node_id: str) -> None:
+        """Terminate one node."""
+        self.terminate_nodes([node_id])
+
+    def terminate_nodes(self, node_ids: list[str]) -> None:
+        """Terminate workers. The head is left alone: ending a cluster is for `ray down`, not for the autoscaler."""
+        self._judge_setups(node_ids)
+        head = self.cluster.snapshot.head
+        if head is not None and head.id in node_ids:
+            logger.error("Ray's autoscaler requested termination of the head (%s), which only `ray down` may", head.id)
+            node_ids = [node_id for node_id in node_ids if node_id != head.id]
+        self.cluster.terminate(node_ids)
+
+    def _judge_setups(self, node_ids: list[str]) -> None:
+        """Find the nodes that Ray terminates because its updater has failed on them; the others are not needed."""
+        known = self.cluster.snapshot.nodes
+        failed = [
+            known[node_id]
+            for node_id in node_ids
+            if node_id in known and self.node_tags(node_id).get(TAG_RAY_NODE_STATUS) == STATUS_UPDATE_FAILED
+        ]
+        self.supervisor.set_up_failed(failed)
+
+    # Duties of the user's machine
+
+    def create_head(self, node_config: NodeConfig, tags: Mapping[str, str]) -> None:
+        """Refuse: a head is created by `ray up`."""
+        raise self._not_here("ray up")
+
+    def prepare_head(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
+        """Refuse: a head is set up by `ray up`."""
+        raise self._not_here("ray up")
+
+    def tear_down(self) -> None:
+        """Refuse: a cluster is torn down by `ray down`."""
+        raise self._not_here("ray down")
+
+    def _not_here(self, command: str) -> RayDogError:
+        return RayDogError(f"cluster '{self._cluster_name}': use `{command}` on your own machine, not on the head")
+
+    def command_runner(self, node_id: str, make: Callable[[], Any]) -> Any:
+        """Ray's own way to run commands on a node, watched so that a failed step can be reported."""
+        return self.setups.watch(make(), node_id)
