@@ -46,7 +46,7 @@ class Account:
         self._store = local.platform.store
         self._client = local.client()
         for name in OTHER_CLUSTERS:
-            head_up(yaml_of(name, home))[0].cluster.close()
+            head_up(yaml_of(name, home))[0].side.cluster.close()
         for namespace, name in FOREIGN_WORKS:
             _add_work(self._client, namespace, name)
         for name in FOREIGN_POOLS:
