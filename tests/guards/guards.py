@@ -41,7 +41,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a pool that is there is not made again",
             "commands/up.py",
-            "if group.configured or not (is_new or cluster.platform.find_pool(group.worker_tag) is None):",
+            "if group.configured or not (is_new or self._platform.find_pool(group.worker_tag) is None):",
             "if group.configured:",
             (f"{_KILLED}::test_the_next_ray_up_completes_what_another_has_begun",),
             also=(Edit("platform/idempotent.py", "pool = platform.find_pool(spec.name)", "pool = None"),),
@@ -65,14 +65,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a machine that never registers ends, and is not replaced",
             "commands/up.py",
-            "boot_timeout=2 * patience,",
-            "boot_timeout=patience,",
+            "boot_timeout=2 * timeout,",
+            "boot_timeout=timeout,",
             (f"{_HEAD}::test_head_instance_that_never_registers_ends_without_ray_up",),
         ),
         Guard(
             "a machine has time to register",
             "commands/up.py",
-            "idle_pool_timeout=patience,",
+            "idle_pool_timeout=timeout,",
             "idle_pool_timeout=timedelta(minutes=1),",
             (f"{_HEAD}::test_head_instance_that_never_registers_ends_without_ray_up",),
         ),
@@ -87,16 +87,16 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "`ray down` knows the last incarnation, though its work requirement has ended",
-            "provider.py",
-            "find_work_requirement(self.cluster_name, finished=True)",
-            "find_work_requirement(self.cluster_name)",
+            "commands/side.py",
+            "find_work_requirement(self._cluster_name, finished=True)",
+            "find_work_requirement(self._cluster_name)",
             (f"{_KILLED}::test_the_next_ray_down_finishes_what_a_killed_one_has_begun",),
             also=(_POOLS_LAST,),
         ),
         Guard(
             "`ray up` ends what is being taken down before it begins",
             "commands/up.py",
-            "    if work.cancelling:\n        return True\n",
+            "        if work.cancelling:\n            return True\n",
             "",
             (f"{_HEAD}::test_create_head_waits_for_a_teardown_in_progress",),
         ),
@@ -115,8 +115,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "`ray up` again, with another head": (
         Guard(
             "no head makes way for another",
-            "provider.py",
-            "raise head_would_be_replaced(self.cluster, head)",
+            "commands/side.py",
+            "raise head_would_be_replaced(self._cluster_name, self.settings.current.internal.source, head)",
             "return self.terminate_nodes([node_id])",
             ("yellowdog_ray/commands/test_reconfigure.py::test_a_head_that_ray_would_replace_is_refused",),
         ),
@@ -131,8 +131,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "a task of which Ray wants the end is aborted",
-            "cluster/cluster.py",
-            "self._try(task_id, self.platform.abort_task)",
+            "cluster/terminator.py",
+            "self._attempt(task_id, self._platform.abort_task)",
             "None",
             ("simulation/test_quiet.py::test_nodes_that_were_ending_when_the_autoscaler_restarted_still_end",),
         ),
@@ -184,7 +184,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             also=(
                 Edit(
                     "cluster/launch.py",
-                    "pool = None if is_new else cluster.platform.find_pool(group.worker_tag)",
+                    "pool = None if is_new else self._platform.find_pool(group.worker_tag)",
                     "pool = None",
                 ),
             ),
@@ -280,21 +280,21 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "The provider object is dropped, or Python exits": (
         Guard(
             "constructing asks nothing",
-            "provider.py",
-            "self._made_head = False\n",
-            "self._made_head = self.cluster.find() is None\n",
+            "commands/side.py",
+            "self._created_head = False\n",
+            "self._created_head = self.cluster.find() is None\n",
             ("yellowdog_ray/test_provider.py::test_constructing_and_loading_ask_the_platform_nothing",),
         ),
         Guard(
             "a head out of reach is not taken for a lost one",
-            "provider.py",
-            "if not ends_the_cluster() and (self.parts.tag_store.refresh() or self.parts.tag_store.get(head.id)):",
-            "if not self.parts.tag_store.refresh():\n            self._request_end()\n        else:",
+            "commands/side.py",
+            "if not ends_the_cluster() and (self.tag_store.refresh() or self.tag_store.get(head.id)):",
+            "if not self.tag_store.refresh():\n            self._request_end()\n        else:",
             ("yellowdog_ray/test_provider.py::test_looking_leaves_the_cluster_alone",),
         ),
         Guard(
             "nothing is done when a provider is dropped",
-            "provider.py",
+            "commands/side.py",
             "    def _request_end(self) -> None:\n",
             "    def __del__(self) -> None:\n        self._request_end()\n\n    def _request_end(self) -> None:\n",
             (
@@ -303,9 +303,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "nothing is done when Python ends",
-            "provider.py",
-            "self._made_head = False\n",
-            'self._made_head = False\n        __import__("atexit").register(self._request_end)\n',
+            "commands/side.py",
+            "self._created_head = False\n",
+            'self._created_head = False\n        __import__("atexit").register(self._request_end)\n',
             (
                 "yellowdog_ray/test_provider.py::test_a_provider_that_is_dropped_and_a_python_that_ends_leave_the_cluster_alone",
             ),
@@ -315,9 +315,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a head without an instance is not taken for a dead one",
             "cluster/cluster.py",
-            "            self._push_endings()\n            return self._snapshot\n",
+            "            self._escalate()\n            return self._snapshot\n",
             "            if self._work and self._snapshot.head and self._snapshot.head.phase.value == 'pending':\n"
-            "                self.platform.cancel_work_requirement(self._work.id)\n"
+            "                self._platform.cancel_work_requirement(self._work.id)\n"
             "            return self._snapshot\n",
             ("yellowdog_ray/commands/test_up.py::test_reading_a_booting_cluster_changes_nothing",),
         ),
@@ -325,7 +325,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "YellowDog does not answer, for any length of time": (
         Guard(
             "the last complete listing stands, not an empty one",
-            "provider.py",
+            "monitor/side.py",
             "self._outage.goes_on(error)\n            return self.cluster.snapshot",
             "self._outage.goes_on(error)\n            return Snapshot()",
             (
@@ -383,12 +383,12 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/cluster.py",
             """\
         if not self._composed:
-            self._learn_platform_nodes(work)
+            self._platform_nodes.update(self._listing.tasks().values(), work.groups)
 """,
             """\
         if not self._composed:
-            self._settle()
-            self._learn_platform_nodes(work)
+            self._compose()
+            self._platform_nodes.update(self._listing.tasks().values(), work.groups)
 """,
             ("yellowdog_ray/cluster/test_cluster.py::test_a_listing_that_breaks_off_halfway_changes_nothing",),
         ),
@@ -404,7 +404,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "platform nodes that were not shown are looked for again",
             "cluster/cluster.py",
-            "self._composed = given <= self._platform_nodes.keys()",
+            "self._composed = given <= known.keys()",
             "self._composed = True",
             ("simulation/test_outages.py::test_what_is_listed_late_costs_no_node",),
         ),
@@ -508,7 +508,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "a refused key is an outage",
-            "provider.py",
+            "monitor/side.py",
             "        except PlatformError as error:\n            if not",
             '        except PlatformError as error:\n            if error.code == "NotAuthorised" or not',
             ("simulation/test_outages.py::test_a_key_that_is_revoked_costs_no_node_and_is_told",),
@@ -517,9 +517,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "The autoscaler starts during an outage": (
         Guard(
             "a first listing that fails is no empty one",
-            "provider.py",
-            "if not (self.on_head and self.cluster.snapshot.nodes):",
-            "if not self.on_head:",
+            "monitor/side.py",
+            "if not self.cluster.snapshot.nodes:",
+            "if False:",
             ("simulation/test_outages.py::test_an_autoscaler_that_starts_during_an_outage_waits_it_out",),
         ),
     ),
@@ -540,9 +540,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "the user is told",
-            "provider.py",
-            "if not self.parts.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:",
-            "if not self.parts.tag_store.set(node_id, tags) and False:",
+            "side.py",
+            "if not self.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:",
+            "if not self.tag_store.set(node_id, tags) and False:",
             (
                 "yellowdog_ray/test_provider.py::test_a_tag_server_that_never_started_gets_a_warning_once_the_head_is_ready",
             ),
@@ -560,15 +560,15 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "Your machine cannot reach the head by SSH": (
         Guard(
             "somebody knocks before Ray waits for SSH",
-            "provider.py",
-            "            self._knock(node_id)\n",
-            "            pass\n",
+            "commands/side.py",
+            "        self.access.check(self.node(node_id))\n",
+            "",
             ("yellowdog_ray/test_provider.py::test_what_needs_ssh_says_so_in_one_sentence",),
         ),
         Guard(
             "where the tag store is silent the platform's word counts",
-            "provider.py",
-            "self.parts.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})",
+            "commands/side.py",
+            "self.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})",
             "pass",
             ("yellowdog_ray/test_provider.py::test_the_heads_address_is_still_told",),
         ),
@@ -587,14 +587,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A network without public addresses": (
         Guard(
             "the private address is used where it is asked for",
-            "commands/wait.py",
+            "commands/access.py",
             "head.private_ip if self.use_private_ip else head.public_ip or head.private_ip",
             "head.public_ip or head.private_ip",
             ("yellowdog_ray/commands/test_wait.py::test_wait_uses_private_address_with_use_internal_ips",),
         ),
         Guard(
             "the YAML's word is heard",
-            "wiring.py",
+            "commands/access.py",
             "use_private_ip=internal and not outside",
             "use_private_ip=False",
             ("yellowdog_ray/test_provider.py::test_the_yaml_says_by_which_address_the_head_is_reached",),
@@ -604,16 +604,16 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a private address that is silent for a minute is not waited for",
             "commands/wait.py",
-            "            _require_route(cluster, target)\n",
-            "            pass\n",
+            "                self._require_route(target)\n",
+            "                pass\n",
             (f"{_WAIT}::test_unreachable_private_head_fails_before_timeout",),
         ),
     ),
     "A jump host is down": (
         Guard(
             "a proxy command that has just failed is not tried again by Ray",
-            "wiring.py",
-            "            self.ssh_failure = error\n",
+            "commands/access.py",
+            "            self._failure = error\n",
             "            pass\n",
             ("yellowdog_ray/test_provider.py::test_a_proxy_command_that_leads_nowhere_is_told_in_one_sentence",),
         ),
@@ -630,7 +630,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "Ray's own SSH, which takes any key, is not let near it",
-            "provider.py",
+            "commands/access.py",
             "if isinstance(failure, HostKeyChanged):",
             "if False:",
             ("yellowdog_ray/test_provider.py::test_another_host_in_the_heads_place_is_not_spoken_to",),
@@ -639,8 +639,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "A node joins Ray with another of its addresses": (
         Guard(
             "the address with which a node has joined is its address",
-            "provider.py",
-            "(self.parts.ray_nodes.address(node_id) or node.private_ip)",
+            "monitor/side.py",
+            "(self.ray_nodes.address(node_id) or node.private_ip)",
             "node.private_ip",
             (
                 f"{_ADDRESSES}::test_a_node_that_has_joined_with_another_address_than_the_platform_shows_is_the_same_node",
@@ -651,8 +651,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "what the platform shows no more is gone",
             "cluster/cluster.py",
-            "self._snapshot = build_snapshot(self._tasks.values(), self._platform_nodes, self._endings.node_ids)",
-            "shown = build_snapshot(self._tasks.values(), self._platform_nodes, self._endings.node_ids)\n"
+            "self._snapshot = build_snapshot(self._tasks.values(), known, self._terminator.node_ids)",
+            "shown = build_snapshot(self._tasks.values(), known, self._terminator.node_ids)\n"
             "            self._snapshot = Snapshot({**self._snapshot.nodes, **shown.nodes})",
             (
                 "simulation/test_losses.py::test_a_node_that_dies_is_replaced_while_it_is_wanted",
@@ -665,9 +665,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "Ray dies on a node whose machine runs": (
         Guard(
             "what Ray wants to end is ended",
-            "provider.py",
-            "if head is None or head.id not in node_ids:\n            self.cluster.terminate(node_ids)",
-            "if head is None or head.id not in node_ids:\n            pass",
+            "monitor/side.py",
+            "        self.cluster.terminate(node_ids)\n",
+            "",
             ("simulation/test_losses.py::test_a_node_whose_raylet_has_died_is_ended_and_replaced",),
         ),
         Guard(
@@ -696,8 +696,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a notice is settled once",
             "monitor/preemption.py",
-            "self._settled &= snapshot.nodes.keys()",
-            "self._settled.clear()",
+            "self._handled &= snapshot.nodes.keys()",
+            "self._handled.clear()",
             ("simulation/test_preemption.py::test_one_notice_is_one_replacement_however_often_it_is_seen",),
         ),
         Guard(
@@ -737,8 +737,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "old news keep nobody waiting for ever",
-            "provider.py",
-            "self._put_off < MOST_TICKS_PUT_OFF and ",
+            "monitor/scale_gate.py",
+            "self._skipped < MAX_SKIPPED_TICKS and ",
             "",
             (f"{_GROUPS}::test_old_news_of_groups_keep_a_demand_waiting_for_a_few_ticks_only",),
         ),
@@ -954,7 +954,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a pool is looked at before anything is made",
             "commands/up.py",
-            "warnings = check_configured_pools(cluster.platform, internal)",
+            "warnings = check_configured_pools(platform, internal)",
             "warnings: list[str] = []",
             (
                 "yellowdog_ray/commands/test_configured_pools.py::test_nothing_is_made_for_a_cluster_whose_pool_is_not_there",
@@ -981,7 +981,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "another way is refused",
             "commands/reconfigure.py",
-            "        _refuse_other_updaters(cluster, made.environment)\n",
+            "        _refuse_other_updaters(cluster.name, internal, made.environment)\n",
             "",
             (
                 f"{_CHANGES}::test_where_there_were_none_are_refused_since_the_next_workers_would_never_start",
@@ -993,7 +993,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a pool has a size",
             "cluster/launch.py",
-            "room = MAX_POOL_NODES - cluster.load(group.id)",
+            "room = MAX_POOL_NODES - self._cluster.load(group.id)",
             "room = request.count",
             ("yellowdog_ray/cluster/test_launch.py::test_a_pool_holds_no_more_than_the_platform_allows",),
         ),
@@ -1024,23 +1024,23 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "An abort succeeds and the task continues": (
         Guard(
             "the platform node is shut down",
-            "cluster/cluster.py",
-            "self._try(node_id, self.platform.shut_down_node)",
+            "cluster/terminator.py",
+            "self._attempt(platform_node_id, self._platform.shut_down_node)",
             "pass",
             ("simulation/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
         ),
         Guard(
             "the instance is terminated",
-            "cluster/cluster.py",
-            "self._try(node_id, self._terminate_instance)",
+            "cluster/terminator.py",
+            "self._attempt(platform_node_id, self._terminate_instance)",
             "pass",
             ("simulation/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
         ),
         Guard(
             "the aborts of others, and of an earlier life, are seen through",
-            "cluster/cluster.py",
-            "self._endings.observe(self._tasks.values(), adopt=self.on_head)",
-            "self._endings.observe(self._tasks.values(), adopt=False)",
+            "cluster/terminator.py",
+            "self._ledger.observe(tasks, adopt=self._adopts)",
+            "self._ledger.observe(tasks, adopt=False)",
             (
                 "simulation/test_stubborn.py::test_what_was_ending_in_an_earlier_life_is_pushed_too",
                 "simulation/test_stubborn.py::test_what_the_user_aborted_is_seen_through",
@@ -1083,7 +1083,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "the command fails",
-            "provider.py",
+            "commands/side.py",
             "raise SystemExit(1) from error",
             "return",
             ("yellowdog_ray/test_provider.py::test_a_ray_down_that_gives_up_says_what_is_left_and_fails",),
@@ -1101,9 +1101,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
     "Ray's autoscaler tries to terminate the head": (
         Guard(
             "on the head nobody ends the head",
-            "provider.py",
-            "        elif self.on_head:\n",
-            "        elif False:\n",
+            "monitor/side.py",
+            "            node_ids = [node_id for node_id in node_ids if node_id != head.id]\n",
+            "",
             (
                 "simulation/test_shrinking.py::test_the_head_does_not_end_itself",
                 "simulation/test_shrinking.py::test_a_head_that_ray_never_sees_is_not_ended_for_it",
@@ -1131,7 +1131,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "late workers live only as long as the cluster",
             "cluster/launch.py",
             "return work, remaining\n",
-            "return work, cluster.lifetime\n",
+            "return work, self._settings.current.lifetime\n",
             ("yellowdog_ray/cluster/test_launch.py::test_workers_that_come_late_end_with_the_cluster",),
         ),
         Guard(
@@ -1255,9 +1255,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         ),
         Guard(
             "a node that is not known has no address",
-            "provider.py",
-            "(self.parts.ray_nodes.address(node_id) or node.private_ip) if node else None",
-            "self.parts.ray_nodes.address(node_id) or node.private_ip",
+            "monitor/side.py",
+            "(self.ray_nodes.address(node_id) or node.private_ip) if node else None",
+            "self.ray_nodes.address(node_id) or node.private_ip",
             ("yellowdog_ray/test_provider.py::test_getters_never_raise_whatever_the_id",),
         ),
     ),
