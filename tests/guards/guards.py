@@ -437,8 +437,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "one log entry per distinct malformed response",
             "platform/calls.py",
-            "if distinct in self._reported or",
-            "if",
+            "if self._errors.is_new(error.__cause__ or error):",
+            "if True:",
             ("yellowdog_ray/platform/test_client.py::test_log_has_traceback_and_response_once",),
         ),
         Guard(
@@ -463,6 +463,23 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             " or len(seen) >= MAX_PAGES:",
             " or len(seen) >= 50:",
             ("yellowdog_ray/platform/test_client.py::test_list_without_end_raises_malformed_response",),
+        ),
+    ),
+    "RayDog has a bug in the conversion of an answer": (
+        Guard(
+            "conversions run outside the translation of the SDK's errors",
+            "platform/work.py",
+            "        return [task_view(task) for task in self._items(subject, results, Task, most)]",
+            "        with self._sdk(subject):\n"
+            "            return [task_view(task) for task in self._items(subject, results, Task, most)]",
+            ("yellowdog_ray/platform/test_client.py::test_bug_in_conversion_is_raised_as_it_is",),
+        ),
+        Guard(
+            "what is no failure of Ray's RPC is logged with its traceback",
+            "monitor/gcs.py",
+            "except RayError as error:",
+            "except Exception as error:",
+            ("yellowdog_ray/monitor/test_gcs.py::test_bug_in_conversion_is_logged_once_with_its_line",),
         ),
     ),
     "Throttling (429)": (
@@ -732,7 +749,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "return False",
             (
                 f"{_GROUPS}::test_a_group_that_has_its_nodes_gets_no_others_while_ray_still_says_that_it_waits",
-                "yellowdog_ray/monitor/test_gcs.py::test_a_placed_group_that_still_counts_as_waiting_is_noticed",
+                "yellowdog_ray/monitor/test_gcs.py::test_placed_group_that_counts_as_waiting_is_detected",
             ),
         ),
         Guard(
@@ -745,12 +762,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "no answer of Ray's keeps nobody waiting",
             "monitor/gcs.py",
-            "        groups = told.resource_usage_data.placement_group_load.placement_group_data if told else []\n"
-            "        if not groups:\n"
-            "            return False\n",
-            "        groups = told.resource_usage_data.placement_group_load.placement_group_data if told else []\n"
-            "        if not groups:\n"
-            "            return told is None\n",
+            "return self._request(_counts_placed_groups) or False",
+            "return self._request(_counts_placed_groups) is not False",
             (f"{_GROUPS}::test_the_provider_lets_ray_decide_while_its_control_store_is_silent",),
         ),
     ),

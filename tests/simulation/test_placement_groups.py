@@ -52,7 +52,7 @@ def test_old_news_of_groups_keep_a_demand_waiting_for_a_few_ticks_only(world):
 def test_the_provider_lets_ray_decide_while_its_control_store_is_silent(world, monkeypatch):
     world.grown_to(2)
     world.ray.groups = world.ray.groups_told = [GROUP]
-    monkeypatch.setattr(world.provider.side.ray_nodes, "_ask", lambda question: None)
+    monkeypatch.setattr(world.provider.side.ray_nodes, "_request", lambda call: None)
 
     world.tick()
 

@@ -72,7 +72,7 @@ def test_an_idle_node_is_not_replaced(world):
 
 
 def test_where_ray_does_not_answer_the_node_is_replaced_all_the_same(world, monkeypatch):
-    monkeypatch.setattr(world.provider.side.ray_nodes, "_ask", lambda question: None)
+    monkeypatch.setattr(world.provider.side.ray_nodes, "_request", lambda call: None)
     warn(world, min(world.listed()))
 
     world.tick()

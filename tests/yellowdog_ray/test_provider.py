@@ -322,7 +322,7 @@ class TestOnTheHead:
         monkeypatch.setenv("RAY_enable_autoscaler_v2", "1")
         monkeypatch.setenv("RAYDOG_WORK_REQUIREMENT_ID", on_laptop.side.cluster.find().id)
         monkeypatch.setattr("yellowdog_ray.wiring.SystemClock", lambda: PlatformTime(platform))
-        monkeypatch.setattr(RayNodes, "_ask", lambda *_: None)  # no Ray runs here
+        monkeypatch.setattr(RayNodes, "_request", lambda *_: None)  # no Ray runs here
         provider = make_provider(cluster_yaml)
         yield provider
         provider.side.cluster.close()

@@ -1,15 +1,13 @@
-"""What Ray's own control store on the head knows: which nodes have joined, which are busy, which groups wait for nodes.
-
-A node can be drained there. Knows nothing of YellowDog. Only for use on the head.
-"""
+"""Ray's control store on the head: joined nodes, busy nodes, placement groups, draining. No word of YellowDog."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from yellowdog_ray.distinct import DistinctErrors
 from yellowdog_ray.node.scripts import GCS_PORT
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ class RayNodes:
     def __init__(self, address: str = f"127.0.0.1:{GCS_PORT}") -> None:
         self._address = address
         self._client: Any = None
+        self._errors = DistinctErrors()
         self._ray_ids: dict[str, str] = {}
         self._address_of: dict[str, str] = {}
         self._addresses: frozenset[str] = frozenset()
@@ -38,7 +37,7 @@ class RayNodes:
         """Whether this node's raylet has joined, now or earlier.
 
         A script that starts Ray where the task's environment does not reach, such as in a container, gives it no id:
-        then it is known by its address, as Ray's old autoscaler knows all nodes.
+        then the address identifies it, as it does under autoscaler v1.
         """
         return node_id in self._ray_ids or address in self._addresses
 
@@ -51,55 +50,30 @@ class RayNodes:
         return address in self._addresses_without_id
 
     def refresh(self) -> bool:
-        """Ask who has joined; while there is no answer the last one stands. Returns whether there was an answer."""
-        nodes = self._ask(lambda client: client.get_all_node_info(timeout=_TIMEOUT_SECONDS))
-        if nodes is None:
-            return False
-        self._ray_ids = {info.instance_id: info.node_id.hex() for info in nodes.values() if info.instance_id}
-        self._address_of = {info.instance_id: info.node_manager_address for info in nodes.values() if info.instance_id}
-        alive = [info for info in nodes.values() if info.state == _ALIVE]
-        self._addresses = frozenset(info.node_manager_address for info in alive)
-        self._addresses_without_id = frozenset(info.node_manager_address for info in alive if not info.instance_id)
-        return True
+        """Read which nodes have joined; without an answer the last one stands. Returns whether there was an answer."""
+        return self._request(lambda client: self._keep(client.get_all_node_info(timeout=_TIMEOUT_SECONDS))) is not None
 
     def busy(self) -> set[str] | None:
-        """Ids of the nodes that have work; None while there is no answer."""
-        from ray.core.generated.autoscaler_pb2 import NodeStatus
-
-        state = self._state()
-        if state is None:
-            return None
-        return {
-            node.instance_id
-            for node in state.node_states
-            if node.status != NodeStatus.DEAD and node.idle_duration_ms == 0
-        }
+        """Ids of the nodes that have work; None without an answer."""
+        return self._request(lambda client: _busy(_state(client)))
 
     def counts_placed_groups(self) -> bool:
-        """Whether autoscaler v1 is told that placement groups wait for nodes which have theirs, or are gone.
+        """Whether autoscaler v1 reads placement groups as waiting that have their nodes, or are gone.
 
         The control store makes v1's list of them once a second (`GcsPlacementGroupManager::Tick` of Ray 2.60), but
-        looks at the nodes' free resources at other moments. In between v1 sees a group that waits, sees its nodes
-        full, and makes others. v2 gets a list that is made when it asks.
+        reads the nodes' free resources at other moments. In between v1 has a group that waits and nodes that are
+        full, and launches others. v2's list is made on request.
         """
-        told = self._ask(lambda client: client.get_all_resource_usage(timeout=_TIMEOUT_SECONDS))
-        groups = told.resource_usage_data.placement_group_load.placement_group_data if told else []
-        if not groups:
-            return False
-        state = self._state()
-        if state is None:
-            return False
-        waiting = {gang.details.partition(":")[0] for gang in state.pending_gang_resource_requests}
-        return any(group.placement_group_id.hex() not in waiting for group in groups)
+        return self._request(_counts_placed_groups) or False
 
     def drain(self, node_id: str, deadline: datetime, why: str) -> bool:
-        """Let a node take no new work, and end what it has by a deadline. Returns whether Ray has agreed."""
+        """Let a node take no new work, and end its work by a deadline. Returns whether Ray has agreed."""
         from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 
         ray_id = self._ray_ids.get(node_id)
         if ray_id is None:
             return False
-        answer: tuple[bool, str] | None = self._ask(
+        answer: tuple[bool, str] | None = self._request(
             lambda client: client.drain_node(
                 node_id=ray_id,
                 reason=DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION,
@@ -109,20 +83,52 @@ class RayNodes:
         )
         return answer is not None and answer[0]
 
-    def _state(self) -> ClusterResourceState | None:
-        from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply
+    def _keep(self, nodes: dict[Any, Any]) -> bool:
+        with_id = [info for info in nodes.values() if info.instance_id]
+        ray_ids = {info.instance_id: info.node_id.hex() for info in with_id}
+        address_of = {info.instance_id: info.node_manager_address for info in with_id}
+        alive = [info for info in nodes.values() if info.state == _ALIVE]
+        addresses = frozenset(info.node_manager_address for info in alive)
+        without_id = frozenset(info.node_manager_address for info in alive if not info.instance_id)
+        self._ray_ids, self._address_of = ray_ids, address_of
+        self._addresses, self._addresses_without_id = addresses, without_id
+        return True
 
-        reply = self._ask(lambda client: client.get_cluster_resource_state())
-        return None if reply is None else GetClusterResourceStateReply.FromString(reply).cluster_resource_state
-
-    def _ask(self, question: Callable[[Any], T]) -> T | None:
+    def _request(self, call: Callable[[Any], T]) -> T | None:
+        """Run one request, the conversion of its answer included. None: there is no answer that can be used."""
         # A private name, the same one that Ray's monitor itself uses.
         from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
+        from ray.exceptions import RayError
 
         try:
             if self._client is None:
                 self._client = GcsClient(address=self._address)
-            return question(self._client)
-        except Exception as error:  # noqa: BLE001 - Ray's client raises errors of many kinds, none of them ours to judge
-            logger.debug("Ray's control store does not answer: %s", error)
-            return None
+            return call(self._client)
+        except RayError as error:
+            logger.debug("no answer from Ray's control store: %s", error)
+        except Exception as error:  # a mistake of ours, or a change in Ray; neither may stop the loop
+            if self._errors.is_new(error):
+                logger.warning("an answer of Ray's control store cannot be used", exc_info=error)
+        return None
+
+
+def _state(client: Any) -> ClusterResourceState:
+    from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply
+
+    return GetClusterResourceStateReply.FromString(client.get_cluster_resource_state()).cluster_resource_state
+
+
+def _busy(state: ClusterResourceState) -> set[str]:
+    from ray.core.generated.autoscaler_pb2 import NodeStatus
+
+    nodes: Iterable[Any] = state.node_states
+    return {node.instance_id for node in nodes if node.status != NodeStatus.DEAD and node.idle_duration_ms == 0}
+
+
+def _counts_placed_groups(client: Any) -> bool:
+    usage = client.get_all_resource_usage(timeout=_TIMEOUT_SECONDS)
+    groups = usage.resource_usage_data.placement_group_load.placement_group_data
+    if not groups:
+        return False
+    waiting = {gang.details.partition(":")[0] for gang in _state(client).pending_gang_resource_requests}
+    return any(group.placement_group_id.hex() not in waiting for group in groups)

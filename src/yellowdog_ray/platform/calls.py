@@ -13,6 +13,7 @@ from yellowdog_client import PlatformClient
 from yellowdog_client.common import SearchClient
 from yellowdog_client.model import SliceReference
 
+from yellowdog_ray.distinct import DistinctErrors
 from yellowdog_ray.errors import MalformedResponse
 from yellowdog_ray.platform.errors import malformed, sdk_errors
 from yellowdog_ray.platform.responses import Responses
@@ -25,9 +26,6 @@ PAGE_SIZE = 1_000
 
 MAX_PAGES = 1_000
 """Pages per list: a hundred times the platform's largest pool. A list that goes on beyond is malformed."""
-
-MAX_REPORTS = 100
-"""Distinct malformed responses that one client logs."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,20 +46,12 @@ class Calls:
         self.retry_policy = retry_policy
         self._client = client
         self._responses = responses
-        self._reported: set[str] = set()
+        self._errors = DistinctErrors()
 
     def report(self, error: MalformedResponse) -> None:
         """Log a malformed response with its traceback and an extract of it, once per distinct error."""
-        cause = error.__cause__ or error
-        frame = cause.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
-        distinct = f"{type(cause).__name__} {where}"
-        if distinct in self._reported or len(self._reported) >= MAX_REPORTS:
-            return
-        self._reported.add(distinct)
-        logger.warning("%s. The response was: %s", error, self._responses.quote(), exc_info=error)
+        if self._errors.is_new(error.__cause__ or error):
+            logger.warning("%s. The response was: %s", error, self._responses.quote(), exc_info=error)
 
     def finish(self) -> None:
         """Drop this thread's response: its conversion is over."""

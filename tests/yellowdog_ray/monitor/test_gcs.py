@@ -1,11 +1,14 @@
 """What is read from Ray's control store, with a real one."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.exceptions import RpcError
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from yellowdog_ray.monitor.gcs import RayNodes
@@ -28,7 +31,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.mark.timeout(120)
-def test_a_placed_group_that_still_counts_as_waiting_is_noticed(cluster: Cluster) -> None:
+def test_placed_group_that_counts_as_waiting_is_detected(cluster: Cluster) -> None:
     nodes = RayNodes(cluster.address)
 
     def noticed_on_placing() -> bool:
@@ -52,3 +55,58 @@ def became(true: Callable[[], bool], within: float) -> bool:
             return True
         time.sleep(0.005)
     return False
+
+
+class FakeClient:
+    """Ray's client, with one answer for every request."""
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    def get_all_node_info(self, **_: object) -> object:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], RayNodes]:
+    """Makes the reader of a control store that gives this answer, or fails with it."""
+
+    def make(answer: object) -> RayNodes:
+        monkeypatch.setattr("ray._raylet.GcsClient", lambda address: FakeClient(answer))
+        return RayNodes()
+
+    return make
+
+
+class TestFailures:
+    """Requests without an answer, and answers that cannot be used."""
+
+    def test_rpc_failure_is_logged_at_debug(self, answering, caplog):
+        caplog.set_level(logging.DEBUG, "yellowdog_ray")
+        nodes = answering(RpcError("down"))
+
+        assert not nodes.refresh()
+        assert [record.levelno for record in caplog.records] == [logging.DEBUG]
+
+    def test_bug_in_conversion_is_logged_once_with_its_line(self, answering, caplog):
+        node = SimpleNamespace(instance_id="a", node_id="not bytes", node_manager_address="10.0.0.1", state=0)
+        nodes = answering({b"1": node})
+
+        assert [nodes.refresh() for _ in range(3)] == [False] * 3
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        assert "info.node_id.hex()" in caplog.text
+
+    def test_last_answer_stands_when_the_next_cannot_be_used(self, answering):
+        good = SimpleNamespace(instance_id="a", node_id=b"1", node_manager_address="10.0.0.1", state=0)
+        answer = {b"1": good}
+        nodes = answering(answer)
+        assert nodes.refresh()
+
+        answer[b"2"] = SimpleNamespace(instance_id="b", node_id="not bytes", node_manager_address="", state=0)
+
+        assert not nodes.refresh()
+        assert nodes.joined("a", None)
+        assert not nodes.joined("b", None)
