@@ -1,4 +1,4 @@
-"""Time as the provider sees it, passed in so that tests never wait on real time."""
+"""The clock that is passed to the provider's parts, so that tests never wait on real time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the provider asks of time."""
+    """Time, as the provider uses it."""
 
     def now(self) -> datetime:
         """The present moment, in UTC."""
@@ -17,7 +17,7 @@ class Clock(Protocol):
         """Seconds that never go back."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Never called from what Ray's autoscaler loop waits for."""
+        """Wait. Must not be called in the loop of Ray's autoscaler."""
 
 
 class SystemClock:

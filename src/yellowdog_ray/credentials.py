@@ -1,4 +1,4 @@
-"""Where the YellowDog API key comes from, and how it is written down for the head. Knows nothing of YAML or SSH."""
+"""The YellowDog API key: its sources, and its form in the head's file. Must not import `config` or `remote`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from yellowdog_ray.redaction import hide
 DEFAULT_URL = "https://api.yellowdog.ai"
 
 HEAD_FILE = "~/.raydog/credentials"
-"""On the head: the file, mode 0600, that `ray up` writes over SSH."""
+"""The file on the head, mode 0600, that `ray up` writes over SSH."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """An application's key, and the platform that it is for. The secret never shows in a repr."""
+    """An application's key, and its platform's URL. The repr does not contain the secret."""
 
     url: str
     key_id: str
@@ -36,10 +36,10 @@ class Credentials:
 
 
 def load_credentials() -> Credentials:
-    """Find the key: the environment first, then a `.env` from the working directory upwards, then the head's file.
+    """Find the key: in the environment, then in a `.env` from the working directory upwards, then in the head's file.
 
     Raises:
-        CredentialsError: a part of the key is nowhere to be found.
+        CredentialsError: a part of the key is in none of them.
     """
     dotenv = find_dotenv(usecwd=True)
     head_file = Path(HEAD_FILE).expanduser()

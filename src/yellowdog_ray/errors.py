@@ -1,4 +1,4 @@
-"""Everything that RayDog can complain about, as one small tree.
+"""Every error of RayDog, as one tree.
 
 * RayDogError
   x ConfigError            the YAML, or a file that it names, is wrong
@@ -6,24 +6,24 @@
   x HeadError
     - HeadBuildTimeout     the head did not become reachable in time
     - HeadEnded            the head's task ended before Ray was up
-    - HeadUnreachable      no network leads from this machine to the head
+    - HeadUnreachable      this machine has no route to the head
   x SshError               OpenSSH could not reach the head, or a command on it failed
-    - HostKeyChanged       what answers at the head's address is not the host that it was
+    - HostKeyChanged       another host answers at the head's address
   x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
   x DeadlinePassed         the cluster's lifetime is over
-  x LaunchPaused           a node type is left alone for a while after failed launches
-  x NodeBuildError         a worker that was asked for did not come up
-    - NoCapacity           the sources of its template have no instances to give
-    - QuotaExceeded        the account may not have more of them
-    - ProvisioningFailed   they failed for another reason
+  x LaunchPaused           a node type backs off after failed launches
+  x NodeBuildError         a launched worker did not become a Ray node
+    - NoCapacity           the sources of its template have no instances left
+    - QuotaExceeded        the cloud account's quota is reached
+    - ProvisioningFailed   the sources failed for another reason
     - NeverAllocated       no platform node took its task in time
-    - NeverJoined          its task ran, but Ray did not come up on it in time
+    - NeverJoined          its task ran, but Ray did not join in time
     - SetupFailed          Ray's updater could not set it up over SSH
-  x PlatformError          YellowDog did not do what was asked
+  x PlatformError          YellowDog did not do what RayDog requested
     - NotAuthorised        the key is wrong, revoked, or may not do this
-    - NotFound             the thing is not there
+    - NotFound             no such object
     - AlreadyExists        the name is taken
-    - Refused              the request was understood and declined
+    - Refused              YellowDog declined the request
     - Throttled            too many requests; says nothing about capacity
     - Unavailable          no answer, or a server error; the call may have been applied
       = MalformedResponse  an answer that is not YellowDog's; the call may have been applied
@@ -37,7 +37,7 @@ from yellowdog_ray.redaction import redact
 
 
 class RayDogError(Exception):
-    """Root of the tree. Its text is written for the user: what is wrong, and what to do.
+    """Root of the tree. The text is for the user: the problem, and the remedy.
 
     Attributes:
         code: a stable word for logs, tests and scripts; shorter than 20 characters, Ray's limit for a
@@ -51,19 +51,19 @@ class RayDogError(Exception):
 
 
 class ConfigError(RayDogError):
-    """The user's YAML, or a file that it names, cannot be used."""
+    """The user's YAML, or a file that it names, has a mistake."""
 
     code = "BadConfig"
 
 
 class CredentialsError(RayDogError):
-    """The user gave no API key, or half of one."""
+    """The user gave no API key, or only a part of it."""
 
     code = "NoCredentials"
 
 
 class HeadError(RayDogError):
-    """The head node could not be brought up."""
+    """The head did not come up."""
 
     code = "HeadFailed"
 
@@ -75,7 +75,7 @@ class HeadBuildTimeout(HeadError):
 
 
 class HeadEnded(HeadError):
-    """The head's task ended while the user was waiting for it."""
+    """The head's task ended while `ray up` was waiting for it."""
 
     code = "HeadEnded"
 
@@ -87,31 +87,31 @@ class HeadUnreachable(HeadError):
 
 
 class SshError(RayDogError):
-    """OpenSSH could not reach the head, or what it ran there failed."""
+    """OpenSSH did not reach the head, or a command on the head failed."""
 
     code = "SshFailed"
 
 
 class HostKeyChanged(SshError):
-    """The head's host has another SSH host key than when this machine first met it."""
+    """The head's host shows another SSH host key than at the first connection."""
 
     code = "HostKeyChanged"
 
 
 class ClusterNameTaken(RayDogError):
-    """The user chose a cluster name that another kind of work requirement already has."""
+    """The cluster's name belongs to a work requirement that is not a RayDog cluster, or has another configuration."""
 
     code = "ClusterNameTaken"
 
 
 class DeadlinePassed(RayDogError):
-    """A node was asked for after the end of the cluster's lifetime."""
+    """A launch was requested after the end of the cluster's lifetime."""
 
     code = "LifetimeOver"
 
 
 class LaunchPaused(RayDogError):
-    """A node type was asked for again while it is left alone after failed launches. Its code is the failure's own."""
+    """A launch was requested while the node type backs off. The code is that of the failure behind the back-off."""
 
     def __init__(self, text: str, code: str) -> None:
         super().__init__(text)
@@ -119,25 +119,25 @@ class LaunchPaused(RayDogError):
 
 
 class NodeBuildError(RayDogError):
-    """A worker that the platform has accepted did not become a Ray node."""
+    """A worker that the platform accepted did not become a Ray node."""
 
     code = "NodeBuildFailed"
 
 
 class NoCapacity(NodeBuildError):
-    """The sources of the template have no instances to give."""
+    """The sources of the template have no instances left."""
 
     code = "NoCapacity"
 
 
 class QuotaExceeded(NodeBuildError):
-    """The user's account with the cloud provider may not have more instances."""
+    """The quota of the user's account with the cloud provider is reached."""
 
     code = "QuotaExceeded"
 
 
 class ProvisioningFailed(NodeBuildError):
-    """The sources of the template failed, neither for want of capacity nor for a quota."""
+    """The sources of the template failed for a reason other than capacity or quota."""
 
     code = "ProvisioningFailed"
 
@@ -149,19 +149,19 @@ class NeverAllocated(NodeBuildError):
 
 
 class NeverJoined(NodeBuildError):
-    """The worker's task ran for `worker_node_build_timeout_minutes`, and Ray did not come up on it."""
+    """The worker's task ran for `worker_node_build_timeout_minutes`, and Ray did not join."""
 
     code = "NeverJoined"
 
 
 class SetupFailed(NodeBuildError):
-    """A command of the user's set-up failed on the worker, or its files could not be copied there."""
+    """A command of the user's set-up failed on the worker, or a file could not be copied to it."""
 
     code = "SetupFailed"
 
 
 class PlatformError(RayDogError):
-    """YellowDog did not do what was asked."""
+    """YellowDog did not do what RayDog requested."""
 
     code = "PlatformError"
 
@@ -173,19 +173,19 @@ class NotAuthorised(PlatformError):
 
 
 class NotFound(PlatformError):
-    """The platform has no such thing."""
+    """The platform has no such object."""
 
     code = "NotFound"
 
 
 class AlreadyExists(PlatformError):
-    """The name is taken: by somebody else, or by an earlier try of our own that went through."""
+    """The name is taken: by somebody else, or by an earlier attempt of RayDog that succeeded."""
 
     code = "AlreadyExists"
 
 
 class Refused(PlatformError):
-    """The platform understood the request and declined it."""
+    """The platform declined the request."""
 
     code = "Refused"
 

@@ -1,8 +1,8 @@
-"""How everything that RayDog creates is named, and which names YellowDog accepts. Pure; knows no other module.
+"""The names of everything that RayDog creates, and YellowDog's naming rules. Pure; must not import other modules.
 
-One *incarnation* of a cluster (one `ray up` ... `ray down`) carries a random token. It ends every name except the
-work requirement's own, so that what an earlier incarnation left behind can never be taken for ours, and two clusters
-whose names begin alike cannot meet.
+One *incarnation* of a cluster (from `ray up` to `ray down`) has a random token. Every name but the work requirement's
+ends with it. Leftovers of an earlier incarnation are thus never mistaken for this one's, and clusters with a common
+prefix have no name in common.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def new_token() -> str:
 
 
 def token_of(worker_tag: str) -> str:
-    """The incarnation's token, read back from a pool's name or worker tag."""
+    """The incarnation's token, from a pool's name or worker tag."""
     return worker_tag.rsplit("-", 1)[-1]
 
 
@@ -71,15 +71,15 @@ def group_name(node_type: str, config: str, generation: int = 1) -> str:
 
     Args:
         node_type: the key of `available_node_types`.
-        config: stands for the type's `node_config`: what is made from another has a pool of its own.
-        generation: a later one follows one whose pool has ended, or is full.
+        config: the digest of the type's `node_config`: another `node_config` has its own task group and pool.
+        generation: 2 and above follow a group whose pool has ended or is full.
     """
     name = slug(node_type) if generation == 1 else slug(f"{node_type} (generation {generation})")
     return f"{name}-{config}"
 
 
 def pool_name(cluster: str, group: str, token: str) -> str:
-    """The worker pool that serves one task group; it is the pool's worker tag too."""
+    """The worker pool of one task group; also the pool's worker tag."""
     return f"{slug(cluster, MAX_NAME_LENGTH - len(group) - len(token) - 2)}-{group}-{token}"
 
 
@@ -90,7 +90,7 @@ def is_head_pool(cluster: str, name: str) -> bool:
 
 
 def head_id(token: str) -> str:
-    """The head's node id: the same for everyone who completes this incarnation."""
+    """The head's node id: the same in every process that completes this incarnation."""
     return f"{HEAD_GROUP}-{token}"
 
 
@@ -100,5 +100,5 @@ def worker_id(node_type: str) -> str:
 
 
 def replacement_id(node_type: str, node_id: str) -> str:
-    """The node id of the one worker that takes the place of another: the same however often it is asked for."""
+    """The node id of a worker's replacement: always the same for one worker."""
     return f"{slug(node_type)}-{hashlib.sha256(node_id.encode()).hexdigest()[: 2 * _NODE_BYTES]}"

@@ -1,4 +1,4 @@
-"""Keeps the API key's secret out of every log line and error text, also when the platform repeats what it was sent."""
+"""Keep the API key's secret out of log records and error texts, also when the platform repeats a request."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 PLACEHOLDER = "(secret)"
 
-_MIN_LENGTH = 8  # what is shorter is no secret, and its replacement would maim ordinary words
-_hidden: deque[str] = deque(maxlen=4)  # a process has one key, seldom another
+_MIN_LENGTH = 8  # a shorter text is no secret; replacing it would damage ordinary words
+_hidden: deque[str] = deque(maxlen=4)  # a process has one key, rarely two
 
 
 def hide(secret: str) -> None:
-    """Never show this text again, in this process: neither in our errors nor in anybody's log records."""
+    """Replace this text from now on in RayDog's errors and in all log records of this process."""
     if len(secret) < _MIN_LENGTH:
         return
     if secret not in _hidden:
@@ -26,7 +26,7 @@ def hide(secret: str) -> None:
 
 @functools.cache
 def _install() -> None:
-    """Once in a process: whoever puts a factory of their own in place later, such as Ray, has ours below it."""
+    """Install the factory once per process. A factory installed later, such as Ray's, calls this one."""
     logging.setLogRecordFactory(_RedactingFactory(logging.getLogRecordFactory()))
 
 
@@ -38,7 +38,7 @@ def redact(text: str) -> str:
 
 
 class _RedactingFactory:
-    """Makes log records by another factory (Ray has one of its own), and cleans those that show a secret."""
+    """Creates log records by another factory (Ray has its own), and redacts those that contain a secret."""
 
     def __init__(self, make: Callable[..., logging.LogRecord]) -> None:
         self._make = make
@@ -49,6 +49,6 @@ class _RedactingFactory:
         if redact(text) != text:
             record.msg, record.args = redact(text), None
         if record.exc_info and record.exc_info[0] is not None:
-            # Formatters take this text instead of making their own from the exception.
+            # Formatters use this text instead of formatting the exception.
             record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
         return record

@@ -237,28 +237,28 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "names.py",
             "return len(name) <= MAX_NAME_LENGTH and",
             "return",
-            ("yellowdog_ray/test_names.py::test_what_yellowdog_refuses_is_not_a_name",),
+            ("yellowdog_ray/test_names.py::test_is_valid_name_refuses_other_texts",),
         ),
         Guard(
             "a long node type is cut",
             "names.py",
             "plain[: length - 7]",
             "plain",
-            ("yellowdog_ray/test_names.py::test_a_slug_is_a_name_whatever_the_text",),
+            ("yellowdog_ray/test_names.py::test_slug_is_a_valid_name_for_any_text",),
         ),
         Guard(
             "what was changed gets a digest",
             "names.py",
             ".rstrip('-')}-{digest}",
             ".rstrip('-')}-000000",
-            ("yellowdog_ray/test_names.py::test_texts_that_look_alike_get_different_slugs",),
+            ("yellowdog_ray/test_names.py::test_slug_differs_for_similar_texts",),
         ),
         Guard(
             "a long cluster's name is cut in a pool's",
             "names.py",
             "{slug(cluster, MAX_NAME_LENGTH - len(group) - len(token) - 2)}",
             "{cluster}",
-            ("yellowdog_ray/test_names.py::test_a_pool_name_is_short_enough_for_the_longest_cluster_and_node_type",),
+            ("yellowdog_ray/test_names.py::test_pool_name_is_valid_for_the_longest_cluster_and_node_type",),
         ),
     ),
     "A command that keeps the head, such as `ray exec` or `ray down --workers-only`": (
@@ -546,7 +546,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "remote/tags.py",
             "except (redis.RedisError, SshError) as error:",
             "except redis.RedisError as error:",
-            ("yellowdog_ray/remote/test_tags.py::test_a_head_that_ssh_does_not_reach_costs_no_exception",),
+            ("yellowdog_ray/remote/test_tags.py::test_store_raises_nothing_when_the_head_is_unreachable",),
         ),
         Guard(
             "the Redis client's own retries are off",
@@ -571,7 +571,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "remote/tags.py",
             "if self._restores and self._stored and not fields:",
             "if False:",
-            ("yellowdog_ray/remote/test_tags.py::test_a_store_that_has_come_up_empty_is_given_back_what_it_held",),
+            ("yellowdog_ray/remote/test_tags.py::test_refresh_restores_a_store_that_restarted_empty",),
         ),
     ),
     "Your machine cannot reach the head by SSH": (
@@ -641,9 +641,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "remote/ssh.py",
             "accept-new",
             "no",
-            (
-                "yellowdog_ray/remote/test_ssh.py::test_another_host_in_the_heads_place_is_noticed_before_anything_is_sent",
-            ),
+            ("yellowdog_ray/remote/test_ssh.py::test_changed_host_key_fails_before_anything_is_sent",),
         ),
         Guard(
             "Ray's own SSH, which takes any key, is not let near it",
@@ -692,7 +690,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "node/scripts.py",
             '  elif [ -n "$joined" ]; then\n',
             "  elif false; then\n",
-            ("yellowdog_ray/node/test_scripts.py::test_a_task_ends_with_its_raylet",),
+            ("yellowdog_ray/node/test_scripts.py::test_task_ends_with_its_raylet",),
         ),
     ),
     "A spot notice, then the loss": (
@@ -812,7 +810,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "node/scripts.py",
             "{variables.ON_HEAD} {variables.CLOUD_INSTANCE_ID}; do",
             "; do",
-            ("yellowdog_ray/node/test_scripts.py::test_what_is_missing_is_named_with_the_script_to_change",),
+            ("yellowdog_ray/node/test_scripts.py::test_environment_check_reports_a_missing_variable_with_the_remedy",),
         ),
     ),
     "A worker's set-up over SSH fails, on the worker or for lack of SSH": (
@@ -1193,7 +1191,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "redaction.py",
             "if redact(text) != text:",
             "if False:",
-            ("yellowdog_ray/test_redaction.py::test_no_log_record_shows_the_secret_whoever_writes_it",),
+            ("yellowdog_ray/test_redaction.py::test_log_record_of_any_logger_is_redacted",),
         ),
         Guard(
             "errors are cleaned",
@@ -1207,21 +1205,21 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "redaction.py",
             "if record.exc_info and record.exc_info[0] is not None:",
             "if False:",
-            ("yellowdog_ray/test_redaction.py::test_a_traceback_in_the_log_does_not_show_it_either",),
+            ("yellowdog_ray/test_redaction.py::test_traceback_in_the_log_is_redacted",),
         ),
         Guard(
             "the file on the head is for its owner only",
             "remote/ssh.py",
             "umask 077 && ",
             "",
-            ("yellowdog_ray/remote/test_ssh.py::test_a_secret_is_for_its_owner_only",),
+            ("yellowdog_ray/remote/test_ssh.py::test_write_secret_creates_private_files",),
         ),
         Guard(
             "the secret goes in by standard input",
             "remote/ssh.py",
             "cat > {target}.new && mv",
             "echo {shlex.quote(text)} > {target}.new && mv",
-            ("yellowdog_ray/remote/test_ssh.py::test_no_command_line_shows_a_secret",),
+            ("yellowdog_ray/remote/test_ssh.py::test_write_secret_keeps_the_secret_off_the_command_line",),
         ),
     ),
     "An old head script needs the key in its environment": (
@@ -1246,7 +1244,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "node/scripts.py",
             " --bind 127.0.0.1 ",
             " --bind 0.0.0.0 --protected-mode no ",
-            ("yellowdog_ray/node/test_scripts.py::test_the_tag_server_hears_the_heads_own_loopback_address_only",),
+            ("yellowdog_ray/node/test_scripts.py::test_tag_server_listens_on_loopback_only",),
         ),
     ),
     "A private key in an example": (

@@ -1,3 +1,5 @@
+"""The sources of the API key, and its form in the head's file."""
+
 import pytest
 
 from yellowdog_ray.credentials import load_credentials
@@ -16,7 +18,7 @@ def nowhere(tmp_path, monkeypatch):
     monkeypatch.chdir(work)
 
 
-def test_the_key_is_found_in_a_dotenv_above_the_working_directory(tmp_path):
+def test_key_is_read_from_a_dotenv_above_the_working_directory(tmp_path):
     (tmp_path / "project" / ".env").write_text("YD_API_KEY_ID=id\nYD_API_KEY_SECRET=secret\n")
 
     found = load_credentials()
@@ -24,7 +26,7 @@ def test_the_key_is_found_in_a_dotenv_above_the_working_directory(tmp_path):
     assert (found.key_id, found.key_secret, found.url) == ("id", "secret", "https://api.yellowdog.ai")
 
 
-def test_the_environment_wins_over_the_dotenv(tmp_path, monkeypatch):
+def test_environment_overrides_the_dotenv(tmp_path, monkeypatch):
     (tmp_path / "project" / ".env").write_text("YD_API_KEY_ID=id\nYD_API_KEY_SECRET=secret\nYD_API_URL=http://a\n")
     monkeypatch.setenv("YD_API_KEY_ID", "other")
     monkeypatch.setenv("YD_API_URL", "http://b/")
@@ -34,7 +36,7 @@ def test_the_environment_wins_over_the_dotenv(tmp_path, monkeypatch):
     assert (found.key_id, found.key_secret, found.url) == ("other", "secret", "http://b")
 
 
-def test_on_the_head_the_file_in_the_home_is_enough(tmp_path):
+def test_key_is_read_from_the_heads_file(tmp_path):
     folder = tmp_path / "home" / ".raydog"
     folder.mkdir()
     (folder / "credentials").write_text("YD_API_KEY_ID=id\nYD_API_KEY_SECRET=secret\nYD_API_URL=http://c\n")
@@ -42,7 +44,7 @@ def test_on_the_head_the_file_in_the_home_is_enough(tmp_path):
     assert load_credentials().url == "http://c"
 
 
-def test_what_is_written_for_the_head_reads_back_as_the_same_key(tmp_path, monkeypatch):
+def test_heads_file_reads_back_as_the_same_key(tmp_path, monkeypatch):
     monkeypatch.setenv("YD_API_KEY_ID", "id")
     monkeypatch.setenv("YD_API_KEY_SECRET", "se$cret#'\"x")
     original = load_credentials()
@@ -53,7 +55,7 @@ def test_what_is_written_for_the_head_reads_back_as_the_same_key(tmp_path, monke
     assert load_credentials() == original
 
 
-def test_a_missing_part_is_named_with_the_remedy(monkeypatch):
+def test_missing_part_is_reported_with_the_remedy(monkeypatch):
     monkeypatch.setenv("YD_API_KEY_ID", "id")
 
     with pytest.raises(CredentialsError) as caught:
@@ -63,7 +65,7 @@ def test_a_missing_part_is_named_with_the_remedy(monkeypatch):
     assert ".env" in str(caught.value)
 
 
-def test_the_secret_never_shows_in_a_repr(monkeypatch):
+def test_repr_does_not_contain_the_secret(monkeypatch):
     monkeypatch.setenv("YD_API_KEY_ID", "id")
     monkeypatch.setenv("YD_API_KEY_SECRET", "hush")
 

@@ -1,3 +1,5 @@
+"""The secret stays out of errors and log records."""
+
 import logging
 
 import pytest
@@ -21,18 +23,18 @@ def loaded(monkeypatch):
     redaction._hidden.extend(hidden)
 
 
-def test_an_error_that_repeats_the_secret_does_not_show_it():
+def test_error_text_is_redacted():
     assert str(NotFound(f"no such header: {SECRET}")) == "no such header: (secret)"
 
 
-def test_no_log_record_shows_the_secret_whoever_writes_it(caplog):
+def test_log_record_of_any_logger_is_redacted(caplog):
     logging.getLogger("urllib3").error("sent %s", SECRET)
 
     assert SECRET not in caplog.text
     assert "sent (secret)" in caplog.text
 
 
-def test_a_traceback_in_the_log_does_not_show_it_either(caplog):
+def test_traceback_in_the_log_is_redacted(caplog):
     def fail() -> None:
         raise ValueError(f"bad key {SECRET}")
 
@@ -45,7 +47,7 @@ def test_a_traceback_in_the_log_does_not_show_it_either(caplog):
     assert "ValueError: bad key (secret)" in caplog.text
 
 
-def test_what_is_too_short_to_be_a_secret_hides_no_ordinary_word(monkeypatch):
+def test_short_secret_is_not_redacted(monkeypatch):
     monkeypatch.setenv("YD_API_KEY_SECRET", "ray")
     load_credentials()
 

@@ -1,1 +1,1 @@
-"""Where existing users' YAML looks for the provider."""
+"""The import path of existing YAML. May import `provider`."""

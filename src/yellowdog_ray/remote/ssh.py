@@ -1,4 +1,4 @@
-"""The head over OpenSSH: commands, files, a forwarded port. Bytes only; nothing here says what a node's state is."""
+"""OpenSSH to the head: commands, files, a forwarded port. Says nothing about the state of a node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from yellowdog_ray.errors import HostKeyChanged, SshError
 
 SSH_PORT = 22
-_BANNER = b"SSH-"  # RFC 4253, section 4.2: what every server says first
+_BANNER = b"SSH-"  # the first bytes from every server: RFC 4253, section 4.2
 CONNECT_SECONDS = 5
 _TUNNEL_SECONDS = 10.0
 _LOOPBACK = "127.0.0.1"
@@ -23,11 +23,10 @@ _HOST_KEYS = "~/.raydog/host-keys"
 
 @dataclass(frozen=True)
 class SshTarget:
-    """A host that lets a user in by private key.
+    """A host that accepts a user's private key.
 
     Attributes:
-        node_id: what is remembered of the host is filed under this, and not under an address, which may be another
-            cluster's tomorrow.
+        node_id: the name under which the host's key is stored. An address may belong to another cluster tomorrow.
     """
 
     user: str
@@ -39,10 +38,10 @@ class SshTarget:
     def options(self) -> list[str]:
         """OpenSSH options: those of Ray's own command runner, so that both reach a host or neither does.
 
-        But the host's key is taken on trust only once, and must then stay the same: Ray would take any, each time.
+        One differs: the host's key is accepted once, and must stay the same. Ray accepts any key each time.
         """
         host_key = host_key_file(self.node_id)
-        with contextlib.suppress(OSError):  # OpenSSH then warns, and goes on
+        with contextlib.suppress(OSError):  # OpenSSH then warns, and continues
             host_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         options = [
             "-i",
@@ -65,11 +64,11 @@ class SshTarget:
         return f"{self.user}@{self.host}"
 
     def run(self, command: str, stdin: bytes = b"", timeout: float = 60.0) -> str:
-        """Run a shell command on the host and give back what it printed.
+        """Run a shell command on the host and return its output.
 
         Args:
-            command: for the login shell of the user; never a secret, since process lists show it.
-            stdin: what the command reads; the place for secrets.
+            command: for the login shell of the user; without secrets, since process lists show it.
+            stdin: the input of the command; the place for secrets.
             timeout: seconds.
 
         Raises:
@@ -84,15 +83,15 @@ class SshTarget:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise SshError(f"{self.address}: no end of `{command}` within {timeout:g} s") from error
+            raise SshError(f"{self.address}: `{command}` did not end within {timeout:g} s") from error
         except FileNotFoundError as error:
-            raise SshError("there is no `ssh` on this machine: install OpenSSH's client") from error
+            raise SshError("this machine has no `ssh`: install OpenSSH's client") from error
         if done.returncode != 0:
             raise self.failure(done.stderr, f"`{command}` ended with {done.returncode}")
         return done.stdout.decode(errors="replace")
 
     def write_secret(self, text: str, path: str) -> None:
-        """Write a file that only its owner can read; it is there whole or not at all."""
+        """Write a file that only its owner can read, atomically."""
         folder, target = shlex.quote(str(Path(path).parent)), shlex.quote(path)
         self.run(f"umask 077 && mkdir -p {folder} && cat > {target}.new && mv {target}.new {target}", text.encode())
 
@@ -109,31 +108,31 @@ class SshTarget:
             raise self.failure(done.stderr, f"{local} could not be copied")
 
     def failure(self, stderr: bytes, what: str) -> SshError:
-        """What OpenSSH complains of, as an error; `what` is for when it says nothing."""
-        complaint = stderr.decode(errors="replace").strip()
-        if f"key for {self.node_id} has changed" not in complaint:
-            return SshError(f"{self.address}: {complaint or what}")
+        """OpenSSH's message as an error; `what` replaces an empty message."""
+        message = stderr.decode(errors="replace").strip()
+        if f"key for {self.node_id} has changed" not in message:
+            return SshError(f"{self.address}: {message or what}")
         return HostKeyChanged(
-            f"the head at {self.host} shows another SSH host key than it has shown to this machine before: it is "
-            "another machine, or somebody is in between, so nothing was sent. If you know why and it is right, remove "
+            f"the head at {self.host} shows another SSH host key than before: it is another machine, or somebody "
+            "intercepts the connection. Nothing was sent. If the change is intended, remove "
             f"{host_key_file(self.node_id)}"
         )
 
 
 def host_key_file(node_id: str) -> Path:
-    """Where the key of a node's host is kept: a known-hosts file of OpenSSH's."""
+    """The known-hosts file with the key of a node's host."""
     return Path(_HOST_KEYS).expanduser() / node_id
 
 
 class Tunnel:
-    """A local port that leads to a port of the host's loopback, for as long as this process lives.
+    """A local port forwarded to a port of the host's loopback interface, until this process ends.
 
-    The remote end runs `cat` on a pipe that we hold: whatever becomes of us, the pipe closes and the tunnel ends.
+    The remote end runs `cat` on a pipe of this process: if the process dies, the pipe closes and the tunnel ends.
     """
 
     def __init__(self, target: SshTarget, remote_port: int) -> None:
         self.port = _free_port()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the tunnel
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the tunnel
         self._process = subprocess.Popen(
             [
                 "ssh",
@@ -166,11 +165,11 @@ class Tunnel:
 
     @property
     def alive(self) -> bool:
-        """Whether the tunnel still leads somewhere."""
+        """Whether the tunnel is open."""
         return self._process.poll() is None
 
     def close(self) -> None:
-        """End the tunnel."""
+        """Close the tunnel."""
         if self._process.stdin:
             self._process.stdin.close()
         self._process.terminate()
@@ -179,11 +178,11 @@ class Tunnel:
 
 
 def answers(host: str, timeout: float = 1.0) -> bool:
-    """Whether an SSH server speaks at a host's port; that something accepts connections there is not enough.
+    """Whether an SSH server answers at a host; an accepted connection alone is not enough.
 
     Args:
         host: name or address.
-        timeout: seconds to connect, and as many to wait for the server's first words.
+        timeout: seconds to connect, and again to receive the server's first bytes.
     """
     with contextlib.suppress(OSError), socket.create_connection((host, SSH_PORT), timeout=timeout) as connection:
         return connection.recv(len(_BANNER)) == _BANNER

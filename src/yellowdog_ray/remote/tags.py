@@ -1,6 +1,6 @@
-"""The tag store: Ray's mutable tags (status, runtime hash, file-mounts hash), kept in Valkey on the head.
+"""The tag store: Ray's mutable tags (status, runtime hash, file-mounts hash), in Valkey on the head.
 
-Nothing else is kept there, and losing it loses no node. Knows nothing of YellowDog.
+It holds nothing else, and losing it loses no node. Must not import `platform`.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ Tags = dict[str, str]
 T = TypeVar("T")
 
 _VERSION = ":version"
-"""The field that is another after every `set`. No node id begins like that."""
+"""The field whose value changes at every `set`. No node id begins with a colon."""
 
 SPARE_NODES = 1_000
-"""So many nodes that are gone may have tags in the store."""
+"""Maximum number of ended nodes with tags in the store."""
 
 _TIMEOUT_SECONDS = 3.0
-_TRY_AGAIN_SECONDS = 20.0
+_RETRY_SECONDS = 20.0
 
 
 class TagStore:
-    """Mutable tags by node id. What this process has set is remembered here even while the store cannot be reached.
+    """Mutable tags by node id. Tags that this process set stay readable while the store is unreachable.
 
     Args:
         cluster: the cluster's name; part of the key.
-        connect: gives the local port of the store, opening a tunnel where one is needed. It may raise `SshError`.
-        restores: whether to put the tags back into a store that has come up empty.
+        connect: returns the local port of the store, and opens a tunnel if necessary. It may raise `SshError`.
+        restores: whether to write the tags again into a store that restarted empty.
     """
 
     def __init__(self, cluster: str, connect: Callable[[], int], *, restores: bool = False) -> None:
@@ -53,19 +53,19 @@ class TagStore:
         self._client: tuple[int, redis.Redis] | None = None
 
     def get(self, node_id: str) -> Tags:
-        """What is known of a node's mutable tags since the last `refresh`."""
+        """A node's mutable tags as of the last `refresh`, and those set since."""
         return {**self._stored.get(node_id, {}), **self._own.get(node_id, {})}
 
     def refresh(self) -> bool:
-        """Read every node's mutable tags, unless none was set since. Returns whether the store answered."""
-        fields = self._ask(self._read)
+        """Read every node's mutable tags, if any changed since the last read. Returns whether the store answered."""
+        fields = self._call(self._read)
         if fields is None:
             return False
         version = fields.pop(_VERSION, None)
         if version is not None and version == self._version and not fields:
             return True
         if self._restores and self._stored and not fields:
-            logger.warning("the tag store has come up empty: it is given back what it held")
+            logger.warning("the tag store restarted empty; its tags are restored")
             self._write(self._stored)
             return True
         self._stored = {node_id: json.loads(tags) for node_id, tags in fields.items()}
@@ -73,7 +73,7 @@ class TagStore:
         return True
 
     def _read(self, client: redis.Redis) -> dict[str, str]:
-        """All fields; nothing but the version if that is the one that was read before."""
+        """All fields; the version alone if it has not changed."""
         version = client.hget(self._key, _VERSION)
         if version is not None and version == self._version:
             return {_VERSION: version}
@@ -82,34 +82,35 @@ class TagStore:
     def _write(self, tags: Mapping[str, Tags]) -> bool:
         fields = {node_id: json.dumps(of_node) for node_id, of_node in tags.items()}
         fields[_VERSION] = uuid.uuid4().hex
-        return self._ask(lambda client: client.hset(self._key, mapping=fields)) is not None
+        return self._call(lambda client: client.hset(self._key, mapping=fields)) is not None
 
     def remember(self, node_id: str, tags: Mapping[str, str]) -> None:
-        """Note tags of a node whose store does not run yet."""
+        """Keep tags of a node whose store does not run yet."""
         self._own[node_id] = {**self._own.get(node_id, {}), **tags}
 
     def set(self, node_id: str, tags: Mapping[str, str]) -> bool:
-        """Merge tags into a node's. Returns whether the store took them; if not, the next `set` brings them along."""
+        """Merge tags into a node's. Returns whether the store took them; if not, the next `set` writes them too."""
         self.remember(node_id, tags)
         return self._write({node_id: self.get(node_id)})
 
     def keep(self, node_ids: Set[str]) -> None:
-        """Drop the tags of all other nodes, once they are many: a cluster may have had any number."""
-        known = self._stored.keys() | self._own.keys() if len(self._stored) + len(self._own) > SPARE_NODES else set()
-        gone = known - node_ids
+        """Delete the tags of all other nodes once they exceed `SPARE_NODES`: a cluster may have had any number."""
+        if len(self._stored) + len(self._own) <= SPARE_NODES:
+            return
+        gone = (self._stored.keys() | self._own.keys()) - node_ids
         if len(gone) <= SPARE_NODES:
             return
         for tags in (self._stored, self._own):
             for node_id in gone & tags.keys():
                 del tags[node_id]
-        self._ask(lambda client: client.hdel(self._key, *gone))
+        self._call(lambda client: client.hdel(self._key, *gone))
 
     def prepare(self) -> None:
-        """Load the client, while there is time: 0.4 s, which most `ray` commands need not pay."""
+        """Import the client ahead of its use: it takes 0.4 s, which most `ray` commands do not need."""
         importlib.import_module("redis")
 
     def close(self) -> None:
-        """End the way to the store, if one was opened."""
+        """Close the connection and the tunnel to the store, if open."""
         self._drop_client()
         if isinstance(self._connect, TunnelledPort):
             self._connect.close()
@@ -119,18 +120,18 @@ class TagStore:
             self._client[1].close()
             self._client = None
 
-    def _ask(self, question: Callable[[redis.Redis], T]) -> T | None:
-        """Put one question to the store; None when it does not answer."""
+    def _call(self, command: Callable[[redis.Redis], T]) -> T | None:
+        """Send one command to the store; None when it does not answer."""
         import redis
 
         try:
-            return question(self._client_of(self._connect()))
+            return command(self._client_of(self._connect()))
         except (redis.RedisError, SshError) as error:
             logger.debug("the tag store does not answer: %s", error)
             return None
 
     def _client_of(self, port: int) -> redis.Redis:
-        """The client of a port. It is kept: to greet the store each time would cost half of a quiet tick."""
+        """The client of a port, reused: a new connection each time would take half of a quiet tick."""
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
@@ -139,7 +140,7 @@ class TagStore:
             self._drop_client()
             client = redis.Redis(
                 port=port,
-                # The client would otherwise wait and try again for seconds, in the autoscaler's loop.
+                # By default the client retries for seconds, in the autoscaler's loop.
                 retry=Retry(NoBackoff(), 0),
                 socket_timeout=_TIMEOUT_SECONDS,
                 socket_connect_timeout=_TIMEOUT_SECONDS,
@@ -150,10 +151,10 @@ class TagStore:
 
 
 class TunnelledPort:
-    """The head's tag port, reached through a tunnel that is opened when first needed and again when it has broken.
+    """The local port of a tunnel to the head's tag store. It is opened at first need, and again after a failure.
 
-    A head that was just found out of reach is left alone for a while, so that a command which lists often, such as
-    `ray down`, does not wait for it every time.
+    After a failed attempt the head is not contacted for a while. A command that lists often, such as `ray down`, then
+    does not wait each time.
     """
 
     def __init__(self, open_tunnel: Callable[[], Tunnel], monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -166,8 +167,8 @@ class TunnelledPort:
         """The local port. Raises `SshError` when the head cannot be reached."""
         if self._tunnel is not None and self._tunnel.alive:
             return self._tunnel.port
-        if self._monotonic() - self._failed_at < _TRY_AGAIN_SECONDS:
-            raise SshError("the head was out of reach a moment ago")
+        if self._monotonic() - self._failed_at < _RETRY_SECONDS:
+            raise SshError("the head was unreachable a moment ago")
         try:
             self._tunnel = self._open()
         except SshError:
@@ -176,7 +177,7 @@ class TunnelledPort:
         return self._tunnel.port
 
     def close(self) -> None:
-        """End the tunnel, if there is one."""
+        """Close the tunnel, if there is one."""
         if self._tunnel is not None:
             self._tunnel.close()
             self._tunnel = None

@@ -1,4 +1,4 @@
-"""The default task scripts, and what `ray up` runs on the head, for real on this machine with a Ray that pretends."""
+"""The default task scripts and the head's environment check, run by a real bash with a fake Ray."""
 
 import os
 import shutil
@@ -25,13 +25,13 @@ fi
 echo $$ >"$HOME/ray.pid"
 raylet &
 wait $!
-exec /bin/sleep 60  # `ray start --block` stays behind when its raylet leaves
+exec /bin/sleep 60  # `ray start --block` goes on when its raylet leaves
 """
 
 
 @pytest.fixture
 def home(tmp_path) -> Path:
-    """The agent's home, with a Ray whose raylet leaves soon, and with quick sleep."""
+    """The agent's home, with a fake Ray whose raylet leaves soon, and a short sleep."""
     folder = tmp_path / "venv/bin"
     folder.mkdir(parents=True)
     (folder / "activate").write_text(f"PATH={folder}:$PATH\n")
@@ -44,7 +44,7 @@ def home(tmp_path) -> Path:
 
 @contextmanager
 def task(script: str, home: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A task that runs a script; whatever it leaves is ended."""
+    """A task that runs a script; its process group is killed at the end."""
     (home / "taskdata.txt").write_text(script)
     with subprocess.Popen(
         ["bash", "taskdata.txt"],
@@ -61,7 +61,7 @@ def task(script: str, home: Path, **environment: str) -> Iterator[subprocess.Pop
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_a_task_ends_with_its_raylet(home):
+def test_task_ends_with_its_raylet(home):
     with task(WORKER_SCRIPT, home, RAY_HEAD_IP="127.0.0.1") as process:
         said, _ = process.communicate(timeout=10)
 
@@ -84,13 +84,13 @@ A_HEAD, NO_HEAD = "127.9.9.9", "127.9.9.8"
 
 @pytest.fixture
 def slow_home(home) -> Path:
-    """Its Ray waits for answers before it stops, as Ray waits for the head's control store."""
+    """A home whose Ray takes long to stop, as Ray does without the head's control store."""
     (home / "venv/bin/ray").write_text(SLOW_TO_STOP)
     (home / "venv/bin/raylet").write_text("#!/bin/bash\nexec /bin/sleep 60\n")
     return home
 
 
-def test_ray_is_made_to_stop_where_the_head_is_gone(slow_home):
+def test_ray_stop_is_forced_without_a_head(slow_home):
     with task(WORKER_SCRIPT, slow_home, RAY_HEAD_IP=NO_HEAD) as process:
         wait_for_file(slow_home / "ray.pid")
         process.terminate()
@@ -99,7 +99,7 @@ def test_ray_is_made_to_stop_where_the_head_is_gone(slow_home):
     assert (slow_home / "forced").exists()
 
 
-def test_ray_may_take_its_time_to_stop_while_the_head_answers(slow_home):
+def test_ray_stop_is_not_forced_while_the_head_answers(slow_home):
     with (
         socket.create_server((A_HEAD, GCS_PORT), backlog=100),
         task(WORKER_SCRIPT, slow_home, RAY_HEAD_IP=A_HEAD) as process,
@@ -119,7 +119,7 @@ def wait_for_file(file: Path) -> None:
         time.sleep(0.02)
 
 
-def test_the_tag_server_hears_the_heads_own_loopback_address_only(home):
+def test_tag_server_listens_on_loopback_only(home):
     if SERVER is None:
         pytest.skip("neither valkey-server nor redis-server is installed: scripts/test installs one")
     with socket.socket() as probe:
@@ -132,7 +132,7 @@ def test_the_tag_server_hears_the_heads_own_loopback_address_only(home):
             assert time.monotonic() < deadline, "the tag server does not come up"
             time.sleep(0.02)
 
-        # A second address of this machine, which a server that listens to all of them would answer at.
+        # A second loopback address, where a server on all addresses would answer.
         assert not accepts("127.0.0.2", port)
 
 
@@ -143,7 +143,7 @@ def accepts(host: str, port: int) -> bool:
 
 @pytest.fixture
 def secrets(home) -> tuple[Path, Path]:
-    """Where the head's key and credentials are, which another cluster's head on this machine has left."""
+    """The files of the head's key and credentials, left by another cluster's head on this machine."""
     (home / ".raydog").mkdir()
     files = home / "ray_bootstrap_key.pem", home / ".raydog/credentials"
     for file in files:
@@ -151,7 +151,7 @@ def secrets(home) -> tuple[Path, Path]:
     return files
 
 
-def test_what_an_earlier_cluster_left_on_the_machine_is_not_taken_for_this_ones(home, secrets):
+def test_head_script_deletes_secrets_of_an_earlier_cluster(home, secrets):
     with task(HEAD_SCRIPT, home) as process:
         wait_for_line(process, "Waiting for the cluster's configuration")
 
@@ -159,7 +159,7 @@ def test_what_an_earlier_cluster_left_on_the_machine_is_not_taken_for_this_ones(
         assert not (home / "ray.pid").exists()
 
 
-def test_what_was_delivered_before_the_script_got_going_is_kept(home, secrets):
+def test_head_script_keeps_secrets_delivered_before_its_start(home, secrets):
     late = f"""
 cp {home}/ray_bootstrap_key.pem {home}/new; mv {home}/new {home}/ray_bootstrap_key.pem
 {HEAD_SCRIPT}
@@ -168,7 +168,7 @@ cp {home}/ray_bootstrap_key.pem {home}/new; mv {home}/new {home}/ray_bootstrap_k
         wait_for_line(process, "The raylet has left")
 
 
-def test_no_secret_stays_when_the_head_has_ended(home, secrets):
+def test_head_script_deletes_its_secrets_at_its_end(home, secrets):
     with task(HEAD_SCRIPT, home) as process:
         wait_for_line(process, "Waiting for the cluster's configuration")
         for file in reversed(secrets):
@@ -184,12 +184,12 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
     assert any(text in line for line in process.stdout)
 
 
-WHOLE = {"RAYDOG_ON_HEAD": "1", "RAY_CLOUD_INSTANCE_ID": "head-0a1b2c3d"}
+COMPLETE = {"RAYDOG_ON_HEAD": "1", "RAY_CLOUD_INSTANCE_ID": "head-0a1b2c3d"}
 
 
 @contextmanager
 def gcs_server(environment: Mapping[str, str]) -> Iterator[int]:
-    """A process that stands in for Ray's."""
+    """A process with this environment, in place of Ray's."""
     with subprocess.Popen(["sleep", "60"], env={"PATH": "/usr/bin:/bin", **environment}) as process:
         try:
             yield process.pid
@@ -197,25 +197,25 @@ def gcs_server(environment: Mapping[str, str]) -> Iterator[int]:
             process.kill()
 
 
-def told_of(process_id: int | str) -> list[str]:
+def reports_of(process_id: int | str) -> list[str]:
     script = f"pgrep() {{ echo {process_id}; }}; {check_environment_command()}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=10, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
 
-def test_a_head_with_its_whole_environment_is_no_news():
-    with gcs_server(WHOLE) as process_id:
-        assert told_of(process_id) == []
+def test_environment_check_is_silent_with_a_complete_environment():
+    with gcs_server(COMPLETE) as process_id:
+        assert reports_of(process_id) == []
 
 
-@pytest.mark.parametrize("missing", WHOLE)
-def test_what_is_missing_is_named_with_the_script_to_change(missing):
-    with gcs_server({name: value for name, value in WHOLE.items() if name != missing}) as process_id:
-        (told,) = told_of(process_id)
-    assert f"without {missing} " in told
-    assert "provider.ray_head_node_task_script" in told
+@pytest.mark.parametrize("missing", COMPLETE)
+def test_environment_check_reports_a_missing_variable_with_the_remedy(missing):
+    with gcs_server({name: value for name, value in COMPLETE.items() if name != missing}) as process_id:
+        (report,) = reports_of(process_id)
+    assert f"without {missing} " in report
+    assert "provider.ray_head_node_task_script" in report
 
 
-def test_an_environment_that_cannot_be_seen_is_not_judged():
-    assert told_of("no-such-process") == []
+def test_environment_check_is_silent_without_access():
+    assert reports_of("no-such-process") == []

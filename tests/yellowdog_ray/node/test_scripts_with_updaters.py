@@ -1,4 +1,4 @@
-"""The default task scripts, run by a real bash in which nothing else is real: Ray, processes and time are files."""
+"""The default task scripts with Ray's updaters, run by a real bash. Ray, processes and time are fakes made of files."""
 
 import os
 import subprocess
@@ -21,23 +21,23 @@ RAY = """
 ls -a "$HOME/.raydog" > "$HOME/at-start"
 """
 
-# Time passes as it is counted; the updater is done at the third second.
+# Time is the number of calls; the updater finishes at the third second.
 SLEEP = """
 echo >> "$HOME/slept"
 [ "$(wc -l < "$HOME/slept")" -ne 3 ] || touch "$HOME/.raydog/set-up"
 """
 
-# A raylet runs from the second look to the sixth.
+# A raylet runs from the second poll to the sixth.
 PGREP = """
-echo >> "$HOME/looked"
-looks=$(wc -l < "$HOME/looked")
-[ "$looks" -ge 2 ] && [ "$looks" -le 6 ] && cat "$HOME/raylet"
+echo >> "$HOME/polled"
+polls=$(wc -l < "$HOME/polled")
+[ "$polls" -ge 2 ] && [ "$polls" -le 6 ] && cat "$HOME/raylet"
 """
 
 
 @pytest.fixture
 def home(tmp_path):
-    """The home of a node whose commands are the ones above."""
+    """The home of a node with the commands above."""
     tools = tmp_path / "venv/bin"
     tools.mkdir(parents=True)
     (tools / "activate").write_text(f"PATH={tools}:$PATH\n")
@@ -64,7 +64,7 @@ def lines(file: Path) -> int:
 
 
 @pytest.mark.parametrize("script", [HEAD_SCRIPT, WORKER_SCRIPT])
-def test_the_default_scripts_are_sound_bash_that_keeps_to_the_contract(script):
+def test_default_scripts_are_valid_bash_and_stop_ray(script):
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
     assert "trap finish EXIT" in script
@@ -73,12 +73,12 @@ def test_the_default_scripts_are_sound_bash_that_keeps_to_the_contract(script):
 
 
 @pytest.mark.parametrize("command", [wait_for_ray_command(), wait_for_raylet_command(), in_task_environment("true")])
-def test_the_start_commands_are_sound_bash(command):
+def test_start_commands_are_valid_bash(command):
     subprocess.run(["bash", "-n"], input=command, text=True, check=True)
 
 
-def test_the_head_is_ready_only_when_a_job_there_finds_ray_however_late_ray_has_started(home):
-    """Ray listens some time before it has written down where it is."""
+def test_head_start_command_waits_for_rays_address_file(home):
+    """Ray listens before it writes the file with its address."""
     (home / "venv/bin/sleep").write_text("""#!/bin/bash
 echo >> "$HOME/slept"
 case $(wc -l < "$HOME/slept") in
@@ -97,21 +97,21 @@ esac
     assert (done.returncode, lines(home / "slept")) == (0, 160)
 
 
-def test_without_an_updater_ray_starts_at_once(home):
+def test_script_starts_ray_at_once_without_updater(home):
     done = run(WORKER_SCRIPT, home)
 
     assert (home / "at-start").exists()
     assert "Waiting" not in done.stdout
 
 
-def test_an_updater_that_sets_up_is_waited_for(home):
+def test_script_waits_for_an_updater_that_sets_up(home):
     done = run(WORKER_SCRIPT, home, RAYDOG_UPDATER="sets-up")
 
     assert "Waiting" in done.stdout
     assert "set-up" in (home / "at-start").read_text().split()
 
 
-def test_what_an_earlier_task_has_left_on_the_machine_does_not_count(home):
+def test_script_ignores_the_set_up_file_of_an_earlier_task(home):
     (home / ".raydog").mkdir()
     (home / ".raydog/set-up").touch()
 
@@ -120,7 +120,7 @@ def test_what_an_earlier_task_has_left_on_the_machine_does_not_count(home):
     assert lines(home / "slept") >= 3
 
 
-class TestAnUpdaterThatStartsRay:
+class TestUpdaterThatStartsRay:
     @pytest.fixture
     def raylet(self, home):
         with subprocess.Popen(["/bin/sleep", "60"], env={"RAY_CLOUD_INSTANCE_ID": NODE}) as process:
@@ -128,15 +128,15 @@ class TestAnUpdaterThatStartsRay:
             yield
             process.kill()
 
-    def test_the_task_starts_none_and_ends_some_time_after_it_has_gone(self, home, raylet):
+    def test_task_holds_the_node_until_the_raylet_stays_away(self, home, raylet):
         done = run(WORKER_SCRIPT, home, RAYDOG_UPDATER="starts-ray")
 
         assert done.returncode == 0, done.stderr
         assert "The raylet has left" in done.stdout
         assert not (home / "at-start").exists()
-        assert lines(home / "looked") > 6 + 30, "a raylet that is started again is waited for"
+        assert lines(home / "polled") > 6 + 30, "the task waits for a restarted raylet"
 
-    def test_the_users_commands_find_what_the_task_knows(self, home, raylet):
+    def test_start_commands_have_the_environment_of_the_task(self, home, raylet):
         run(WORKER_SCRIPT, home, RAYDOG_UPDATER="starts-ray", RAY_NODE_TYPE_NAME="a type", YD_SECRET="x")
 
         found = subprocess.run(

@@ -1,4 +1,4 @@
-"""OpenSSH's real client and server, without a network: the server is at the end of a proxy command."""
+"""SSH with OpenSSH's real client and server, without a network: a proxy command starts the server."""
 
 import getpass
 import os
@@ -16,7 +16,7 @@ SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 class Host:
-    """A machine that is reached through a proxy command only."""
+    """A machine that only a proxy command reaches."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -47,11 +47,11 @@ def host(tmp_path, monkeypatch):
         pytest.skip("needs OpenSSH's server: apt-get install openssh-server")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # where its unprivileged half lives
+        Path("/run/sshd").mkdir(exist_ok=True)  # sshd's privilege separation directory
     return Host(tmp_path)
 
 
-def test_everything_goes_through_the_proxy_command(host, tmp_path):
+def test_target_runs_writes_and_uploads_through_the_proxy_command(host, tmp_path):
     target = host.target()
     local = tmp_path / "a file"
     local.write_text("copied\n")
@@ -65,7 +65,7 @@ def test_everything_goes_through_the_proxy_command(host, tmp_path):
     assert (tmp_path / "there/copy").read_text() == "copied\n"
 
 
-def test_another_host_in_the_heads_place_is_noticed_before_anything_is_sent(host, tmp_path):
+def test_changed_host_key_fails_before_anything_is_sent(host, tmp_path):
     host.target().run("true")
     host.renew_host_key()
 
@@ -77,7 +77,7 @@ def test_another_host_in_the_heads_place_is_noticed_before_anything_is_sent(host
     assert not (tmp_path / "there").exists()
 
 
-def test_the_remedy_that_the_message_names_is_one(host):
+def test_target_connects_after_the_host_key_file_is_removed(host):
     host.target().run("true")
     host.renew_host_key()
     host_key_file("head-1a2b3c4d").unlink()
@@ -85,20 +85,20 @@ def test_the_remedy_that_the_message_names_is_one(host):
     assert host.target().run("echo hello") == "hello\n"
 
 
-def test_another_cluster_at_the_same_address_is_another_host(host):
+def test_target_accepts_a_new_key_for_another_node_at_the_same_address(host):
     host.target().run("true")
     host.renew_host_key()
 
     assert host.target("head-5e6f7a8b").run("echo hello") == "hello\n"
 
 
-def test_what_is_remembered_is_the_users_alone(host):
+def test_host_key_folder_is_private(host):
     host.target().run("true")
 
     assert host_key_file("head-1a2b3c4d").parent.stat().st_mode & 0o077 == 0
 
 
-def test_a_proxy_that_fails_is_told_in_its_own_words(host):
+def test_run_fails_with_the_message_of_the_proxy(host):
     target = SshTarget("nobody", "10.9.8.7", str(host.key), "head-1a2b3c4d", "sh -c 'echo bastion is down >&2; exit 1'")
 
     with pytest.raises(SshError, match="bastion is down"):
@@ -107,7 +107,7 @@ def test_a_proxy_that_fails_is_told_in_its_own_words(host):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> SshTarget:
-    """A host that is a folder, for a user whose files everybody may read."""
+    """A host that is a folder, of a user with umask 022."""
 
     def run(self: SshTarget, command: str, stdin: bytes = b"", timeout: float = 60.0) -> str:
         subprocess.run(["bash", "-c", f"umask 022; {command}"], input=stdin, cwd=tmp_path, check=True)
@@ -117,7 +117,7 @@ def folder(tmp_path, monkeypatch) -> SshTarget:
     return SshTarget("yd-agent", "10.0.0.1", "key", "head-1")
 
 
-def test_a_secret_is_for_its_owner_only(folder, tmp_path):
+def test_write_secret_creates_private_files(folder, tmp_path):
     (tmp_path / ".raydog").mkdir()
     (tmp_path / ".raydog/credentials").write_text("an older key")
     (tmp_path / ".raydog/credentials").chmod(0o644)
@@ -130,7 +130,7 @@ def test_a_secret_is_for_its_owner_only(folder, tmp_path):
     assert stat.S_IMODE((tmp_path / "a folder").stat().st_mode) == 0o700
 
 
-def test_no_command_line_shows_a_secret(monkeypatch):
+def test_write_secret_keeps_the_secret_off_the_command_line(monkeypatch):
     commands = []
     monkeypatch.setattr(SshTarget, "run", lambda self, command, stdin=b"": commands.append(command))
 

@@ -1,3 +1,5 @@
+"""The tag store against a real Valkey or Redis."""
+
 import shutil
 import socket
 import subprocess
@@ -18,7 +20,7 @@ SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 
 @contextmanager
 def server(port: int, folder: Path) -> Iterator[None]:
-    """A real Valkey or Redis, once it answers."""
+    """A real Valkey or Redis that accepts connections."""
     if SERVER is None:
         pytest.skip("neither valkey-server nor redis-server is installed: scripts/test installs one")
     with subprocess.Popen(
@@ -44,12 +46,12 @@ def free_port() -> int:
 
 @pytest.fixture
 def port(free_port, tmp_path) -> Iterator[int]:
-    """A server's, on a port of its own."""
+    """The port of a running server."""
     with server(free_port, tmp_path):
         yield free_port
 
 
-def test_what_one_process_sets_another_reads(port):
+def test_set_tags_are_read_by_another_process(port):
     TagStore("demo", lambda: port).set("head-1", {"ray-node-status": "up-to-date"})
     other = TagStore("demo", lambda: port)
 
@@ -57,7 +59,7 @@ def test_what_one_process_sets_another_reads(port):
     assert other.get("head-1") == {"ray-node-status": "up-to-date"}
 
 
-def test_tags_are_merged(port):
+def test_set_merges_tags(port):
     store = TagStore("demo", lambda: port)
     store.set("head-1", {"ray-node-status": "setting-up", "ray-runtime-config": "abc"})
     store.set("head-1", {"ray-node-status": "up-to-date"})
@@ -67,7 +69,7 @@ def test_tags_are_merged(port):
     assert other.get("head-1") == {"ray-node-status": "up-to-date", "ray-runtime-config": "abc"}
 
 
-def test_clusters_whose_names_begin_alike_do_not_share_tags(port):
+def test_clusters_with_a_common_prefix_share_no_tags(port):
     TagStore("ray", lambda: port).set("head-1", {"a": "b"})
     other = TagStore("ray-production", lambda: port)
     other.refresh()
@@ -75,7 +77,7 @@ def test_clusters_whose_names_begin_alike_do_not_share_tags(port):
     assert other.get("head-1") == {}
 
 
-def test_tags_set_before_the_store_runs_arrive_with_the_next_ones(port):
+def test_tags_set_without_store_are_written_with_the_next_set(port):
     ports = [1, port]
     store = TagStore("demo", lambda: ports[0])
 
@@ -88,7 +90,7 @@ def test_tags_set_before_the_store_runs_arrive_with_the_next_ones(port):
     assert other.get("head-1") == {"ray-node-status": "up-to-date", "ray-runtime-config": "abc"}
 
 
-def test_a_store_that_has_come_up_empty_is_given_back_what_it_held(port):
+def test_refresh_restores_a_store_that_restarted_empty(port):
     on_head = TagStore("demo", lambda: port, restores=True)
     TagStore("demo", lambda: port).set("head-1", {"ray-node-status": "up-to-date"})
     on_head.refresh()
@@ -102,7 +104,7 @@ def test_a_store_that_has_come_up_empty_is_given_back_what_it_held(port):
     assert on_head.get("head-1") == other.get("head-1") == {"ray-node-status": "up-to-date"}
 
 
-def test_a_server_that_was_started_anew_is_found_again(free_port, tmp_path):
+def test_refresh_reconnects_to_a_restarted_server(free_port, tmp_path):
     on_head = TagStore("demo", lambda: free_port, restores=True)
     with server(free_port, tmp_path):
         on_head.set("head-1", {"ray-node-status": "up-to-date"})
@@ -116,7 +118,7 @@ def test_a_server_that_was_started_anew_is_found_again(free_port, tmp_path):
         assert other.get("head-1") == {"ray-node-status": "up-to-date"}
 
 
-def test_tags_are_read_again_only_if_some_were_set(port):
+def test_refresh_reads_all_tags_only_after_a_set(port):
     store = TagStore("demo", lambda: port)
     store.set("head-1", {"ray-node-status": "setting-up"})
     with redis.Redis(port=port) as client:
@@ -133,7 +135,7 @@ def test_tags_are_read_again_only_if_some_were_set(port):
     assert counts == [1, 0, 0, 1, 0]
 
 
-def test_the_tags_of_nodes_that_are_gone_do_not_pile_up(port, monkeypatch):
+def test_keep_deletes_tags_of_ended_nodes_above_the_limit(port, monkeypatch):
     monkeypatch.setattr("yellowdog_ray.remote.tags.SPARE_NODES", 3)
     store = TagStore("demo", lambda: port)
     for number in range(6):
@@ -147,24 +149,24 @@ def test_the_tags_of_nodes_that_are_gone_do_not_pile_up(port, monkeypatch):
         assert [bool(known.get(f"worker-{number}")) for number in range(6)] == [False] * 4 + [True] * 2
 
 
-def test_a_head_that_was_just_out_of_reach_is_not_tried_again_at_once():
-    tries: list[float] = []
+def test_tunnelled_port_does_not_retry_at_once():
+    attempts: list[float] = []
     now = [100.0]
 
-    def out_of_reach() -> Tunnel:
-        tries.append(now[0])
+    def unreachable_head() -> Tunnel:
+        attempts.append(now[0])
         raise SshError("no route")
 
-    port = TunnelledPort(out_of_reach, lambda: now[0])
+    port = TunnelledPort(unreachable_head, lambda: now[0])
     for seconds in (0, 5, 30):
         now[0] = 100.0 + seconds
         with pytest.raises(SshError):
             port()
 
-    assert tries == [100.0, 130.0]
+    assert attempts == [100.0, 130.0]
 
 
-def test_a_head_that_ssh_does_not_reach_costs_no_exception():
+def test_store_raises_nothing_when_the_head_is_unreachable():
     def unreachable() -> int:
         raise SshError("no route")
 
