@@ -6,8 +6,9 @@ import pytest
 from yellowdog_client.model import InstanceStatus, NodeStatus, TaskStatus
 
 from tests.simulation.lab import Lab
-from yellowdog_local.agents import InProcessAgents, Registration
+from yellowdog_local.agents import InProcessAgents
 from yellowdog_local.errors import Gone, NotFound, Unauthorized
+from yellowdog_local.messages import Registration
 
 
 def test_a_silent_node_is_late_then_lost_and_its_task_with_it(lab: Lab) -> None:
@@ -33,7 +34,7 @@ def test_a_late_node_takes_no_task_and_works_again_once_it_is_heard_of(lab: Lab)
     (task,) = lab.tasks(lab.group(), "a")
     assert task.status is TaskStatus.READY
     session = lab.platform.agents.session(node.id, node.instance.token)
-    lab.do(lambda p: p.agents.heard(session))
+    lab.do(lambda p: p.agents.note_call(session))
     assert node.status is NodeStatus.RUNNING
     assert task.status is TaskStatus.ALLOCATED
 
@@ -45,7 +46,7 @@ def test_a_node_that_goes_on_speaking_is_never_late(lab: Lab) -> None:
     session = lab.platform.agents.session(node.id, node.instance.token)
     for _ in range(20):
         lab.advance(10)
-        lab.do(lambda p: p.agents.heard(session))
+        lab.do(lambda p: p.agents.note_call(session))
     assert node.status is NodeStatus.RUNNING
 
 

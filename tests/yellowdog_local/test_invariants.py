@@ -38,9 +38,9 @@ from yellowdog_client.model import (
 from tests.simulation.lab import Lab, LabMaker, after
 from tests.simulation.platform_invariants import Witness
 from tests.simulation.transitions import Transitions
-from yellowdog_local.agents import AgentEvent
 from yellowdog_local.errors import ApiError
 from yellowdog_local.hosts.simulated import SimulatedHosts
+from yellowdog_local.messages import AgentEvent
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.state.records import NodeRecord
@@ -331,7 +331,7 @@ class AnythingGoes(RuleBasedStateMachine):
     def hear_of_an_agent(self, which: int) -> None:
         node = self._of(self.store.nodes.values(), which)
         agents = self.platform.agents
-        self._locked(lambda: agents.heard(agents.session(node.id, node.instance.token)))
+        self._locked(lambda: agents.note_call(agents.session(node.id, node.instance.token)))
 
     @precondition(lambda self: self.store.tasks and self.store.nodes)
     @rule(which=WHICH, back=st.integers(0, 2), started=st.booleans(), node=WHICH)
@@ -504,7 +504,7 @@ def test_a_worker_that_was_ended_does_not_come_back_with_a_late_node(lab: Lab) -
     lab.do(lambda p: p.nodes.set_workers(node, 0))
     lab.hosts.unplug(node.instance.id)
     lab.advance(31)
-    lab.do(lambda p: p.agents.heard(p.agents.session(node.id, node.instance.token)))
+    lab.do(lambda p: p.agents.note_call(p.agents.session(node.id, node.instance.token)))
     assert node.workers[0].status is WorkerStatus.SHUTDOWN
 
 

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from yellowdog_local.agents import ActionEnd, AgentEvent, Command, Registration, Session
+from yellowdog_local.agents import Session
 from yellowdog_local.api.json_input import read_json
 from yellowdog_local.errors import InvalidRequest, Unauthorized
+from yellowdog_local.messages import ActionEnd, AgentEvent, Command, Registration
 from yellowdog_local.platform import LocalPlatform
 
 _SCHEME = "yd-agent "

@@ -13,6 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 from yellowdog_client.model import InstanceId, InstanceStatus, SimulatorComputeSource
 
 from yellowdog_local.compute import clouds
+from yellowdog_local.events import Events
 from yellowdog_local.hosts.base import HostAddress, HostBackend, HostRequest
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
@@ -35,15 +36,14 @@ class StopsHosts(Protocol):
 class Instances:
     """The life of instances. Every method is called under the platform's lock."""
 
-    def __init__(self, kernel: Kernel, store: Store, id_maker: ids.Ids, hosts: HostBackend) -> None:
+    def __init__(self, kernel: Kernel, store: Store, id_maker: ids.Ids, hosts: HostBackend, events: Events) -> None:
         self._kernel = kernel
         self._store = store
         self._ids = id_maker
         self._hosts = hosts
+        self._events = events
         self._retention = Retention(kernel, store)
         self._stopper = hosts if isinstance(hosts, StopsHosts) else None
-        self.on_ending: Callable[[InstanceRecord, str], None] = lambda _instance, _reason: None
-        self.on_change: Callable[[RequirementRecord], None] = lambda _requirement: None
 
     @property
     def can_stop(self) -> bool:
@@ -76,7 +76,7 @@ class Instances:
         _log.info("instance %s is terminated: %s", instance.id, reason)
         self._move(instance, "terminate")
         _cancel_boot(instance)
-        self.on_ending(instance, reason)
+        self._events.instance_ending(instance, reason)
         if not instance.host_gone:  # a stopped one has no host, and a machine that joined by itself never had
             self._kernel.defer(lambda: self._hosts.destroy(instance.id))
         instance.shutdown_over = False
@@ -112,7 +112,7 @@ class Instances:
         instance.entity.publicIpAddress = address.public_ip
         self._move(instance, "boot")
         _log.info("instance %s is running at %s", instance.id, address.private_ip)
-        self.on_change(instance.requirement)
+        self._events.instance_changed(instance.requirement)
         self._start_refreshing(instance.source, instance.requirement)
 
     def host_gone(self, instance_id: str, reason: str) -> None:
@@ -125,7 +125,7 @@ class Instances:
             _log.info("instance %s has ended: %s", instance.id, reason)
             _cancel_boot(instance)
             self._move(instance, "terminate")
-            self.on_ending(instance, reason or "the host ended")
+            self._events.instance_ending(instance, reason or "the host ended")
             instance.shutdown_over = True
         self._end_if_over(instance)
 
@@ -152,7 +152,7 @@ class Instances:
 
     def _switch_off(self, instance: InstanceRecord, event: Literal["stop", "restart"], reason: str) -> None:
         self._move(instance, event)
-        self.on_ending(instance, reason)
+        self._events.instance_ending(instance, reason)
         # Its agent will register anew, and that makes another platform node.
         instance.node = None
         instance.host_gone = True
@@ -163,12 +163,12 @@ class Instances:
     def _switch_on(self, instance: InstanceRecord) -> None:
         instance.host_gone = False
         self._create_host(instance)
-        self.on_change(instance.requirement)
+        self._events.instance_changed(instance.requirement)
 
     def _stopped(self, instance: InstanceRecord) -> None:
         if instance.status is InstanceStatus.STOPPING:
             self._move(instance, "stopped")
-            self.on_change(instance.requirement)
+            self._events.instance_changed(instance.requirement)
 
     def _after_shutdown(self, instance: InstanceRecord, call: Callable[[], None]) -> None:
         seconds = self._vary(*clouds.shutdown_time(instance.source.entity))
@@ -188,7 +188,7 @@ class Instances:
         instance.requirement.live.pop(instance.id, None)
         self._store.instances_by_token.pop(instance.token, None)
         self._retention.of_instance(instance)
-        self.on_change(instance.requirement)
+        self._events.instance_changed(instance.requirement)
 
     def _move(self, instance: InstanceRecord, event: InstanceEvent) -> None:
         instance.source.counts[INSTANCE.move(instance, event)] -= 1

@@ -29,10 +29,11 @@ from yellowdog_local.compute.selection import name_provisioned
 from yellowdog_local.compute.strategies import STRATEGIES, shares
 from yellowdog_local.compute.templates import Templates
 from yellowdog_local.errors import AlreadyExists, InvalidComputeStatus, InvalidRequest, NotCovered, check_size
+from yellowdog_local.events import Events
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
 from yellowdog_local.state.lives import COMPUTE_REQUIREMENT, RequirementEvent
-from yellowdog_local.state.records import InstanceRecord, PoolRecord, RequirementRecord, SourceRecord
+from yellowdog_local.state.records import InstanceRecord, RequirementRecord, SourceRecord
 from yellowdog_local.state.store import Store
 
 _log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Compute:
         namespaces: Namespaces,
         templates: Templates,
         instances: Instances,
+        shortage: Callable[[str, SourceRecord, int], tuple[int, str] | None],
+        events: Events,
     ) -> None:
         self._kernel = kernel
         self._store = store
@@ -72,11 +75,9 @@ class Compute:
         self._namespaces = namespaces
         self._templates = templates
         self._instances = instances
-        self.on_change: Callable[[RequirementRecord], None] = lambda _requirement: None
-        self.on_pool_target: Callable[[PoolRecord, int], None] = lambda _pool, _target: None
-        self.shortage: Callable[[str, SourceRecord, int], tuple[int, str] | None] = lambda _name, _source, _asked: None
+        self._shortage = shortage
+        self._events = events
         self.terminate_instance = instances.terminate
-        instances.on_change = self._settle
 
     def provision(self, usage: ComputeRequirementTemplateUsage) -> RequirementRecord:
         """Make a requirement from a template and begin to boot its instances."""
@@ -135,7 +136,7 @@ class Compute:
         if wanted > 0:
             self._note_provisioning(requirement)
         self._ask(requirement)
-        self._settle(requirement)
+        self.settle(requirement)
 
     def update(self, entity: ComputeRequirement, *, reprovision: bool) -> RequirementRecord:
         """Take a requirement as it is sent: tag, upkeep, auto-shutdown and target."""
@@ -165,11 +166,11 @@ class Compute:
             requirement.entity.targetInstanceCount = max(0, requirement.entity.targetInstanceCount - len(alive))
         for instance in alive:
             self._instances.terminate(instance, "it was deprovisioned")
-        self._settle(requirement)
+        self.settle(requirement)
 
     def _set_target(self, requirement: RequirementRecord, target: int) -> None:
         if requirement.pool is not None:
-            self.on_pool_target(requirement.pool, target)
+            self._events.pool_target_requested(requirement.pool, target)
             return
         requirement.entity.targetInstanceCount = target
         surplus = requirement.alive - target
@@ -196,7 +197,7 @@ class Compute:
         self._request(requirement, "stop", _Status.STOPPING)
         for instance in tuple(requirement.live.values()):
             self._instances.stop(instance)
-        self._settle(requirement)
+        self.settle(requirement)
 
     def start(self, requirement: RequirementRecord) -> None:
         """Start all stopped instances of a requirement."""
@@ -204,7 +205,7 @@ class Compute:
         self._request(requirement, "start", _Status.STARTING)
         for instance in tuple(requirement.live.values()):
             self._instances.start(instance)
-        self._settle(requirement)
+        self.settle(requirement)
 
     def reprovision(self, requirement: RequirementRecord) -> None:
         """Restore the number of instances."""
@@ -234,7 +235,7 @@ class Compute:
                 timer.cancel()
         for instance in tuple(requirement.live.values()):
             self._instances.terminate(instance, "its compute requirement was terminated")
-        self._settle(requirement)
+        self.settle(requirement)
 
     def _keep(self, record: RequirementRecord) -> RequirementRecord:
         self.refuse_taken_name(record.namespace, record.name)
@@ -307,7 +308,7 @@ class Compute:
         source.requested = number
         failure = clouds.refusal(entity)
         granted = 0 if failure else min(number, clouds.room(entity, source.alive))
-        shortage = self.shortage(requirement.name, source, granted)
+        shortage = self._shortage(requirement.name, source, granted)
         if shortage is not None:
             granted, failure = shortage
             source.exhausted = True
@@ -330,10 +331,11 @@ class Compute:
         if requirement.status is not _Status.PROVISIONING:
             self._move(requirement, "provision")
 
-    def _settle(self, requirement: RequirementRecord) -> None:
+    def settle(self, requirement: RequirementRecord) -> None:
+        """Update a requirement's status after one of its instances, or the number that it wants, has changed."""
         entity = requirement.entity
         entity.expectedInstanceCount = requirement.alive
-        self.on_change(requirement)
+        self._events.requirement_changed(requirement)
         if requirement.status is _Status.TERMINATING:
             if not requirement.live:
                 self._move(requirement, "end")

@@ -12,12 +12,14 @@ from typing import NamedTuple, TypeVar
 
 from yellowdog_client.model import ComputeRequirementStatus
 
-from yellowdog_local.agents import AgentEvent, Agents, Command, Registration
+from yellowdog_local.agents import Agents
 from yellowdog_local.compute import clouds
 from yellowdog_local.compute.instances import StopsHosts
+from yellowdog_local.events import Events
 from yellowdog_local.faults.registry import Faults, Struck
 from yellowdog_local.faults.rules import AbortLost, Capacity, Lost, NeverBoots, NeverRegisters, Rule, TaskExits
 from yellowdog_local.hosts.base import HostBackend, HostListener, HostRequest
+from yellowdog_local.messages import AgentEvent, Command, Registration
 from yellowdog_local.pools.nodes import Nodes
 from yellowdog_local.state.kernel import Kernel
 from yellowdog_local.state.records import InstanceRecord, NodeRecord, SourceRecord
@@ -119,10 +121,11 @@ class FaultyClouds:
 class FaultyCommands:
     """The way of commands to agents: some tasks end without having run, and some aborts get lost."""
 
-    def __init__(self, kernel: Kernel, store: Store, agents: Agents, faults: Faults) -> None:
+    def __init__(self, kernel: Kernel, store: Store, agents: Agents, events: Events, faults: Faults) -> None:
         self._kernel = kernel
         self._store = store
         self._agents = agents
+        self._events = events
         self._faults = faults
 
     def send(self, node_id: str, command: Command) -> None:
@@ -140,13 +143,10 @@ class FaultyCommands:
         self._agents.send(node_id, command)
 
     def _exit(self, node_id: str, task_id: str, attempt: int, code: int) -> None:
-        hooks = self._agents.hooks
-        if hooks is None:
-            return
         with self._kernel.locked():
-            hooks.agent_reported(node_id, AgentEvent(taskId=task_id, attempt=attempt, type="STARTED"))
+            self._events.agent_reported(node_id, AgentEvent(taskId=task_id, attempt=attempt, type="STARTED"))
             finished = AgentEvent(taskId=task_id, attempt=attempt, type="FINISHED", exitCode=code)
-            hooks.agent_reported(node_id, finished)
+            self._events.agent_reported(node_id, finished)
 
     def _struck(self, kind: type[_T], node_id: str, task_id: str) -> Struck[_T] | None:
         node, task = self._store.nodes.get(node_id), self._store.tasks.get(task_id)
@@ -166,9 +166,6 @@ class FaultyNodes:
         self._nodes = nodes
         self._hosts = hosts
         self._faults = faults
-        self.agent_reported = nodes.agent_reported
-        self.agent_silent = nodes.agent_silent
-        self.agent_heard = nodes.agent_heard
 
     def agent_registered(self, instance: InstanceRecord, registration: Registration) -> str:
         """Pass it on, and condemn the new node if a rule strikes it."""

@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from yellowdog_local.agents import ActionEnd, AgentEvent, InProcessAgents, Registration, Session, WorkerTarget
+from yellowdog_local.agents import InProcessAgents, Session
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
+from yellowdog_local.messages import ActionEnd, AgentEvent, Registration, WorkerTarget
 from yellowdog_local.state.clock import Timer
 
 _EXIT_AFTER_SIGTERM, _EXIT_AFTER_SIGKILL = 143, 137
@@ -136,7 +137,7 @@ class SimulatedHosts:
             if host is not None:
                 host.unplugged = True
                 if host.session is not None:
-                    agents.silence(host.session)
+                    agents.disconnect(host.session)
 
     def _connected(self) -> InProcessAgents:
         if self._agents is None:
@@ -158,7 +159,7 @@ class SimulatedHosts:
                 timer.cancel()
         host.tasks.clear()
         if host.session is not None and isinstance(host.listener, _Nobody):
-            self._connected().silence(host.session)
+            self._connected().disconnect(host.session)
         return host
 
     def _booted(self, host: _Host) -> None:

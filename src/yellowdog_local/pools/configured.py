@@ -38,8 +38,8 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_local.account.namespaces import Namespaces
-from yellowdog_local.agents import Registration
 from yellowdog_local.errors import InvalidRequest, NotCovered, Unauthorized
+from yellowdog_local.messages import Registration
 from yellowdog_local.pools.provisioned import Pools
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
@@ -91,7 +91,7 @@ class ConfiguredPools:
         members.token = WorkerPoolToken(secrets.token_urlsafe(24), self._expiry(ttl))
         return members.token
 
-    def joining(self, secret: str, registration: Registration) -> InstanceRecord | None:
+    def join(self, secret: str, registration: Registration) -> InstanceRecord | None:
         """The machine of an agent that shows a pool's token; None if no pool has this token."""
         for members in self._store.members.values():
             if secrets.compare_digest(members.token.secret or "", secret):

@@ -20,8 +20,8 @@ from yellowdog_client.model import (
     NodeWriteFileAction,
 )
 
-from yellowdog_local.agents import ActionEnd, Commands
 from yellowdog_local.errors import InvalidRequest, NotCovered
+from yellowdog_local.messages import ActionEnd, Commands
 from yellowdog_local.pools.nodes import Nodes, worker_count
 from yellowdog_local.state.kernel import Kernel
 from yellowdog_local.state.records import NodeRecord, PoolRecord

@@ -21,10 +21,11 @@ from yellowdog_client.model import (
     WorkerStatus,
 )
 
-from yellowdog_local.agents import AgentEvent, Agents, Registration
+from yellowdog_local.agents import Agents
 from yellowdog_local.compute import clouds
 from yellowdog_local.compute.requirements import Compute
 from yellowdog_local.errors import Gone
+from yellowdog_local.messages import AgentEvent, Registration
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
 from yellowdog_local.state.lives import PLATFORM_NODE, NodeEvent
@@ -100,7 +101,7 @@ class Nodes:
         if self._kernel.settings.lost_node_terminates_instance:
             self._compute.terminate_instance(node.instance, "its agent was lost")
 
-    def agent_heard(self, node_id: str) -> None:
+    def agent_returned(self, node_id: str) -> None:
         """Note that a late agent is back."""
         node = self._store.node(node_id)
         if node.status is NodeStatus.LATE:

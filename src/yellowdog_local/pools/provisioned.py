@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 
 from yellowdog_client.model import (
@@ -32,6 +31,7 @@ from yellowdog_client.model import (
 
 from yellowdog_local.compute.requirements import Compute
 from yellowdog_local.errors import AlreadyExists, InvalidRequest, NotCovered
+from yellowdog_local.events import Events
 from yellowdog_local.pools.nodes import Nodes, worker_count
 from yellowdog_local.state import ids, search
 from yellowdog_local.state.kernel import Kernel
@@ -56,6 +56,7 @@ class Pools:
         slots: Slots,
         nodes: Nodes,
         compute: Compute,
+        events: Events,
     ) -> None:
         self._kernel = kernel
         self._store = store
@@ -64,7 +65,7 @@ class Pools:
         self._nodes = nodes
         self._compute = compute
         self._retention = Retention(kernel, store)
-        self.on_shut_down: Callable[[PoolRecord], None] = lambda _pool: None
+        self._events = events
 
     def provision(
         self, usage: ComputeRequirementTemplateUsage, wanted: ProvisionedWorkerPoolProperties | None
@@ -163,7 +164,7 @@ class Pools:
                 self._compute.terminate_instance(instance, "its worker pool was shut down")
         for node in tuple(pool.nodes.values()):
             self._nodes.shut_down(node)
-        self.on_shut_down(pool)
+        self._events.pool_shut_down(pool)
         self._slots.touch(pool)
 
     def settle(self, pool: PoolRecord) -> None:

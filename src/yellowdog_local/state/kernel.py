@@ -24,11 +24,11 @@ _log = logging.getLogger(__name__)
 class Kernel:
     """Lock, time and deferred work, shared by all services of one platform."""
 
-    def __init__(self, clock: Clock, settings: Settings) -> None:
+    def __init__(self, clock: Clock, settings: Settings, run_pass: Callable[[], None]) -> None:
         self.clock = clock
         self.settings = settings
         self.random = random.Random(settings.random_seed)  # noqa: S311  simulates variance, guards nothing
-        self.on_pass: Callable[[], None] = lambda: None
+        self._run_pass = run_pass
         self._lock = threading.RLock()
         self._depth = 0
         self._pass_wanted = False
@@ -88,7 +88,7 @@ class Kernel:
             self.made.append((self.clock.now(), self.sequence))
         return self.sequence
 
-    def forget_timers(self) -> None:
+    def cancel_timers(self) -> None:
         """Make none of the calls that are still due."""
         self._epoch += 1
 
@@ -114,7 +114,7 @@ class Kernel:
             return
         while self._pass_wanted:
             self._pass_wanted = False
-            self.on_pass()
+            self._run_pass()
         self.wake_watchers()
 
     def _drain(self) -> None:

@@ -10,8 +10,8 @@ import logging
 from yellowdog_client.model import Task, TaskError, TaskErrorType, TaskStatus, TaskTemplate, TaskWorkingTime
 
 from yellowdog_local.account.namespaces import Namespaces
-from yellowdog_local.agents import AgentEvent, Command, Commands
 from yellowdog_local.errors import DuplicateTaskNames, InvalidOperation, InvalidRequest, NotCovered, check_size
+from yellowdog_local.messages import AgentEvent, Command, Commands
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
 from yellowdog_local.state.lives import TASK, TaskEvent

@@ -40,7 +40,7 @@ def _late(lab: Lab, *, claimed: bool = False) -> NodeRecord:
 
 
 def _recover(lab: Lab, node: NodeRecord) -> None:
-    lab.do(lambda p: p.agents.heard(p.agents.session(node.id, node.instance.token)))
+    lab.do(lambda p: p.agents.note_call(p.agents.session(node.id, node.instance.token)))
 
 
 def pool_runs_idles_empties_and_grows_again(make_lab: LabMaker) -> None:

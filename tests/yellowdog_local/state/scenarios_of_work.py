@@ -16,7 +16,7 @@ from yellowdog_client.model import (
 )
 
 from tests.simulation.lab import Lab, LabMaker
-from yellowdog_local.agents import AgentEvent
+from yellowdog_local.messages import AgentEvent
 from yellowdog_local.state.records import GroupRecord, TaskRecord, WorkRecord
 
 _HELD, _RUNNING = WorkRequirementStatus.HELD, WorkRequirementStatus.RUNNING

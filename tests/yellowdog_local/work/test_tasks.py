@@ -6,8 +6,8 @@ import pytest
 from yellowdog_client.model import RetryPolicy, Selection, Task, TaskErrorSelector, TaskStatus
 
 from tests.simulation.lab import Lab, LabMaker
-from yellowdog_local.agents import AgentEvent
 from yellowdog_local.errors import DuplicateTaskNames, InvalidRequest
+from yellowdog_local.messages import AgentEvent
 
 
 def test_a_task_for_an_idle_worker_starts_at_once(lab: Lab) -> None:
