@@ -12,7 +12,7 @@ def names(client: PlatformClient, **search: object) -> list[str | None]:
     return [kind.name for kind in found.list_all()]
 
 
-def test_an_instance_type_says_what_it_has(client: PlatformClient) -> None:
+def test_instance_type_shows_its_resources(client: PlatformClient) -> None:
     (kind,) = client.cloud_info_client.get_instance_types(InstanceTypeSearch(name="g4dn.xlarge")).list_all()
 
     assert (kind.provider, kind.processorArchitecture) == (CloudProvider.AWS, ProcessorArchitecture.X86_64)
@@ -33,7 +33,7 @@ def test_an_instance_type_says_what_it_has(client: PlatformClient) -> None:
         ({"subRegion": "eastusa", "sortField": "name"}, ["Standard_D4s_v3", "Standard_NC4as_T4_v3"]),
     ],
 )
-def test_they_are_found_by_what_they_are(
+def test_instance_types_are_searched_by_their_fields(
     client: PlatformClient, search: dict[str, object], expected: list[str]
 ) -> None:
     assert names(client, **search) == expected

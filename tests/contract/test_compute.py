@@ -70,7 +70,7 @@ def statuses(client: PlatformClient, requirement: ComputeRequirement) -> list[In
     return [instance.status for instance in instances(client, requirement)]
 
 
-def test_a_template_is_provisioned_into_a_running_requirement(local: RunningPlatform, client: PlatformClient) -> None:
+def test_template_is_provisioned_into_a_running_requirement(local: RunningPlatform, client: PlatformClient) -> None:
     made = client.compute_client.provision_compute_requirement_template(usage(requirementTag="mine"))
     assert (made.status, made.nextStatus) == (ComputeRequirementStatus.PROVISIONING, RUNNING)
     assert client.compute_client.is_compute_requirement_updating(made)
@@ -82,7 +82,7 @@ def test_a_template_is_provisioned_into_a_running_requirement(local: RunningPlat
     assert not client.compute_client.is_compute_requirement_updating(requirement)
 
 
-def test_testing_a_template_answers_what_it_would_be_and_makes_nothing(client: PlatformClient) -> None:
+def test_testing_a_template_creates_nothing(client: PlatformClient) -> None:
     result = client.compute_client.test_compute_requirement_template(usage(count=7))
     assert isinstance(result, ComputeRequirementStaticTemplateTestResult)
     assert (result.computeRequirement.name, result.computeRequirement.targetInstanceCount) == ("cr", 7)
@@ -90,7 +90,7 @@ def test_testing_a_template_answers_what_it_would_be_and_makes_nothing(client: P
     assert client.compute_client.get_compute_requirements(ComputeRequirementSearch()).list_all() == []
 
 
-def test_a_requirement_can_be_made_without_a_template(local: RunningPlatform, client: PlatformClient) -> None:
+def test_requirement_is_created_without_a_template(local: RunningPlatform, client: PlatformClient) -> None:
     source = SimulatorComputeSource(name="own", instanceStartupTimeSeconds=1)
     entity = ComputeRequirement("demo", "own", SingleSourceProvisionStrategy([source]), targetInstanceCount=1)
     made = client.compute_client.add_compute_requirement(entity)
@@ -102,7 +102,7 @@ def test_a_requirement_can_be_made_without_a_template(local: RunningPlatform, cl
         client.compute_client.add_compute_requirement(entity)
 
 
-def test_a_changed_target_boots_what_is_missing_and_ends_the_newest(
+def test_changed_target_boots_missing_instances_or_terminates_the_newest(
     local: RunningPlatform, client: PlatformClient
 ) -> None:
     requirement = provisioned(local, client)
@@ -117,9 +117,7 @@ def test_a_changed_target_boots_what_is_missing_and_ends_the_newest(
     assert (requirement.status, requirement.expectedInstanceCount) == (RUNNING, 1)
 
 
-def test_reprovisioning_restores_the_number_that_termination_leaves_as_it_was(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_reprovisioning_restores_the_number_of_instances(local: RunningPlatform, client: PlatformClient) -> None:
     requirement = provisioned(local, client)
     first, _ = instances(client, requirement)
     client.compute_client.terminate_instances(requirement, [first])
@@ -139,14 +137,14 @@ def test_reprovisioning_restores_the_number_that_termination_leaves_as_it_was(
     assert statuses(client, requirement).count(InstanceStatus.RUNNING) == 1
 
 
-def test_a_maintained_requirement_replaces_what_it_loses(local: RunningPlatform, client: PlatformClient) -> None:
+def test_maintained_requirement_replaces_lost_instances(local: RunningPlatform, client: PlatformClient) -> None:
     requirement = provisioned(local, client, maintainInstanceCount=True)
     client.compute_client.terminate_instances(requirement, instances(client, requirement)[:1])
     local.advance(3)
     assert statuses(client, requirement).count(InstanceStatus.RUNNING) == 2
 
 
-def test_a_requirement_is_stopped_and_started_as_a_whole(local: RunningPlatform, client: PlatformClient) -> None:
+def test_requirement_is_stopped_and_started_as_a_whole(local: RunningPlatform, client: PlatformClient) -> None:
     requirement = provisioned(local, client)
     assert requirement.supportedOperations.canStopStart
     before = [instance.id.instanceId for instance in instances(client, requirement)]
@@ -175,7 +173,7 @@ def test_single_instances_are_stopped_started_and_restarted(local: RunningPlatfo
     assert statuses(client, requirement) == [InstanceStatus.RUNNING] * 2
 
 
-def test_a_stopped_requirement_can_be_terminated(local: RunningPlatform, client: PlatformClient) -> None:
+def test_stopped_requirement_is_terminated(local: RunningPlatform, client: PlatformClient) -> None:
     requirement = provisioned(local, client)
     client.compute_client.stop_compute_requirement(requirement)
     client.compute_client.terminate_compute_requirement(requirement)
@@ -187,15 +185,13 @@ def test_a_stopped_requirement_can_be_terminated(local: RunningPlatform, client:
     assert refused.value.response.status_code == 403
 
 
-def test_what_belongs_to_a_pool_is_not_stopped(local: RunningPlatform, client: PlatformClient) -> None:
+def test_stopping_is_refused_for_the_requirement_of_a_pool(local: RunningPlatform, client: PlatformClient) -> None:
     pool = provision(client)
     with pytest.raises(requests.HTTPError, match="NotCoveredException"):
         client.compute_client.stop_compute_requirement_by_id(pool.computeRequirementId)
 
 
-def test_auto_shutdown_terminates_a_requirement_when_its_time_has_come(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_auto_shutdown_terminates_a_requirement_on_time(local: RunningPlatform, client: PlatformClient) -> None:
     requirement = provisioned(local, client)
     wanted = AutoShutdown(enabled=True, timeout=timedelta(minutes=1))
     changed = client.compute_client.update_compute_requirement_auto_shutdown(requirement.id, wanted)
@@ -207,7 +203,7 @@ def test_auto_shutdown_terminates_a_requirement_when_its_time_has_come(
     assert ended.status is ComputeRequirementStatus.TERMINATED
 
 
-def test_auto_shutdown_can_be_taken_back(local: RunningPlatform, client: PlatformClient) -> None:
+def test_auto_shutdown_can_be_cancelled(local: RunningPlatform, client: PlatformClient) -> None:
     shutdown = AutoShutdown(enabled=True, timeout=timedelta(minutes=1))
     requirement = provisioned(local, client, autoShutdown=shutdown)
     assert requirement.autoShutdownTime == START + timedelta(minutes=1)
@@ -217,7 +213,7 @@ def test_auto_shutdown_can_be_taken_back(local: RunningPlatform, client: Platfor
     assert client.compute_client.get_compute_requirement(requirement).status is RUNNING
 
 
-def test_a_pools_requirement_that_is_changed_changes_its_pool(local: RunningPlatform, client: PlatformClient) -> None:
+def test_pool_follows_a_change_of_its_requirement(local: RunningPlatform, client: PlatformClient) -> None:
     pool = provision(client)
     local.advance(2)
     requirement = client.compute_client.get_compute_requirement_by_id(pool.computeRequirementId)
@@ -230,7 +226,7 @@ def test_a_pools_requirement_that_is_changed_changes_its_pool(local: RunningPlat
     assert client.worker_pool_client.get_worker_pool_by_id(pool.id).expectedNodeCount == 1
 
 
-def test_lists_are_sorted_by_any_field_that_they_show(local: RunningPlatform, client: PlatformClient) -> None:
+def test_list_is_sorted_by_any_of_its_fields(local: RunningPlatform, client: PlatformClient) -> None:
     for name, count in (("b", 1), ("a", 3), ("c", 2), ("d", 0)):
         provisioned(local, client, name=name, count=count)
     by_name = ComputeRequirementSearch(sortField="name", sortDirection=SortDirection.DESCENDING)
@@ -241,14 +237,14 @@ def test_lists_are_sorted_by_any_field_that_they_show(local: RunningPlatform, cl
         client.compute_client.get_compute_requirements(ComputeRequirementSearch(sortField="beauty")).list_all()
 
 
-def test_a_filter_that_does_not_exist_is_refused_by_name(local: RunningPlatform) -> None:
+def test_unknown_filter_is_refused_by_name(local: RunningPlatform) -> None:
     headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
     answer = httpx.get(f"{local.url}/compute/instances?colour=red", headers=headers)
     assert answer.status_code == 400
     assert answer.json()["message"] == "colour: no such filter in InstanceSearch"
 
 
-def test_user_attributes_are_kept_by_name(local: RunningPlatform) -> None:
+def test_user_attributes_are_stored_by_name(local: RunningPlatform) -> None:
     headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
     attribute = {"type": "co.yellowdog.platform.model.StringAttributeDefinition", "name": "user.zone", "title": "Zone"}
     with httpx.Client(base_url=f"{local.url}/compute/attributes/", headers=headers) as http:
@@ -264,7 +260,7 @@ def test_user_attributes_are_kept_by_name(local: RunningPlatform) -> None:
 
 
 @pytest.mark.parametrize("kind", leaves(ComputeSource))
-def test_a_source_of_every_cloud_is_provisioned_and_its_machines_tell_where_they_are(
+def test_source_of_every_cloud_is_provisioned_with_its_region_and_type(
     local: RunningPlatform, client: PlatformClient, kind: type[ComputeSource]
 ) -> None:
     lasting = {"failOnProvision": False, "unexpectedInstanceTerminationProbability": 0}

@@ -88,9 +88,7 @@ def chosen(client: PlatformClient, **fields: Any) -> list[str]:
         (NumericAttributeConstraint("user.price", min=1.5, max=2.5), ["c"]),
     ],
 )
-def test_a_source_that_breaks_a_constraint_is_left_out(
-    client: PlatformClient, constraint: Any, names: list[str]
-) -> None:
+def test_source_is_excluded_by_a_constraint(client: PlatformClient, constraint: Any, names: list[str]) -> None:
     assert chosen(client, constraints=[constraint]) == names
 
 
@@ -103,11 +101,11 @@ def test_a_source_that_breaks_a_constraint_is_left_out(
         (StringAttributePreference("user.tier", preferredPatterns=["t.*", "g.*"]), ["b", "a", "c"]),
     ],
 )
-def test_the_source_that_is_preferred_comes_first(client: PlatformClient, preference: Any, names: list[str]) -> None:
+def test_preferred_source_comes_first(client: PlatformClient, preference: Any, names: list[str]) -> None:
     assert chosen(client, preferences=[preference]) == names
 
 
-def test_preferences_count_by_their_weight(client: PlatformClient) -> None:
+def test_preferences_are_weighted(client: PlatformClient) -> None:
     cheap = NumericAttributePreference("user.price", weight=1, rankOrder=LOWER)
     golden = StringAttributePreference("user.tier", weight=3, preferredValues=["gold"])
     report = reported(client, preferences=[cheap, golden])
@@ -117,7 +115,7 @@ def test_preferences_count_by_their_weight(client: PlatformClient) -> None:
     assert (preference.weight, preference.lowestValue, preference.highestValue) == (1, 1.0, 3.0)
 
 
-def test_the_report_tells_all_that_were_looked_at(client: PlatformClient) -> None:
+def test_report_lists_all_considered_sources(client: PlatformClient) -> None:
     in_eu = StringAttributeConstraint("source.region", anyOf={"eu"})
     by_price = NumericAttributePreference("user.price", rankOrder=LOWER)
     report = reported(client, constraints=[in_eu], preferences=[by_price], maximumSourceCount=1)
@@ -130,17 +128,17 @@ def test_the_report_tells_all_that_were_looked_at(client: PlatformClient) -> Non
     assert (report.constraints or {})["source.region"].anyOf == {"eu"}  # type: ignore[attr-defined]
 
 
-def test_a_single_source_strategy_takes_the_best_one(client: PlatformClient) -> None:
+def test_single_source_strategy_takes_the_best_source(client: PlatformClient) -> None:
     by_price = NumericAttributePreference("user.price", rankOrder=LOWER)
     assert chosen(client, strategy="SingleSource", preferences=[by_price]) == ["b"]
 
 
-def test_a_clouds_source_is_known_by_its_provider(client: PlatformClient) -> None:
+def test_source_is_selected_by_its_provider(client: PlatformClient) -> None:
     add_source(client, filled(AwsFleetComputeSource, name="cloud"), 1.0, None)
     assert chosen(client, constraints=[StringAttributeConstraint("source.provider", anyOf={"AWS"})]) == ["cloud"]
 
 
-def test_sources_without_the_traits_that_are_wanted_are_left_out(client: PlatformClient) -> None:
+def test_sources_are_excluded_without_the_required_traits(client: PlatformClient) -> None:
     assert chosen(client, sourceTraits=ComputeSourceTraitsFilter(canScaleOut=True)) == ["a", "b", "c"]
     template = client.compute_client.get_compute_requirement_template_by_name("mine", "best")
     template.sourceTraits = ComputeSourceTraitsFilter(isSelfMaintained=True)
@@ -157,7 +155,7 @@ def test_sources_without_the_traits_that_are_wanted_are_left_out(client: Platfor
         ({"constraints": [NumericAttributeConstraint("yd.ram", min=4)]}, 422, "attribute yd.ram .* is not covered"),
     ],
 )
-def test_a_template_that_nothing_fits_is_refused(
+def test_template_is_refused_without_a_matching_source(
     client: PlatformClient, fields: dict[str, Any], status: int, words: str
 ) -> None:
     with pytest.raises(requests.HTTPError, match=words) as refused:
@@ -165,18 +163,18 @@ def test_a_template_that_nothing_fits_is_refused(
     assert refused.value.response.status_code == status
 
 
-def test_a_pattern_that_is_none_is_refused(client: PlatformClient) -> None:
+def test_malformed_pattern_is_refused(client: PlatformClient) -> None:
     with pytest.raises(InvalidRequestException, match="no regular expression"):
         reported(client, constraints=[StringAttributeConstraint("source.name", pattern="[")])
 
 
-def test_a_template_that_does_not_exist_is_not_found(client: PlatformClient) -> None:
+def test_unknown_template_is_not_found(client: PlatformClient) -> None:
     with pytest.raises(requests.HTTPError, match="'mine/none' not found") as refused:
         client.compute_client.test_compute_requirement_template(use("none"))
     assert refused.value.response.status_code == 404
 
 
-def test_what_is_provisioned_uses_the_choice_and_keeps_its_report(
+def test_requirement_uses_the_chosen_sources_and_keeps_their_report(
     local: RunningPlatform, client: PlatformClient
 ) -> None:
     report = reported(client, preferences=[NumericAttributePreference("user.price", rankOrder=LOWER)])
@@ -192,7 +190,7 @@ def test_what_is_provisioned_uses_the_choice_and_keeps_its_report(
     ]
 
 
-def test_a_requirement_of_a_static_template_has_no_report(client: PlatformClient) -> None:
+def test_requirement_of_a_static_template_has_no_report(client: PlatformClient) -> None:
     usage = ComputeRequirementTemplateUsage("demo/local", "plain", "demo", targetInstanceCount=1)
     made = client.compute_client.provision_compute_requirement_template(usage)
     with pytest.raises(requests.HTTPError, match="404"):

@@ -206,12 +206,12 @@ def clean_up(client: PlatformClient) -> None:
             client.compute_client.terminate_compute_requirement(requirement)
 
 
-def test_every_kind_of_fault_is_shown() -> None:
+def test_every_kind_of_fault_has_a_case() -> None:
     assert set(SCENARIOS) == set(faults.rules.KINDS)
 
 
 @pytest.mark.parametrize("kind", SCENARIOS)
-def test_a_fault_shows_itself_and_nothing_is_left_after_it(
+def test_fault_takes_effect_and_leaves_no_trace_after_removal(
     local: RunningPlatform, client: PlatformClient, kind: str
 ) -> None:
     SCENARIOS[kind](local, client)

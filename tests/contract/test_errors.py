@@ -92,7 +92,7 @@ REFUSED: dict[type[errors.ApiError], tuple[Call, int | None, str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED, ids=lambda kind: kind.__name__)
-def test_what_is_refused_looks_to_the_sdk_as_its_kind(client: PlatformClient, kind: type[errors.ApiError]) -> None:
+def test_refusal_becomes_its_exception_in_the_sdk(client: PlatformClient, kind: type[errors.ApiError]) -> None:
     call, status, says = REFUSED[kind]
     expected = InvalidRequestException if status is None else requests.HTTPError
     with pytest.raises(expected, match=says) as refused:
@@ -103,7 +103,7 @@ def test_what_is_refused_looks_to_the_sdk_as_its_kind(client: PlatformClient, ki
         assert (answer["errorType"], bool(answer["message"]), answer["detail"]) == (kind.error_type, True, [])
 
 
-def test_a_wrong_key_is_unauthorized_by_status_reason_and_type(local: RunningPlatform) -> None:
+def test_wrong_key_has_status_reason_and_type_of_unauthorized(local: RunningPlatform) -> None:
     schema = ServicesSchema(defaultUrl=local.url)
     with (
         PlatformClient.create(schema, ApiKey(local.key_id, "wrong")) as client,
@@ -113,14 +113,14 @@ def test_a_wrong_key_is_unauthorized_by_status_reason_and_type(local: RunningPla
     assert refused.value.response.json()["errorType"] == errors.Unauthorized.error_type
 
 
-def test_an_ended_node_is_gone_for_its_agent(local: RunningPlatform, client: PlatformClient) -> None:
+def test_terminated_node_is_gone_for_its_agent(local: RunningPlatform, client: PlatformClient) -> None:
     made = configured(client)
     client.worker_pool_client.shutdown_worker_pool(made.workerPool)
     answer = Machine(local, made.token.secret).register()
     assert (answer.status_code, answer.json()["errorType"]) == (410, errors.Gone.error_type)
 
 
-def test_what_cannot_be_done_in_this_state_is_an_exception_of_the_sdk_without_a_class_of_its_own() -> None:
+def test_invalid_operation_is_a_base_exception_in_the_sdk() -> None:
     settings = Settings(refuse_cancelling_executing_tasks=True)
     with local_platform(clock=SteppedClock(), settings=settings) as local, local.client() as client:
         provision(client)
@@ -131,7 +131,7 @@ def test_what_cannot_be_done_in_this_state_is_an_exception_of_the_sdk_without_a_
         assert type(refused.value) is BaseCustomException
 
 
-def test_no_kind_of_error_is_forgotten() -> None:
+def test_every_kind_of_error_has_a_case() -> None:
     kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ApiError)}
     elsewhere = {errors.Unauthorized, errors.Gone, errors.InvalidOperation, errors.BodyTooLarge, errors.BodyTimeout}
     assert kinds - set(REFUSED) == {errors.ApiError, *elsewhere}
@@ -163,7 +163,7 @@ MISSING: dict[str, Call] = {
 }
 
 
-def test_whatever_does_not_exist_is_an_http_404(client: PlatformClient) -> None:
+def test_unknown_entity_is_status_404(client: PlatformClient) -> None:
     for what, call in MISSING.items():
         with pytest.raises(requests.HTTPError) as missing:
             call(client)
@@ -181,7 +181,7 @@ def test_whatever_does_not_exist_is_an_http_404(client: PlatformClient) -> None:
         ("MissingPermissionException", requests.HTTPError),
     ],
 )
-def test_every_error_type_of_the_real_platform_can_be_asked_for(
+def test_every_error_type_of_the_real_platform_can_be_injected(
     local: RunningPlatform, client: PlatformClient, error_type: str, expected: type[Exception]
 ) -> None:
     rule = faults.Status(call="GET /keyrings/", status=403, error_type=error_type, message="no")
@@ -190,7 +190,7 @@ def test_every_error_type_of_the_real_platform_can_be_asked_for(
     assert type(refused.value) is expected
 
 
-def test_an_error_of_the_gateway_is_no_error_of_the_platform(local: RunningPlatform) -> None:
+def test_gateway_error_is_a_plain_http_error(local: RunningPlatform) -> None:
     headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
     with local.faults.during(faults.Status(status=403)):
         answer = httpx.get(f"{local.url}/work/requirements", headers=headers)

@@ -46,7 +46,7 @@ def names(client: PlatformClient) -> list[str]:
 UPDATES = "GET /work/requirements/*/updates"
 
 
-def test_an_event_stream_may_be_cut_in_its_first_event(
+def test_cut_ends_an_event_stream_in_its_first_event(
     local: RunningPlatform, http: httpx.Client, client: PlatformClient
 ) -> None:
     work = submit(client)
@@ -63,7 +63,7 @@ def test_an_event_stream_may_be_cut_in_its_first_event(
         assert next(again.iter_lines()) == "event: entity_updated"
 
 
-def test_an_event_stream_may_fail_although_it_was_served(
+def test_apply_then_fail_applies_to_an_event_stream(
     local: RunningPlatform, http: httpx.Client, client: PlatformClient
 ) -> None:
     work = submit(client)
@@ -74,7 +74,7 @@ def test_an_event_stream_may_fail_although_it_was_served(
     eventually(lambda: local.platform._kernel._watchers == set())  # nobody follows any more
 
 
-def test_an_event_stream_whose_beginning_hangs_goes_on_afterwards(
+def test_event_stream_continues_after_a_hang(
     local: RunningPlatform, http: httpx.Client, client: PlatformClient
 ) -> None:
     work = submit(client)
@@ -93,7 +93,7 @@ def test_an_event_stream_whose_beginning_hangs_goes_on_afterwards(
 # -- calls ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_status_looks_like_a_gateway_or_like_the_platform(local: RunningPlatform, http: httpx.Client) -> None:
+def test_status_answers_like_a_gateway_or_the_platform(local: RunningPlatform, http: httpx.Client) -> None:
     local.faults.add(faults.Status(call=LIST_WORK, status=502, times=1, message="upstream"))
     local.faults.add(faults.Status(call=LIST_WORK, status=429, times=1, retry_after_seconds=7))
     local.faults.add(faults.Status(call=LIST_WORK, status=404, times=1, error_type="NotFoundException"))
@@ -106,7 +106,7 @@ def test_a_status_looks_like_a_gateway_or_like_the_platform(local: RunningPlatfo
     assert after.status_code == 200
 
 
-def test_the_sdk_waits_as_told_and_succeeds(local: RunningPlatform, client: PlatformClient) -> None:
+def test_sdk_retries_after_the_given_time(local: RunningPlatform, client: PlatformClient) -> None:
     local.faults.add(faults.Status(call=LIST_WORK, status=429, times=1, retry_after_seconds=1))
     began = time.monotonic()
     assert names(client) == []
@@ -115,7 +115,7 @@ def test_the_sdk_waits_as_told_and_succeeds(local: RunningPlatform, client: Plat
     assert [made.status for made in local.calls.matching(LIST_WORK)] == [429, 200]
 
 
-def test_error_types_become_the_sdks_own_exceptions(local: RunningPlatform, client: PlatformClient) -> None:
+def test_error_type_becomes_its_exception_in_the_sdk(local: RunningPlatform, client: PlatformClient) -> None:
     rule = faults.Status(call=ADD_WORK, status=400, error_type="InvalidRequestException", message="no")
     with local.faults.during(rule), pytest.raises(InvalidRequestException, match="no"):
         submit(client)
@@ -123,7 +123,7 @@ def test_error_types_become_the_sdks_own_exceptions(local: RunningPlatform, clie
     assert names(client) == ["work"]
 
 
-def test_apply_then_fail_has_applied(local: RunningPlatform, client: PlatformClient) -> None:
+def test_apply_then_fail_applies_the_call(local: RunningPlatform, client: PlatformClient) -> None:
     rule = faults.ApplyThenFail(call=ADD_WORK, status=500, error_type="InternalServerException", times=1)
     rule_id = local.faults.add(rule)
     # The SDK tries a failed POST again, and is then told that the name is taken: by itself.
@@ -135,7 +135,7 @@ def test_apply_then_fail_has_applied(local: RunningPlatform, client: PlatformCli
     assert [made.status for made in local.calls.matching(ADD_WORK)] == [500, 400]
 
 
-def test_apply_then_fail_every_time_is_an_error_of_the_server(local: RunningPlatform, client: PlatformClient) -> None:
+def test_apply_then_fail_raises_when_it_always_applies(local: RunningPlatform, client: PlatformClient) -> None:
     rule = faults.ApplyThenFail(call="POST /work/taskGroups/*/tasks", error_type="InternalServerException")
     work = submit(client)
     with local.faults.during(rule), pytest.raises((InternalServerException, requests.RequestException)):
@@ -145,7 +145,7 @@ def test_apply_then_fail_every_time_is_an_error_of_the_server(local: RunningPlat
     assert [task.entity.name for task in local.platform.store.tasks.values()] == ["one"]
 
 
-def test_a_connection_is_cut_in_the_middle_of_the_answer(local: RunningPlatform, client: PlatformClient) -> None:
+def test_cut_closes_the_connection_within_the_answer(local: RunningPlatform, client: PlatformClient) -> None:
     local.faults.add(faults.Cut(call=ADD_WORK, times=1))
     local.faults.add(faults.Cut(call="DELETE /workerPools/*", times=1))
     # urllib3 2 misses the rest of the body; to urllib3 1 it is half a JSON text.
@@ -162,7 +162,7 @@ def test_a_connection_is_cut_in_the_middle_of_the_answer(local: RunningPlatform,
 
 
 @pytest.mark.parametrize(("applied", "made"), [(False, 0), (True, 1)])
-def test_a_hung_call_is_given_up_by_its_caller(local: RunningPlatform, applied: bool, made: int) -> None:
+def test_hang_makes_the_call_time_out(local: RunningPlatform, applied: bool, made: int) -> None:
     local.faults.add(faults.Hang(call=ADD_WORK, applied=applied))
     client = local.client(read_timeout_seconds=0.3)
     with client, pytest.raises(requests.exceptions.RequestException):
@@ -174,7 +174,7 @@ def test_a_hung_call_is_given_up_by_its_caller(local: RunningPlatform, applied: 
 
 
 @pytest.mark.parametrize("applied", [False, True])
-def test_a_hung_call_is_served_when_the_rule_is_removed(
+def test_hung_call_is_served_when_the_rule_is_removed(
     local: RunningPlatform, http: httpx.Client, applied: bool
 ) -> None:
     rule_id = local.faults.add(faults.Hang(call=LIST_WORK, applied=applied))
@@ -189,7 +189,7 @@ def test_a_hung_call_is_served_when_the_rule_is_removed(
     assert [answer.json() for answer in answers] == [{"items": []}]
 
 
-def test_a_platform_with_a_hung_call_ends_quickly() -> None:
+def test_platform_stops_quickly_with_a_hung_call() -> None:
     with local_platform(clock=RealClock()) as local:
         rule_id = local.faults.add(faults.Hang())
         thread = threading.Thread(target=lambda: requests.get(f"{local.url}/work/tasks", timeout=10))
@@ -200,7 +200,7 @@ def test_a_platform_with_a_hung_call_ends_quickly() -> None:
     assert time.monotonic() - began < 0.9  # the server gives calls one second
 
 
-def test_a_delay_delays_and_no_longer(local: RunningPlatform, http: httpx.Client) -> None:
+def test_delay_lasts_as_long_as_given(local: RunningPlatform, http: httpx.Client) -> None:
     def seconds() -> float:
         began = time.monotonic()
         assert http.get("/work/requirements").status_code == 200
@@ -211,7 +211,7 @@ def test_a_delay_delays_and_no_longer(local: RunningPlatform, http: httpx.Client
     assert seconds() < 0.3
 
 
-def test_the_same_calls_fail_for_the_same_seed(local: RunningPlatform, http: httpx.Client) -> None:
+def test_same_calls_fail_with_the_same_seed(local: RunningPlatform, http: httpx.Client) -> None:
     def drawn() -> list[int]:
         with local.faults.during(faults.Status(status=500, probability=0.5, seed=3)):
             return [http.get("/work/requirements").status_code for _ in range(20)]
@@ -221,7 +221,7 @@ def test_the_same_calls_fail_for_the_same_seed(local: RunningPlatform, http: htt
     assert drawn() == first
 
 
-def test_a_revoked_key_is_refused_until_it_is_restored(local: RunningPlatform, client: PlatformClient) -> None:
+def test_revoked_key_is_refused_until_the_rule_is_removed(local: RunningPlatform, client: PlatformClient) -> None:
     with local.faults.during(faults.KeyRevoked()):
         for ask in (lambda: names(client), lambda: submit(client)):
             with pytest.raises(requests.HTTPError, match="401 Client Error: Unauthorized"):
@@ -229,7 +229,7 @@ def test_a_revoked_key_is_refused_until_it_is_restored(local: RunningPlatform, c
     assert names(client) == []
 
 
-def test_faults_for_all_calls_spare_agents_and_administrators(local: RunningPlatform, http: httpx.Client) -> None:
+def test_rule_for_all_calls_spares_agents_and_administrators(local: RunningPlatform, http: httpx.Client) -> None:
     local.faults.add(faults.Status(status=500))
     agent = httpx.post(f"{local.url}/agent/register", headers={"Authorization": "yd-agent none"}, json={})
     assert agent.status_code == 401
@@ -241,7 +241,7 @@ def test_faults_for_all_calls_spare_agents_and_administrators(local: RunningPlat
 # -- machines, clouds and lists ---------------------------------------------------------------------------------------
 
 
-def test_lists_show_new_nodes_and_tasks_late(local: RunningPlatform, client: PlatformClient) -> None:
+def test_listing_lag_delays_new_nodes_and_tasks(local: RunningPlatform, client: PlatformClient) -> None:
     def listed() -> tuple[int, int]:
         nodes = client.worker_pool_client.get_nodes(NodeSearch()).list_all()
         return len(nodes), len(client.work_client.get_tasks(TaskSearch()).list_all())
@@ -260,7 +260,7 @@ def test_lists_show_new_nodes_and_tasks_late(local: RunningPlatform, client: Pla
         assert listed() == (1, 1)
 
 
-def test_without_capacity_the_pool_is_unhealthy_and_its_source_says_why(
+def test_pool_is_unhealthy_without_capacity_and_its_source_gives_the_reason(
     local: RunningPlatform, client: PlatformClient
 ) -> None:
     with local.faults.during(faults.Capacity(source="local")):
@@ -274,7 +274,7 @@ def test_without_capacity_the_pool_is_unhealthy_and_its_source_says_why(
     assert source.statusMessage.startswith("InsufficientInstanceCapacity")
 
 
-def test_a_notice_is_seen_on_the_node(local: RunningPlatform, client: PlatformClient) -> None:
+def test_notice_is_shown_on_the_node(local: RunningPlatform, client: PlatformClient) -> None:
     provision(client)
     local.advance(2)
     local.faults.add(faults.Lost(notice=True, notice_seconds=30))
@@ -290,7 +290,7 @@ def test_a_notice_is_seen_on_the_node(local: RunningPlatform, client: PlatformCl
 # -- the record -------------------------------------------------------------------------------------------------------
 
 
-def test_calls_are_recorded_with_what_matters_and_nothing_else(local: RunningPlatform, client: PlatformClient) -> None:
+def test_recorded_call_has_exactly_its_fields(local: RunningPlatform, client: PlatformClient) -> None:
     work = submit(client)
     client.work_client.get_work_requirement_by_id(work.id)
     with pytest.raises(requests.HTTPError):
@@ -312,7 +312,7 @@ def test_calls_are_recorded_with_what_matters_and_nothing_else(local: RunningPla
     assert local.key_secret not in repr(local.calls.since())
 
 
-def test_unknown_routes_wrong_keys_and_struck_calls_are_recorded(local: RunningPlatform, http: httpx.Client) -> None:
+def test_refused_and_faulty_calls_are_recorded(local: RunningPlatform, http: httpx.Client) -> None:
     http.get("/nowhere/at/all")
     httpx.get(f"{local.url}/work/tasks")
     rule_id = local.faults.add(faults.Status(status=503))
@@ -323,7 +323,7 @@ def test_unknown_routes_wrong_keys_and_struck_calls_are_recorded(local: RunningP
     assert made == [("-", 422, None), ("/work/tasks", 401, None), ("/workerPools", 503, rule_id)]
 
 
-def test_an_event_stream_is_recorded_when_it_begins(local: RunningPlatform, client: PlatformClient) -> None:
+def test_event_stream_is_recorded_when_it_starts(local: RunningPlatform, client: PlatformClient) -> None:
     work = submit(client)
     headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
     with httpx.stream("GET", f"{local.url}/work/requirements/{work.id}/updates", headers=headers):
@@ -335,7 +335,7 @@ def test_an_event_stream_is_recorded_when_it_begins(local: RunningPlatform, clie
 # -- the admin API ----------------------------------------------------------------------------------------------------
 
 
-def test_faults_over_the_admin_api(local: RunningPlatform, http: httpx.Client) -> None:
+def test_admin_api_adds_lists_and_removes_faults(local: RunningPlatform, http: httpx.Client) -> None:
     rule = {"kind": "status", "call": "GET /work/**", "status": 503, "times": 1}
     added = http.post("/admin/faults", json=rule).json()
     assert added == {"id": "fault-1", "rule": rule, "seen": 0, "struck": 0, "spent": False}
@@ -352,11 +352,11 @@ def test_faults_over_the_admin_api(local: RunningPlatform, http: httpx.Client) -
 
 
 @pytest.mark.parametrize("body", [{"kind": "fire"}, None, {"kind": "delay"}])
-def test_a_rule_that_is_none_is_a_bad_request(http: httpx.Client, body: Any) -> None:
+def test_admin_api_refuses_an_invalid_rule(http: httpx.Client, body: Any) -> None:
     assert http.post("/admin/faults", json=body).status_code == 400
 
 
-def test_calls_over_the_admin_api(http: httpx.Client) -> None:
+def test_admin_api_lists_and_counts_calls(http: httpx.Client) -> None:
     for _ in range(3):
         http.get("/work/tasks")
     counted = http.get("/admin/calls/routes").json()
@@ -369,7 +369,7 @@ def test_calls_over_the_admin_api(http: httpx.Client) -> None:
     assert http.get("/admin/calls?since=x").status_code == 400
 
 
-def test_the_stepped_clock_and_a_reset_over_the_admin_api(
+def test_admin_api_steps_the_clock_and_resets(
     local: RunningPlatform, http: httpx.Client, client: PlatformClient
 ) -> None:
     provision(client)
@@ -383,7 +383,7 @@ def test_the_stepped_clock_and_a_reset_over_the_admin_api(
     provision(client)  # the name is free again, and the key still opens
 
 
-def test_a_real_clock_cannot_be_stepped() -> None:
+def test_admin_api_refuses_to_step_a_real_clock() -> None:
     with local_platform() as local:
         headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
         answer = httpx.post(f"{local.url}/admin/clock", json={"seconds": 1}, headers=headers)
@@ -391,5 +391,5 @@ def test_a_real_clock_cannot_be_stepped() -> None:
 
 
 @pytest.mark.parametrize("path", ["faults", "calls", "calls/routes", "overview"])
-def test_administrators_need_the_key(local: RunningPlatform, path: str) -> None:
+def test_admin_api_demands_the_key(local: RunningPlatform, path: str) -> None:
     assert httpx.get(f"{local.url}/admin/{path}").status_code == 401

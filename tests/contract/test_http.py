@@ -28,25 +28,25 @@ def http(local: RunningPlatform) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_wrong_key_is_unauthorized(local: RunningPlatform) -> None:
+def test_wrong_key_is_unauthorized(local: RunningPlatform) -> None:
     for headers in ({}, {"Authorization": "yd-key a:b"}, {"Authorization": f"Bearer {local.key_secret}"}):
         answer = httpx.get(f"{local.url}/work/requirements", headers=headers)
         assert (answer.status_code, answer.reason_phrase) == (401, "Unauthorized")
         assert answer.json()["errorType"] == "UnauthorizedException"
 
 
-def test_an_uncovered_route_says_so_and_is_no_404(http: httpx.Client) -> None:
+def test_uncovered_route_is_status_422(http: httpx.Client) -> None:
     answer = http.get("/cloudInfo/regions")
     assert answer.status_code == 422
     assert answer.json()["message"] == "GET /cloudInfo/regions is not covered by the local platform"
 
 
-def test_both_forms_of_a_trailing_slash_are_served(http: httpx.Client) -> None:
+def test_trailing_slash_is_optional(http: httpx.Client) -> None:
     for path in ("/workerPools", "/workerPools/", "/namespaces", "/namespaces/", "/application", "/application/"):
         assert http.get(path).status_code == 200
 
 
-def test_without_sliced_a_flat_list_is_answered(http: httpx.Client, client: PlatformClient) -> None:
+def test_list_is_flat_without_sliced(http: httpx.Client, client: PlatformClient) -> None:
     for n in range(5):
         submit(client, f"work-{n}")
     assert len(http.get("/work/requirements").json()) == 5
@@ -54,7 +54,7 @@ def test_without_sliced_a_flat_list_is_answered(http: httpx.Client, client: Plat
     assert len(http.get("/work/requirements?sliced=TRUE&size=5").json()["items"]) == 5
 
 
-def test_times_have_three_digits_and_a_z(http: httpx.Client, client: PlatformClient) -> None:
+def test_time_has_three_digits_and_a_z(http: httpx.Client, client: PlatformClient) -> None:
     work = submit(client)
     assert http.get(f"/work/requirements/{work.id}").json()["createdTime"] == "2026-01-01T00:00:00.000Z"
 
@@ -87,14 +87,14 @@ def test_times_have_three_digits_and_a_z(http: httpx.Client, client: PlatformCli
         ),
     ],
 )
-def test_a_malformed_body_is_refused_by_naming_the_field(http: httpx.Client, body: Any, says: str) -> None:
+def test_malformed_body_is_refused_with_the_name_of_the_field(http: httpx.Client, body: Any, says: str) -> None:
     answer = http.post("/work/requirements", json=body)
     assert answer.status_code == 400
     assert answer.json()["errorType"] == "InvalidRequestException"
     assert says in answer.json()["message"]
 
 
-def test_unknown_fields_are_ignored_and_unknown_filters_values_are_not(http: httpx.Client) -> None:
+def test_unknown_fields_are_ignored_and_unknown_filter_values_refused(http: httpx.Client) -> None:
     body = gzip.compress(json.dumps({"namespace": "demo", "name": "w", "retired": 1}).encode())
     answer = http.post("/work/requirements", content=body, headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 200
@@ -158,7 +158,7 @@ class Agent:
         self.http.post(f"/agent/nodes/{self.node_id}/events", json=events).raise_for_status()
 
 
-def test_an_agent_registers_runs_aborts_and_is_told_to_end() -> None:
+def test_agent_registers_runs_aborts_and_shuts_down() -> None:
     with local_platform(hosts=ManualHosts(), clock=RealClock()) as local, local.client() as client:
         pool = provision(client)
         agent = Agent(local, local.hosts.requests[0])  # type: ignore[attr-defined]
@@ -204,7 +204,7 @@ def test_an_agent_registers_runs_aborts_and_is_told_to_end() -> None:
         agent.http.close()
 
 
-def test_a_long_poll_is_answered_as_soon_as_there_is_a_command() -> None:
+def test_long_poll_is_answered_with_the_first_command() -> None:
     with local_platform(hosts=ManualHosts()) as local, local.client() as client:
         provision(client)
         agent = Agent(local, local.hosts.requests[0])  # type: ignore[attr-defined]
@@ -222,7 +222,7 @@ def test_a_long_poll_is_answered_as_soon_as_there_is_a_command() -> None:
         agent.http.close()
 
 
-def test_a_server_stops_quickly_with_a_long_poll_open() -> None:
+def test_server_stops_quickly_with_an_open_long_poll() -> None:
     with local_platform(hosts=ManualHosts()) as local, local.client() as client:
         provision(client)
         agent = Agent(local, local.hosts.requests[0])  # type: ignore[attr-defined]
@@ -238,7 +238,7 @@ def test_a_server_stops_quickly_with_a_long_poll_open() -> None:
     agent.http.close()
 
 
-def test_an_agent_without_the_right_token_is_refused(local: RunningPlatform) -> None:
+def test_agent_is_refused_with_a_wrong_token(local: RunningPlatform) -> None:
     answer = httpx.post(f"{local.url}/agent/register", json={})
     assert answer.status_code == 401
     headers = {"Authorization": "yd-agent nonsense"}
@@ -246,7 +246,7 @@ def test_an_agent_without_the_right_token_is_refused(local: RunningPlatform) -> 
 
 
 @pytest.mark.parametrize("changed", [False, True])
-def test_statuses_and_types_of_refusals_are_as_they_are_set(changed: bool) -> None:
+def test_refusals_have_the_statuses_and_types_of_the_settings(changed: bool) -> None:
     chosen = {
         "not_found_error_type": "MissingException",
         "invalid_request_status": 422,
@@ -293,7 +293,7 @@ def test_statuses_and_types_of_refusals_are_as_they_are_set(changed: bool) -> No
 
 
 @pytest.mark.parametrize("newest", [False, True])
-def test_lists_begin_with_the_oldest_or_the_newest_as_it_is_set_unless_a_search_says(newest: bool) -> None:
+def test_list_order_follows_the_setting_unless_the_search_sorts(newest: bool) -> None:
     settings = Settings(lists_newest_first=newest, default_slice_size=2)
     with local_platform(clock=SteppedClock(), settings=settings) as local, local.client() as client:
         for name in ("a", "b", "c"):
@@ -307,7 +307,7 @@ def test_lists_begin_with_the_oldest_or_the_newest_as_it_is_set_unless_a_search_
     assert ascending == by_name == ["a", "b", "c"]
 
 
-def test_searches_may_be_given_as_json_under_their_documented_names(http: httpx.Client, client: PlatformClient) -> None:
+def test_search_is_accepted_as_json_under_its_documented_name(http: httpx.Client, client: PlatformClient) -> None:
     pool = provision(client)
     other = provision(client, "other")
     query = {
@@ -336,7 +336,7 @@ def test_searches_may_be_given_as_json_under_their_documented_names(http: httpx.
         ("sliceReference=%7B%22size%22:%22x%22%7D", "size must be a number"),
     ],
 )
-def test_a_search_in_json_that_makes_no_sense_is_refused(http: httpx.Client, query: str, says: str) -> None:
+def test_search_in_json_is_refused_when_malformed(http: httpx.Client, query: str, says: str) -> None:
     answer = http.get(f"/workerPools/nodes?{query}")
     assert answer.status_code == 400
     assert says in answer.json()["message"]

@@ -129,7 +129,9 @@ def _records(client: PlatformClient, name: str) -> None:
 
 
 @pytest.mark.parametrize("call", SEARCHES)
-def test_a_search_comes_in_slices_whole_and_in_order(local: RunningPlatform, seven: PlatformClient, call: str) -> None:
+def test_search_returns_everything_in_order_over_several_slices(
+    local: RunningPlatform, seven: PlatformClient, call: str
+) -> None:
     search, name_of = SEARCHES[call]
     expected = [*SEEDED.get(call, []), *NAMES]
     slices, reference = [], SliceReference()
@@ -147,7 +149,7 @@ def test_a_search_comes_in_slices_whole_and_in_order(local: RunningPlatform, sev
         search(seven).slice(SliceReference(size=0))
 
 
-def test_no_search_is_forgotten() -> None:
+def test_every_search_has_a_case() -> None:
     # The account service has one of everything at most: nothing to page through.
     beginnings = ("search_", "find_work", "find_keyrings", "get_namespace_policies")
     covered = {c.name for c in coverage.sdk_calls() if c.route is not None and c.service != "Account"}

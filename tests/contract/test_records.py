@@ -49,7 +49,7 @@ def family(client: PlatformClient, name: str = "ubuntu") -> MachineImageFamily:
     )
 
 
-def test_an_image_family_is_kept_with_its_groups_and_images(client: PlatformClient) -> None:
+def test_image_family_is_stored_with_its_groups_and_images(client: PlatformClient) -> None:
     images, made = client.images_client, family(client)
     (group,) = made.imageGroups
     (image,) = group.images
@@ -72,7 +72,7 @@ def test_an_image_family_is_kept_with_its_groups_and_images(client: PlatformClie
         images.get_image_family_by_id(made.id)
 
 
-def test_image_families_are_searched_by_what_they_hold(client: PlatformClient) -> None:
+def test_image_families_are_searched_by_their_images(client: PlatformClient) -> None:
     family(client)
     family(client, "other")
     images = client.images_client
@@ -85,9 +85,7 @@ def test_image_families_are_searched_by_what_they_hold(client: PlatformClient) -
     assert images.get_image_families(elsewhere).list_all() == []
 
 
-def test_a_keyring_lists_credentials_and_never_gives_a_secret_back(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_keyring_lists_credentials_without_secrets(local: RunningPlatform, client: PlatformClient) -> None:
     keyrings = client.keyring_client
     made = keyrings.add_keyring("ring", "mine")
     assert made.keyringPassword
@@ -107,7 +105,7 @@ def test_a_keyring_lists_credentials_and_never_gives_a_secret_back(
     assert keyrings.get_keyrings(KeyringSearch()).list_all() == []
 
 
-def test_an_allowance_is_kept_boosted_found_and_deleted(client: PlatformClient) -> None:
+def test_allowance_is_stored_boosted_found_and_deleted(client: PlatformClient) -> None:
     allowances = client.allowances_client
     made = allowances.add_allowance(
         AccountAllowance(
@@ -183,7 +181,7 @@ def test_allowance_is_refused_without_a_scope(
     assert type(client.allowances_client.add_allowance(allowance(kind, **scope))) is kind
 
 
-def test_the_account_has_one_application_that_may_do_everything(client: PlatformClient) -> None:
+def test_account_has_one_application_with_all_permissions(client: PlatformClient) -> None:
     account = client.account_client
     details = client.application_client.get_application_details()
     (application,) = account.get_applications(ApplicationSearch()).list_all()
@@ -195,7 +193,7 @@ def test_the_account_has_one_application_that_may_do_everything(client: Platform
     assert {permission.name for permission in role.permissions} == {p.name for p in account.list_permissions()}
 
 
-def test_the_accounts_own_things_are_got_by_id_and_lead_to_each_other(client: PlatformClient) -> None:
+def test_account_entities_are_read_by_id_and_refer_to_each_other(client: PlatformClient) -> None:
     account = client.account_client
     details = client.application_client.get_application_details()
     application = account.get_application(details.id)
@@ -211,7 +209,7 @@ def test_the_accounts_own_things_are_got_by_id_and_lead_to_each_other(client: Pl
     assert account.get_users(UserSearch()).list_all() == []
 
 
-def test_image_families_and_groups_are_changed_and_grow(client: PlatformClient) -> None:
+def test_image_families_and_groups_are_updated(client: PlatformClient) -> None:
     images, made = client.images_client, family(client)
     (group,) = made.imageGroups
     added = images.add_image(group, MachineImage("two", CloudProvider.GOOGLE, "gce-1", ImageOsType.LINUX))
@@ -230,7 +228,7 @@ def test_image_families_and_groups_are_changed_and_grow(client: PlatformClient) 
     assert (listed.id, listed.access) == (made.id, ImageAccess.PUBLIC)
 
 
-def test_a_keyring_gets_another_description(client: PlatformClient) -> None:
+def test_keyring_description_is_updated(client: PlatformClient) -> None:
     made = client.keyring_client.add_keyring("ring", "mine").keyring
     assert client.keyring_client.update_keyring(made.id, UpdateKeyringRequest("ours")).description == "ours"
     assert client.keyring_client.get_keyring(made.id).description == "ours"

@@ -38,7 +38,7 @@ from tests.contract.examples import changed, filled, leaves
 DEPRECATED: dict[str, Any] = {"retryableErrors": None, "maximumTaskRetries": None}
 
 
-def test_an_example_leaves_no_field_at_its_default() -> None:
+def test_example_sets_every_field() -> None:
     source = filled(SimulatorComputeSource)
     assert (source.failOnProvision, source.limit, source.region, source.instanceTags) == (
         True,
@@ -49,7 +49,7 @@ def test_an_example_leaves_no_field_at_its_default() -> None:
     assert changed(source, filled(SimulatorComputeSource, limit=8)) == ["SimulatorComputeSource.limit: 7 became 8"]
 
 
-def test_a_work_requirement_keeps_every_field(client: PlatformClient) -> None:
+def test_work_requirement_keeps_every_field(client: PlatformClient) -> None:
     policy = FailurePolicy([filled(ResubmissionDestination, destinationTaskGroup="second")])
     run = filled(RunSpecification, **DEPRECATED, failurePolicy=policy, minWorkers=1, maxWorkers=9)
     # Alone, since only one of the two may say what a group depends on.
@@ -64,7 +64,7 @@ def test_a_work_requirement_keeps_every_field(client: PlatformClient) -> None:
     assert changed(made, client.work_client.update_work_requirement(made)) == []
 
 
-def test_a_task_keeps_every_field(client: PlatformClient) -> None:
+def test_task_keeps_every_field(client: PlatformClient) -> None:
     group = TaskGroup("group", RunSpecification(["text"]))
     work = client.work_client.add_work_requirement(WorkRequirement("demo", "work", [group]))
     times = dict.fromkeys(("startedTime", "finishedTime", "workingTime", "abortRequestedTime"))  # the platform's
@@ -74,7 +74,7 @@ def test_a_task_keeps_every_field(client: PlatformClient) -> None:
     assert changed(sent, client.work_client.get_task_by_id(made.id)) == []
 
 
-def test_a_worker_pool_and_its_requirement_keep_every_field(client: PlatformClient) -> None:
+def test_worker_pool_and_its_requirement_keep_every_field(client: PlatformClient) -> None:
     properties = filled(
         ProvisionedWorkerPoolProperties,
         createNodeWorkers=NodeWorkerTarget.per_vcpus(2),
@@ -95,7 +95,7 @@ def test_a_worker_pool_and_its_requirement_keep_every_field(client: PlatformClie
     assert (source.userData, source.instanceTags, source.imageId) == ("#!/bin/sh", {"a": "b"}, "image")
 
 
-def test_what_is_said_nearest_to_the_provisioning_counts(client: PlatformClient) -> None:
+def test_usage_overrides_template_and_source(client: PlatformClient) -> None:
     compute = client.compute_client
     simulated = SimulatorComputeSource("src", instanceTags={"a": "source", "b": "source"}, imageId="source")
     source = compute.add_compute_source_template(ComputeSourceTemplate(simulated, namespace="demo"))
@@ -136,7 +136,7 @@ def template_id(client: PlatformClient) -> str:
 
 
 @pytest.mark.parametrize("strategy", leaves(ComputeProvisionStrategy))
-def test_a_requirement_keeps_every_field_and_its_strategy(
+def test_compute_requirement_keeps_every_field_and_its_strategy(
     client: PlatformClient, strategy: type[ComputeProvisionStrategy]
 ) -> None:
     sources = [filled(SimulatorComputeSource, name=name, failOnProvision=False) for name in ("a", "b")]
@@ -160,7 +160,7 @@ def test_a_requirement_keeps_every_field_and_its_strategy(
 
 
 @pytest.mark.parametrize("source", leaves(ComputeSource))
-def test_a_source_template_keeps_every_field_of_every_clouds_source(
+def test_source_template_keeps_every_field_of_every_clouds_source(
     client: PlatformClient, source: type[ComputeSource]
 ) -> None:
     sent = filled(ComputeSourceTemplate, source=filled(source, name="extra"), namespace="demo", attributes=None)
@@ -183,14 +183,14 @@ def test_requirement_templates_keep_every_field(client: PlatformClient) -> None:
         assert type(kept) is type(sent)
 
 
-def test_an_image_family_keeps_every_field(client: PlatformClient) -> None:
+def test_image_family_keeps_every_field(client: PlatformClient) -> None:
     sent = filled(MachineImageFamily, namespace="demo", name="images")
     made = client.images_client.add_image_family(sent)
     assert changed(sent, client.images_client.get_image_family_by_id(made.id)) == []
 
 
 @pytest.mark.parametrize("kind", leaves(Allowance))
-def test_an_allowance_keeps_every_field_of_every_kind(client: PlatformClient, kind: type[Allowance]) -> None:
+def test_allowance_keeps_every_field_of_every_kind(client: PlatformClient, kind: type[Allowance]) -> None:
     sent = filled(kind)
     made = client.allowances_client.add_allowance(sent)
     kept = client.allowances_client.get_allowance_by_id(made.id)
@@ -200,7 +200,7 @@ def test_an_allowance_keeps_every_field_of_every_kind(client: PlatformClient, ki
     assert (type(found), changed(sent, found)) == (kind, [])
 
 
-def test_a_namespace_policy_keeps_every_field(client: PlatformClient) -> None:
+def test_namespace_policy_keeps_every_field(client: PlatformClient) -> None:
     sent = filled(NamespacePolicy, namespace="demo")
     client.namespaces_client.save_namespace_policy(sent)
     assert changed(sent, client.namespaces_client.get_namespace_policy("demo")) == []

@@ -79,7 +79,7 @@ def add(client: PlatformClient, work: WorkRequirement, *names: str) -> list[Task
     return client.work_client.add_tasks_to_task_group_by_id(work.taskGroups[0].id, tasks)
 
 
-def test_a_pool_goes_from_pending_to_terminated(local: RunningPlatform, client: PlatformClient) -> None:
+def test_pool_goes_from_pending_to_terminated(local: RunningPlatform, client: PlatformClient) -> None:
     pools = client.worker_pool_client
     pool = provision(client)
     assert isinstance(pool, ProvisionedWorkerPool)
@@ -97,7 +97,7 @@ def test_a_pool_goes_from_pending_to_terminated(local: RunningPlatform, client: 
     assert pools.get_worker_pool_by_id(pool.id).status is WorkerPoolStatus.TERMINATED
 
 
-def test_a_task_leads_to_its_node_and_the_node_to_its_instance(local: RunningPlatform, client: PlatformClient) -> None:
+def test_task_refers_to_its_node_and_the_node_to_its_instance(local: RunningPlatform, client: PlatformClient) -> None:
     pool = provision(client)
     local.advance(2)
     (added,) = add(client, submit(client), "head-0")
@@ -122,7 +122,7 @@ def test_a_task_leads_to_its_node_and_the_node_to_its_instance(local: RunningPla
     assert instance.publicIpAddress is not None
 
 
-def test_aborting_a_task_frees_its_worker_and_the_idle_node_goes(
+def test_aborted_task_frees_its_worker_and_the_idle_node_shuts_down(
     local: RunningPlatform, client: PlatformClient
 ) -> None:
     pool = provision(client)
@@ -135,7 +135,7 @@ def test_aborting_a_task_frees_its_worker_and_the_idle_node_goes(
     assert nodes.list_all() == []
 
 
-def test_a_work_requirement_grows_by_task_groups_and_tasks(local: RunningPlatform, client: PlatformClient) -> None:
+def test_work_requirement_accepts_more_task_groups_and_tasks(local: RunningPlatform, client: PlatformClient) -> None:
     work = submit(client)
     assert (work.status, work.taskGroups[0].status) == (WorkRequirementStatus.RUNNING, TaskGroupStatus.PENDING)
     first_change = work.taskGroups[0].taskSummary.lastUpdatedTime
@@ -152,7 +152,7 @@ def test_a_work_requirement_grows_by_task_groups_and_tasks(local: RunningPlatfor
     assert by_name.taskGroupId == work.taskGroups[1].id
 
 
-def test_work_can_be_held_started_finished_and_cancelled(client: PlatformClient) -> None:
+def test_work_requirement_is_held_started_finished_and_cancelled(client: PlatformClient) -> None:
     work = submit(client)
     assert client.work_client.hold_work_requirement_by_id(work.id).status is WorkRequirementStatus.HELD
     assert client.work_client.start_work_requirement_by_id(work.id).status is WorkRequirementStatus.RUNNING
@@ -166,7 +166,7 @@ def test_work_can_be_held_started_finished_and_cancelled(client: PlatformClient)
     assert refused.value.response.status_code == 403
 
 
-def test_searches_page_through_everything_in_order_of_making(client: PlatformClient) -> None:
+def test_search_pages_through_everything_in_order_of_creation(client: PlatformClient) -> None:
     work = submit(client)
     add(client, work, *[f"t{n}" for n in range(10)])
     found = client.work_client.find_tasks(TaskSearch(workRequirementId=work.id, statuses=[TaskStatus.READY]))
@@ -179,7 +179,7 @@ def test_searches_page_through_everything_in_order_of_making(client: PlatformCli
     assert (summaries[0].totalTaskCount, summaries[0].healthy, summaries[0].tag) == (0, True, "mine")
 
 
-def test_terminating_a_requirement_ends_its_pool(local: RunningPlatform, client: PlatformClient) -> None:
+def test_terminated_requirement_ends_its_pool(local: RunningPlatform, client: PlatformClient) -> None:
     pool = provision(client)
     local.advance(2)
     requirement = client.compute_client.get_compute_requirement_by_id(pool.computeRequirementId)
@@ -193,7 +193,7 @@ def test_terminating_a_requirement_ends_its_pool(local: RunningPlatform, client:
     assert client.worker_pool_client.get_worker_pool_by_id(pool.id).status is WorkerPoolStatus.TERMINATED
 
 
-def test_templates_are_kept_found_and_deleted(client: PlatformClient) -> None:
+def test_templates_are_stored_found_and_deleted(client: PlatformClient) -> None:
     compute = client.compute_client
     source = SimulatorComputeSource(name="extra", instanceStartupTimeSeconds=7)
     source_template = compute.add_compute_source_template(ComputeSourceTemplate(source=source, namespace="demo"))
@@ -228,7 +228,7 @@ def test_templates_are_kept_found_and_deleted(client: PlatformClient) -> None:
     ]
 
 
-def test_namespaces_are_made_listed_and_deleted_when_empty(client: PlatformClient) -> None:
+def test_namespaces_are_created_listed_and_deleted_when_empty(client: PlatformClient) -> None:
     namespaces = client.namespaces_client
     made = namespaces.create_namespace(CreateNamespaceRequest("mine"))
     assert namespaces.get_namespace(made).namespace == "mine"
@@ -238,25 +238,25 @@ def test_namespaces_are_made_listed_and_deleted_when_empty(client: PlatformClien
     assert [n.namespace for n in namespaces.get_namespaces(NamespaceSearch()).list_all()] == ["demo"]
 
 
-def test_the_application_says_whose_key_it_is(client: PlatformClient) -> None:
+def test_application_names_the_owner_of_the_key(client: PlatformClient) -> None:
     details = client.application_client.get_application_details()
     assert (details.accountName, details.allNamespacesReadable) == ("local", True)
 
 
-def test_a_duplicate_pool_is_an_invalid_request_that_already_exists(client: PlatformClient) -> None:
+def test_duplicate_pool_is_an_invalid_request(client: PlatformClient) -> None:
     provision(client)
     with pytest.raises(InvalidRequestException, match="already exists"):
         provision(client)
 
 
-def test_duplicate_task_names_are_told_by_their_text(client: PlatformClient) -> None:
+def test_duplicate_task_names_are_refused_with_the_known_text(client: PlatformClient) -> None:
     work = submit(client)
     add(client, work, "a")
     with pytest.raises(requests.HTTPError, match="Task names must be unique within task group"):
         add(client, work, "a")
 
 
-def test_what_does_not_exist_is_an_http_404(client: PlatformClient) -> None:
+def test_unknown_entity_is_status_404(client: PlatformClient) -> None:
     for call in (
         lambda: client.work_client.get_work_requirement_by_name("demo", "none"),
         lambda: client.worker_pool_client.get_worker_pool_by_id("ydid:wrkrpool:0:none"),
@@ -267,12 +267,12 @@ def test_what_does_not_exist_is_an_http_404(client: PlatformClient) -> None:
         assert missing.value.response.status_code == 404
 
 
-def test_a_large_batch_arrives_packed(client: PlatformClient) -> None:
+def test_large_batch_is_sent_compressed(client: PlatformClient) -> None:
     work = submit(client)
     added = add(client, work, *[f"task-{n}" for n in range(500)])
     assert [task.name for task in added] == [f"task-{n}" for n in range(500)]
 
 
-def test_an_empty_batch_adds_nothing(client: PlatformClient) -> None:
+def test_empty_batch_adds_nothing(client: PlatformClient) -> None:
     work = submit(client)
     assert client.work_client.add_tasks_to_task_group_by_id(work.taskGroups[0].id, []) == []

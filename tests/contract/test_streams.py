@@ -62,7 +62,7 @@ class Follower:
         return not self._thread.is_alive()
 
 
-def test_a_work_requirement_is_followed_from_its_state_at_once_to_its_end(
+def test_stream_of_a_work_requirement_begins_with_its_state_and_ends_with_it(
     local: RunningPlatform, client: PlatformClient
 ) -> None:
     work = submit(client)
@@ -79,7 +79,7 @@ def test_a_work_requirement_is_followed_from_its_state_at_once_to_its_end(
     assert follower.statuses == ["RUNNING", "RUNNING", "CANCELLED"]
 
 
-def test_a_pool_and_its_requirement_are_followed_to_their_termination(
+def test_streams_of_a_pool_and_its_requirement_end_with_their_termination(
     local: RunningPlatform, client: PlatformClient
 ) -> None:
     pool = provision(client)
@@ -100,9 +100,7 @@ def test_a_pool_and_its_requirement_are_followed_to_their_termination(
     assert (pools.statuses[-1], requirements.statuses[-1]) == ("TERMINATED", "TERMINATED")
 
 
-def test_what_has_already_ended_is_told_once_and_the_stream_ends(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_stream_of_a_finished_entity_sends_one_event(local: RunningPlatform, client: PlatformClient) -> None:
     work = submit(client)
     client.work_client.cancel_work_requirement_by_id(work.id)
     follower = Follower(local, f"/work/requirements/{work.id}/updates")
@@ -110,9 +108,7 @@ def test_what_has_already_ended_is_told_once_and_the_stream_ends(
     assert follower.statuses == ["CANCELLED"]
 
 
-def test_silence_is_filled_with_comments_and_reading_is_no_change(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_stream_sends_comments_without_changes(local: RunningPlatform, client: PlatformClient) -> None:
     work = submit(client)
     follower = Follower(local, f"/work/requirements/{work.id}/updates")
     follower.until(lambda: follower.comments >= 2)
@@ -124,7 +120,7 @@ def test_silence_is_filled_with_comments_and_reading_is_no_change(
     assert follower.ended()
 
 
-def test_a_stream_stays_open_after_the_end_when_it_is_set_so() -> None:
+def test_stream_stays_open_after_the_end_when_set_so() -> None:
     settings = Settings(close_finished_event_streams=False, event_keep_alive_seconds=0.02)
     with local_platform(clock=SteppedClock(), settings=settings) as local, local.client() as client:
         work = submit(client)
@@ -136,7 +132,7 @@ def test_a_stream_stays_open_after_the_end_when_it_is_set_so() -> None:
     assert time.monotonic() - started < 3  # an open stream does not keep the server from stopping
 
 
-def test_a_reader_who_leaves_is_forgotten(local: RunningPlatform, client: PlatformClient) -> None:
+def test_closed_stream_is_released(local: RunningPlatform, client: PlatformClient) -> None:
     work = submit(client)
     headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
     watchers = local.platform._kernel._watchers
@@ -150,7 +146,7 @@ def test_a_reader_who_leaves_is_forgotten(local: RunningPlatform, client: Platfo
         time.sleep(0.005)
 
 
-def test_a_stream_needs_a_key_and_an_entity(local: RunningPlatform) -> None:
+def test_stream_demands_a_key_and_an_entity(local: RunningPlatform) -> None:
     headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
     assert httpx.get(f"{local.url}/work/requirements/ydid:workreq:0:none/updates").status_code == 401
     missing = httpx.get(f"{local.url}/work/requirements/ydid:workreq:0:none/updates", headers=headers)
@@ -175,7 +171,7 @@ class _Listener(SubscriptionEventListener[Any]):
         """Nothing to do."""
 
 
-def test_the_sdks_listener_hears_of_changes_of_work(client: PlatformClient) -> None:
+def test_sdk_listener_receives_changes_of_a_work_requirement(client: PlatformClient) -> None:
     work, listener = submit(client), _Listener(WorkRequirementStatus.HELD)
     client.work_client.add_work_requirement_listener(work, listener)
     client.work_client.hold_work_requirement_by_id(work.id)
@@ -183,7 +179,7 @@ def test_the_sdks_listener_hears_of_changes_of_work(client: PlatformClient) -> N
     client.work_client.remove_work_requirement_listener(listener)
 
 
-def test_the_sdks_listener_hears_of_changes_of_pools_and_requirements(
+def test_sdk_listener_receives_changes_of_pools_and_requirements(
     local: RunningPlatform, client: PlatformClient
 ) -> None:
     pool = provision(client)
@@ -198,7 +194,7 @@ def test_the_sdks_listener_hears_of_changes_of_pools_and_requirements(
     client.compute_client.remove_compute_requirement_listener(running)
 
 
-def test_a_reset_ends_every_stream(local: RunningPlatform, client: PlatformClient) -> None:
+def test_reset_ends_every_stream(local: RunningPlatform, client: PlatformClient) -> None:
     work = submit(client)
     follower = Follower(local, f"/work/requirements/{work.id}/updates")
     follower.until(lambda: len(follower.states) == 1)
@@ -220,7 +216,7 @@ def _raw_events(settings: Settings) -> list[str]:
             return [line for line in (*seen, *lines) if line and not line.startswith(":")]
 
 
-def test_events_are_named_and_numbered_as_it_is_set() -> None:
+def test_events_have_the_name_and_ids_of_the_settings() -> None:
     quick = {"event_interval_seconds": 0.0, "event_keep_alive_seconds": 0.05}
     plain = _raw_events(Settings(**quick))
     other = _raw_events(Settings(event_name="update", event_ids=True, **quick))
@@ -233,7 +229,7 @@ def test_events_are_named_and_numbered_as_it_is_set() -> None:
     ]
 
 
-def test_a_stream_may_begin_with_the_first_change_instead_of_the_present_state() -> None:
+def test_stream_begins_with_the_first_change_when_set_so() -> None:
     quick = {"event_interval_seconds": 0.0, "event_keep_alive_seconds": 0.05}
     (state,) = [
         json.loads(line.removeprefix("data:"))

@@ -27,11 +27,11 @@ from tests.contract.test_sdk import submit
         ([1, 2], [1], ["the answer: sent [1, 2], the SDK made it [1]"]),
     ],
 )
-def test_what_the_sdk_could_not_read_is_named(sent: Any, kept: Any, says: list[str]) -> None:
+def test_unreadable_answer_is_named(sent: Any, kept: Any, says: list[str]) -> None:
     assert list(watched_sdk.lost(sent, kept)) == says
 
 
-def test_a_call_counts_when_it_has_succeeded(client: PlatformClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_counts_only_after_success(client: PlatformClient, monkeypatch: pytest.MonkeyPatch) -> None:
     called: set[str] = set()
     monkeypatch.setattr(watched_sdk, "called", called)
     with pytest.raises(Exception, match="404"):
@@ -42,9 +42,7 @@ def test_a_call_counts_when_it_has_succeeded(client: PlatformClient, monkeypatch
 
 
 @pytest.mark.parametrize(("whole", "failed"), [(True, True), (False, False)])
-def test_the_whole_suite_fails_for_a_call_that_nobody_made(
-    monkeypatch: pytest.MonkeyPatch, whole: bool, failed: bool
-) -> None:
+def test_suite_fails_for_a_call_without_a_test(monkeypatch: pytest.MonkeyPatch, whole: bool, failed: bool) -> None:
     monkeypatch.setattr(watched_sdk, "called", watched_sdk.covered() - {"Work.search_tasks"})
     gate, session = ContractGate(), SimpleNamespace(config=SimpleNamespace(), exitstatus=0)
     gate.pytest_testnodedown(SimpleNamespace(workeroutput={"contract_whole": whole, "contract_called": []}))
@@ -52,7 +50,7 @@ def test_the_whole_suite_fails_for_a_call_that_nobody_made(
     assert (gate.missing == ["Work.search_tasks"], session.exitstatus == 1) == (failed, failed)
 
 
-def test_the_sdks_reader_of_events_ends_with_its_stream(client: PlatformClient) -> None:
+def test_sdk_event_reader_ends_with_its_stream(client: PlatformClient) -> None:
     work = submit(client)
     before = set(threading.enumerate())
     client.work_client.add_work_requirement_listener(work, DelegatedSubscriptionEventListener(on_update=lambda _: None))

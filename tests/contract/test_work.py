@@ -50,9 +50,7 @@ def on_exit(code: int) -> Selection[TaskErrorSelector]:
     return Selection(includes=[TaskErrorSelector(processExitCodes=Selection(includes=[code]))])
 
 
-def test_a_task_that_would_fail_is_resubmitted_where_its_policy_says(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_failed_task_is_resubmitted_by_its_policy(local: RunningPlatform, client: PlatformClient) -> None:
     work = with_failure_policy(client, ResubmissionDestination("second", on_exit(137)))
     provision(client)
     memory, other = client.work_client.add_tasks_to_task_group_by_id(
@@ -72,7 +70,7 @@ def test_a_task_that_would_fail_is_resubmitted_where_its_policy_says(
     assert groups[0].taskSummary.statusCounts == {TaskStatus.RESUBMITTED: 1, TaskStatus.FAILED: 1}
 
 
-def test_a_task_group_whose_tasks_were_all_resubmitted_has_not_failed(
+def test_task_group_is_completed_when_all_its_tasks_were_resubmitted(
     local: RunningPlatform, client: PlatformClient
 ) -> None:
     work = with_failure_policy(client, ResubmissionDestination("second"))
@@ -84,14 +82,12 @@ def test_a_task_group_whose_tasks_were_all_resubmitted_has_not_failed(
     assert second.taskSummary.statusCounts == {TaskStatus.FAILED: 1}
 
 
-def test_a_destination_that_does_not_exist_is_refused(client: PlatformClient) -> None:
+def test_unknown_resubmission_destination_is_refused(client: PlatformClient) -> None:
     with pytest.raises(InvalidRequestException, match="unknown destinationTaskGroup third"):
         with_failure_policy(client, ResubmissionDestination("third"))
 
 
-def test_a_completed_task_is_forgotten_after_its_time_and_still_counted(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_completed_task_expires_and_is_still_counted(local: RunningPlatform, client: PlatformClient) -> None:
     group = TaskGroup(
         "g",
         runSpecification=RunSpecification(["bash"]),
@@ -128,7 +124,7 @@ def test_tasks_are_sorted_and_filtered(local: RunningPlatform, client: PlatformC
     assert names(hasErrors=True) == []
 
 
-def test_work_is_sorted_and_filtered_over_several_slices(client: PlatformClient) -> None:
+def test_work_requirements_are_sorted_and_filtered_over_several_slices(client: PlatformClient) -> None:
     for name in ("d", "b", "a", "c", "e"):
         submit(client, name)
     held = client.work_client.get_work_requirement_by_name("demo", "c")

@@ -40,7 +40,7 @@ def nodes(client: PlatformClient, pool_id: str) -> list[Any]:
     return client.worker_pool_client.get_nodes(search).list_all()
 
 
-def test_resizing_grows_a_pool_and_shrinks_it_by_its_idle_nodes(local: RunningPlatform, client: PlatformClient) -> None:
+def test_resize_adds_nodes_or_removes_idle_ones(local: RunningPlatform, client: PlatformClient) -> None:
     pool = provision(client)
     local.advance(2)
     resized = client.worker_pool_client.resize_worker_pool(pool, 3)
@@ -56,9 +56,7 @@ def test_resizing_grows_a_pool_and_shrinks_it_by_its_idle_nodes(local: RunningPl
     assert client.work_client.get_task_by_id(task.id).status is TaskStatus.EXECUTING
 
 
-def test_a_pool_is_not_resized_beyond_its_bounds_or_after_its_end(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_resize_is_refused_beyond_bounds_and_after_the_end(local: RunningPlatform, client: PlatformClient) -> None:
     pool = provision(client)
     local.advance(2)
     with pytest.raises(InvalidRequestException, match="between minNodes"):
@@ -68,7 +66,7 @@ def test_a_pool_is_not_resized_beyond_its_bounds_or_after_its_end(
         client.worker_pool_client.resize_worker_pool(pool, 1)
 
 
-def test_a_namespace_policy_is_kept_listed_and_deleted(client: PlatformClient) -> None:
+def test_namespace_policy_is_stored_listed_and_deleted(client: PlatformClient) -> None:
     namespaces = client.namespaces_client
     namespaces.save_namespace_policy(NamespacePolicy("demo", autoscalingMaxNodes=4))
     namespaces.save_namespace_policy(NamespacePolicy("demo", autoscalingMaxNodes=5))
@@ -80,7 +78,7 @@ def test_a_namespace_policy_is_kept_listed_and_deleted(client: PlatformClient) -
         namespaces.get_namespace_policy("demo")
 
 
-def test_a_namespace_policy_caps_how_far_its_pools_grow(local: RunningPlatform, client: PlatformClient) -> None:
+def test_namespace_policy_limits_scaling_up(local: RunningPlatform, client: PlatformClient) -> None:
     client.namespaces_client.save_namespace_policy(NamespacePolicy("demo", autoscalingMaxNodes=3))
     pool = provision(client)
     add(client, submit(client), *[f"t{n}" for n in range(8)])
@@ -122,9 +120,7 @@ def configured(client: PlatformClient, **fields: Any) -> Any:
     return client.worker_pool_client.add_configured_worker_pool(request)
 
 
-def test_a_machine_joins_a_configured_pool_with_its_token_and_works(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_machine_joins_a_configured_pool_with_its_token(local: RunningPlatform, client: PlatformClient) -> None:
     made = configured(client)
     pool = made.workerPool
     assert isinstance(pool, ConfiguredWorkerPool)
@@ -143,7 +139,7 @@ def test_a_machine_joins_a_configured_pool_with_its_token_and_works(
     assert client.work_client.get_task_by_id(task.id).nodeId == node.id
 
 
-def test_shutting_down_a_configured_pool_ends_its_nodes(local: RunningPlatform, client: PlatformClient) -> None:
+def test_shutdown_of_a_configured_pool_terminates_its_nodes(local: RunningPlatform, client: PlatformClient) -> None:
     made = configured(client)
     node_id = Machine(local, made.token.secret).register().json()["nodeId"]
     client.worker_pool_client.shutdown_worker_pool(made.workerPool)
@@ -152,9 +148,7 @@ def test_shutting_down_a_configured_pool_ends_its_nodes(local: RunningPlatform, 
     assert Machine(local, made.token.secret).register().status_code == 410
 
 
-def test_a_machine_may_return_to_its_pool_after_its_node_was_shut_down(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_machine_rejoins_its_pool_after_its_node_was_shut_down(local: RunningPlatform, client: PlatformClient) -> None:
     made = configured(client)
     first = Machine(local, made.token.secret).register().json()["nodeId"]
     assert Machine(local, made.token.secret).register().json()["nodeId"] == first
@@ -164,7 +158,7 @@ def test_a_machine_may_return_to_its_pool_after_its_node_was_shut_down(
     assert [node.id for node in nodes(client, made.workerPool.id)] == [second]
 
 
-def test_tokens_expire_are_refreshed_and_regenerated(local: RunningPlatform, client: PlatformClient) -> None:
+def test_token_expires_is_refreshed_and_regenerated(local: RunningPlatform, client: PlatformClient) -> None:
     made = configured(client, tokenTtl=timedelta(minutes=1))
     pool, pools = made.workerPool, client.worker_pool_client
     assert made.token.expiryTime == START + timedelta(minutes=1)
@@ -180,7 +174,7 @@ def test_tokens_expire_are_refreshed_and_regenerated(local: RunningPlatform, cli
     assert Machine(local, regenerated.secret, "box-2").register().status_code == 200
 
 
-def test_pools_are_found_by_their_type(client: PlatformClient) -> None:
+def test_pools_are_searched_by_their_type(client: PlatformClient) -> None:
     provision(client)
     configured(client)
     search = WorkerPoolSearch(type="co.yellowdog.platform.model.ConfiguredWorkerPool")
@@ -193,7 +187,7 @@ def configured_id(client: PlatformClient) -> str:
     return str(client.worker_pool_client.get_worker_pool_by_name("demo", "own").id)
 
 
-def test_a_node_action_gives_a_node_more_workers_or_fewer(local: RunningPlatform, client: PlatformClient) -> None:
+def test_node_action_changes_the_number_of_workers(local: RunningPlatform, client: PlatformClient) -> None:
     pool = provision(client)
     local.advance(2)
     (node,) = nodes(client, pool.id)
@@ -207,7 +201,7 @@ def test_a_node_action_gives_a_node_more_workers_or_fewer(local: RunningPlatform
     assert (snapshot.status, snapshot.waiting, snapshot.failed) == (NodeActionQueueStatus.EMPTY, [], None)
 
 
-def test_node_actions_are_done_one_after_the_other(local: RunningPlatform, client: PlatformClient) -> None:
+def test_node_actions_run_one_after_another(local: RunningPlatform, client: PlatformClient) -> None:
     pools = client.worker_pool_client
     pool = provision(client)
     local.advance(2)
@@ -230,9 +224,7 @@ def test_node_actions_are_done_one_after_the_other(local: RunningPlatform, clien
     assert summary.actionQueueStatuses == {NodeActionQueueStatus.EMPTY: 1}
 
 
-def test_a_node_action_that_fails_stops_the_queue_of_its_node_alone(
-    local: RunningPlatform, client: PlatformClient
-) -> None:
+def test_failed_node_action_stops_only_its_nodes_queue(local: RunningPlatform, client: PlatformClient) -> None:
     pools = client.worker_pool_client
     pool = provision(client, count=2)
     local.advance(2)
@@ -250,7 +242,7 @@ def test_a_node_action_that_fails_stops_the_queue_of_its_node_alone(
     assert summary.actionQueueStatuses == {NodeActionQueueStatus.EMPTY: 1}
 
 
-def test_node_actions_that_make_no_sense_or_are_not_covered_are_refused_as_a_whole(
+def test_node_actions_are_refused_as_a_whole_when_one_is_invalid(
     local: RunningPlatform, client: PlatformClient
 ) -> None:
     pools = client.worker_pool_client
@@ -265,7 +257,7 @@ def test_node_actions_that_make_no_sense_or_are_not_covered_are_refused_as_a_who
     assert len(pools.get_node_by_id(node.id).workers) == 1
 
 
-def test_an_unnamed_task_is_accepted(local: RunningPlatform, client: PlatformClient) -> None:
+def test_unnamed_task_is_accepted(local: RunningPlatform, client: PlatformClient) -> None:
     work = submit(client)
     (task,) = client.work_client.add_tasks_to_task_group_by_id(work.taskGroups[0].id, [Task(taskType="bash")])
     assert task.name is None

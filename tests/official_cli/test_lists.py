@@ -80,7 +80,7 @@ NARROWED = {"permissions": ("--name", "ACCOUNT_USER_*")}
 
 # Not a platform for each kind, and not all kinds in one long test.
 @pytest.mark.parametrize("kinds", [list(LISTED)[:7], list(LISTED)[7:14], list(LISTED)[14:]], ids=["A-E", "G-P", "R-W"])
-def test_every_kind_is_listed_with_its_values(populated: RunningPlatform, yd: OfficialCli, kinds: list[str]) -> None:
+def test_list_shows_every_kind_with_its_values(populated: RunningPlatform, yd: OfficialCli, kinds: list[str]) -> None:
     for kind in kinds:
         shown, expected = LISTED[kind]
         answer = yd.run("yd-list", "--json", "--tag", "", *NARROWED.get(kind, ()), kind)
@@ -88,13 +88,13 @@ def test_every_kind_is_listed_with_its_values(populated: RunningPlatform, yd: Of
         assert found == expected, kind
 
 
-def test_no_kind_is_forgotten(yd: OfficialCli) -> None:
+def test_every_kind_has_a_case(yd: OfficialCli) -> None:
     told = " ".join(yd.run("yd-list", "--help").out.split())
     kinds = told.split("Valid types: ")[1].split(" options:")[0]
     assert {word.strip(" ,") for word in kinds.split() if not word.startswith("(")} == set(LISTED)
 
 
-def test_what_has_an_id_is_shown_by_it(populated: RunningPlatform, yd: OfficialCli) -> None:
+def test_show_prints_an_entity_by_its_id(populated: RunningPlatform, yd: OfficialCli) -> None:
     store = populated.platform.store
     records = (store.pools, store.nodes, store.works, store.tasks, store.requirements)
     ids = [str(record.entity.id) for kind in records for record in kind.values()]

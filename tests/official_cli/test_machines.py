@@ -36,7 +36,7 @@ def instances(client: PlatformClient) -> list[InstanceStatus]:
     return [instance.status for instance in client.compute_client.get_instances(search).list_all()]
 
 
-def test_a_pool_is_provisioned_resized_and_shut_down(
+def test_pool_is_provisioned_resized_and_shut_down(
     local: RunningPlatform, client: PlatformClient, yd: OfficialCli
 ) -> None:
     made = yd.run("yd-provision", "--json").json
@@ -53,7 +53,7 @@ def test_a_pool_is_provisioned_resized_and_shut_down(
     assert local.hosts.instance_ids == []  # type: ignore[attr-defined]
 
 
-def test_a_pool_ends_with_its_compute_requirement(
+def test_pool_ends_with_its_compute_requirement(
     local: RunningPlatform, client: PlatformClient, yd: OfficialCli, pool: ProvisionedWorkerPool
 ) -> None:
     assert yd.act("yd-terminate", "pool")["outcome"] == "terminated"
@@ -78,7 +78,7 @@ def test_nodes_get_more_workers_and_one_is_shut_down(
     assert node.status is NodeStatus.TERMINATED
 
 
-def test_a_requirement_is_instantiated_stopped_started_resized_and_terminated(
+def test_requirement_is_instantiated_stopped_started_resized_and_terminated(
     local: RunningPlatform, client: PlatformClient, yd: OfficialCli
 ) -> None:
     yd.run("yd-instantiate", yd.file("own.json", REQUIREMENT))
@@ -95,7 +95,7 @@ def test_a_requirement_is_instantiated_stopped_started_resized_and_terminated(
     assert instances(client) == [TERMINATED, TERMINATED]
 
 
-def test_single_instances_are_restarted_taken_away_and_replaced(
+def test_single_instances_are_restarted_deprovisioned_and_replaced(
     local: RunningPlatform, client: PlatformClient, yd: OfficialCli
 ) -> None:
     yd.run("yd-instantiate", yd.file("own.json", REQUIREMENT))
@@ -115,7 +115,7 @@ def test_single_instances_are_restarted_taken_away_and_replaced(
     eventually(lambda: instances(client) == [TERMINATED, TERMINATED, RUNNING])
 
 
-def test_a_configured_pools_token_is_renewed(client: PlatformClient, yd: OfficialCli) -> None:
+def test_token_of_a_configured_pool_is_renewed(client: PlatformClient, yd: OfficialCli) -> None:
     made = client.worker_pool_client.add_configured_worker_pool(AddConfiguredWorkerPoolRequest("box", "demo"))
     renewed = yd.act("yd-token", "--regenerate", "--ttl-hours", "2", "box")
     token = client.worker_pool_client.get_configured_worker_pool_token(made.workerPool)

@@ -40,16 +40,16 @@ def commands_that_tests_run() -> set[str]:
     }
 
 
-def test_the_table_has_every_command_that_is_installed() -> None:
+def test_table_has_every_installed_command() -> None:
     assert set(TABLE) == console_scripts()
 
 
-def test_what_the_table_calls_tested_is_run_by_a_test() -> None:
+def test_commands_marked_as_tested_are_run_by_a_test() -> None:
     tested = {command for command, words in TABLE.items() if words.startswith("tested")}
     assert tested - {"yd"} == commands_that_tests_run() - {"yd-cloud-info"}
 
 
-def test_every_other_command_says_why() -> None:
+def test_other_commands_have_a_reason() -> None:
     assert {words.split(":")[0].split(" of ")[0] for words in TABLE.values()} <= {"tested", "not covered", "no call"}
 
 
@@ -62,7 +62,7 @@ def place(tmp_path: Path) -> Iterator[PlatformDirectory]:
 
 
 @pytest.mark.hosts
-def test_the_round_on_the_page_runs_on_real_hosts(tmp_path: Path, place: PlatformDirectory) -> None:
+def test_example_of_the_page_runs_on_real_hosts(tmp_path: Path, place: PlatformDirectory) -> None:
     (configuration,), (work,) = blocks("toml"), blocks("json")
     (tmp_path / "config.toml").write_text(configuration)
     (tmp_path / "work.json").write_text(work)

@@ -73,7 +73,7 @@ def source(client: PlatformClient) -> ComputeSourceTemplate:
     return client.compute_client.get_compute_source_template_by_name("demo", "quick")
 
 
-def test_templates_and_other_resources_are_created_updated_and_removed(client: PlatformClient, yd: OfficialCli) -> None:
+def test_resources_are_created_updated_and_removed(client: PlatformClient, yd: OfficialCli) -> None:
     specification = yd.file("resources.json", RESOURCES)
     created = yd.run("yd-create", "--yes", "--json", specification).json
     assert {(entry["resource"], entry["action"]) for entry in created} >= {(kind, "created") for kind in KINDS}
@@ -102,14 +102,14 @@ def test_templates_and_other_resources_are_created_updated_and_removed(client: P
     assert client.allowances_client.get_allowances(AllowanceSearch()).list_all() == []
 
 
-def test_the_application_is_told_and_the_doctor_finds_nothing_wrong(local: RunningPlatform, yd: OfficialCli) -> None:
+def test_application_is_shown_and_the_doctor_finds_no_problem(local: RunningPlatform, yd: OfficialCli) -> None:
     application = yd.run("yd-application", "--json").json
     assert (application["name"], application["accountName"]) == ("local", "local")
     checks = {check["check"]: check["status"] for check in yd.run("yd-doctor", "--json").json}
     assert (checks["Authenticated"], checks["Groups and roles"], checks["Namespace granted"]) == ("OK", "OK", "OK")
 
 
-def test_a_wrong_key_is_told_in_the_command_lines_own_words(yd: OfficialCli) -> None:
+def test_wrong_key_is_reported_by_the_command_line(yd: OfficialCli) -> None:
     said = yd.run("yd-list", "--secret", "wrong", "work-requirements", exit_code=4)
     assert "Your Application Key ID and SECRET are not recognised" in said.err
 
@@ -119,7 +119,7 @@ def test_cloud_information_is_refused_as_not_covered(yd: OfficialCli) -> None:
     assert "is not covered by the local platform" in " ".join(said.err.split())
 
 
-def test_the_report_of_a_dynamic_template_tells_its_sources_in_order(client: PlatformClient, yd: OfficialCli) -> None:
+def test_report_of_a_dynamic_template_lists_its_sources_in_order(client: PlatformClient, yd: OfficialCli) -> None:
     fast_first = StringAttributePreference("source.name", preferredValues=["quick"])
     template = ComputeRequirementDynamicTemplate(
         "dynamic", "co.yellowdog.platform.model.WaterfallProvisionStrategy", "demo", preferences=[fast_first]

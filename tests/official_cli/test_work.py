@@ -39,7 +39,7 @@ def work(client: PlatformClient, name: str = "work") -> Any:
     return client.work_client.get_work_requirement_by_name("demo", name)
 
 
-def test_a_batch_is_followed_to_its_end(local: RunningPlatform, yd: OfficialCli, pool: ProvisionedWorkerPool) -> None:
+def test_batch_is_followed_to_its_end(local: RunningPlatform, yd: OfficialCli, pool: ProvisionedWorkerPool) -> None:
     specification = yd.file("good.json", batch("good", seconds=0.2))
     answer = yd.run("yd-submit", "--follow", "--exit-on-failure", specification)
     assert "Work Requirement 'good' is COMPLETED" in answer.out
@@ -49,7 +49,7 @@ def test_a_batch_is_followed_to_its_end(local: RunningPlatform, yd: OfficialCli,
     assert tasks(local)["task-0"].entity.arguments == ["-c", "exit 0"]
 
 
-def test_a_batch_that_fails_is_followed_to_its_end_and_told_by_the_exit_code(
+def test_failed_batch_is_followed_to_its_end_and_sets_the_exit_code(
     local: RunningPlatform, client: PlatformClient, yd: OfficialCli, pool: ProvisionedWorkerPool
 ) -> None:
     specification = yd.file("bad.json", batch("bad", seconds=0.2, exit_codes=(0, 3)))
@@ -61,7 +61,7 @@ def test_a_batch_that_fails_is_followed_to_its_end_and_told_by_the_exit_code(
     assert (error.errorType, error.processExitCode) == (TaskErrorType.PROCESS_NON_ZERO_EXIT, 3)
 
 
-def test_a_batch_of_many_arrives_whole(local: RunningPlatform, client: PlatformClient, yd: OfficialCli) -> None:
+def test_large_batch_is_submitted_completely(local: RunningPlatform, client: PlatformClient, yd: OfficialCli) -> None:
     one = {"name": "many", "taskGroups": [{"name": "group", "tasks": [{"arguments": ["-c", "true"]}]}]}
     yd.run("yd-submit", "--task-count", "2500", "--parallel-batches", "3", yd.file("many.json", one))
     assert work(client, "many").taskGroups[0].taskSummary.statusCounts == {TaskStatus.READY: 2500}
@@ -85,7 +85,7 @@ def test_work_is_held_started_and_cancelled_with_its_tasks_aborted(
     assert yd.act("yd-cancel", "work")["outcome"] == "skipped"
 
 
-def test_a_task_is_aborted_and_the_work_finishes(
+def test_task_is_aborted_and_the_work_finishes(
     local: RunningPlatform, client: PlatformClient, yd: OfficialCli, pool: ProvisionedWorkerPool
 ) -> None:
     yd.run("yd-submit", yd.file("work.json", batch("work")))
@@ -100,7 +100,7 @@ def test_a_task_is_aborted_and_the_work_finishes(
     assert waited["status"] == work(client).status.value == "COMPLETED"
 
 
-def test_work_that_has_ended_is_followed_at_once_and_compared_with_its_pool(
+def test_finished_work_is_followed_at_once_and_compared_with_its_pool(
     local: RunningPlatform, client: PlatformClient, yd: OfficialCli, pool: ProvisionedWorkerPool
 ) -> None:
     yd.run("yd-submit", yd.file("work.json", batch("work", seconds=0)))

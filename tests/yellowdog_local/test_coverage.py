@@ -12,7 +12,7 @@ from yellowdog_local import coverage
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 
 
-def test_the_page_is_up_to_date() -> None:
+def test_coverage_page_is_up_to_date() -> None:
     page = PAGE.read_text(encoding="utf-8")
     if f"yellowdog-sdk {__version__}:" not in page:
         pytest.skip(f"docs/coverage.md was written for another release of the SDK than the installed {__version__}")
@@ -25,12 +25,12 @@ def test_every_call_for_work_and_worker_pools_is_covered() -> None:
     assert [call.name for call in calls if call.route is None] == []
 
 
-def test_a_call_without_a_route_is_told_apart() -> None:
+def test_call_without_a_route_is_marked() -> None:
     routes = {call.name: call.route for call in coverage.sdk_calls()}
     assert routes["slice_regions"] is None
     assert routes["get_keyring"] == "GET /keyrings/{id}"
     assert routes["stream_worker_pool_updates"] == "GET /workerPools/{id:ydid}/updates"
 
 
-def test_what_covered_calls_refuse_is_read_from_the_code() -> None:
+def test_refused_parts_of_covered_calls_are_read_from_the_code() -> None:
     assert "The attribute … of a dynamic template" in coverage.refusals()

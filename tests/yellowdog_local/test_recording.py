@@ -45,7 +45,7 @@ def test_calls_are_counted_by_pattern_status_and_mark(clock: SteppedClock) -> No
     assert [made.number for made in calls.since(limit=1)] == [4]
 
 
-def test_a_call_knows_both_clocks(clock: SteppedClock) -> None:
+def test_call_has_both_clocks(clock: SteppedClock) -> None:
     calls = Calls(clock, 10)
     clock.advance(60)
     call(calls)
@@ -56,7 +56,7 @@ def test_a_call_knows_both_clocks(clock: SteppedClock) -> None:
     assert made.as_json()["time"] == "2026-01-01T00:01:00+00:00"
 
 
-def test_dropped_calls_are_still_counted_and_never_denied(clock: SteppedClock) -> None:
+def test_dropped_calls_are_counted_and_reported(clock: SteppedClock) -> None:
     calls = Calls(clock, 3)
     for _ in range(5):
         call(calls)
@@ -71,7 +71,7 @@ def test_dropped_calls_are_still_counted_and_never_denied(clock: SteppedClock) -
     assert len(calls.since(limit=3)) == 3
 
 
-def test_routes_tell_failures_and_times_the_most_called_first(clock: SteppedClock) -> None:
+def test_routes_show_failures_and_times_in_order_of_calls(clock: SteppedClock) -> None:
     calls = Calls(clock, 1000)
     call(calls, "/other", status=500)
     call(calls, "/other", status=0)
@@ -84,7 +84,7 @@ def test_routes_tell_failures_and_times_the_most_called_first(clock: SteppedCloc
     assert (other.route, other.count, other.failed) == ("/other", 2, 2)
 
 
-def test_what_is_cleared_is_forgotten_and_marks_stay_valid(clock: SteppedClock) -> None:
+def test_clear_deletes_calls_and_keeps_marks_valid(clock: SteppedClock) -> None:
     calls = Calls(clock, 3)
     for _ in range(5):
         call(calls)
@@ -95,6 +95,6 @@ def test_what_is_cleared_is_forgotten_and_marks_stay_valid(clock: SteppedClock) 
     assert calls.count(since=mark) == calls.count() == 1
 
 
-def test_nothing_of_a_body_or_a_header_has_a_place_in_it() -> None:
+def test_recorded_call_has_no_body_and_no_headers() -> None:
     known = {"number", "time", "wall", "method", "path", "route", "status", "milliseconds", "bytes_in", "bytes_out"}
     assert set(RecordedCall._fields) == known | {"agent", "fault"}

@@ -24,21 +24,21 @@ from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import local_platform
 
 
-def test_hosts_are_simulated_where_nothing_is_said() -> None:
+def test_hosts_are_simulated_by_default() -> None:
     with local_platform() as local:
         assert isinstance(local.hosts, SimulatedHosts)
         assert local.hosts.traits == HostTraits(runs_tasks=False, own_network=True, own_processes=True, own_files=True)
         assert local.ssh_key is None
 
 
-def test_a_kind_that_does_not_exist_is_refused() -> None:
+def test_unknown_kind_of_hosts_is_refused() -> None:
     with pytest.raises(ValueError, match="virtual"), local_platform("virtual"):
         pass
 
 
 @pytest.mark.hosts
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_task_runs_on_hosts_of_a_kind(kind: str, tmp_path: Path) -> None:
+def test_task_runs_on_hosts_of_each_kind(kind: str, tmp_path: Path) -> None:
     with local_platform(kind, directory=tmp_path) as local, local.client() as client:
         assert isinstance(local.hosts, RealHosts)
         usage = ComputeRequirementTemplateUsage(
@@ -60,6 +60,6 @@ def test_a_task_runs_on_hosts_of_a_kind(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.hosts
-def test_real_tasks_and_a_clock_that_is_stepped_do_not_go_together() -> None:
+def test_stepped_clock_is_refused_with_real_hosts() -> None:
     with pytest.raises(ValueError, match="RealClock"), local_platform("process", clock=SteppedClock()):
         pass

@@ -65,7 +65,7 @@ def work_on(local: RunningPlatform) -> None:
         platform.work.add_tasks(work.groups[0], [Task(name="head", taskType="bash")])
 
 
-def test_a_fault_is_added_listed_and_lifted(local: RunningPlatform, raydog: Any) -> None:
+def test_fault_is_added_listed_and_cleared(local: RunningPlatform, raydog: Any) -> None:
     words = ["--call", "GET /work/**", "--status", "503", "--retry-after", "2", "--nth", "2"]
     added = raydog("fault", "add", "status", *words)
     raydog("fault", "add", "lost", "--pool", "ray-*", "--notice", "--notice-seconds", "30", "--after", "5")
@@ -101,13 +101,15 @@ def test_a_fault_is_added_listed_and_lifted(local: RunningPlatform, raydog: Any)
         (["clear", "fault-7"], "error: Fault 'fault-7' not found"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(local: RunningPlatform, raydog: Any, words: list[str], says: str) -> None:
+def test_add_fails_with_one_sentence_for_an_invalid_rule(
+    local: RunningPlatform, raydog: Any, words: list[str], says: str
+) -> None:
     result = raydog("fault", *words)
     assert (result.exit_code, says in result.stderr) == (1, True), result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_every_kind_and_every_field_can_be_asked_for(local: RunningPlatform, raydog: Any) -> None:
+def test_add_has_an_option_for_every_field_of_every_kind(local: RunningPlatform, raydog: Any) -> None:
     needed = {"delay": ["--seconds", "1"], "listing-lag": ["--seconds", "1"]}
     for kind in faults.rules.KINDS:
         assert raydog("fault", "add", kind, *needed.get(kind, [])).exit_code == 0
@@ -128,7 +130,7 @@ def _parameters(*words: str) -> list[Any]:
     return list(command.params)
 
 
-def test_calls_are_shown_per_route(local: RunningPlatform, raydog: Any) -> None:
+def test_calls_shows_counts_per_route(local: RunningPlatform, raydog: Any) -> None:
     assert raydog("calls").stdout == "no calls yet\n"
     for _ in range(3):
         ask(local)
@@ -140,7 +142,7 @@ def test_calls_are_shown_per_route(local: RunningPlatform, raydog: Any) -> None:
     assert (route["route"], route["count"], route["failed"]) == ("/work/tasks", 3, 0)
 
 
-def test_calls_are_followed_as_they_happen(
+def test_calls_follow_prints_each_new_call(
     local: RunningPlatform, raydog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(local)
@@ -191,7 +193,7 @@ def test_top_counts_calls_per_second(local: RunningPlatform, raydog: Any, monkey
     assert (pictures[1] or 0) > 0
 
 
-def test_reset_makes_it_as_new(local: RunningPlatform, raydog: Any) -> None:
+def test_reset_deletes_all_state_and_keeps_url_and_key(local: RunningPlatform, raydog: Any) -> None:
     work_on(local)
     result = raydog("reset")
 
@@ -201,7 +203,7 @@ def test_reset_makes_it_as_new(local: RunningPlatform, raydog: Any) -> None:
 
 
 @pytest.mark.parametrize("words", [["reset"], ["calls"], ["top"], ["fault", "list"], ["fault", "add", "hang"]])
-def test_exit_code_three_says_that_none_runs(raydog: Any, words: list[str]) -> None:
+def test_command_exits_with_three_without_a_platform(raydog: Any, words: list[str]) -> None:
     result = raydog(*words)
     assert (result.exit_code, "`raydog local start` starts one" in result.stderr) == (3, True)
 
@@ -209,12 +211,12 @@ def test_exit_code_three_says_that_none_runs(raydog: Any, words: list[str]) -> N
 @pytest.mark.parametrize(
     "words", [["reset"], ["calls"], ["top"], ["fault", "add"], ["fault", "list"], ["fault", "clear"]]
 )
-def test_help_teaches_by_example(words: list[str]) -> None:
+def test_help_has_an_example_for_every_command(words: list[str]) -> None:
     result = CliRunner().invoke(cli.app, [*words, "--help"])
     assert (result.exit_code, f"raydog local {' '.join(words)}" in result.stdout) == (0, True)
 
 
-def test_a_simulated_platform_lives_from_start_to_stop(raydog: Any, place: PlatformDirectory) -> None:
+def test_simulated_platform_starts_and_stops(raydog: Any, place: PlatformDirectory) -> None:
     try:
         started = raydog("start", "--hosts", "simulated", "--port", str(free_port()))
         state = place.running()

@@ -32,7 +32,7 @@ def place(tmp_path: Path) -> PlatformDirectory:
 
 
 @pytest.mark.hosts
-def test_a_whole_life_from_start_to_stop(tmp_path: Path) -> None:
+def test_platform_starts_is_shown_and_stops(tmp_path: Path) -> None:
     directory, env_file = tmp_path / "place", tmp_path / ".env"
     try:
         started = raydog("start", "--dir", directory, "--port", str(free_port()), "--env-file", env_file)
@@ -58,7 +58,7 @@ def test_a_whole_life_from_start_to_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.hosts
-def test_in_the_foreground_it_runs_until_ctrl_c(tmp_path: Path) -> None:
+def test_foreground_platform_runs_until_ctrl_c(tmp_path: Path) -> None:
     place = PlatformDirectory(tmp_path / "place")
     command = [sys.executable, "-m", "raydog_cli.main", "local", "start", "--foreground"]
     process = subprocess.Popen(
@@ -81,7 +81,7 @@ def test_in_the_foreground_it_runs_until_ctrl_c(tmp_path: Path) -> None:
     assert leftovers.find(place.path) == []
 
 
-def test_start_prints_the_lines_for_the_environment(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_prints_the_environment_lines(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "start", lambda _place, port, **_how: State(7, f"http://10.0.0.1:{port}", 0.0))
     result = raydog("start", "--dir", place.path)
     key = place.api_key()
@@ -91,7 +91,7 @@ def test_start_prints_the_lines_for_the_environment(place: PlatformDirectory, mo
         assert line in result.stdout.splitlines()
 
 
-def test_an_error_is_one_sentence_and_exit_code_one(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_is_one_sentence_with_exit_code_one(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_words: object, **_how: object) -> State:
         raise LocalPlatformError("no root: use sudo")
 
@@ -104,21 +104,23 @@ def test_an_error_is_one_sentence_and_exit_code_one(place: PlatformDirectory, mo
 
 
 @pytest.mark.parametrize("command", ["status", "env"])
-def test_exit_code_three_says_that_none_runs(place: PlatformDirectory, command: str) -> None:
+def test_command_exits_with_three_without_a_platform(place: PlatformDirectory, command: str) -> None:
     result = raydog(command, "--dir", place.path)
 
     assert result.exit_code == 3
     assert "`raydog local start` starts one" in result.output
 
 
-def test_status_for_programs_says_that_none_runs(place: PlatformDirectory) -> None:
+def test_status_json_reports_that_no_platform_runs(place: PlatformDirectory) -> None:
     result = raydog("status", "--dir", place.path, "--json")
 
     assert result.exit_code == 3
     assert json.loads(result.stdout) == {"running": False, "starting": False, "directory": str(place.path)}
 
 
-def test_status_shows_hosts_with_their_tasks_uncut(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_shows_hosts_and_tasks_without_truncation(
+    place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task_id = "ydid:task:10CA1D:dc33f9b2-4bb2-47e5-b9fb-e0527dd7a01c:1:1"
     overview = Overview(
         hosts=[
@@ -144,14 +146,14 @@ def test_status_shows_hosts_with_their_tasks_uncut(place: PlatformDirectory, mon
     assert as_json["nodes"] == {"RUNNING": 1}
 
 
-def test_stop_without_a_platform_says_so(place: PlatformDirectory) -> None:
+def test_stop_reports_that_no_platform_was_running(place: PlatformDirectory) -> None:
     result = raydog("stop", "--dir", place.path)
 
     assert result.exit_code == 0
     assert "none was running; nothing is left" in result.stdout
 
 
-def test_logs_of_a_host_and_a_task(place: PlatformDirectory) -> None:
+def test_logs_shows_a_host_or_a_task(place: PlatformDirectory) -> None:
     tasks = place.hosts / "i-1" / "tasks"
     tasks.mkdir(parents=True)
     (place.hosts / "i-1" / "userdata.log").write_text("hello\n")
@@ -166,7 +168,7 @@ def test_logs_of_a_host_and_a_task(place: PlatformDirectory) -> None:
 
 
 @pytest.mark.parametrize("command", ["start", "env", "stop", "status", "logs"])
-def test_help_teaches_by_example(command: str) -> None:
+def test_help_has_an_example_for_every_command(command: str) -> None:
     result = raydog(command, "--help")
 
     assert result.exit_code == 0
@@ -177,11 +179,11 @@ def test_help_teaches_by_example(command: str) -> None:
     ("seconds", "words"),
     [(0.2, "0 s"), (59, "59 s"), (60, "1 min"), (3725, "1 h 2 min"), (90061, "1 d 1 h")],
 )
-def test_durations_are_said_as_people_do(seconds: float, words: str) -> None:
+def test_duration_shows_its_two_largest_units(seconds: float, words: str) -> None:
     assert cli.duration(seconds) == words
 
 
-def test_without_its_packages_the_command_says_what_to_install() -> None:
+def test_command_names_missing_packages() -> None:
     script = (
         "import sys, importlib.util as u\n"
         "real = u.find_spec\n"
@@ -195,7 +197,7 @@ def test_without_its_packages_the_command_says_what_to_install() -> None:
     assert done.stderr == "raydog needs typer: run `pip install 'yellowdog-ray[local]'`\n"
 
 
-def test_the_raydog_command_mounts_local() -> None:
+def test_raydog_command_mounts_local() -> None:
     command = [sys.executable, "-m", "raydog_cli.main", "local", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 

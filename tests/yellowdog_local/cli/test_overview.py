@@ -33,7 +33,7 @@ def reader(local: RunningPlatform) -> OverviewReader:
     return OverviewReader(local.url, ApiKey(local.key_id, local.key_secret))
 
 
-def test_a_fresh_platform_is_empty(reader: OverviewReader) -> None:
+def test_overview_is_empty_for_a_fresh_platform(reader: OverviewReader) -> None:
     seen = reader.read()
 
     assert (seen.hosts, seen.pools, seen.nodes, seen.tasks, seen.running, seen.groups) == ([], [], {}, {}, [], [])
@@ -41,7 +41,7 @@ def test_a_fresh_platform_is_empty(reader: OverviewReader) -> None:
     assert seen.time.startswith("2026-01-01T00:00:00")
 
 
-def test_hosts_pools_nodes_and_tasks_are_counted(local: RunningPlatform, reader: OverviewReader) -> None:
+def test_overview_counts_hosts_pools_nodes_and_tasks(local: RunningPlatform, reader: OverviewReader) -> None:
     with local.client() as client:
         for name in ("pool", "ended"):
             usage = ComputeRequirementTemplateUsage(
@@ -71,7 +71,7 @@ def test_hosts_pools_nodes_and_tasks_are_counted(local: RunningPlatform, reader:
     assert seen.calls == 5
 
 
-def test_a_platform_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_fails_when_the_platform_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     made = OverviewReader("http://platform", ApiKey("id", "secret"))
 
     def request(*_words: Any, **_options: Any) -> None:
@@ -82,7 +82,7 @@ def test_a_platform_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch
         made.read()
 
 
-def test_a_platform_that_refuses_is_told_without_the_secret(local: RunningPlatform) -> None:
+def test_read_fails_without_showing_the_secret_when_refused(local: RunningPlatform) -> None:
     made = OverviewReader(local.url, ApiKey("id", "geheim"))
 
     with pytest.raises(LocalPlatformError, match="refused GET /admin/overview: 401 Unauthorized") as caught:

@@ -16,7 +16,7 @@ pytest_plugins = ["pytester"]
 PAGE = (Path(__file__).parents[3] / "docs" / "faults.md").read_text(encoding="utf-8")
 
 
-def test_the_example_for_pytest_passes(pytester: pytest.Pytester) -> None:
+def test_pytest_example_of_the_page_passes(pytester: pytest.Pytester) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     pytester.makepyfile(code)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
@@ -24,13 +24,13 @@ def test_the_example_for_pytest_passes(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize("line", re.findall(r"^    raydog local (.*)$", PAGE, flags=re.MULTILINE))
-def test_the_commands_exist_as_they_are_written(line: str, tmp_path: Path) -> None:
+def test_commands_of_the_page_are_accepted(line: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.app, [*shlex.split(line), "--dir", str(tmp_path)])
     # Without a platform each gets as far as looking for one: all its words were understood.
     assert result.exit_code == 3, result.output
 
 
-def test_every_kind_and_field_is_told() -> None:
+def test_page_lists_every_kind_and_field() -> None:
     for kind, model in faults.rules.KINDS.items():
         assert f"| `{kind}` |" in PAGE
         for name in set(model.model_fields) - {"kind"}:

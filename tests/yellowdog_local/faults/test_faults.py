@@ -52,13 +52,13 @@ def statuses(pool: PoolRecord) -> list[str]:
         ("GET /agent/**", "GET /agent/nodes/1/commands", True),
     ],
 )
-def test_patterns_mean_calls_by_path_or_route(text: str, call: str, meant: bool) -> None:
+def test_pattern_matches_calls_by_path_or_route(text: str, call: str, meant: bool) -> None:
     method, path = call.split()
     assert CallPattern(text).matches(method, path, "/work/tasks/{id}" if "ydid" in path else "-") is meant
 
 
 @pytest.mark.parametrize("text", ["", "work/tasks", "FETCH /work", "GET work"])
-def test_what_is_no_pattern_is_refused_with_an_example(text: str) -> None:
+def test_pattern_is_refused_with_an_example_when_malformed(text: str) -> None:
     with pytest.raises(faults.InvalidRule, match="is no pattern of calls: write a method and a path, such as"):
         faults.parse({"kind": "hang", "call": text})
 
@@ -75,12 +75,12 @@ def test_what_is_no_pattern_is_refused_with_an_example(text: str) -> None:
         ({"kind": "hang", "probability": 0}, "probability: Input should be greater than 0"),
     ],
 )
-def test_a_rule_that_is_none_is_refused_in_a_sentence(rule: Any, says: str) -> None:
+def test_rule_is_refused_with_one_sentence_when_invalid(rule: Any, says: str) -> None:
     with pytest.raises(faults.InvalidRule, match=says):
         faults.parse(rule)
 
 
-def test_every_kind_is_listed_with_its_own_words() -> None:
+def test_every_kind_has_a_description() -> None:
     said = {kind: (model.__doc__ or "").splitlines()[0] for kind, model in rules.KINDS.items()}
     assert said == fault_kinds.KINDS
 
@@ -100,7 +100,7 @@ def strikes(registry: faults.Faults, calls: int) -> str:
         ({"probability": 1.0, "times": 1}, "x....."),
     ],
 )
-def test_which_calls_are_struck(how: dict[str, Any], hit: str) -> None:
+def test_rule_applies_to_the_chosen_calls(how: dict[str, Any], hit: str) -> None:
     registry = faults.Faults()
     rule_id = registry.add(faults.Hang(call="GET /x", **how))
 
@@ -109,7 +109,7 @@ def test_which_calls_are_struck(how: dict[str, Any], hit: str) -> None:
     assert (standing.seen, standing.struck, standing.spent) == (6, hit.count("x"), bool(how))
 
 
-def test_the_same_seed_strikes_the_same_calls() -> None:
+def test_rule_applies_to_the_same_calls_with_the_same_seed() -> None:
     def drawn(seed: int) -> str:
         registry = faults.Faults()
         registry.add(faults.Hang(probability=0.5, seed=seed))
@@ -119,7 +119,7 @@ def test_the_same_seed_strikes_the_same_calls() -> None:
     assert 8 < drawn(1).count("x") < 32
 
 
-def test_of_two_rules_the_first_strikes_and_the_second_waits_its_turn() -> None:
+def test_first_of_two_rules_applies_until_it_is_spent() -> None:
     registry = faults.Faults()
     first = registry.add(faults.Hang(times=2))
     second = registry.add(faults.Cut(nth=2))
@@ -128,7 +128,7 @@ def test_of_two_rules_the_first_strikes_and_the_second_waits_its_turn() -> None:
     assert [hit.id if hit else None for hit in hits] == [first, first, second, None]
 
 
-def test_a_rule_that_was_removed_strikes_no_more() -> None:
+def test_rule_does_not_apply_after_removal() -> None:
     registry = faults.Faults()
     rule_id = registry.add(faults.Hang())
     assert strikes(registry, 1) == "x"
@@ -148,7 +148,7 @@ def test_a_rule_that_was_removed_strikes_no_more() -> None:
 # -- machines ---------------------------------------------------------------------------------------------------------
 
 
-def test_never_boots_stays_pending_and_can_be_terminated(lab: Lab) -> None:
+def test_never_boots_leaves_a_pending_instance_that_can_be_terminated(lab: Lab) -> None:
     with lab.platform.faults.during(faults.NeverBoots(pool="po*", nth=2)):
         pool = lab.pool(3, nodeBootTimeout=None)
         lab.advance(100)
@@ -161,13 +161,13 @@ def test_never_boots_stays_pending_and_can_be_terminated(lab: Lab) -> None:
     assert len(lab.hosts.instance_ids) == 4
 
 
-def test_never_boots_spares_other_pools_and_sources(lab: Lab) -> None:
+def test_never_boots_does_not_apply_to_other_pools_and_sources(lab: Lab) -> None:
     lab.platform.faults.add(faults.NeverBoots(pool="other"))
     lab.platform.faults.add(faults.NeverBoots(source="other"))
     assert statuses(lab.booted(2)) == ["RUNNING", "RUNNING"]
 
 
-def test_never_registers_boots_without_ever_becoming_a_node(lab: Lab) -> None:
+def test_never_registers_leaves_an_instance_without_a_node(lab: Lab) -> None:
     with lab.platform.faults.during(faults.NeverRegisters(source="local", times=1)) as (rule_id,):
         pool = lab.booted(2)
         assert lab.platform.faults.struck(rule_id) == 1
@@ -179,7 +179,7 @@ def test_never_registers_boots_without_ever_becoming_a_node(lab: Lab) -> None:
     assert statuses(pool) == ["TERMINATED", "RUNNING"]
 
 
-def test_lost_without_notice_takes_the_task_with_it(lab: Lab) -> None:
+def test_lost_fails_the_task_without_notice(lab: Lab) -> None:
     lab.platform.faults.add(faults.Lost(after_seconds=5, times=1))
     pool = lab.booted(2)
     first, second = lab.tasks(lab.group(), "one", "two")
@@ -193,7 +193,7 @@ def test_lost_without_notice_takes_the_task_with_it(lab: Lab) -> None:
     assert second.status is TaskStatus.EXECUTING
 
 
-def test_lost_strikes_nodes_that_run_already_oldest_first(lab: Lab) -> None:
+def test_lost_applies_to_running_nodes_oldest_first(lab: Lab) -> None:
     pool = lab.booted(3)
     rule_id = lab.platform.faults.add(faults.Lost(nth=2))
     lab.advance()
@@ -203,7 +203,7 @@ def test_lost_strikes_nodes_that_run_already_oldest_first(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(None, 120), (7.0, 7)])
-def test_a_notice_warns_and_keeps_new_tasks_away(lab: Lab, asked: float | None, seconds: float) -> None:
+def test_notice_warns_and_prevents_new_tasks(lab: Lab, asked: float | None, seconds: float) -> None:
     pool = lab.booted(2, minNodes=2)
     group = lab.group()
     (busy,) = lab.tasks(group, "busy")
@@ -225,7 +225,7 @@ def test_a_notice_warns_and_keeps_new_tasks_away(lab: Lab, asked: float | None, 
     assert warned.status is NodeStatus.TERMINATED
 
 
-def test_an_idle_node_that_was_warned_gets_no_task(lab: Lab) -> None:
+def test_idle_node_gets_no_task_after_a_notice(lab: Lab) -> None:
     lab.booted()
     lab.platform.faults.add(faults.Lost(notice=True))
     lab.platform.faults.add(faults.Capacity())
@@ -234,7 +234,7 @@ def test_an_idle_node_that_was_warned_gets_no_task(lab: Lab) -> None:
     assert task.status is TaskStatus.READY
 
 
-def test_a_setting_lets_warned_nodes_work_on(make_lab: LabMaker) -> None:
+def test_warned_node_gets_tasks_when_set_so(make_lab: LabMaker) -> None:
     lab = make_lab(tasks_after_preemption_warning=True, preemption_notice_seconds=10)
     pool = lab.booted()
     lab.platform.faults.add(faults.Lost(notice=True))
@@ -246,14 +246,14 @@ def test_a_setting_lets_warned_nodes_work_on(make_lab: LabMaker) -> None:
     assert lab.node(pool).status is NodeStatus.TERMINATED
 
 
-def test_who_removes_the_rule_in_time_pardons_the_node(lab: Lab) -> None:
+def test_node_survives_when_the_rule_is_removed_in_time(lab: Lab) -> None:
     with lab.platform.faults.during(faults.Lost(after_seconds=5)):
         pool = lab.booted()
     lab.advance(10)
     assert lab.node(pool).status is NodeStatus.RUNNING
 
 
-def test_a_task_exits_at_once_and_is_retried_as_any(lab: Lab) -> None:
+def test_task_exits_ends_the_task_at_once_and_it_is_retried(lab: Lab) -> None:
     lab.booted(2)
     with lab.platform.faults.during(faults.TaskExits(task="work-*", exit_code=137, times=2)):
         group = lab.group(maximumTaskRetries=1)
@@ -267,14 +267,14 @@ def test_a_task_exits_at_once_and_is_retried_as_any(lab: Lab) -> None:
     assert later.status is TaskStatus.EXECUTING
 
 
-def test_a_task_may_exit_at_once_with_success(lab: Lab) -> None:
+def test_task_exits_may_end_the_task_with_success(lab: Lab) -> None:
     lab.booted()
     lab.platform.faults.add(faults.TaskExits(exit_code=0))
     (task,) = lab.tasks(lab.group(), "one")
     assert task.status is TaskStatus.COMPLETED
 
 
-def test_an_abort_gets_lost_and_the_next_may_take(lab: Lab) -> None:
+def test_abort_lost_loses_one_abort_and_the_next_takes_effect(lab: Lab) -> None:
     lab.booted(2)
     group = lab.group()
     lost, taken = lab.tasks(group, "one", "two")
@@ -294,7 +294,7 @@ def test_an_abort_gets_lost_and_the_next_may_take(lab: Lab) -> None:
 # -- clouds -----------------------------------------------------------------------------------------------------------
 
 
-def test_no_capacity_says_so_and_heals_when_it_is_back(lab: Lab) -> None:
+def test_capacity_zero_is_reported_and_recovers(lab: Lab) -> None:
     rule_id = lab.platform.faults.add(faults.Capacity(source="local"))
     pool = lab.booted(2, minNodes=2)
     (source,) = pool.requirement.sources
@@ -311,7 +311,7 @@ def test_no_capacity_says_so_and_heals_when_it_is_back(lab: Lab) -> None:
     assert pool_healthy(pool)
 
 
-def test_partial_capacity_is_shared_by_all_requirements_and_changes_at_run_time(lab: Lab) -> None:
+def test_capacity_is_shared_by_all_requirements_and_can_change(lab: Lab) -> None:
     faulty = lab.platform.faults
     rule_id = faulty.add(faults.Capacity(source="local", limit=3, message="only {granted} of {asked}"))
     first, second = lab.pool(2, "one"), lab.pool(2, "two", minNodes=2)
@@ -325,7 +325,7 @@ def test_partial_capacity_is_shared_by_all_requirements_and_changes_at_run_time(
     assert faulty.rules()[0].struck == 0  # 4 is enough
 
 
-def test_a_waterfall_goes_on_where_one_source_is_empty(lab: Lab) -> None:
+def test_waterfall_continues_with_the_next_source_without_capacity(lab: Lab) -> None:
     template = lab.template(
         SimulatorComputeSource(name="cheap"), SimulatorComputeSource(name="dear"), strategy="Waterfall"
     )
@@ -340,7 +340,7 @@ def test_a_waterfall_goes_on_where_one_source_is_empty(lab: Lab) -> None:
 # -- lists ------------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_new_is_listed_late_and_what_was_there_always(lab: Lab) -> None:
+def test_listing_lag_hides_new_entities_only(lab: Lab) -> None:
     def listed(call: str = "/work/tasks") -> list[str]:
         with lab.platform.locked():
             records = lab.platform.lists.visible("GET", call, list(lab.platform.store.tasks.values()))
@@ -365,7 +365,7 @@ def test_what_is_new_is_listed_late_and_what_was_there_always(lab: Lab) -> None:
 # -- the whole platform -----------------------------------------------------------------------------------------------
 
 
-def test_after_a_reset_it_is_as_new(lab: Lab) -> None:
+def test_reset_deletes_all_state(lab: Lab) -> None:
     platform = lab.platform
     fresh = set(platform.store.namespaces), len(platform.store.requirement_templates)
     pool = lab.booted(2, "pool", minNodes=1)
@@ -391,7 +391,7 @@ def test_after_a_reset_it_is_as_new(lab: Lab) -> None:
     assert (len(again.nodes), task.status) == (2, TaskStatus.EXECUTING)
 
 
-def test_what_was_due_before_a_reset_never_happens(lab: Lab) -> None:
+def test_reset_cancels_timers(lab: Lab) -> None:
     happened: list[str] = []
     kernel = lab.platform._kernel
     kernel.after(5, lambda: happened.append("before"))
@@ -401,7 +401,7 @@ def test_what_was_due_before_a_reset_never_happens(lab: Lab) -> None:
     assert happened == ["after"]
 
 
-def test_a_reset_during_provisioning_leaves_no_host(lab: Lab) -> None:
+def test_reset_during_provisioning_leaves_no_host(lab: Lab) -> None:
     """Calls that are being served meanwhile may still make something: that is ended as well."""
     stop = threading.Event()
 
@@ -419,5 +419,5 @@ def test_a_reset_during_provisioning_leaves_no_host(lab: Lab) -> None:
     assert lab.hosts.instance_ids == []
 
 
-def test_the_assumptions_of_preemption_are_settings() -> None:
+def test_preemption_follows_its_settings() -> None:
     assert (Settings().preemption_notice_seconds, Settings().tasks_after_preemption_warning) == (120.0, False)

@@ -50,7 +50,7 @@ def instances(client: PlatformClient) -> list[str]:
 
 @pytest.mark.hosts
 @pytest.mark.timeout(120)
-def test_machines_fail_as_they_are_told_and_a_reset_ends_them(place: PlatformDirectory) -> None:
+def test_faults_apply_to_real_hosts_and_a_reset_terminates_them(place: PlatformDirectory) -> None:
     state, key = place.running(), place.api_key()
     assert state is not None
     admin = AdminClient(state.url, key)

@@ -115,7 +115,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     assert leftovers.find(made.data) == []
 
 
-def test_a_host_that_was_cut_off_for_a_while_goes_on_and_its_task_never_noticed(scene: Scene) -> None:
+def test_host_and_task_survive_a_short_network_outage(scene: Scene) -> None:
     scene.pool()
     task_id = scene.executing("echo begun; sleep 6; echo ended")
     scene.lab.hosts.cut_network(scene.host)
@@ -129,7 +129,7 @@ def test_a_host_that_was_cut_off_for_a_while_goes_on_and_its_task_never_noticed(
     assert output.read_text() == "begun\nended\n"
 
 
-def test_a_host_that_stays_cut_off_is_lost_with_its_task_and_terminated(scene: Scene) -> None:
+def test_host_is_lost_and_terminated_after_a_long_network_outage(scene: Scene) -> None:
     scene.pool()
     task_id = scene.executing("sleep 1000")
     scene.lab.hosts.cut_network(scene.host)
@@ -138,7 +138,7 @@ def test_a_host_that_stays_cut_off_is_lost_with_its_task_and_terminated(scene: S
     scene.assert_lost(task_id)
 
 
-def test_a_power_loss_takes_the_host_its_node_and_its_task(scene: Scene) -> None:
+def test_power_loss_ends_host_node_and_task(scene: Scene) -> None:
     scene.pool()
     task_id = scene.executing("sleep 1000")
     os.kill(scene.lab.first_process(scene.host), signal.SIGKILL)
@@ -147,7 +147,7 @@ def test_a_power_loss_takes_the_host_its_node_and_its_task(scene: Scene) -> None
     assert scene.node.preemptionWarningTime is None
 
 
-def test_a_spot_host_is_announced_to_go_works_on_and_goes(scene: Scene) -> None:
+def test_spot_host_works_until_its_announced_end(scene: Scene) -> None:
     scene.pool()
     task_id = scene.executing("sleep 1000")
     scene.running.faults.add(faults.Lost(pool="pool", notice=True, notice_seconds=NOTICE_SECONDS, times=1))
@@ -161,7 +161,7 @@ def test_a_spot_host_is_announced_to_go_works_on_and_goes(scene: Scene) -> None:
     assert scene.node.status is NodeStatus.TERMINATED
 
 
-def test_several_workers_of_one_node_run_side_by_side_each_in_its_slot(scene: Scene) -> None:
+def test_workers_of_one_node_run_concurrently_in_their_slots(scene: Scene) -> None:
     pool_id = scene.pool(workers=3)
     # Each waits for the other two: one after the other they would never end.
     script = 'touch "/tmp/slot-$YD_WORKER_SLOT"; until [ $(ls /tmp/slot-* | wc -l) = 3 ]; do sleep 0.1; done; '

@@ -19,19 +19,19 @@ def machine(monkeypatch: pytest.MonkeyPatch, *, namespaces: bool, processes: boo
     monkeypatch.setattr(kinds, "check_process_hosts", lambda: check(processes, "no port 22"))
 
 
-def test_auto_takes_namespace_hosts_where_they_are_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_chooses_namespace_hosts_where_possible(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, namespaces=True, processes=True)
 
     assert choose(HostKind.AUTO) == Choice(HostKind.NAMESPACE, "this machine grants namespaces")
 
 
-def test_auto_takes_process_hosts_otherwise_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_chooses_process_hosts_otherwise_and_gives_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, namespaces=False, processes=True)
 
     assert choose(HostKind.AUTO) == Choice(HostKind.PROCESS, "namespace hosts are not possible here: no namespaces")
 
 
-def test_where_neither_is_possible_both_reasons_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_fails_with_both_reasons_where_neither_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, namespaces=False, processes=False)
 
     with pytest.raises(MissingRequirementError, match=r"neither .* no namespaces\. .* no port 22"):
@@ -39,7 +39,7 @@ def test_where_neither_is_possible_both_reasons_are_said(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("wish", [HostKind.NAMESPACE, HostKind.PROCESS])
-def test_a_wish_is_granted_or_refused_and_never_replaced(monkeypatch: pytest.MonkeyPatch, wish: HostKind) -> None:
+def test_explicit_kind_is_never_replaced_by_another(monkeypatch: pytest.MonkeyPatch, wish: HostKind) -> None:
     machine(monkeypatch, namespaces=True, processes=True)
     assert choose(wish).kind is wish
 
@@ -48,7 +48,7 @@ def test_a_wish_is_granted_or_refused_and_never_replaced(monkeypatch: pytest.Mon
         choose(wish)
 
 
-def test_simulated_hosts_need_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulated_hosts_have_no_requirements(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, namespaces=False, processes=False)
 
     assert choose(HostKind.SIMULATED).kind is HostKind.SIMULATED

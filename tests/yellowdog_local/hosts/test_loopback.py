@@ -18,7 +18,7 @@ def piece() -> Iterator[Loopback]:
     made.close()
 
 
-def test_a_platform_has_the_same_addresses_every_time(piece: Loopback) -> None:
+def test_claim_returns_the_same_network_for_the_same_owner(piece: Loopback) -> None:
     before = piece.network
     piece.close()
     again = Loopback.claim("/a/directory/of/this/test")
@@ -28,18 +28,18 @@ def test_a_platform_has_the_same_addresses_every_time(piece: Loopback) -> None:
     again.close()
 
 
-def test_a_piece_that_is_taken_is_not_given_again(piece: Loopback) -> None:
+def test_claim_skips_a_network_in_use(piece: Loopback) -> None:
     other = Loopback.claim("/a/directory/of/this/test")
 
     assert not other.network.overlaps(piece.network)
     other.close()
 
 
-def test_nobody_gets_addresses_where_the_machines_own_services_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claim_excludes_the_network_of_the_machines_services(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [piece for piece in loopback._PIECES if str(piece).startswith("127.0.")]
 
 
-def test_an_address_that_was_given_back_is_the_last_to_be_given_again(piece: Loopback) -> None:
+def test_reserve_reuses_a_released_address_last(piece: Loopback) -> None:
     first = piece.reserve()
     piece.release(first)
     second = piece.reserve()
@@ -48,7 +48,7 @@ def test_an_address_that_was_given_back_is_the_last_to_be_given_again(piece: Loo
     assert {first.address, second.address}.isdisjoint({piece.gateway})
 
 
-def test_when_all_addresses_are_taken_that_is_said(piece: Loopback) -> None:
+def test_reserve_fails_without_a_free_address(piece: Loopback) -> None:
     leases = [piece.reserve() for _ in range(4093)]
     with pytest.raises(LoopbackError, match="all 4093 addresses"):
         piece.reserve()
@@ -65,7 +65,7 @@ def test_when_all_addresses_are_taken_that_is_said(piece: Loopback) -> None:
         (errno.EADDRNOTAVAIL, r"cannot be used: Cannot assign"),
     ],
 )
-def test_why_port_22_cannot_be_used_is_said(monkeypatch: pytest.MonkeyPatch, number: int, said: str) -> None:
+def test_ssh_port_check_gives_the_reason(monkeypatch: pytest.MonkeyPatch, number: int, said: str) -> None:
     class Refusing(loopback.socket.socket):
         def bind(self, _address: object) -> None:
             raise OSError(number, {errno.EADDRNOTAVAIL: "Cannot assign requested address"}.get(number, "no"))

@@ -41,12 +41,12 @@ def own(tmp_path: Path) -> Iterator[Lab]:
         yield made
 
 
-def test_a_host_is_reached_by_ssh_as_yd_agent(pair: Lab) -> None:
+def test_host_is_reachable_by_ssh_as_yd_agent(pair: Lab) -> None:
     assert said(pair, "i-a", "id -un; hostname; pwd") == "yd-agent\ni-a\n/opt/yellowdog/agent"
 
 
 @pytest.mark.parametrize("shell", ["{}", "bash --login -c -i '{}' 2>/dev/null"])
-def test_every_shell_finds_the_platforms_python_environment(pair: Lab, shell: str) -> None:
+def test_every_shell_uses_the_platforms_python_environment(pair: Lab, shell: str) -> None:
     command = shell.format('command -v python3; python3 -c "import sys, yellowdog_local; print(sys.prefix)"')
 
     found, prefix = said(pair, "i-a", command).splitlines()
@@ -55,17 +55,17 @@ def test_every_shell_finds_the_platforms_python_environment(pair: Lab, shell: st
     assert os.path.realpath(prefix) in {os.path.realpath(sys.prefix), "/opt/yellowdog/agent/venv"}
 
 
-def test_only_the_key_of_yd_agent_opens_a_host(pair: Lab) -> None:
+def test_login_is_refused_for_other_keys_and_users(pair: Lab) -> None:
     assert pair.ssh("i-a", "true", user="root").returncode == 255
     assert said(pair, "i-a", "sudo -n true 2>/dev/null || echo no") == "no"
 
 
-def test_user_data_runs_as_root_with_its_log_where_cloud_init_has_it(pair: Lab) -> None:
+def test_user_data_runs_as_root_and_logs_like_cloud_init(pair: Lab) -> None:
     assert said(pair, "i-a", "cat /var/log/cloud-init-output.log") == "root\nwords"
     assert pair.log("i-a", "userdata.log") == "root\nwords\n"
 
 
-def test_what_a_host_writes_stays_on_that_host(pair: Lab) -> None:
+def test_writes_stay_on_their_host(pair: Lab) -> None:
     paths = [f"/etc/{MARKER}", f"/usr/{MARKER}"]
 
     assert said(pair, "i-a", f"ls {' '.join(paths)}") == "\n".join(paths)
@@ -73,7 +73,7 @@ def test_what_a_host_writes_stays_on_that_host(pair: Lab) -> None:
     assert not [path for path in paths if Path(path).exists()]
 
 
-def test_a_host_has_its_own_temporary_directories_and_devices(pair: Lab) -> None:
+def test_host_has_its_own_temporary_directories_and_devices(pair: Lab) -> None:
     Path("/dev", "shm", MARKER).touch()
     try:
         assert MARKER not in said(pair, "i-a", "ls /tmp /var/tmp /run /dev/shm")
@@ -84,7 +84,7 @@ def test_a_host_has_its_own_temporary_directories_and_devices(pair: Lab) -> None
     assert "tmpfs" in said(pair, "i-a", "stat -f -c %T /dev/shm")
 
 
-def test_a_host_sees_its_own_processes_only(pair: Lab) -> None:
+def test_host_sees_only_its_own_processes(pair: Lab) -> None:
     numbers = [int(number) for number in said(pair, "i-a", "cd /proc; ls -d [0-9]*").split()]
 
     assert 1 in numbers
@@ -92,11 +92,11 @@ def test_a_host_sees_its_own_processes_only(pair: Lab) -> None:
     assert pair.ssh("i-a", "touch /sys/x").returncode == 1
 
 
-def test_the_platforms_directory_and_keys_cannot_be_seen(pair: Lab) -> None:
+def test_platform_directory_is_hidden_on_hosts(pair: Lab) -> None:
     assert pair.ssh("i-a", f"ls {pair.data}").returncode == 2
 
 
-def test_the_agents_configuration_is_for_the_agent_alone(pair: Lab) -> None:
+def test_agent_configuration_is_readable_by_the_agent_only(pair: Lab) -> None:
     assert said(pair, "i-a", "stat -c '%a %U' agent.json") == "600 yd-agent"
 
 
@@ -109,7 +109,7 @@ def test_hosts_reach_each_other_and_the_gateway(pair: Lab) -> None:
     assert "Connection refused" in refused.stderr
 
 
-def test_everything_else_is_unreachable_at_once(pair: Lab) -> None:
+def test_connection_beyond_the_bridge_fails_at_once(pair: Lab) -> None:
     began = time.monotonic()
     name = pair.ssh("i-a", "getent hosts www.example.org")
     address = pair.ssh("i-a", "exec 3<>/dev/tcp/192.0.2.77/80")
@@ -119,11 +119,11 @@ def test_everything_else_is_unreachable_at_once(pair: Lab) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_host_knows_its_own_name(pair: Lab) -> None:
+def test_host_resolves_its_own_name(pair: Lab) -> None:
     assert said(pair, "i-a", "getent hosts i-a").split() == [pair.recorder.running["i-a"].private_ip, "i-a"]
 
 
-def test_a_pulled_cable_cuts_a_host_off_and_can_be_put_back(own: Lab) -> None:
+def test_cut_network_isolates_a_host_until_it_is_restored(own: Lab) -> None:
     own.create("i-1")
     own.recorder.wait_running("i-1")
 
@@ -136,12 +136,12 @@ def test_a_pulled_cable_cuts_a_host_off_and_can_be_put_back(own: Lab) -> None:
     assert own.recorder.gone == []
 
 
-def test_there_is_no_cable_of_an_unknown_host(own: Lab) -> None:
+def test_cut_network_fails_for_an_unknown_host(own: Lab) -> None:
     with pytest.raises(HostError, match="no running host for i-none"):
         own.hosts.cut_network("i-none")
 
 
-def test_two_platforms_do_not_meet(own: Lab, tmp_path: Path) -> None:
+def test_hosts_of_two_platforms_are_isolated(own: Lab, tmp_path: Path) -> None:
     with lab(tmp_path / "second") as second:
         own.create("i-1")
         second.create("i-1")
@@ -153,7 +153,7 @@ def test_two_platforms_do_not_meet(own: Lab, tmp_path: Path) -> None:
         assert "unreachable" in own.ssh("i-1", f"exec 3<>/dev/tcp/{address.private_ip}/22").stderr
 
 
-def test_a_strict_umask_of_the_platform_harms_no_host(tmp_path: Path) -> None:
+def test_host_boots_under_a_strict_umask(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
         with lab(tmp_path / "lab") as made:
@@ -167,7 +167,7 @@ def test_a_strict_umask_of_the_platform_harms_no_host(tmp_path: Path) -> None:
         os.umask(before)
 
 
-def test_a_data_directory_that_cannot_carry_disks_is_replaced_by_memory(tmp_path: Path) -> None:
+def test_disk_is_in_memory_when_the_data_directory_supports_no_overlay(tmp_path: Path) -> None:
     # An overlay cannot lie on an overlay's upper layer: what happens to a platform inside a container.
     script = textwrap.dedent(f"""
         from pathlib import Path
@@ -195,7 +195,7 @@ def test_a_data_directory_that_cannot_carry_disks_is_replaced_by_memory(tmp_path
     assert "the disk is in memory" in done.stdout
 
 
-def test_when_the_platform_is_killed_no_cable_is_left(tmp_path: Path) -> None:
+def test_killed_platform_leaves_no_network_interface(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path

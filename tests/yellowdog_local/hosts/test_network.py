@@ -17,11 +17,11 @@ def small() -> Bridge:
     return Bridge("raydog9", ipaddress.IPv4Network("10.9.0.0/29"))
 
 
-def test_the_gateway_is_the_first_address(small: Bridge) -> None:
+def test_gateway_is_the_first_address(small: Bridge) -> None:
     assert small.gateway == "10.9.0.1"
 
 
-def test_addresses_go_upward_and_a_freed_one_is_taken_last(small: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reserve_reuses_a_released_address_last(small: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "remove_link", lambda _name: None)
     cables = [small.reserve() for _ in range(3)]
     small.release(cables[0])
@@ -33,14 +33,14 @@ def test_addresses_go_upward_and_a_freed_one_is_taken_last(small: Bridge, monkey
         small.reserve()
 
 
-def test_interface_names_fit_the_kernels_limit() -> None:
+def test_interface_name_fits_the_kernels_limit() -> None:
     bridge = Bridge("raydog15", ipaddress.IPv4Network("10.207.240.0/20"))
     bridge._last = 4093
 
     assert len(bridge.reserve().name) <= 15
 
 
-def test_hardware_addresses_are_local_and_follow_from_the_address() -> None:
+def test_hardware_address_is_local_and_derived_from_the_address() -> None:
     assert network.hardware_address("10.207.1.255") == "02:52:0a:cf:01:ff"
 
 
@@ -54,7 +54,7 @@ def test_hardware_addresses_are_local_and_follow_from_the_address() -> None:
         ([{"dst": "10.0.0.0/8"}, {"dst": "198.18.0.0/15"}], None),
     ],
 )
-def test_a_subnet_that_is_in_use_is_not_taken(
+def test_subnet_in_use_is_skipped(
     routes: list[dict[str, Any]], expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network, "_ask_ip", lambda *words: routes if "route" in words else [])
@@ -63,7 +63,7 @@ def test_a_subnet_that_is_in_use_is_not_taken(
     assert (str(found) if found else None) == expected
 
 
-def test_when_everything_is_in_use_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_fails_without_a_free_subnet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "_free_network", lambda _index: None)
 
     with pytest.raises(NetworkError, match="no free subnet for the hosts"):
@@ -71,7 +71,7 @@ def test_when_everything_is_in_use_the_message_says_so(monkeypatch: pytest.Monke
 
 
 @pytest.mark.hosts
-def test_a_bridge_is_found_by_its_owner_and_leaves_with_close(tmp_path: Path) -> None:
+def test_bridge_is_found_by_its_owner_until_closed(tmp_path: Path) -> None:
     owner = str(tmp_path / "with blanks")
     bridge = Bridge.open(owner)
     try:
@@ -85,7 +85,7 @@ def test_a_bridge_is_found_by_its_owner_and_leaves_with_close(tmp_path: Path) ->
 
 
 @pytest.mark.hosts
-def test_an_owner_with_a_long_name_is_found_too() -> None:
+def test_bridge_is_found_by_a_long_owner() -> None:
     owner = "/" + "long/" * 100
     bridge = Bridge.open(owner)
     try:
@@ -96,6 +96,6 @@ def test_an_owner_with_a_long_name_is_found_too() -> None:
 
 
 @pytest.mark.hosts
-def test_what_ip_says_is_in_the_error() -> None:
+def test_error_contains_the_message_of_ip() -> None:
     with pytest.raises(NetworkError, match=r"link del raydog-none.*Cannot find device"):
         run_ip(["link del raydog-none"])

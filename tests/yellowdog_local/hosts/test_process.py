@@ -40,7 +40,7 @@ def in_background(lab: Lab, name: str, command: str) -> None:
     said(lab, name, f"setsid bash -c '{command}' > ~/log 2>&1 < /dev/null &")
 
 
-def test_python_sees_the_processes_and_the_address_of_its_own_host_only(pair: Lab) -> None:
+def test_python_sees_only_its_hosts_processes_and_address(pair: Lab) -> None:
     in_background(pair, "i-a", "exec -a one sleep 5391")
     in_background(pair, "i-b", "exec -a two sleep 5392")
     seen = (
@@ -53,7 +53,7 @@ def test_python_sees_the_processes_and_the_address_of_its_own_host_only(pair: La
     assert said(pair, "i-b", f'python -c "{seen}"').splitlines() == ["['two']", pair.recorder.running["i-b"].private_ip]
 
 
-def test_what_is_installed_into_a_hosts_python_stays_on_it(pair: Lab) -> None:
+def test_installed_package_stays_on_its_host(pair: Lab) -> None:
     make = "echo 'x = 1' > $(python3 -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/made_here.py"
     use = "python3 -c 'import made_here'"
     said(pair, "i-a", f"{make}; {use}")
@@ -62,7 +62,7 @@ def test_what_is_installed_into_a_hosts_python_stays_on_it(pair: Lab) -> None:
 
 
 @pytest.mark.timeout(150)
-def test_two_ray_nodes_on_two_hosts_and_ray_stop_on_one_leaves_the_other_alone(pair: Lab) -> None:
+def test_ray_stop_on_one_host_spares_the_ray_node_on_another(pair: Lab) -> None:
     head, worker = (pair.recorder.running[name].private_ip for name in ("i-a", "i-b"))
     said(pair, "i-a", "RAY_USAGE_STATS_ENABLED=0 ray start --head --port=6379 --num-cpus=0 --include-dashboard=false")
     said(pair, "i-b", f"ray start --address={head}:6379 --num-cpus=1")
@@ -84,7 +84,7 @@ def test_two_ray_nodes_on_two_hosts_and_ray_stop_on_one_leaves_the_other_alone(p
     said(pair, "i-a", "ray stop")
 
 
-def test_there_is_no_cable_to_pull_and_the_traits_say_so(pair: Lab) -> None:
+def test_cut_network_is_refused_and_absent_from_the_traits(pair: Lab) -> None:
     for change in (pair.hosts.cut_network, pair.hosts.restore_network):
         with pytest.raises(HostError, match="use namespace hosts"):
             change("i-a")
@@ -98,7 +98,7 @@ def test_two_platforms_have_different_addresses(pair: Lab, tmp_path: Path) -> No
         assert not pair.hosts.loopback.network.overlaps(second.hosts.loopback.network)
 
 
-def test_what_lives_on_when_platform_and_first_process_are_killed_is_killed_by_the_next_start(tmp_path: Path) -> None:
+def test_start_kills_processes_that_a_killed_platform_left(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
@@ -121,7 +121,7 @@ def test_what_lives_on_when_platform_and_first_process_are_killed_is_killed_by_t
         assert leftovers.find(data) == made.shared()
 
 
-def test_the_machine_is_as_before(tmp_path: Path) -> None:
+def test_close_restores_the_machine(tmp_path: Path) -> None:
     accounts = Path("/etc/passwd").read_bytes()
     with lab(tmp_path / "lab", "process") as made:
         made.create("i-1")
@@ -130,7 +130,7 @@ def test_the_machine_is_as_before(tmp_path: Path) -> None:
     assert not temporary_root(made.data).exists()
 
 
-def test_they_work_with_the_rights_that_an_ordinary_container_has(tmp_path: Path) -> None:
+def test_hosts_run_with_the_privileges_of_an_ordinary_container(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         from pathlib import Path
         from tests.yellowdog_local.host_support import lab, said
@@ -158,7 +158,7 @@ def test_they_work_with_the_rights_that_an_ordinary_container_has(tmp_path: Path
     assert terminal.startswith("/dev/pts/")
 
 
-def test_a_killed_hosts_orphans_leave_no_zombies(pair: Lab) -> None:
+def test_orphans_of_a_killed_host_are_reaped(pair: Lab) -> None:
     in_background(pair, "i-a", "sleep 3391")
     eventually(lambda: sleepers("339"))
     [orphan] = sleepers("339")

@@ -26,19 +26,19 @@ def place(tmp_path: Path) -> ProcessHome:
     return made
 
 
-def test_only_the_owner_can_read_what_is_secret(place: ProcessHome) -> None:
+def test_secret_files_are_readable_by_the_owner_only(place: ProcessHome) -> None:
     for path in (place.agent_config, place.etc / "host_key", place.temporary):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
 
 
-def test_sshd_listens_at_the_hosts_address_only_and_lets_its_user_in_by_key_only(place: ProcessHome) -> None:
+def test_sshd_listens_on_the_hosts_address_and_accepts_keys_only(place: ProcessHome) -> None:
     lines = place.sshd_config.read_text().splitlines()
 
     assert [line for line in lines if "Listen" in line or "Port" in line] == ["ListenAddress 127.9.8.7:22"]
     assert {"AllowUsers somebody", "PasswordAuthentication no", "PermitRootLogin prohibit-password"} <= set(lines)
 
 
-def test_a_login_has_the_hosts_environment_whatever_the_path_is_called(place: ProcessHome) -> None:
+def test_login_has_the_hosts_environment_for_any_path(place: ProcessHome) -> None:
     command = 'pwd; echo "$TMPDIR $USER $YD_AGENT_DATA"'
     done = subprocess.run(
         [str(place.etc / "login")],
@@ -51,14 +51,14 @@ def test_a_login_has_the_hosts_environment_whatever_the_path_is_called(place: Pr
     assert done.stdout.splitlines() == [str(place.home), f"{place.temporary} somebody {place.data}"]
 
 
-def test_the_hosts_python_is_an_environment_of_its_own_with_the_platforms_packages(place: ProcessHome) -> None:
+def test_host_python_has_its_own_environment_and_the_platforms_packages(place: ProcessHome) -> None:
     code = "import sys, yellowdog_local, pydantic, raydog_process_view; print(sys.prefix)"
     done = subprocess.run([str(place.python), "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == str(place.home / "venv")
 
 
-def test_programs_of_the_platforms_environment_run_with_the_hosts_python(tmp_path: Path) -> None:
+def test_scripts_of_the_platforms_environment_run_with_the_hosts_python(tmp_path: Path) -> None:
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     theirs.mkdir()
     ours.mkdir()
@@ -73,7 +73,7 @@ def test_programs_of_the_platforms_environment_run_with_the_hosts_python(tmp_pat
     assert (ours / "binary").readlink() == theirs / "binary"
 
 
-def test_rays_sockets_fit_below_the_temporary_directory() -> None:
+def test_temporary_directory_is_short_enough_for_rays_sockets() -> None:
     session = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.123"
 
     assert len(str(temporary_root(Path("/a/very/long" * 20)) / "4094" / session)) <= 107

@@ -43,14 +43,14 @@ def own(tmp_path: Path, kind: str) -> Iterator[Lab]:
         yield made
 
 
-def test_a_login_begins_in_the_agents_home(pair: Lab) -> None:
+def test_login_starts_in_the_agents_home(pair: Lab) -> None:
     user, there, home = said(pair, "i-a", "id -un; pwd; echo $HOME").splitlines()
 
     assert (user, there) == (pair.hosts.ssh_user, home)
 
 
 @pytest.mark.parametrize("shell", ["{}", "bash --login -c -i '{}' 2>/dev/null"])
-def test_every_shell_has_the_platforms_packages_in_the_agents_environment(pair: Lab, shell: str) -> None:
+def test_every_shell_has_the_platforms_packages(pair: Lab, shell: str) -> None:
     command = shell.format('command -v python3 ray; python3 -c "import yellowdog_local, ray"; echo $?; echo $HOME')
 
     *found, code, home = said(pair, "i-a", command).splitlines()
@@ -58,7 +58,7 @@ def test_every_shell_has_the_platforms_packages_in_the_agents_environment(pair: 
     assert (found, code) == ([f"{home}/venv/bin/python3", f"{home}/venv/bin/ray"], "0")
 
 
-def test_only_the_key_opens_a_host(pair: Lab) -> None:
+def test_login_is_refused_for_other_keys(pair: Lab) -> None:
     login = f"{pair.hosts.ssh_user}@{pair.recorder.running['i-a'].public_ip}"
     options = ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oBatchMode=yes", "-oIdentityFile=none"]
     done = subprocess.run(["ssh", "-F", "none", *options, login, "true"], capture_output=True, text=True, check=False)
@@ -67,11 +67,11 @@ def test_only_the_key_opens_a_host(pair: Lab) -> None:
     assert "Permission denied" in done.stderr
 
 
-def test_user_data_runs_as_the_platforms_user_with_its_log(pair: Lab) -> None:
+def test_user_data_runs_as_the_platforms_user_with_its_own_log(pair: Lab) -> None:
     assert pair.log("i-a", "userdata.log").splitlines() == [str(os.geteuid()), said(pair, "i-a", "echo $HOME")]
 
 
-def test_a_host_has_its_own_temporary_directory(pair: Lab) -> None:
+def test_host_has_its_own_temporary_directory(pair: Lab) -> None:
     said(pair, "i-a", "touch ${TMPDIR:-/tmp}/made-here")
 
     assert "made-here" in said(pair, "i-a", "ls ${TMPDIR:-/tmp}")
@@ -86,7 +86,7 @@ def test_hosts_reach_each_other_and_the_gateway(pair: Lab) -> None:
     assert "Connection refused" in pair.ssh("i-a", f"exec 3<>/dev/tcp/{pair.hosts.gateway}/1").stderr
 
 
-def test_files_are_copied_to_a_host_by_rsync(pair: Lab, tmp_path: Path) -> None:
+def test_rsync_copies_files_to_a_host(pair: Lab, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("and back\n")
     ssh = f"ssh -F none -i {pair.key} -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null -oLogLevel=ERROR"
     login = f"{pair.hosts.ssh_user}@{pair.recorder.running['i-a'].public_ip}"
@@ -95,7 +95,7 @@ def test_files_are_copied_to_a_host_by_rsync(pair: Lab, tmp_path: Path) -> None:
     assert said(pair, "i-a", 'cat "$HOME/copied"') == "and back"
 
 
-def test_the_agent_registers_after_user_data_and_runs_tasks_in_its_home(tmp_path: Path, kind: str) -> None:
+def test_agent_registers_after_user_data_and_runs_tasks(tmp_path: Path, kind: str) -> None:
     with lab(tmp_path / "lab", kind, with_agent=True) as made, FakeEndpoint(made.hosts.gateway) as endpoint:
         made.hosts.platform_url = endpoint.url
         made.create("i-1", '#!/bin/sh\nsleep 0.2\ntouch "$YD_AGENT_HOME/made-by-user-data"\nexit 1\n')
@@ -114,7 +114,7 @@ def test_the_agent_registers_after_user_data_and_runs_tasks_in_its_home(tmp_path
         assert (python, mode) == (f"{home}/venv/bin/python3", "600")
 
 
-def test_user_data_that_is_no_script_is_not_run_and_does_no_harm(tmp_path: Path, kind: str) -> None:
+def test_user_data_is_skipped_when_it_is_no_script(tmp_path: Path, kind: str) -> None:
     with lab(tmp_path / "lab", kind, with_agent=True) as made, FakeEndpoint(made.hosts.gateway) as endpoint:
         made.hosts.platform_url = endpoint.url
         made.create("i-1", "touch /etc/x")
@@ -123,7 +123,7 @@ def test_user_data_that_is_no_script_is_not_run_and_does_no_harm(tmp_path: Path,
         assert "user data was not run" in made.log("i-1", "userdata.log")
 
 
-def test_an_instance_is_not_running_before_its_time(own: Lab) -> None:
+def test_instance_is_not_running_before_its_boot_time(own: Lab) -> None:
     began = time.monotonic()
     own.create("i-1", boot_seconds=0.8)
     own.recorder.wait_running("i-1")
@@ -131,7 +131,7 @@ def test_an_instance_is_not_running_before_its_time(own: Lab) -> None:
     assert 0.8 <= own.recorder.running_at["i-1"] - began < 3
 
 
-def test_a_destroyed_host_is_gone_with_all_its_processes(own: Lab) -> None:
+def test_destroy_ends_all_processes_of_a_host(own: Lab) -> None:
     own.create("i-1", "#!/bin/sh\nsetsid sleep 7391 &\nsetsid nohup env -i sleep 7392 &\n")
     own.recorder.wait_running("i-1")
     eventually(lambda: len(sleepers("739")) == 2)
@@ -146,7 +146,7 @@ def test_a_destroyed_host_is_gone_with_all_its_processes(own: Lab) -> None:
     assert "booted" in own.log("i-1", "init.log")
 
 
-def test_a_host_is_told_gone_once_however_often_it_is_destroyed(own: Lab) -> None:
+def test_destroy_reports_a_host_gone_only_once(own: Lab) -> None:
     own.create("i-1")
     own.recorder.wait_running("i-1")
     for _ in range(3):
@@ -159,7 +159,7 @@ def test_a_host_is_told_gone_once_however_often_it_is_destroyed(own: Lab) -> Non
     assert own.recorder.gone == [("i-1", "destroyed")]
 
 
-def test_a_host_may_be_destroyed_while_it_boots(own: Lab) -> None:
+def test_destroy_ends_a_booting_host(own: Lab) -> None:
     for number in range(6):
         own.create(f"i-{number}")
         time.sleep(0.02 * number)
@@ -170,7 +170,7 @@ def test_a_host_may_be_destroyed_while_it_boots(own: Lab) -> None:
     assert leftovers.find(own.data) == own.shared()
 
 
-def test_a_host_whose_first_process_is_killed_is_told_gone_and_nothing_of_it_runs_on(own: Lab) -> None:
+def test_host_is_reported_gone_when_its_first_process_is_killed(own: Lab) -> None:
     own.create("i-1", "#!/bin/sh\nsetsid sleep 6391 &\n")
     own.recorder.wait_running("i-1")
     eventually(lambda: sleepers("639"))
@@ -181,7 +181,7 @@ def test_a_host_whose_first_process_is_killed_is_told_gone_and_nothing_of_it_run
     assert leftovers.find(own.data) == own.shared()
 
 
-def test_a_host_whose_first_process_does_not_move_is_destroyed_all_the_same(own: Lab) -> None:
+def test_destroy_ends_a_host_whose_first_process_is_stopped(own: Lab) -> None:
     own.create("i-1")
     own.recorder.wait_running("i-1")
     os.kill(own.first_process("i-1"), signal.SIGSTOP)
@@ -191,7 +191,7 @@ def test_a_host_whose_first_process_does_not_move_is_destroyed_all_the_same(own:
     assert leftovers.find(own.data) == own.shared()
 
 
-def test_a_host_that_cannot_boot_is_told_gone_with_the_reason(own: Lab) -> None:
+def test_host_is_reported_gone_with_the_reason_when_it_cannot_boot(own: Lab) -> None:
     own.data.joinpath("disks").mkdir(exist_ok=True)
     own.data.joinpath("disks", "i-1").write_text("in the way")
     own.create("i-1")
@@ -200,7 +200,7 @@ def test_a_host_that_cannot_boot_is_told_gone_with_the_reason(own: Lab) -> None:
     assert not own.recorder.running
 
 
-def test_twenty_hosts_at_once(own: Lab) -> None:
+def test_twenty_hosts_boot_concurrently(own: Lab) -> None:
     names = [f"i-{number}" for number in range(20)]
     began = time.monotonic()
     for name in names:
@@ -213,7 +213,7 @@ def test_twenty_hosts_at_once(own: Lab) -> None:
     assert own.ssh("i-19", "echo here").stdout == "here\n"
 
 
-def test_a_host_is_reachable_within_a_second_and_a_half(own: Lab) -> None:
+def test_host_is_reachable_within_one_and_a_half_seconds(own: Lab) -> None:
     began = time.monotonic()
     own.create("i-1")
     own.recorder.wait_running("i-1")
@@ -222,7 +222,7 @@ def test_a_host_is_reachable_within_a_second_and_a_half(own: Lab) -> None:
     assert time.monotonic() - began < 1.5
 
 
-def test_close_leaves_nothing_but_logs(tmp_path: Path, kind: str) -> None:
+def test_close_leaves_only_logs(tmp_path: Path, kind: str) -> None:
     with lab(tmp_path / "lab", kind) as made:
         made.create("i-1")
         made.create("i-2")
@@ -233,7 +233,7 @@ def test_close_leaves_nothing_but_logs(tmp_path: Path, kind: str) -> None:
     assert sorted(made.recorder.gone) == [("i-1", "destroyed"), ("i-2", "destroyed")]
 
 
-def test_a_host_that_is_asked_for_after_the_close_is_told_gone(tmp_path: Path, kind: str) -> None:
+def test_host_is_reported_gone_when_requested_after_close(tmp_path: Path, kind: str) -> None:
     with lab(tmp_path / "lab", kind) as made:
         pass
     made.create("i-1")
@@ -242,7 +242,7 @@ def test_a_host_that_is_asked_for_after_the_close_is_told_gone(tmp_path: Path, k
     assert leftovers.find(made.data) == []
 
 
-def test_when_the_platform_is_killed_its_hosts_vanish_and_the_rest_is_found(tmp_path: Path, kind: str) -> None:
+def test_killed_platform_ends_its_hosts_and_leftovers_are_found(tmp_path: Path, kind: str) -> None:
     script = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
@@ -270,7 +270,7 @@ def test_when_the_platform_is_killed_its_hosts_vanish_and_the_rest_is_found(tmp_
     assert leftovers.find(data) == []
 
 
-def test_opening_again_cleans_up_after_a_killed_platform(own: Lab) -> None:
+def test_open_cleans_up_after_a_killed_platform(own: Lab) -> None:
     (own.data / "disks" / "i-old").mkdir(parents=True)
     old = own.shared()
     again = KINDS[own.hosts.kind](own.data, "ssh-ed25519 AAAA test", "")
@@ -281,6 +281,6 @@ def test_opening_again_cleans_up_after_a_killed_platform(own: Lab) -> None:
     assert not set(old) & set(leftovers.find(own.data))
 
 
-def test_the_hosts_do_not_exist_before_open(tmp_path: Path, kind: str) -> None:
+def test_hosts_fail_before_open(tmp_path: Path, kind: str) -> None:
     with pytest.raises(HostError, match="before open"):
         _ = KINDS[kind](tmp_path, "key").gateway

@@ -23,7 +23,7 @@ def having(monkeypatch: pytest.MonkeyPatch, *, without: set[str], uid: int = 0, 
     monkeypatch.setattr(requirements.subprocess, "run", lambda *_words, **_options: answer)
 
 
-def test_a_machine_with_everything_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_is_accepted_with_everything_present(monkeypatch: pytest.MonkeyPatch) -> None:
     having(monkeypatch, without={"redis-server"})  # valkey-server is as good
 
     check_namespace_hosts()
@@ -38,21 +38,21 @@ def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.Monk
     assert "apt-get install iproute2 openssh-server redis-server" in str(caught.value)
 
 
-def test_another_user_than_root_is_told_to_use_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_names_sudo_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
     having(monkeypatch, without=set(), uid=1000)
 
     with pytest.raises(MissingRequirementError, match="run the same command with sudo"):
         check_namespace_hosts()
 
 
-def test_a_container_that_may_make_no_namespaces_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_explains_missing_namespace_privileges(monkeypatch: pytest.MonkeyPatch) -> None:
     having(monkeypatch, without=set(), namespaces=False)
 
     with pytest.raises(MissingRequirementError, match=r"\(unshare: Operation not permitted\).*--privileged"):
         check_namespace_hosts()
 
 
-def test_another_system_than_linux_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_systems_than_linux_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     having(monkeypatch, without=set())
     monkeypatch.setattr(requirements.sys, "platform", "darwin")
 
@@ -83,7 +83,9 @@ def container(
 
 
 @pytest.mark.parametrize("uid", [0, 1000])
-def test_an_ordinary_container_can_run_process_hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uid: int) -> None:
+def test_process_hosts_are_accepted_in_an_ordinary_container(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uid: int
+) -> None:
     container(monkeypatch, tmp_path, uid=uid)
 
     assert check_process_hosts() == "somebody"
@@ -99,7 +101,7 @@ def test_an_ordinary_container_can_run_process_hosts(monkeypatch: pytest.MonkeyP
         ({"uid": 1000, "tty": 7}, "mount /dev/pts with `gid=7`"),
     ],
 )
-def test_what_a_container_lacks_for_process_hosts_is_said(
+def test_message_names_what_process_hosts_lack(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, machine: dict[str, Any], said: str
 ) -> None:
     container(monkeypatch, tmp_path, **machine)
@@ -108,7 +110,7 @@ def test_what_a_container_lacks_for_process_hosts_is_said(
         check_process_hosts()
 
 
-def test_a_user_without_an_account_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_user_without_an_account_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     container(monkeypatch, tmp_path, uid=4242)
     monkeypatch.setattr(requirements, "current_user", lambda: None)
 
@@ -116,7 +118,7 @@ def test_a_user_without_an_account_is_told(monkeypatch: pytest.MonkeyPatch, tmp_
         check_process_hosts()
 
 
-def test_a_port_that_cannot_be_used_is_a_lack_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unusable_ssh_port_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse() -> None:
         raise LoopbackError("port 22 is not for you")
 

@@ -27,7 +27,7 @@ def entry(image: Image, path: str) -> dict[str, Any]:
     return found
 
 
-def test_the_account_is_open_for_keys_and_owns_none_of_the_machines_files(image: Image) -> None:
+def test_account_accepts_keys_and_owns_no_file_of_the_machine(image: Image) -> None:
     assert image.uid == image.gid >= 61500
     assert entry(image, "/etc/shadow")["text"].startswith("yd-agent:*:")
     assert entry(image, "/etc/passwd")["text"] == (
@@ -35,7 +35,7 @@ def test_the_account_is_open_for_keys_and_owns_none_of_the_machines_files(image:
     )
 
 
-def test_the_given_key_opens_it_and_passwords_do_not(image: Image) -> None:
+def test_sshd_accepts_the_given_key_and_no_password(image: Image) -> None:
     keys = entry(image, "/opt/yellowdog/agent/.ssh/authorized_keys")
 
     assert keys["text"] == "ssh-ed25519 KEY me\n"
@@ -50,17 +50,17 @@ def test_names_are_resolved_from_files_only(image: Image) -> None:
     assert "hosts: files\n" in entry(image, "/etc/nsswitch.conf")["text"]
 
 
-def test_the_platforms_own_directory_is_hidden(image: Image) -> None:
+def test_platform_directory_is_hidden(image: Image) -> None:
     assert entry(image, "/var/lib/somewhere/local") == {"path": "/var/lib/somewhere/local", "absent": True}
 
 
-def test_parents_come_before_what_they_hold(image: Image) -> None:
+def test_entries_list_parents_first(image: Image) -> None:
     depths = [each["path"].count("/") for each in image.entries]
 
     assert depths == sorted(depths)
 
 
-def test_a_hosts_own_files_hold_its_name_and_the_agents_secret(image: Image) -> None:
+def test_own_files_hold_the_hosts_name_and_the_agents_token(image: Image) -> None:
     files = {each["path"]: each for each in own_files(image, "i-1", "10.0.0.2", '{"token": "t"}')}
 
     assert files["/etc/hosts"]["text"].splitlines()[-1] == "10.0.0.2 i-1"
@@ -68,7 +68,7 @@ def test_a_hosts_own_files_hold_its_name_and_the_agents_secret(image: Image) -> 
     assert files["/opt/yellowdog/agent/agent.json"]["uid"] == image.uid
 
 
-def test_an_account_of_that_name_on_the_machine_is_replaced(tmp_path: Path) -> None:
+def test_account_replaces_one_of_the_same_name(tmp_path: Path) -> None:
     file = tmp_path / "passwd"
     file.write_text("root:x:0:0::/root:/bin/sh\nyd-agent:x:7:7::/:/bin/false\nyd-agent2:x:8:8::/:/bin/sh\n")
 
@@ -77,7 +77,7 @@ def test_an_account_of_that_name_on_the_machine_is_replaced(tmp_path: Path) -> N
     )
 
 
-def test_closed_directories_on_the_way_to_python_may_be_passed_and_no_more(tmp_path: Path) -> None:
+def test_closed_directories_above_python_become_searchable_only(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     (closed / "venv").mkdir(parents=True)
     closed.chmod(0o700)
@@ -88,9 +88,7 @@ def test_closed_directories_on_the_way_to_python_may_be_passed_and_no_more(tmp_p
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
 
-def test_what_lies_in_hidden_directories_gets_an_overlay_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_path_below_a_hidden_directory_gets_its_own_overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = tmp_path / "hidden" / "venv"
     (hidden / "inner").mkdir(parents=True)
     monkeypatch.setattr(rootfs, "HIDDEN", (str(tmp_path / "hidden"),))
@@ -99,9 +97,7 @@ def test_what_lies_in_hidden_directories_gets_an_overlay_of_its_own(
     assert rootfs._overlays([hidden, hidden / "inner"]) == [str(hidden)]
 
 
-def test_an_environment_that_others_cannot_read_is_told_with_the_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_environment_is_refused_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.chmod(0o700)
     monkeypatch.setattr(rootfs.sysconfig, "get_path", lambda _name: str(tmp_path))
 

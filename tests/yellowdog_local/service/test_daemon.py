@@ -43,7 +43,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_simulated_time_passes_as_fast_as_it_is_told(place: PlatformDirectory) -> None:
+def test_simulated_clock_runs_at_the_given_speed(place: PlatformDirectory) -> None:
     state = daemon.start(place, free_port(), wish=HostKind.SIMULATED, speed=100_000)
     key = place.api_key()
     schema = ServicesSchema(defaultUrl=state.url)
@@ -59,7 +59,7 @@ def test_simulated_time_passes_as_fast_as_it_is_told(place: PlatformDirectory) -
     assert ended.statusChangedTime - ended.createdTime >= timedelta(days=1)
 
 
-def test_real_hosts_cannot_be_hurried(place: PlatformDirectory) -> None:
+def test_speed_is_refused_with_real_hosts(place: PlatformDirectory) -> None:
     with pytest.raises(LocalPlatformError, match="--speed needs --hosts simulated"):
         daemon.start(place, free_port(), speed=2)
     with pytest.raises(LocalPlatformError, match="--speed must be above 0"):
@@ -68,7 +68,7 @@ def test_real_hosts_cannot_be_hurried(place: PlatformDirectory) -> None:
 
 
 @pytest.mark.hosts
-def test_it_starts_once_and_ends_wholly(place: PlatformDirectory) -> None:
+def test_platform_starts_once_and_stops_without_leftovers(place: PlatformDirectory) -> None:
     told: list[str] = []
     port = free_port()
     state = daemon.start(place, port)
@@ -89,7 +89,7 @@ def test_it_starts_once_and_ends_wholly(place: PlatformDirectory) -> None:
 
 
 @pytest.mark.hosts
-def test_a_second_one_may_run_elsewhere_on_the_same_port(place: PlatformDirectory, tmp_path: Path) -> None:
+def test_second_platform_runs_in_another_directory_on_the_same_port(place: PlatformDirectory, tmp_path: Path) -> None:
     port = free_port()
     other = PlatformDirectory(tmp_path / "other")
     first = daemon.start(place, port)
@@ -101,7 +101,7 @@ def test_a_second_one_may_run_elsewhere_on_the_same_port(place: PlatformDirector
 
 
 @pytest.mark.hosts
-def test_after_a_kill_it_starts_again_and_the_old_bridge_is_gone(place: PlatformDirectory) -> None:
+def test_start_removes_the_bridge_of_a_killed_platform(place: PlatformDirectory) -> None:
     state = daemon.start(place, free_port())
     os.kill(state.pid, signal.SIGKILL)
     eventually(lambda: not place.is_running())
@@ -115,7 +115,7 @@ def test_after_a_kill_it_starts_again_and_the_old_bridge_is_gone(place: Platform
 
 
 @pytest.mark.hosts
-def test_after_a_kill_stop_removes_what_is_left(place: PlatformDirectory) -> None:
+def test_stop_removes_leftovers_of_a_killed_platform(place: PlatformDirectory) -> None:
     state = daemon.start(place, free_port())
     os.kill(state.pid, signal.SIGKILL)
     eventually(lambda: not place.is_running())
@@ -127,7 +127,7 @@ def test_after_a_kill_stop_removes_what_is_left(place: PlatformDirectory) -> Non
 
 @pytest.mark.hosts
 @pytest.mark.parametrize("kind", [HostKind.NAMESPACE, HostKind.PROCESS])
-def test_it_says_which_hosts_it_has_and_who_logs_in(place: PlatformDirectory, kind: HostKind) -> None:
+def test_state_names_the_kind_of_hosts_and_the_ssh_user(place: PlatformDirectory, kind: HostKind) -> None:
     state = daemon.start(place, free_port(), kind)
 
     assert (state.hosts, state.why) == (kind.value, "you asked for them")
@@ -136,7 +136,7 @@ def test_it_says_which_hosts_it_has_and_who_logs_in(place: PlatformDirectory, ki
 
 
 @pytest.mark.hosts
-def test_a_taken_port_is_told_with_the_remedy_and_nothing_stays(place: PlatformDirectory) -> None:
+def test_start_fails_with_the_remedy_when_the_port_is_taken(place: PlatformDirectory) -> None:
     with closing(socket.socket()) as listener:
         listener.bind(("", 0))
         listener.listen()
@@ -149,9 +149,7 @@ def test_a_taken_port_is_told_with_the_remedy_and_nothing_stays(place: PlatformD
 
 
 @pytest.mark.hosts
-def test_a_platform_that_dies_while_it_starts_is_told(
-    place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_start_fails_when_the_platform_dies(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon.sys, "executable", "/bin/false")
 
     with pytest.raises(LocalPlatformError, match=r"ended while it started: see the last lines of .*platform\.log"):
@@ -166,7 +164,7 @@ def test_missing_server_packages_are_named_with_the_extra(tmp_path: Path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_root_the_sentence_says_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_names_sudo_without_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(requirements.shutil, "which", lambda *_words, **_options: "/bin/x")
 
@@ -174,7 +172,7 @@ def test_without_root_the_sentence_says_sudo(tmp_path: Path, monkeypatch: pytest
         daemon.start(PlatformDirectory(tmp_path / "place"), 8700, HostKind.NAMESPACE)
 
 
-def test_a_process_of_root_cannot_be_ended_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_fails_for_a_process_of_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_words: int) -> None:
         raise PermissionError
 

@@ -27,7 +27,7 @@ def place(tmp_path: Path) -> PlatformDirectory:
     return made
 
 
-def test_keys_are_made_once_and_for_their_owner_only(place: PlatformDirectory) -> None:
+def test_keys_are_created_once_and_private(place: PlatformDirectory) -> None:
     key, ssh = place.api_key(), place.public_key()
     place.prepare()
 
@@ -38,7 +38,7 @@ def test_keys_are_made_once_and_for_their_owner_only(place: PlatformDirectory) -
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_the_secret_does_not_show_in_a_repr(place: PlatformDirectory) -> None:
+def test_secret_is_absent_from_the_repr(place: PlatformDirectory) -> None:
     assert place.api_key().secret not in repr(place.api_key())
 
 
@@ -49,7 +49,7 @@ def test_another_directory_has_other_keys(place: PlatformDirectory, tmp_path: Pa
     assert other.api_key() != place.api_key()
 
 
-def test_damaged_or_missing_keys_are_told_with_the_remedy(place: PlatformDirectory) -> None:
+def test_api_key_fails_with_the_remedy_when_damaged_or_missing(place: PlatformDirectory) -> None:
     credentials = place.path / "credentials.json"
     credentials.write_text("{")
     with pytest.raises(LocalPlatformError, match="damaged: remove it"):
@@ -59,14 +59,14 @@ def test_damaged_or_missing_keys_are_told_with_the_remedy(place: PlatformDirecto
         place.api_key()
 
 
-def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_prepare_fails_when_the_directory_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(LocalPlatformError, match="choose another with --dir"):
         PlatformDirectory(tmp_path / "file" / "below").prepare()
 
 
-def test_only_one_platform_may_hold_the_directory(place: PlatformDirectory) -> None:
+def test_only_one_platform_holds_the_directory(place: PlatformDirectory) -> None:
     assert not place.is_running()
     with place.locked():
         state = place.write_state("http://10.0.0.1:1")
@@ -78,7 +78,7 @@ def test_only_one_platform_may_hold_the_directory(place: PlatformDirectory) -> N
     assert not place.is_running()
 
 
-def test_what_a_killed_platform_wrote_deceives_nobody(place: PlatformDirectory) -> None:
+def test_state_of_a_killed_platform_is_ignored(place: PlatformDirectory) -> None:
     script = (
         "import os, signal, sys; from pathlib import Path\n"
         "from yellowdog_local.service.directory import PlatformDirectory\n"
@@ -93,13 +93,13 @@ def test_what_a_killed_platform_wrote_deceives_nobody(place: PlatformDirectory) 
     assert place.running() is None
 
 
-def test_a_platform_that_is_not_ready_has_no_state(place: PlatformDirectory) -> None:
+def test_starting_platform_has_no_state(place: PlatformDirectory) -> None:
     with place.locked():
         assert place.running() is None
         assert "is starting or ending" in place.already_running()
 
 
-def test_the_env_lines_are_what_clients_read(place: PlatformDirectory) -> None:
+def test_env_lines_are_those_that_clients_read(place: PlatformDirectory) -> None:
     key = place.api_key()
 
     assert place.env_lines("http://10.0.0.1:1") == {
@@ -109,7 +109,7 @@ def test_the_env_lines_are_what_clients_read(place: PlatformDirectory) -> None:
     }
 
 
-def test_an_env_file_keeps_its_other_lines_and_gets_private(tmp_path: Path) -> None:
+def test_env_file_keeps_its_other_lines_and_becomes_private(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("OTHER=1\nexport YD_API_URL=old\n# words\nYD_API_KEY_ID = old\n")
 
@@ -120,13 +120,13 @@ def test_an_env_file_keeps_its_other_lines_and_gets_private(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_an_env_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_env_file_fails_when_it_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(LocalPlatformError, match="cannot be written"):
         write_env_file(tmp_path / "none" / ".env", {"A": "b"})
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be there by sudo")
-def test_under_sudo_files_and_directory_are_the_persons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_belong_to_the_caller_under_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUDO_USER", "nobody")
     monkeypatch.setenv("SUDO_UID", "65534")
     monkeypatch.setenv("SUDO_GID", "65534")
@@ -139,7 +139,7 @@ def test_under_sudo_files_and_directory_are_the_persons(tmp_path: Path, monkeypa
     assert (made.path / "credentials.json").stat().st_uid == 65534
 
 
-def test_the_default_directory_is_in_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_directory_is_in_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SUDO_USER", raising=False)
     monkeypatch.setenv("HOME", "/home/somebody")
 

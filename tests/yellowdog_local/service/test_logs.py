@@ -29,11 +29,11 @@ def names(files: list[Path]) -> list[str]:
     return [path.name for path in files]
 
 
-def test_a_hosts_logs_come_in_the_order_of_its_life(place: PlatformDirectory) -> None:
+def test_host_logs_are_in_boot_order(place: PlatformDirectory) -> None:
     assert names(logs.host_files(place, "i-1"))[:3] == ["init.log", "agent.log", "ydid_task_0_a-b_1_1.txt"]
 
 
-def test_a_tasks_output_is_found_with_all_its_attempts_and_no_other_task(place: PlatformDirectory) -> None:
+def test_task_output_includes_all_attempts_and_no_other_task(place: PlatformDirectory) -> None:
     assert names(logs.task_files(place, TASK)) == [
         "ydid_task_0_a-b_1_1.txt",
         "ydid_task_0_a-b_1_1-attempt-1.txt",
@@ -41,22 +41,22 @@ def test_a_tasks_output_is_found_with_all_its_attempts_and_no_other_task(place: 
 
 
 @pytest.mark.parametrize("name", ["i-2", "", "..", "../i-1"])
-def test_an_unknown_host_is_told_with_those_that_are_known(place: PlatformDirectory, name: str) -> None:
+def test_unknown_host_fails_with_the_known_ones(place: PlatformDirectory, name: str) -> None:
     with pytest.raises(LocalPlatformError, match="there are logs of: i-1"):
         logs.host_files(place, name)
 
 
-def test_an_unknown_task_is_told(place: PlatformDirectory) -> None:
+def test_unknown_task_fails(place: PlatformDirectory) -> None:
     with pytest.raises(LocalPlatformError, match="no task with the id 'ydid:x'"):
         logs.task_files(place, "ydid:x")
 
 
-def test_a_directory_without_a_platform_has_no_log(tmp_path: Path) -> None:
+def test_directory_without_a_platform_has_no_log(tmp_path: Path) -> None:
     with pytest.raises(LocalPlatformError, match="there is no log in"):
         logs.platform_files(PlatformDirectory(tmp_path / "none"))
 
 
-def test_one_file_is_shown_as_it_is_and_several_get_headings(tmp_path: Path) -> None:
+def test_several_files_have_headings_and_one_file_has_none(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("1\n2\n3\n")
     two.write_text("4\n")
@@ -66,14 +66,14 @@ def test_one_file_is_shown_as_it_is_and_several_get_headings(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("last", "shown"), [(None, "1\n2\n3\n"), (2, "2\n3\n"), (9, "1\n2\n3\n"), (0, "")])
-def test_the_past_may_be_cut(tmp_path: Path, last: int | None, shown: str) -> None:
+def test_past_is_limited_to_the_last_lines(tmp_path: Path, last: int | None, shown: str) -> None:
     file = tmp_path / "log"
     file.write_text("1\n2\n3\n")
 
     assert "".join(logs.Reader(lambda: [file], last).past()) == shown
 
 
-def test_growth_is_what_was_added_also_in_new_files_and_after_a_restart(tmp_path: Path) -> None:
+def test_growth_includes_new_files_and_restarted_ones(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("long past\n")
     reader = logs.Reader(lambda: sorted(tmp_path.iterdir()))

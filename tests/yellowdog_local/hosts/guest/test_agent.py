@@ -88,7 +88,7 @@ def _running(endpoint: FakeEndpoint, tmp_path: Path) -> Iterator[RunningAgent]:
         started.process.wait()
 
 
-def test_it_registers_with_what_the_host_is(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_registration_describes_the_host(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.wait_for(lambda: endpoint.registrations)
 
     said = endpoint.registrations[0]
@@ -100,7 +100,7 @@ def test_it_registers_with_what_the_host_is(endpoint: FakeEndpoint, running: Run
     assert said["supportedTaskTypes"] == ["bash"]
 
 
-def test_a_task_finds_its_directory_data_and_environment(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_task_has_its_directory_data_and_environment(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     script = "pwd; ls; env | sort; echo to-stderr >&2; cat taskdata.txt | head -c 3"
     endpoint.run_task(script, environment={"MY_OWN": "value", "YD_REGION": "mine"}, slot=3)
 
@@ -137,14 +137,14 @@ def test_a_task_finds_its_directory_data_and_environment(endpoint: FakeEndpoint,
     assert output[-2:] == ["to-stderr", "pwd"]
 
 
-def test_started_is_told_before_finished(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_started_is_reported_before_finished(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("exit 3")
 
     assert endpoint.finished()["exitCode"] == 3
     assert [event["type"] for event in endpoint.events] == ["STARTED", "FINISHED"]
 
 
-def test_the_directory_is_deleted_and_the_output_is_kept(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_task_directory_is_deleted_and_output_kept(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("echo words > file; echo said")
 
     endpoint.finished()
@@ -153,7 +153,7 @@ def test_the_directory_is_deleted_and_the_output_is_kept(endpoint: FakeEndpoint,
     assert running.output() == "said\n"
 
 
-def test_the_output_can_be_read_while_the_task_runs(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_output_is_readable_while_the_task_runs(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("echo early; sleep 60")
 
     endpoint.wait_for(lambda: (running.task_logs / f"{DIRECTORY}.txt").exists() and running.output())
@@ -161,7 +161,7 @@ def test_the_output_can_be_read_while_the_task_runs(endpoint: FakeEndpoint, runn
     assert running.output() == "early\n"
 
 
-def test_a_retried_task_keeps_the_output_of_each_attempt(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_output_of_each_attempt_is_kept(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("echo first; exit 1")
     endpoint.finished()
     endpoint.run_task("echo second", attempt=1)
@@ -172,13 +172,13 @@ def test_a_retried_task_keeps_the_output_of_each_attempt(endpoint: FakeEndpoint,
     assert endpoint.events[-1]["attempt"] == 1
 
 
-def test_a_signal_is_reported_as_a_shell_does(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_exit_code_after_a_signal_is_that_of_a_shell(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("kill -USR1 $$")
 
     assert endpoint.finished()["exitCode"] == 128 + signal.SIGUSR1
 
 
-def test_slots_run_at_the_same_time(endpoint: FakeEndpoint, running: RunningAgent, tmp_path: Path) -> None:
+def test_slots_run_concurrently(endpoint: FakeEndpoint, running: RunningAgent, tmp_path: Path) -> None:
     meeting = tmp_path / "meeting"
     script = "mkfifo {0} 2>/dev/null; echo here > {0}"
     endpoint.run_task(script.format(meeting), "ydid:task:a", slot=1)
@@ -189,7 +189,7 @@ def test_slots_run_at_the_same_time(endpoint: FakeEndpoint, running: RunningAgen
     assert running.output("ydid_task_b.txt") == "here\n"
 
 
-def test_an_abort_reaches_the_child_only_which_may_clean_up(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_abort_signals_the_child_process_only(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("trap 'echo cleaning; kill $!; exit 7' TERM; sleep 60 & echo ready; wait")
     endpoint.wait_for(lambda: (running.task_logs / f"{DIRECTORY}.txt").exists() and running.output())
 
@@ -199,7 +199,7 @@ def test_an_abort_reaches_the_child_only_which_may_clean_up(endpoint: FakeEndpoi
     assert running.output() == "ready\ncleaning\n"
 
 
-def test_an_abort_may_be_set_to_reach_the_whole_process_group(endpoint: FakeEndpoint, tmp_path: Path) -> None:
+def test_abort_signals_the_process_group_when_set_so(endpoint: FakeEndpoint, tmp_path: Path) -> None:
     endpoint.orders = {"abortProcessGroup": True}
     with _running(endpoint, tmp_path) as running:
         endpoint.run_task(
@@ -213,7 +213,7 @@ def test_an_abort_may_be_set_to_reach_the_whole_process_group(endpoint: FakeEndp
         assert "child" in running.output().splitlines()
 
 
-def test_a_task_that_is_to_be_killed_gets_no_chance_to_clean_up(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_kill_leaves_a_task_no_time_to_clean_up(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("trap 'echo cleaning' TERM; echo ready; while :; do sleep 0.01; done")
     endpoint.wait_for(lambda: (running.task_logs / f"{DIRECTORY}.txt").exists() and running.output())
 
@@ -223,7 +223,7 @@ def test_a_task_that_is_to_be_killed_gets_no_chance_to_clean_up(endpoint: FakeEn
     assert running.output() == "ready\n"
 
 
-def test_it_is_heard_of_as_often_as_the_platform_orders(endpoint: FakeEndpoint, tmp_path: Path) -> None:
+def test_agent_polls_at_the_platforms_heartbeat_period(endpoint: FakeEndpoint, tmp_path: Path) -> None:
     endpoint.orders = {"heartbeatSeconds": 0.05}
     with _running(endpoint, tmp_path):
         endpoint.wait_for(lambda: len(endpoint.waits) > 3)
@@ -231,7 +231,7 @@ def test_it_is_heard_of_as_often_as_the_platform_orders(endpoint: FakeEndpoint, 
     assert set(endpoint.waits) == {0.05}
 
 
-def test_tasks_get_the_variables_and_the_umask_that_the_platform_orders(endpoint: FakeEndpoint, tmp_path: Path) -> None:
+def test_task_has_the_environment_and_umask_of_the_platforms_settings(endpoint: FakeEndpoint, tmp_path: Path) -> None:
     endpoint.orders = {"taskEnvironment": {"USER": "somebody", "YD_REGION": "no"}, "taskUmask": 0o027}
     with _running(endpoint, tmp_path) as running:
         endpoint.run_task("echo $USER $LOGNAME $YD_REGION $OWN; umask", environment={"OWN": "mine"})
@@ -263,7 +263,7 @@ def test_node_actions_write_files_and_run_commands(endpoint: FakeEndpoint, runni
     assert running.output("action-2.txt") == "mine i-7 word\n"
 
 
-def test_a_node_action_that_cannot_be_done_fails_and_says_why(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_node_action_fails_with_its_error(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     ran = _act(endpoint, 1, kind="RUN_COMMAND", path="/no/such/program", arguments=[], environment={})
     wrote = _act(endpoint, 2, kind="WRITE_FILE", path="/dev/null/file", content="")
 
@@ -272,7 +272,7 @@ def test_a_node_action_that_cannot_be_done_fails_and_says_why(endpoint: FakeEndp
     assert "/dev/null" in wrote["message"]
 
 
-def test_a_command_of_a_node_action_ends_with_its_node(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_node_action_command_is_killed_with_its_node(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     command = {"arguments": ["-c", "sleep 63 & echo $!; wait"], "environment": {}}
     endpoint.command("RUN_ACTION", action={"number": 1, "kind": "RUN_COMMAND", "path": "/bin/sh", **command})
     kept = running.task_logs / "action-1.txt"
@@ -284,7 +284,7 @@ def test_a_command_of_a_node_action_ends_with_its_node(endpoint: FakeEndpoint, r
     assert _ended(int(kept.read_text()))
 
 
-def test_a_task_that_ignores_the_abort_is_killed_with_its_group(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_task_is_killed_with_its_group_when_it_ignores_the_abort(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("trap '' TERM; sleep 61 & echo $!; wait")
     endpoint.wait_for(lambda: (running.task_logs / f"{DIRECTORY}.txt").exists() and running.output())
     grandchild = int(running.output())
@@ -295,7 +295,7 @@ def test_a_task_that_ignores_the_abort_is_killed_with_its_group(endpoint: FakeEn
     assert _ended(grandchild)
 
 
-def test_an_abort_right_behind_the_start_finds_the_process(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_abort_takes_effect_right_after_the_start(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.wait_for(lambda: endpoint.registrations)
     endpoint.run_task("sleep 62")
     endpoint.command("ABORT_TASK", taskId=TASK)
@@ -303,7 +303,7 @@ def test_an_abort_right_behind_the_start_finds_the_process(endpoint: FakeEndpoin
     assert endpoint.finished()["exitCode"] == 128 + signal.SIGTERM
 
 
-def test_a_task_that_cannot_be_started_says_why(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_task_fails_with_its_error_when_it_cannot_start(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("true", arguments=["bad\0argument"])
 
     event = endpoint.finished()
@@ -313,7 +313,7 @@ def test_a_task_that_cannot_be_started_says_why(endpoint: FakeEndpoint, running:
     assert "null byte" in event["message"]
 
 
-def test_task_data_that_cannot_be_written_says_why(
+def test_task_fails_with_its_error_when_its_data_cannot_be_written(
     endpoint: FakeEndpoint, running: RunningAgent, tmp_path: Path
 ) -> None:
     endpoint.wait_for(lambda: endpoint.registrations)
@@ -323,7 +323,7 @@ def test_task_data_that_cannot_be_written_says_why(
     assert endpoint.finished()["errorType"] == "UNABLE_WRITE_TASK_DATA"
 
 
-def test_outages_are_survived(endpoint: FakeEndpoint, tmp_path: Path) -> None:
+def test_agent_survives_outages_of_the_platform(endpoint: FakeEndpoint, tmp_path: Path) -> None:
     endpoint.failures = [503, 429]
     started = RunningAgent(endpoint.url, tmp_path)
     endpoint.wait_for(lambda: endpoint.registrations)
@@ -336,7 +336,7 @@ def test_outages_are_survived(endpoint: FakeEndpoint, tmp_path: Path) -> None:
     assert started.process.wait(10) == 0
 
 
-def test_a_shutdown_ends_the_agent_after_all_was_told(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_shutdown_ends_the_agent_after_its_last_report(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("true")
     endpoint.finished()
     endpoint.command("SHUTDOWN")
@@ -344,7 +344,7 @@ def test_a_shutdown_ends_the_agent_after_all_was_told(endpoint: FakeEndpoint, ru
     assert running.process.wait(10) == 0
 
 
-def test_when_the_node_is_ended_its_tasks_are_killed(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_tasks_are_killed_when_the_node_is_terminated(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.run_task("sleep 63 & echo $!; wait")
     endpoint.wait_for(lambda: (running.task_logs / f"{DIRECTORY}.txt").exists() and running.output())
     grandchild = int(running.output())
@@ -355,14 +355,14 @@ def test_when_the_node_is_ended_its_tasks_are_killed(endpoint: FakeEndpoint, run
     assert _ended(grandchild)
 
 
-def test_a_wrong_token_ends_the_agent_with_a_clear_word(endpoint: FakeEndpoint, tmp_path: Path) -> None:
+def test_agent_ends_with_a_clear_message_for_a_wrong_token(endpoint: FakeEndpoint, tmp_path: Path) -> None:
     started = RunningAgent(endpoint.url, tmp_path, token="another")
 
     assert started.process.wait(10) == 1
     assert "the platform refused this agent: POST /agent/register: 401" in started.log.read_text()
 
 
-def test_the_token_is_not_in_the_process_list(endpoint: FakeEndpoint, running: RunningAgent) -> None:
+def test_token_is_absent_from_the_process_list(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.wait_for(lambda: endpoint.registrations)
     proc = Path("/proc", str(running.process.pid))
 

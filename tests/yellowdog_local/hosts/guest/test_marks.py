@@ -37,21 +37,21 @@ def runaway(mark: int) -> int:
     return numbers[0] if numbers else 0
 
 
-def test_a_runaway_is_found_by_its_mark(marked: int) -> None:
+def test_detached_process_is_found_by_its_mark(marked: int) -> None:
     assert Path(f"/proc/{runaway(marked)}/environ").read_bytes().find(b"HOME") == -1
     assert len(marks.processes(marks.is_platform(PLATFORM))) == 4
     assert marks.processes(marks.is_host(marks.of_host(PLATFORM, 8))) == []
     assert marks.processes(marks.is_platform(marks.of_platform(Path("/elsewhere")))) == []
 
 
-def test_all_marked_processes_are_killed_but_those_to_be_spared(marked: int) -> None:
+def test_kill_ends_all_marked_processes_but_the_spared(marked: int) -> None:
     spared = runaway(marked)
 
     assert marks.kill(marks.is_host(marked), spare=[spared])
     assert marks.processes(marks.is_host(marked)) == [spared]
 
 
-def test_processes_that_multiply_are_killed_too() -> None:
+def test_kill_ends_processes_that_fork() -> None:
     mark = marks.of_host(PLATFORM, 9)
     fork = "import os, sys, time; from yellowdog_local.hosts.guest import marks; marks.wear(int(sys.argv[1]))\n"
     fork += "for _ in range(200):\n    if os.fork(): time.sleep(0.2); os._exit(0)\n"
@@ -63,7 +63,7 @@ def test_processes_that_multiply_are_killed_too() -> None:
     assert marks.processes(marks.is_host(mark)) == []
 
 
-def test_a_look_during_which_processes_were_made_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_scans_again_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     looks, killed = iter([[], [42], []]), []
     forks = iter([b"1", b"2", b"2", b"2", b"2"])  # one before each look, and one after each that found nothing
     monkeypatch.setattr(marks, "processes", lambda _wanted: next(looks))
@@ -74,7 +74,7 @@ def test_a_look_during_which_processes_were_made_proves_nothing(monkeypatch: pyt
     assert killed == [42]
 
 
-def test_the_dead_do_not_count() -> None:
+def test_zombies_are_not_listed() -> None:
     mark = marks.of_host(PLATFORM, 10)
     wear = "import sys; from yellowdog_local.hosts.guest import marks; marks.wear(int(sys.argv[1]))"
     with subprocess.Popen([sys.executable, "-c", wear, str(mark)]) as process:
@@ -83,7 +83,7 @@ def test_the_dead_do_not_count() -> None:
         assert marks.processes(marks.is_host(mark)) == []
 
 
-def test_an_unmarked_process_belongs_to_no_platform() -> None:
+def test_unmarked_process_belongs_to_no_platform() -> None:
     assert os.getpid() not in marks.processes(marks.is_platform(PLATFORM))
     assert not marks.is_platform(PLATFORM)(0)
 
@@ -96,7 +96,7 @@ def test_marks_of_hosts_differ_and_belong_to_their_platform() -> None:
     assert max(every) < 2**63  # what the kernel's interface takes as a number
 
 
-def test_who_is_limited_to_less_already_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wear_fails_when_the_limit_is_already_lower(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: object) -> None:
         raise ValueError("not allowed to raise maximum limit")
 

@@ -24,21 +24,21 @@ def path(tmp_path: Path) -> Iterator[Path]:
     sys.modules.pop("asked_for_later", None)
 
 
-def test_rays_answer_to_its_own_address_is_the_hosts() -> None:
+def test_ray_uses_the_hosts_address() -> None:
     services = SimpleNamespace(node_ip_address_from_perspective=lambda _address: "192.0.2.1")
     _View(HOST).adapters()["ray._private.services"](services)
 
     assert services.node_ip_address_from_perspective("8.8.8.8:53") == "127.9.8.7"
 
 
-def test_the_module_that_is_adapted_is_the_one_that_ray_asks() -> None:
+def test_adapted_module_is_the_one_that_ray_imports() -> None:
     from ray._private import services
 
     assert services.node_ip_address_from_perspective in vars(services).values()
     assert "node_ip_address_from_perspective" in services.get_node_ip_address.__code__.co_names
 
 
-def test_a_ray_node_begins_with_the_hosts_own_directory_and_with_free_ports() -> None:
+def test_ray_start_defaults_to_the_hosts_directory_and_free_ports() -> None:
     options = {name: SimpleNamespace(name=name, default="ray's") for name in ("temp_dir", "min_worker_port", "port")}
     scripts = SimpleNamespace(start=SimpleNamespace(params=list(options.values())))
     _View(HOST).adapters()["ray.scripts.scripts"](scripts)
@@ -47,21 +47,21 @@ def test_a_ray_node_begins_with_the_hosts_own_directory_and_with_free_ports() ->
     assert defaults == {"temp_dir": "/var/of-this-host/ray", "min_worker_port": 0, "port": "ray's"}
 
 
-def test_ray_start_has_all_the_options_whose_defaults_are_changed() -> None:
+def test_ray_start_has_every_option_whose_default_is_changed() -> None:
     from ray.scripts.scripts import start
 
     names = {parameter.name for parameter in start.params}
     assert names >= {"temp_dir", "min_worker_port", "max_worker_port", "dashboard_agent_listen_port"}
 
 
-def test_processes_without_the_hosts_mark_are_not_seen() -> None:
+def test_processes_without_the_hosts_mark_are_hidden() -> None:
     psutil = SimpleNamespace(pids=lambda: [os.getpid(), 2**22 + 1])
     _View(HOST).adapters()["psutil"](psutil)
 
     assert psutil.pids() == []
 
 
-def test_a_module_is_adapted_when_it_is_loaded_even_where_it_was_not_found_at_first(path: Path) -> None:
+def test_module_is_adapted_on_import_after_a_failed_import(path: Path) -> None:
     sys.meta_path.insert(0, _AfterImport({"asked_for_later": lambda module: setattr(module, "answer", 42)}))
     with pytest.raises(ModuleNotFoundError):
         import asked_for_later  # type: ignore[import-not-found]
@@ -74,7 +74,7 @@ def test_a_module_is_adapted_when_it_is_loaded_even_where_it_was_not_found_at_fi
     assert asked_for_later.__file__ == str(path / "asked_for_later.py")
 
 
-def test_a_process_that_is_none_of_the_hosts_is_shown_the_machine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_outside_the_host_sees_the_machine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = path / "view.py"
     own.with_suffix(".json").write_text('{"mark": 12345, "address": "", "temporary": ""}')
     monkeypatch.setattr(process_view, "__file__", str(own))
