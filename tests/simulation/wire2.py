@@ -77,7 +77,7 @@ class Wire:
     ) -> None:
         self.troubles: list[CallTrouble] = []
         self.calls: list[tuple[str, str]] = []
-        self._app = create_app(platform)
+        self._app = create_app(platform, limit_bodies=False)
         self._processes = processes
         self._chance = chance
         self._story = story

@@ -80,8 +80,11 @@ class InternalError(ApiError):
     error_type = "InternalServerException"
 
 
-def create_app(platform: LocalPlatform) -> Starlette:
-    """The ASGI application of a platform. `app.state.agents` and `app.state.streams` can `stop()` what is open."""
+def create_app(platform: LocalPlatform, *, limit_bodies: bool = True) -> Starlette:
+    """The ASGI application of a platform. `app.state.agents` and `app.state.streams` can `stop()` what is open.
+
+    Without `limit_bodies` a call whose body is complete needs no event loop; simulations call the application that way.
+    """
     agents = AgentRoutes(platform)
     streams = EventStreams(platform, authenticate)
     admin = AdminRoutes(platform, authenticate)
@@ -89,7 +92,7 @@ def create_app(platform: LocalPlatform) -> Starlette:
     names = RouteNames(routes)
     middleware = [
         Middleware(Recorder, platform.calls, names),
-        Middleware(BodyLimits),
+        *([Middleware(BodyLimits)] if limit_bodies else []),
         Middleware(FaultyCalls, platform.faults, names),
     ]
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=_handlers(platform))
