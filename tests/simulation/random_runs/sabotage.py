@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.monitor import supervisor
 from yellowdog_ray.monitor.side import HeadSide
 from yellowdog_ray.names import worker_id
-from yellowdog_ray.platform import client as platform
+from yellowdog_ray.platform import calls
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import TaskSpec, TaskView
@@ -185,16 +185,17 @@ def unseen_nodes_are_not_listed(patch: pytest.MonkeyPatch) -> None:
 def nonsense_is_nothing(patch: pytest.MonkeyPatch) -> None:
     """A page of a list without items is an empty one."""
 
-    def pages(search: Any) -> Any:
+    def all_items(self: calls.Calls, subject: str, search: Any, _kind: type) -> Iterator[Any]:
         slice_id = None
         while True:
-            page = search.slice(platform.SliceReference(sliceId=slice_id, size=platform.PAGE_SIZE))
+            with self._sdk(subject):
+                page = search.slice(calls.SliceReference(sliceId=slice_id, size=calls.PAGE_SIZE))
             yield from page.items or []
             slice_id = page.nextSliceId
             if slice_id is None:
                 return
 
-    patch.setattr(platform, "_pages", pages)
+    patch.setattr(calls.Calls, "_all_items", all_items)
 
 
 SABOTAGES: dict[str, Sabotage] = {
