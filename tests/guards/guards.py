@@ -221,7 +221,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/up.py",
             "if group is None or not names.is_head_pool(work.name, group.worker_tag):",
             "if group is None:",
-            ("yellowdog_ray/test_provider.py::test_a_work_requirement_of_that_name_that_is_no_cluster_is_left_alone",),
+            ("yellowdog_ray/test_provider.py::test_ray_up_and_ray_down_change_no_foreign_work_requirement",),
         ),
     ),
     "A name that YellowDog would refuse": (
@@ -283,14 +283,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/side.py",
             "self._created_head = False\n",
             "self._created_head = self.cluster.find() is None\n",
-            ("yellowdog_ray/test_provider.py::test_constructing_and_loading_ask_the_platform_nothing",),
+            ("yellowdog_ray/test_provider.py::test_constructor_makes_no_platform_call",),
         ),
         Guard(
             "a head out of reach is not taken for a lost one",
             "commands/side.py",
             "if not ends_the_cluster() and (self.tag_store.refresh() or self.tag_store.get(head.id)):",
             "if not self.tag_store.refresh():\n            self._request_end()\n        else:",
-            ("yellowdog_ray/test_provider.py::test_looking_leaves_the_cluster_alone",),
+            ("yellowdog_ray/commands/test_side.py::test_reading_commands_change_nothing",),
         ),
         Guard(
             "nothing is done when a provider is dropped",
@@ -298,7 +298,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "    def _request_end(self) -> None:\n",
             "    def __del__(self) -> None:\n        self._request_end()\n\n    def _request_end(self) -> None:\n",
             (
-                "yellowdog_ray/test_provider.py::test_a_provider_that_is_dropped_and_a_python_that_ends_leave_the_cluster_alone",
+                "yellowdog_ray/commands/test_side.py::test_end_of_provider_and_process_changes_nothing",
             ),
         ),
         Guard(
@@ -307,7 +307,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "self._created_head = False\n",
             'self._created_head = False\n        __import__("atexit").register(self._request_end)\n',
             (
-                "yellowdog_ray/test_provider.py::test_a_provider_that_is_dropped_and_a_python_that_ends_leave_the_cluster_alone",
+                "yellowdog_ray/commands/test_side.py::test_end_of_provider_and_process_changes_nothing",
             ),
         ),
     ),
@@ -519,7 +519,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             'if status == _UNAUTHORISED or "MissingPermission" in text:',
             'if "MissingPermission" in text:',
             (
-                "yellowdog_ray/test_provider.py::test_a_wrong_key",
+                "yellowdog_ray/test_provider.py::test_ray_up_fails_when_key_is_wrong",
                 "yellowdog_ray/platform/test_client.py::test_failure_is_translated_by_its_kind",
             ),
         ),
@@ -561,7 +561,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "if not self.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:",
             "if not self.tag_store.set(node_id, tags) and False:",
             (
-                "yellowdog_ray/test_provider.py::test_a_tag_server_that_never_started_gets_a_warning_once_the_head_is_ready",
+                "yellowdog_ray/commands/test_side.py::test_missing_tag_server_is_warned_of_when_head_is_ready",
             ),
         ),
     ),
@@ -580,14 +580,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/side.py",
             "        self.access.check(self.node(node_id))\n",
             "",
-            ("yellowdog_ray/test_provider.py::test_what_needs_ssh_says_so_in_one_sentence",),
+            ("yellowdog_ray/commands/test_side.py::test_ssh_command_fails_with_one_message_when_head_is_unreachable",),
         ),
         Guard(
             "where the tag store is silent the platform's word counts",
             "commands/side.py",
             "self.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})",
             "pass",
-            ("yellowdog_ray/test_provider.py::test_the_heads_address_is_still_told",),
+            ("yellowdog_ray/commands/test_side.py::test_get_head_ip_works_when_head_is_unreachable",),
         ),
         Guard(
             "a tunnel that cannot be opened is no exception",
@@ -595,8 +595,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "except (redis.RedisError, SshError) as error:",
             "except redis.RedisError as error:",
             (
-                "yellowdog_ray/test_provider.py::test_the_heads_address_is_still_told",
-                "yellowdog_ray/test_provider.py::test_the_workers_addresses_are_still_told",
+                "yellowdog_ray/commands/test_side.py::test_get_head_ip_works_when_head_is_unreachable",
+                "yellowdog_ray/commands/test_side.py::test_get_worker_ips_works_when_head_is_unreachable",
                 f"{_KILLED}::test_the_next_ray_down_removes_what_a_killed_ray_up_has_made",
             ),
         ),
@@ -614,7 +614,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/access.py",
             "use_private_ip=internal and not outside",
             "use_private_ip=False",
-            ("yellowdog_ray/test_provider.py::test_the_yaml_says_by_which_address_the_head_is_reached",),
+            ("yellowdog_ray/commands/test_access.py::test_ssh_settings_choose_address_by_yaml",),
         ),
     ),
     "The head has only an unreachable private address": (
@@ -632,7 +632,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/access.py",
             "            self._failure = error\n",
             "            pass\n",
-            ("yellowdog_ray/test_provider.py::test_a_proxy_command_that_leads_nowhere_is_told_in_one_sentence",),
+            ("yellowdog_ray/commands/test_side.py::test_ssh_command_fails_with_one_message_when_proxy_fails",),
         ),
     ),
     "Another host answers at the head's address": (
@@ -648,7 +648,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/access.py",
             "if isinstance(failure, HostKeyChanged):",
             "if False:",
-            ("yellowdog_ray/test_provider.py::test_another_host_in_the_heads_place_is_not_spoken_to",),
+            ("yellowdog_ray/commands/test_side.py::test_ssh_command_sends_nothing_when_host_key_has_changed",),
         ),
     ),
     "A node joins Ray with another of its addresses": (
@@ -893,7 +893,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "provider.py",
             "raise NodeLaunchException(error.code, str(error), sys.exc_info()) from error",
             'raise NodeLaunchException("failed", str(error), sys.exc_info()) from error',
-            ("yellowdog_ray/test_provider.py::test_a_launch_that_cannot_succeed_says_why_with_a_short_category",),
+            ("yellowdog_ray/test_provider.py::test_failed_launch_raises_node_launch_exception_with_short_category",),
         ),
         Guard(
             "pauses grow",
@@ -914,7 +914,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "provider.py",
             "logger.error(\"%d node(s) of type '%s' could not be launched",
             "logger.info(\"%d node(s) of type '%s' could not be launched",
-            ("yellowdog_ray/test_provider.py::test_a_launch_that_cannot_succeed_says_why_with_a_short_category",),
+            ("yellowdog_ray/test_provider.py::test_failed_launch_raises_node_launch_exception_with_short_category",),
         ),
         Guard(
             "a permission that is missing is told from other refusals",
@@ -1097,7 +1097,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/side.py",
             "raise SystemExit(1) from error",
             "return",
-            ("yellowdog_ray/test_provider.py::test_a_ray_down_that_gives_up_says_what_is_left_and_fails",),
+            ("yellowdog_ray/commands/test_side.py::test_ray_down_fails_with_the_remains_after_its_timeout",),
         ),
     ),
     "A machine boots for a node that was withdrawn meanwhile": (
@@ -1228,7 +1228,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "config/environment.py",
             "key = load_credentials().as_environment() if settings.api_key_in_head_task else {}",
             "key = load_credentials().as_environment()",
-            ("yellowdog_ray/test_provider.py::test_the_api_key_is_in_the_heads_task_only_where_the_user_wants_it",),
+            ("yellowdog_ray/commands/test_side.py::test_api_key_is_in_head_task_only_with_its_setting",),
         ),
         Guard(
             "there is a warning",
@@ -1269,7 +1269,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/side.py",
             "(self.ray_nodes.address(node_id) or node.private_ip) if node else None",
             "self.ray_nodes.address(node_id) or node.private_ip",
-            ("yellowdog_ray/test_provider.py::test_getters_never_raise_whatever_the_id",),
+            ("yellowdog_ray/monitor/test_side.py::test_getters_answer_for_unknown_id",),
         ),
     ),
 }

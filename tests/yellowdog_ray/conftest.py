@@ -1,20 +1,25 @@
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from ray.autoscaler._private.providers import _clear_provider_cache
 
 from tests.platform_time import PlatformTime
 from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, head_up
 from tests.yellowdog_ray.hand_moved_time import Time
+from tests.yellowdog_ray.ray_cli import create_head, make_provider
 from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
 from yellowdog_ray.cluster.cluster import Identity
 from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.credentials import Credentials
+from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.provider import RayDogNodeProvider
 
 
 @pytest.fixture
@@ -119,3 +124,46 @@ def head_side(local: RunningPlatform, make_cluster: MakeCluster) -> LabCluster:
     cluster = make_cluster(on_head=True, pinned=work)
     cluster.refresh()
     return cluster
+
+
+@pytest.fixture
+def platform() -> Iterator[RunningPlatform]:
+    """Time stands still but for what a test says; it begins now, since the provider has the machine's clock here."""
+    with local_platform(clock=SteppedClock(datetime.now(timezone.utc))) as running:
+        yield running
+
+
+@pytest.fixture
+def in_a_users_folder(platform: RunningPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a user who has a good key."""
+    for name in ("RAYDOG_ON_HEAD", "RAYDOG_WORK_REQUIREMENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("YD_API_URL", platform.url)
+    monkeypatch.setenv("YD_API_KEY_ID", platform.key_id)
+    monkeypatch.setenv("YD_API_KEY_SECRET", platform.key_secret)
+    monkeypatch.chdir(tmp_path)
+    _clear_provider_cache()  # Ray keeps providers for the life of a process, which here is many commands long
+    return tmp_path
+
+
+@pytest.fixture
+def head_provider(
+    platform: RunningPlatform,
+    in_a_users_folder: Path,
+    cluster_yaml: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[RayDogNodeProvider]:
+    """The provider in the autoscaler of a head that has just come up."""
+    on_laptop = make_provider(cluster_yaml)
+    create_head(on_laptop, cluster_yaml)
+    platform.advance(BOOT)
+    monkeypatch.setenv("RAYDOG_ON_HEAD", "1")
+    monkeypatch.setenv("RAY_enable_autoscaler_v2", "1")
+    monkeypatch.setenv("RAYDOG_WORK_REQUIREMENT_ID", on_laptop.side.cluster.find().id)
+    monkeypatch.setattr("yellowdog_ray.wiring.SystemClock", lambda: PlatformTime(platform))
+    monkeypatch.setattr(RayNodes, "_request", lambda *_: None)  # no Ray runs here
+    provider = make_provider(cluster_yaml)
+    yield provider
+    provider.side.cluster.close()

@@ -6,7 +6,7 @@ import pytest
 from yellowdog_client.model import TaskSearch
 
 from tests.yellowdog_ray.cluster_lab import BOOT
-from tests.yellowdog_ray.test_provider import in_a_users_folder, platform, ray  # noqa: F401 - fixtures
+from tests.yellowdog_ray.ray_cli import ray
 from yellowdog_ray.commands.access import NodeAccess
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.provider import RayDogNodeProvider
@@ -19,7 +19,7 @@ class Sent(Exception):
 
 
 @pytest.fixture
-def up(platform, in_a_users_folder, monkeypatch):  # noqa: F811
+def up(platform, in_a_users_folder, monkeypatch):
     """Runs `ray up` until the head would be reached; says whether it came so far, and what it said."""
 
     def reach(*_: object) -> None:
@@ -40,7 +40,7 @@ def up(platform, in_a_users_folder, monkeypatch):  # noqa: F811
 
 
 @pytest.fixture
-def running(platform, up, cluster_yaml):  # noqa: F811
+def running(platform, up, cluster_yaml):
     """The YAML of a cluster whose head runs, with two workers."""
     reached, output = up(cluster_yaml)
     assert reached, output
@@ -52,7 +52,7 @@ def running(platform, up, cluster_yaml):  # noqa: F811
     return copy.deepcopy(cluster_yaml)
 
 
-def on_the_head(platform, config):  # noqa: F811
+def on_the_head(platform, config):
     """The provider with what Ray's autoscaler needs to grow the cluster."""
     section = RayDogNodeProvider.bootstrap_config(config)["provider"]
     provider = RayDogNodeProvider(section, config["cluster_name"])
@@ -60,7 +60,7 @@ def on_the_head(platform, config):  # noqa: F811
     return provider
 
 
-def tasks(platform):  # noqa: F811
+def tasks(platform):
     with platform.client() as client:
         found = client.work_client.get_tasks(TaskSearch()).list_all()
     return {task.name: task.status.name for task in found}
@@ -74,7 +74,7 @@ def test_the_same_yaml_is_taken_as_it_is(up, running):
     assert "keeps what it was made with" not in output
 
 
-def test_a_removed_type_of_which_nodes_run_is_refused_with_their_number(platform, up, running):  # noqa: F811
+def test_a_removed_type_of_which_nodes_run_is_refused_with_their_number(platform, up, running):
     running["available_node_types"]["other"] = running["available_node_types"].pop("worker")
     before = tasks(platform)
 
@@ -87,7 +87,7 @@ def test_a_removed_type_of_which_nodes_run_is_refused_with_their_number(platform
 
 
 @pytest.mark.parametrize("change", ["node_config", "type", "auth"])
-def test_a_head_that_ray_would_replace_is_refused(platform, up, running, ssh_key, change):  # noqa: F811
+def test_a_head_that_ray_would_replace_is_refused(platform, up, running, ssh_key, change):
     if change == "node_config":
         running["available_node_types"]["head"]["node_config"]["userdata"] = "echo changed"
     elif change == "type":

@@ -10,13 +10,7 @@ from yellowdog_client.model import (
 
 from tests.own_machines import configured_pool
 from tests.yellowdog_ray.cluster_lab import BOOT
-from tests.yellowdog_ray.test_provider import (  # noqa: F401 - fixtures
-    assert_refused,
-    everything_on,
-    in_a_users_folder,
-    platform,
-    ray,
-)
+from tests.yellowdog_ray.ray_cli import assert_refused, everything_on, ray
 from yellowdog_local.faults.rules import Status
 from yellowdog_ray.provider import RayDogNodeProvider
 
@@ -24,13 +18,13 @@ GIB = 2**30
 
 
 @pytest.fixture
-def yaml(cluster_yaml, in_a_users_folder):  # noqa: F811
+def yaml(cluster_yaml, in_a_users_folder):
     """A YAML whose workers' resources are not stated."""
     del cluster_yaml["available_node_types"]["worker"]["resources"]
     return cluster_yaml
 
 
-def from_aws(platform, *instance_types: str) -> str:  # noqa: F811
+def from_aws(platform, *instance_types: str) -> str:
     """A template that has a source for each of these instance types."""
     with platform.platform.locked():
         templates = platform.platform.templates
@@ -61,36 +55,36 @@ def filled(yaml) -> dict[str, int]:
 
 
 class TestWhatIsFilledIn:
-    def test_what_the_instance_type_has(self, platform, yaml):  # noqa: F811
+    def test_what_the_instance_type_has(self, platform, yaml):
         use(yaml, compute_requirement_template=from_aws(platform, "g4dn.xlarge"))
 
         assert filled(yaml) == {"CPU": 4, "GPU": 1, "memory": int(16 * GIB * 0.7)}
 
-    def test_of_several_instance_types_what_each_of_them_has(self, platform, yaml):  # noqa: F811
+    def test_of_several_instance_types_what_each_of_them_has(self, platform, yaml):
         use(yaml, compute_requirement_template=from_aws(platform, "g4dn.xlarge", "c5.large"))
 
         assert filled(yaml) == {"CPU": 2, "memory": int(4 * GIB * 0.7)}
 
-    def test_what_a_node_of_that_type_has_said_that_was_seen_before(self, platform, yaml):  # noqa: F811
+    def test_what_a_node_of_that_type_has_said_that_was_seen_before(self, platform, yaml):
         make_cluster({**yaml, "available_node_types": {**yaml["available_node_types"], "worker": WORKER}})
         platform.advance(BOOT)
 
         assert filled(yaml) == {"CPU": 2, "memory": int(4 * GIB * 0.7)}
 
-    def test_a_key_that_may_not_ask_for_instance_types_asks_the_nodes(self, platform, yaml):  # noqa: F811
+    def test_a_key_that_may_not_ask_for_instance_types_asks_the_nodes(self, platform, yaml):
         make_cluster({**yaml, "available_node_types": {**yaml["available_node_types"], "worker": WORKER}})
         platform.advance(BOOT)
 
         with platform.faults.during(Status(call="GET /cloudInfo/instanceTypes", status=403)):
             assert filled(yaml)["CPU"] == 2
 
-    def test_what_every_machine_of_a_configured_pool_has(self, platform, yaml):  # noqa: F811
+    def test_what_every_machine_of_a_configured_pool_has(self, platform, yaml):
         configured_pool(platform, vcpus=16, ram=64)
         use(yaml, worker_pool="demo/own")
 
         assert filled(yaml) == {"CPU": 16, "memory": int(64 * GIB * 0.7)}
 
-    def test_what_is_stated_stays_and_costs_no_call(self, platform, yaml, calls):  # noqa: F811
+    def test_what_is_stated_stays_and_costs_no_call(self, platform, yaml, calls):
         yaml["available_node_types"]["worker"]["resources"] = {}
 
         made = calls.during(lambda: RayDogNodeProvider.fillout_available_node_types_resources(yaml))
@@ -98,7 +92,7 @@ class TestWhatIsFilledIn:
         assert made == []
         assert filled(yaml) == {}
 
-    def test_nothing_is_made_for_it(self, platform, yaml):  # noqa: F811
+    def test_nothing_is_made_for_it(self, platform, yaml):
         use(yaml, compute_requirement_template=from_aws(platform, "c5.large"))
 
         filled(yaml)
@@ -119,7 +113,7 @@ def make_cluster(config) -> None:
 
 
 class TestRayUp:
-    def test_it_says_what_was_filled_in(self, platform, yaml, in_a_users_folder, monkeypatch):  # noqa: F811
+    def test_it_says_what_was_filled_in(self, platform, yaml, in_a_users_folder, monkeypatch):
         use(yaml, compute_requirement_template=from_aws(platform, "m5.xlarge"))
         stop_before_the_head(monkeypatch)
 
@@ -132,9 +126,9 @@ class TestRayUp:
 
     def test_what_cannot_be_known_is_refused_before_anything_is_made(
         self,
-        platform,  # noqa: F811
+        platform,
         yaml,
-        in_a_users_folder,  # noqa: F811
+        in_a_users_folder,
         monkeypatch,
     ):
         stop_before_the_head(monkeypatch)
@@ -149,19 +143,19 @@ class TestRayUp:
             "Write it, for example `resources: {CPU: 4}`",
         )
 
-    def test_a_template_that_is_not_there_is_told_as_such(self, platform, yaml, in_a_users_folder):  # noqa: F811
+    def test_a_template_that_is_not_there_is_told_as_such(self, platform, yaml, in_a_users_folder):
         use(yaml, compute_requirement_template="demo/gone")
 
         result = ray("up", yaml, in_a_users_folder, "-y")
 
         assert_refused(result, platform, "available_node_types.worker.node_config.compute_requirement_template")
 
-    def test_other_commands_do_not_need_to_know(self, platform, yaml, in_a_users_folder):  # noqa: F811
+    def test_other_commands_do_not_need_to_know(self, platform, yaml, in_a_users_folder):
         result = ray("down", yaml, in_a_users_folder, "-y")
 
         assert result.exit_code == 0, result.output
 
-    def test_more_than_the_machines_have_is_told(self, platform, yaml, in_a_users_folder, monkeypatch):  # noqa: F811
+    def test_more_than_the_machines_have_is_told(self, platform, yaml, in_a_users_folder, monkeypatch):
         use(yaml, compute_requirement_template=from_aws(platform, "m5.xlarge"))
         yaml["available_node_types"]["worker"]["resources"] = {"CPU": 8, "GPU": 1}
         stop_before_the_head(monkeypatch)

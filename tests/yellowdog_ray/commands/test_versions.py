@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from ray import __version__ as ray_version
 
-from tests.yellowdog_ray.test_provider import in_a_users_folder, platform, ray  # noqa: F401 - fixtures
+from tests.yellowdog_ray.ray_cli import ray
 from yellowdog_ray.commands import versions
 from yellowdog_ray.commands.versions import Versions
 from yellowdog_ray.errors import SshError
@@ -34,8 +34,8 @@ def test_a_difference_in_the_last_digit_is_told_with_all_four(theirs):
 
 
 def test_ray_up_tells_of_it_before_it_sends_what_lets_ray_start(
-    platform,  # noqa: F811
-    in_a_users_folder,  # noqa: F811
+    platform,
+    in_a_users_folder,
     cluster_yaml,
     monkeypatch,
 ):

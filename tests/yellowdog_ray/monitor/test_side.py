@@ -1,0 +1,75 @@
+"""The provider in the autoscaler on the head."""
+
+import pytest
+
+from tests.yellowdog_ray.ray_cli import launch
+from yellowdog_ray.errors import Unavailable
+
+
+def test_node_tags_include_those_that_ray_requires(platform, head_provider):
+    head_provider.non_terminated_nodes({})
+    launch(head_provider, 2)
+
+    for node_id in head_provider.non_terminated_nodes({}):
+        tags = head_provider.node_tags(node_id)
+        assert {"ray-node-type", "ray-user-node-type", "ray-node-status"} <= set(tags)
+
+
+def test_listing_filters_by_every_tag(platform, head_provider):
+    head_provider.non_terminated_nodes({})
+    ids = launch(head_provider, 2)
+
+    assert set(head_provider.non_terminated_nodes({"ray-node-type": "worker"})) == set(ids)
+    assert head_provider.non_terminated_nodes({"ray-node-type": "worker", "ray-user-node-type": "other"}) == []
+
+
+def test_terminate_keeps_head(platform, head_provider):
+    (head,) = head_provider.non_terminated_nodes({})
+
+    head_provider.terminate_nodes([head])
+    platform.advance(60)
+
+    assert head_provider.non_terminated_nodes({}) == [head]
+
+
+def test_last_listing_stands_when_platform_is_unreachable(platform, head_provider, monkeypatch):
+    before = head_provider.non_terminated_nodes({})
+
+    def fail(*_: object) -> None:
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr(head_provider.side.platform, "work_requirement", fail)
+
+    assert head_provider.non_terminated_nodes({}) == before
+    assert head_provider.internal_ip(before[0])
+
+
+def test_first_listing_fails_when_platform_is_unreachable(platform, head_provider, monkeypatch):
+    def fail(*_: object) -> None:
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr(head_provider.side.platform, "work_requirement", fail)
+
+    with pytest.raises(Unavailable):
+        head_provider.non_terminated_nodes({})
+
+
+def test_getters_answer_for_unknown_id(platform, head_provider):
+    head_provider.non_terminated_nodes({})
+
+    assert head_provider.node_tags("nobody") == {}
+    assert head_provider.internal_ip("nobody") is None
+    assert head_provider.external_ip("nobody") is None
+    assert not head_provider.is_running("nobody")
+    assert head_provider.is_terminated("nobody")
+
+
+def test_getters_answer_for_terminated_node(platform, head_provider):
+    head_provider.non_terminated_nodes({})
+    (node_id,) = launch(head_provider, 1)
+    platform.advance(3)
+    head_provider.non_terminated_nodes({})
+
+    head_provider.terminate_node(node_id)
+
+    assert head_provider.external_ip(node_id)
