@@ -297,18 +297,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/side.py",
             "    def _request_end(self) -> None:\n",
             "    def __del__(self) -> None:\n        self._request_end()\n\n    def _request_end(self) -> None:\n",
-            (
-                "yellowdog_ray/commands/test_side.py::test_end_of_provider_and_process_changes_nothing",
-            ),
+            ("yellowdog_ray/commands/test_side.py::test_end_of_provider_and_process_changes_nothing",),
         ),
         Guard(
             "nothing is done when Python ends",
             "commands/side.py",
             "self._created_head = False\n",
             'self._created_head = False\n        __import__("atexit").register(self._request_end)\n',
-            (
-                "yellowdog_ray/commands/test_side.py::test_end_of_provider_and_process_changes_nothing",
-            ),
+            ("yellowdog_ray/commands/test_side.py::test_end_of_provider_and_process_changes_nothing",),
         ),
     ),
     "A command reads a cluster that is still booting": (
@@ -560,9 +556,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "side.py",
             "if not self.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:",
             "if not self.tag_store.set(node_id, tags) and False:",
-            (
-                "yellowdog_ray/commands/test_side.py::test_missing_tag_server_is_warned_of_when_head_is_ready",
-            ),
+            ("yellowdog_ray/commands/test_side.py::test_missing_tag_server_is_warned_of_when_head_is_ready",),
         ),
     ),
     "Valkey restarts empty": (

@@ -43,9 +43,7 @@ class TestUnreachableHead:
         assert everything_on(platform) == (1, 1, 1)
         assert len(platform.hosts.instance_ids) == 1
 
-    def test_end_of_provider_and_process_changes_nothing(
-        self, platform, running, in_a_users_folder
-    ):
+    def test_end_of_provider_and_process_changes_nothing(self, platform, running, in_a_users_folder):
         running["auth"]["ssh_proxy_command"] = "false"  # SSH fails at once
         (in_a_users_folder / "cluster.json").write_text(json.dumps(RayDogNodeProvider.bootstrap_config(running)))
 
@@ -56,9 +54,7 @@ class TestUnreachableHead:
         assert everything_on(platform) == (1, 1, 1)
         assert len(platform.hosts.instance_ids) == 1
 
-    def test_ray_down_fails_with_the_remains_after_its_timeout(
-        self, platform, running, in_a_users_folder, monkeypatch
-    ):
+    def test_ray_down_fails_with_the_remains_after_its_timeout(self, platform, running, in_a_users_folder, monkeypatch):
         monkeypatch.setattr("yellowdog_ray.commands.teardown.GIVE_UP_SECONDS", 0.0)
         running["auth"]["ssh_proxy_command"] = "false"  # SSH fails at once
 
@@ -70,7 +66,9 @@ class TestUnreachableHead:
         assert "run `ray down` again" in result.output
 
     @pytest.mark.parametrize("command", ["exec true", "attach", "rsync-up a b", "submit job.py"])
-    def test_ssh_command_fails_with_one_message_when_head_is_unreachable(self, platform, running, in_a_users_folder, command, monkeypatch):
+    def test_ssh_command_fails_with_one_message_when_head_is_unreachable(
+        self, platform, running, in_a_users_folder, command, monkeypatch
+    ):
         monkeypatch.setattr("yellowdog_ray.commands.access.PROBE_SECONDS", 0.2)
         monkeypatch.setattr("yellowdog_ray.remote.ssh.CONNECT_SECONDS", 1)
         (in_a_users_folder / "job.py").write_text("")
@@ -84,9 +82,7 @@ class TestUnreachableHead:
         assert everything_on(platform) == (1, 1, 1)
         assert len(platform.hosts.instance_ids) == 1
 
-    def test_missing_tag_server_is_warned_of_when_head_is_ready(
-        self, platform, running, monkeypatch, capsys
-    ):
+    def test_missing_tag_server_is_warned_of_when_head_is_ready(self, platform, running, monkeypatch, capsys):
         def no_way(*_: object) -> None:
             raise SshError("connection refused")
 
@@ -122,7 +118,9 @@ class TestUnreachableHead:
 
         assert "is auth.ssh_proxy_command missing?" in result.output
 
-    def test_ssh_command_sends_nothing_when_host_key_has_changed(self, platform, running, in_a_users_folder, monkeypatch):
+    def test_ssh_command_sends_nothing_when_host_key_has_changed(
+        self, platform, running, in_a_users_folder, monkeypatch
+    ):
         def mistrust(target, port):
             raise HostKeyChanged("it shows another SSH host key")
 
@@ -158,9 +156,7 @@ kept_to_the_end.non_terminated_nodes({})
 
 
 @pytest.mark.parametrize("key_in_task", [False, True])
-def test_api_key_is_in_head_task_only_with_its_setting(
-    platform, in_a_users_folder, cluster_yaml, key_in_task
-):
+def test_api_key_is_in_head_task_only_with_its_setting(platform, in_a_users_folder, cluster_yaml, key_in_task):
     cluster_yaml["provider"]["api_key_in_head_task"] = key_in_task
     provider = make_provider(cluster_yaml)
 
@@ -171,9 +167,7 @@ def test_api_key_is_in_head_task_only_with_its_setting(
     assert head.environment.get("YD_API_KEY_SECRET") == wanted
 
 
-def test_listing_deletes_rays_cached_yaml(
-    platform, in_a_users_folder, cluster_yaml
-):
+def test_listing_deletes_rays_cached_yaml(platform, in_a_users_folder, cluster_yaml):
     cached = in_a_users_folder / f"ray-config-{'0' * 64}"
     cached.write_text("{}")
     provider = make_provider(cluster_yaml)
