@@ -1,4 +1,4 @@
-"""A sleep job: one-CPU tasks that do nothing for a while, so that the cluster grows and shrinks.
+"""A job of one-CPU tasks that sleep, so that the cluster grows and shrinks.
 
 python sleep.py [number of tasks] [seconds of each]
 """
@@ -11,7 +11,7 @@ import ray
 
 @ray.remote(num_cpus=1)
 def nap(seconds: float) -> float:
-    """Sleep, and say for how long."""
+    """Sleep; return the duration."""
     time.sleep(seconds)
     return seconds
 

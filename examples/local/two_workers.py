@@ -11,7 +11,7 @@ WORKERS = 2
 
 @ray.remote(num_cpus=1)
 def where() -> str:
-    """Say on which node this runs, by its address."""
+    """Return the address of the node."""
     return ray.util.get_node_ip_address()
 
 

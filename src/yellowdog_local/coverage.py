@@ -123,10 +123,10 @@ def render() -> str:
     calls = list(sdk_calls())
     covered = [call for call in calls if call.route is not None]
     lines = [
-        "# What the local platform covers",
+        "# SDK coverage of the local platform",
         "",
-        "Written by `python -m yellowdog_local.coverage` from the official SDK's code and the platform's routes, not",
-        "by hand. A call that is not covered is answered with status 422 and the error type `NotCoveredException`.",
+        "`python -m yellowdog_local.coverage` generates this page from the official SDK's code and the platform's routes.",
+        "The platform answers other calls with status 422 and the error type `NotCoveredException`.",
         "",
         f"yellowdog-sdk {sdk_version}: {len(covered)} of {len(calls)} calls are covered.",
     ]
@@ -137,9 +137,9 @@ def render() -> str:
             for call in calls
             if call.service == service
         ]
-    lines += ["", "## Served beyond the SDK", "", "What the official CLI calls without the SDK:", ""]
+    lines += ["", "## Routes beyond the SDK", "", "The official CLI calls these routes without the SDK:", ""]
     lines += [f"- `{line}`" for line in _beyond({call.route for call in calls})]
-    lines += ["", "## Refused within covered calls", "", "Answered with `NotCoveredException` as well:", ""]
+    lines += ["", "## Refused within covered calls", "", "The platform answers these with `NotCoveredException` too:", ""]
     lines += [f"- {text}" for text in refusals()]
     return "\n".join(lines) + "\n"
 

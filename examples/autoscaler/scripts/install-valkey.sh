@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Installs Valkey on a head node, where Ray's mutable tags are kept; Redis, where the distribution has no Valkey.
+# Installs Valkey on a head node, to store Ray's mutable tags. Installs Redis if the distribution has no Valkey.
 #
-# Runs as root on Ubuntu and Debian: at boot, after node-setup.sh (`extra_userdata: file:scripts/install-valkey.sh` under
-# `node_config` of the head), or once, to make an image. May be run again. The head's task script starts the server on
-# its own port, so the distribution's service is turned off.
+# Runs as root on Ubuntu and Debian: at boot, after node-setup.sh (`extra_userdata: file:scripts/install-valkey.sh`
+# under `node_config` of the head), or once, to build an image. It can run again. The head's task script starts the
+# server on its own port, so this script disables the distribution's service.
 #
 #   install-valkey.sh [--help]
 #
-# Set this here, or in the environment.
+# Set this variable here, or in the environment.
 set -euo pipefail
 
-# A version of the package, such as 8.0.1+dfsg1-1; empty: the distribution's newest.
+# Version of the package, such as 8.0.1+dfsg1-1. Empty: the newest of the distribution.
 VALKEY_VERSION="${VALKEY_VERSION:-}"
 
 main() {
@@ -19,8 +19,8 @@ main() {
   -h | --help) usage && exit 0 ;;
   *) fail "unknown argument: $1 (see --help)" ;;
   esac
-  [ "$(id -u)" -eq 0 ] || fail "it must run as root: use sudo, or userdata"
-  command -v apt-get >/dev/null || fail "there is no apt-get: this script is for Ubuntu and Debian"
+  [ "$(id -u)" -eq 0 ] || fail "must run as root: use sudo, or userdata"
+  command -v apt-get >/dev/null || fail "apt-get not found: this script supports Ubuntu and Debian"
   install_server
   turn_service_off
   say "Ready: $("$(server)" --version)"
@@ -39,13 +39,13 @@ server() { command -v valkey-server || command -v redis-server; }
 
 install_server() {
   if server >/dev/null; then
-    say "There is one already"
+    say "Already installed"
     return
   fi
   export DEBIAN_FRONTEND=noninteractive
-  # The image's own updates may be running at boot.
+  # Wait for apt: the image may run its own updates at boot.
   apt-get -qq -o DPkg::Lock::Timeout=300 update ||
-    say "warning: apt-get update failed; going on with the lists that are there"
+    say "warning: apt-get update failed; using the existing package lists"
   local package=valkey-server
   apt-cache show "$package" >/dev/null 2>&1 || package=redis-server
   say "Debian package $package"

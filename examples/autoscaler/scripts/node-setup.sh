@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
-# Makes a node for Ray of a base Ubuntu or Debian image: YellowDog agent, Python environment with Ray, SSH, no firewall.
+# Turns a base Ubuntu or Debian image into a node for Ray: YellowDog agent, Python with Ray, SSH, no firewall.
 #
-# Runs as root: at boot (`userdata: file:scripts/node-setup.sh` under `node_config`), or once, to make an image of your
-# own, which boots minutes faster. May be run again at any time: what is there already stays as it is.
+# Runs as root: at boot (`userdata: file:scripts/node-setup.sh` under `node_config`), or once, to build your own image,
+# which boots minutes faster. It can run again at any time, and keeps existing installations.
 #
 #   node-setup.sh [--help]
 #
-# Set these here, or in the environment.
+# Set these variables here, or in the environment.
 set -euo pipefail
 
-# The versions of your own machine. Ray wants the same everywhere, Python to its minor version: `python3` is the
-# distribution's; where it has others, name one, such as `python3.12`.
+# The versions of your own machine. Ray requires the same versions everywhere; for Python, the minor version. `python3`
+# is the distribution's default; another one is, for example, `python3.12`.
 PYTHON="${PYTHON:-python3}"
 RAY_VERSION="${RAY_VERSION:-2.60.0}"
-# What pip is to install: a version may follow (`yellowdog-ray==...`).
+# The package for pip, with an optional version (`yellowdog-ray==...`).
 YELLOWDOG_RAY="${YELLOWDOG_RAY:-yellowdog-ray}"
 
-# The public half of `auth.ssh_private_key`: a line like `ssh-ed25519 AAAA... me@home`. The head needs it.
+# The public key of `auth.ssh_private_key`, such as `ssh-ed25519 AAAA... me@home`. The head needs it.
 SSH_PUBLIC_KEY="${SSH_PUBLIC_KEY:-}"
 
-# YellowDog's installer of its agent; not used where there is an agent. Empty: the image gets its agent in another way.
+# YellowDog's agent installer; unused if the image has an agent. Empty: the agent is installed in another way.
 AGENT_INSTALLER_URL="${AGENT_INSTALLER_URL-https://raw.githubusercontent.com/yellowdog/resources/main/agent-install/linux/yd-agent-installer.sh}"
 
-# Where the agent's installer puts things.
+# The locations of the agent's installer.
 readonly AGENT_USER=yd-agent
 readonly AGENT_HOME=/opt/yellowdog/agent
 readonly VENV="$AGENT_HOME/venv"
@@ -55,22 +55,22 @@ fail() {
 as_agent() { runuser -u "$AGENT_USER" -- env HOME="$AGENT_HOME" "$@"; }
 
 check_machine() {
-  [ "$(id -u)" -eq 0 ] || fail "it must run as root: use sudo, or userdata"
-  command -v apt-get >/dev/null || fail "there is no apt-get: this script is for Ubuntu and Debian"
+  [ "$(id -u)" -eq 0 ] || fail "must run as root: use sudo, or userdata"
+  command -v apt-get >/dev/null || fail "apt-get not found: this script supports Ubuntu and Debian"
 }
 
 install_packages() {
   say "Debian packages"
   export DEBIAN_FRONTEND=noninteractive
-  # The image's own updates may be running at boot.
+  # Wait for apt: the image may run its own updates at boot.
   apt-get -qq -o DPkg::Lock::Timeout=300 update ||
-    say "warning: apt-get update failed; going on with the lists that are there"
-  # adduser and curl are what the agent's installer uses.
+    say "warning: apt-get update failed; using the existing package lists"
+  # The agent's installer needs adduser and curl.
   apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
     adduser ca-certificates curl openssh-server procps rsync "$PYTHON" "$PYTHON-venv" >/dev/null ||
-    fail "apt-get could not install what is needed: see above. Is there a package $PYTHON for this distribution?"
+    fail "apt-get could not install the packages: see above. Does this distribution have a package $PYTHON?"
   "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-    fail "$("$PYTHON" --version) is too old: Python 3.10 is needed. Take a newer image, or set PYTHON=python3.12"
+    fail "$("$PYTHON" --version) is too old: Python 3.10 is required. Use a newer image, or set PYTHON=python3.12"
 }
 
 install_agent() {
@@ -81,11 +81,11 @@ install_agent() {
     local installer
     installer="$(mktemp)"
     curl --fail --silent --show-error --location --retry 3 --output "$installer" "$AGENT_INSTALLER_URL" ||
-      fail "YellowDog's installer could not be fetched from $AGENT_INSTALLER_URL (AGENT_INSTALLER_URL)"
+      fail "could not download YellowDog's installer from $AGENT_INSTALLER_URL (AGENT_INSTALLER_URL)"
     bash "$installer" || fail "YellowDog's installer failed: see above"
     rm -f "$installer"
   else
-    say "warning: there is no YellowDog agent, and AGENT_INSTALLER_URL is empty: without one nothing runs here"
+    say "warning: there is no YellowDog agent, and AGENT_INSTALLER_URL is empty: no task can run here"
   fi
   getent passwd "$AGENT_USER" >/dev/null ||
     adduser --quiet --disabled-password --gecos "" --home "$AGENT_HOME" "$AGENT_USER"
@@ -99,7 +99,8 @@ make_python_environment() {
     fail "pip could not install Ray and $YELLOWDOG_RAY: see above. Is there a Ray $RAY_VERSION for $("$PYTHON" --version)?"
 }
 
-# `ray exec` and `ray submit` look for `ray` and `python` there. First in the file: many a ~/.bashrc ends early.
+# `ray exec` and `ray submit` need `ray` and `python` on the PATH. The line must be the first: many ~/.bashrc files return
+# early.
 put_ray_on_path() {
   local line="export PATH=$VENV/bin:\$PATH" file="$AGENT_HOME/.bashrc"
   ! grep -qsxF "$line" "$file" || return 0
@@ -113,7 +114,7 @@ authorise_ssh_key() {
   local directory="$AGENT_HOME/.ssh"
   local file="$directory/authorized_keys"
   if [ -z "$SSH_PUBLIC_KEY" ]; then
-    [ -s "$file" ] || say "warning: SSH_PUBLIC_KEY is empty, so that nobody can log in as $AGENT_USER: no node for a head"
+    [ -s "$file" ] || say "warning: SSH_PUBLIC_KEY is empty, so nobody can log in as $AGENT_USER: unusable as a head"
     return 0
   fi
   install -d -m 700 -o "$AGENT_USER" -g "$(id -gn "$AGENT_USER")" "$directory"
@@ -122,7 +123,7 @@ authorise_ssh_key() {
   chown "$AGENT_USER:" "$file"
 }
 
-# Ray's processes talk on many ports. Who may reach the nodes from outside is for the cloud provider's network rules.
+# Ray uses many ports. The cloud provider's network rules control access from outside.
 turn_firewall_off() {
   if command -v ufw >/dev/null; then ufw --force disable >/dev/null; fi
   [ -d /run/systemd/system ] || return 0
