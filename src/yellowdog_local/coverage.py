@@ -139,7 +139,7 @@ def render() -> str:
         ]
     lines += ["", "## Routes beyond the SDK", "", "The official CLI calls these routes without the SDK:", ""]
     lines += [f"- `{line}`" for line in _beyond({call.route for call in calls})]
-    lines += ["", "## Refused within covered calls", "", "The platform answers these with `NotCoveredException` too:", ""]
+    lines += ["", "## Refused within covered calls", "", "These are answered with `NotCoveredException` too:", ""]
     lines += [f"- {text}" for text in refusals()]
     return "\n".join(lines) + "\n"
 

@@ -99,7 +99,7 @@ make_python_environment() {
     fail "pip could not install Ray and $YELLOWDOG_RAY: see above. Is there a Ray $RAY_VERSION for $("$PYTHON" --version)?"
 }
 
-# `ray exec` and `ray submit` need `ray` and `python` on the PATH. The line must be the first: many ~/.bashrc files return
+# `ray exec` and `ray submit` need `ray` and `python` on the PATH. The line must be the first: many a ~/.bashrc returns
 # early.
 put_ray_on_path() {
   local line="export PATH=$VENV/bin:\$PATH" file="$AGENT_HOME/.bashrc"
