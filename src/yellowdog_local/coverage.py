@@ -125,7 +125,7 @@ def render() -> str:
     lines = [
         "# SDK coverage of the local platform",
         "",
-        "`python -m yellowdog_local.coverage` generates this page from the official SDK's code and the platform's routes.",
+        "`python -m yellowdog_local.coverage` generates this page from the official SDK and the platform's routes.",
         "The platform answers other calls with status 422 and the error type `NotCoveredException`.",
         "",
         f"yellowdog-sdk {sdk_version}: {len(covered)} of {len(calls)} calls are covered.",
