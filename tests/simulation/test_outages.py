@@ -1,5 +1,7 @@
 """A platform that cannot be reached, or only half: nothing is destroyed, nothing is made twice, and Ray catches up."""
 
+import logging
+
 import pytest
 from ray.autoscaler.node_launch_exception import NodeLaunchException
 
@@ -182,3 +184,33 @@ def test_a_launch_that_fails_does_not_keep_another_type_from_growing(make_world)
         world.ticks(5)
         assert world.listed("cpu") == set()
     assert len(world.listed("gpu")) >= 4
+
+
+def test_bug_in_conversion_keeps_last_listing_and_is_logged_with_its_line(world, monkeypatch, caplog):
+    world.grown_to(3)
+    before = world.listed()
+
+    def broken(task):
+        return task.name + 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr("yellowdog_ray.platform.work.task_view", broken)
+        world.ticks(12)
+        assert world.listed() == before
+
+    bugs = [record for record in caplog.records if "a bug in RayDog" in record.getMessage()]
+    assert [record.levelno for record in bugs] == [logging.ERROR]
+    assert "return task.name + 1" in caplog.text
+    assert "cannot be read" not in caplog.text
+
+
+def test_bug_in_one_duty_leaves_the_loop_running(world, monkeypatch, caplog):
+    world.grown_to(1)
+    supervisor = world.provider.side.supervisor
+    monkeypatch.setattr(supervisor, "_duties", (lambda _: 1 + "a", *supervisor._duties))
+
+    world.want_cpus(3)
+    world.ticks(4)
+
+    assert len(world.ray.workers) == 3
+    assert caplog.text.count("a bug in RayDog") == 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -37,7 +40,7 @@ class BackgroundExecutor:
         self._threads.shutdown()
 
     def _submit(self, action: Callable[[T], None], things: Iterable[T]) -> list[Future[None]]:
-        return [self._threads.submit(action, thing) for thing in things]
+        return [self._threads.submit(_logged, action, thing) for thing in things]
 
 
 class BlockingExecutor(BackgroundExecutor):
@@ -46,3 +49,11 @@ class BlockingExecutor(BackgroundExecutor):
     def run(self, action: Callable[[T], None], things: Iterable[T]) -> None:
         """Apply an action to each thing, and wait."""
         wait(self._submit(action, things))
+
+
+def _logged(action: Callable[[T], None], thing: T) -> None:
+    """Run an action. What it does not handle would be lost with its future."""
+    try:
+        action(thing)
+    except Exception:
+        logger.exception("a bug in RayDog: an action in the background failed; please report it")

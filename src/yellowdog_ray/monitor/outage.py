@@ -1,4 +1,7 @@
-"""A time in which the platform cannot be read: its beginning, its length and its end are logged. Changes nothing."""
+"""Logs readings that fail: an outage with its beginning, length and end; a mistake of ours with its traceback.
+
+Changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,32 @@ import logging
 import time
 from collections.abc import Callable
 
+from yellowdog_ray.distinct import DistinctErrors
+from yellowdog_ray.errors import PlatformError
+
 logger = logging.getLogger(__name__)
 
 REPEAT_SECONDS = 60.0
-"""How often the log says that an outage goes on."""
+"""How often an outage that continues is logged."""
+
+
+class Mistakes:
+    """Logs exceptions that no failure of the platform explains, each line of code once."""
+
+    def __init__(self) -> None:
+        self._errors = DistinctErrors()
+
+    def report(self, error: Exception) -> None:
+        """Log a mistake of ours with its traceback, unless it was logged before."""
+        if self._errors.is_new(error):
+            logger.error(
+                "a bug in RayDog: the last complete listing stands and no node is terminated; please report it",
+                exc_info=error,
+            )
 
 
 class Outage:
-    """Remembers since when readings have failed.
+    """Tracks how long readings of the platform have failed.
 
     Args:
         wall: seconds since the epoch.
@@ -21,28 +42,33 @@ class Outage:
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
+        self._mistakes = Mistakes()
         self._since: float | None = None
-        self._said = float("-inf")
+        self._logged_at = float("-inf")
 
-    def goes_on(self, error: Exception) -> None:
-        """A reading has failed."""
+    def failed(self, error: Exception) -> None:
+        """A reading has failed; only a `PlatformError` is an outage."""
+        if not isinstance(error, PlatformError):
+            self._mistakes.report(error)
+            return
         now = self._wall()
         if self._since is None:
             self._since = now
-        if now - self._said < REPEAT_SECONDS:
+        if now - self._logged_at < REPEAT_SECONDS:
             return
-        self._said = now
+        self._logged_at = now
         logger.warning(
-            "YellowDog cannot be read since %s UTC (%.0f s); the last complete listing stands and no node is ended: %s",
+            "YellowDog cannot be read since %s UTC (%.0f s); the last complete listing stands and no node is"
+            " terminated: %s",
             time.strftime("%H:%M:%S", time.gmtime(self._since)),
             now - self._since,
             error,
         )
 
-    def over(self) -> None:
+    def succeeded(self) -> None:
         """A reading has succeeded."""
         if self._since is None:
             return
         logger.warning("YellowDog can be read again, after %.0f s", self._wall() - self._since)
         self._since = None
-        self._said = float("-inf")
+        self._logged_at = float("-inf")

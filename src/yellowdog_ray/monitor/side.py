@@ -14,7 +14,7 @@ from ray.autoscaler.tags import STATUS_UP_TO_DATE, STATUS_UPDATE_FAILED, TAG_RAY
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.config.models import NodeConfig
-from yellowdog_ray.errors import PlatformError, RayDogError
+from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import lazy
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.outage import Outage
@@ -127,12 +127,12 @@ class HeadSide(Side):
         before = self.cluster.snapshot
         try:
             snapshot = self.cluster.refresh()
-        except PlatformError as error:
+        except Exception as error:  # a mistake of ours must not stop the loop either
             if not self.cluster.snapshot.nodes:
                 raise
-            self._outage.goes_on(error)
+            self._outage.failed(error)
             return self.cluster.snapshot
-        self._outage.over()
+        self._outage.succeeded()
         self._read_tags(snapshot)
         self._supervise(snapshot)
         self.pace.nodes_read(changed=snapshot is not before or not self._stable)

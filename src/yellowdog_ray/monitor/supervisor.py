@@ -14,6 +14,7 @@ from yellowdog_ray.errors import RayDogError, Unavailable
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.lifetime import Lifetime
 from yellowdog_ray.monitor.liveness import Builds
+from yellowdog_ray.monitor.outage import Mistakes
 from yellowdog_ray.monitor.preemption import Preemption
 from yellowdog_ray.monitor.resources import DeclaredResources
 from yellowdog_ray.monitor.updater_steps import Setups
@@ -50,6 +51,7 @@ class Supervisor:
     ) -> None:
         self._builds = Builds(platform, cluster, launcher, settings, ray_nodes, setups, clock, ids_needed=v2)
         preemption = Preemption(platform, cluster, launcher, settings, ray_nodes, clock, drained_count=not v2)
+        self._mistakes = Mistakes()
         self._duties: tuple[Callable[[Snapshot], None], ...] = (
             self._builds.tick,
             preemption.tick,
@@ -65,18 +67,20 @@ class Supervisor:
     def tick(self, snapshot: Snapshot) -> None:
         """See to everything once, with a fresh listing at hand."""
         for duty in self._duties:
-            if not _done(duty, snapshot):
+            if not self._done(duty, snapshot):
                 return  # a platform that does not answer would keep the loop waiting once more for each duty
 
     def set_up_failed(self, nodes: Iterable[ClusterNode]) -> None:
         """Ray has given up workers, and is about to end them, since its updater could not set them up."""
         self._builds.set_up_failed(nodes)
 
-
-def _done(duty: Callable[[Snapshot], None], snapshot: Snapshot) -> bool:
-    try:
-        duty(snapshot)
-    except RayDogError as error:
-        logger.warning("will be tried again at the next tick: %s", error)
-        return not isinstance(error, Unavailable)
-    return True
+    def _done(self, duty: Callable[[Snapshot], None], snapshot: Snapshot) -> bool:
+        """Run one duty. Returns whether the others can follow."""
+        try:
+            duty(snapshot)
+        except RayDogError as error:
+            logger.warning("will be retried at the next tick: %s", error)
+            return not isinstance(error, Unavailable)
+        except Exception as error:  # noqa: BLE001 - a mistake in one duty must not stop the loop, or the other duties
+            self._mistakes.report(error)
+        return True
