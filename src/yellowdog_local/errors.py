@@ -1,6 +1,6 @@
-"""Everything a call to the platform can be refused with, and how it looks on the wire.
+"""Every reason for which the platform refuses a call. Imports nothing of the platform.
 
-What is not known of the real platform's statuses and types is a setting: see `on_the_wire`.
+HTTP statuses and types that the real platform does not document are settings: see `api/refusals.py`.
 
 ApiError
 ├── InvalidRequest             400 InvalidRequestException
@@ -24,16 +24,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from yellowdog_local.state.settings import Settings
-
 
 class ApiError(Exception):
     """A call that is refused.
 
     Attributes:
         status: the HTTP status.
-        error_type: the platform's name for this kind of error; the SDK turns some of them into its own exceptions.
-        message: what the caller did, in words.
+        error_type: the platform's name for this kind of error; the SDK has its own exceptions for some of them.
+        message: the reason, for the caller.
     """
 
     status: ClassVar[int] = 400
@@ -49,7 +47,7 @@ class InvalidRequest(ApiError):
 
 
 class AlreadyExists(InvalidRequest):
-    """You gave a name that something unfinished has."""
+    """You gave a name that is taken by something unfinished."""
 
     def __init__(self, what: str, namespace: str, name: str) -> None:
         super().__init__(f"{what} '{name}' in namespace '{namespace}' already exists")
@@ -153,21 +151,6 @@ class NotCovered(ApiError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not covered by the local platform")
-
-
-def on_the_wire(error: ApiError, settings: Settings) -> tuple[int, str]:
-    """The HTTP status and the errorType with which a refusal is answered."""
-    if isinstance(error, NotFound):
-        return error.status, settings.not_found_error_type
-    if isinstance(error, AlreadyExists):
-        return settings.duplicate_status, settings.duplicate_error_type
-    if isinstance(error, DuplicateTaskNames):
-        return settings.duplicate_status, settings.duplicate_task_names_error_type
-    if isinstance(error, InvalidRequest):
-        return settings.invalid_request_status, error.error_type
-    if isinstance(error, InvalidWorkStatus | InvalidComputeStatus):
-        return settings.illegal_transition_status, error.error_type
-    return error.status, error.error_type
 
 
 def check_size(what: str, texts: Iterable[str], limit: int | None) -> None:

@@ -13,10 +13,10 @@ from itertools import islice
 from yellowdog_client.model import TaskGroupStatus
 
 from yellowdog_local.account.policies import Policies
+from yellowdog_local.pools.matching import node_matches, pool_matches, pool_rank, worker_rank
 from yellowdog_local.pools.provisioned import Pools
 from yellowdog_local.state.clock import Timer
 from yellowdog_local.state.kernel import Kernel
-from yellowdog_local.state.matching import node_matches, pool_matches, pool_rank, worker_rank
 from yellowdog_local.state.records import GroupRecord, PoolRecord, TaskRecord, WorkerRecord
 from yellowdog_local.state.slots import Slots
 from yellowdog_local.state.store import Store

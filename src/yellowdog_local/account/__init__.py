@@ -1,1 +1,1 @@
-"""Namespaces, keyrings, allowances and policies of the one account."""
+"""Namespaces, keyrings, allowances and policies of the account. May import `state` and the base modules."""

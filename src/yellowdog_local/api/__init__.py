@@ -1,1 +1,1 @@
-"""The HTTP face of the local platform: one module of routes per service, and what they share."""
+"""The HTTP routes, one module per service, without logic. May import anything but `cli`, `service`."""

@@ -35,10 +35,11 @@ from yellowdog_local.api.encoding import dump, error_body
 from yellowdog_local.api.faulty import FaultyCalls
 from yellowdog_local.api.json_input import read_json
 from yellowdog_local.api.recorder import Recorder, RouteNames
+from yellowdog_local.api.refusals import status_and_type
 from yellowdog_local.api.routing import Call, Endpoint, PlainText
 from yellowdog_local.api.streams import EventStreams
 from yellowdog_local.call_patterns import route_name
-from yellowdog_local.errors import ApiError, NotCovered, Unauthorized, on_the_wire
+from yellowdog_local.errors import ApiError, NotCovered, Unauthorized
 from yellowdog_local.platform import LocalPlatform
 
 _log = logging.getLogger(__name__)
@@ -154,7 +155,7 @@ def _handlers(platform: LocalPlatform) -> dict[Any, Callable[[Request, Exception
 
 
 def _refusal(platform: LocalPlatform, error: ApiError) -> Response:
-    status, error_type = on_the_wire(error, platform.settings)
+    status, error_type = status_and_type(error, platform.settings)
     return Response(error_body(error_type, error.message), status_code=status, media_type=_JSON)
 
 

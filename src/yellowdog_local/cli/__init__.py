@@ -1,1 +1,1 @@
-"""The command line `raydog local`."""
+"""The commands of `raydog local`. May import `hosts`, `service`."""

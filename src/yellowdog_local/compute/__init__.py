@@ -1,1 +1,1 @@
-"""Compute requirements, their sources and instances."""
+"""Requirements and instances. May import `account`, `events`, `hosts`, `state` and the base modules."""

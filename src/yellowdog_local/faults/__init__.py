@@ -1,4 +1,4 @@
-"""Faults by rule: what may be asked for, who has been struck, and where machines are made to fail. No HTTP.
+"""Faults by rule. May import `agents`, `compute`, `events`, `hosts`, `pools`, `state` and the base modules.
 
 For example `local.faults.add(faults.Status(call="POST /work/requirements", status=429, times=3))`; see docs/faults.md.
 """

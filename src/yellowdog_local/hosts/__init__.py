@@ -1,1 +1,1 @@
-"""What an instance is: the machines that the local platform provisions."""
+"""The machines behind instances, one backend per kind. May import `agents`, `state` and the base modules."""

@@ -1,1 +1,1 @@
-"""Worker pools and platform nodes."""
+"""Pools and nodes. May import `account`, `agents`, `compute`, `events`, `state`, `work` and the base modules."""

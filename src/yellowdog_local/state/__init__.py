@@ -1,1 +1,1 @@
-"""What the platform holds, the lock that guards it, and time."""
+"""The platform's records, the lock that guards them, and time. May import the base modules."""

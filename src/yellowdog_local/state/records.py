@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from yellowdog_client.model import (
@@ -45,33 +45,10 @@ from yellowdog_client.model import (
 from yellowdog_client.model import ComputeRequirementTemplate as RequirementTemplate
 from yellowdog_client.model import Namespace as NamespaceEntity
 
+from yellowdog_local.state.change_time import ChangeTime
 from yellowdog_local.state.clock import Timer
 
 EntityT = TypeVar("EntityT")
-
-_MILLISECOND = timedelta(milliseconds=1)
-
-
-class ChangeTime:
-    """When something last changed, as clients see it: two reads with a change in between never see the same time."""
-
-    __slots__ = ("_changed", "_shown")
-
-    def __init__(self) -> None:
-        self._changed: datetime | None = None
-        self._shown: datetime | None = None
-
-    def mark(self, now: datetime) -> None:
-        """Note a change."""
-        self._changed = now
-
-    def show(self) -> datetime | None:
-        """The time to show; a millisecond, what the wire can carry, after the last one shown if need be."""
-        if self._changed is not None:
-            later = self._shown is None or self._changed > self._shown
-            self._shown = self._changed if later or self._shown is None else self._shown + _MILLISECOND
-            self._changed = None
-        return self._shown
 
 
 @dataclass(eq=False)

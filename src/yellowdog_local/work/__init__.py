@@ -1,1 +1,1 @@
-"""Work requirements, task groups and tasks."""
+"""Work requirements, task groups and tasks. May import `account`, `state` and the base modules."""
