@@ -1,4 +1,4 @@
-"""The `raydog` command: mounts the command lines of the packages. Knows none of what they do."""
+"""The command `raydog`: mounts the packages' command lines. No logic of its own."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import sys
 from importlib.util import find_spec
 
 NEEDED = ("typer", "rich")
+_HELP = "RayDog: Ray clusters on YellowDog. Create and remove clusters with `ray up` and `ray down`."
 
 
 def main() -> None:
-    """Run the command line; without the packages it needs, say which to install."""
+    """Run the command line; name the packages to install if some are missing."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         sys.exit(f"raydog needs {' and '.join(missing)}: run `pip install 'yellowdog-ray[local]'`")
-    # Only here: before the check above, this import would end in a traceback.
+    # Not above: before the check, these imports would end in a traceback.
     import typer
 
     from yellowdog_local.cli.main import app as local
@@ -22,15 +23,15 @@ def main() -> None:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,
-        help="RayDog: Ray clusters on YellowDog. Clusters are made with Ray's own commands (`ray up`, `ray down`).",
+        help=_HELP,
     )
-    app.callback()(_raydog)
+    app.callback(help=_HELP)(_raydog)
     app.add_typer(local, name="local")
     app()
 
 
 def _raydog() -> None:
-    """RayDog: Ray clusters on YellowDog. Clusters are made with Ray's own commands (`ray up`, `ray down`)."""
+    """The callback that makes `raydog` a group of commands."""
 
 
 if __name__ == "__main__":

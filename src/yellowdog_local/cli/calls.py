@@ -1,4 +1,4 @@
-"""`raydog local calls` and `raydog local top`: what is asked of the platform, and what it holds, live. Only prints."""
+"""The commands `raydog local calls` and `raydog local top`: tables of API calls and of the platform's state."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from yellowdog_local.cli.common import DirOption, JsonOption, admin, console, running, says_errors
+from yellowdog_local.cli.common import DirOption, JsonOption, admin, console, reports_errors, running
 from yellowdog_local.cli.overview import Overview, OverviewReader
 from yellowdog_local.service.admin_client import AdminClient
 from yellowdog_local.service.directory import PlatformDirectory, default_directory
 
-FOLLOW_SECONDS = 0.5
+POLL_SECONDS = 0.5
 ROWS = 30
 
 
-@says_errors
+@reports_errors
 def calls(
-    directory: DirOption = default_directory(),  # noqa: B008 (how typer takes a default)
+    directory: DirOption = default_directory(),  # noqa: B008 (typer's form of a default)
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print each call as it happens instead; Ctrl-C ends it.")
+        bool, typer.Option("--follow", "-f", help="Print each new call as it is made; Ctrl-C ends it.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how often each route of the API was called, and how long that took.
+    """Show the number and duration of API calls per route.
 
-    Counts begin with the platform, or with `raydog local reset`. Times are of the last 100,000 calls. What agents on
-    hosts say, and what `raydog local` itself asks, does not count.
+    Counts start with the platform or the last `raydog local reset`; durations are of the last 100,000 calls. Calls of
+    agents and of `raydog local` are not counted.
 
     For example:
 
@@ -47,7 +47,7 @@ def calls(
     """
     client = admin(directory)
     if follow:
-        with suppress(KeyboardInterrupt):  # how a follower is meant to end
+        with suppress(KeyboardInterrupt):  # the way to end --follow
             for call in _new_calls(client):
                 typer.echo(json.dumps(call) if as_json else _line(call))
         return
@@ -60,13 +60,13 @@ def calls(
         typer.echo("no calls yet")
 
 
-@says_errors
+@reports_errors
 def top(
     directory: DirOption = default_directory(),  # noqa: B008
-    once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
-    interval: Annotated[float, typer.Option(min=0.1, help="Time between two pictures (seconds).")] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Print the state once and exit.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Refresh interval (seconds).")] = 1.0,
 ) -> None:
-    """Watch pools, nodes and tasks live; Ctrl-C ends it.
+    """Show pools, nodes and tasks, refreshed every second; Ctrl-C ends it.
 
     For example:
 
@@ -92,10 +92,10 @@ def top(
 def _new_calls(client: AdminClient) -> Iterator[dict[str, Any]]:
     mark = client.get("/admin/calls/routes")["mark"]
     while True:
-        said = client.get("/admin/calls", since=mark)
-        mark = said["mark"]
-        yield from said["calls"]
-        time.sleep(FOLLOW_SECONDS)
+        answer = client.get("/admin/calls", since=mark)
+        mark = answer["mark"]
+        yield from answer["calls"]
+        time.sleep(POLL_SECONDS)
 
 
 def _line(call: dict[str, Any]) -> str:
@@ -125,17 +125,22 @@ def _routes(routes: list[dict[str, Any]]) -> Table:
 
 
 def picture(seen: Overview, calls_per_second: float | None) -> Group:
-    """What the platform holds, as it is shown."""
+    """The tables of `raydog local top`.
+
+    Args:
+        seen: the platform's state.
+        calls_per_second: the rate of API calls since the last refresh; None if unknown.
+    """
     rate = "" if calls_per_second is None else f" ({calls_per_second:.1f}/s)"
     head = Text(
-        f"{seen.time[:19]}   {len(seen.hosts)} hosts   {seen.calls} calls{rate}   {seen.faults} faults in force",
+        f"{seen.time[:19]}   {len(seen.hosts)} hosts   {seen.calls} calls{rate}   {seen.faults} active faults",
         style="bold",
     )
     return Group(head, _pools(seen), _nodes(seen), _work(seen))
 
 
 def _pools(seen: Overview) -> Table:
-    names = ("worker pool", "status", "nodes", "wanted", "awaited", "workers", "working", "trouble")
+    names = ("worker pool", "status", "nodes", "target", "booting", "workers", "working", "error")
     table = Table(*names, title="Worker pools", title_justify="left")
     for pool in seen.pools[:ROWS]:
         numbers = (str(pool[name]) for name in ("nodes", "wanted", "awaited", "workers", "working"))

@@ -1,4 +1,4 @@
-"""What all commands of `raydog local` have in common: options, errors in one sentence, progress. Knows no command."""
+"""Shared by all commands of `raydog local`: options, error messages, progress. Imports no command."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from rich.console import Console
 from yellowdog_local.service.admin_client import AdminClient
 from yellowdog_local.service.directory import LocalPlatformError, PlatformDirectory, State
 
-NOT_RUNNING = 3  # as `systemctl status` answers
-# Wide where nobody looks at it: a table in a file or a pipe must not be cut to 80 columns.
+NOT_RUNNING = 3  # the exit code of `systemctl status`
+# A table in a file or a pipe must not be cut to 80 columns.
 WIDTH_OF_PIPES = 200
 
 DirOption = Annotated[
     Path,
     typer.Option(
         "--dir",
-        help="Where keys, logs and disks are kept; one platform per directory (default: ~/.raydog/local).",
+        help="Directory of keys, logs and disks; one platform per directory (default: ~/.raydog/local).",
         show_default=False,
     ),
 ]
 EnvFileOption = Annotated[
     Path | None,
-    typer.Option("--env-file", help="Write the three YD_ lines into this file (mode 0600); its other lines stay."),
+    typer.Option("--env-file", help="Write URL and key to this file (mode 0600); its other lines stay."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def says_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn what went wrong into one sentence and exit code 1."""
+def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a command: an error is printed as one sentence, with exit code 1."""
 
     @wraps(command)
     def wrapped(*arguments: Any, **options: Any) -> None:
@@ -48,14 +48,14 @@ def says_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def fail(message: str) -> NoReturn:
-    """Say what is wrong, and end the command with exit code 1."""
+    """Print an error and end the command with exit code 1."""
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(1)
 
 
 @contextmanager
 def progress(message: str) -> Iterator[Callable[[str], None]]:
-    """Show that something is being done; plain lines where there is no terminal."""
+    """Show progress in a terminal; print plain lines elsewhere. Yields a function that reports the next step."""
     screen = Console(stderr=True)
     if not screen.is_terminal:
         typer.echo(f"{message} ...", err=True)
@@ -66,17 +66,17 @@ def progress(message: str) -> Iterator[Callable[[str], None]]:
 
 
 def console() -> Console:
-    """Where tables are printed."""
+    """The console for tables."""
     return Console(width=None if sys.stdout.isatty() else WIDTH_OF_PIPES, highlight=False)
 
 
 def not_running(place: PlatformDirectory) -> str:
-    """The sentence for who asks something of a platform that does not run."""
+    """The message of commands that need a running platform."""
     return f"no local platform runs in {place.path}: `raydog local start` starts one"
 
 
 def running(place: PlatformDirectory) -> State:
-    """The platform that runs; ends the command, with its own exit code, where none does."""
+    """The state of the running platform; ends the command with exit code 3 without one."""
     state = place.running()
     if state is None:
         typer.echo(not_running(place), err=True)
@@ -85,6 +85,6 @@ def running(place: PlatformDirectory) -> State:
 
 
 def admin(directory: Path) -> AdminClient:
-    """The administrator's side of the platform that runs; ends the command where none does."""
+    """A client for the running platform's admin routes; ends the command with exit code 3 without one."""
     place = PlatformDirectory(directory)
     return AdminClient(running(place).url, place.api_key())

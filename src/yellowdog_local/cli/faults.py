@@ -1,4 +1,4 @@
-"""`raydog local fault`: adds, lists and lifts faults of the running platform. Words and prints; decides nothing."""
+"""The command `raydog local fault`: adds, lists and clears faults of the running platform."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from yellowdog_local.cli.common import DirOption, JsonOption, admin, console, says_errors
+from yellowdog_local.cli.common import DirOption, JsonOption, admin, console, reports_errors
 from yellowdog_local.cli.fault_kinds import KINDS
 from yellowdog_local.service.directory import default_directory
 
@@ -17,7 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="""Faults by rule: calls that fail, machines that die, clouds without capacity, a key that is revoked.
+    help="""Inject faults: failing calls, lost machines, missing capacity, a revoked key.
 
     raydog local fault add apply-then-fail --call "POST /workerPools/provisioned/template" --times 1
 
@@ -34,70 +34,76 @@ _KINDS = "\n\n".join(f"[bold]{name}[/bold]: {words}" for name, words in KINDS.it
 
 def _add(
     context: typer.Context,
-    kind: Annotated[str, typer.Argument(help="One of the kinds above.", show_default=False)],
-    directory: DirOption = default_directory(),  # noqa: B008 (how typer takes a default)
+    kind: Annotated[str, typer.Argument(help="Kind of fault; see above.", show_default=False)],
+    directory: DirOption = default_directory(),  # noqa: B008 (typer's form of a default)
     as_json: JsonOption = False,
-    nth: Annotated[
-        int | None, typer.Option(help="Spare all before the n-th that matches; then strikes once unless --times.")
+    nth: Annotated[int | None, typer.Option(help="Apply to the n-th match, once unless --times is given.")] = None,
+    times: Annotated[int | None, typer.Option(help="Apply at most this often (no limit).")] = None,
+    probability: Annotated[
+        float | None, typer.Option(help="Apply to each match with this probability, 0 to 1 (1).")
     ] = None,
-    times: Annotated[int | None, typer.Option(help="Strike at most so often (always).")] = None,
-    probability: Annotated[float | None, typer.Option(help="Strike each with this probability, 0 to 1.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the probability (0).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random choice (0).")] = None,
     call: Annotated[
         str | None,
-        typer.Option(help="Which calls: 'POST /work/taskGroups/*/tasks', 'GET /work/**' ...", rich_help_panel=_CALLS),
+        typer.Option(
+            help="Calls to match: 'POST /work/taskGroups/*/tasks', 'GET /work/**' ...", rich_help_panel=_CALLS
+        ),
     ] = None,
-    status: Annotated[int | None, typer.Option(help="The HTTP status to answer.", rich_help_panel=_CALLS)] = None,
+    status: Annotated[int | None, typer.Option(help="HTTP status to return.", rich_help_panel=_CALLS)] = None,
     error_type: Annotated[
-        str | None, typer.Option(help="The platform's errorType; without it, as a gateway.", rich_help_panel=_CALLS)
+        str | None,
+        typer.Option(help="The platform's errorType to return; without it, a gateway's error.", rich_help_panel=_CALLS),
     ] = None,
     message: Annotated[
-        str | None, typer.Option(help="What the answer, or the cloud, says.", rich_help_panel=_CALLS)
+        str | None, typer.Option(help="Message of the error, or of the cloud.", rich_help_panel=_CALLS)
     ] = None,
     retry_after_seconds: Annotated[
-        int | None, typer.Option("--retry-after", help="Header Retry-After (seconds).", rich_help_panel=_CALLS)
+        int | None,
+        typer.Option("--retry-after", help="Header Retry-After to return (seconds).", rich_help_panel=_CALLS),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="How long to delay, or lists to lag (seconds).", rich_help_panel=_CALLS)
+        float | None, typer.Option(help="Delay of the call, or lag of lists (seconds).", rich_help_panel=_CALLS)
     ] = None,
     applied: Annotated[
-        bool | None, typer.Option("--applied", help="hang: serve the call all the same.", rich_help_panel=_CALLS)
+        bool | None,
+        typer.Option("--applied", help="hang: serve the call, but hold back its answer.", rich_help_panel=_CALLS),
     ] = None,
     pool: Annotated[
-        str | None, typer.Option(help="Which worker pools, by name, with * and ?.", rich_help_panel=_MACHINES)
+        str | None, typer.Option(help="Worker pools to match, by name, with * and ?.", rich_help_panel=_MACHINES)
     ] = None,
     source: Annotated[
-        str | None, typer.Option(help="Which compute sources, likewise.", rich_help_panel=_MACHINES)
+        str | None, typer.Option(help="Compute sources to match, likewise.", rich_help_panel=_MACHINES)
     ] = None,
-    task: Annotated[str | None, typer.Option(help="Which tasks, likewise.", rich_help_panel=_MACHINES)] = None,
+    task: Annotated[str | None, typer.Option(help="Tasks to match, likewise.", rich_help_panel=_MACHINES)] = None,
     after_seconds: Annotated[
         float | None,
-        typer.Option("--after", help="lost: time from registration, or from now (seconds).", rich_help_panel=_MACHINES),
+        typer.Option(
+            "--after", help="lost: time after registration, or from now (seconds).", rich_help_panel=_MACHINES
+        ),
     ] = None,
     notice: Annotated[
-        bool | None, typer.Option("--notice", help="lost: warn of the preemption first.", rich_help_panel=_MACHINES)
+        bool | None, typer.Option("--notice", help="lost: give a spot notice first.", rich_help_panel=_MACHINES)
     ] = None,
     notice_seconds: Annotated[
-        float | None, typer.Option(help="lost: time between warning and loss (120).", rich_help_panel=_MACHINES)
+        float | None,
+        typer.Option(help="lost: time from the notice to the loss (seconds; 120).", rich_help_panel=_MACHINES),
     ] = None,
-    exit_code: Annotated[
-        int | None, typer.Option(help="task-exits: with which code.", rich_help_panel=_MACHINES)
-    ] = None,
+    exit_code: Annotated[int | None, typer.Option(help="task-exits: exit code (1).", rich_help_panel=_MACHINES)] = None,
     limit: Annotated[
-        int | None, typer.Option(help="capacity: instances there can be at once (0).", rich_help_panel=_MACHINES)
+        int | None, typer.Option(help="capacity: maximum number of instances (0).", rich_help_panel=_MACHINES)
     ] = None,
 ) -> None:
-    # The options bear the names of the rules' fields; which of them a kind takes, the platform says.
+    # Options have the names of the rules' fields; the platform checks which of them a kind has.
     given = {name: value for name, value in context.params.items() if value is not None and name not in _NOT_OF_RULES}
     added = admin(directory).post("/admin/faults", given)
     if as_json:
         typer.echo(json.dumps(added, indent=2))
     else:
-        typer.echo(f"{added['id']} is in force; `raydog local fault clear {added['id']}` lifts it")
+        typer.echo(f"{added['id']} is active; `raydog local fault clear {added['id']}` removes it")
 
 
 _NOT_OF_RULES = ("directory", "as_json")
-_add.__doc__ = f"""Add a fault. It strikes until it is lifted, or has struck as often as it should.
+_add.__doc__ = f"""Add a fault. It is active until it is cleared or has been applied --times times.
 
 {_KINDS}
 
@@ -123,13 +129,13 @@ For example:
 
     raydog local fault add key-revoked
 """
-app.command(name="add")(says_errors(_add))
+app.command(name="add")(reports_errors(_add))
 
 
 @app.command(name="list")
-@says_errors
+@reports_errors
 def list_faults(directory: DirOption = default_directory(), as_json: JsonOption = False) -> None:  # noqa: B008
-    """Show the faults in force, and how often each has struck.
+    """Show the active faults, and how often each was matched and applied.
 
     For example:
 
@@ -142,22 +148,24 @@ def list_faults(directory: DirOption = default_directory(), as_json: JsonOption 
         typer.echo(json.dumps(faults, indent=2))
         return
     if not faults:
-        typer.echo("no faults; `raydog local fault add --help` shows which there are")
+        typer.echo("no faults; `raydog local fault add --help` lists the kinds")
         return
-    table = Table("id", "kind", "rule", "matched", "struck", title="Faults", title_justify="left")
+    table = Table("id", "kind", "rule", "matched", "applied", title="Faults", title_justify="left")
     for fault in faults:
-        struck = f"{fault['struck']} (spent)" if fault["spent"] else str(fault["struck"])
-        table.add_row(fault["id"], fault["rule"]["kind"], _words(fault["rule"]), str(fault["seen"]), struck)
+        applied = f"{fault['struck']} (spent)" if fault["spent"] else str(fault["struck"])
+        table.add_row(fault["id"], fault["rule"]["kind"], _fields(fault["rule"]), str(fault["seen"]), applied)
     console().print(table)
 
 
 @app.command()
-@says_errors
+@reports_errors
 def clear(
-    fault: Annotated[str | None, typer.Argument(help="One fault's id; without it, all.", show_default=False)] = None,
+    fault: Annotated[
+        str | None, typer.Argument(help="The fault's id; all faults without it.", show_default=False)
+    ] = None,
     directory: DirOption = default_directory(),  # noqa: B008
 ) -> None:
-    """Lift one fault, or all of them. What a fault has done stays done; calls that hang are served.
+    """Clear one fault or all. Effects that have taken place stay; hanging calls are served.
 
     For example:
 
@@ -168,11 +176,11 @@ def clear(
     client = admin(directory)
     if fault is None:
         client.delete("/admin/faults")
-        typer.echo("no faults are in force")
+        typer.echo("all faults are cleared")
     else:
-        lifted = client.delete(f"/admin/faults/{fault}")
-        typer.echo(f"{fault} is lifted; it struck {lifted['struck']} times")
+        cleared = client.delete(f"/admin/faults/{fault}")
+        typer.echo(f"{fault} is cleared; it was applied {cleared['struck']} times")
 
 
-def _words(rule: dict[str, Any]) -> str:
+def _fields(rule: dict[str, Any]) -> str:
     return "  ".join(f"{name}={value}" for name, value in rule.items() if name != "kind") or "-"

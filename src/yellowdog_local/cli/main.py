@@ -1,4 +1,4 @@
-"""`raydog local`: the command line of the local platform. Asks the other modules, words and prints; decides nothing."""
+"""The command line `raydog local`: options, messages and tables. No logic: `service` starts, stops and reads."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from yellowdog_local.cli.common import (
     console,
     not_running,
     progress,
+    reports_errors,
     running,
-    says_errors,
 )
 from yellowdog_local.cli.overview import Overview, OverviewReader
 from yellowdog_local.hosts.kinds import HostKind
 from yellowdog_local.service import daemon, logs
-from yellowdog_local.service.admin_client import RESET_SECONDS
+from yellowdog_local.service.admin_client import RESET_TIMEOUT_SECONDS
 from yellowdog_local.service.directory import (
     LocalPlatformError,
     PlatformDirectory,
@@ -45,10 +45,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="""A YellowDog platform on this machine, whose instances are small Linux hosts of their own.
+    help="""Run a local YellowDog platform: its API on this machine, with local hosts as instances.
 
-Ray clusters run on it as they run on YellowDog: same API, same YAML. It needs Linux, and root for the best kind of
-hosts; see `raydog local start --help`.
+Ray clusters run on it as on YellowDog, with the same API and the same YAML.
+
+It needs Linux. Root gives the best kind of hosts; see `raydog local start --help`.
 
 [bold]A first cluster[/bold]
 
@@ -62,7 +63,7 @@ hosts; see `raydog local start --help`.
 
     raydog local stop
 
-[bold]What may go wrong[/bold]
+[bold]Fault injection[/bold]
 
     raydog local fault add status --call "POST /work/**" --status 429 --retry-after 2 --times 3
 
@@ -75,34 +76,32 @@ app.command(name="top")(cli_calls.top)
 
 
 @app.command()
-@says_errors
+@reports_errors
 def start(
     directory: DirOption = default_directory(),  # noqa: B008 (how typer takes a default)
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the API listens.")] = daemon.DEFAULT_PORT,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the API.")] = daemon.DEFAULT_PORT,
     env_file: EnvFileOption = None,
     foreground: Annotated[
-        bool, typer.Option("--foreground", help="Stay here, with the log on the screen; Ctrl-C ends it.")
+        bool, typer.Option("--foreground", help="Run in this terminal and print the log; Ctrl-C stops the platform.")
     ] = False,
-    hosts: Annotated[HostKind, typer.Option("--hosts", help="What an instance is; see above.")] = HostKind.AUTO,
+    hosts: Annotated[HostKind, typer.Option("--hosts", help="Kind of hosts; see above.")] = HostKind.AUTO,
     speed: Annotated[
-        float, typer.Option(help="How many times as fast as real time passes; simulated hosts only.")
+        float, typer.Option(help="Speed of the platform's clock, 1 for real time; simulated hosts only.")
     ] = daemon.REAL_TIME,
 ) -> None:
-    """Start the platform, and print what clients need.
+    """Start the platform and print its URL and key.
 
-    An instance is a host of one of these kinds (--hosts):
+    Each instance is a host. There are three kinds of hosts (--hosts):
 
-    [bold]namespace[/bold]: a small Linux machine of its own, by the kernel's namespaces. Needs root; in a container,
-    --privileged.
+    [bold]namespace[/bold]: a small Linux machine made of kernel namespaces. Needs root; in a container, --privileged.
 
-    [bold]process[/bold]: plain processes on a loopback address, with their own home and SSH server. Needs no root where
-    port 22 is free to use, as in most containers. One Ray cluster at a time; you log in as yourself, not as yd-agent.
+    [bold]process[/bold]: processes on a loopback address, with their own home and SSH server. Needs no root where port
+    22 is free, as in most containers. Supports one Ray cluster at a time. The SSH user is you, not yd-agent.
 
-    [bold]simulated[/bold]: a record. Boots, registers and takes tasks in name only: enough for programs that talk to
-    the API, and too little for Ray. A task ends by itself if its environment says when (SIM_TASK_SECONDS,
-    SIM_TASK_EXIT_CODE).
+    [bold]simulated[/bold]: a record without processes, for programs that use the API alone; too little for Ray. A task
+    ends as its environment says (SIM_TASK_SECONDS, SIM_TASK_EXIT_CODE).
 
-    [bold]auto[/bold]: namespace hosts where the machine grants them, else process hosts.
+    [bold]auto[/bold]: namespace hosts where this machine allows them, process hosts otherwise.
 
     For example:
 
@@ -132,7 +131,7 @@ def _run_here(place: PlatformDirectory, port: int, env_file: Path | None, hosts:
     ending = threading.Event()
     daemon.end_on_signals(ending)
     daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, hosts, speed)
-    typer.echo("ended; nothing is left")
+    typer.echo("stopped; nothing is left")
 
 
 def _introduce(place: PlatformDirectory, state: State, env_file: Path | None) -> None:
@@ -143,13 +142,13 @@ def _introduce(place: PlatformDirectory, state: State, env_file: Path | None) ->
         typer.echo(f"SSH key of the hosts: {place.ssh_key} (user {state.ssh_user})")
     typer.echo(f"Logs:                 {place.log}")
     typer.echo("Template to use:      demo/local")
-    typer.echo("\nIt runs until `raydog local stop`; `raydog local status` shows what it does.")
+    typer.echo("\nStop it with `raydog local stop`; `raydog local status` shows its state.")
 
 
 def _hosts(state: State) -> str:
-    """The kind of the hosts, and what one must know of it."""
+    """The kind of hosts and its consequence for users."""
     if state.hosts == HostKind.SIMULATED.value:
-        return "simulated: they run nothing"
+        return "simulated: they run no processes"
     if state.hosts == HostKind.PROCESS.value:
         return f"process ({state.why}); `auth: ssh_user` in a cluster's YAML must be {state.ssh_user}"
     return f"{state.hosts} ({state.why})"
@@ -159,17 +158,17 @@ def _show_environment(place: PlatformDirectory, state: State, env_file: Path | N
     lines = place.env_lines(state.url)
     if env_file is not None:
         write_env_file(env_file, lines)
-        typer.echo(f"Its address and key were written to {env_file}.")
+        typer.echo(f"URL and key were written to {env_file}.")
         return
-    typer.echo("Put these lines into `.env` where you run `ray` (or pass --env-file .env):\n")
+    typer.echo("Put these lines into `.env` in the directory where you run `ray`, or pass --env-file .env:\n")
     for name, value in lines.items():
         typer.echo(f"{name}={value}")
 
 
 @app.command()
-@says_errors
+@reports_errors
 def env(directory: DirOption = default_directory(), env_file: EnvFileOption = None) -> None:  # noqa: B008
-    """Print the lines for `.env` of the running platform again.
+    """Print URL and key of the running platform, as lines for `.env`.
 
     For example:
 
@@ -187,11 +186,11 @@ def env(directory: DirOption = default_directory(), env_file: EnvFileOption = No
 
 
 @app.command()
-@says_errors
+@reports_errors
 def stop(directory: DirOption = default_directory()) -> None:  # noqa: B008
-    """End the platform, its hosts and everything on them.
+    """Stop the platform and terminate all hosts. Keys and logs stay.
 
-    Also cleans up after a platform that was killed. Keys and logs stay.
+    Also removes what a killed platform has left on this machine.
 
     For example:
 
@@ -200,32 +199,34 @@ def stop(directory: DirOption = default_directory()) -> None:  # noqa: B008
         raydog local stop --dir /var/tmp/second
     """
     place = PlatformDirectory(directory)
-    with progress(f"ending the platform in {place.path}") as tell:
-        was_running = daemon.stop(place, tell)
-    typer.echo(f"{'stopped' if was_running else 'none was running'}; nothing is left (keys and logs: {place.path})")
+    with progress(f"stopping the platform in {place.path}") as report:
+        was_running = daemon.stop(place, report)
+    typer.echo(
+        f"{'stopped' if was_running else 'no platform was running'}; nothing is left (keys and logs: {place.path})"
+    )
 
 
 @app.command()
-@says_errors
+@reports_errors
 def reset(directory: DirOption = default_directory()) -> None:  # noqa: B008
-    """Make the running platform as new: end its hosts, forget everything. Its address and key stay.
+    """Reset the running platform: terminate all hosts and delete all state; the URL and key stay.
 
-    Faults are lifted and recorded calls forgotten as well.
+    Faults and recorded calls are deleted as well.
 
     For example:
 
         raydog local reset
     """
     client = admin(directory)
-    with progress("ending all hosts"):
-        client.post("/admin/reset", patience_seconds=RESET_SECONDS)
-    typer.echo("as new: no hosts, no pools, no work, no faults, no recorded calls")
+    with progress("terminating all hosts"):
+        client.post("/admin/reset", timeout_seconds=RESET_TIMEOUT_SECONDS)
+    typer.echo("reset: no hosts, no pools, no work, no faults, no recorded calls")
 
 
 @app.command()
-@says_errors
+@reports_errors
 def status(directory: DirOption = default_directory(), as_json: JsonOption = False) -> None:  # noqa: B008
-    """Show what the platform holds. Exit code 3 when none runs.
+    """Show hosts, worker pools and tasks of the running platform. Exit code 3 without one.
 
     For example:
 
@@ -240,7 +241,7 @@ def status(directory: DirOption = default_directory(), as_json: JsonOption = Fal
         if as_json:
             typer.echo(json.dumps({"running": False, "starting": starting, "directory": str(place.path)}))
         else:
-            typer.echo("a local platform is starting or ending" if starting else not_running(place))
+            typer.echo("a local platform is starting or stopping" if starting else not_running(place))
         raise typer.Exit(NOT_RUNNING)
     overview = OverviewReader(state.url, place.api_key()).read()
     if as_json:
@@ -272,7 +273,7 @@ def _print_overview(place: PlatformDirectory, state: State, overview: Overview) 
     screen = console()
     table = Table(title="Local platform", show_header=False, title_justify="left")
     table.add_row("URL", state.url)
-    table.add_row("up for", duration(state.uptime))
+    table.add_row("uptime", duration(state.uptime))
     table.add_row("directory", str(place.path))
     table.add_row("kind of hosts", _hosts(state))
     table.add_row("hosts", str(len(overview.hosts)))
@@ -282,11 +283,11 @@ def _print_overview(place: PlatformDirectory, state: State, overview: Overview) 
     screen.print(table)
     task_on = {task["host"]: task for task in overview.running}
     if overview.hosts:
-        hosts = Table("host", "status", "address", "task that runs", title="Hosts", title_justify="left")
+        hosts = Table("host", "status", "address", "running task", title="Hosts", title_justify="left")
         for host in overview.hosts:
             task = task_on.get(host["instance"])
-            words = f"{task['name'] or ''} {task['id']}".strip() if task else "-"
-            hosts.add_row(host["instance"], host["status"], host["address"] or "-", words)
+            shown = f"{task['name'] or ''} {task['id']}".strip() if task else "-"
+            hosts.add_row(host["instance"], host["status"], host["address"] or "-", shown)
         screen.print(hosts)
     if overview.pools:
         pools = Table("worker pool", "status", "platform nodes", title="Worker pools", title_justify="left")
@@ -300,7 +301,7 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span as people say it: the two largest units."""
+    """A time span in its two largest units."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
@@ -310,20 +311,20 @@ def duration(seconds: float) -> str:
 
 
 @app.command(name="logs")
-@says_errors
+@reports_errors
 def show_logs(
     directory: DirOption = default_directory(),  # noqa: B008
-    host: Annotated[str | None, typer.Option(help="A host's logs instead: boot, user data, agent, tasks.")] = None,
-    task: Annotated[str | None, typer.Option(help="The output of the task with this id instead.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added; Ctrl-C ends it.")] = False,
+    host: Annotated[str | None, typer.Option(help="Show the logs of this host: boot, user data, agent, tasks.")] = None,
+    task: Annotated[str | None, typer.Option(help="Show the output of the task with this id.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new lines as they come; Ctrl-C ends it.")
+    ] = False,
     lines: Annotated[
         int | None,
-        typer.Option(
-            "--lines", "-n", min=0, help=f"Of each file, the last lines (all of them; {DEFAULT_LINES} with -f)."
-        ),
+        typer.Option("--lines", "-n", min=0, help=f"Number of last lines of each file (all; {DEFAULT_LINES} with -f)."),
     ] = None,
 ) -> None:
-    """Show the platform's log, a host's logs, or a task's output. Hosts' logs stay when hosts are gone.
+    """Show the platform's log, a host's logs, or a task's output. Logs stay after their hosts.
 
     For example:
 
@@ -335,9 +336,9 @@ def show_logs(
     """
     place = PlatformDirectory(directory)
     if host is not None and task is not None:
-        raise LocalPlatformError("--host and --task exclude each other: a task's output needs no host")
+        raise LocalPlatformError("--host and --task exclude each other: --task finds the host itself")
     reader = logs.Reader(lambda: _log_files(place, host, task), DEFAULT_LINES if follow and lines is None else lines)
-    with suppress(KeyboardInterrupt):  # how a follower is meant to end
+    with suppress(KeyboardInterrupt):  # the way to end --follow
         for text in reader.follow() if follow else reader.past():
             typer.echo(text, nl=False)
 

@@ -1,4 +1,4 @@
-"""What a running local platform holds, as it says itself. Holds no platform object."""
+"""The state of a running local platform, read over its admin routes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Overview:
-    """The platform at one moment, ready to be shown.
+    """The platform's state at one moment.
 
     Attributes:
-        hosts: the instances that are not gone.
-        pools: the worker pools that have not ended.
-        nodes: platform nodes by status, those that are gone included.
-        tasks: tasks by status.
-        running: the tasks that run.
-        live_nodes: the platform nodes that are not gone, one by one.
-        groups: the task groups that have not finished, with their tasks by status.
-        calls: how many calls there have been.
-        faults: how many faults may still strike.
+        hosts: the instances that are not terminated.
+        pools: the worker pools that are not terminated.
+        nodes: number of platform nodes by status, terminated ones included.
+        tasks: number of tasks by status.
+        running: the running tasks.
+        live_nodes: the platform nodes that are not terminated.
+        groups: the unfinished task groups, with their tasks by status.
+        calls: number of API calls.
+        faults: number of active faults.
         time: the platform's time.
     """
 
@@ -41,10 +41,10 @@ class Overview:
 
 
 class OverviewReader:
-    """Asks the platform; such questions are not among the calls that it records.
+    """Reads the state; the platform does not record these calls.
 
     Args:
-        url: where it is.
+        url: the platform's URL.
         key: the API key.
     """
 
@@ -52,10 +52,10 @@ class OverviewReader:
         self._client = AdminClient(url, key)
 
     def read(self) -> Overview:
-        """Ask for everything.
+        """Read the platform's state.
 
         Raises:
-            LocalPlatformError: it does not answer, or not as it should.
+            LocalPlatformError: the platform does not answer, or refuses.
         """
-        said = self._client.get("/admin/overview")
-        return Overview(**{known.name: said[known.name] for known in fields(Overview)})
+        answer = self._client.get("/admin/overview")
+        return Overview(**{known.name: answer[known.name] for known in fields(Overview)})

@@ -1,4 +1,4 @@
-"""Asks a running platform over its administrator's routes. Holds no platform object, and prints nothing."""
+"""A client for a running platform's admin routes. Prints nothing."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ import requests
 from yellowdog_local.service.directory import ApiKey, LocalPlatformError
 
 TIMEOUT_SECONDS = 10.0
-RESET_SECONDS = 90.0
+RESET_TIMEOUT_SECONDS = 90.0
 
 
 class AdminClient:
-    """The administrator's side of a running platform.
+    """Calls the admin routes of a running platform.
 
     Args:
-        url: where it is.
+        url: the platform's URL.
         key: the API key.
     """
 
     def __init__(self, url: str, key: ApiKey) -> None:
         self._url = url
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the environment does not know the hosts' bridge
+        self._session.trust_env = False  # no proxy of the environment leads to the hosts' bridge
         self._session.headers["Authorization"] = f"yd-key {key.key_id}:{key.secret}"
         self._session.headers["User-Agent"] = "raydog-local"
 
     def get(self, path: str, **query: Any) -> Any:
-        """Ask for something.
+        """Call a GET route; its JSON.
 
         Raises:
-            LocalPlatformError: it does not answer, or refuses.
+            LocalPlatformError: the platform does not answer, or refuses.
         """
         return self._call("GET", path, params=query)
 
-    def post(self, path: str, body: Any = None, *, patience_seconds: float = TIMEOUT_SECONDS) -> Any:
-        """Ask it to do something.
+    def post(self, path: str, body: Any = None, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Any:
+        """Call a POST route; its JSON.
 
         Raises:
-            LocalPlatformError: it does not answer, or refuses.
+            LocalPlatformError: the platform does not answer, or refuses.
         """
-        return self._call("POST", path, json=body, timeout=patience_seconds)
+        return self._call("POST", path, json=body, timeout=timeout_seconds)
 
     def delete(self, path: str) -> Any:
-        """Ask it to remove something.
+        """Call a DELETE route; its JSON.
 
         Raises:
-            LocalPlatformError: it does not answer, or refuses.
+            LocalPlatformError: the platform does not answer, or refuses.
         """
         return self._call("DELETE", path)
 
@@ -70,7 +70,7 @@ def _refusal(method: str, path: str, response: requests.Response) -> str:
     except (ValueError, KeyError, TypeError):
         message = response.text[:200]
     if 400 <= response.status_code < 500 and response.status_code != requests.codes.unauthorized:
-        return str(message)  # you asked for something that cannot be: it says what
+        return str(message)  # the request was invalid: the message says why
     return (
         f"the platform refused {method} {path}: {response.status_code} {str(message)[:200]} (see `raydog local logs`)"
     )

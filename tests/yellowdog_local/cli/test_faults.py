@@ -72,10 +72,10 @@ def test_fault_is_added_listed_and_cleared(local: RunningPlatform, raydog: Any) 
     assert [ask(local), ask(local)] == [200, 503]
     listed = raydog("fault", "list")
     as_json = json.loads(raydog("fault", "list", "--json").stdout)
-    lifted = raydog("fault", "clear", "fault-1")
+    cleared = raydog("fault", "clear", "fault-1")
 
     assert ask(local) == 200
-    assert added.stdout == "fault-1 is in force; `raydog local fault clear fault-1` lifts it\n"
+    assert added.stdout == "fault-1 is active; `raydog local fault clear fault-1` removes it\n"
     assert local.faults.rules()[0].rule == faults.Lost(pool="ray-*", notice=True, notice_seconds=30, after_seconds=5)
     assert "call=GET /work/**  status=503  retry_after_seconds=2" in listed.stdout
     assert "1 (spent)" in listed.stdout
@@ -86,8 +86,8 @@ def test_fault_is_added_listed_and_cleared(local: RunningPlatform, raydog: Any) 
         "notice": True,
         "notice_seconds": 30.0,
     }
-    assert lifted.stdout == "fault-1 is lifted; it struck 1 times\n"
-    assert raydog("fault", "clear").stdout == "no faults are in force\n"
+    assert cleared.stdout == "fault-1 is cleared; it was applied 1 times\n"
+    assert raydog("fault", "clear").stdout == "all faults are cleared\n"
     assert raydog("fault", "list").stdout.startswith("no faults; `raydog local fault add --help`")
     assert local.faults.rules() == []
 
@@ -169,7 +169,7 @@ def test_top_shows_pools_nodes_and_work(local: RunningPlatform, raydog: Any) -> 
     picture = raydog("top", "--once")
 
     assert picture.exit_code == 0
-    for words in ("2 hosts", "0 faults in force", "ray-pool", "Platform nodes: 2 RUNNING", "head", "1 EXECUTING"):
+    for words in ("2 hosts", "0 active faults", "ray-pool", "Platform nodes: 2 RUNNING", "head", "1 EXECUTING"):
         assert words in picture.stdout
 
 
@@ -197,7 +197,7 @@ def test_reset_deletes_all_state_and_keeps_url_and_key(local: RunningPlatform, r
     work_on(local)
     result = raydog("reset")
 
-    assert (result.exit_code, result.stdout.startswith("as new: no hosts")) == (0, True)
+    assert (result.exit_code, result.stdout.startswith("reset: no hosts")) == (0, True)
     assert local.platform.hosts.instance_ids == []  # type: ignore[attr-defined]
     assert local.platform.store.works == {}
 
@@ -225,7 +225,7 @@ def test_simulated_platform_starts_and_stops(raydog: Any, place: PlatformDirecto
         stopped = raydog("stop")
 
     assert started.exit_code == 0, started.output
-    assert "simulated: they run nothing" in started.stdout
+    assert "simulated: they run no processes" in started.stdout
     assert "SSH key" not in started.stdout
     assert state is not None
     assert (state.hosts, state.url.startswith("http://127.0.0.1:")) == ("simulated", True)

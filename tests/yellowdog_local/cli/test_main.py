@@ -76,7 +76,7 @@ def test_foreground_platform_runs_until_ctrl_c(tmp_path: Path) -> None:
 
     assert process.returncode == 0, errors
     assert "The local platform runs at http://" in output
-    assert output.endswith("ended; nothing is left\n")
+    assert output.endswith("stopped; nothing is left\n")
     assert "SIGINT: ending" in errors
     assert leftovers.find(place.path) == []
 
@@ -150,7 +150,7 @@ def test_stop_reports_that_no_platform_was_running(place: PlatformDirectory) -> 
     result = raydog("stop", "--dir", place.path)
 
     assert result.exit_code == 0
-    assert "none was running; nothing is left" in result.stdout
+    assert "no platform was running; nothing is left" in result.stdout
 
 
 def test_logs_shows_a_host_or_a_task(place: PlatformDirectory) -> None:
