@@ -1,48 +1,197 @@
-"""The walls between the parts, as the design draws them."""
+"""The rules of the architecture: what each package may import, no cycles, few modules that load SDK or Ray.
+
+A package's `__init__` states in one line what it is for and what it may import. These tests enforce that line.
+"""
 
 import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Set
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 SOURCES = Path(__file__).parents[1] / "src"
+PROVIDER = SOURCES / "yellowdog_ray"
+
+BASE = "the base modules"
+BASE_MODULES = frozenset({"clock", "credentials", "distinct", "errors", "lazy", "names", "redaction"})
+"""Modules beside the packages that packages may import. Of packages they may import `node` only."""
+
+TOP_MODULES: Mapping[str, str] = {
+    "side": "`cluster`, `remote`, `platform`, `config`, `node` and the base modules",
+    "wiring": "`commands`, `monitor`, `side`, `node` and the base modules",
+    "provider": "`wiring`, `side`, `commands`, `cluster`, `platform`, `config` and the base modules",
+}
+"""The other modules beside the packages, and what each may import."""
+
+LINE = re.compile(r"(?P<purpose>[A-Z`][^\n]+?)\. May import (?P<allowed>[^.\n]+)\.(?: [A-Z][^\n]+\.)?")
+NAME = re.compile(r"`(\w+)`")
 
 
+def module_name(file: Path) -> str:
+    return ".".join(file.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
 def imports_of(file: Path) -> set[str]:
-    """Full names of the modules that a file imports, anywhere in it."""
+    """Full names of the modules and of their members that a file imports, anywhere in it."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
+            assert node.level == 0, f"{file}: a relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
-def importers(package: str, wanted: str) -> set[str]:
+@cache
+def module_graph(program: str) -> dict[str, set[str]]:
+    """The modules of a program that each of its modules imports."""
+    files = {module_name(file): file for file in (SOURCES / program).rglob("*.py")}
+
+    def module_of(imported: str) -> str | None:
+        return imported if imported in files else imported.rpartition(".")[0] or None
+
+    return {
+        name: {module for module in map(module_of, imports_of(file)) if module in files and module != name}
+        for name, file in files.items()
+    }
+
+
+def unit_of(module: str) -> str:
+    """The package below the program that a module belongs to, or the module itself beside the packages."""
+    program, _, rest = module.partition(".")
+    return rest.partition(".")[0] or program
+
+
+@cache
+def unit_graph(program: str) -> dict[str, set[str]]:
+    """The packages and top-level modules of a program that each of them imports."""
+    graph: dict[str, set[str]] = {}
+    for module, imported in module_graph(program).items():
+        graph.setdefault(unit_of(module), set()).update(unit_of(other) for other in imported)
+    return {unit: imported - {unit} for unit, imported in graph.items()}
+
+
+def cycle_in(graph: Mapping[str, Set[str]]) -> list[str]:
+    """One cycle of a graph, or nothing."""
+    done: set[str] = set()
+
+    def search(node: str, path: list[str]) -> Iterator[list[str]]:
+        if node in path:
+            yield [*path[path.index(node) :], node]
+        elif node not in done:
+            for other in sorted(graph.get(node, ())):
+                yield from search(other, [*path, node])
+            done.add(node)
+
+    return next((cycle for node in sorted(graph) for cycle in search(node, [])), [])
+
+
+def line_of(package: Path) -> re.Match[str]:
+    """The line of a package's `__init__`, which has nothing else."""
+    (statement,) = ast.parse((package / "__init__.py").read_text()).body
+    line = ast.get_docstring(ast.Module([statement], [])) or ""
+    match = LINE.fullmatch(line)
+    assert match, f"{package.name}/__init__.py: say in one line what the package is for and what it may import: {line}"
+    return match
+
+
+def names_in(allowed: str) -> set[str]:
+    """The packages and modules that a statement such as ``nothing`` or ```a`, `b` and the base modules`` names."""
+    rest = NAME.sub("", allowed).replace(BASE, "").replace("nothing", "")
+    assert re.fullmatch(r"(,| |and)*", rest), f"not understood: {rest}"
+    return set(NAME.findall(allowed)) | (BASE_MODULES if BASE in allowed else set())
+
+
+def allowed_imports() -> dict[str, set[str]]:
+    """What each package and top-level module of the provider may import."""
+    packages = {file.parent for file in PROVIDER.glob("*/__init__.py")}
+    return {
+        **{package.name: names_in(line_of(package)["allowed"]) for package in packages},
+        **{module: names_in(allowed) for module, allowed in TOP_MODULES.items()},
+        **{module: {"node", *BASE_MODULES} for module in BASE_MODULES},
+        "yellowdog_ray": set(),
+    }
+
+
+@pytest.mark.parametrize(("unit", "imported"), unit_graph("yellowdog_ray").items(), ids=unit_graph("yellowdog_ray"))
+def test_unit_imports_only_what_its_line_allows(unit, imported):
+    assert imported <= allowed_imports()[unit]
+
+
+def test_lines_name_only_what_exists():
+    units = unit_graph("yellowdog_ray").keys()
+
+    for allowed in allowed_imports().values():
+        assert allowed <= units
+
+
+def test_commands_and_monitor_share_no_import():
+    graph = unit_graph("yellowdog_ray")
+
+    assert "monitor" not in graph["commands"]
+    assert "commands" not in graph["monitor"]
+    for below in graph["commands"] | graph["monitor"]:
+        assert not graph[below] & {"commands", "monitor"}
+
+
+@pytest.mark.parametrize("program", ["yellowdog_ray", "yellowdog_local", "raydog_cli"])
+def test_modules_have_no_import_cycle(program):
+    assert cycle_in(module_graph(program)) == []
+
+
+def test_packages_of_the_provider_have_no_import_cycle():
+    assert cycle_in(unit_graph("yellowdog_ray")) == []
+
+
+def test_cycle_is_found():
+    assert cycle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert cycle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_platform_client_loads_no_ray():
+    """In a new interpreter, since this one has loaded Ray already."""
+    code = "import sys, yellowdog_ray.platform.client; print([n for n in sys.modules if n.split('.')[0] == 'ray'])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("program", ["yellowdog_ray", "raydog_cli"])
+def test_source_file_has_at_most_400_lines(program):
+    lengths = {module_name(file): len(file.read_text().splitlines()) for file in (SOURCES / program).rglob("*.py")}
+
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+def importers(package: str, wanted: str) -> set[Path]:
     """Files of a package that import something of another."""
     return {
-        file.name
+        file.relative_to(SOURCES / package)
         for file in (SOURCES / package).rglob("*.py")
         if any(name.split(".")[0] == wanted for name in imports_of(file))
     }
 
 
 @pytest.mark.parametrize(("one", "other"), [("yellowdog_ray", "yellowdog_local"), ("yellowdog_local", "yellowdog_ray")])
-def test_the_two_programs_meet_over_http_only(one, other):
+def test_programs_do_not_import_each_other(one, other):
     assert importers(one, other) == set()
 
 
-def test_only_one_module_of_the_provider_calls_the_sdk_one_knows_its_entities_and_one_its_exceptions():
-    assert importers("yellowdog_ray", "yellowdog_client") <= {
-        file.name for file in (SOURCES / "yellowdog_ray" / "platform").iterdir()
-    }
+def test_only_the_platform_package_imports_the_sdk():
+    assert {file.parts[0] for file in importers("yellowdog_ray", "yellowdog_client")} == {"platform"}
 
 
-def test_the_local_platform_knows_nothing_of_ray():
+def test_local_platform_does_not_import_ray():
     assert importers("yellowdog_local", "ray") == set()
 
 
 @pytest.mark.parametrize("library", ["paramiko", "sshtunnel", "typer", "rich", "starlette", "uvicorn"])
-def test_what_runs_on_the_head_stays_light(library):
+def test_provider_does_not_import_heavy_libraries(library):
     assert importers("yellowdog_ray", library) == set()

@@ -1,1 +1,1 @@
-"""One Ray cluster on the platform: listing, launch, terminations. May import `platform`, `config`, `node`."""
+"""One Ray cluster on the platform. May import `platform`, `config`, `node` and the base modules."""

@@ -1,1 +1,1 @@
-"""What runs in a `ray` command on the laptop. May import anything but `monitor`."""
+"""`ray` on the laptop. May import `side`, `cluster`, `remote`, `platform`, `config`, `node` and the base modules."""

@@ -1,1 +1,1 @@
-"""What runs in the autoscaler on the head. May import anything but `commands`."""
+"""Autoscaler on the head. May import `side`, `cluster`, `remote`, `platform`, `config`, `node` and the base modules."""

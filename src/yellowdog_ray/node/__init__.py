@@ -1,1 +1,1 @@
-"""What runs on a node, and the variables that laptop, head and worker hand each other. Imports nothing."""
+"""Programs of a node, and the variables that laptop, head and worker pass to each other. May import nothing."""

@@ -1,1 +1,1 @@
-"""The only users of the YellowDog SDK. May import `node` and the base modules; loads no Ray."""
+"""The only users of the YellowDog SDK. May import `node` and the base modules. Loads no Ray."""

@@ -1,1 +1,1 @@
-"""OpenSSH, and the tag store behind it. May import the base modules only."""
+"""OpenSSH, and the tag store behind it. May import the base modules."""
