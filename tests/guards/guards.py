@@ -833,7 +833,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a set-up that failed counts as a failed launch",
             "monitor/liveness.py",
-            'self._write_off(of_type, SetupFailed(f"{text} on the head"))',
+            'self._record(of_type, SetupFailed(f"{text} on the head"))',
             "str(text)",
             (
                 f"{_UPDATERS}::test_a_worker_whose_set_up_fails_is_given_up_with_the_reason_and_replaced",
@@ -884,7 +884,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "sources may complain for a while",
             "monitor/liveness.py",
-            "if self._monotonic() - since >= PATIENCE_SECONDS:",
+            "if self._monotonic() - since >= SHORTAGE_TIMEOUT_SECONDS:",
             "if since:",
             (f"{_UNBORN}::test_a_moments_shortage_withdraws_nothing",),
         ),

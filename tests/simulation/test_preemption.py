@@ -56,7 +56,7 @@ def test_one_notice_is_one_replacement_however_often_it_is_seen(world, caplog):
 
     world.ticks(15)
 
-    assert caplog.text.count("is asked for in place of") == 1
+    assert caplog.text.count("is launched in place of") == 1
     assert len(world.listed()) == 3
     assert len([task for task in world.tasks() if task is not world.head]) == 3
 

@@ -134,7 +134,7 @@ class TestShortage:
             world.tick()
             failed |= world.autoscaler.failed_types()
 
-        (reason,) = {text for text in errors() if "given up" in text and "3 node(s)" in text}
+        (reason,) = {text for text in errors() if "failed" in text and "3 node(s)" in text}
         assert "NoCapacity" in reason
         assert "no capacity in the zone" in reason
         assert served <= world.listed()

@@ -1,6 +1,6 @@
-"""Workers that do not come up: noticed in time, given up with the reason, and their node type left alone for a while.
+"""Detects workers that do not come up, terminates them with the reason, and lets their node type back off.
 
-Runs on the head only. What it gives up is what this cluster's autoscaler itself has asked for.
+Runs on the head only, and concerns only workers that this cluster's autoscaler has launched.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ from yellowdog_ray.platform.client import Platform
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 15.0
-"""How long a worker waits for a platform node before its pool's sources are looked at, and how often they are."""
+POOL_POLL_SECONDS = 15.0
+"""How long a worker waits for a platform node before its pool is read, and how often the pool is read then."""
 
-PATIENCE_SECONDS = 60.0
-"""How long sources may complain before the workers that they do not serve are withdrawn: the platform itself tries
-again meanwhile, and a moment's shortage passes."""
+SHORTAGE_TIMEOUT_SECONDS = 60.0
+"""How long sources may report errors before the workers without an instance are withdrawn. The platform itself retries
+meanwhile, and a short shortage passes."""
 
 _QUOTA_WORDS = ("quota", "limit")
 _CAPACITY_WORDS = ("capacity",)
 
 
 class Builds:
-    """Watches the workers between their launch and their joining of Ray.
+    """Watches the workers between launch and joining.
 
-    Times count from when this process first saw a node, so that another life of the autoscaler is never hasty.
+    Times count from the first listing of a node by this process: a restarted autoscaler never times a node out early.
 
     Args:
         platform: the platform.
         cluster: the cluster.
         launcher: launches workers.
         settings: the settings in force.
-        ray_nodes: what Ray knows of the nodes.
-        setups: how far Ray's updaters have come.
+        ray_nodes: the nodes in Ray's control store.
+        setups: the progress of Ray's updaters.
         clock: time.
-        ids_needed: whether Ray's autoscaler knows its nodes by their ids alone (v2 does).
+        ids_needed: whether Ray's autoscaler identifies nodes by their ids alone (v2 does).
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class Builds:
         self._up: set[str] = set()
         self._snapshot = Snapshot()
         self._building: list[ClusterNode] = []
-        self._looked: dict[str, float] = {}
-        self._complaining: dict[str, float] = {}
+        self._read_at: dict[str, float] = {}
+        self._short_since: dict[str, float] = {}
 
     @property
     def stable(self) -> bool:
@@ -91,10 +91,10 @@ class Builds:
         return not self._building
 
     def tick(self, snapshot: Snapshot) -> None:
-        """Look at the workers of a fresh listing, and at how the head has joined.
+        """Check the workers of a fresh listing, and how the head has joined.
 
         Raises:
-            PlatformError: a pool's sources could not be looked at.
+            PlatformError: a pool could not be read.
         """
         not_up = self._not_up(snapshot)
         building = [node for node in not_up if not node.is_head]
@@ -103,18 +103,18 @@ class Builds:
         started = [node for node in not_up if node.phase is Phase.RUNNING]
         waiting = [node for node in building if node.platform_node_id is None and node.phase is Phase.PENDING]
         if started and self._ray_nodes.refresh():
-            self._judge_started(started)
-        self._give_up_overdue(
+            self._check_joined(started)
+        self._terminate_overdue(
             [node for node in building if node.phase is Phase.PENDING],
             NeverAllocated,
             lambda _: (
                 f"no platform node took its task within {self._timeout}: look at its worker pool in YellowDog's portal"
             ),
         )
-        self._judge_pools([node for node in waiting if node.id in self._cluster.snapshot.nodes])
+        self._check_pools([node for node in waiting if node.id in self._cluster.snapshot.nodes])
 
     def _not_up(self, snapshot: Snapshot) -> list[ClusterNode]:
-        """The nodes that have not joined yet; all are looked at only if the snapshot is another one."""
+        """The nodes that have not joined yet; all are compared only if the snapshot is another one."""
         nodes: Iterable[ClusterNode] = self._building
         if snapshot is not self._snapshot:
             self._snapshot, nodes = snapshot, snapshot.nodes.values()
@@ -123,7 +123,7 @@ class Builds:
         self._building = [node for node in nodes if node.id not in self._up]
         return self._building
 
-    def _judge_started(self, started: Iterable[ClusterNode]) -> None:
+    def _check_joined(self, started: Iterable[ClusterNode]) -> None:
         missing = []
         nameless = defaultdict(list)
         for node in started:
@@ -135,8 +135,8 @@ class Builds:
             elif not node.is_head:
                 missing.append(node)
         for nodes in nameless.values():
-            _tell_nameless(nodes)
-        self._give_up_overdue(missing, NeverJoined, self._why_not_joined)
+            _log_nameless(nodes)
+        self._terminate_overdue(missing, NeverJoined, self._why_not_joined)
 
     def _why_not_joined(self, node: ClusterNode) -> str:
         step = self._setups.last(node.id)
@@ -155,7 +155,7 @@ class Builds:
         minutes = self._settings.current.worker_node_build_timeout_minutes
         return f"{minutes:g} min (provider.worker_node_build_timeout_minutes)"
 
-    def _give_up_overdue(
+    def _terminate_overdue(
         self, nodes: Iterable[ClusterNode], kind: type[NodeBuildError], why: Callable[[ClusterNode], str]
     ) -> None:
         minutes = self._settings.current.worker_node_build_timeout_minutes
@@ -164,10 +164,10 @@ class Builds:
             if self._waited(node) >= minutes * 60:
                 overdue[node.node_type].append(node)
         for node_type, late in overdue.items():
-            self._give_up(late, kind(f"node {late[0].id} of type '{node_type}': {why(late[0])}"))
+            self._fail(late, kind(f"node {late[0].id} of type '{node_type}': {why(late[0])}"))
 
     def set_up_failed(self, nodes: Iterable[ClusterNode]) -> None:
-        """Ray has given up workers, and is about to end them, since its updater could not set them up."""
+        """Record workers that Ray is about to terminate because its updater could not set them up."""
         failed = defaultdict(list)
         for node in nodes:
             failed[node.node_type].append(node)
@@ -175,30 +175,30 @@ class Builds:
             step = self._setups.last(of_type[0].id)
             at = f" at {step.what} ({step.error})" if step and step.error else ""
             text = f"node {of_type[0].id} of type '{node_type}': its set-up failed{at}: look at {MONITOR_OUTPUT}"
-            self._write_off(of_type, SetupFailed(f"{text} on the head"))
+            self._record(of_type, SetupFailed(f"{text} on the head"))
 
-    def _judge_pools(self, waiting: Iterable[ClusterNode]) -> None:
-        """Withdraw workers that no instance is coming for."""
+    def _check_pools(self, waiting: Iterable[ClusterNode]) -> None:
+        """Withdraw workers for which the platform provisions no instance."""
         now = self._monotonic()
         by_group = defaultdict(list)
         for node in waiting:
             by_group[node.group_id].append(node)
-        self._complaining = {group_id: since for group_id, since in self._complaining.items() if group_id in by_group}
+        self._short_since = {group_id: since for group_id, since in self._short_since.items() if group_id in by_group}
         for group_id, nodes in by_group.items():
             longest = max(map(self._waited, nodes))
-            if longest < LOOK_SECONDS or now - self._looked.get(group_id, float("-inf")) < LOOK_SECONDS:
+            if longest < POOL_POLL_SECONDS or now - self._read_at.get(group_id, float("-inf")) < POOL_POLL_SECONDS:
                 continue
-            self._looked[group_id] = now
-            self._judge_pool(group_id, nodes)
+            self._read_at[group_id] = now
+            self._check_pool(group_id, nodes)
 
-    def _judge_pool(self, group_id: str, waiting: list[ClusterNode]) -> None:
+    def _check_pool(self, group_id: str, waiting: list[ClusterNode]) -> None:
         group = self._cluster.group(group_id)
         found = supply(self._platform, group) if group else None
         if found is None:
             return
         pool, compute = found
         if pool.finished:
-            self._give_up(waiting, ProvisioningFailed(f"worker pool {pool.name} has ended ({pool.status})"))
+            self._fail(waiting, ProvisioningFailed(f"worker pool {pool.name} has ended ({pool.status})"))
             return
         served = sum(
             node.platform_node_id is not None
@@ -207,23 +207,23 @@ class Builds:
         )
         unserved = len(waiting) - max(0, compute.live_instances - served)
         if unserved <= 0 or not compute.messages:
-            self._complaining.pop(group_id, None)
+            self._short_since.pop(group_id, None)
             return
-        since = self._complaining.setdefault(group_id, self._monotonic())
-        if self._monotonic() - since >= PATIENCE_SECONDS:
-            del self._complaining[group_id]
+        since = self._short_since.setdefault(group_id, self._monotonic())
+        if self._monotonic() - since >= SHORTAGE_TIMEOUT_SECONDS:
+            del self._short_since[group_id]
             youngest_first = sorted(waiting, key=self._waited)
             reason = _shortage(compute.messages)
-            self._give_up(youngest_first[:unserved], reason(f"worker pool {pool.name}: {'; '.join(compute.messages)}"))
+            self._fail(youngest_first[:unserved], reason(f"worker pool {pool.name}: {'; '.join(compute.messages)}"))
 
-    def _give_up(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
-        self._write_off(nodes, reason)
+    def _fail(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
+        self._record(nodes, reason)
         self._cluster.terminate([node.id for node in nodes])
 
-    def _write_off(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
+    def _record(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
         node_type = nodes[0].node_type
         logger.error(
-            "%d node(s) of type '%s' are given up (%s): %s: %s",
+            "%d node(s) of type '%s' failed (%s): %s: %s",
             len(nodes),
             node_type,
             ", ".join(node.id for node in nodes[:5]),
@@ -233,18 +233,18 @@ class Builds:
         self._launcher.backoff.failed(node_type, reason)
 
     def _waited(self, node: ClusterNode) -> float:
-        """For how long nothing has happened to a node. A set-up may be long, as long as it goes on."""
+        """Seconds since a node's last progress: a new phase, or a new step of its updater."""
         since = self._since[node.id, node.phase]
         step = self._setups.last(node.id) if node.phase is Phase.RUNNING else None
         return self._monotonic() - (max(since, step.since) if step else since)
 
 
-def _tell_nameless(nodes: Sequence[ClusterNode]) -> None:
-    """Ray itself only counts such nodes as pending: the head's keeps the cluster from growing at all."""
+def _log_nameless(nodes: Sequence[ClusterNode]) -> None:
+    """Log nodes without an id, which Ray only counts as pending; the head among them stops all launches."""
     first = nodes[0]
     logger.error(
         "Ray runs on %d node(s) of type '%s' (%s) without %s in its environment, so that autoscaler "
-        "v2 does not know them: %s. Let provider.%s pass the task's environment on to `ray start`, also into a "
+        "v2 cannot identify them: %s. Let provider.%s pass the task's environment on to `ray start`, also into a "
         "container (docs/containers.md)",
         len(nodes),
         first.node_type,

@@ -1,4 +1,4 @@
-"""Nodes whose instance is about to be taken away: drained by Ray in time, their replacement asked for at once.
+"""Acts on spot notices: Ray drains the node in time, and its replacement is launched at once.
 
 Runs on the head only.
 """
@@ -104,7 +104,7 @@ class Preemption:
             self._handled.add(node.id)
         elif self._has_room(node.node_type):
             replacement = self._launcher.replace(node)
-            logger.warning("node %s is asked for in place of %s", replacement, node.id)
+            logger.warning("node %s is launched in place of %s", replacement, node.id)
             self._handled.add(node.id)
 
     def _drain(self, node: ClusterNode, ends: datetime) -> None:

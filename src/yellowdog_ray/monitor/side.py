@@ -21,6 +21,7 @@ from yellowdog_ray.monitor.outage import Outage
 from yellowdog_ray.monitor.polling import Pace
 from yellowdog_ray.monitor.reload import HeadFile
 from yellowdog_ray.monitor.scale_gate import ScaleGate
+from yellowdog_ray.monitor.supervisor import Supervisor
 from yellowdog_ray.monitor.updater_steps import Setups
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.tags import TagStore
@@ -28,7 +29,7 @@ from yellowdog_ray.side import Side
 
 if TYPE_CHECKING:
     from yellowdog_ray.cluster.cluster import Cluster
-    from yellowdog_ray.monitor.supervisor import Supervisor
+    from yellowdog_ray.monitor.liveness import Builds
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +68,11 @@ class HeadSide(Side):
         self._outage = Outage()
 
     @lazy
-    def supervisor(self) -> Supervisor:
-        """The duties of every tick besides listing."""
-        from yellowdog_ray.monitor.supervisor import Supervisor
+    def builds(self) -> Builds:
+        """The workers between launch and joining."""
+        from yellowdog_ray.monitor.liveness import Builds
 
-        return Supervisor(
+        return Builds(
             self.platform,
             self.cluster,
             self.launcher,
@@ -79,8 +80,28 @@ class HeadSide(Side):
             self.ray_nodes,
             self.setups,
             self._clock,
-            v2=self._v2,
+            ids_needed=self._v2,
         )
+
+    @lazy
+    def supervisor(self) -> Supervisor:
+        """The duties of every tick besides listing."""
+        from yellowdog_ray.monitor.lifetime import Lifetime
+        from yellowdog_ray.monitor.preemption import Preemption
+        from yellowdog_ray.monitor.resources import DeclaredResources
+
+        preemption = Preemption(
+            self.platform,
+            self.cluster,
+            self.launcher,
+            self.settings,
+            self.ray_nodes,
+            self._clock,
+            drained_count=not self._v2,
+        )
+        lifetime = Lifetime(self.cluster, self.ray_nodes, self._clock)
+        declared = DeclaredResources(self.cluster, self.settings)
+        return Supervisor([self.builds.tick, preemption.tick, lifetime.tick, declared.tick])
 
     @lazy
     def setups(self) -> Setups:
@@ -141,7 +162,7 @@ class HeadSide(Side):
     @property
     def _stable(self) -> bool:
         """Whether no node changes phase."""
-        return self.cluster.stable and self.supervisor.stable
+        return self.cluster.stable and self.builds.stable
 
     def _supervise(self, snapshot: Snapshot) -> None:
         self.supervisor.tick(snapshot)
@@ -200,7 +221,7 @@ class HeadSide(Side):
             for node_id in node_ids
             if node_id in known and self.node_tags(node_id).get(TAG_RAY_NODE_STATUS) == STATUS_UPDATE_FAILED
         ]
-        self.supervisor.set_up_failed(failed)
+        self.builds.set_up_failed(failed)
 
     # Duties of the user's machine
 

@@ -1,81 +1,42 @@
-"""What the head's autoscaler sees to at every tick besides listing. It never fails a tick."""
+"""Runs the head's duties besides listing, at every tick. A duty that fails never fails the tick."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
-from yellowdog_ray.clock import Clock
-from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.launch import Launcher
-from yellowdog_ray.cluster.snapshot import ClusterNode, Snapshot
-from yellowdog_ray.config.live import LiveSettings
+from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.errors import RayDogError, Unavailable
-from yellowdog_ray.monitor.gcs import RayNodes
-from yellowdog_ray.monitor.lifetime import Lifetime
-from yellowdog_ray.monitor.liveness import Builds
 from yellowdog_ray.monitor.outage import Mistakes
-from yellowdog_ray.monitor.preemption import Preemption
-from yellowdog_ray.monitor.resources import DeclaredResources
-from yellowdog_ray.monitor.updater_steps import Setups
-from yellowdog_ray.platform.client import Platform
 
 logger = logging.getLogger(__name__)
 
+Duty = Callable[[Snapshot], None]
+"""What is to be done about a fresh listing. It may raise `RayDogError`, and is then retried at the next tick."""
+
 
 class Supervisor:
-    """Workers that do not come up, spot notices, the cluster's deadline, declared resources that are not there.
+    """Runs duties in their order.
 
     Args:
-        platform: the platform.
-        cluster: the cluster.
-        launcher: launches workers.
-        settings: the settings in force.
-        ray_nodes: what Ray knows of the nodes.
-        setups: what Ray's updaters do to the workers.
-        clock: time.
-        v2: whether Ray's new autoscaler decides.
+        duties: the duties, the most urgent first.
     """
 
-    def __init__(
-        self,
-        platform: Platform,
-        cluster: Cluster,
-        launcher: Launcher,
-        settings: LiveSettings,
-        ray_nodes: RayNodes,
-        setups: Setups,
-        clock: Clock,
-        *,
-        v2: bool,
-    ) -> None:
-        self._builds = Builds(platform, cluster, launcher, settings, ray_nodes, setups, clock, ids_needed=v2)
-        preemption = Preemption(platform, cluster, launcher, settings, ray_nodes, clock, drained_count=not v2)
+    def __init__(self, duties: Sequence[Duty]) -> None:
+        self._duties = tuple(duties)
         self._mistakes = Mistakes()
-        self._duties: tuple[Callable[[Snapshot], None], ...] = (
-            self._builds.tick,
-            preemption.tick,
-            Lifetime(cluster, ray_nodes, clock).tick,
-            DeclaredResources(cluster, settings).tick,
-        )
-
-    @property
-    def stable(self) -> bool:
-        """Whether all nodes have joined."""
-        return self._builds.stable
 
     def tick(self, snapshot: Snapshot) -> None:
-        """See to everything once, with a fresh listing at hand."""
+        """Run every duty once, but none after one that found the platform unavailable.
+
+        Each further one would block the loop for as long.
+        """
         for duty in self._duties:
-            if not self._done(duty, snapshot):
-                return  # a platform that does not answer would keep the loop waiting once more for each duty
+            if not self._completed(duty, snapshot):
+                return
 
-    def set_up_failed(self, nodes: Iterable[ClusterNode]) -> None:
-        """Ray has given up workers, and is about to end them, since its updater could not set them up."""
-        self._builds.set_up_failed(nodes)
-
-    def _done(self, duty: Callable[[Snapshot], None], snapshot: Snapshot) -> bool:
-        """Run one duty. Returns whether the others can follow."""
+    def _completed(self, duty: Duty, snapshot: Snapshot) -> bool:
+        """Run one duty. Returns False if the platform was unavailable."""
         try:
             duty(snapshot)
         except RayDogError as error:

@@ -13,7 +13,7 @@ from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.terminations import Escalation, Terminations
 from yellowdog_ray.commands import teardown
 from yellowdog_ray.errors import PlatformError
-from yellowdog_ray.monitor import supervisor
+from yellowdog_ray.monitor import liveness
 from yellowdog_ray.monitor.side import HeadSide
 from yellowdog_ray.names import worker_id
 from yellowdog_ray.platform import calls
@@ -174,7 +174,7 @@ def waits_in_the_loop(patch: pytest.MonkeyPatch) -> None:
 
 def nobody_watches_builds(patch: pytest.MonkeyPatch) -> None:
     """Workers that never come up are waited for without end."""
-    patch.setattr(supervisor.Builds, "tick", lambda *_: None)
+    patch.setattr(liveness.Builds, "tick", lambda *_: None)
 
 
 def unseen_nodes_are_not_listed(patch: pytest.MonkeyPatch) -> None:

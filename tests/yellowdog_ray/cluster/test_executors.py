@@ -38,3 +38,27 @@ def test_bug_in_action_is_logged_with_its_line(kind, caplog):
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "lambda thing: thing + 1" in caplog.text
+
+
+def test_blocking_executor_runs_actions_concurrently():
+    barrier, executor = threading.Barrier(2), BlockingExecutor()
+
+    executor.run(lambda _: barrier.wait(30), range(2))
+
+    assert not barrier.broken
+    executor.close()
+
+
+def test_executor_runs_remaining_actions_when_one_raises():
+    done: list[int] = []
+
+    def act(thing: int) -> None:
+        if thing == 0:
+            raise ValueError
+        done.append(thing)
+
+    executor = BlockingExecutor()
+    executor.run(act, range(3))
+
+    assert sorted(done) == [1, 2]
+    executor.close()
