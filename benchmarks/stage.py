@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.world import CONFIG_FILE, cluster_config, node_type
+from tests.simulation.config import CONFIG_FILE, cluster_config, node_type
 
 from benchmarks import real_head
 from benchmarks.contenders import RAYDOG, Contender, DriverProcess, driver

@@ -6,13 +6,14 @@ from typing import Any
 
 from yellowdog_client.model import AddConfiguredWorkerPoolRequest, ConfiguredWorkerPoolProperties
 
+from tests.simulation.lab import Lab
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.state.records import PoolRecord
 from yellowdog_local.testing import RunningPlatform
 
 
 def configured_pool(
-    local: RunningPlatform, machines: int = 2, *, name: str = "own", tag: str | None = "own", **said: Any
+    local: Lab | RunningPlatform, machines: int = 2, *, name: str = "own", tag: str | None = "own", **said: Any
 ) -> PoolRecord:
     """A configured pool that some machines have joined; `said` is what each says of itself."""
     properties = ConfiguredWorkerPoolProperties(workerTag=tag)

@@ -6,46 +6,32 @@ runs, takes its files, and its set-up by Ray succeeds; its tag store is never re
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from click.testing import CliRunner, Result
-from ray.autoscaler._private import commands
-from ray.autoscaler._private.providers import _clear_provider_cache
+from ray.autoscaler._private import commands, providers
 from ray.autoscaler.node_provider import NodeProvider
 from ray.scripts.scripts import cli
 
-from tests.platform_time import PlatformTime
+from tests.simulation.config import QUICK, cluster_config, node_type
+from tests.simulation.processes import Kill, Killed
 from tests.simulation.ray_time import ShiftedTime
-from tests.simulation.wire import Wire
-from tests.simulation.world import cluster_config
-from yellowdog_local.testing import RunningPlatform
-from yellowdog_ray.commands import deliver, wait
-from yellowdog_ray.errors import SshError
-
-QUICK = "demo/local"
-"""A template whose hosts boot in 2 s: few looks at a head that boots."""
-
-_LONG_SECONDS = 30.0
+from tests.simulation.world import World
 
 LIFETIME_HOURS = 10_000.0
-"""A sweep goes through months of the platform's time, which its neighbours must outlive."""
+"""A sweep takes months of the platform's time, which its neighbours must outlive."""
 
 
 class _Time(ShiftedTime):
-    """The module `time` for Ray's commands: sleeping moves the platform on."""
+    """The module `time` for Ray's commands: sleeping lets simulated time pass."""
 
-    def __init__(self, local: RunningPlatform) -> None:
-        super().__init__(local.clock.now)
-        self._local = local
-
-    def sleep(self, seconds: float) -> None:
-        self._local.advance(seconds)
+    def __init__(self, world: World) -> None:
+        super().__init__(world.lab.clock.now)
+        self.sleep = world.pass_time
 
 
 class _Updater:
@@ -59,7 +45,7 @@ class _Updater:
 
     @property
     def cmd_runner(self) -> Any:
-        """How Ray runs `ray stop` on the head under `ray down`."""
+        """The runner with which Ray runs `ray stop` on the head under `ray down`."""
         return self._provider.get_command_runner("", self._node_id)
 
     def start(self) -> None:
@@ -67,11 +53,6 @@ class _Updater:
 
     def join(self) -> None:
         pass
-
-
-def node_type(template: str, **fields: Any) -> dict[str, Any]:
-    """An entry of `available_node_types`."""
-    return {"resources": {"CPU": 1}, "node_config": {"compute_requirement_template": template}, **fields}
 
 
 def yaml_of(name: str, home: Path, **changes: Any) -> dict[str, Any]:
@@ -88,98 +69,64 @@ def yaml_of(name: str, home: Path, **changes: Any) -> dict[str, Any]:
     )
 
 
-class Paused:
-    """A command in another thread, which stops at one of its platform calls until it is told to go on.
-
-    Args:
-        wire: the way to the platform.
-        command: the command.
-        call: at its first call of this pattern, such as `POST /work/taskGroups/*/tasks`.
-        applied: after the platform has served that call, instead of before it leaves.
-    """
-
-    def __init__(self, wire: Wire, command: Callable[[], Result], call: str, *, applied: bool) -> None:
-        self._wire = wire
-        self._call = call
-        self._applied = applied
-        self._stopped = threading.Event()
-        self._go_on = threading.Event()
-        self._results: list[Result] = []
-        self._thread = threading.Thread(target=lambda: self._results.append(command()), name="the paused command")
-
-    def __enter__(self) -> Paused:
-        """Run it up to the call."""
-        way = self._wire.losing_answers if self._applied else self._wire.losing
-        with way(self._stop):
-            self._thread.start()
-            assert self._stopped.wait(_LONG_SECONDS), f"it did not come to {self._call}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.go_on()
-
-    def go_on(self) -> Result:
-        """Let it go on to its end."""
-        self._go_on.set()
-        self._thread.join(_LONG_SECONDS)
-        (result,) = self._results
-        return result
-
-    def _stop(self, call: str) -> bool:
-        if threading.current_thread() is self._thread and fnmatchcase(call, self._call) and not self._stopped.is_set():
-            self._stopped.set()
-            self._go_on.wait(_LONG_SECONDS)
-        return False
-
-
-def _no_ssh(*_: Any, **__: Any) -> None:
-    raise SshError("there is no SSH to simulated hosts")
-
-
-def prepare(monkeypatch: pytest.MonkeyPatch, local: RunningPlatform, home: Path) -> None:
-    """Put Ray's commands on the platform's clock, and SSH out of the way."""
-    monkeypatch.setenv("TMPDIR", str(home))  # Ray keeps completed YAMLs there
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setenv("RAY_UP_enable_autoscaler_v2", "1")
-    monkeypatch.setattr("yellowdog_ray.wiring.SystemClock", lambda: PlatformTime(local))
-    monkeypatch.setattr("yellowdog_ray.commands.access.Tunnel", _no_ssh)
-    monkeypatch.setattr(wait, "try_ssh", lambda target: None)
-    monkeypatch.setattr(deliver, "deliver", lambda *_: None)
-    monkeypatch.setattr("yellowdog_ray.commands.versions.on", lambda _: None)  # it cannot tell
-    monkeypatch.setattr(commands, "time", _Time(local))
-    monkeypatch.setattr(commands, "NodeUpdaterThread", _Updater)
+def prepare(world: World) -> None:
+    """Put Ray's own commands into a world."""
+    patch = world.monkeypatch
+    patch.setenv("TMPDIR", str(world.home))  # Ray keeps completed YAMLs there
+    patch.setattr("tempfile.tempdir", None)
+    patch.setattr(commands, "time", _Time(world))
+    patch.setattr(commands, "NodeUpdaterThread", _Updater)
 
 
 class Laptop:
     """Where the commands for one cluster are given.
 
     Args:
-        home: the user's home; it has an SSH key.
+        world: the world; its user has an SSH key.
         name: the cluster's name.
         changes: further keys of its YAML.
     """
 
-    def __init__(self, home: Path, name: str, **changes: Any) -> None:
-        self.name = name
-        self._file = home / f"{name}{'-changed' * bool(changes)}.yaml"
-        config = yaml_of(name, home, **changes)
-        self._file.write_text(yaml.safe_dump(config))
+    def __init__(self, world: World, name: str, **changes: Any) -> None:
+        self.yaml = yaml_of(name, world.home, **changes)
+        self._world = world
+        self._file = world.home / f"{name}{'-changed' * bool(changes)}.yaml"
+        self._file.write_text(yaml.safe_dump(self.yaml))
 
-    def up(self) -> Result:
-        """`ray up`; whatever ends it otherwise than by itself is raised."""
-        return self._ray("up")
+    def up(self, kill: Kill | None = None) -> Result | None:
+        """`ray up`; None if it was killed."""
+        return self._ray("up", kill)
 
-    def down(self) -> Result:
-        """`ray down`."""
-        return self._ray("down")
+    def down(self, kill: Kill | None = None) -> Result | None:
+        """`ray down`; None if it was killed."""
+        return self._ray("down", kill)
 
-    def _ray(self, command: str) -> Result:
-        _clear_provider_cache()
-        return CliRunner().invoke(cli, [command, str(self._file), "-y"])
+    def _ray(self, command: str, kill: Kill | None) -> Result | None:
+        process = self._world.laptop(f"ray {command}")
+        if kill is not None:
+            process.condemn(kill)
+        result = None
+        with self._world.processes.inside(process), _no_cached_provider(), suppress(Killed):
+            result = CliRunner().invoke(cli, [command, str(self._file), "-y"])
+        assert kill is None or process.struck, f"`ray {command}` ended before it was killed {kill}"
+        return result
+
+
+@contextmanager
+def _no_cached_provider() -> Iterator[None]:
+    """Let a command make its own node provider, while another command may be interrupted in the middle."""
+    cache = providers._provider_instances
+    before = dict(cache)
+    cache.clear()
+    try:
+        yield
+    finally:
+        cache.clear()
+        cache.update(before)
 
 
 def assert_one_clear_message(result: Result, phrase: str = "") -> None:
-    """Raise `AssertionError` unless a command has failed with one message, which has this phrase in it."""
+    """Raise `AssertionError` unless a command has failed with one message, which contains this phrase."""
     assert result.exit_code == 1, result.output
     assert "Traceback" not in result.output
     messages = [line for line in result.output.splitlines() if line.startswith("Error: ")]

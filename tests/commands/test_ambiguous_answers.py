@@ -10,11 +10,9 @@ CREATING = ["POST /work/requirements", "POST /workerPools/provisioned/template",
 
 
 @pytest.mark.parametrize("ambiguity", AMBIGUITIES, ids=str)
-def test_whatever_the_answer_was_there_is_one_cluster_in_the_end(local, laptop, wire, account, ambiguity, monkeypatch):
-    ambiguity.prepare(monkeypatch)
-
+def test_whatever_the_answer_was_there_is_one_cluster_in_the_end(laptop, wire, account, ambiguity):
     for call in CREATING:
-        with ambiguity.striking(local, wire, call):
+        with ambiguity.striking(wire, call):
             result = laptop.up()
         assert result.exit_code == 0, f"{call}: {result.output}"
         account.assert_one_cluster()

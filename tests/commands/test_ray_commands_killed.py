@@ -3,14 +3,10 @@
 import pytest
 
 from tests.commands.account import BOOT, NAME
-from tests.commands.laptop import LIFETIME_HOURS, QUICK, Laptop, node_type
-from tests.platform_time import PlatformTime
-from tests.simulation.kills import Killed, dying, every_kill
-from tests.yellowdog_ray.cluster_lab import LabCluster, grow
-from yellowdog_ray.cluster.cluster import Identity
-from yellowdog_ray.config.models import parse_provider
-from yellowdog_ray.credentials import Credentials
-from yellowdog_ray.platform.client import Platform
+from tests.commands.laptop import Laptop
+from tests.simulation.config import QUICK, node_type
+from tests.simulation.processes import Killed, every_kill
+from tests.simulation.ray_commands import make_workers
 
 CREATING = {"POST /work/requirements", "POST /workerPools/provisioned/template", "POST /work/taskGroups/{id}/tasks"}
 REMOVING = {"DELETE /workerPools/{id}", "PUT /work/requirements/{id}/transition/{status}"}
@@ -23,21 +19,20 @@ pytestmark = [
 
 
 @pytest.fixture
-def sweep(local, account, wire):
+def sweep(world, account):
     """Lets a command die at each of its calls in turn, each time in a new cluster, and shows what comes after."""
 
     def run(prepare, command, recover, signal=Killed):
         prepare()
-        mark = local.calls.mark()
+        mark = world.lab.calls.mark()
         command()
-        calls = local.calls.since(mark)
+        calls = world.lab.calls.since(mark)
         recover()
         account.assert_nothing_left()
         for kill in every_kill(calls, signal):
             prepare()
             try:
-                with dying(wire, kill):
-                    command()
+                command(kill)
                 account.imitate()
                 recover()
                 account.assert_nothing_left()
@@ -102,27 +97,22 @@ def test_the_next_ray_up_completes_what_another_has_begun(sweep, laptop, up, dow
 
 
 @pytest.fixture
-def laptop(account, home) -> Laptop:
+def laptop(account, world) -> Laptop:
     """Where commands are given for a cluster that may have workers of two types."""
     workers = {name: node_type(QUICK, max_workers=10) for name in ("cpu", "gpu")}
     head = node_type(QUICK, resources={"CPU": 0}, max_workers=0)
-    return Laptop(home, NAME, available_node_types={"head": head, **workers})
+    return Laptop(world, NAME, available_node_types={"head": head, **workers})
 
 
 @pytest.fixture
-def with_workers(local, home, up, monkeypatch):
+def with_workers(world, laptop, up):
     """Brings up a cluster with a worker of each of two types, made as its head would."""
 
     def run():
         up()
-        settings = parse_provider({"cluster_namespace": "demo", "cluster_lifetime_hours": LIFETIME_HOURS}, "ray.yaml")
-        platform = Platform(Credentials(local.url, local.key_id, local.key_secret), "demo")
-        head = LabCluster(Identity(NAME), platform, settings, PlatformTime(local))
-        head.refresh()
-        for name in ("cpu", "gpu"):
-            grow(head, 1, name)
-        head.close()
-        local.advance(BOOT)
+        with world.processes.inside(world.laptop("workers")):
+            make_workers(laptop.yaml, {"cpu": 1, "gpu": 1})
+        world.lab.advance(BOOT)
 
     return run
 
@@ -133,11 +123,11 @@ def test_the_next_ray_down_finishes_what_a_killed_one_has_begun(sweep, with_work
     assert routes(calls) >= REMOVING
 
 
-def test_the_next_ray_up_clears_away_what_a_killed_ray_down_has_left(sweep, with_workers, laptop, down, account, local):
+def test_the_next_ray_up_clears_away_what_a_killed_ray_down_has_left(sweep, with_workers, laptop, down, account, world):
     def recover():
         result = laptop.up()
         assert result.exit_code == 0, result.output
-        local.advance(PATIENCE)
+        world.lab.advance(PATIENCE)
         account.assert_one_head()
         down()
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.commands.laptop import QUICK, Laptop, Paused, assert_one_clear_message, node_type
+from tests.commands.laptop import Laptop, assert_one_clear_message
+from tests.simulation.config import QUICK, node_type
 
 CREATING = ["POST /work/requirements", "POST /workerPools/provisioned/template", "POST /work/taskGroups/*/tasks"]
 WAITING = "GET /compute/instances"
@@ -27,11 +28,15 @@ def each_change(test):
 
 @each_change
 def test_of_the_same_configuration_both_bring_up_the_same_cluster(laptop, wire, account, call, applied):
-    with Paused(wire, laptop.up, call, applied=applied) as first:
-        second = laptop.up()
-        made = account.assert_one_head()
-        other = first.go_on()
+    meanwhile = []
 
+    def second_ray_up():
+        meanwhile.extend([laptop.up(), account.assert_one_head()])
+
+    with wire.interrupted("ray up", call, second_ray_up, applied=applied):
+        other = laptop.up()
+
+    second, made = meanwhile
     assert (second.exit_code, other.exit_code) == (0, 0), second.output + other.output
     assert account.assert_one_head() is made
     account.assert_one_cluster()
@@ -43,9 +48,14 @@ def test_of_the_same_configuration_both_bring_up_the_same_cluster(laptop, wire, 
 def test_of_another_configuration_one_is_told_so_and_the_other_has_its_cluster(
     laptop, with_another_configuration, wire, account, call, applied
 ):
-    with Paused(wire, laptop.up, call, applied=applied) as paused:
-        other = with_another_configuration.up()
-        result = paused.go_on()
+    meanwhile = []
+
+    def other_ray_up():
+        meanwhile.append(with_another_configuration.up())
+
+    with wire.interrupted("ray up", call, other_ray_up, applied=applied):
+        result = laptop.up()
+    (other,) = meanwhile
 
     if (call, applied) == (CREATING[2], True):  # the first has its head already
         told, up, phrase = other, result, RUNS
@@ -57,23 +67,27 @@ def test_of_another_configuration_one_is_told_so_and_the_other_has_its_cluster(
 
 
 @pytest.fixture
-def with_another_configuration(home, account) -> Laptop:
+def with_another_configuration(world, account) -> Laptop:
     """Where commands for the same cluster are given, with another image for its head."""
     types = {
         "head": node_type(QUICK, resources={"CPU": 0}, max_workers=0),
         "worker": node_type(QUICK, max_workers=10),
     }
     types["head"]["node_config"]["images_id"] = "another-image"
-    return Laptop(home, "ray", available_node_types=types)
+    return Laptop(world, "ray", available_node_types=types)
 
 
 def test_a_ray_up_whose_head_another_has_replaced_leaves_the_others_cluster_alone(
     laptop, with_another_configuration, wire, account
 ):
-    with Paused(wire, laptop.up, WAITING, applied=False) as paused:
-        down = with_another_configuration.down()
-        other = with_another_configuration.up()
-        result = paused.go_on()
+    meanwhile = []
+
+    def others_ray_down_and_up():
+        meanwhile.extend([with_another_configuration.down(), with_another_configuration.up()])
+
+    with wire.interrupted("ray up", WAITING, others_ray_down_and_up, applied=False):
+        result = laptop.up()
+    down, other = meanwhile
 
     assert (down.exit_code, other.exit_code) == (0, 0), down.output + other.output
     assert_one_clear_message(result, TAKEN_DOWN)

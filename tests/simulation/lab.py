@@ -1,4 +1,4 @@
-"""A stepped platform without HTTP, and words for what tests do with it."""
+"""The platform under every simulation: no HTTP, simulated hosts, a clock that only tests move. Loads no provider."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from yellowdog_client import PlatformClient
 from yellowdog_client.model import (
     AutoShutdown,
     ComputeRequirementStaticTemplate,
@@ -21,10 +22,16 @@ from yellowdog_client.model import (
     WorkRequirement,
 )
 
+from yellowdog_local.faults import Faults
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
+from yellowdog_local.recording import Calls
 from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.state.records import GroupRecord, NodeRecord, PoolRecord, TaskRecord, WorkRecord
+from yellowdog_local.testing import RunningPlatform
+
+URL = "http://platform.test"
+"""Where the simulated wire serves the platform."""
 
 BOOT_SECONDS = 2
 
@@ -41,6 +48,30 @@ class Lab:
     platform: LocalPlatform
     clock: SteppedClock
     hosts: SimulatedHosts
+
+    @property
+    def url(self) -> str:
+        return URL
+
+    @property
+    def key_id(self) -> str:
+        return self.platform.api_key[0]
+
+    @property
+    def key_secret(self) -> str:
+        return self.platform.api_key[1]
+
+    @property
+    def faults(self) -> Faults:
+        return self.platform.faults
+
+    @property
+    def calls(self) -> Calls:
+        return self.platform.calls
+
+    def client(self) -> PlatformClient:
+        """An SDK client, for tests that have installed the simulated wire."""
+        return RunningPlatform(URL, *self.platform.api_key, self.platform, self.clock, self.hosts).client()
 
     def advance(self, seconds: float = 0.0) -> None:
         self.clock.advance(seconds)

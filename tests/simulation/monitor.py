@@ -87,21 +87,21 @@ class Monitor:
         self.due = seconds()
         self._count_nodes = count_nodes
         self._seconds = seconds
-        self._autoscaler = kind(config_file, gcs)
-        self._tick = Tick(seconds())
+        self.autoscaler = kind(config_file, gcs)
+        self.last = Tick(seconds())
         self._watch(self.provider)
 
     @property
     def provider(self) -> RayDogNodeProvider:
         """The node provider that the autoscaler has made for itself."""
-        return self._autoscaler.provider
+        return self.autoscaler.provider
 
     def tick(self) -> Tick:
         """One round of the loop, without what it has begun in threads."""
-        tick = self._tick = Tick(self._seconds())
+        tick = self.last = Tick(self._seconds())
         self.life.launches.clear()
         calls = self.process.calls
-        tick.done = self._autoscaler.tick()
+        tick.done = self.autoscaler.tick()
         tick.loop_seconds = self._seconds() - tick.began
         tick.loop_calls = self.process.calls - calls
         return tick
@@ -116,13 +116,13 @@ class Monitor:
 
         def read() -> Any:
             snapshot = refresh()
-            self._tick.fresh = True
+            self.last.fresh = True
             return snapshot
 
         def tell(tag_filters: dict[str, str]) -> list[str]:
             ids: list[str] = listing(tag_filters)
-            self._tick.told = set(ids)
-            self.life.listed |= self._tick.told
+            self.last.told = set(ids)
+            self.life.listed |= self.last.told
             return ids
 
         def end(node_ids: list[str]) -> Any:

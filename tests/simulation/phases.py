@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.simulation.config import node_type
 from tests.simulation.raylets import Demand
-from tests.simulation.world import World, node_type
+from tests.simulation.world import World
 from yellowdog_local.recording import RecordedCall
 from yellowdog_local.state.records import TaskRecord
 
@@ -47,14 +48,14 @@ class Phase:
         if self.notice:
             pool = world.task(min(world.listed(of_type))).worker.node.pool.name
             world.fault("lost", pool=pool, notice=True, notice_seconds=NOTICE_SECONDS, times=1)
-            world.local.advance(0.1)
+            world.lab.advance(0.1)
 
     def run(self, world: World, of_type: str) -> list[RecordedCall]:
         """Begin, and go on to the end. Returns the platform calls."""
-        mark = world.local.calls.mark()
+        mark = world.lab.calls.mark()
         self.begin(world, of_type)
         self.finish(world, of_type)
-        return world.local.calls.since(mark)
+        return world.lab.calls.since(mark)
 
     def finish(self, world: World, of_type: str) -> None:
         """Tick until exactly the workers that are wanted are there, and nothing was made twice."""

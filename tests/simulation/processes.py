@@ -1,7 +1,7 @@
-"""The processes of ours that a run knows: the user's `ray` commands and the head's autoscaler.
+"""The simulated processes of ours: `ray` commands on the user's machine, and the head's autoscaler.
 
-All of them live in this one process, one at a time. Each has an environment of its own, may be killed at one of its
-platform calls, and what it begins in threads is done in a fixed order.
+All of them run in this one process, one at a time. Each has its own environment, may be killed at one of its platform
+calls, and runs the work of its threads in a fixed order.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from yellowdog_local.recording import RecordedCall
+
 
 class Killed(BaseException):
-    """SIGKILL: nothing of the process's own handles it."""
+    """SIGKILL: no code of the process itself handles it."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,34 @@ class Kill:
     """When a process is killed.
 
     Attributes:
-        call: at which of its platform calls from when it was condemned, counted from 1.
-        applied: after the platform has served that call, rather than before.
+        call: the number of the platform call, counted from 1 at the moment it was condemned.
+        applied: after the platform has served that call, instead of before it leaves.
+        signal: `Killed`, or `KeyboardInterrupt` (Ctrl-C), after which the process may go on to clean up.
+        name: the call itself; for messages.
     """
 
     call: int
     applied: bool
+    signal: type[BaseException] = Killed
+    name: str = ""
 
     def __str__(self) -> str:
-        return f"{'after' if self.applied else 'before'} its call {self.call}"
+        name = f", {self.name}" if self.name else ""
+        return f"{'after' if self.applied else 'before'} its call {self.call}{name}"
+
+
+def every_kill(calls: Iterable[RecordedCall], signal: type[BaseException] = Killed) -> list[Kill]:
+    """One kill before each call, and one after each call that changes something.
+
+    A process that dies after a call that only reads leaves the same behind as one that dies before its next call.
+    """
+    kills = []
+    for number, call in enumerate(calls, 1):
+        name = f"{call.method} {call.route}"
+        kills.append(Kill(number, applied=False, signal=signal, name=name))
+        if call.method != "GET":
+            kills.append(Kill(number, applied=True, signal=signal, name=name))
+    return kills
 
 
 @dataclass
@@ -39,47 +60,56 @@ class Process:
     """One process.
 
     Attributes:
-        name: how the story calls it.
-        environment: what its environment has beside the run's own.
-        background: whether its threads' work waits for its main loop to pause; otherwise it is done at once.
-        calls: its platform calls so far.
+        name: its name in the story.
+        environment: the variables it has in addition to those of the run.
+        background: whether the work of its threads waits for its main loop to pause; otherwise it runs at once.
+        calls: the number of its platform calls so far.
         kill: when it is killed, if it is; counted from `condemned_at`.
+        struck: whether that moment has come.
     """
 
     name: str
-    environment: dict[str, str]
+    environment: dict[str, str] = field(default_factory=dict)
     background: bool = False
     calls: int = 0
     kill: Kill | None = None
     condemned_at: int = 0
+    struck: bool = False
     jobs: list[Job] = field(default_factory=list)
 
     def condemn(self, kill: Kill) -> None:
         """Have it killed at a call that is still to come."""
         self.kill = kill
         self.condemned_at = self.calls
+        self.struck = False
 
     def survives(self, *, applied: bool) -> None:
-        """Raise `Killed` if this is the moment."""
+        """Raise the signal if this is the moment; a process that SIGKILL has ended makes no further call."""
         kill = self.kill
-        if kill is not None and kill.applied is applied and self.calls - self.condemned_at >= kill.call:
-            raise Killed
+        if kill is None:
+            return
+        if self.struck and kill.signal is not Killed:
+            return
+        due = kill.applied is applied and self.calls - self.condemned_at >= kill.call
+        if due or self.struck:
+            self.struck = True
+            raise kill.signal
 
     def work_off(self) -> None:
-        """Do what its threads have begun, and what that begins, in the order in which it was begun."""
+        """Run the work of its threads, in the order in which it was submitted, until none is left."""
         while self.jobs:
             self.jobs.pop(0).do()
 
 
 @dataclass(eq=False)
 class Job:
-    """What one thread is to do."""
+    """The work of one thread."""
 
     future: Future[Any]
     work: Callable[[], Any]
 
     def do(self) -> None:
-        """Do it. Only `BaseException` that is no `Exception` gets out: a kill or a violation."""
+        """Run it. Only a `BaseException` that is no `Exception` propagates: a kill or a violation."""
         if not self.future.set_running_or_notify_cancel():
             return
         try:
@@ -95,7 +125,7 @@ class Pool(Executor):
         self._process = process
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
-        """Note the work, or do it at once where the process does not go on meanwhile."""
+        """Queue the work, or run it at once where the process does not go on meanwhile."""
         job = Job(Future(), lambda: work(*arguments, **more))
         if self._process.background:
             self._process.jobs.append(job)
@@ -104,35 +134,34 @@ class Pool(Executor):
         return job.future
 
     def map(self, work: Callable[..., Any], *arguments: Iterable[Any], **_: Any) -> Iterator[Any]:
-        """Do it all at once, one after the other: whoever asks for it waits for it."""
+        """Run everything at once, one after the other: the caller waits for it."""
         return map(work, *arguments)
 
 
 class Processes:
-    """Who runs at the moment."""
+    """The processes, of which one runs at any moment; outside all of them, the test itself does."""
 
     def __init__(self) -> None:
         self._running: list[Process] = []
+        self._test = Process("test")
 
     @property
-    def current(self) -> Process | None:
+    def current(self) -> Process:
         """The process whose code runs."""
-        return self._running[-1] if self._running else None
+        return self._running[-1] if self._running else self._test
 
     @property
     def name(self) -> str:
-        """What the story calls it."""
-        return self.current.name if self.current else "platform"
+        """Its name in the story; outside all processes the platform runs."""
+        return self._running[-1].name if self._running else "platform"
 
     def make_pool(self, *_: Any, **__: Any) -> Pool:
         """Stands in for `ThreadPoolExecutor`."""
-        if self.current is None:
-            raise RuntimeError("a thread pool is made outside all processes")
         return Pool(self.current)
 
     @contextmanager
     def inside(self, process: Process) -> Iterator[Process]:
-        """Be inside a process, with its environment; another may have been interrupted."""
+        """Run a block inside a process, with its environment; another process may have been interrupted."""
         before = dict(os.environ)
         for interrupted in self._running:
             for name in interrupted.environment:

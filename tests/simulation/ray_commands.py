@@ -97,6 +97,17 @@ def _new_head(provider: RayDogNodeProvider, sleep: Sleep) -> str:
     raise CommandFailed("Head node fetch timed out. Failed to create head node.")
 
 
+def make_workers(user_config: dict[str, Any], workers: dict[str, int]) -> None:
+    """Launch so many workers of each type in a cluster whose head is up, as an autoscaler would."""
+    config = RayDogNodeProvider.bootstrap_config(copy.deepcopy(user_config))
+    provider = RayDogNodeProvider(config["provider"], config["cluster_name"])
+    provider.non_terminated_nodes({})
+    for node_type, count in workers.items():
+        tags = {**_WORKERS, TAG_RAY_USER_NODE_TYPE: node_type, TAG_RAY_NODE_STATUS: "uninitialized"}
+        entry = config["available_node_types"][node_type]
+        provider.create_node_with_resources_and_labels(entry["node_config"], tags, count, entry["resources"], {})
+
+
 def ray_down(user_config: dict[str, Any], sleep: Sleep) -> None:
     """End all nodes, then whatever else the provider has made."""
     config = RayDogNodeProvider.bootstrap_config(copy.deepcopy(user_config))

@@ -1,4 +1,4 @@
-"""Ray's autoscalers on the platform's stepped clock, and their threads under a test's control."""
+"""Puts Ray's autoscalers on the platform's stepped clock, and replaces their thread pools."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +29,6 @@ _THREADED_MODULES = (
     "ray.autoscaler.v2.instance_manager.node_provider",
     "ray.autoscaler.v2.instance_manager.subscribers.ray_stopper",
     "ray.autoscaler.v2.instance_manager.subscribers.threaded_ray_installer",
-    "yellowdog_ray.cluster.executors",
 )
 
 
@@ -52,51 +51,6 @@ class ShiftedTime:
         return getattr(time, name)
 
 
-class Threads:
-    """Every thread pool of the autoscaler and of the provider, so that a tick can wait for what it has begun."""
-
-    def __init__(self) -> None:
-        self._begun: list[Future[Any]] = []
-        self._pools: list[ThreadPoolExecutor] = []
-
-    def make_pool(self, *arguments: Any, **options: Any) -> ThreadPoolExecutor:
-        """A thread pool whose work is remembered."""
-        begun = self._begun
-
-        class Remembering(ThreadPoolExecutor):
-            def submit(self, *work: Any, **more: Any) -> Future[Any]:
-                future = super().submit(*work, **more)
-                begun.append(future)
-                return future
-
-        pool = Remembering(*arguments, **options)
-        self._pools.append(pool)
-        return pool
-
-    def settle(self) -> None:
-        """Wait until all that was begun has ended, and what that has begun too."""
-        while self._begun:
-            self._begun.pop(0).result(timeout=30)
-
-    def abandon(self) -> None:
-        """Wait likewise, whatever becomes of it."""
-        while self._begun:
-            self._begun.pop(0).exception(timeout=30)
-
-    def close(self) -> None:
-        """End all threads."""
-        for pool in self._pools:
-            pool.shutdown()
-
-
-def control(monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime]) -> Threads:
-    """Put Ray on a clock, and its threads and the provider's under control."""
-    put_on_clock(monkeypatch, now)
-    threads = Threads()
-    replace_pools(monkeypatch, threads.make_pool)
-    return threads
-
-
 def put_on_clock(monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime]) -> None:
     """Let Ray's autoscalers read the time from a clock."""
     for name in _TIMED_MODULES:
@@ -107,6 +61,6 @@ def put_on_clock(monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime]) -
 
 
 def replace_pools(monkeypatch: pytest.MonkeyPatch, make_pool: Callable[..., Executor]) -> None:
-    """Let Ray's autoscaler and the provider take their thread pools from `make_pool`."""
+    """Let Ray's autoscaler take its thread pools from `make_pool`."""
     for name in _THREADED_MODULES:
         monkeypatch.setattr(importlib.import_module(name), "ThreadPoolExecutor", make_pool)

@@ -1,7 +1,8 @@
-"""The Valkey on the head, as far as the provider asks it; it may be dead, and it may come back empty."""
+"""The Valkey on the head, as far as the provider uses it; it may be down, and it may start again empty."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,42 +21,47 @@ class TagServer:
         self._hashes: dict[str, dict[str, str]] = {}
 
     def start(self) -> None:
-        """Answer from now on, with nothing in it."""
+        """Answer from now on, with an empty store."""
         self.up = True
         self._hashes.clear()
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Take the place of the Redis client."""
+        """Replace the Redis client's connection; its own rules for retries stay in force."""
         server = self
 
-        class Client:
-            def __init__(self, **_: Any) -> None:
-                pass
-
-            def close(self) -> None:
-                pass
-
-            def hget(self, key: str, name: str) -> str | None:
-                return server.hash(key).get(name)
-
-            def hgetall(self, key: str) -> dict[str, str]:
-                return dict(server.hash(key))
-
-            def hset(self, key: str, name: str = "", value: str = "", mapping: dict[str, str] | None = None) -> int:
-                fields = mapping or {name: value}
-                known = server.hash(key)
-                new = fields.keys() - known.keys()
-                known.update(fields)
-                return len(new)
+        class Client(redis.Redis):
+            def execute_command(self, *command: Any, **_: Any) -> Any:
+                return self.get_retry().call_with_retry(lambda: server.execute(*command), lambda error: None)
 
         monkeypatch.setattr(redis, "Redis", Client)
 
-    def hash(self, key: str) -> dict[str, str]:
-        """One of its hashes.
+    def execute(self, command: str, key: str, *arguments: Any) -> Any:
+        """Execute one command.
 
         Raises:
-            redis.ConnectionError: it does not answer.
+            redis.ConnectionError: the store is down.
         """
         if not self.up:
             raise redis.ConnectionError("connection refused")
-        return self._hashes.setdefault(key, {})
+        commands: dict[str, Callable[..., Any]] = {
+            "HGET": self._hget,
+            "HGETALL": dict,
+            "HSET": self._hset,
+            "HDEL": self._hdel,
+        }
+        return commands[command](self._hashes.setdefault(key, {}), *arguments)
+
+    @staticmethod
+    def _hget(fields: dict[str, str], name: str) -> str | None:
+        return fields.get(name)
+
+    @staticmethod
+    def _hset(fields: dict[str, str], *pairs: str) -> int:
+        new = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        added = len(new.keys() - fields.keys())
+        fields.update(new)
+        return added
+
+    @staticmethod
+    def _hdel(fields: dict[str, str], *names: str) -> int:
+        return sum(fields.pop(name, None) is not None for name in names)

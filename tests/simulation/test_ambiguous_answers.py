@@ -17,16 +17,14 @@ CREATING = {FIRST: (ADD_GROUP, ADD_POOL, ADD_TASKS), FURTHER: (ADD_TASKS,), NOTI
 
 
 @pytest.mark.parametrize("ambiguity", AMBIGUITIES, ids=str)
-def test_whatever_the_answer_was_nothing_is_made_twice(make_world, ambiguity, monkeypatch):
+def test_whatever_the_answer_was_nothing_is_made_twice(make_world, ambiguity):
     world = make_world(**YAML)
-    ambiguity.prepare(monkeypatch)
-    world.restart_autoscaler()
     world.tick()
 
     for phase, calls in CREATING.items():
         with ExitStack() as stack:
             for call in calls:
-                stack.enter_context(ambiguity.striking(world.local, world.wire, call))
+                stack.enter_context(ambiguity.striking(world.wire, call))
             phase.run(world, TYPES[0])
         phase.finish(world, TYPES[0])
     SHRINKING.run(world, TYPES[0])

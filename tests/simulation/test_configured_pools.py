@@ -3,8 +3,8 @@
 import pytest
 
 from tests.own_machines import configured_pool, machines_of
+from tests.simulation.config import node_type
 from tests.simulation.raylets import Demand
-from tests.simulation.world import node_type
 
 OWN = {"worker_pool": "demo/own"}
 TYPES = {
@@ -15,8 +15,8 @@ TYPES = {
 
 
 @pytest.fixture
-def pool(local):
-    return configured_pool(local, machines=3)
+def pool(lab):
+    return configured_pool(lab, machines=3)
 
 
 @pytest.fixture

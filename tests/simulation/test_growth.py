@@ -2,9 +2,8 @@
 
 import pytest
 
+from tests.simulation.config import node_type
 from tests.simulation.raylets import Demand
-from tests.simulation.v2 import V2
-from tests.simulation.world import node_type
 
 GROWTH_CALLS = 8
 """A look at the cluster, and what the first nodes of a type take: task group, pool and tasks, each looked up before."""
@@ -135,7 +134,7 @@ def test_both_types_grow_in_one_tick_when_both_are_wanted(make_world):
     assert world.ray.pending == []
 
 
-@pytest.mark.parametrize("kind", [V2], indirect=True, ids=["v2"])  # Ray's v1 knows no label selectors
+@pytest.mark.parametrize("kind", ["v2"], indirect=True, ids=["v2"])  # Ray's v1 knows no label selectors
 def test_a_label_that_is_asked_for_decides_the_type(make_world):
     world = make_world(available_node_types=TWO_TYPES)
     world.want(Demand({"CPU": 4}, 3, {"zone": "b"}))
@@ -165,14 +164,14 @@ def test_a_node_is_uninitialized_until_its_raylet_has_joined(world, kind):
 
     # v1 takes a node for dead that is up-to-date and unknown to Ray; v2 does not look at the status.
     after = world.provider.node_tags(node_id)["ray-node-status"]
-    assert (before, after) == ("uninitialized", "up-to-date" if kind.version == "v1" else "uninitialized")
+    assert (before, after) == ("uninitialized", "up-to-date" if kind == "v1" else "uninitialized")
 
 
 def test_a_pool_that_somebody_has_shut_down_is_followed_by_another(world):
     world.grown_to(2)
-    (pool,) = (pool for pool in world.local.platform.store.open_pools.values() if pool.name.startswith("ray-worker-"))
-    with world.local.platform.locked():
-        world.local.platform.pools.shut_down(pool)
+    (pool,) = (pool for pool in world.lab.platform.store.open_pools.values() if pool.name.startswith("ray-worker-"))
+    with world.lab.platform.locked():
+        world.lab.platform.pools.shut_down(pool)
     world.ticks(4)
 
     world.want_cpus(3)

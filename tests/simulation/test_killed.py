@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.simulation.kills import dying, every_kill
 from tests.simulation.phases import CHANGING, PHASES, TYPES, YAML
+from tests.simulation.processes import every_kill
 
 
 @pytest.mark.search
@@ -23,9 +23,8 @@ def test_whatever_it_was_doing_its_next_life_goes_on_with_it(make_world):
                 continue
             kill = kills[phase][number]
             try:
-                with dying(world.wire, kill):
+                with world.dying(kill):
                     phase.run(world, node_type)
-                world.die()
                 phase.finish(world, node_type)
             except AssertionError as failure:
                 raise AssertionError(f"{phase.name}, not recovered from {kill}: {failure}") from failure

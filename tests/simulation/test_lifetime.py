@@ -48,16 +48,12 @@ def test_no_worker_is_made_that_could_do_no_more_than_boot(world):
 
 
 def test_at_the_end_nothing_lives_on(world):
-    for _ in range(32 * MINUTE_TICKS):
-        world.local.advance(5)
-        world.ray.observe()
-        if world.head.status.finished:
-            break
-        world.autoscaler.tick()
-        world.settle()
-    world.local.advance(180)
+    world.pass_time(32 * 60)
+    assert world.head is None
 
-    assert world.all_instances == []
+    world.pass_time(180)
+
+    assert list(world.ours.instances()) == []
 
 
 def test_at_the_end_no_machine_follows_another_though_nobody_is_there(make_world):
@@ -65,12 +61,12 @@ def test_at_the_end_no_machine_follows_another_though_nobody_is_there(make_world
     world.fault("never-registers")
     world.want_cpus(2)
     world.tick()
-    world.local.hosts.lose(world.head.worker.node.instance.id)
+    world.lab.hosts.lose(world.head.worker.node.instance.id)
 
-    world.local.advance(29 * 60)
+    world.lab.advance(29 * 60)
     assert len(world.instances) == 2
 
-    world.local.advance(10 * 60)
-    assert world.all_instances == []
-    world.local.advance(3600)
-    assert world.all_instances == []
+    world.lab.advance(10 * 60)
+    assert list(world.ours.instances()) == []
+    world.lab.advance(3600)
+    assert list(world.ours.instances()) == []

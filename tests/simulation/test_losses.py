@@ -28,7 +28,7 @@ def test_a_node_that_the_platform_gives_up_is_replaced_too(world, how):
     world.want_cpus(3)
     world.ticks(4)
     if how == "its cable is cut":
-        world.local.hosts.unplug(world.instances[0].id)
+        world.lab.hosts.unplug(world.instances[0].id)
 
     world.ticks(20)
 
@@ -64,7 +64,7 @@ def test_a_node_that_dies_while_it_boots_is_asked_for_again(world):
     world.tick(1)
     lost = world.instances[0]
 
-    world.local.hosts.lose(lost.id)
+    world.lab.hosts.lose(lost.id)
     world.ticks(6)
 
     assert len(world.ray.workers) == len(world.instances) == 2

@@ -40,7 +40,7 @@ def test_a_key_that_is_revoked_costs_no_node_and_is_told(world, caplog):
     fault = world.fault("key-revoked")
     world.ticks(5)
     assert world.listed() == before
-    world.local.faults.remove(fault)
+    world.lab.faults.remove(fault)
     world.ticks(3)
 
     assert "YellowDog does not accept this API key" in caplog.text

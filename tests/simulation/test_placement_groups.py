@@ -4,7 +4,6 @@ import pytest
 from ray.core.generated.common_pb2 import Bundle, PlacementStrategy
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 
-from tests.simulation.v1 import V1
 from yellowdog_ray.monitor.scale_gate import MAX_SKIPPED_TICKS
 
 GROUP = PlacementGroupTableData(
@@ -13,7 +12,7 @@ GROUP = PlacementGroupTableData(
     bundles=[Bundle(unit_resources={"CPU": 1})] * 2,
 )
 
-pytestmark = pytest.mark.parametrize("kind", [V1], ids=["v1"])
+pytestmark = pytest.mark.parametrize("kind", ["v1"], indirect=True)
 
 
 def test_a_group_that_waits_gets_its_nodes_at_once(world):

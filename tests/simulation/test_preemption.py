@@ -17,7 +17,7 @@ def warn(world, node_id, notice_seconds=NOTICE_SECONDS):
     """Let the cloud warn of the loss of a node's instance."""
     pool = world.task(node_id).worker.node.pool.name
     world.fault("lost", pool=pool, notice=True, notice_seconds=notice_seconds, times=1)
-    world.local.advance(0.1)
+    world.lab.advance(0.1)
 
 
 def warned(world):
@@ -40,7 +40,7 @@ def test_the_replacement_is_there_before_the_loss(world):
     assert len(world.listed()) == 3
     raylet = world.ray.raylets[lost]
     assert raylet.draining_until is not None
-    assert 100 < (raylet.draining_until - world.local.clock.now()).total_seconds() <= NOTICE_SECONDS
+    assert 100 < (raylet.draining_until - world.lab.clock.now()).total_seconds() <= NOTICE_SECONDS
     world.ticks(10)
     assert lost in world.listed()
     assert sum(raylet.draining_until is None for raylet in world.ray.workers) == 2
@@ -118,11 +118,10 @@ def test_a_notice_for_the_head_is_told_and_changes_nothing(world, caplog):
 
 
 def test_a_notice_about_another_clusters_node_is_none_of_ours(world):
-    pools = world.local.platform.store.open_pools.values()
+    pools = world.lab.platform.store.open_pools.values()
     (pool,) = (pool.name for pool in pools if pool.name.startswith("ray-production-worker-"))
-    world._invariants._others = {}
     world.fault("lost", pool=pool, notice=True, notice_seconds=1000, times=1)
-    world._invariants.begin()
+    world.ours.accept()
 
     world.ticks(3)
 

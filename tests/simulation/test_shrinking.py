@@ -2,8 +2,6 @@
 
 import pytest
 
-from tests.simulation.v2 import V2
-
 GIVE_BACK_TICKS = 25
 """A minute of idleness, and what the platform takes to end an instance."""
 
@@ -100,7 +98,7 @@ def test_the_head_does_not_end_itself(world, together_with_workers):
     assert all(world.task(node_id).status.finished for node_id in workers)
 
 
-@pytest.mark.parametrize("kind", [V2], indirect=True, ids=["v2"])  # Ray's v1 never ends a head
+@pytest.mark.parametrize("kind", ["v2"], indirect=True, ids=["v2"])  # Ray's v1 never ends a head
 def test_a_head_that_ray_never_sees_is_not_ended_for_it(make_world):
     world = make_world(cluster_lifetime_hours=5)
     world.ray.silent = {world.head.entity.name}

@@ -23,7 +23,7 @@ def said(caplog):
 def test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone(world, said):
     world.grown_to(3)
     world.fault("abort-lost")
-    mark = world.local.calls.mark()
+    mark = world.lab.calls.mark()
 
     world.want_cpus(0)
     world.ticks(15)
@@ -32,7 +32,7 @@ def test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone(world,
     world.ticks(30)
 
     assert world.instances == []
-    made = [f"{call.method} {call.route}" for call in world.local.calls.since(mark)]
+    made = [f"{call.method} {call.route}" for call in world.lab.calls.since(mark)]
     assert made.count(SHUT_DOWN_NODE) == 3
     assert {"platform node down", "its instance"} <= set(said())
 
@@ -53,7 +53,8 @@ def test_what_the_user_aborted_is_seen_through(world):
     world.grown_to(2)
     world.fault("abort-lost")
     victim = min(world.listed())
-    with world.local.client() as client:
+    world.checks.aborted_by_others(world.task(victim))
+    with world.lab.client() as client:
         client.work_client.cancel_task_by_id(world.task(victim).id, abort=True)
 
     world.ticks(35)

@@ -5,8 +5,6 @@ import logging
 
 import pytest
 
-from tests.simulation.v1 import V1
-
 BUILD_TIMEOUT_SECONDS = 10 * 60
 TICK = 5
 
@@ -112,7 +110,7 @@ class TestWithoutIds:
         world.ticks(4)
 
         told = [text for text in errors() if "RAY_CLOUD_INSTANCE_ID" in text]
-        if kind is V1:
+        if kind == "v1":
             assert told == []
             return
         (of_head,) = (text for text in told if "ray_head_node_task_script" in text)
@@ -142,7 +140,7 @@ class TestShortage:
         assert failed == {"worker"}
 
     def test_workers_that_an_instance_is_coming_for_stay(self, world):
-        world.fault("capacity", limit=len(world.local.hosts.instance_ids) + 2)
+        world.fault("capacity", limit=len(world.lab.hosts.instance_ids) + 2)
         world.fault("never-boots")
 
         world.want_cpus(5)
@@ -159,7 +157,7 @@ class TestShortage:
         world.ticks(40)
         assert world.instances == []
 
-        world.local.faults.remove(fault)
+        world.lab.faults.remove(fault)
         world.ticks(70)
 
         assert len(world.ray.workers) == len(world.instances) == 3
@@ -171,7 +169,7 @@ class TestShortage:
         asked = world.listed()
 
         world.ticks(8)
-        world.local.faults.remove(fault)
+        world.lab.faults.remove(fault)
         world.ticks(6)
 
         assert world.listed() == asked
@@ -208,8 +206,8 @@ class TestShortage:
         world.want_cpus(1)
         world.tick()
         (waiting,) = world.listed()
-        with world.local.client() as client:
-            (pool,) = (p for p in world.local.platform.store.open_pools.values() if p.name.startswith("ray-worker-"))
+        with world.lab.client() as client:
+            (pool,) = (p for p in world.lab.platform.store.open_pools.values() if p.name.startswith("ray-worker-"))
             client.worker_pool_client.shutdown_worker_pool_by_id(pool.id)
 
         world.ticks(10)

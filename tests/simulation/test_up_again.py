@@ -3,10 +3,9 @@
 import pytest
 
 from tests.own_machines import configured_pool
+from tests.simulation.config import ROOMY, node_type
 from tests.simulation.raylets import Demand
 from tests.simulation.test_preemption import warn
-from tests.simulation.v1 import V1
-from tests.simulation.world import TEMPLATE, node_type
 
 HEAD = node_type(resources={"CPU": 0}, max_workers=0)
 
@@ -50,11 +49,9 @@ def test_a_new_node_type_grows(world):
     assert world.ray.pending == []
 
 
-def test_a_new_node_type_may_use_a_configured_pool(world, local):
-    configured_pool(local)
+def test_a_new_node_type_may_use_a_configured_pool(world, lab):
+    configured_pool(lab)
     own = node_type(resources={"own": 1}, max_workers=2, node_config={"worker_pool": "demo/own"})
-    # A pool that is there before the cluster is not another cluster's doing.
-    world._invariants.begin()
 
     world.up_again(available_node_types=types(own=own))
     world.want(Demand({"CPU": 1}, 3), Demand({"own": 1}, 2))
@@ -78,7 +75,7 @@ def test_a_type_of_which_no_node_runs_may_go(make_world):
 def test_new_workers_are_made_from_the_new_node_config_and_script_and_the_others_stay(world):
     before = world.listed()
 
-    changed = node_type(max_workers=5, node_config={"compute_requirement_template": TEMPLATE, "userdata": "echo new"})
+    changed = node_type(max_workers=5, node_config={"compute_requirement_template": ROOMY, "userdata": "echo new"})
     world.up_again(
         available_node_types=types(worker=changed), provider={"ray_worker_node_task_script": "ray start # new"}
     )
@@ -103,7 +100,7 @@ def test_an_autoscaler_that_restarts_goes_on_with_the_new_node_config(world):
     assert len({world.task(node_id).worker.node.pool.id for node_id in world.listed()}) == 1
 
 
-@pytest.mark.parametrize("kind", [V1], indirect=True, ids=["v1"])  # for v2 a node that is drained is gone
+@pytest.mark.parametrize("kind", ["v1"], indirect=True, ids=["v1"])  # for v2 a node that is drained is gone
 def test_the_new_limit_counts_for_replacements_too(world):
     world.want_cpus(3)
     world.tick()

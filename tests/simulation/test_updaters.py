@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from tests.simulation.v1 import V1
 from yellowdog_ray.node.scripts import wait_for_raylet_command
 
 INSTALL = "pip install what-the-job-needs"
@@ -108,7 +107,7 @@ def test_how_far_a_node_is_the_updater_says_and_not_its_raylet(updated):
     assert updated.provider.node_tags(node_id)["ray-node-status"] == "setting-up"
 
 
-@pytest.mark.parametrize("kind", [V1], ids=["v1"])  # v2 has no updaters that recover nodes
+@pytest.mark.parametrize("kind", ["v1"], indirect=True)  # v2 has no updaters that recover nodes
 def test_a_worker_that_ray_has_not_heard_of_for_a_while_is_neither_ended_nor_set_up_again(updated, ssh):
     updated.want_cpus(1)
     updated.ticks(8)

@@ -1,78 +1,352 @@
-"""What leaves for the platform: every HTTP request counted, and some of them lost on the way."""
+"""The wire between the provider and the platform: in this process, without sockets or threads, with call faults.
+
+Everything above the socket is real: the SDK, requests, and urllib3 with the SDK's retry rules. Time that a slow or
+lost answer takes passes on the simulation's clock.
+"""
 
 from __future__ import annotations
 
+import io
+import json
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
+from starlette.types import Message
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+from urllib3.response import HTTPResponse
+
+from tests.simulation.processes import Processes
+from tests.simulation.story import Story
+from yellowdog_local.api.app import create_app
+from yellowdog_local.platform import LocalPlatform
+from yellowdog_ray.platform.client import READ_TIMEOUT
+
+READ_SECONDS = READ_TIMEOUT.total_seconds()
+DELAY_SECONDS = (1.0, 15.0)
+
+SERVED_KINDS = frozenset({"500, applied", "hang, applied", "a web page, applied", "cut", "delay"})
+"""Kinds of trouble in which the platform serves the call."""
+
+_JSON = {"content-type": "application/json"}
+_WEB_PAGE = (b"<html><body>Welcome to nginx!</body></html>", {"content-type": "text/html"})
+_GARBAGE = {
+    "a web page": _WEB_PAGE,
+    "a web page, applied": _WEB_PAGE,
+    "half an answer": (b'{"id": "ydid:', _JSON),
+    "an empty object": (b"{}", _JSON),
+    "an empty list": (b"[]", _JSON),
+    "null": (b"null", _JSON),
+    "another thing": (b'{"errorType": "Nothing", "detail": [], "message": 3}', _JSON),
+}
 
 Rule = Callable[[str], bool]
+"""Selects calls; a call is `VERB path`."""
+
+
+@dataclass(eq=False)
+class Trouble:
+    """A fault that strikes calls while it is on the wire.
+
+    Attributes:
+        kind: how a struck call fails: "refused" (never leaves), "hang" (never answered), a status with or without
+            ", retry after N", one of the garbled answers, or one of `SERVED_KINDS`.
+        calls: a pattern of `VERB path`, or a rule.
+        probability: the share of these calls that is struck.
+        times: the number of calls to strike; None for all.
+        struck: the number of calls struck so far.
+    """
+
+    kind: str
+    calls: str | Rule = "*"
+    probability: float = 1.0
+    times: int | None = None
+    struck: int = 0
+
+    @property
+    def served(self) -> bool:
+        """Whether the platform serves a struck call."""
+        return self.kind in SERVED_KINDS
+
+    def strikes(self, call: str, chance: random.Random) -> bool:
+        """Decide whether a call is struck, and count it."""
+        if self.times is not None and self.struck >= self.times:
+            return False
+        fits = fnmatchcase(call, self.calls) if isinstance(self.calls, str) else self.calls(call)
+        strikes = fits and chance.random() < self.probability
+        self.struck += strikes
+        return strikes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP response."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class _Interruption:
+    """An action to run once, at a call of one process."""
+
+    process: str
+    calls: str
+    applied: bool
+    action: Callable[[], None]
+    done: bool = False
 
 
 class Wire:
-    """The way to the platform, shared by all clients of this process.
+    """Serve the requests that urllib3 sends.
+
+    Args:
+        platform: serves the requests.
+        processes: the simulated processes, one of which sends each request.
+        chance: decides which calls are struck.
+        story: takes a line for each struck call.
+        wait: lets simulated time pass, in seconds.
 
     Attributes:
-        calls: the requests since the last `clear`, as `VERB path`; lost ones too.
+        troubles: the faults in force, in the order in which they are tried.
+        calls: the requests since the last `clear`, as `VERB path`; lost requests and urllib3's own retries count.
+        total: the number of requests since the beginning.
+        ended_at: when a fault last ended, on the platform's clock.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self,
+        platform: LocalPlatform,
+        processes: Processes,
+        chance: random.Random,
+        story: Story,
+        wait: Callable[[float], None],
+    ) -> None:
+        self.troubles: list[Trouble] = []
         self.calls: list[str] = []
-        self._lost: Rule = lambda call: False
-        self._answer_lost: Rule = lambda call: False
-        self._garbled: list[Rule] = []
-        send = requests.Session.send
+        self.total = 0
+        self.ended_at = platform.clock.now()
+        self._clock = platform.clock
+        self._app = create_app(platform, limit_bodies=False)
+        self._processes = processes
+        self._chance = chance
+        self._story = story
+        self._wait = wait
+        self._interruptions: list[_Interruption] = []
 
-        def pass_on(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-            call = f"{request.method} {urlsplit(str(request.url)).path}"
-            self.calls.append(call)
-            if self._lost(call):
-                raise requests.ConnectionError("the cable is pulled", request=request)
-            response = send(session, request, **options)
-            if self._answer_lost(call):
-                raise requests.ConnectionError("the answer is lost", request=request)
-            if any(rule(call) for rule in self._garbled):
-                response._content, response.status_code = b"<html>Welcome to our network</html>", 200
-            return response
+    # Faults
 
-        monkeypatch.setattr(requests.Session, "send", pass_on)
+    def add(self, trouble: Trouble) -> None:
+        """Put a fault in force."""
+        self.troubles.append(trouble)
+
+    def remove(self, trouble: Trouble) -> None:
+        """End a fault."""
+        self.troubles.remove(trouble)
+        self.ended_at = self._clock.now()
+
+    @contextmanager
+    def trouble(self, kind: str, calls: str | Rule = "*", times: int | None = None) -> Iterator[Trouble]:
+        """Keep a fault in force for a block."""
+        trouble = Trouble(kind, calls, times=times)
+        self.add(trouble)
+        try:
+            yield trouble
+        finally:
+            self.remove(trouble)
+
+    def losing(self, rule: str | Rule = "*") -> Any:
+        """Refuse the connection of matching requests for a block, so that the platform never receives them."""
+        return self.trouble("refused", rule)
+
+    @contextmanager
+    def interrupted(self, process: str, calls: str, action: Callable[[], None], *, applied: bool) -> Iterator[None]:
+        """Run an action in the middle of a block: once, at the first matching call of a process.
+
+        Args:
+            process: the name of the process.
+            calls: a pattern of `VERB path`.
+            action: what another process does meanwhile.
+            applied: run it after the platform has served the call, instead of before the call leaves.
+        """
+        interruption = _Interruption(process, calls, applied, action)
+        self._interruptions.append(interruption)
+        try:
+            yield
+        finally:
+            self._interruptions.remove(interruption)
+        assert interruption.done, f"{process} made no call {calls}"
+
+    # Requests
 
     @property
     def changes(self) -> list[str]:
-        """The requests that may change something on the platform."""
+        """The requests since the last `clear` that may change something on the platform."""
         return [call for call in self.calls if not call.startswith("GET")]
 
     def clear(self) -> None:
-        """Forget the requests so far."""
+        """Drop the requests so far from `calls`."""
         self.calls.clear()
 
-    @contextmanager
-    def losing(self, rule: Rule = lambda call: True) -> Iterator[None]:
-        """Lose the requests that fit, so that the platform never sees them."""
-        self._lost = rule
-        try:
-            yield
-        finally:
-            self._lost = lambda call: False
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Replace urllib3's sockets."""
+        wire = self
 
-    @contextmanager
-    def losing_answers(self, rule: Rule) -> Iterator[None]:
-        """Let the platform do what the fitting requests ask for, and lose its answers."""
-        self._answer_lost = rule
-        try:
-            yield
-        finally:
-            self._answer_lost = lambda call: False
+        def make_request(
+            pool: HTTPConnectionPool,
+            conn: HTTPConnection,
+            method: str,
+            url: str,
+            body: bytes | None = None,
+            headers: dict[str, str] | None = None,
+            **_: Any,
+        ) -> HTTPResponse:
+            answer = wire.send(pool, conn, method, url, body or b"", headers or {})
+            return HTTPResponse(
+                body=io.BytesIO(answer.body),
+                headers=answer.headers,
+                status=answer.status,
+                reason=_phrase(answer.status),
+                preload_content=False,
+                request_method=method,
+                request_url=url,
+            )
 
-    @contextmanager
-    def garbling(self, rule: Rule) -> Iterator[None]:
-        """Let the platform do what the fitting requests ask for, and put nonsense in place of its answers."""
-        self._garbled.append(rule)
+        monkeypatch.setattr(HTTPConnectionPool, "_make_request", make_request)
+        monkeypatch.setattr("urllib3.util.retry.time", _Sleeper(self._wait))
+
+    def send(
+        self,
+        pool: HTTPConnectionPool,
+        conn: HTTPConnection,
+        method: str,
+        url: str,
+        body: bytes,
+        headers: dict[str, str],
+    ) -> Answer:
+        """Carry one request, unless a fault strikes it."""
+        call = f"{method} {urlsplit(url).path}"
+        process = self._processes.current
+        self.calls.append(call)
+        self.total += 1
+        process.calls += 1
+        process.survives(applied=False)
+        self._interrupt(process.name, call, applied=False)
+        trouble = self._struck(call)
+        if trouble is None:
+            answer = self._serve(method, url, body, headers)
+        else:
+            self._story.tell(process.name, f"{call}: {trouble.kind}")
+            self._fail_before_the_platform(trouble, pool, conn, url)
+            answer = self._serve(method, url, body, headers) if trouble.served else _refusal(trouble.kind)
+        process.survives(applied=True)
+        self._interrupt(process.name, call, applied=True)
+        if trouble is None or not trouble.served:
+            return answer
+        return self._spoilt(trouble.kind, answer, pool, url)
+
+    def _interrupt(self, process: str, call: str, *, applied: bool) -> None:
+        for one in self._interruptions:
+            due = one.process == process and one.applied is applied and not one.done
+            if due and fnmatchcase(call, one.calls):
+                one.done = True
+                one.action()
+
+    def _struck(self, call: str) -> Trouble | None:
+        return next((trouble for trouble in self.troubles if trouble.strikes(call, self._chance)), None)
+
+    def _fail_before_the_platform(
+        self, trouble: Trouble, pool: HTTPConnectionPool, conn: HTTPConnection, url: str
+    ) -> None:
+        if trouble.kind == "refused":
+            raise NewConnectionError(conn, "the connection is refused")
+        if trouble.kind == "hang":
+            self._wait(READ_SECONDS)
+            raise ReadTimeoutError(pool, url, "Read timed out")
+        if trouble.kind == "delay":
+            self._wait(self._chance.uniform(*DELAY_SECONDS))
+
+    def _spoilt(self, kind: str, answer: Answer, pool: HTTPConnectionPool, url: str) -> Answer:
+        """The response that replaces that of a call which was served."""
+        if kind == "delay":
+            return answer
+        if kind == "hang, applied":
+            self._wait(READ_SECONDS)
+            raise ReadTimeoutError(pool, url, "Read timed out")
+        if kind == "500, applied":
+            return _problem(500)
+        if kind in _GARBAGE:
+            return _refusal(kind)
+        # "cut": the header promises the whole body, and none of it follows.
+        return Answer(answer.status, {**answer.headers, "content-length": str(max(1, len(answer.body)))}, b"")
+
+    def _serve(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        parts = urlsplit(url)
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "http",
+            "method": method,
+            "path": parts.path,
+            "raw_path": parts.path.encode(),
+            "query_string": parts.query.encode(),
+            "root_path": "",
+            "headers": [(_bytes(name).lower(), _bytes(value)) for name, value in headers.items()],
+            "server": ("platform.test", 80),
+            "client": ("127.0.0.1", 1),
+        }
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": _bytes(body), "more_body": False}
+
+        async def keep(message: Message) -> None:
+            sent.append(message)
+
+        serving = self._app(scope, receive, keep)
         try:
-            yield
-        finally:
-            self._garbled.remove(rule)
+            serving.send(None)  # type: ignore[attr-defined]
+        except StopIteration:
+            pass
+        else:
+            raise RuntimeError(f"{method} {parts.path} waits: only faults on the wire may delay a simulated call")
+        answer = {name.decode(): value.decode() for name, value in sent[0].get("headers", [])}
+        return Answer(sent[0]["status"], answer, b"".join(message.get("body", b"") for message in sent[1:]))
+
+
+class _Sleeper:
+    """Stands in for the module `time` where urllib3 waits between two attempts."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self.sleep = sleep
+
+
+def _refusal(kind: str) -> Answer:
+    if kind in _GARBAGE:
+        body, headers = _GARBAGE[kind]
+        return Answer(200, headers, body)
+    status, _, retry_after = kind.partition(", retry after ")
+    return _problem(int(status), {"retry-after": retry_after} if retry_after else {})
+
+
+def _problem(status: int, headers: dict[str, str] | None = None) -> Answer:
+    body = json.dumps({"type": "about:blank", "title": _phrase(status), "status": status}).encode()
+    return Answer(status, {"content-type": "application/problem+json", **(headers or {})}, body)
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus.__members__.values() else "Error"

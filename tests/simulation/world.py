@@ -1,203 +1,334 @@
-"""A cluster under Ray's real autoscaler on a stepped platform, with a neighbour that nobody may touch.
+"""The simulated world: a platform, the processes of ours that use it, one cluster under Ray's real autoscaler.
 
-`World.tick` is one round of Ray's monitor: time passes, raylets join and die, Ray decides, and what must hold always
-is checked.
+Time passes on the platform's clock only. `tick` is one round of the head's autoscaler; `pass_time` runs all rounds and
+events that become due. After each round the world is checked (`checks.py`).
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ray.autoscaler._private.util import hash_launch_conf
-from yellowdog_client.model import (
-    ComputeRequirementStaticTemplate,
-    ComputeSourceTemplate,
-    ComputeSourceUsage,
-    SimulatorComputeSource,
-)
 
-from tests.platform_time import PlatformTime
-from tests.simulation.invariants import Invariants
-from tests.simulation.ray_time import Threads
+from tests.simulation.agenda import Agenda
+from tests.simulation.checks import Checks
+from tests.simulation.cluster_view import ClusterView
+from tests.simulation.config import CONFIG_FILE, KEY_FILE
+from tests.simulation.lab import Lab
+from tests.simulation.machine import prepare
+from tests.simulation.monitor import Monitor, Tick
+from tests.simulation.processes import Kill, Killed, Process, Processes
+from tests.simulation.ray_commands import CommandFailed, make_workers, ray_down, ray_up, told
 from tests.simulation.raylets import Demand, FakeGcs, RayCluster
+from tests.simulation.story import Story
+from tests.simulation.tag_server import TagServer
 from tests.simulation.v1 import V1
 from tests.simulation.v2 import V2
+from tests.simulation.violation import Violation
 from tests.simulation.wire import Wire
 from yellowdog_local.faults.rules import parse
-from yellowdog_local.state.records import InstanceRecord, TaskRecord, WorkRecord
-from yellowdog_local.testing import RunningPlatform
-from yellowdog_ray.commands.deliver import for_the_head
+from yellowdog_local.hosts.simulated import SimulatedHosts
+from yellowdog_local.platform import LocalPlatform
+from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.state.settings import Settings
 from yellowdog_ray.provider import RayDogNodeProvider
 
 TICK_SECONDS = 5.0
 """Ray's AUTOSCALER_UPDATE_INTERVAL_S."""
 
-BOOT_SECONDS = 8.0
-"""More than one tick: nodes are pending for a while, as they really are."""
-
-TEMPLATE = "demo/roomy"
-CONFIG_FILE = "ray_bootstrap_config.yaml"
+_KINDS: dict[str, type[V1] | type[V2]] = {"v1": V1, "v2": V2}
 
 
-class HeadTime(PlatformTime):
-    """The clock on the head, where nothing may sleep."""
+class World(ClusterView):
+    """One platform and one cluster on it. A context manager: at its end this process is as it was before.
 
-    def sleep(self, seconds: float) -> None:
-        pytest.fail(f"the provider would keep the autoscaler waiting for {seconds} s")
-
-
-def add_roomy_template(local: RunningPlatform) -> None:
-    """A template whose hosts take a while to boot, and of which there are plenty."""
-    source = SimulatorComputeSource(name="roomy", instanceStartupTimeSeconds=int(BOOT_SECONDS), limit=10_000)
-    with local.platform.locked():
-        templates = local.platform.templates
-        kept = templates.add_source(ComputeSourceTemplate(source=source, namespace="demo"))
-        templates.add_requirement(
-            ComputeRequirementStaticTemplate(
-                name="roomy",
-                strategyType="co.yellowdog.platform.model.SingleSourceProvisionStrategy",
-                sources=[ComputeSourceUsage(sourceTemplateId=kept.id or "")],
-                namespace="demo",
-            )
-        )
-
-
-def node_type(**fields: Any) -> dict[str, Any]:
-    """An entry of `available_node_types`."""
-    return {"resources": {"CPU": 1}, "node_config": {"compute_requirement_template": TEMPLATE}, **fields}
-
-
-def cluster_config(
-    name: str,
-    key: Path,
-    cluster_lifetime_hours: float = 1.0,
-    worker_node_build_timeout_minutes: float = 10.0,
-    **changes: Any,
-) -> dict[str, Any]:
-    """A user's YAML, complete enough for Ray."""
-    empty = ("setup_commands", "head_setup_commands", "worker_setup_commands", "cluster_synced_files")
-    return {
-        **{key: [] for key in (*empty, "initialization_commands", "worker_start_ray_commands")},
-        "head_start_ray_commands": [],
-        "file_mounts": {},
-        "cluster_name": name,
-        "max_workers": 300,
-        "idle_timeout_minutes": 1,
-        "provider": {
-            "type": "external",
-            "module": "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider",
-            "cluster_namespace": "demo",
-            "cluster_lifetime_hours": cluster_lifetime_hours,
-            "worker_node_build_timeout_minutes": worker_node_build_timeout_minutes,
-            "head_node_tag_server_port": 1,  # nobody listens there: the tag store is absent
-        },
-        "auth": {"ssh_user": "yd-agent", "ssh_private_key": str(key)},
-        "head_node_type": "head",
-        "available_node_types": {
-            "head": node_type(resources={"CPU": 0}, max_workers=0),
-            "worker": node_type(min_workers=0, max_workers=300),
-        },
-        **changes,
-    }
-
-
-def head_up(config: dict[str, Any]) -> tuple[RayDogNodeProvider, dict[str, Any]]:
-    """What `ray up` does as far as the platform sees it. Returns the laptop's provider and the completed YAML."""
-    config = RayDogNodeProvider.bootstrap_config(copy.deepcopy(config))
-    provider = RayDogNodeProvider(config["provider"], config["cluster_name"])
-    node_config = config["available_node_types"]["head"]["node_config"]
-    tags = {
-        "ray-node-type": "head",
-        "ray-user-node-type": "head",
-        "ray-launch-config": hash_launch_conf(node_config, config["auth"]),
-        "ray-node-name": f"ray-{config['cluster_name']}-head",
-        "ray-node-status": "uninitialized",
-    }
-    provider.create_node(node_config, tags, 1)
-    return provider, config
-
-
-class World:
-    """One cluster, from the head's point of view.
+    Args:
+        home: an empty directory, the home of the user and of the head's user.
+        autoscaler: "v1" or "v2".
+        seed: decides everything that is random.
+        tag_store: whether the head has a tag store; without one nobody listens at its port.
+        late_jobs: how often, from 0 to 1, work in threads is left for the next round.
 
     Attributes:
-        ray: Ray's side: raylets and load.
-        wire: what was asked of the platform in the last tick.
-        autoscaler: Ray's autoscaler, in its present life.
-        told: the ids that the provider listed for Ray in the last tick; None if it could not.
+        ray: Ray's side of the present cluster: raylets and load.
+        gcs: Ray's control store.
+        monitor: the head's autoscaler, while it runs.
+        config: the configuration on the head, once a `ray up` has succeeded.
+        told: the ids that the provider listed for Ray in the last round; None if it listed nothing.
     """
 
     def __init__(
-        self,
-        local: RunningPlatform,
-        wire: Wire,
-        threads: Threads,
-        home: Path,
-        kind: type[V1] | type[V2],
+        self, home: Path, *, autoscaler: str = "v2", seed: int = 0, tag_store: bool = False, late_jobs: float = 0.0
     ) -> None:
-        self.local = local
-        self.wire = wire
-        self.ray = RayCluster(self.tasks, local.clock.now)
+        self.seed = seed
+        self.chance = random.Random(f"raydog world {seed}")
+        clock, hosts = SteppedClock(), SimulatedHosts()
+        settings = Settings(random_seed=seed)
+        platform = LocalPlatform(hosts=hosts, clock=clock, settings=settings, api_key=("id", "secret"))
+        super().__init__(Lab(platform, clock, hosts))
+        self.processes = Processes()
+        self.story = Story(clock.now)
+        self.wire = Wire(platform, self.processes, self.chance, self.story, self.pass_time)
+        self.tags = TagServer()
+        self.checks = Checks(self)
+        self.ray = RayCluster(self.tasks, clock.now)
         self.gcs = FakeGcs(self.ray)
-        self.name = ""
+        self.monitor: Monitor | None = None
+        self.config: dict[str, Any] | None = None
         self.told: set[str] | None = None
-        self._threads = threads
-        self._home = home
-        self._kind = kind
-        self._invariants = Invariants(self)
+        self.agenda = Agenda()
+        self.monkeypatch = pytest.MonkeyPatch()
+        self.home = home
+        self.key = home / "id_ed25519"
+        self.kind = _KINDS[autoscaler]
+        self._tag_store = tag_store
+        self._late_jobs = late_jobs
+        self._head: str | None = None
+        self._states: dict[str, str] = {}
+        self._lives = 0
+        self._pause = 5.0
 
-    def up(self, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-        """Bring the cluster's head up, and be inside it from then on."""
-        self.name = config["cluster_name"]
-        self._yaml = config
-        monkeypatch.setenv("RAY_UP_enable_autoscaler_v2", "1" if self._kind is V2 else "0")
-        _, config = head_up(config)
-        self.local.advance(BOOT_SECONDS + 1)
-        (self._home / "ray_bootstrap_key.pem").write_text("not a real key\n")
-        self._send(config)
-        environment = self.head.entity.environment or {}
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        self._kind.prepare(monkeypatch, environment)
-        self._invariants.begin()
-        self.restart_autoscaler()
+    def __enter__(self) -> World:
+        """Put Ray and the provider into this world."""
+        prepare(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Restore this process."""
+        self.monkeypatch.undo()
+        self.lab.platform.close()
+
+    def fail(self, check: str, text: str, cause: BaseException | None = None) -> None:
+        """Raise `Violation`: something does not hold."""
+        raise Violation(check, text) from cause
+
+    # Time
+
+    @property
+    def seconds(self) -> float:
+        """The time."""
+        return self.lab.clock.now().timestamp()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, with all rounds and events that become due, unless they cannot happen where this is called."""
+        on_head = self.processes.current.background
+        end = self.seconds + seconds
+        while True:
+            due = self.agenda.next(end, anywhere_only=on_head)
+            monitor = None if on_head or self.monitor is None or self.monitor.due > end else self.monitor
+            if due is not None and (monitor is None or due.at <= monitor.due):
+                self._move_to(due.at)
+                self.agenda.remove(due)
+                due.happen()
+            elif monitor is not None:
+                self._move_to(monitor.due)
+                self._tick_when_due(monitor)
+            else:
+                break
+        self._move_to(end)
+
+    def at(self, seconds: float, happen: Callable[[], None], *, anywhere: bool = False) -> None:
+        """Plan an event, so many seconds from now; `anywhere`: also while the head is in the middle of a call."""
+        self.agenda.add(self.seconds + seconds, happen, anywhere=anywhere)
+
+    def _move_to(self, moment: float) -> None:
+        if moment > self.seconds:
+            self.lab.advance(moment - self.seconds)
+
+    # The user's commands
+
+    def laptop(self, name: str) -> Process:
+        """A process on the user's machine."""
+        return Process(name, {"RAY_UP_enable_autoscaler_v2": "1" if self.kind is V2 else "0"})
+
+    def add_neighbour(self, config: dict[str, Any], workers: dict[str, int]) -> None:
+        """Bring up another cluster with so many workers of each type, which run on without an autoscaler."""
+        with self.processes.inside(self.laptop(config["cluster_name"])):
+            told(lambda: ray_up(config, self.pass_time))
+            make_workers(config, workers)
+        self.pass_time(TICK_SECONDS)
+
+    def up(self, kill: Kill | None = None) -> bool:
+        """One `ray up`. Returns whether it succeeded; then the head's autoscaler runs."""
+        config = self._command("ray up", lambda: ray_up(self.yaml, self.pass_time), kill)
+        if config is None:
+            return False
+        self.config = config
+        head = self.head
+        if head is None:
+            self.fail("commands", "`ray up` says that the head is there, and it is not")
+        if head.entity.name != self._head:
+            self._head = str(head.entity.name)
+            self.ray = RayCluster(self.tasks, self.lab.clock.now)
+            self.gcs = FakeGcs(self.ray)
+            self.monitor = None
+            self.start_monitor()
+        return True
 
     def up_again(self, **changes: Any) -> None:
-        """Another `ray up`, with changes to the YAML, as far as the head sees it."""
-        provider = {**self._yaml["provider"], **changes.pop("provider", {})}
-        self._yaml = {**self._yaml, "provider": provider, **changes}
-        self._send(RayDogNodeProvider.bootstrap_config(copy.deepcopy(self._yaml)))
+        """Another `ray up`, with changes to the YAML, as far as the head's autoscaler sees it."""
+        provider = {**self.yaml["provider"], **changes.pop("provider", {})}
+        self.yaml = {**self.yaml, "provider": provider, **changes}
+        with self.processes.inside(self.laptop("ray up")):
+            config = RayDogNodeProvider.bootstrap_config(copy.deepcopy(self.yaml))
+            self.config = RayDogNodeProvider(config["provider"], config["cluster_name"]).prepare_for_head_node(config)
+        self._write_config()
         self.autoscaler.read_config()
 
-    def _send(self, config: dict[str, Any]) -> None:
-        """Put a completed YAML where Ray's autoscaler on the head reads it."""
-        self.config = for_the_head(config)
-        self.config["auth"]["ssh_private_key"] = str(self._home / "ray_bootstrap_key.pem")
-        (self._home / CONFIG_FILE).write_text(json.dumps(self.config))
+    def down(self, kill: Kill | None = None) -> bool:
+        """One `ray down`. Returns whether it says that it succeeded; then nothing may be left."""
+        done = self._command("ray down", lambda: ray_down(self.yaml, self.pass_time) or True, kill)
+        if done:
+            self.checks.nothing_is_left()
+        return bool(done)
+
+    def _command(self, name: str, run: Callable[[], Any], kill: Kill | None) -> Any:
+        process = self.laptop(name)
+        if kill:
+            process.condemn(kill)
+        self.story.tell(name, f"begins{f', and will be killed {kill}' if kill else ''}")
+        result = None
+        with self.processes.inside(process):
+            try:
+                result = told(run)
+            except CommandFailed as error:
+                self.story.tell(name, f"fails: {error}")
+            except Killed:
+                self.story.tell(name, f"is killed {kill}")
+            except Exception as error:  # noqa: BLE001  a violation, whatever it is
+                self.fail("commands", f"`{name}` ends with a traceback: {error!r}", error)
+            else:
+                self.story.tell(name, "succeeds")
+        self.checks.others_are_untouched()
+        return result
+
+    # The head
+
+    def start_tag_store(self) -> None:
+        """Start the head's tag store, if it has one."""
+        if self._tag_store:
+            self.tags.start()
+
+    def start_monitor(self) -> None:
+        """Begin another life of the head's autoscaler, if the head lives."""
+        head = self.head
+        if head is None or head.worker is None or self.config is None or head.entity.name != self._head:
+            return
+        self._lives += 1
+        self._write_config()
+        environment = {name: str(value) for name, value in (head.entity.environment or {}).items()}
+        process = Process("head", environment, background=True)
+        with self.processes.inside(process):
+            self.kind.prepare(self.monkeypatch, environment)
+            file = self.home / CONFIG_FILE
+            self.monitor = Monitor(
+                self.kind, process, file, self.gcs, lambda: sum(1 for _ in self.tasks()), lambda: self.seconds
+            )
+        self.monitor.due = self.seconds + TICK_SECONDS
+        self.story.tell("head", f"the autoscaler begins its life {self._lives}")
+
+    def _write_config(self) -> None:
+        assert self.config is not None
+        self.config["auth"]["ssh_private_key"] = str(self.home / KEY_FILE)
+        (self.home / CONFIG_FILE).write_text(json.dumps(self.config))
 
     def restart_autoscaler(self) -> None:
-        """Begin another life of the autoscaler, which remembers nothing."""
-        self.autoscaler = self._kind(self._home / CONFIG_FILE, self.gcs)
-        listing = self.provider.non_terminated_nodes
+        """Begin another life of the head's autoscaler at once; it has no memory of the one before."""
+        self.start_monitor()
 
-        def tell(tag_filters: dict[str, str]) -> list[str]:
-            ids = listing(tag_filters)
-            self.told = set(ids)
-            return ids
+    def stop_monitor(self, reason: str, pause: float) -> None:
+        """End the head's autoscaler, and begin another life of it after a pause (seconds)."""
+        self.story.tell("head", f"the autoscaler ends: {reason}")
+        self.monitor = None
+        self.at(pause, self.start_again)
 
-        self.provider.non_terminated_nodes = tell
+    def start_again(self) -> None:
+        """Begin another life of the head's autoscaler, unless it runs."""
+        if self.monitor is None:
+            self.start_monitor()
 
-    def die(self) -> None:
-        """Let the autoscaler's process be gone with all its threads, and another life begin."""
-        self._threads.abandon()
+    def condemn_monitor(self, kill: Kill, pause: float) -> None:
+        """Kill the head's autoscaler at one of its next calls, and begin another life of it after a pause (seconds)."""
+        if self.monitor is not None and self.monitor.process.kill is None:
+            self.story.tell("head", f"the autoscaler will be killed {kill} from now")
+            self.monitor.process.condemn(kill)
+            self._pause = pause
+
+    @contextmanager
+    def dying(self, kill: Kill) -> Iterator[None]:
+        """Kill the head's autoscaler in a block, which ends there; afterwards it runs again."""
+        process = self._running.process
+        process.condemn(kill)
+        with suppress(Killed):
+            yield
+        assert process.struck, f"the autoscaler was not killed {kill}"
         self.restart_autoscaler()
 
-    # What happens
+    def tick(self, seconds: float = TICK_SECONDS) -> bool:
+        """Let time pass on the platform, then run one round of Ray's monitor. Returns whether Ray carried it out."""
+        self.lab.advance(seconds)
+        return self._round(self._running).done
+
+    def ticks(self, count: int) -> None:
+        """Run several rounds, each of which Ray must carry out."""
+        for _ in range(count):
+            assert self.tick()
+
+    def settle(self) -> None:
+        """Run the work of the autoscaler's threads, and what becomes due at once on the platform."""
+        monitor = self._running
+        with self.processes.inside(monitor.process):
+            monitor.process.work_off()
+        self.lab.advance()
+
+    def _tick_when_due(self, monitor: Monitor) -> None:
+        if self.head is None or self.head.entity.name != self._head:
+            self.story.tell("head", "the autoscaler is gone with its head")
+            self.monitor = None
+            return
+        try:
+            self._round(monitor)
+        except Killed:
+            self.stop_monitor(f"killed {monitor.process.kill}", self._pause)
+
+    def _round(self, monitor: Monitor) -> Tick:
+        self._observe()
+        self.wire.clear()
+        self.told = None
+        before = self.checks.before_tick(monitor)
+        calls = monitor.process.calls
+        with self.processes.inside(monitor.process):
+            try:
+                tick = monitor.tick()
+                if monitor.process.jobs and self.chance.random() >= self._late_jobs:
+                    monitor.process.work_off()
+            except Exception as error:  # noqa: BLE001  a violation, or excused by trouble
+                tick = monitor.last
+                self.checks.loop_raised(monitor, error)
+        tick.calls = monitor.process.calls - calls
+        monitor.due = max(monitor.due, self.seconds) + TICK_SECONDS
+        self.told = tick.told
+        self.checks.after_tick(monitor, tick, before)
+        return tick
+
+    def _observe(self) -> None:
+        """Let raylets join and die, and note what has become of tasks and instances."""
+        self.ray.observe()
+        now = {f"task {task.entity.name}": task.status.value for task in self.tasks()}
+        now |= {f"instance {instance.id}": instance.status.value for instance in self.ours.instances()}
+        for name in sorted({*now, *self._states}):
+            state = now.get(name, "gone")
+            if self._states.get(name) != state:
+                self.story.tell("platform", f"{name} is {state}")
+        self._states = now
+
+    # Load and faults
 
     def want(self, *demands: Demand) -> None:
         """Let Ray's users want this, and nothing else."""
@@ -207,93 +338,43 @@ class World:
         """Let Ray's users want so many tasks of one CPU each."""
         self.want(*([Demand({"CPU": 1}, count)] if count else []))
 
-    def tick(self, seconds: float = TICK_SECONDS) -> bool:
-        """One round of Ray's monitor. Returns whether Ray could carry it out."""
-        self.local.advance(seconds)
-        self.ray.observe()
-        self.wire.clear()
-        self.told = None
-        known = set(self.provider.side.cluster.snapshot.nodes)
-        done = self.autoscaler.tick()
-        self._threads.settle()
-        self._invariants.check(known)
-        return done
-
-    def settle(self) -> None:
-        """Wait for what was begun beside the loop."""
-        self._threads.settle()
-        self.local.advance()
-
-    def ticks(self, count: int) -> None:
-        """Several rounds, each of which Ray must be able to carry out."""
-        for _ in range(count):
-            assert self.tick()
-
     def grown_to(self, count: int) -> None:
-        """A cluster of so many busy workers that have all joined."""
+        """Grow to so many busy workers, all of which join."""
         self.want_cpus(count)
         self.ticks(4)
         assert len(self.ray.workers) == count
 
     def lose(self, node_id: str) -> None:
-        """Let the instance that a node runs on die."""
+        """Let the instance of a node die."""
         worker = self.task(node_id).worker
         assert worker is not None
-        self.local.hosts.lose(worker.node.instance.id)
+        self.lab.hosts.lose(worker.node.instance.id)
 
     def fault(self, kind: str, **fields: Any) -> str:
         """Put a fault of the platform in force. Returns its id."""
-        return self.local.faults.add(parse({"kind": kind, **fields}))
-
-    # What the platform holds
+        return self.lab.faults.add(parse({"kind": kind, **fields}))
 
     @property
-    def work(self) -> WorkRecord:
-        """The cluster's work requirement."""
-        return self.local.platform.store.work_by_name("demo", self.name)
+    def in_trouble(self) -> bool:
+        """Whether calls fail, or lists lag."""
+        return bool(self.wire.troubles or self.lab.faults.concern_calls or self.lab.faults.concern_lists)
 
-    def tasks(self) -> Iterator[TaskRecord]:
-        """The cluster's tasks, ended ones too."""
-        for group in self.work.groups:
-            yield from tuple(group.tasks.values())
-
-    def task(self, node_id: str) -> TaskRecord:
-        """A node's task."""
-        return next(task for task in self.tasks() if task.entity.name == node_id)
+    # Ray's and the provider's objects
 
     @property
-    def head(self) -> TaskRecord:
-        """The head's task."""
-        return next(iter(self.work.groups[0].tasks.values()))
+    def _running(self) -> Monitor:
+        assert self.monitor is not None, "the head's autoscaler does not run"
+        return self.monitor
 
     @property
-    def instances(self) -> list[InstanceRecord]:
-        """The live instances of the cluster's workers."""
-        return [instance for instance in self.all_instances if instance is not self._head_instance]
-
-    @property
-    def all_instances(self) -> list[InstanceRecord]:
-        """The live instances of the cluster, the head's too."""
-        tags = {tag for group in self.work.groups for tag in group.spec.workerTags or []}
-        store = self.local.platform.store
-        return [
-            instance
-            for pool in store.pools.values()
-            if pool.name in tags
-            for instance in pool.requirement.live.values()
-        ]
-
-    @property
-    def _head_instance(self) -> InstanceRecord | None:
-        worker = self.head.worker
-        return worker.node.instance if worker else None
-
-    # What Ray and the provider hold
+    def autoscaler(self) -> V1 | V2:
+        """Ray's autoscaler, in its present life."""
+        return self._running.autoscaler
 
     @property
     def provider(self) -> RayDogNodeProvider:
         """The node provider of the autoscaler's present life."""
-        return self.autoscaler.provider
+        return self._running.provider
 
     def listed(self, name: str | None = None) -> set[str]:
         """Ids of the listed workers, or of those of one type."""

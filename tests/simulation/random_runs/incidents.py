@@ -9,7 +9,7 @@ from tests.simulation.random_runs.scenario import CLUSTER, Incident
 from yellowdog_local.state.records import TaskRecord
 
 if TYPE_CHECKING:
-    from tests.simulation.random_runs.world import World
+    from tests.simulation.world import World
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def _agent_falls_silent(world: World, incident: Incident) -> None:
     task = _one(_executing(world), incident)
     if task is not None and task.worker is not None:
         world.story.tell("incident", f"it is the agent of {task.entity.name}")
-        world.hosts.unplug(task.worker.node.instance.id)
+        world.lab.hosts.unplug(task.worker.node.instance.id)
 
 
 def _raylet_never_joins(world: World, incident: Incident) -> None:
@@ -62,17 +62,17 @@ def _tag_store_dies(world: World, _: Incident) -> None:
 
 def _pool_is_shut_down(world: World, incident: Incident) -> None:
     ours = (f"{CLUSTER}-cpu", f"{CLUSTER}-gpu")
-    pools = [pool for pool in world.platform.store.open_pools.values() if pool.name.startswith(ours)]
+    pools = [pool for pool in world.lab.platform.store.open_pools.values() if pool.name.startswith(ours)]
     if pool := _one(pools, incident):
-        with world.platform.locked():
-            world.platform.pools.shut_down(pool)
+        with world.lab.platform.locked():
+            world.lab.platform.pools.shut_down(pool)
 
 
 def _task_is_aborted(world: World, incident: Incident) -> None:
     if task := _one(_executing(world), incident):
-        with world.platform.locked():
-            world.platform.tasks.cancel(task, abort=True)
-        world.invariants.aborted_by_others(task)
+        with world.lab.platform.locked():
+            world.lab.platform.tasks.cancel(task, abort=True)
+        world.checks.aborted_by_others(task)
 
 
 _HAPPENINGS: dict[str, Callable[[World, Incident], object]] = {
@@ -103,7 +103,7 @@ def _executing(world: World) -> list[TaskRecord]:
 def _lose(world: World, task: TaskRecord | None) -> None:
     if task is not None and task.worker is not None:
         world.story.tell("incident", f"it is {task.entity.name}")
-        world.hosts.lose(task.worker.node.instance.id)
+        world.lab.hosts.lose(task.worker.node.instance.id)
 
 
 def _one(candidates: Sequence[T], incident: Incident) -> T | None:

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.simulation.random_runs.random_run import RandomRun
 from tests.simulation.random_runs.sabotage import SABOTAGES
 from tests.simulation.random_runs.scenario import scenario
-from tests.simulation.random_runs.world import World
 from tests.simulation.story import Story, StoryHandler
 from tests.simulation.violation import Violation
 
@@ -61,7 +61,7 @@ def run(seed: int, autoscaler: str | None = None, sabotage: str | None = None) -
     """Run the scenario of a seed, with the provider as it is, or broken in one of the ways of `sabotage`."""
     what = scenario(seed, autoscaler)
     invariant, text = None, ""
-    with tempfile.TemporaryDirectory(prefix="raydog-chaos-") as home, World(what, Path(home)) as world:
+    with tempfile.TemporaryDirectory(prefix="raydog-chaos-") as home, RandomRun(what, Path(home)) as world:
         began = world.seconds
         with _logged(world):
             try:
@@ -75,7 +75,7 @@ def run(seed: int, autoscaler: str | None = None, sabotage: str | None = None) -
                 if violation.__cause__ is not None:
                     world.story.lines += traceback.format_exception(violation.__cause__)
         story = "\n".join([*what.lines(), "", str(world.story)])
-        return Outcome(seed, what.autoscaler, invariant, text, story, world.seconds - began, len(world.wire.calls))
+        return Outcome(seed, what.autoscaler, invariant, text, story, world.seconds - began, world.wire.total)
 
 
 _LOUD = {"yellowdog_ray": logging.INFO, "ray.autoscaler": logging.ERROR}
@@ -83,7 +83,7 @@ _SILENT = ("ray", "yellowdog_local", "urllib3")
 
 
 @contextmanager
-def _logged(world: World) -> Iterator[Story]:
+def _logged(world: RandomRun) -> Iterator[Story]:
     """Have the provider's log, and Ray's complaints, in the story and nowhere else."""
     handler = StoryHandler(world.story, lambda: world.processes.name)
     loggers = [logging.getLogger(name) for name in {*_LOUD, *_SILENT}]

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.simulation.processes import Kill
 from tests.simulation.raylets import Demand
+from tests.simulation.wire import Trouble
 from yellowdog_local import faults
 from yellowdog_local.faults.rules import MachineFault, Rule
 
@@ -16,8 +17,6 @@ NEIGHBOURS = ("crew", "crew-west-2")
 """Other clusters of the account: one whose name is the beginning of ours, one whose name ours is the beginning of."""
 
 WORKER_POOLS = f"{CLUSTER}-[cg]pu-*"
-
-SERVED_KINDS = frozenset({"500, applied", "hang, applied", "cut", "delay"})
 
 CALL_TROUBLES = (
     *("refused", "hang", "hang, applied", "cut", "500, applied", "delay"),
@@ -61,10 +60,9 @@ class CallTrouble:
     calls: str
     probability: float
 
-    @property
-    def served(self) -> bool:
-        """Whether the platform does what it was asked all the same."""
-        return self.kind in SERVED_KINDS
+    def on_wire(self) -> Trouble:
+        """The fault to put in force."""
+        return Trouble(self.kind, self.calls, self.probability)
 
     def __str__(self) -> str:
         return f"{self.probability:.0%} of the calls '{self.calls}': {self.kind}"

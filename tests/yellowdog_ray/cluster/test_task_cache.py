@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.simulation.world import BOOT_SECONDS, TEMPLATE, add_roomy_template
+from tests.simulation.config import BOOT_SECONDS, ROOMY
+from tests.simulation.lab import Lab
+from tests.simulation.machine import add_templates
 from tests.yellowdog_ray import cluster_lab
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.launch import Launcher, LaunchRequest
@@ -14,7 +16,7 @@ MANY = 45
 """Workers: five pages of tasks, the head's included."""
 
 READ_WORK = 1
-BOOT = BOOT_SECONDS + 1
+BOOT = BOOT_SECONDS["roomy"] + 1
 
 
 @pytest.fixture
@@ -26,13 +28,13 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def launcher(local, head_side) -> Launcher:
-    add_roomy_template(local)
+    add_templates(Lab(local.platform, local.clock, local.hosts))
     return cluster_lab.make_launcher(head_side)
 
 
 def request(count: int) -> LaunchRequest:
     """Workers of whose machines there are plenty."""
-    return cluster_lab.request(count, node_config=NodeConfig(compute_requirement_template=TEMPLATE))
+    return cluster_lab.request(count, node_config=NodeConfig(compute_requirement_template=ROOMY))
 
 
 @pytest.fixture

@@ -1,0 +1,306 @@
+"""What must hold after every round of the autoscaler and every command, whatever fails, with its limits of time.
+
+A check that fails raises `Violation`, with its name: `loop`, `calls`, `twice`, `omitted`, `unknown`, `mistake`, `head`,
+`limits`, `forgotten`, `neighbours`, `left`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.monitor import Launch, Monitor, Tick
+from tests.simulation.ownership import is_ending
+from yellowdog_local.state.records import InstanceRecord, TaskRecord
+from yellowdog_ray.cluster.backoff import LONGEST_SECONDS
+from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT
+from yellowdog_ray.cluster.terminations import REPEAT_SECONDS, TERMINATE_INSTANCE_SECONDS
+from yellowdog_ray.platform.client import CONNECT_TIMEOUT, READ_TIMEOUT
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+TICK = 5.0
+
+SPARE_SECONDS = IDLE_NODE_TIMEOUT.total_seconds() + 2 * TICK
+"""How long a platform node without a task may live: the platform's own idle timeout."""
+
+TERMINATED_SECONDS = TERMINATE_INSTANCE_SECONDS + REPEAT_SECONDS + 4 * TICK
+"""How long a node may live after the provider has begun to terminate it, while no call fails: until the provider
+terminates its instance, once more if the first attempt was in vain."""
+
+CALL_SECONDS = (CONNECT_TIMEOUT + READ_TIMEOUT).total_seconds()
+"""The longest that one platform call may take; on the head none is retried."""
+
+LOOP_SECONDS = 12 * CALL_SECONDS
+"""How long one round may keep the loop waiting: the calls of a listing, the reads of pools and of spot notices, and in
+v1 the launches of two types with their look-ups by name, each as slow as can be."""
+
+LOOP_CALLS = 30
+"""A listing takes 2 calls and one per pool, a read of supply 3 per pool, a launch 8, notices 1, a replacement 4."""
+
+TICK_CALLS = 44
+"""The same, and what goes on beside the loop, apart from terminations: those of up to twice as many nodes as there may
+be at once."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """The state before a round.
+
+    Attributes:
+        living: names of the tasks that lived.
+        known: ids of the nodes that the provider knew.
+        terminated: ids of the nodes whose termination had begun.
+        head_ending: whether somebody had requested the end of the head.
+    """
+
+    living: set[str]
+    known: set[str]
+    terminated: frozenset[str]
+    head_ending: bool
+
+
+class Checks:
+    """Check one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._ours = world.ours
+        self._unknown: set[str] = set()
+        self._changed_at = 0.0
+        self._aborted_by_others: list[TaskRecord] = []
+        self._may_shrink = False
+        self.spare_since: dict[tuple[str, str], float] = {}
+
+    def trouble_has_changed(self) -> None:
+        """Restart the limits of time: some fault has begun or ended."""
+        self._changed_at = self._world.seconds
+
+    def aborted_by_others(self, task: TaskRecord) -> None:
+        """Note that somebody else has aborted a task."""
+        self._aborted_by_others.append(task)
+
+    def let_ray_end_busy_nodes(self) -> None:
+        """Accept that busy nodes are terminated, as Ray does above a lower limit."""
+        self._may_shrink = True
+
+    # Limits of time, in seconds
+
+    @property
+    def build_seconds(self) -> float:
+        """The cluster's `worker_node_build_timeout_minutes`."""
+        minutes: float = self._world.yaml["provider"]["worker_node_build_timeout_minutes"]
+        return minutes * 60
+
+    @property
+    def pending_seconds(self) -> float:
+        """How long an instance that never registers may live: the platform's own boot timeout."""
+        return self.build_seconds + SPARE_SECONDS
+
+    @property
+    def served_seconds(self) -> float:
+        """How long work may wait after all faults.
+
+        A node that never boots or never joins, the longest pause after failed launches, and the same for its successor
+        that was requested before the faults ended.
+        """
+        return LONGEST_SECONDS + 2 * self.build_seconds + TERMINATED_SECONDS
+
+    @property
+    def tidy_seconds(self) -> float:
+        """How long it may take after all faults until every instance belongs to a listed node."""
+        return self.build_seconds + TERMINATED_SECONDS + SPARE_SECONDS
+
+    # After every round
+
+    def before_tick(self, monitor: Monitor) -> Before:
+        """Note the state before a round."""
+        head = self._world.head
+        return Before(
+            living=self._living(),
+            known=set(monitor.provider.side.cluster.snapshot.nodes),
+            terminated=self._terminated(monitor),
+            head_ending=head is None or is_ending(head),
+        )
+
+    def after_tick(self, monitor: Monitor, tick: Tick, before: Before) -> None:
+        """Raise `Violation` for what does not hold."""
+        self._note_launches(monitor)
+        self._loop_goes_on(monitor, tick)
+        self._nothing_is_made_twice(monitor.life.launches)
+        self._no_busy_node_is_terminated(monitor, before)
+        self._head_is_kept(before)
+        self._no_node_is_omitted(monitor, tick, before)
+        self._every_task_is_known(monitor)
+        self._limits_are_kept(monitor)
+        self._every_instance_has_its_node(monitor, tick)
+        self.others_are_untouched()
+
+    def _note_launches(self, monitor: Monitor) -> None:
+        for launch in monitor.life.launches:
+            outcome = f"fails: {launch.error}" if launch.error else f"{launch.made} made"
+            self._world.story.tell("head", f"Ray asks for {launch.count} x {launch.node_type}: {outcome}")
+
+    def loop_raised(self, monitor: Monitor, error: Exception) -> None:
+        """Check that a round may raise: only an autoscaler that has never had a listing may, while calls fail."""
+        if monitor.life.listed or not self._trouble_lately:
+            self._world.fail("loop", f"the tick raised {error!r}", error)
+
+    @property
+    def _trouble_lately(self) -> bool:
+        """Whether a call that has just ended may have met a fault: one that hangs outlives it."""
+        return self._world.in_trouble or self._world.seconds - self._trouble_ended <= CALL_SECONDS
+
+    @property
+    def _trouble_ended(self) -> float:
+        return max(self._changed_at, self._world.wire.ended_at.timestamp())
+
+    def _loop_goes_on(self, monitor: Monitor, tick: Tick) -> None:
+        world = self._world
+        if not tick.done and (monitor.life.listed or not self._trouble_lately):
+            world.fail("loop", "Ray could not carry out a tick")
+        if tick.loop_seconds > LOOP_SECONDS:
+            world.fail("loop", f"a tick kept the loop waiting for {tick.loop_seconds:.0f} s")
+        most = TICK_CALLS + 2 * self._config["max_workers"]
+        if tick.loop_calls > LOOP_CALLS or tick.calls > most:
+            world.fail("calls", f"{tick.loop_calls} calls in the loop, {tick.calls} in all, in one tick")
+
+    def _nothing_is_made_twice(self, launches: Iterable[Launch]) -> None:
+        for launch in launches:
+            if launch.made > launch.count:
+                self._world.fail("twice", f"{launch.made} nodes were made for a request of {launch.count}: {launch}")
+        names = Counter(str(task.entity.name) for task in self._world.tasks())
+        if twice := [name for name, count in names.items() if count > 1]:
+            self._world.fail("twice", f"there is more than one task for the nodes {twice}")
+
+    def _no_node_is_omitted(self, monitor: Monitor, tick: Tick, before: Before) -> None:
+        """A single omission costs a healthy node its life, in v2 an hour later."""
+        if tick.told is None:
+            return
+        living = self._living()
+        terminated = self._terminated(monitor)
+        if omitted := living & before.known - before.terminated - terminated - tick.told:
+            self._world.fail("omitted", f"the listing lacks {sorted(omitted)}, which the provider knew")
+        alive = living & before.living - terminated
+        if omitted := alive & monitor.life.listed - tick.told:
+            self._world.fail("omitted", f"the listing lacks {sorted(omitted)}, which it had before and which live")
+        if tick.fresh and not self._world.lab.faults.concern_lists and (unknown := alive - tick.told):
+            self._world.fail("omitted", f"the listing, just read, lacks {sorted(unknown)}, which live")
+
+    def _every_task_is_known(self, monitor: Monitor) -> None:
+        """One round is allowed: for a task that was added by a call whose answer was lost."""
+        known = monitor.provider.side.cluster.snapshot.nodes.keys()
+        if not known or self._trouble_lately:
+            self._unknown = set()
+            return  # an autoscaler that has just started could not read yet
+        unknown = self._living() - known - self._terminated(monitor)
+        if lost := unknown & self._unknown:
+            self._world.fail("unknown", f"the provider does not know of the nodes {sorted(lost)}")
+        self._unknown = unknown
+
+    def _no_busy_node_is_terminated(self, monitor: Monitor, before: Before) -> None:
+        """Neither Ray nor the provider terminates a node that works, unless it is about to be lost anyway."""
+        if self._may_shrink:
+            return
+        new = self._terminated(monitor) - before.terminated
+        ray = self._world.ray
+        for task in self._world.tasks():
+            raylet = ray.raylets.get(str(task.entity.name))
+            if task.entity.name not in new or raylet is None or _warned(task) or task in self._aborted_by_others:
+                continue
+            if raylet.alive and not raylet.idle and raylet.node_id not in ray.silent:
+                self._world.fail("mistake", f"the termination of {raylet.node_id} was requested, which works")
+
+    def _head_is_kept(self, before: Before) -> None:
+        head = self._world.head
+        if head is not None and is_ending(head) and not before.head_ending:
+            self._world.fail("head", "the head was asked to end by its own autoscaler")
+
+    def _limits_are_kept(self, monitor: Monitor) -> None:
+        """A node that is drained or will be lost does not count: its replacement may run beside it."""
+        world = self._world
+        drained = {node_id for node_id, raylet in world.ray.raylets.items() if raylet.draining_until}
+        wanted = self._living() - self._terminated(monitor) - drained
+        types = Counter(
+            (task.entity.environment or {})["RAY_NODE_TYPE_NAME"]
+            for task in world.tasks()
+            if task.entity.name in wanted and task is not world.head and not _warned(task)
+        )
+        if sum(types.values()) > self._config["max_workers"]:
+            world.fail("limits", f"{sum(types.values())} workers live")
+        for name, count in types.items():
+            if count > self._config["available_node_types"][name]["max_workers"]:
+                world.fail("limits", f"{count} workers of type {name} live")
+
+    @property
+    def _config(self) -> dict[str, Any]:
+        assert self._world.config is not None
+        return self._world.config
+
+    def _every_instance_has_its_node(self, monitor: Monitor, tick: Tick) -> None:
+        terminated = self._terminated(monitor)
+        now = self._world.seconds
+        since: dict[tuple[str, str], float] = {}
+        for instance in self._ours.instances():
+            why, limit = self._excuse(instance, tick, monitor.life.listed, terminated)
+            if why is None:
+                continue
+            key = (instance.id, why)
+            since[key] = self.spare_since.get(key, now)
+            began = max(since[key], self._worked_at(instance) if why == "idle" else self._trouble_ended)
+            if now - began > limit and not (why != "idle" and self._world.in_trouble):
+                self._world.fail("forgotten", f"instance {instance.id} is {why} for {now - began:.0f} s")
+        self.spare_since = since
+
+    def _worked_at(self, instance: InstanceRecord) -> float:
+        """When the last task on an instance ended; it may have come and gone between two rounds."""
+        node_id = instance.node.id if instance.node else None
+        ends = [task.entity.finishedTime for task in self._world.tasks() if task.entity.nodeId == node_id]
+        return max((end.timestamp() for end in ends if end is not None), default=0.0)
+
+    def _excuse(
+        self, instance: InstanceRecord, tick: Tick, listed: set[str], terminated: frozenset[str]
+    ) -> tuple[str | None, float]:
+        """Why an instance may live without a listed node for a while, and for how long; None if it has one."""
+        if instance.node is None:
+            return "pending", self.pending_seconds
+        living = [task for task in instance.node.tasks if not task.status.finished]
+        if not living:
+            return "idle", SPARE_SECONDS
+        names = {str(task.entity.name) for task in living}
+        if names & terminated or any(is_ending(task) for task in living):
+            return "given up", TERMINATED_SECONDS
+        if names <= (tick.told or listed):
+            return None, 0.0
+        return "unknown", 2 * TICK if listed else TERMINATED_SECONDS
+
+    # After every command
+
+    def others_are_untouched(self) -> None:
+        """Nothing of another cluster has changed."""
+        if changed := self._ours.changed:
+            self._world.fail("neighbours", f"another cluster was touched: {changed}")
+
+    def nothing_is_left(self) -> None:
+        """`ray down` has said that nothing is left, and so it is."""
+        if left := self._ours.left:
+            self._world.fail("left", f"`ray down` succeeded, and there is still {left}")
+
+    def _terminated(self, monitor: Monitor) -> frozenset[str]:
+        """Ids of the nodes whose termination has begun. Ray may request that of the head too, which must stay."""
+        head = self._world.head
+        return (monitor.provider.side.cluster.terminating | monitor.life.given_up) - {
+            head.entity.name if head else None
+        }
+
+    def _living(self) -> set[str]:
+        tasks = self._world.tasks()
+        return {str(task.entity.name) for task in tasks if not task.status.finished and not is_ending(task)}
+
+
+def _warned(task: TaskRecord) -> bool:
+    """Whether the task's platform node has had a spot notice, so that its replacement lives beside it."""
+    return task.worker is not None and task.worker.node.warned

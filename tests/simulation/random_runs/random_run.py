@@ -1,0 +1,192 @@
+"""One random run: the user, the load and everything that fails, in a world with two neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.simulation.checks import SPARE_SECONDS, TICK
+from tests.simulation.config import QUICK, cluster_config, node_type
+from tests.simulation.random_runs.incidents import happen
+from tests.simulation.random_runs.scenario import (
+    CLUSTER,
+    NEIGHBOURS,
+    CallTrouble,
+    Command,
+    Load,
+    MachineTrouble,
+    Scenario,
+)
+from tests.simulation.world import World
+
+
+class RandomRun(World):
+    """A world with a scenario.
+
+    Args:
+        scenario: what the run is about.
+        home: an empty directory.
+    """
+
+    def __init__(self, scenario: Scenario, home: Path) -> None:
+        super().__init__(
+            home,
+            autoscaler=scenario.autoscaler,
+            seed=scenario.seed,
+            tag_store=True,
+            late_jobs=scenario.late_jobs,
+        )
+        self.scenario = scenario
+        self.yaml = self.user_config()
+
+    def user_config(self, name: str = CLUSTER) -> dict[str, Any]:
+        """The user's YAML."""
+        changes = self.scenario.changes
+        template = {"template": QUICK} if name in NEIGHBOURS else {}
+        most = changes["max_workers"]
+        types: dict[str, Any] = {
+            "head": node_type(QUICK, resources={"CPU": 0}, max_workers=0),
+            "cpu": node_type(min_workers=changes["min_workers"], max_workers=most, **template),
+        }
+        if changes["gpu"]:
+            types["gpu"] = node_type(resources={"GPU": 1}, min_workers=0, max_workers=most)
+        return cluster_config(
+            name,
+            self.key,
+            cluster_lifetime_hours=20,
+            worker_node_build_timeout_minutes=changes["build_minutes"],
+            max_workers=most,
+            idle_timeout_minutes=changes["idle_minutes"],
+            available_node_types=types,
+        )
+
+    def begin(self) -> None:
+        """Bring up the neighbours, of which nothing may change from then on."""
+        for name in NEIGHBOURS:
+            self.add_neighbour(self.user_config(name), {"cpu": 1})
+        self.ours.begin()
+
+    def run(self) -> None:
+        """Run the whole story of our cluster. Raises `Violation`."""
+        scenario = self.scenario
+        for command in scenario.ups:
+            self._try(self.up, command)
+        self._must_come_up()
+        self._troubled(scenario.calls)
+        self._troubled(scenario.machines)
+        for load in scenario.loads:
+            self.at(load.at, lambda load=load: self._want(load))
+        for incident in scenario.incidents:
+            self.at(incident.at, lambda incident=incident: happen(self, incident))
+        self.pass_time(scenario.length)
+        if self.head is None:
+            self._must_come_up()
+        self._all_trouble_ends()
+        self._want(scenario.last_load)
+        self._demand_is_served()
+        self._all_is_tidy()
+        if scenario.gives_back:
+            self._want(Load(self.seconds, ()))
+            self._all_is_given_back()
+        for command in scenario.downs:
+            self._try(self.down, command)
+        self._all_trouble_ends()
+        if not self.down():
+            self.fail("commands", "`ray down` fails though nothing is wrong")
+        self._stays_down()
+
+    def _try(self, run: Callable[..., bool], command: Command) -> None:
+        self._troubled(command.troubles)
+        run(command.kill)
+
+    def _must_come_up(self) -> None:
+        self._all_trouble_ends()
+        if not self.up():
+            self.fail("commands", "`ray up` fails though nothing is wrong")
+
+    def _stays_down(self) -> None:
+        calls = self.wire.total
+        self.pass_time(120)
+        self.checks.nothing_is_left()
+        if self.wire.total != calls:
+            self.fail("calls", f"somebody still asks after `ray down`: {self.wire.calls[-5:]}")
+
+    def _want(self, load: Load) -> None:
+        self.want(*load.demands)
+        self.story.tell("users", f"want {load}")
+
+    # Trouble
+
+    def _troubled(self, troubles: tuple[CallTrouble, ...] | tuple[MachineTrouble, ...]) -> None:
+        """Let these begin and end in their time, counted from now."""
+        for trouble in troubles:
+            self.at(trouble.begins, lambda trouble=trouble: self._begin(trouble), anywhere=True)
+
+    def _begin(self, trouble: CallTrouble | MachineTrouble) -> None:
+        self.story.tell("trouble", f"begins: {trouble}")
+        if isinstance(trouble, CallTrouble):
+            on_wire = trouble.on_wire()
+            self.wire.add(on_wire)
+            stands, end = lambda: on_wire in self.wire.troubles, lambda: self.wire.remove(on_wire)
+        else:
+            rule_id = self.lab.faults.add(trouble.rule)
+            stands, end = lambda: self.lab.faults.stands(rule_id), lambda: self.lab.faults.remove(rule_id)
+        self.at(trouble.ends - trouble.begins, lambda: self._end(trouble, stands, end), anywhere=True)
+
+    def _end(
+        self, trouble: CallTrouble | MachineTrouble, stands: Callable[[], bool], end: Callable[[], object]
+    ) -> None:
+        if not stands():
+            return
+        end()
+        self.story.tell("trouble", f"ends: {trouble}")
+        self.checks.trouble_has_changed()
+
+    def _all_trouble_ends(self) -> None:
+        """From now on nothing fails, and nothing is planned to."""
+        self.story.tell("trouble", "all trouble ends")
+        self.agenda.keep_only(self.start_again)
+        self.wire.troubles.clear()
+        self.lab.faults.clear()
+        if self.monitor is not None:
+            self.monitor.process.kill = None
+        self.checks.trouble_has_changed()
+
+    # What must come true once nothing fails any more
+
+    @property
+    def _least(self) -> int:
+        return int(self.scenario.changes["min_workers"])
+
+    def _demand_is_served(self) -> None:
+        """Wait until everything that is wanted runs."""
+        limit = self.checks.served_seconds
+        self._wait(lambda: not self.ray.pending and len(self.ray.workers) >= self._least, limit, "served")
+        self.pass_time(SPARE_SECONDS + TICK)
+        self._wait(lambda: not self.ray.pending, limit, "served")
+
+    def _all_is_tidy(self) -> None:
+        """Wait until every instance belongs to a node that is listed."""
+        self._wait(lambda: not self.checks.spare_since, self.checks.tidy_seconds, "tidy")
+
+    def _all_is_given_back(self) -> None:
+        """Wait until nothing but `min_workers` is left; the idle timeout is at most a minute."""
+        limit = 60.0 + self.checks.tidy_seconds
+        self._wait(lambda: len(list(self.ours.instances())) <= self._least + 1, limit, "given back")
+
+    def _wait(self, done: Callable[[], bool], seconds: float, check: str) -> None:
+        began = self.seconds
+        self.pass_time(2 * TICK)
+        while not done():
+            if self.seconds - began > seconds:
+                self.fail(check, f"after {seconds:.0f} s: {self._state()}")
+            self.pass_time(TICK)
+        self.story.tell("invariants", f"{check} after {self.seconds - began:.0f} s")
+
+    def _state(self) -> str:
+        instances = len(list(self.ours.instances()))
+        return (
+            f"{self.ray.pending} still waits; {len(self.ray.workers)} workers have joined; {instances} instances live, "
+            f"of which no listed node needs {sorted(self.checks.spare_since)}"
+        )
