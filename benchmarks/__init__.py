@@ -1,1 +1,1 @@
-"""Measures RayDog, and the package that users have had before it, on the same local platform. See `scripts/bench`."""
+"""Benchmarks of RayDog and of the published package, on the same local platform. See `scripts/bench`."""

@@ -87,7 +87,7 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     unknown = [name for name in arguments.cases if name not in CASES]
     if unknown:
-        parser.error(f"there is no case {', '.join(unknown)}: there are {', '.join(CASES)}")
+        parser.error(f"unknown case: {', '.join(unknown)}; cases: {', '.join(CASES)}")
     arguments.only = arguments.only or [one.key for one in (CONTENDERS[:1] if arguments.quick else CONTENDERS)]
     return arguments
 

@@ -1,4 +1,4 @@
-"""The two packages that are measured, and a driver process that runs the provider of either."""
+"""The two measured packages, and a driver process for the provider of either."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from yellowdog_ray.config.limits import SMALL_TICK_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PUBLISHED_VERSION = "2.0.0"
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 PUBLISHED_VENV = REPOSITORY / ".venv-published"
 
 RAYS_TICK_SECONDS = 5
@@ -32,9 +32,9 @@ class Contender:
     Attributes:
         key: its name in results.
         label: its name in tables.
-        python: the interpreter of the environment that it is installed in.
-        tick_seconds: how long Ray's autoscaler rests between two looks.
-        has_goals: whether the goals are for it.
+        python: the interpreter of its environment.
+        tick_seconds: pause of Ray's autoscaler between two ticks.
+        has_goals: whether the goals apply to it.
     """
 
     key: str
@@ -49,7 +49,7 @@ PUBLISHED = Contender("published", f"yellowdog-ray {PUBLISHED_VERSION}", PUBLISH
 
 
 class Failed(Exception):
-    """The provider did not do what it was asked; the text is its own, in one line."""
+    """A request to the provider failed; the text is the provider's own, in one line."""
 
 
 class DriverProcess:
@@ -59,7 +59,7 @@ class DriverProcess:
         self._process = process
 
     def do(self, name: str, **arguments: Any) -> Any:
-        """Let it do one thing.
+        """Send one request.
 
         Raises:
             Failed: the provider raised, or its process ended.
@@ -70,10 +70,10 @@ class DriverProcess:
         try:
             request.write(json.dumps({"do": name, **arguments}) + "\n")
             request.flush()
-            # One line answers one request, so nothing waits in a buffer.
-            if not select.select([answers], [], [], PATIENCE_SECONDS)[0]:
+            # Each request has one line of answer, so the buffer is empty here.
+            if not select.select([answers], [], [], TIMEOUT_SECONDS)[0]:
                 self._process.kill()
-                raise Failed(f"`{name}` did not end within {PATIENCE_SECONDS:.0f} s")
+                raise Failed(f"`{name}` did not end within {TIMEOUT_SECONDS:.0f} s")
             line = answers.readline()
         except BrokenPipeError:
             line = ""
@@ -87,24 +87,24 @@ class DriverProcess:
 
 @contextmanager
 def driver(contender: Contender, environment: Mapping[str, str], folder: Path, core: int) -> Iterator[DriverProcess]:
-    """A driver process, which ends with the block.
+    """A driver process that ends with the block.
 
     Args:
-        contender: whose provider it runs.
-        environment: what it finds in its environment, besides this machine's usual.
-        folder: its home and working directory; what it prints goes to `driver.log` there.
-        core: where it runs.
+        contender: the package of the provider.
+        environment: environment in addition to this machine's.
+        folder: its home and working directory, with its output in `driver.log`.
+        core: the core of the process.
     """
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("YD_", "RAY", "AUTOSCALER_"))}
     own = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(REPOSITORY), "RAY_USAGE_STATS_ENABLED": "0"}
     with driver_by([str(contender.python), "-m", "benchmarks.driver"], folder, {**usual, **own}) as process:
-        process.do("find_itself", environment=dict(environment), core=core)
+        process.do("prepare", environment=dict(environment), core=core)
         yield process
 
 
 @contextmanager
 def driver_by(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> Iterator[DriverProcess]:
-    """A driver process that some command starts; it ends with the block."""
+    """A driver process started by a command; it ends with the block."""
     with (
         (folder / "driver.log").open("a") as log,
         subprocess.Popen(

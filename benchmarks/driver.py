@@ -1,8 +1,8 @@
-"""Runs a node provider as Ray would, in a process of its own, and times each call: a program, told what to do by JSON.
+"""Runs a node provider as Ray does, in a separate process controlled by JSON, and times each call.
 
-It runs under the Python of whichever package is measured, knows only Ray's NodeProvider interface and Ray's classes,
-and imports nothing of RayDog. One request per line on its standard input, one answer per line on its first output:
-`{"do": name, ...arguments}` gives `{"ok": ...}` or `{"failed": "why"}`.
+It runs under the Python of the measured package, uses only Ray's NodeProvider interface and Ray's classes, and imports
+nothing of RayDog. Standard input has one request per line, standard output one answer per line: `{"do": name,
+...arguments}` returns `{"ok": ...}` or `{"failed": "reason"}`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-_V1_ASKS = 12
-"""How often Ray's old autoscaler asks for a node's address in a tick (measured on Ray 2.60)."""
+_V1_LOOKUPS = 12
+"""Address lookups of autoscaler v1 per node and tick (measured on Ray 2.60)."""
 
 
 class Driver:
-    """One provider, and what Ray does with it.
+    """One provider, and Ray's calls to it.
 
     Attributes:
-        provider: the provider, once it is made.
-        ids: what it listed last.
-        executing: the tasks that run, as far as Ray is told.
+        provider: the provider, once it is constructed.
+        ids: node ids of the last listing.
+        executing: the executing tasks, as reported to Ray.
         ray: their raylets.
     """
 
@@ -42,15 +42,15 @@ class Driver:
 
     # Beginning
 
-    def find_itself(self, environment: dict[str, str], core: int) -> None:
-        """Find this in its environment, before anything of Ray is imported, and run on this core."""
+    def prepare(self, environment: dict[str, str], core: int) -> None:
+        """Set environment and core, before any import of Ray."""
         os.environ.update(environment)
         os.sched_setaffinity(0, {core})
         if environment.get("BENCH_SKIPPING_CLOCKS"):
-            _put_on_skipping_clocks()
+            _install_skipping_clocks()
 
     def imports(self) -> dict[str, Any]:
-        """Import Ray's interface, then the provider's module: what each costs."""
+        """Import Ray's interface, then the provider's module; return the duration of each (seconds)."""
         began = time.perf_counter()
         importlib.import_module("ray.autoscaler._private.commands")
         of_ray = time.perf_counter() - began
@@ -59,28 +59,28 @@ class Driver:
         return {"ray": of_ray, "provider": time.perf_counter() - began}
 
     def bootstrap(self, config: dict[str, Any]) -> dict[str, Any]:
-        """Ray's `bootstrap_config`, as on a user's machine."""
+        """Run `bootstrap_config`, as on a user's machine."""
         return dict(_provider_class().bootstrap_config(config))
 
     def construct(self, provider: dict[str, Any], cluster: str) -> dict[str, Any]:
-        """Make the provider."""
+        """Construct the provider."""
         return self._timed(lambda: setattr(self, "provider", _provider_class()(provider, cluster)))
 
     def create_head(self, node_config: dict[str, Any], tags: dict[str, str]) -> dict[str, Any]:
-        """Ask for the head, as `ray up` does."""
+        """Launch the head, as `ray up` does."""
         return self._timed(lambda: self.provider.create_node(node_config, tags, 1))
 
     # What Ray's autoscaler does
 
     def join(self, tasks: list[dict[str, Any]]) -> None:
-        """Let Ray's control store know of the raylets of these tasks, and of no others."""
+        """Register the raylets of these tasks, and no others, with Ray's control store."""
         if self.ray is None:
-            self._put_up_control_store()
+            self._start_control_store()
         self.executing[:] = [_task(**fields) for fields in tasks]
         self.ray.observe()
-        self.ray.raylets = {raylet.node_id: raylet for raylet in self.ray.alive}  # Ray forgets the dead as well
+        self.ray.raylets = {raylet.node_id: raylet for raylet in self.ray.alive}  # Ray drops dead raylets too
 
-    def _put_up_control_store(self) -> None:
+    def _start_control_store(self) -> None:
         import ray._raylet
         from tests.simulation.raylets import FakeGcs, RayCluster
 
@@ -89,18 +89,18 @@ class Driver:
         ray._raylet.GcsClient = lambda address: self.gcs
 
     def use_autoscaler(self, version: str, config_file: str) -> None:
-        """Begin a life of one of Ray's autoscalers, which makes its own provider; every call of that is timed."""
+        """Start one of Ray's autoscalers, which constructs its own provider; time every call of that."""
         kind = getattr(importlib.import_module(f"tests.simulation.{version}"), version.upper())
         if self.ray is None:
-            self._put_up_control_store()
+            self._start_control_store()
         self.autoscaler = kind(Path(config_file), self.gcs)
         self.provider = self.autoscaler.provider
         self.meter = Meter(self.provider)
 
     def autoscaler_tick(self, want: int) -> dict[str, Any]:
-        """Let Ray's autoscaler decide once, while its users want so many CPUs.
+        """Run one tick of Ray's autoscaler with a demand for that many CPUs.
 
-        Ray's old autoscaler looks at the first 1,000 waiting tasks only, so it is asked by `request_resources`.
+        Autoscaler v1 reads only the first 1,000 pending tasks, so its demand comes through `request_resources`.
         """
         from tests.simulation.raylets import Demand
 
@@ -112,7 +112,7 @@ class Driver:
         return self._timed(self.autoscaler.tick)
 
     def grow(self, node_type: str, node_config: dict[str, Any], count: int) -> dict[str, Any]:
-        """Ask for workers."""
+        """Launch workers."""
         tags = {
             "ray-node-type": "worker",
             "ray-user-node-type": node_type,
@@ -127,21 +127,21 @@ class Driver:
         return self._timed(self._list) | {"nodes": len(self.ids)}
 
     def tick(self) -> dict[str, Any]:
-        """What Ray's new autoscaler asks in one tick: listing, tags and state of each node."""
+        """The calls of autoscaler v2 in one tick: listing, tags and state of each node."""
         return self._timed(self._tick) | {"nodes": len(self.ids)}
 
     def provider_seconds(self) -> float:
-        """How long Ray's autoscaler has been in calls of its provider so far."""
+        """Total time in calls of the provider so far (seconds)."""
         return self.meter.read()
 
     def addresses(self) -> dict[str, Any]:
-        """What Ray's old autoscaler asks about addresses in one tick."""
+        """The address lookups of autoscaler v1 in one tick."""
         known = 0
 
         def ask() -> None:
             nonlocal known
             for node_id in self.ids:
-                for _ in range(_V1_ASKS):
+                for _ in range(_V1_LOOKUPS):
                     address = self.provider.internal_ip(node_id)
                 self.provider.external_ip(node_id)
                 known += address is not None
@@ -149,7 +149,7 @@ class Driver:
         return self._timed(ask) | {"nodes": known}
 
     def terminate(self) -> dict[str, Any]:
-        """End every listed worker."""
+        """Terminate every listed worker."""
         self._list()
         tags = {node_id: self.provider.node_tags(node_id) for node_id in self.ids}
         workers = [node_id for node_id, of in tags.items() if of.get("ray-node-type") == "worker"]
@@ -158,13 +158,13 @@ class Driver:
         return figures | {"nodes": len(workers), "began": began}
 
     def memory(self) -> float:
-        """MiB that this process holds."""
+        """Memory of this process (MiB)."""
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def skip_time(self, seconds: float) -> None:
-        """Let the machine's clocks, as this process reads them, be so much later."""
+        """Advance the clocks that this process reads."""
         _skipped_seconds[0] += seconds
 
     # How
@@ -185,7 +185,7 @@ class Driver:
 
 
 class Meter:
-    """Adds up the real time in a provider's methods, from outside; a call within another is not counted again."""
+    """Measures the real time in a provider's methods; nested calls count once."""
 
     METHODS = (
         "create_node",
@@ -230,7 +230,7 @@ class Meter:
         return call
 
     def read(self) -> float:
-        """Seconds so far; waits for the calls that are under way in other threads."""
+        """Total so far (seconds); waits for pending calls of other threads."""
         with self._changed:
             self._changed.wait_for(lambda: self._under_way == 0)
             return self._seconds
@@ -240,7 +240,7 @@ _skipped_seconds = [0.0]
 
 
 def _task(name: str, environment: dict[str, str], ip: str) -> SimpleNamespace:
-    """A task of the platform that executes, as far as `RayCluster` looks at it."""
+    """An executing task of the platform, with the fields that `RayCluster` reads."""
     details = SimpleNamespace(privateIpAddress=ip)
     return SimpleNamespace(
         entity=SimpleNamespace(name=name, environment=environment, startedTime=1),
@@ -253,7 +253,7 @@ def _provider_class() -> Any:
     return importlib.import_module("yellowdog_ray.raydog.autoscaler").RayDogNodeProvider
 
 
-def _put_on_skipping_clocks() -> None:
+def _install_skipping_clocks() -> None:
     monotonic, now = time.monotonic, time.time
     time.monotonic = lambda: monotonic() + _skipped_seconds[0]
     time.time = lambda: now() + _skipped_seconds[0]
@@ -263,20 +263,20 @@ def _answer(driver: Any, request: dict[str, Any]) -> dict[str, Any]:
     method = getattr(driver, request.pop("do"))
     try:
         return {"ok": method(**request)}
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a package raises is its answer
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - any error of a package is its answer
         return {"failed": f"{type(error).__name__}: {error}".strip()}
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until the input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # keep output of libraries out of the answers
     driver: Any = Driver()
     for line in sys.stdin:
         request = json.loads(line)
         answers.write(json.dumps(_answer(driver, request)) + "\n")
         answers.flush()
-    os._exit(0)  # a package's threads may not end by themselves
+    os._exit(0)  # a package may leave threads running
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A job that runs on a head: wants one CPU, and tells when it wanted it, when a worker joined, and when the task ran.
+"""A job for a head: requests one CPU, and prints the times of the request, of a worker's join, and of the task's start.
 
-The workers that are there already are kept busy meanwhile, with all CPUs that they have. Knows Ray only.
+Existing workers are kept busy with all their CPUs. Imports Ray only.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import time
 
 import ray
 
-_LOOK_SECONDS = 0.05
-_PATIENCE_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+_TIMEOUT_SECONDS = 60.0
 
 
 @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]  # Ray's
 def moment() -> float:
-    """When this runs."""
+    """Time of the task's start."""
     return time.time()
 
 
@@ -26,48 +26,48 @@ class Holder:
     """Keeps a worker busy."""
 
     def ready(self) -> None:
-        """Return once it is there."""
+        """Return once the actor runs."""
 
 
 def alive() -> int:
-    """How many nodes Ray has."""
+    """Number of live nodes in Ray."""
     return sum(node["Alive"] for node in ray.nodes())
 
 
 def wait_for(count: int) -> float:
-    """Wait for so many nodes; when there were."""
-    deadline = time.time() + _PATIENCE_SECONDS
+    """Wait for that many nodes; return the time."""
+    deadline = time.time() + _TIMEOUT_SECONDS
     while alive() < count:
         if time.time() > deadline:
-            raise TimeoutError(f"Ray has {alive()} nodes, and not {count}, after {_PATIENCE_SECONDS:.0f} s")
-        time.sleep(_LOOK_SECONDS)
+            raise TimeoutError(f"Ray has {alive()} nodes instead of {count} after {_TIMEOUT_SECONDS:.0f} s")
+        time.sleep(_POLL_SECONDS)
     return time.time()
 
 
 def connect() -> None:
-    """Connect to this head's Ray, which may be just starting."""
-    deadline = time.time() + _PATIENCE_SECONDS
+    """Connect to this head's Ray, which may still be starting."""
+    deadline = time.time() + _TIMEOUT_SECONDS
     while not ray.is_initialized():
         try:
             ray.init(address="auto", log_to_driver=False)
         except (ConnectionError, RuntimeError, ValueError):  # noqa: PERF203 - a few times only
             if time.time() > deadline:
                 raise
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
 
 def main() -> None:
-    """Want what is asked for; what is learnt is the last line."""
+    """Run the job; the last line of output is the result."""
     connect()
     sizes = [node["Resources"]["CPU"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     holders = [Holder.options(num_cpus=size).remote() for size in sizes]  # type: ignore[attr-defined]  # Ray's
-    ray.get([holder.ready.remote() for holder in holders], timeout=_PATIENCE_SECONDS)
+    ray.get([holder.ready.remote() for holder in holders], timeout=_TIMEOUT_SECONDS)
     times: dict[str, float] = {}
     watch = threading.Thread(target=lambda: times.update(joined=wait_for(2 + len(sizes))))
     wanted = time.time()
     task = moment.remote()
     watch.start()
-    ran = ray.get(task, timeout=_PATIENCE_SECONDS)
+    ran = ray.get(task, timeout=_TIMEOUT_SECONDS)
     watch.join()
     print(json.dumps({"wanted": wanted, "ran": ran, **times}))
 

@@ -1,4 +1,4 @@
-"""Which hosts a measured platform has: simulated ones, real ones, or a real head with simulated workers."""
+"""Host backends of a measured platform: simulated, real, or a real head with simulated workers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Backend:
-    """Hosts, the address at which they reach the platform, and what opens those that are real."""
+    """Hosts, their address of the platform, and the SSH key of real hosts."""
 
     hosts: HostBackend
     gateway: str
@@ -40,11 +40,11 @@ class RealHeadHosts:
         self.traits = self._simulated.traits
 
     def use_agents(self, agents: InProcessAgents) -> None:
-        """Hand on the way to the platform."""
+        """Connect the simulated hosts to the platform."""
         self._simulated.use_agents(agents)
 
     def create(self, request: HostRequest, listener: HostListener) -> None:
-        """Begin to boot a host."""
+        """Start to boot a host."""
         if self._head is None:
             self._head = request.instance_id
             self._real.create(request, listener)
@@ -52,18 +52,18 @@ class RealHeadHosts:
             self._simulated.create(request, listener)
 
     def destroy(self, instance_id: str) -> None:
-        """Switch a host off."""
+        """Destroy a host."""
         (self._real if instance_id == self._head else self._simulated).destroy(instance_id)
 
     def close(self) -> None:
-        """End every host."""
+        """Destroy all hosts."""
         self._simulated.close()
         self._real.close()
 
 
 @contextmanager
 def backend(kind: Kind, folder: Path) -> Iterator[Backend]:
-    """Hosts of a kind; real ones are namespace hosts, and need root."""
+    """Hosts of one kind. Real hosts are namespace hosts and need root."""
     if kind == "simulated":
         yield Backend(SimulatedHosts(), LOOPBACK, None, None)
         return

@@ -1,7 +1,7 @@
-"""A local platform with simulated hosts in a process of its own, and a hand on it. Knows nothing of providers.
+"""A local platform with simulated hosts in a separate process, and its control. Independent of providers.
 
-What is measured runs in other processes and meets it over HTTP; this hand reaches it by a pipe, so that looking and
-stepping the clock cost no platform calls.
+Measured code runs in other processes and uses HTTP. The control uses a pipe, so reading state and stepping the clock
+cost no platform calls.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NAMESPACE = "demo"
 TEMPLATE = "demo/plenty"
 BOOT_SECONDS = 2
 _HOSTS = 20_000
-_PATIENCE_SECONDS = 240.0
+_TIMEOUT_SECONDS = 240.0
 _PER_CALL = 1_000
 _FLOW_SECONDS = 0.1
 _NEVER_SECONDS = 1e9
@@ -54,7 +54,7 @@ _END_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Address:
-    """Where a platform is, and what opens it."""
+    """A platform's URL and credentials."""
 
     url: str
     key_id: str
@@ -63,13 +63,13 @@ class Address:
 
 
 class _Served:
-    """The side of the platform's process."""
+    """The control's counterpart in the platform's process."""
 
     def __init__(self, local: RunningPlatform) -> None:
         self._local = local
         self._store = local.platform.store
         self._delay: str | None = None
-        self._dammed = threading.Event()
+        self._flow_stopped = threading.Event()
         self._stepping = threading.Lock()
         source = SimulatorComputeSource(name="plenty", instanceStartupTimeSeconds=BOOT_SECONDS, limit=_HOSTS)
         templates = local.platform.templates
@@ -90,13 +90,13 @@ class _Served:
 
     def flow(self, on: bool) -> None:
         if not on:
-            self._dammed.set()
+            self._flow_stopped.set()
             return
-        self._dammed.clear()
+        self._flow_stopped.clear()
         threading.Thread(target=self._flow, daemon=True).start()
 
     def _flow(self) -> None:
-        while not self._dammed.wait(_FLOW_SECONDS):
+        while not self._flow_stopped.wait(_FLOW_SECONDS):
             self.advance(_FLOW_SECONDS)
 
     def mark(self) -> int:
@@ -118,7 +118,7 @@ class _Served:
 
     @property
     def _work(self) -> WorkRecord:
-        """The cluster's work requirement, whatever its name: there is one cluster at a time."""
+        """The cluster's work requirement; there is one cluster at a time."""
         return list(self._store.works.values())[-1]
 
     def live(self) -> int:
@@ -145,7 +145,7 @@ class _Served:
         return max(task.entity.finishedTime.timestamp() for task in tasks if task.entity.finishedTime)
 
     def add_past(self, count: int) -> None:
-        """Let a cluster's last task group have had so many more nodes, all of them gone."""
+        """Add ended nodes to the cluster's last task group."""
         group = self._work.groups[-1]
         model = next(iter(group.tasks.values())).entity
         gc.disable()
@@ -166,7 +166,7 @@ class _Served:
         gc.enable()
 
     def end_workers(self, count: int) -> None:
-        """Let workers end as if by themselves."""
+        """End the tasks of workers."""
         with self._local.platform.locked():
             for task in self._work.groups[-1].in_progress[:count]:
                 self._local.platform.tasks.cancel(task, abort=True)
@@ -232,7 +232,7 @@ class Lab:
         self._pipe = pipe
         self.address = address
 
-    def _ask(self, name: str, *arguments: object) -> Any:
+    def _request(self, name: str, *arguments: object) -> Any:
         self._pipe.send((name, arguments))
         done, answer = _received(self._pipe, name)
         if not done:
@@ -240,77 +240,77 @@ class Lab:
         return answer
 
     def advance(self, seconds: float = 0.0) -> None:
-        """Let time pass on the platform."""
-        self._ask("advance", seconds)
+        """Step the platform's clock."""
+        self._request("advance", seconds)
 
     @contextmanager
     def flowing(self) -> Iterator[None]:
-        """Let time pass on the platform as it really does, for those who wait for something."""
-        self._ask("flow", True)
+        """Run the platform's clock in real time."""
+        self._request("flow", True)
         try:
             yield
         finally:
-            self._ask("flow", False)
+            self._request("flow", False)
 
     def mark(self) -> int:
-        """Now, as a number to give to `since` later: how many calls there have been."""
-        return int(self._ask("mark"))
+        """Number of calls so far, as the `since` of later readings."""
+        return int(self._request("mark"))
 
     def calls(self, since: int) -> dict[str, int]:
-        """How often each route was called since a mark."""
-        return dict(self._ask("calls", since))
+        """Calls per route since a mark."""
+        return dict(self._request("calls", since))
 
     def timed_calls(self, since: int) -> list[tuple[float, float, str]]:
-        """Of each call since a mark: when it ended (seconds since the epoch), its milliseconds, its route."""
-        return list(self._ask("timed_calls", since))
+        """For each call since a mark: end (seconds since the epoch), duration (milliseconds), route."""
+        return list(self._request("timed_calls", since))
 
     def bytes(self, since: int) -> int:
-        """The size of all bodies, both ways, since a mark."""
-        return int(self._ask("bytes", since))
+        """Total size of all bodies, in both directions, since a mark."""
+        return int(self._request("bytes", since))
 
     def delay(self, seconds: float) -> None:
-        """Let every call take so much longer; 0 for no longer."""
-        self._ask("delay", seconds)
+        """Delay every call; 0 removes the delay."""
+        self._request("delay", seconds)
 
     def live(self) -> int:
-        """How many tasks have not ended, the head's included."""
-        return int(self._ask("live"))
+        """Number of unfinished tasks, including the head's."""
+        return int(self._request("live"))
 
     def executing(self) -> list[dict[str, Any]]:
-        """Name, environment and address of each node whose task runs."""
-        return list(self._ask("executing"))
+        """Name, environment and address of each node with an executing task."""
+        return list(self._request("executing"))
 
     def nodes(self) -> list[dict[str, float]]:
-        """When each node's instance was made, its agent registered, its task started (seconds since the epoch)."""
-        return list(self._ask("nodes"))
+        """Times (seconds since the epoch) of each node: instance created, agent registered, task started."""
+        return list(self._request("nodes"))
 
     def all_ended(self) -> float:
-        """When the last task ended (seconds since the epoch)."""
-        return float(self._ask("all_ended"))
+        """End of the last task (seconds since the epoch)."""
+        return float(self._request("all_ended"))
 
     def add_past(self, count: int) -> None:
-        """Let a cluster have had so many more workers, which are gone."""
-        self._ask("add_past", count)
+        """Add ended workers to the cluster."""
+        self._request("add_past", count)
 
     def end_workers(self, count: int) -> None:
-        """Let the oldest workers end."""
-        self._ask("end_workers", count)
+        """End the tasks of the oldest workers."""
+        self._request("end_workers", count)
 
 
 def _received(pipe: Connection, what: str) -> Any:
-    if not pipe.poll(_PATIENCE_SECONDS):
-        raise TimeoutError(f"the platform's process did not answer '{what}' within {_PATIENCE_SECONDS:.0f} s")
+    if not pipe.poll(_TIMEOUT_SECONDS):
+        raise TimeoutError(f"the platform's process did not answer '{what}' within {_TIMEOUT_SECONDS:.0f} s")
     return pipe.recv()
 
 
 @contextmanager
 def lab(core: int | None = None, kind: Kind = "simulated", python: Path | None = None) -> Iterator[Lab]:
-    """A platform in a process of its own.
+    """A platform in a separate process.
 
     Args:
-        core: the core that it runs on; any, if omitted.
-        kind: what its hosts are.
-        python: the interpreter whose environment real hosts find; by default this one.
+        core: the core of the process; any core if omitted.
+        kind: the kind of hosts.
+        python: the interpreter whose environment real hosts get; by default this one.
 
     Raises:
         MissingRequirementError: this machine cannot run real hosts.
@@ -328,7 +328,7 @@ def lab(core: int | None = None, kind: Kind = "simulated", python: Path | None =
         try:
             yield Lab(ours, _received(ours, "start"))
         finally:
-            ours.close()  # that is its sign to end
+            ours.close()  # signals the process to end
             process.join(_END_SECONDS)
             if process.is_alive():
                 process.kill()
@@ -337,7 +337,7 @@ def lab(core: int | None = None, kind: Kind = "simulated", python: Path | None =
 
 @contextmanager
 def _interpreter(context: Any, python: Path | None) -> Iterator[None]:
-    """Real hosts find the Python environment that their platform's interpreter belongs to."""
+    """Start the platform with this interpreter: real hosts get its Python environment."""
     context.set_executable(str(python or sys.executable))
     try:
         yield

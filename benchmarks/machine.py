@@ -1,4 +1,4 @@
-"""On what is measured: cores, processor, versions, load."""
+"""Describes the machine: cores, processor, versions, load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Cores:
-    """Who runs where. With a single core both share it, and times are worse."""
+    """The cores of platform and provider. On a machine with a single core both share it, which increases times."""
 
     platform: int
     provider: int
@@ -25,7 +25,7 @@ class Cores:
 
 
 def description() -> dict[str, object]:
-    """What a reader of figures wants to know of this machine."""
+    """Properties of this machine that affect the figures."""
     model = "unknown"
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
@@ -38,6 +38,6 @@ def description() -> dict[str, object]:
         "python": platform.python_version(),
         "ray": version("ray"),
         "date": date.today().isoformat(),
-        # Above 0 before the first run: others are at work on this machine, and times are worse for it.
+        # Above 0 before the first run: other programs are running and increase times.
         "load_before": round(os.getloadavg()[0], 2),
     }

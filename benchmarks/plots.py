@@ -1,4 +1,4 @@
-"""Plots of what was measured, as small SVG files that do not change unless the figures do."""
+"""Draws reports as small SVG files that change only with the figures."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _listing(report: Report, contenders: Sequence[Contender]) -> Any:
                 sizes, values = _sizes(points)
                 colour = _COLOURS[contender.key]
                 axes.plot(sizes, values, line, marker="o", color=colour, label=f"{contender.label}, {kind}")
-    axes.axhline(5, color="#57ab5a", linewidth=1, label="goal where nothing changed")
+    axes.axhline(5, color="#57ab5a", linewidth=1, label="goal if nothing changed")
     axes.set(xscale="log", yscale="log", xlabel="live nodes", ylabel="processor time, ms", title="One listing")
     axes.legend(frameon=False)
     return figure

@@ -1,4 +1,4 @@
-"""A Ray cluster on real hosts, driven by a contender's own `ray` command, as a user drives it."""
+"""A Ray cluster on real hosts, driven by a contender's own `ray` command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.lab import TEMPLATE, Address
 
 CLUSTER = "bench"
 USER_YAML = REPOSITORY / "tests/e2e/existing_user.yaml"
-"""A YAML as users of the published package have it: it needs task scripts, and knows no default."""
+"""A YAML for the published package, which has no default task scripts."""
 
 _COMMAND_SECONDS = 150.0
 
@@ -42,12 +42,12 @@ print(min(found))
 
 @dataclass(frozen=True)
 class Command:
-    """A `ray` command that has ended.
+    """A completed `ray` command.
 
     Attributes:
-        began: seconds since the epoch.
-        seconds: how long it took.
-        lines: what it printed, each line with the seconds since it began.
+        began: start time (seconds since the epoch).
+        seconds: duration.
+        lines: the printed lines, each with its time (seconds since the start).
     """
 
     began: float
@@ -65,7 +65,7 @@ class Command:
 
 @dataclass(frozen=True)
 class RayCluster:
-    """One cluster's YAML, and the environment in which its commands are given."""
+    """One cluster's YAML, and the environment of its commands."""
 
     contender: Contender
     yaml: Path
@@ -76,7 +76,7 @@ class RayCluster:
         """Run `ray COMMAND yaml ARGUMENTS`.
 
         Raises:
-            Failed: it ended with another exit code than 0, or did not end.
+            Failed: the exit code is not 0, or the command timed out.
         """
         began, started, lines = time.time(), time.monotonic(), []
         with subprocess.Popen(
@@ -99,7 +99,7 @@ class RayCluster:
         return Command(began, seconds, lines)
 
     def process_began(self, host: str, *endings: str) -> float:
-        """When the first process of a host began that has arguments with these endings (seconds since the epoch)."""
+        """Start time of a host's first process with arguments of these endings (seconds since the epoch)."""
         command = ssh(self.ssh_key, host)
         done = subprocess.run(
             [*command, "python3", "-", *endings], input=_WHEN, capture_output=True, text=True, check=True
@@ -108,14 +108,14 @@ class RayCluster:
 
 
 def ssh(key: Path | None, host: str) -> list[str]:
-    """The command that logs in to a host."""
+    """The SSH command for a login to a host."""
     options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes")
     return ["ssh", "-F", "none", "-i", str(key), *(f"-o{option}" for option in options), f"yd-agent@{host}"]
 
 
 @contextmanager
 def ray_cluster(contender: Contender, address: Address, folder: Path) -> Iterator[RayCluster]:
-    """A YAML and an environment; whatever is up at the end is taken down."""
+    """A cluster's YAML and environment."""
     config = _config(contender, address)
     file = folder / "cluster.yaml"
     file.write_text(yaml.safe_dump(config))
@@ -136,7 +136,7 @@ def _config(contender: Contender, address: Address) -> dict[str, Any]:
     text = USER_YAML.read_text(encoding="utf-8").replace("SSH_KEY", str(address.ssh_key))
     config: dict[str, Any] = yaml.safe_load(text)
     config["cluster_name"] = CLUSTER
-    config["idle_timeout_minutes"] = 5  # nothing shrinks by itself
+    config["idle_timeout_minutes"] = 5  # no idle termination during a measurement
     for node_type in config["available_node_types"].values():
         node_type["node_config"] = {"compute_requirement_template": TEMPLATE}
     if contender is not PUBLISHED:

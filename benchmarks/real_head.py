@@ -1,6 +1,6 @@
-"""A head on a real host, brought up by a contender's own `ray up`, and its provider there; simulated workers.
+"""A head on a real host, started by a contender's own `ray up`, with its provider; simulated workers.
 
-For packages that neither list nor grow without a head that answers SSH. Ray itself is not started there: Ray's classes
+Used for packages that need a head with SSH to list and launch nodes. Ray itself does not run on the head: Ray's classes
 run beside the provider, as in Ray's monitor.
 """
 
@@ -46,7 +46,7 @@ _WORKER_SCRIPT = "#!/usr/bin/bash\nsleep infinity\n"
 
 
 def changed(config: dict[str, Any], most: int) -> dict[str, Any]:
-    """A user's YAML with scripts that start no Ray, and room for many workers."""
+    """A user's YAML with scripts that do not start Ray, and a high `max_workers`."""
     config["max_workers"] = most
     config["provider"] |= {
         "head_node_tag_server_port": TAG_PORT,
@@ -64,12 +64,12 @@ def changed(config: dict[str, Any], most: int) -> dict[str, Any]:
 
 @contextmanager
 def head_without_ray(contender: Contender, core: int | None, most: int) -> Iterator[tuple[Lab, str, list[str]]]:
-    """Bring a head up on which Ray does not run. Gives platform, the head's address, the command that logs in to it.
+    """Start a head without Ray. Yields the platform, the head's address, and the SSH command for a login to it.
 
     Args:
-        contender: whose `ray up` does it.
-        core: where the platform runs, and the head's host with it; anywhere, if None.
-        most: room for so many workers.
+        contender: the package whose `ray up` starts the head.
+        core: the core of the platform and the head's host; any core if None.
+        most: maximum number of workers.
     """
     with (
         tempfile.TemporaryDirectory(prefix="raydog-bench-") as place,
@@ -88,7 +88,7 @@ def head_without_ray(contender: Contender, core: int | None, most: int) -> Itera
 def real_head(
     contender: Contender, cores: Cores, most: int
 ) -> Iterator[tuple[Lab, TagServer, DriverProcess, dict[str, Any]]]:
-    """Bring a head up. Gives platform, tag server, provider's process, the head's configuration."""
+    """Start a head. Yields the platform, the tag server, the provider's process, and the head's configuration."""
     with (
         head_without_ray(contender, cores.platform, most) as (platform, address, login),
         tempfile.TemporaryDirectory(prefix="raydog-bench-") as place,
@@ -98,14 +98,14 @@ def real_head(
         command = [*login, f"cd bench && exec {_PYTHON} -m benchmarks.driver"]
         with driver_by(command, Path(place)) as provider:
             environment = _environment(login)
-            provider.do("find_itself", environment=environment, core=cores.provider)
+            provider.do("prepare", environment=environment, core=cores.provider)
             yield platform, TagServer(address, TAG_PORT), provider, config
 
 
 def _with_key_of_the_head(login: list[str]) -> dict[str, Any]:
-    """The configuration on the head; its SSH key is where Ray has put it there.
+    """The configuration on the head, with the path of the SSH key on the head.
 
-    Outside Ray's monitor the published package looks for the key at the user's own path, which the head has not.
+    Outside Ray's monitor, the published package uses the user's own path, which does not exist on the head.
     """
     told = subprocess.run([*login, f"cat {CONFIG_FILE}"], check=True, capture_output=True).stdout
     config: dict[str, Any] = json.loads(told)
@@ -116,14 +116,14 @@ def _with_key_of_the_head(login: list[str]) -> dict[str, Any]:
 
 
 def _environment(login: list[str]) -> dict[str, str]:
-    """What the head's task finds in its environment; so does Ray's monitor, which the task starts."""
+    """Environment of the head's task, which Ray's monitor inherits."""
     read = "tr '\\0' '\\n' < /proc/$(pgrep -x sleep | head -1)/environ"
     lines = subprocess.run([*login, read], check=True, capture_output=True, text=True).stdout.splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def _carry(login: list[str]) -> None:
-    """Put the driver, and what it needs of the tests, on the head."""
+    """Copy the driver, and the test modules that it imports, to the head."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for name in _CARRIED:

@@ -1,4 +1,4 @@
-"""What a case has measured, as data: figures per contender, the goal of each, and points for plots. Pure."""
+"""Results of a case as data: figures per contender, goals, and points for plots. Pure."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 @dataclass
 class Cell:
-    """One figure of one contender: a value per run, or why there is none."""
+    """One figure of one contender: a value per run, or the reason for a missing value."""
 
     values: list[float] = field(default_factory=list)
     why: str = ""
 
     @property
     def median(self) -> float | None:
-        """The middle of all runs; None if there was none."""
+        """Median of all runs; None without runs."""
         return statistics.median(self.values) if self.values else None
 
     @property
     def spread(self) -> tuple[float, float] | None:
-        """The least and the most of all runs."""
+        """Minimum and maximum of all runs."""
         return (min(self.values), max(self.values)) if self.values else None
 
 
@@ -31,11 +31,11 @@ class Row:
     """One line of a table.
 
     Attributes:
-        name: what was measured.
-        unit: of its values; an empty string for counts.
-        most: the goal: no more than this, where there is one.
-        least: the goal where more is better: no less than this.
-        cells: by contender's key.
+        name: the measured quantity.
+        unit: unit of the values; an empty string for counts.
+        most: the goal as a maximum, if there is one.
+        least: the goal as a minimum, if higher is better.
+        cells: figures by the contender's key.
     """
 
     name: str
@@ -45,15 +45,15 @@ class Row:
     cells: dict[str, Cell] = field(default_factory=dict)
 
     def add(self, contender: str, *values: float) -> None:
-        """Note one value of a run, or several."""
+        """Add the values of one run or several."""
         self.cells.setdefault(contender, Cell()).values.extend(values)
 
     def cannot(self, contender: str, why: str) -> None:
-        """Note why a contender has no value."""
+        """Record why a contender has no value."""
         self.cells.setdefault(contender, Cell()).why = why
 
     def met(self, contender: str) -> bool | None:
-        """Whether a contender's median meets the goal; None where there is no goal or no value."""
+        """Whether a contender's median meets the goal; None without goal or value."""
         cell = self.cells.get(contender)
         if cell is None or cell.median is None:
             return None
@@ -68,10 +68,10 @@ class Report:
 
     Attributes:
         case: the case's name.
-        rows: its table.
-        notes: what must be known to read it, a sentence each.
-        series: points for its plots, whatever the plots need.
-        machine: on what it was measured.
+        rows: the table.
+        notes: explanations below the table, one sentence each.
+        series: points for the plots.
+        machine: the machine of the run.
     """
 
     case: str
@@ -81,7 +81,7 @@ class Report:
     machine: dict[str, Any] = field(default_factory=dict)
 
     def row(self, name: str, unit: str = "", most: float | None = None, *, least: float | None = None) -> Row:
-        """The row of a name, made at the first need."""
+        """The row of that name, created on first use."""
         for row in self.rows:
             if row.name == name:
                 return row
@@ -94,12 +94,12 @@ class Report:
             self.notes.append(text)
 
     def as_json(self) -> dict[str, Any]:
-        """For a file."""
+        """The report as JSON data."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Report:
-        """From a file."""
+        """A report from JSON data."""
         rows = [
             Row(**{**row, "cells": {key: Cell(**cell) for key, cell in row["cells"].items()}}) for row in data["rows"]
         ]

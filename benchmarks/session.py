@@ -1,4 +1,4 @@
-"""What every case is given: how thoroughly to measure, whom, and where to say what goes on."""
+"""The context of every case: number of runs, contenders, cores, console."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Session:
     """One call of `scripts/bench`.
 
     Attributes:
-        quick: one run of each, and no sizes that take long.
-        contenders: who is measured.
-        cores: who runs where.
-        console: where progress is told.
+        quick: one run of each case, without large sizes.
+        contenders: the measured packages.
+        cores: the cores of platform and provider.
+        console: receives progress messages.
     """
 
     quick: bool
@@ -36,20 +36,20 @@ class Session:
 
     @property
     def runs(self) -> int:
-        """How often each figure is measured."""
+        """Runs per figure."""
         return 1 if self.quick else RUNS
 
     def runs_of(self, contender: Contender, most: int = RUNS) -> int:
-        """How often a figure is measured: less often where one run takes a minute."""
+        """Runs per figure of a contender; fewer if one run takes a minute."""
         return min(self.runs, most if contender is RAYDOG else FEW_RUNS)
 
     def say(self, text: str) -> None:
-        """Tell what goes on."""
+        """Print a progress message."""
         self.console.print(f"  {text}", style="dim", highlight=False, markup=False)
 
     @contextmanager
     def attempt(self, report: Report, contender: Contender, what: str) -> Iterator[None]:
-        """Let a table say why a contender could not be measured, and the other cases go on."""
+        """Record a failed measurement in the table, so that the other cases continue."""
         try:
             yield
         except (Failed, MissingRequirementError, TimeoutError, subprocess.SubprocessError) as error:

@@ -1,4 +1,4 @@
-"""A cluster whose head is up, on a platform with simulated hosts, and its provider as it runs on that head."""
+"""A cluster with a running head on simulated hosts, and its provider as on that head."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ HEAD_TAGS = {
     "ray-node-status": "uninitialized",
 }
 _LIFETIME_HOURS = 100.0
-_PATIENCE_SECONDS = 120.0
+_TIMEOUT_SECONDS = 120.0
 _MOST = 20_000
-_TOLD = (
+_READ_BY_RAY = (
     "RAY_CLOUD_INSTANCE_ID",
     "RAY_NODE_TYPE_NAME",
     "RAY_OVERRIDE_LABELS",
     "RAY_OVERRIDE_RESOURCES",
     "RAYDOG_ON_HEAD",
 )
-_UNTOLD = {"RAY_NODE_TYPE_NAME": "", "RAY_OVERRIDE_LABELS": "{}", "RAY_OVERRIDE_RESOURCES": '{"CPU": 1}'}
-"""What Ray knows of a node whose task does not tell."""
+_DEFAULTS = {"RAY_NODE_TYPE_NAME": "", "RAY_OVERRIDE_LABELS": "{}", "RAY_OVERRIDE_RESOURCES": '{"CPU": 1}'}
+"""Ray's defaults for a node whose task lacks these variables."""
 
 
 @dataclass
@@ -46,12 +46,12 @@ class Stage:
     """One cluster and its provider.
 
     Attributes:
-        contender: whose provider it is.
+        contender: the package of the provider.
         lab: the platform.
         tags: the tag server.
         provider: the provider's process, on the head.
-        config: the cluster's configuration as it lies on the head.
-        config_file: where it lies.
+        config: the cluster's configuration on the head.
+        config_file: path of that configuration.
     """
 
     contender: Contender
@@ -62,24 +62,24 @@ class Stage:
     config_file: str
 
     def grow(self, count: int) -> dict[str, Any]:
-        """Let Ray ask for so many workers at once, and let them boot."""
+        """Launch workers with one request, and boot them."""
         figures: dict[str, Any] = self.provider.do("grow", count=count, **self.worker)
         self.boot()
         return figures
 
     def boot(self) -> None:
-        """Let time pass until every host has booted, and let the provider see it."""
+        """Advance time until every host has booted, then list twice."""
         self.lab.advance(BOOT_SECONDS + 1)
         self.join()
         self.provider.do("list")
         self.provider.do("list")
 
     def join(self) -> None:
-        """Let the raylet of every node whose task runs join Ray."""
+        """Join a raylet for every node with an executing task."""
         tasks = self.lab.executing()
-        for task in tasks:  # what they tell Ray, and no more: it passes through two pipes
-            told = {key: text for key, text in task["environment"].items() if key in _TOLD}
-            task["environment"] = {**_UNTOLD, "RAY_CLOUD_INSTANCE_ID": task["name"], **told}
+        for task in tasks:  # only the variables that Ray reads: the data passes through two pipes
+            given = {key: text for key, text in task["environment"].items() if key in _READ_BY_RAY}
+            task["environment"] = {**_DEFAULTS, "RAY_CLOUD_INSTANCE_ID": task["name"], **given}
         tasks[0]["environment"] |= {"RAYDOG_ON_HEAD": "1", "RAY_OVERRIDE_RESOURCES": '{"CPU": 0}'}
         self.provider.do("join", tasks=tasks)
 
@@ -91,22 +91,22 @@ class Stage:
         return {"node_type": name, "node_config": types[name]["node_config"]}
 
     def live(self) -> int:
-        """How many workers the platform has, those that are to end included."""
+        """Number of workers on the platform, including those with pending terminations."""
         return self.lab.live() - 1
 
     def wait_until_gone(self, *, listing: bool = False) -> float:
         """Wait until the platform has no worker.
 
         Args:
-            listing: whether the provider lists meanwhile, as in the autoscaler's loop.
+            listing: whether the provider lists during the wait, as in the autoscaler's loop.
 
         Returns:
-            How long the longest listing took.
+            Duration of the longest listing (seconds).
         """
-        deadline, longest = time.monotonic() + _PATIENCE_SECONDS, 0.0
+        deadline, longest = time.monotonic() + _TIMEOUT_SECONDS, 0.0
         while self.live() > 0:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.live()} workers are still there after {_PATIENCE_SECONDS:.0f} s")
+                raise TimeoutError(f"{self.live()} workers are still live after {_TIMEOUT_SECONDS:.0f} s")
             if listing:
                 longest = max(longest, self.provider.do("list")["seconds"])
             time.sleep(0.2)
@@ -115,13 +115,13 @@ class Stage:
 
 @contextmanager
 def stage(contender: Contender, cores: Cores, *, constructs: bool = True, **environment: str) -> Iterator[Stage]:
-    """Bring a cluster's head up, as `ray up` would, and its provider on the head.
+    """Start a cluster's head, as `ray up` does, and its provider on the head.
 
     Args:
-        contender: whose provider it is.
-        cores: who runs where.
-        constructs: whether to make the provider; Ray's autoscalers make their own.
-        environment: what the head's processes find in their environment besides.
+        contender: the package of the provider.
+        cores: the cores of platform and provider.
+        constructs: whether to construct the provider; Ray's autoscalers construct their own.
+        environment: additional environment of the head's processes.
     """
     bring_up = _light_head if contender is RAYDOG else _real_head
     with bring_up(contender, cores, environment) as on:
@@ -135,7 +135,7 @@ def stage(contender: Contender, cores: Cores, *, constructs: bool = True, **envi
 @contextmanager
 def _real_head(contender: Contender, cores: Cores, environment: dict[str, str]) -> Iterator[Stage]:
     with real_head.real_head(contender, cores, _MOST) as (platform, tags, provider, config):
-        provider.do("find_itself", environment=environment, core=cores.provider)
+        provider.do("prepare", environment=environment, core=cores.provider)
         yield Stage(contender, platform, tags, provider, config, real_head.CONFIG_FILE)
 
 

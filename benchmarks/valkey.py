@@ -1,4 +1,4 @@
-"""A tag server for a head that has none of its own, and what it was asked."""
+"""A tag server for simulated heads, with counts of its commands and bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _START_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Asked:
-    """What a tag server was asked since it was last looked at."""
+    """Traffic of a tag server since the last reading."""
 
     commands: int
     bytes: int
@@ -31,17 +31,17 @@ class TagServer:
         self._client = redis.Redis(host, port, socket_timeout=_START_SECONDS, socket_connect_timeout=_START_SECONDS)
         self._own = Asked(0, 0)
         self._last = self._total()
-        self._own = self.asked()  # looking costs something itself
+        self._own = self.asked()  # a reading causes traffic itself
 
     def asked(self) -> Asked:
-        """What has been asked since the last look, by others."""
+        """Traffic since the last reading, without that of readings."""
         now, last = self._total(), self._last
         self._last = now
         return Asked(max(0, now.commands - last.commands), max(0, now.bytes - last.bytes - self._own.bytes))
 
     def _total(self) -> Asked:
         stats = self._client.info("commandstats")
-        # Connections introduce themselves (HELLO, CLIENT SETINFO): that is asked as well, and counted.
+        # Counts include the commands of new connections (HELLO, CLIENT SETINFO).
         commands = sum(of["calls"] for name, of in stats.items() if name != "cmdstat_info")
         traffic = self._client.info("stats")
         return Asked(commands, traffic["total_net_input_bytes"] + traffic["total_net_output_bytes"])
@@ -52,7 +52,9 @@ def tag_server() -> Iterator[TagServer]:
     """A Valkey or Redis server on a free port of this machine."""
     program = shutil.which("valkey-server") or shutil.which("redis-server")
     if program is None:
-        raise FileNotFoundError("neither valkey-server nor redis-server is installed: scripts/bench would install it")
+        raise FileNotFoundError(
+            "neither valkey-server nor redis-server is installed: run scripts/bench, which installs one"
+        )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,6 +1,6 @@
 """Cases 1, 2 and 3: `ray up`, the first task on a new worker, and `ray down`, on real hosts.
 
-One life of a cluster gives all three: its head comes up, a task wants a worker, two workers are there, all goes.
+One cluster gives all three: its head starts, each of two tasks needs a new worker, and the cluster is torn down.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ TITLE = "`ray up`, the first task on a new worker, `ray down`"
 JOB = REPOSITORY / "benchmarks/first_task.py"
 WORKERS = 2
 RAY_DOWN_SLEEPS = 5.0
-"""`ray down` waits this long between two looks for living nodes (autoscaler/_private/commands.py of Ray 2.60)."""
+"""Pause of `ray down` between two polls for live nodes (autoscaler/_private/commands.py of Ray 2.60)."""
 
 LIVES, FEW_LIVES = 5, 4
-"""Each one's first task comes at another moment between two looks of the autoscaler: left alone, always at the same."""
+"""Each run's first task has another phase within the autoscaler's tick; without that, all have the same."""
 
 UP = "ray up"
 UP_RAY = "ray up, until Ray answers on the head"
@@ -44,7 +44,7 @@ for i in $(seq {_RAY_SECONDS * 20}); do [ -s /tmp/ray/ray_current_cluster ] && e
 
 
 def run(session: Session) -> Report:
-    """Several lives of each contender's cluster."""
+    """Measure several clusters of each contender."""
     report = Report(NAME)
     for contender in session.contenders:
         runs = min(session.runs, LIVES if contender is RAYDOG else FEW_LIVES)
@@ -62,14 +62,14 @@ def run(session: Session) -> Report:
 
 
 def live(session: Session, report: Report, contender: Contender, delay: float = 0.0, phase: float = 0.0) -> None:
-    """One life, noted in the report.
+    """Measure one cluster, from `ray up` to `ray down`.
 
     Args:
         session: the run.
-        report: where its figures go.
-        contender: whose cluster lives.
-        delay: how much longer each call of the platform takes (seconds).
-        phase: by what share of a tick the task is put off.
+        report: receives the figures.
+        contender: the measured package.
+        delay: additional duration of each platform call (seconds).
+        phase: delay of the first task as a share of a tick.
     """
     at = f" at {delay * 1e3:.0f} ms per call" if delay else ""
     with (
@@ -119,13 +119,13 @@ def _up(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
 
 
 def _between(began: float, moments: dict[str, float]) -> dict[str, float]:
-    """How long each thing took, where the moments are those of its end."""
+    """Duration of each part, from the end times of all parts."""
     ends = [began, *moments.values()]
     return {name: end - start for name, start, end in zip(moments, ends, ends[1:], strict=False)}
 
 
 def _command_start(cluster: RayCluster) -> float:
-    """What Ray's command needs before it does anything."""
+    """Start-up time of Ray's command (seconds)."""
     began = time.perf_counter()
     command = [str(cluster.contender.python.with_name("ray")), "up", "--help"]
     subprocess.run(command, env=cluster.env, check=True, capture_output=True)
@@ -133,7 +133,7 @@ def _command_start(cluster: RayCluster) -> float:
 
 
 def _wait_for_ray(cluster: RayCluster, address: str) -> float:
-    """Wait until a job finds Ray on its head, by the file that Ray leaves for it: not every `ray up` does so."""
+    """Wait until a job can connect to Ray on the head (Ray writes a file): not every `ray up` waits for that."""
     began = time.monotonic()
     if subprocess.run([*ssh(cluster.ssh_key, address), _RAY_ANSWERS], check=False).returncode != 0:
         raise Failed(f"Ray did not answer on the head within {_RAY_SECONDS} s of the end of `ray up`")
@@ -141,7 +141,7 @@ def _wait_for_ray(cluster: RayCluster, address: str) -> float:
 
 
 def _ray_alone(session: Session, report: Report) -> None:
-    """What `ray start --head` takes on a head where nothing else goes on."""
+    """Measure `ray start --head` on an idle head."""
     with session.attempt(report, PUBLISHED, ALONE), head_without_ray(PUBLISHED, None, WORKERS) as (*_, login):
         began = time.monotonic()
         start = f". venv/bin/activate; ray start --head --port=6379 >/dev/null & {_RAY_ANSWERS}"
@@ -150,7 +150,7 @@ def _ray_alone(session: Session, report: Report) -> None:
 
 
 def _grow_on(session: Session, report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
-    """The other workers, each for a first task of its own; what has failed once is not tried in further lives."""
+    """Launch the other workers, each by its own first task. After one failure, skip this for later clusters."""
     growing, contender = f"growing to {WORKERS} workers{at}", cluster.contender
     if any(row.name == growing and contender.key in row.cells for row in report.rows):
         return
@@ -160,12 +160,12 @@ def _grow_on(session: Session, report: Report, platform: Lab, cluster: RayCluste
 
 
 def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
-    """A task that needs another worker than those that are there."""
+    """Measure a task that needs a new worker."""
     key, mark, known = cluster.contender.key, platform.mark(), len(platform.nodes())
     job = cluster.ray("submit", str(JOB)).last_json
     nodes = platform.nodes()
     if len(nodes) == known:
-        raise Failed(f"the task ran, and the platform still has {known} nodes")
+        raise Failed(f"the task ran without a new node: the platform still has {known} nodes")
     worker = nodes[known]
     launches = [
         (wall - milliseconds / 1e3, wall)

@@ -1,4 +1,4 @@
-"""Case 9: a day of a cluster, 100,000 launches: whether the provider's memory and its ticks stay as they are."""
+"""Case 9: memory and tick time of the provider over a day with 100,000 launches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WHY_NOT = "not measured: its head must be a real host, whose clock cannot be st
 
 
 def run(session: Session) -> Report:
-    """Live one day."""
+    """Run one day."""
     report = Report(NAME)
     for contender in session.contenders:
         if contender is RAYDOG:
@@ -65,7 +65,7 @@ def _live(session: Session, report: Report, contender: Contender) -> None:
 
 
 def _round(on: Stage, count: int) -> dict[str, Any]:
-    """Grow, work, shrink."""
+    """Launch, run and terminate workers once."""
     on.provider.do("grow", count=count, **on.worker)
     _pass(on, TICK_SECONDS)
     on.join()
@@ -83,7 +83,7 @@ def _round(on: Stage, count: int) -> dict[str, Any]:
 
 
 def _pass(on: Stage, seconds: float) -> float:
-    """Let time pass, and Ray's autoscaler look once; the processor time that it took."""
+    """Advance time and run one tick; return its processor time (seconds)."""
     on.lab.advance(seconds)
     on.provider.do("skip_time", seconds=seconds)
     return float(on.provider.do("tick")["cpu"])

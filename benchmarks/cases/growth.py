@@ -1,4 +1,4 @@
-"""Case 5: from nothing to N workers asked for and listed, decided by Ray's real autoscalers."""
+"""Case 5: launch of N workers by Ray's real autoscalers, until all are accepted and listed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.session import Session
 from benchmarks.stage import Stage, stage
 
 NAME = "growth"
-TITLE = "Growing from none to N"
+TITLE = "Launch of N workers"
 
 VERSIONS = ("v2", "v1")
 RUNS_OF = {10: 3, 100: 3, 1_000: 5, 10_000: 1}
@@ -23,7 +23,7 @@ _LOOK_SECONDS = 0.05
 
 
 def run(session: Session) -> Report:
-    """Grow a fresh cluster to each size, under either autoscaler."""
+    """Launch each size in a fresh cluster, under either autoscaler."""
     report = Report(NAME)
     for contender in session.contenders:
         for version in VERSIONS:
@@ -40,7 +40,7 @@ def run(session: Session) -> Report:
 
 
 def _plan(session: Session, contender: Contender) -> dict[int, int]:
-    """How often each size is measured."""
+    """Runs per size."""
     if contender is not RAYDOG:
         return {10: 1}
     return {10: 1, 1_000: 1} if session.quick else RUNS_OF
@@ -49,7 +49,7 @@ def _plan(session: Session, contender: Contender) -> dict[int, int]:
 def measure(
     session: Session, report: Report, contender: Contender, version: str, size: int, delay: float = 0.0
 ) -> None:
-    """One growth at one delay of the platform."""
+    """Measure one launch at one delay of the platform."""
     what = f"{version}, {size:,} nodes" + (f" at {delay * 1e3:.0f} ms per call" if delay else "")
     switch = {"RAY_enable_autoscaler_v2": "1" if version == "v2" else "0", "BENCH_SKIPPING_CLOCKS": "1"}
     with (

@@ -1,4 +1,4 @@
-"""Case 10: the same against a platform across an ocean: every call takes 50 or 200 ms longer."""
+"""Case 10: the other cases with 50 or 200 ms of additional latency per call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.results import Report
 from benchmarks.session import Session
 
 NAME = "latency"
-TITLE = "A platform that answers later"
+TITLE = "Slow connections"
 
 DELAYS = (0.05, 0.2)
 NODES, FEW_NODES = 1_000, 100
@@ -16,7 +16,7 @@ LIVES = 2
 
 
 def run(session: Session) -> Report:
-    """Everything whose time is also the platform's, at each delay."""
+    """Run every case whose time includes the platform's, at each delay."""
     report = Report(NAME)
     for contender in session.contenders:
         ours = contender is RAYDOG

@@ -1,4 +1,4 @@
-"""Case 8: all platform calls from the birth of 1,000 workers to their death, ten minutes later."""
+"""Case 8: all platform calls from the launch of 1,000 workers to their termination ten minutes later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.stage import Stage, stage
 from yellowdog_ray.config.limits import TICK_SECONDS
 
 NAME = "life"
-TITLE = "Platform calls over a node's whole life"
+TITLE = "Platform calls from launch to termination"
 
 NODES = 1_000
 LIFE_TICKS = 300
@@ -18,10 +18,10 @@ DEATH_TICKS = 12
 
 
 def run(session: Session) -> Report:
-    """Live one life; how many calls it takes does not vary."""
+    """Count the calls once; they do not vary."""
     report = Report(NAME)
     for contender in session.contenders:
-        with session.attempt(report, contender, "a whole life"):
+        with session.attempt(report, contender, "launch to termination"):
             _live(session, report, contender)
     report.note(
         f"{NODES:,} nodes are launched at once, run for {LIFE_TICKS * TICK_SECONDS / 60:.0f} minutes in ticks of "

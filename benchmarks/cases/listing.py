@@ -1,4 +1,4 @@
-"""Case 4: what one listing costs, by the number of live nodes, after changes, and with a long past."""
+"""Case 4: the cost of one listing by number of live nodes, after changes, and with many ended nodes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PAST, QUICK_PAST, PAST_SIZE = 100_000, 10_000, 1_000
 PER_PAGE = 1_000
 TICKS, FEW_TICKS = 10, 3
 BETWEEN_TICKS, AFTER_CHANGE = 4.0, CALM_SECONDS + 1
-"""Seconds that pass before each listing. RayDog reads the nodes that seldom when nothing has changed for long, and what
-it costs to see a change is measured where it is seen."""
+"""Seconds before each listing. RayDog reads the nodes at that interval in a stable cluster; the cost of a change is
+measured in the listing that detects it."""
 
 
 def run(session: Session) -> Report:
-    """Grow to each size in turn, and list."""
+    """Launch nodes up to each size in turn, and list."""
     report = Report(NAME)
     for contender in session.contenders:
         with session.attempt(report, contender, "listing"), _on_stage(session, contender) as on:
@@ -39,7 +39,7 @@ def run(session: Session) -> Report:
                 _measure(session, report, on, _name(size), size)
                 if size == PAST_SIZE:
                     past = QUICK_PAST if session.quick else PAST
-                    session.say(f"{contender.label}: {past:,} past nodes")
+                    session.say(f"{contender.label}: {past:,} ended nodes")
                     on.lab.add_past(past)
                     _measure(session, report, on, f"{size:,} nodes, {past:,} in the past", size)
     report.note(f"{PUBLISHED.label} is measured up to {SMALL_SIZES[-1]:,} nodes; growing it further takes too long.")
@@ -57,7 +57,7 @@ def _sizes(session: Session, contender: Contender) -> tuple[int, ...]:
 
 
 def measure_at(session: Session, report: Report, contender: Contender, size: int, delay: float) -> None:
-    """One size, at one delay of the platform: how long Ray's loop waits."""
+    """Measure how long Ray's loop waits, for one size and one delay of the platform."""
     what = f"{size:,} nodes at {delay * 1e3:.0f} ms per call"
     with session.attempt(report, contender, f"listing {what}"), _on_stage(session, contender) as on:
         on.grow(size)

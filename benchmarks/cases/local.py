@@ -1,4 +1,4 @@
-"""The local platform's own speed, without any provider."""
+"""Speed of the local platform, without a provider."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from benchmarks.results import Report
 from benchmarks.session import Session
 
 NAME = "local"
-TITLE = "The local platform itself"
+TITLE = "The local platform"
 COLUMNS = (Contender(KEY, "local platform", Path(sys.executable)),)
 
 
 def run(session: Session) -> Report:
-    """Each figure in turn, as often as there are runs."""
+    """Measure each figure once per run."""
     report = Report(NAME)
     usable = os.sched_getaffinity(0)
     try:

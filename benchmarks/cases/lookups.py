@@ -1,4 +1,4 @@
-"""Case 7: addresses, which Ray's old autoscaler asks for 12 times per node and tick."""
+"""Case 7: addresses, which autoscaler v1 looks up 12 times per node and tick."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from benchmarks.session import Session
 from benchmarks.stage import stage
 
 NAME = "lookups"
-TITLE = "Looking up addresses"
+TITLE = "Address lookups"
 
 SIZES, QUICK_SIZES, FEW_SIZES = (100, 1_000, 10_000), (100, 1_000), (100,)
 
 
 def run(session: Session) -> Report:
-    """Ask for every node's addresses as often as a tick does."""
+    """Look up every node's addresses as often as a tick does."""
     report = Report(NAME)
     for contender in session.contenders:
-        with session.attempt(report, contender, "looking up"), stage(contender, session.cores) as on:
+        with session.attempt(report, contender, "address lookups"), stage(contender, session.cores) as on:
             before = 0
             for size in FEW_SIZES if contender is not RAYDOG else QUICK_SIZES if session.quick else SIZES:
                 on.grow(size - before)

@@ -1,4 +1,4 @@
-"""Case 6: N workers asked to stop, against a platform that takes its time to answer."""
+"""Case 6: termination of N workers on a slow platform."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.session import Session
 from benchmarks.stage import Stage, stage
 
 NAME = "shrink"
-TITLE = "Shrinking to none"
+TITLE = "Termination of all workers"
 
 SIZES = (100, 1_000)
 DELAY_SECONDS = 0.05
@@ -16,7 +16,7 @@ GOAL_SECONDS = 10.0
 
 
 def run(session: Session) -> Report:
-    """End all workers at once, several times."""
+    """Terminate all workers at once, several times."""
     report = Report(NAME)
     for contender in session.contenders:
         for size in _sizes(session, contender):
@@ -26,14 +26,14 @@ def run(session: Session) -> Report:
 
 def _sizes(session: Session, contender: Contender) -> tuple[int, ...]:
     if contender is not RAYDOG:
-        return SIZES[:1]  # each of its calls waits for the last
+        return SIZES[:1]  # its calls are sequential
     return SIZES[-1:] if session.quick else SIZES
 
 
 def measure(
     session: Session, report: Report, contender: Contender, size: int, delay: float, runs: int | None = None
 ) -> None:
-    """One size at one delay of the platform."""
+    """Measure one size at one delay of the platform."""
     what = f"{size:,} nodes at {delay * 1e3:.0f} ms per call"
     with session.attempt(report, contender, what), stage(contender, session.cores) as on:
         for number in range(runs or session.runs_of(contender)):

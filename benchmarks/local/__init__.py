@@ -1,1 +1,1 @@
-"""What `scripts/bench local` measures: the local platform itself."""
+"""Measurements of `scripts/bench local`: the local platform itself."""

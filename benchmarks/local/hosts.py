@@ -1,4 +1,4 @@
-"""Namespace hosts: from the request for an instance to the end of the first `ssh`, one host after the other."""
+"""Namespace hosts: time from the provisioning call to the end of the first `ssh`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from yellowdog_client.model import ComputeRequirementTemplateUsage, ProvisionedWorkerPoolProperties
 
 from benchmarks.local.nodes import add_template
-from benchmarks.local.processes import PATIENCE_SECONDS
+from benchmarks.local.processes import TIMEOUT_SECONDS
 from benchmarks.machine import Cores
 from benchmarks.results import Report
 from yellowdog_local.hosts.namespace import NamespaceHosts
@@ -25,9 +25,9 @@ KEY = "local"
 
 
 def measure_hosts(report: Report, cores: Cores, runs: int) -> None:
-    """From the request for an instance to the end of the first `ssh`, one host after the other.
+    """Measure from the provisioning call to the end of the first `ssh`, one host at a time.
 
-    Everything shares the two cores, as it does where the platform is used; a host is many processes.
+    Platform and hosts share the two cores, as in normal use.
     """
     row = report.row("a namespace host answers ssh, from the request", "s", 1.5)
     os.sched_setaffinity(0, {cores.platform, cores.provider})
@@ -64,8 +64,8 @@ def _time_of_a_host(platform: LocalPlatform, key: Path, number: int) -> float:
         address = instance.entity.publicIpAddress
         if address is not None and _ssh_works(key, address):
             break
-        if time.perf_counter() - began > PATIENCE_SECONDS:
-            raise TimeoutError(f"the host did not answer ssh within {PATIENCE_SECONDS:.0f} s")
+        if time.perf_counter() - began > TIMEOUT_SECONDS:
+            raise TimeoutError(f"the host did not answer ssh within {TIMEOUT_SECONDS:.0f} s")
         time.sleep(0.005)
     seconds = time.perf_counter() - began
     with platform.locked():

@@ -1,4 +1,4 @@
-"""Simulated hosts by the thousand, and a day of them, each in a process of its own and without HTTP."""
+"""Thousands of simulated hosts, and a day of a cluster, each in a separate process and without HTTP."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from yellowdog_client.model import (
     WorkRequirement,
 )
 
-from benchmarks.local.processes import PATIENCE_SECONDS, Server, served
+from benchmarks.local.processes import TIMEOUT_SECONDS, Server, served
 from benchmarks.local.tasks import PER_CALL, TASKS, bodies_of_tasks, tasks
 from benchmarks.machine import Cores
 from benchmarks.results import Report
@@ -38,10 +38,10 @@ WARM_UP_ROUNDS = 50
 
 
 class Http:
-    """Raw calls over one connection that is kept, as little in the way as `http.client` allows."""
+    """Raw calls over one keep-alive connection, with the overhead of `http.client` only."""
 
     def __init__(self, server: Server) -> None:
-        self._connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE_SECONDS)
+        self._connection = http.client.HTTPConnection(server.host, server.port, timeout=TIMEOUT_SECONDS)
         self._headers = {"Authorization": f"yd-key {server.key_id}:{server.key_secret}"}
 
     def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
@@ -64,7 +64,7 @@ def _sdk(server: Server) -> Iterator[PlatformClient]:
     schema = ServicesSchema(
         defaultUrl=f"http://{server.host}:{server.port}",
         retry=RetryProperties(maxAttempts=1),
-        readTimeout=timedelta(seconds=PATIENCE_SECONDS),
+        readTimeout=timedelta(seconds=TIMEOUT_SECONDS),
     )
     client = PlatformClient.create(schema, ApiKey(server.key_id, server.key_secret))
     try:
@@ -88,10 +88,10 @@ def _timed(call: Callable[[], object]) -> float:
 
 
 def _get_often(server: Server, path: str) -> tuple[float, float]:
-    """Calls per second, and the server's processor time for each (ms).
+    """Calls per second, and the server's processor time per call (ms).
 
-    Raw sockets that stay open, one call at a time on each: the server always has the next one waiting, and the client
-    needs less time for it than the server.
+    Uses raw keep-alive sockets, one call at a time on each. The server always has a pending call, and the client needs
+    less time per call than the server.
     """
     lines = (
         f"GET {path} HTTP/1.1",
@@ -101,7 +101,7 @@ def _get_often(server: Server, path: str) -> tuple[float, float]:
     call = "\r\n".join((*lines, "", "")).encode()
     with contextlib.ExitStack() as stack:
         address = (server.host, server.port)
-        sockets = [stack.enter_context(socket.create_connection(address, PATIENCE_SECONDS)) for _ in range(CONNECTIONS)]
+        sockets = [stack.enter_context(socket.create_connection(address, TIMEOUT_SECONDS)) for _ in range(CONNECTIONS)]
         for connection in sockets:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(call)
@@ -155,7 +155,7 @@ def _expect(seen: int) -> None:
 
 
 def measure_http(report: Report, cores: Cores) -> None:
-    """All figures over HTTP, once, with a fresh server on a core of its own."""
+    """Measure all figures over HTTP once, with a fresh server on a separate core."""
     os.sched_setaffinity(0, {cores.provider})
     with served(cores.platform) as server, _sdk(server) as client:
         raw = Http(server)

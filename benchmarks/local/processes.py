@@ -1,4 +1,4 @@
-"""Processes that a measurement needs: a platform that is served, or anything that is measured by itself."""
+"""Processes for measurements: a served platform, or a function in a fresh process."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import local_platform
 
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Server:
-    """A platform that is served by another process."""
+    """A platform served by another process."""
 
     host: str
     port: int
@@ -29,25 +29,25 @@ class Server:
     pid: int
 
     def cpu_seconds(self) -> float:
-        """The processor time that it has used so far."""
+        """Processor time so far (seconds)."""
         fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def child(target: Callable[..., None], *arguments: object) -> Iterator[Any]:
-    """Run a function in a fresh process; gives what it sends, then lets it end."""
+    """Run a function in a fresh process; yield what it sends, then end it."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *arguments))
     process.start()
     theirs.close()
     try:
-        if not ours.poll(PATIENCE_SECONDS):
-            raise TimeoutError(f"{target.__name__} did not answer within {PATIENCE_SECONDS:.0f} s")
+        if not ours.poll(TIMEOUT_SECONDS):
+            raise TimeoutError(f"{target.__name__} did not answer within {TIMEOUT_SECONDS:.0f} s")
         yield ours.recv()
     finally:
-        ours.close()  # that is its sign to end
-        process.join(PATIENCE_SECONDS)
+        ours.close()  # signals the process to end
+        process.join(TIMEOUT_SECONDS)
         if process.is_alive():
             process.kill()
             process.join()

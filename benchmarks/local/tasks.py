@@ -1,4 +1,4 @@
-"""Tasks as a cluster launcher makes them, many of them."""
+"""Many tasks, similar to those of a cluster launcher."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PER_CALL = 1_000
 
 
 def tasks() -> list[list[Task]]:
-    """Named, with an argument and some environment."""
+    """Named tasks with an argument and an environment, in batches."""
     environment = {"CLUSTER": "bench", "NODE_TYPE": "worker", "HEAD": "10.0.0.1"}
     made = [
         Task(name=f"task-{number}", taskType="bash", arguments=["task.sh"], environment=environment)
@@ -21,6 +21,6 @@ def tasks() -> list[list[Task]]:
 
 
 def bodies_of_tasks() -> list[bytes]:
-    """The same, as bodies of calls."""
+    """The same tasks as request bodies."""
     fields = ("name", "taskType", "arguments", "environment")
     return [json.dumps([{name: getattr(task, name) for name in fields} for task in few]).encode() for few in tasks()]

@@ -15,27 +15,27 @@ between
 """
 
 
-def test_a_text_takes_the_place_of_what_was_between_its_markers():
+def test_fill_replaces_text_between_markers():
     filled = fill(PAGE, {"listing": "new"})
     assert "old" not in filled
     assert "<!-- bench: listing -->\n\nnew\n\n<!-- end -->\nbetween\n" in filled
 
 
-def test_filling_twice_is_filling_once():
+def test_fill_is_idempotent():
     once = fill(PAGE, {"listing": "new", "growth": "more"})
     assert fill(once, {"listing": "new", "growth": "more"}) == once
 
 
-def test_what_nothing_is_known_of_stays_as_it_is():
+def test_fill_keeps_blocks_without_new_text():
     assert fill(PAGE, {}) == PAGE
 
 
-def test_a_text_without_a_place_is_an_error_that_names_it():
+def test_fill_fails_with_name_of_missing_marker():
     with pytest.raises(NoSuchMarker, match="day"):
         fill(PAGE, {"day": "new"})
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_case_has_its_place_on_its_page(case):
+def test_page_has_marker_of_every_case(case):
     page: Path = PAGES.get(case, PAGES[None])
     fill(page.read_text(), {case: ""})
