@@ -131,7 +131,7 @@ def test_apply_then_fail_applies_the_call(local: RunningPlatform, client: Platfo
         submit(client)
 
     assert names(client) == ["work"]
-    assert local.faults.struck(rule_id) == 1
+    assert local.faults.applied(rule_id) == 1
     assert [made.status for made in local.calls.matching(ADD_WORK)] == [500, 400]
 
 
@@ -181,7 +181,7 @@ def test_hung_call_is_served_when_the_rule_is_removed(
     answers: list[httpx.Response] = []
     thread = threading.Thread(target=lambda: answers.append(http.get("/work/requirements?sliced=true")))
     thread.start()
-    eventually(lambda: local.faults.struck(rule_id))
+    eventually(lambda: local.faults.applied(rule_id))
     assert answers == []
     local.faults.remove(rule_id)
     thread.join(5)
@@ -194,7 +194,7 @@ def test_platform_stops_quickly_with_a_hung_call() -> None:
         rule_id = local.faults.add(faults.Hang())
         thread = threading.Thread(target=lambda: requests.get(f"{local.url}/work/tasks", timeout=10))
         thread.start()
-        eventually(lambda: local.faults.struck(rule_id))
+        eventually(lambda: local.faults.applied(rule_id))
         began = time.monotonic()
     thread.join(5)
     assert time.monotonic() - began < 0.9  # the server gives calls one second
@@ -338,12 +338,12 @@ def test_event_stream_is_recorded_when_it_starts(local: RunningPlatform, client:
 def test_admin_api_adds_lists_and_removes_faults(local: RunningPlatform, http: httpx.Client) -> None:
     rule = {"kind": "status", "call": "GET /work/**", "status": 503, "times": 1}
     added = http.post("/admin/faults", json=rule).json()
-    assert added == {"id": "fault-1", "rule": rule, "seen": 0, "struck": 0, "spent": False}
+    assert added == {"id": "fault-1", "rule": rule, "matched": 0, "applied": 0, "spent": False}
     assert [http.get("/work/tasks").status_code for _ in range(2)] == [503, 200]
 
-    (standing,) = http.get("/admin/faults").json()["faults"]
-    assert (standing["seen"], standing["struck"], standing["spent"]) == (2, 1, True)
-    assert http.delete("/admin/faults/fault-1").json()["struck"] == 1
+    (state,) = http.get("/admin/faults").json()["faults"]
+    assert (state["matched"], state["applied"], state["spent"]) == (2, 1, True)
+    assert http.delete("/admin/faults/fault-1").json()["applied"] == 1
     assert http.delete("/admin/faults/fault-1").status_code == 404
     http.post("/admin/faults", json={"kind": "key-revoked"})
     assert http.get("/work/tasks").status_code == 401

@@ -22,7 +22,7 @@ FAULTS = (
     ("cut",),
     ("delay", "--seconds", "3"),
 )
-"""Each strikes one call in a hundred."""
+"""Each applies to one call in a hundred."""
 
 
 def make_calls_fail(box: Box) -> None:
@@ -31,10 +31,10 @@ def make_calls_fail(box: Box) -> None:
         assert added.returncode == 0, added.stdout
 
 
-def struck(box: Box) -> int:
-    """How many calls have been struck since the faults were put in force."""
+def applied(box: Box) -> int:
+    """Number of calls to which a fault was applied."""
     listed = box.raydog("fault", "list", "--json")
-    return sum(fault["struck"] for fault in json.loads(listed.stdout))
+    return sum(fault["applied"] for fault in json.loads(listed.stdout))
 
 
 @pytest.mark.timeout(560)
@@ -61,7 +61,7 @@ def test_a_cluster_lives_and_works_although_calls_fail_and_a_spot_worker_is_lost
 
     assert "gets a spot notice" in monitor
     assert "nothing is left of cluster" in down, down
-    assert struck(box) > 5
+    assert applied(box) > 5
     box.raydog("fault", "clear")
     assert (platform.live_instances(), platform.live_pools(), platform.unfinished_work()) == (0, [], [])
 

@@ -187,7 +187,7 @@ class Checks:
         alive = living & before.living - terminated
         if omitted := alive & monitor.life.listed - tick.told:
             self._world.fail("omitted", f"the listing lacks {sorted(omitted)}, which it had before and which live")
-        if tick.fresh and not self._world.lab.faults.concern_lists and (unknown := alive - tick.told):
+        if tick.fresh and not self._world.lab.faults.has_list_rules and (unknown := alive - tick.told):
             self._world.fail("omitted", f"the listing, just read, lacks {sorted(unknown)}, which live")
 
     def _every_task_is_known(self, monitor: Monitor) -> None:

@@ -357,7 +357,7 @@ class World(ClusterView):
     @property
     def in_trouble(self) -> bool:
         """Whether calls fail, or lists lag."""
-        return bool(self.wire.troubles or self.lab.faults.concern_calls or self.lab.faults.concern_lists)
+        return bool(self.wire.troubles or self.lab.faults.has_call_rules or self.lab.faults.has_list_rules)
 
     # Ray's and the provider's objects
 

@@ -1,6 +1,6 @@
-"""Routes for whoever operates the platform: faults, recorded calls, reset, the clock, an overview. Not YellowDog's API.
+"""Admin routes: faults, recorded calls, reset, the clock, an overview. Not part of YellowDog's API.
 
-They demand the same key as the API, are spared by its faults, and are not recorded.
+They demand the API's key. Faults do not apply to them, and they are not recorded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.routing import Route
 from yellowdog_local.api.json_input import read_json
 from yellowdog_local.api.overviews import overview
 from yellowdog_local.errors import Conflict, InvalidRequest
-from yellowdog_local.faults import InvalidRule, Standing, parse
+from yellowdog_local.faults import InvalidRule, RuleState, parse
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.recording import CallsDropped
 from yellowdog_local.state.clock import SteppedClock
@@ -40,11 +40,11 @@ class _Since(BaseModel):
 
 
 class AdminRoutes:
-    """The administrator's routes of one platform.
+    """The admin routes of one platform.
 
     Args:
         platform: the platform.
-        authenticate: refuses a request that shows no key.
+        authenticate: raises for a request without the key.
     """
 
     def __init__(self, platform: LocalPlatform, authenticate: Callable[[LocalPlatform, Request], None]) -> None:
@@ -73,7 +73,7 @@ class AdminRoutes:
         return Route(path, serve, methods=[method])
 
     async def _list_faults(self, _request: Request) -> Any:
-        return {"faults": [_standing(one) for one in self._platform.faults.rules()]}
+        return {"faults": [_rule_state(one) for one in self._platform.faults.rules()]}
 
     async def _add_fault(self, request: Request) -> Any:
         body = read_json(await request.body(), request.headers)
@@ -81,7 +81,7 @@ class AdminRoutes:
             rule = parse(body)
         except InvalidRule as error:
             raise InvalidRequest(str(error)) from error
-        return _standing(self._platform.faults.standing(self._platform.faults.add(rule)))
+        return _rule_state(self._platform.faults.state(self._platform.faults.add(rule)))
 
     async def _clear_faults(self, _request: Request) -> Any:
         self._platform.faults.clear()
@@ -89,17 +89,17 @@ class AdminRoutes:
 
     async def _remove_fault(self, request: Request) -> Any:
         rule_id = request.path_params["id"]
-        standing = self._platform.faults.standing(rule_id)
+        state = self._platform.faults.state(rule_id)
         self._platform.faults.remove(rule_id)
-        return _standing(standing)
+        return _rule_state(state)
 
     async def _list_calls(self, request: Request) -> Any:
-        asked = _parsed(_Since, dict(request.query_params))
+        query = _parsed(_Since, dict(request.query_params))
         try:
-            calls = self._platform.calls.since(asked.since, limit=asked.limit)
+            calls = self._platform.calls.since(query.since, limit=query.limit)
         except CallsDropped as error:
             raise Conflict(str(error)) from error
-        return {"mark": calls[-1].number if calls else asked.since, "calls": [call.as_json() for call in calls]}
+        return {"mark": calls[-1].number if calls else query.since, "calls": [call.as_json() for call in calls]}
 
     async def _count_calls(self, _request: Request) -> Any:
         calls = self._platform.calls
@@ -111,7 +111,7 @@ class AdminRoutes:
     async def _step_clock(self, request: Request) -> Any:
         clock = self._platform.clock
         if not isinstance(clock, SteppedClock):
-            raise Conflict("the platform's clock is the machine's: it cannot be stepped")
+            raise Conflict("the platform's clock runs in real time: it cannot be stepped")
         step = _parsed(_Step, read_json(await request.body(), request.headers))
         await run_in_threadpool(clock.advance, step.seconds)
         return {"time": clock.now().isoformat()}
@@ -121,10 +121,10 @@ class AdminRoutes:
         return {}
 
 
-def _standing(one: Standing) -> dict[str, Any]:
-    # What was not said is left out: a rule is shown as it was asked for.
+def _rule_state(one: RuleState) -> dict[str, Any]:
+    # Without defaults: a rule is shown as it was sent.
     rule = {"kind": one.rule.kind, **one.rule.model_dump(exclude_unset=True)}
-    return {"id": one.id, "rule": rule, "seen": one.seen, "struck": one.struck, "spent": one.spent}
+    return {"id": one.id, "rule": rule, "matched": one.matched, "applied": one.applied, "spent": one.spent}
 
 
 def _parsed(model: type[Any], value: Any) -> Any:

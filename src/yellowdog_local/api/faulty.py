@@ -1,4 +1,4 @@
-"""Lets faults strike calls on their way: refused, applied but refused, hung, cut, delayed. Knows HTTP, no services."""
+"""Applies the rules for calls: refuse, serve and refuse, hang, cut, delay. ASGI middleware; imports no services."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yellowdog_local.api.recorder import FAULT, RouteNames
-from yellowdog_local.faults import ApplyThenFail, Cut, Delay, Faults, Hang, KeyRevoked, Status, Struck
+from yellowdog_local.faults import ApplyThenFail, Cut, Delay, Faults, Hang, Hit, KeyRevoked, Status
 from yellowdog_local.faults.rules import CallFault
 
 _Headers = list[tuple[bytes, bytes]]
@@ -22,8 +22,8 @@ class FaultyCalls:
 
     Args:
         app: what serves calls.
-        faults: the rules in force.
-        names: how routes are called.
+        faults: the active rules.
+        names: the names of routes.
     """
 
     def __init__(self, app: ASGIApp, faults: Faults, names: RouteNames) -> None:
@@ -32,20 +32,20 @@ class FaultyCalls:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a call, unless a rule strikes it."""
-        if not self._faults.concern_calls or scope["type"] != "http":
+        """Serve a call, unless a rule applies to it."""
+        if not self._faults.has_call_rules or scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        hit = self._faults.strike_call(scope["method"], scope["path"], self._names.find(scope))
+        hit = self._faults.apply_to_call(scope["method"], scope["path"], self._names.find(scope))
         if hit is None:
             await self._app(scope, receive, send)
             return
         scope[FAULT] = hit.id
-        await _Stricken(self._app, self._faults, scope, receive, send).suffer(hit)
+        await _FaultyCall(self._app, self._faults, scope, receive, send).apply(hit)
 
 
-class _Stricken:
-    """One call that a rule has struck; `_receive` gives its body, `_connection` nothing but the caller's leaving."""
+class _FaultyCall:
+    """One call to which a rule applies. `_receive` returns its body; `_connection` only its disconnection."""
 
     def __init__(self, app: ASGIApp, faults: Faults, scope: Scope, receive: Receive, send: Send) -> None:
         self._app = app
@@ -55,7 +55,7 @@ class _Stricken:
         self._receive = receive
         self._send = send
 
-    async def suffer(self, hit: Struck[CallFault]) -> None:
+    async def apply(self, hit: Hit[CallFault]) -> None:
         self._receive = await _whole(self._connection)
         rule = hit.rule
         if isinstance(rule, ApplyThenFail):
@@ -73,7 +73,7 @@ class _Stricken:
             await self._delay(hit.id, rule)
 
     async def _serve(self) -> list[Message]:
-        """Have the call served, and keep the answer: of an event stream, which does not end, the first event."""
+        """Serve the call and return its answer; of an event stream, which does not end, the first event."""
         kept: list[Message] = []
         enough = asyncio.Event()
 
@@ -87,7 +87,7 @@ class _Stricken:
         try:
             await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
-                serving.result()  # raises what the application did
+                serving.result()  # raises what the application has raised
         finally:
             for task in (serving, waiting):
                 task.cancel()
@@ -105,12 +105,12 @@ class _Stricken:
             await self._send(start)
             await self._send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
             return
-        # An answer without a body is made to promise one, so that there is something to be missing.
+        # An empty answer announces one byte, so that the client misses it.
         length = str(max(1, len(body))).encode()
         headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
         await self._send({**start, "headers": [*headers, (b"content-length", length)]})
         await self._send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        # Nothing more: the server closes the connection of an answer that stays incomplete.
+        # No more: the server closes the connection of an incomplete answer.
 
     async def _hang(self, rule_id: str, *, applied: bool) -> None:
         kept = await self._serve() if applied else []
@@ -127,23 +127,23 @@ class _Stricken:
             await self._app(self._scope, self._receive, self._send)
 
     async def _wait(self, rule_id: str, seconds: float | None) -> bool:
-        """Wait for a time, or for the rule's end; answers whether the caller is still there."""
+        """Wait for a time, or until the rule is removed; whether the caller is still connected."""
         released, loop = asyncio.Event(), asyncio.get_running_loop()
 
-        def look() -> None:
-            # Called by whichever thread removes a rule.
-            if not self._faults.stands(rule_id):
+        def check() -> None:
+            # Called by the thread that removes a rule.
+            if not self._faults.is_active(rule_id):
                 loop.call_soon_threadsafe(released.set)
 
-        self._faults.listeners.removed.append(look)
-        look()
+        self._faults.listeners.removed.append(check)
+        check()
         gone = asyncio.ensure_future(self._connection())
         waiting = asyncio.ensure_future(released.wait())
         try:
             await asyncio.wait({gone, waiting}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             return not gone.done()
         finally:
-            self._faults.listeners.removed.remove(look)
+            self._faults.listeners.removed.remove(check)
             gone.cancel()
             waiting.cancel()
 
@@ -155,7 +155,7 @@ def _is_stream(start: Message) -> bool:
 
 
 async def _whole(receive: Receive) -> Callable[[], Awaitable[Message]]:
-    """Take in the whole body, so that the connection is in order whatever is answered; it can be read once more."""
+    """Read the whole body, so that the connection can be kept; the result returns it once more."""
     parts: list[bytes] = []
     more = True
     while more:
@@ -176,7 +176,7 @@ def _failure(rule: Status) -> tuple[_Headers, bytes]:
     if rule.error_type is not None:
         headers, body = _refusal(rule.error_type, rule.message)
     else:
-        # As gateways in front of the platform answer.
+        # The form of gateways in front of the platform.
         title = HTTPStatus(rule.status).phrase if rule.status in HTTPStatus.__members__.values() else "Error"
         problem = {"type": "about:blank", "title": title, "status": rule.status, "detail": rule.message}
         headers, body = _json(problem, b"application/problem+json")

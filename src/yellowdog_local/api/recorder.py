@@ -1,4 +1,4 @@
-"""Sees every call of the API pass, and has it recorded. Changes nothing, and looks into no body."""
+"""Records every call of the API. ASGI middleware; changes nothing and reads no body."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from yellowdog_local.call_patterns import is_private, route_name
 from yellowdog_local.recording import UNANSWERED, Calls
 
-FAULT = "raydog.fault"  # where the scope says which fault has struck
+FAULT = "raydog.fault"  # key of the scope: the id of the applied fault
 NO_ROUTE = "-"
 _FAILED = 500
 _AGENTS = (
@@ -25,15 +25,15 @@ _AGENTS = (
 
 
 class RouteNames:
-    """Which route serves a call, by name."""
+    """The names of routes."""
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         self._routes = [(route, route_name(route.path)) for route in routes if isinstance(route, Route)]
-        # Both forms of a path, with and without a slash at the end, have one endpoint and one name.
+        # A path with and without a slash at its end has one endpoint and one name.
         self._of_endpoint = {route.endpoint: name for route, name in self._routes}
 
     def served(self, scope: Scope) -> str:
-        """The route that has served a call: costs nothing, but is known only afterwards."""
+        """The route that has served a call; costs nothing, but is set only afterwards."""
         endpoint = scope.get("endpoint")
         return NO_ROUTE if endpoint is None else self._of_endpoint.get(endpoint, NO_ROUTE)
 
@@ -46,12 +46,12 @@ class RouteNames:
 
 
 class Recorder:
-    """ASGI middleware that records calls.
+    """Records calls.
 
     Args:
-        app: what serves them.
-        calls: where they are noted.
-        names: how routes are called.
+        app: the application that serves them.
+        calls: the record.
+        names: the names of routes.
     """
 
     def __init__(self, app: ASGIApp, calls: Calls, names: RouteNames) -> None:
@@ -60,21 +60,21 @@ class Recorder:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a call, and note it as soon as its answer is complete."""
+        """Serve a call, and record it as soon as its answer is complete."""
         if scope["type"] != "http" or is_private(scope["path"]):
             await self._app(scope, receive, send)
             return
-        passing = _Passing(self, scope, send)
+        call = _RecordedCall(self, scope, send)
         try:
-            await self._app(scope, receive, passing.watch)
+            await self._app(scope, receive, call.watch)
         except Exception:
-            passing.failed = True  # of the platform itself; the answer is made further out
+            call.failed = True  # an error of the platform's own; an outer layer answers it
             raise
         finally:
-            passing.end()
+            call.end()
 
     def note(self, scope: Scope, status: int, seconds: float, size: int) -> None:
-        """Have a call recorded."""
+        """Record a call."""
         agent, length = b"", b"0"
         for name, value in scope["headers"]:
             if name == b"user-agent":
@@ -94,8 +94,8 @@ class Recorder:
         )
 
 
-class _Passing:
-    """A call on its way."""
+class _RecordedCall:
+    """A call in progress."""
 
     __slots__ = ("_began", "_noted", "_recorder", "_scope", "_send", "_size", "_status", "failed")
 
@@ -110,7 +110,7 @@ class _Passing:
         self._noted = False
 
     async def watch(self, message: Message) -> None:
-        """See a part of the answer, and pass it on; noted before its caller can know it, and look for it."""
+        """Pass on a part of the answer; the call is recorded before its caller can read the record."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
             if _is_stream(message):
@@ -122,7 +122,7 @@ class _Passing:
         await self._send(message)
 
     def end(self) -> None:
-        """Note what was cut in the middle, or left by its caller: an answer that did not arrive is none."""
+        """Record a call without a complete answer."""
         self._note(_FAILED if self.failed else UNANSWERED)
 
     def _note(self, status: int) -> None:

@@ -152,8 +152,8 @@ def list_faults(directory: DirOption = default_directory(), as_json: JsonOption 
         return
     table = Table("id", "kind", "rule", "matched", "applied", title="Faults", title_justify="left")
     for fault in faults:
-        applied = f"{fault['struck']} (spent)" if fault["spent"] else str(fault["struck"])
-        table.add_row(fault["id"], fault["rule"]["kind"], _fields(fault["rule"]), str(fault["seen"]), applied)
+        applied = f"{fault['applied']} (spent)" if fault["spent"] else str(fault["applied"])
+        table.add_row(fault["id"], fault["rule"]["kind"], _fields(fault["rule"]), str(fault["matched"]), applied)
     console().print(table)
 
 
@@ -179,7 +179,7 @@ def clear(
         typer.echo("all faults are cleared")
     else:
         cleared = client.delete(f"/admin/faults/{fault}")
-        typer.echo(f"{fault} is cleared; it was applied {cleared['struck']} times")
+        typer.echo(f"{fault} is cleared; it was applied {cleared['applied']} times")
 
 
 def _fields(rule: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 For example `local.faults.add(faults.Status(call="POST /work/requirements", status=429, times=3))`; see docs/faults.md.
 """
 
-from yellowdog_local.faults.registry import Faults, Standing, Struck
+from yellowdog_local.faults.registry import Faults, Hit, RuleState
 from yellowdog_local.faults.rules import (
     AbortLost,
     ApplyThenFail,
@@ -31,6 +31,7 @@ __all__ = [
     "Delay",
     "Faults",
     "Hang",
+    "Hit",
     "InvalidRule",
     "KeyRevoked",
     "ListingLag",
@@ -38,9 +39,8 @@ __all__ = [
     "NeverBoots",
     "NeverRegisters",
     "Rule",
-    "Standing",
+    "RuleState",
     "Status",
-    "Struck",
     "TaskExits",
     "parse",
 ]

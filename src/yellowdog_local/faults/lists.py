@@ -1,4 +1,4 @@
-"""Lists that lag: hides what was made too recently. Knows records by their place in the order of making only."""
+"""Lists that lag: hides records that were created too recently. Identifies records by their sequence number."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from yellowdog_local.state.kernel import Kernel
 
 
 class Sequenced(Protocol):
-    """A record that knows its place in the order of making."""
+    """A record with its place in the order of creation."""
 
     @property
     def seq(self) -> int:
-        """Its place."""
+        """Its sequence number."""
 
 
 _S = TypeVar("_S", bound=Sequenced)
 
 
 class LaggingLists:
-    """Keeps, while a rule asks for it, when each record was made. What was there before the rule is always shown.
+    """Filters lists while a rule is active. Records older than the rule are always shown.
 
-    Records have a place in the order of making and not all of them a time; so the kernel is asked to note the times.
+    Not all records have a creation time, so the kernel notes a time for each sequence number while a rule is active.
     """
 
     def __init__(self, kernel: Kernel, faults: Faults) -> None:
@@ -37,10 +37,10 @@ class LaggingLists:
         faults.listeners.removed.append(self._removed)
 
     def visible(self, method: str, route: str, records: Sequence[_S]) -> Sequence[_S]:
-        """The records that a call may list now. Called under the platform's lock."""
-        if not self._faults.concern_lists:
+        """The records that a call lists now. Called under the platform's lock."""
+        if not self._faults.has_list_rules:
             return records
-        hit = self._faults.strike(ListingLag, lambda rule: rule.concerns_call(method, route, route))
+        hit = self._faults.apply(ListingLag, lambda rule: rule.matches_call(method, route, route))
         if hit is None:
             return records
         horizon = self._kernel.clock.now() - timedelta(seconds=hit.rule.seconds)
@@ -62,6 +62,6 @@ class LaggingLists:
 
     def _removed(self) -> None:
         with self._kernel.locked():
-            self._first = {rule_id: first for rule_id, first in self._first.items() if self._faults.stands(rule_id)}
+            self._first = {rule_id: first for rule_id, first in self._first.items() if self._faults.is_active(rule_id)}
             if not self._first:
                 self._kernel.made = None

@@ -1,4 +1,4 @@
-"""The rules in force, and which of them strikes when. Knows calls and machines only by what a rule says of them."""
+"""The active rules, and which of them applies when. Calls and machines are described by the caller."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from yellowdog_local.faults.rules import CallFault, KeyRevoked, ListingLag, R, R
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A rule in force.
+class RuleState:
+    """The state of an active rule.
 
     Attributes:
-        id: what it is removed by.
+        id: its id.
         rule: the rule.
-        seen: how many calls, machines or tasks it has matched.
-        struck: how many of them it has struck.
+        matched: number of calls, machines or tasks that it has matched.
+        applied: number of those to which it was applied.
     """
 
     id: str
     rule: Rule
-    seen: int
-    struck: int
+    matched: int
+    applied: int
 
     @property
     def spent(self) -> bool:
-        """Whether it will never strike again."""
-        return self.rule.most is not None and self.struck >= self.rule.most
+        """Whether it has been applied as often as it may be."""
+        return self.rule.most is not None and self.applied >= self.rule.most
 
 
 @dataclass(frozen=True)
-class Struck(Generic[R]):
-    """A rule that strikes now, and its id."""
+class Hit(Generic[R]):
+    """A rule that applies now, and its id."""
 
     id: str
     rule: R
@@ -49,26 +49,26 @@ class _Entry:
     id: str
     rule: Rule
     random: random.Random
-    seen: int = 0
-    struck: int = 0
+    matched: int = 0
+    applied: int = 0
 
-    def strikes(self, *, free: bool) -> bool:
-        """Count one that matches, and say whether it is struck; it is not if another rule has it already."""
-        self.seen += 1
+    def applies(self, *, free: bool) -> bool:
+        """Count a match; whether the rule applies to it. `free`: no other rule applies already."""
+        self.matched += 1
         rule = self.rule
-        if not free or (rule.nth is not None and self.seen < rule.nth):
+        if not free or (rule.nth is not None and self.matched < rule.nth):
             return False
-        if rule.most is not None and self.struck >= rule.most:
+        if rule.most is not None and self.applied >= rule.most:
             return False
         if rule.probability is not None and self.random.random() >= rule.probability:
             return False
-        self.struck += 1
+        self.applied += 1
         return True
 
 
 @dataclass
 class Listeners:
-    """Who wants to hear of rules that come and go. Called without any lock of ours."""
+    """Callbacks for added and removed rules, called without a lock."""
 
     added: list[Callable[[str, Rule], None]] = field(default_factory=list)
     removed: list[Callable[[], None]] = field(default_factory=list)
@@ -79,19 +79,19 @@ class Faults:
 
     def __init__(self) -> None:
         self.listeners = Listeners()
-        # Looked at by every call: a platform without such rules pays for no more than that.
-        self.concern_calls = False
-        self.concern_lists = False
+        # Read by every call, so that a platform without rules pays for nothing else.
+        self.has_call_rules = False
+        self.has_list_rules = False
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
-        self._made = 0
+        self._added = 0
 
     def add(self, rule: Rule) -> str:
-        """Put a rule in force; answers its id. Of several rules that match, the one added first strikes."""
+        """Activate a rule; its id. Of several matching rules, the one added first applies."""
         with self._lock:
-            self._made += 1
-            rule_id = f"fault-{self._made}"
-            seeded = random.Random(rule.seed)  # noqa: S311  chooses whom to strike, guards nothing
+            self._added += 1
+            rule_id = f"fault-{self._added}"
+            seeded = random.Random(rule.seed)  # noqa: S311  no secret depends on it
             self._entries[rule_id] = _Entry(rule_id, rule, seeded)
             self._note_kinds()
         for listener in tuple(self.listeners.added):
@@ -99,104 +99,104 @@ class Faults:
         return rule_id
 
     def remove(self, rule_id: str) -> None:
-        """End a rule, whatever it has done already stays done.
+        """Remove a rule. Effects that have taken place stay.
 
         Raises:
-            NotFound: there is none of that id.
+            NotFound: there is none with this id.
         """
         with self._lock:
             if self._entries.pop(rule_id, None) is None:
                 raise NotFound("Fault", rule_id)
             self._note_kinds()
-        self._tell_removed()
+        self._notify_removed()
 
     def clear(self) -> None:
-        """End every rule."""
+        """Remove all rules."""
         with self._lock:
             self._entries.clear()
             self._note_kinds()
-        self._tell_removed()
+        self._notify_removed()
 
     @contextmanager
     def during(self, *rules: Rule) -> Iterator[list[str]]:
-        """Have rules in force for the length of a block; gives their ids."""
-        made = [self.add(rule) for rule in rules]
+        """Activate rules for the length of a block; yields their ids."""
+        added = [self.add(rule) for rule in rules]
         try:
-            yield made
+            yield added
         finally:
-            for rule_id in made:
-                if self.stands(rule_id):
+            for rule_id in added:
+                if self.is_active(rule_id):
                     self.remove(rule_id)
 
-    def rules(self) -> list[Standing]:
-        """The rules in force, in the order in which they were added."""
+    def rules(self) -> list[RuleState]:
+        """The state of each active rule, in the order of addition."""
         with self._lock:
-            return [Standing(entry.id, entry.rule, entry.seen, entry.struck) for entry in self._entries.values()]
+            return [RuleState(entry.id, entry.rule, entry.matched, entry.applied) for entry in self._entries.values()]
 
-    def standing(self, rule_id: str) -> Standing:
-        """One rule in force.
+    def state(self, rule_id: str) -> RuleState:
+        """The state of one active rule.
 
         Raises:
-            NotFound: there is none of that id.
+            NotFound: there is none with this id.
         """
-        for standing in self.rules():
-            if standing.id == rule_id:
-                return standing
+        for state in self.rules():
+            if state.id == rule_id:
+                return state
         raise NotFound("Fault", rule_id)
 
-    def struck(self, rule_id: str) -> int:
-        """How often a rule has struck.
+    def applied(self, rule_id: str) -> int:
+        """How often a rule was applied.
 
         Raises:
-            NotFound: there is none of that id.
+            NotFound: there is none with this id.
         """
-        return self.standing(rule_id).struck
+        return self.state(rule_id).applied
 
-    def stands(self, rule_id: str) -> bool:
-        """Whether a rule is in force."""
+    def is_active(self, rule_id: str) -> bool:
+        """Whether a rule is active."""
         return rule_id in self._entries
 
-    def strike(self, kind: type[R], concerns: Callable[[R], bool], *, only: str | None = None) -> Struck[R] | None:
-        """The rule of a kind that strikes what `concerns` describes.
+    def apply(self, kind: type[R], matches: Callable[[R], bool], *, only: str | None = None) -> Hit[R] | None:
+        """Count a match of a call, machine or task; the rule of a kind that applies to it.
 
         Args:
             kind: the kind of rule.
-            concerns: whether a rule of that kind means it.
-            only: ask this one rule and count for no other.
+            matches: whether a rule of that kind matches.
+            only: the id of the one rule to consider; all if None.
         """
-        hit: Struck[R] | None = None
+        hit: Hit[R] | None = None
         with self._lock:
             for entry in self._entries.values():
                 rule = entry.rule
-                if only not in (None, entry.id) or type(rule) is not kind or not concerns(rule):
+                if only not in (None, entry.id) or type(rule) is not kind or not matches(rule):
                     continue
-                if entry.strikes(free=hit is None):
-                    hit = Struck(entry.id, rule)
+                if entry.applies(free=hit is None):
+                    hit = Hit(entry.id, rule)
         return hit
 
-    def strike_call(self, method: str, path: str, route: str) -> Struck[CallFault] | None:
-        """The rule that strikes a call."""
-        hit: Struck[CallFault] | None = None
+    def apply_to_call(self, method: str, path: str, route: str) -> Hit[CallFault] | None:
+        """Count a match of a call; the rule that applies to it."""
+        hit: Hit[CallFault] | None = None
         with self._lock:
             for entry in self._entries.values():
                 rule = entry.rule
-                if not isinstance(rule, CallFault) or not _concerns(rule, method, path, route):
+                if not isinstance(rule, CallFault) or not _matches(rule, method, path, route):
                     continue
-                if entry.strikes(free=hit is None):
-                    hit = Struck(entry.id, rule)
+                if entry.applies(free=hit is None):
+                    hit = Hit(entry.id, rule)
         return hit
 
     def _note_kinds(self) -> None:
         rules = [entry.rule for entry in self._entries.values()]
-        self.concern_calls = any(isinstance(rule, CallFault) for rule in rules)
-        self.concern_lists = any(isinstance(rule, ListingLag) for rule in rules)
+        self.has_call_rules = any(isinstance(rule, CallFault) for rule in rules)
+        self.has_list_rules = any(isinstance(rule, ListingLag) for rule in rules)
 
-    def _tell_removed(self) -> None:
+    def _notify_removed(self) -> None:
         for listener in tuple(self.listeners.removed):
             listener()
 
 
-def _concerns(rule: CallFault, method: str, path: str, route: str) -> bool:
+def _matches(rule: CallFault, method: str, path: str, route: str) -> bool:
     if isinstance(rule, KeyRevoked):
         return not is_private(path)
-    return rule.concerns_call(method, path, route)
+    return rule.matches_call(method, path, route)

@@ -1,4 +1,4 @@
-"""The faults that may be asked for, one model each: what strikes, whom, and how often. Pure; makes nothing happen."""
+"""The rules of faults, one model for each kind: the effect, what it matches, how often it applies. Data only."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ OUT_OF_CAPACITY = (
 
 
 class InvalidRule(ValueError):
-    """A fault was asked for that does not exist in this form; the message says what is wrong with it."""
+    """You described a rule that does not exist in this form; the message says why."""
 
 
 class _Rule(BaseModel):
-    """What all rules have in common: which of the matching calls, machines or tasks are struck."""
+    """Common to all rules: to which of the matching calls, machines or tasks they apply."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     nth: int | None = Field(default=None, ge=1)
-    """Spare all that match before the n-th, counted from 1 and from when the rule was added."""
+    """Apply to the n-th match, counted from 1 since the rule was added."""
 
     times: int | None = Field(default=None, ge=1)
-    """Strike at most so often; without it once if `nth` is given, and otherwise always."""
+    """Apply at most this often; by default once if `nth` is given, without limit otherwise."""
 
     probability: float | None = Field(default=None, gt=0, le=1)
-    """Strike each that matches with this probability."""
+    """Apply to each match with this probability."""
 
     seed: int = 0
-    """Seed of the probability: the same seed strikes the same ones."""
+    """Seed of the random choice; the same seed chooses the same matches."""
 
     @property
     def most(self) -> int | None:
-        """How often it may strike, or None for always."""
+        """How often it may be applied; None for no limit."""
         return 1 if self.times is None and self.nth is not None else self.times
 
 
 class _CallRule(_Rule):
     call: str = "*"
-    """Which calls: a method and a path, for example `POST /work/taskGroups/*/tasks`."""
+    """Calls to match: a method and a path, for example `POST /work/taskGroups/*/tasks`."""
 
     @field_validator("call")
     @classmethod
@@ -53,20 +53,20 @@ class _CallRule(_Rule):
         pattern(value)
         return value
 
-    def concerns_call(self, method: str, path: str, route: str) -> bool:
-        """Whether a call is meant."""
+    def matches_call(self, method: str, path: str, route: str) -> bool:
+        """Whether the rule matches a call."""
         return pattern(self.call).matches(method, path, route)
 
 
 class _MachineRule(_Rule):
     pool: str = "*"
-    """Which worker pools (or compute requirements), by name; `*` and `?` stand for any text and character."""
+    """Worker pools (or compute requirements) to match, by name; `*` is any text and `?` any character."""
 
     source: str = "*"
-    """Which compute sources, by name; likewise."""
+    """Compute sources to match, by name; likewise."""
 
-    def concerns_machine(self, pool: str, source: str) -> bool:
-        """Whether a machine is meant."""
+    def matches_machine(self, pool: str, source: str) -> bool:
+        """Whether the rule matches a machine."""
         return fnmatchcase(pool, self.pool) and fnmatchcase(source, self.source)
 
 
@@ -74,7 +74,7 @@ class _MachineRule(_Rule):
 
 
 class Status(_CallRule):
-    """The call is not served; this is answered instead."""
+    """The call is not served; the given status is returned."""
 
     kind: Literal["status"] = "status"
 
@@ -82,17 +82,17 @@ class Status(_CallRule):
     """The HTTP status."""
 
     error_type: str | None = None
-    """The platform's name for the error; without it the answer looks like a gateway's, not like the platform's."""
+    """The platform's `errorType`; without it the answer is that of a gateway."""
 
-    message: str = "a fault was asked for"
-    """What the answer says."""
+    message: str = "injected fault"
+    """The message of the error."""
 
     retry_after_seconds: int | None = Field(default=None, ge=0)
     """The header Retry-After (seconds)."""
 
 
 class ApplyThenFail(Status):
-    """The call is served, and the caller is told that it failed."""
+    """The call is served, but an error is returned."""
 
     kind: Literal["apply-then-fail"] = "apply-then-fail"  # type: ignore[assignment]
 
@@ -101,113 +101,113 @@ class ApplyThenFail(Status):
 
 
 class Hang(_CallRule):
-    """The call is not answered, until the rule is removed; then it is served as if nothing had been."""
+    """The call is not answered until the fault is cleared; then it is served."""
 
     kind: Literal["hang"] = "hang"
 
     applied: bool = False
-    """Serve the call at once, and hold back only its answer."""
+    """Serve the call at once, but hold back its answer."""
 
 
 class Cut(_CallRule):
-    """The call is served, and the connection closed in the middle of the answer."""
+    """The call is served, and the connection is closed within the answer."""
 
     kind: Literal["cut"] = "cut"
 
 
 class Delay(_CallRule):
-    """The call is served later. The time is real even where the platform's clock is stepped."""
+    """The call is served after a delay in real time, whatever the platform's clock."""
 
     kind: Literal["delay"] = "delay"
 
     seconds: float = Field(gt=0)
-    """How much later (seconds)."""
+    """The delay (seconds)."""
 
 
 class KeyRevoked(_Rule):
-    """The application key is no longer valid: every call is answered 401, until the rule is removed."""
+    """The API key is invalid: every call returns 401 until the fault is cleared."""
 
     kind: Literal["key-revoked"] = "key-revoked"
 
 
 class ListingLag(_CallRule):
-    """Lists do not show what was made in the last seconds. What has merely changed is shown as it is."""
+    """Lists omit what was created in the last seconds. Changes of older entities are shown."""
 
     kind: Literal["listing-lag"] = "listing-lag"
 
     seconds: float = Field(gt=0)
-    """How long something new is not listed (seconds)."""
+    """Time during which new entities are not listed (seconds)."""
 
 
 # -- machines ---------------------------------------------------------------------------------------------------------
 
 
 class NeverBoots(_MachineRule):
-    """The instance is accepted and stays PENDING; there is no machine behind it."""
+    """The instance is accepted and stays PENDING, without a host."""
 
     kind: Literal["never-boots"] = "never-boots"
 
 
 class NeverRegisters(_MachineRule):
-    """The instance boots, but its agent is never accepted as a platform node."""
+    """The instance boots, but its agent is never registered as a platform node."""
 
     kind: Literal["never-registers"] = "never-registers"
 
 
 class Lost(_MachineRule):
-    """The instance of a platform node dies by itself. Nodes that run already are meant too, the oldest first."""
+    """The instance of a platform node ends unexpectedly. Applies to running nodes too, oldest first."""
 
     kind: Literal["lost"] = "lost"
 
     after_seconds: float = Field(default=0.0, ge=0)
-    """Time from the node's registration (or the rule's addition, if later) to its loss, or to the notice of it."""
+    """Time from the node's registration, or from the rule's addition if later, to the loss or its notice (seconds)."""
 
     notice: bool = False
-    """Warn first: the node gets a preemptionWarningTime and, by default, no new tasks."""
+    """Give a spot notice first: the node has a preemptionWarningTime and, by default, gets no new tasks."""
 
     notice_seconds: float | None = Field(default=None, ge=0)
-    """Time from the warning to the loss; without it, what the settings say (seconds)."""
+    """Time from the notice to the loss (seconds); by default the setting `preemption_notice_seconds`."""
 
 
 class TaskExits(_MachineRule):
-    """The task ends as soon as it has started, without having run."""
+    """The task ends as soon as it starts, without running."""
 
     kind: Literal["task-exits"] = "task-exits"
 
     task: str = "*"
-    """Which tasks, by name."""
+    """Tasks to match, by name."""
 
     exit_code: int = 1
-    """With which exit code."""
+    """The exit code."""
 
-    def concerns_task(self, pool: str, source: str, name: str) -> bool:
-        """Whether a task on a machine is meant."""
-        return self.concerns_machine(pool, source) and fnmatchcase(name, self.task)
+    def matches_task(self, pool: str, source: str, name: str) -> bool:
+        """Whether the rule matches a task on a machine."""
+        return self.matches_machine(pool, source) and fnmatchcase(name, self.task)
 
 
 class AbortLost(_MachineRule):
-    """The abort of a task (or its timeout) is accepted and shown, but never reaches the agent."""
+    """The abort or timeout of a task is accepted and shown, but never reaches the agent."""
 
     kind: Literal["abort-lost"] = "abort-lost"
 
     task: str = "*"
-    """Which tasks, by name."""
+    """Tasks to match, by name."""
 
-    def concerns_task(self, pool: str, source: str, name: str) -> bool:
-        """Whether a task on a machine is meant."""
-        return self.concerns_machine(pool, source) and fnmatchcase(name, self.task)
+    def matches_task(self, pool: str, source: str, name: str) -> bool:
+        """Whether the rule matches a task on a machine."""
+        return self.matches_machine(pool, source) and fnmatchcase(name, self.task)
 
 
 class Capacity(_MachineRule):
-    """The cloud behind a source has no more machines; the source is ERRORED with the cloud's words."""
+    """The cloud of a source has no capacity; the source is ERRORED with the cloud's message."""
 
     kind: Literal["capacity"] = "capacity"
 
     limit: int = Field(default=0, ge=0)
-    """How many instances of sources of one name there can be at once; those that there are already stay."""
+    """Maximum number of instances of all sources of one name; existing instances stay."""
 
     message: str = OUT_OF_CAPACITY
-    """What the cloud says; may use {instance_type}, {region}, {granted} and {asked}."""
+    """The cloud's message; may use {instance_type}, {region}, {granted} and {asked}."""
 
     @field_validator("message")
     @classmethod
@@ -215,7 +215,9 @@ class Capacity(_MachineRule):
         try:
             value.format(instance_type="", region="", granted=0, asked=0)
         except (KeyError, IndexError, AttributeError) as error:
-            raise ValueError(f"message may only use the names that are listed, not {error}") from error
+            raise ValueError(
+                f"message may use {{instance_type}}, {{region}}, {{granted}} and {{asked}} only, not {error}"
+            ) from error
         return value
 
 
@@ -246,7 +248,7 @@ def parse(value: Any) -> Rule:
     """The rule that a JSON object describes.
 
     Raises:
-        InvalidRule: it describes none.
+        InvalidRule: it describes no valid rule.
     """
     kind = value.get("kind") if isinstance(value, dict) else None
     if kind not in KINDS:

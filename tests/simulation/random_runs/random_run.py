@@ -131,7 +131,7 @@ class RandomRun(World):
             stands, end = lambda: on_wire in self.wire.troubles, lambda: self.wire.remove(on_wire)
         else:
             rule_id = self.lab.faults.add(trouble.rule)
-            stands, end = lambda: self.lab.faults.stands(rule_id), lambda: self.lab.faults.remove(rule_id)
+            stands, end = lambda: self.lab.faults.is_active(rule_id), lambda: self.lab.faults.remove(rule_id)
         self.at(trouble.ends - trouble.begins, lambda: self._end(trouble, stands, end), anywhere=True)
 
     def _end(

@@ -1,4 +1,4 @@
-"""Faults: which of those that match are struck, and what happens to machines, tasks, clouds and lists that are."""
+"""Faults: to which matches a rule applies, and its effects on machines, tasks, clouds and lists."""
 
 from __future__ import annotations
 
@@ -71,7 +71,10 @@ def test_pattern_is_refused_with_an_example_when_malformed(text: str) -> None:
         ({"kind": "hang", "status": 4}, "'hang' has no status; it takes nth, times, probability, seed, call, applied"),
         ({"kind": "delay"}, "seconds: Field required"),
         ({"kind": "status", "status": 200}, "status: Input should be greater than or equal to 400"),
-        ({"kind": "capacity", "message": "{oops}"}, "message may only use the names that are listed"),
+        (
+            {"kind": "capacity", "message": "{oops}"},
+            "message may use {instance_type}, {region}, {granted} and {asked} only",
+        ),
         ({"kind": "hang", "probability": 0}, "probability: Input should be greater than 0"),
     ],
 )
@@ -85,8 +88,8 @@ def test_every_kind_has_a_description() -> None:
     assert said == fault_kinds.KINDS
 
 
-def strikes(registry: faults.Faults, calls: int) -> str:
-    hits = (registry.strike_call("GET", "/x", "-") for _ in range(calls))
+def applied(registry: faults.Faults, calls: int) -> str:
+    hits = (registry.apply_to_call("GET", "/x", "-") for _ in range(calls))
     return "".join("x" if hit else "." for hit in hits)
 
 
@@ -104,16 +107,16 @@ def test_rule_applies_to_the_chosen_calls(how: dict[str, Any], hit: str) -> None
     registry = faults.Faults()
     rule_id = registry.add(faults.Hang(call="GET /x", **how))
 
-    assert strikes(registry, 6) == hit
-    standing = registry.standing(rule_id)
-    assert (standing.seen, standing.struck, standing.spent) == (6, hit.count("x"), bool(how))
+    assert applied(registry, 6) == hit
+    state = registry.state(rule_id)
+    assert (state.matched, state.applied, state.spent) == (6, hit.count("x"), bool(how))
 
 
 def test_rule_applies_to_the_same_calls_with_the_same_seed() -> None:
     def drawn(seed: int) -> str:
         registry = faults.Faults()
         registry.add(faults.Hang(probability=0.5, seed=seed))
-        return strikes(registry, 40)
+        return applied(registry, 40)
 
     assert drawn(1) == drawn(1) != drawn(2)
     assert 8 < drawn(1).count("x") < 32
@@ -124,17 +127,17 @@ def test_first_of_two_rules_applies_until_it_is_spent() -> None:
     first = registry.add(faults.Hang(times=2))
     second = registry.add(faults.Cut(nth=2))
 
-    hits = [registry.strike_call("GET", "/x", "-") for _ in range(4)]
+    hits = [registry.apply_to_call("GET", "/x", "-") for _ in range(4)]
     assert [hit.id if hit else None for hit in hits] == [first, first, second, None]
 
 
 def test_rule_does_not_apply_after_removal() -> None:
     registry = faults.Faults()
     rule_id = registry.add(faults.Hang())
-    assert strikes(registry, 1) == "x"
+    assert applied(registry, 1) == "x"
     registry.remove(rule_id)
 
-    assert strikes(registry, 1) == "."
+    assert applied(registry, 1) == "."
     assert registry.rules() == []
     with pytest.raises(NotFound):
         registry.remove(rule_id)
@@ -142,7 +145,7 @@ def test_rule_does_not_apply_after_removal() -> None:
         assert len(registry.rules()) == 2
         registry.remove(made[0])
     assert registry.rules() == []
-    assert not registry.concern_calls
+    assert not registry.has_call_rules
 
 
 # -- machines ---------------------------------------------------------------------------------------------------------
@@ -170,7 +173,7 @@ def test_never_boots_does_not_apply_to_other_pools_and_sources(lab: Lab) -> None
 def test_never_registers_leaves_an_instance_without_a_node(lab: Lab) -> None:
     with lab.platform.faults.during(faults.NeverRegisters(source="local", times=1)) as (rule_id,):
         pool = lab.booted(2)
-        assert lab.platform.faults.struck(rule_id) == 1
+        assert lab.platform.faults.applied(rule_id) == 1
     lab.advance(100)
 
     assert statuses(pool) == ["RUNNING", "RUNNING"]
@@ -199,7 +202,7 @@ def test_lost_applies_to_running_nodes_oldest_first(lab: Lab) -> None:
     lab.advance()
 
     assert [node.status.value for node in pool.nodes.values()] == ["RUNNING", "TERMINATED", "RUNNING"]
-    assert lab.platform.faults.standing(rule_id).spent
+    assert lab.platform.faults.state(rule_id).spent
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(None, 120), (7.0, 7)])
@@ -322,7 +325,7 @@ def test_capacity_is_shared_by_all_requirements_and_can_change(lab: Lab) -> None
     faulty.remove(rule_id)
     lab.advance(5)
     assert len(statuses(second)) == 2
-    assert faulty.rules()[0].struck == 0  # 4 is enough
+    assert faulty.rules()[0].applied == 0  # 4 is enough
 
 
 def test_waterfall_continues_with_the_next_source_without_capacity(lab: Lab) -> None:

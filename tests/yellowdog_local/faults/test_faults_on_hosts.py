@@ -23,7 +23,7 @@ from tests.yellowdog_local.host_support import eventually
 from tests.yellowdog_local.service.test_daemon import free_port
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.service import daemon
-from yellowdog_local.service.admin_client import RESET_SECONDS, AdminClient
+from yellowdog_local.service.admin_client import RESET_TIMEOUT_SECONDS, AdminClient
 from yellowdog_local.service.directory import PlatformDirectory
 
 PATIENCE = 30.0
@@ -84,7 +84,7 @@ def test_faults_apply_to_real_hosts_and_a_reset_terminates_them(place: PlatformD
         eventually(lambda: [disk.name for disk in disks.iterdir()] == ["i-sim-3"], PATIENCE)
         assert leftovers.processes(place.path)  # the host that never registered lives on
 
-        admin.post("/admin/reset", patience_seconds=RESET_SECONDS)
+        admin.post("/admin/reset", timeout_seconds=RESET_TIMEOUT_SECONDS)
         assert leftovers.processes(place.path) == []
         assert (nodes(client), instances(client)) == ([], [])
         client.worker_pool_client.provision_worker_pool(usage)
