@@ -1,6 +1,6 @@
-"""Tells the main job in a terminal: a Ray cluster on a local platform comes up, grows, shrinks and goes.
+"""Shows RayDog's main use in a terminal: a Ray cluster on a local platform starts, grows, shrinks and is torn down.
 
-Uses the commands that a user would use, and looks at the platform through the official SDK only. Run by scripts/demo.
+Runs a user's commands, and reads the platform through the official SDK only. Started by scripts/demo.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ console = Console(highlight=False)
 
 
 class DemoError(Exception):
-    """A step did not do what it should. The text says which, with the last lines of what it printed."""
+    """A step failed. The text names it, with the last lines of its output."""
 
 
 class Demo:
-    """One telling of the story."""
+    """One run of the demonstration."""
 
     def __init__(self, hosts: str) -> None:
         self.hosts = hosts
@@ -51,10 +51,14 @@ class Demo:
         self.cluster_may_exist = False
         self._client: PlatformClient | None = None
 
-    # The story
+    # Steps
 
-    def tell(self, *, keep: bool) -> None:
-        """Run it all. Raises `DemoError` at the first thing that goes wrong."""
+    def run_all(self, *, keep: bool) -> None:
+        """Run all steps.
+
+        Raises:
+            DemoError: a step failed.
+        """
         self.step("A YellowDog platform on this machine")
         self.start_platform()
         self.step("ray up: the head node")
@@ -65,9 +69,9 @@ class Demo:
         self.watch_job()
         self.show_ray_status()
         if keep:
-            self.say_what_next()
+            self.print_next_steps()
             return
-        self.step("Nothing more to do: the cluster shrinks to its head")
+        self.step("No more work: the cluster shrinks to its head")
         self.wait_for_shrink()
         self.step("ray down")
         self.run("ray", "down", "-y", self.yaml)
@@ -75,12 +79,12 @@ class Demo:
         self.check_nothing_is_left()
 
     def start_platform(self) -> None:
-        """Start the local platform, or use the one that runs."""
+        """Start the local platform, or use the running one."""
         with tempfile.TemporaryDirectory() as folder:
             env_file = Path(folder) / "platform.env"
             running = self.quiet("raydog", "local", "status").returncode == 0
             if running:
-                self.line("a local platform runs already: using it")
+                self.line("a local platform is already running: using it")
             how = ["env"] if running else ["start", "--hosts", self.hosts]
             self.run("raydog", "local", *how, "--env-file", str(env_file))
             self.started_platform = not running
@@ -93,22 +97,22 @@ class Demo:
         )
 
     def adapt_yaml(self) -> None:
-        """Say which kind of hosts there is, and log in as whom that kind lets in."""
+        """Report the kind of hosts, and use the login user of that kind."""
         status = json.loads(self.quiet("raydog", "local", "status", "--json").stdout)
         self.line(f"its hosts are {status['hostKind']} hosts: {status['hostKindBecause']}")
         text = YAML.read_text(encoding="utf-8")
         if YAML_USER not in text:
-            raise DemoError(f"{YAML} no longer says `{YAML_USER}`")
+            raise DemoError(f"{YAML} does not contain `{YAML_USER}`")
         wanted = f"ssh_user: {status['sshUser']}"
         if wanted == YAML_USER:
             return
         own = Path(status["directory"], "demo.yaml")
         own.write_text(text.replace(YAML_USER, wanted), encoding="utf-8")
         self.yaml = str(own)
-        self.line(f"on such hosts one logs in as {status['sshUser']}: {own} is {YAML.name} with that user")
+        self.line(f"their login user is {status['sshUser']}: {own} is {YAML.name} with that user")
 
     def watch_job(self) -> None:
-        """Run the job, and show each change of the cluster that the platform sees meanwhile."""
+        """Run the job, and show each change of the cluster on the platform in the meantime."""
         done = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(done,))
         watcher.start()
@@ -131,7 +135,7 @@ class Demo:
                 before = now
 
     def wait_for_shrink(self) -> None:
-        """Wait until Ray has given back every worker and the platform has ended their instances."""
+        """Wait until Ray has terminated all workers and the platform has terminated their instances."""
         deadline = time.monotonic() + SHRINK_SECONDS
         before = None
         while (now := self.counts()) != (0, 1):
@@ -144,7 +148,7 @@ class Demo:
         self.show("shrunk")
 
     def check_nothing_is_left(self) -> None:
-        """Ask the platform, then this machine."""
+        """Check the platform, then stop it, which checks this machine."""
         workers, instances = self.counts()
         if workers or instances:
             raise DemoError(f"the platform still shows {workers} tasks and {instances} instances")
@@ -153,8 +157,8 @@ class Demo:
             self.run("raydog", "local", "stop")
             self.started_platform = False
 
-    def say_what_next(self) -> None:
-        """For --keep: what the user can do with the running cluster."""
+    def print_next_steps(self) -> None:
+        """For --keep: print commands for the running cluster."""
         exports = " ".join(f"{name}={self.env[name]}" for name in ("YD_API_URL", "YD_API_KEY_ID", "YD_API_KEY_SECRET"))
         self.step("The cluster keeps running. Try next")
         for command in (
@@ -170,10 +174,10 @@ class Demo:
         ):
             console.print(f"    {command}", soft_wrap=True)
 
-    # Looking
+    # Reading the platform and Ray
 
     def counts(self) -> tuple[int, int]:
-        """Live workers, and live instances, as the platform shows them."""
+        """Numbers of live workers and of live instances on the platform."""
         client = self._client
         if client is None:
             return 0, 0
@@ -182,36 +186,40 @@ class Demo:
         return sum(not (task.name or "").startswith("head-") for task in tasks), len(instances)
 
     def show(self, what: str) -> None:
-        """One line from the platform's side."""
+        """Print the platform's counts in one line."""
         workers, instances = self.counts()
         self.line(f"platform ({what}): {workers} worker task(s), {instances} instance(s) with the head's")
 
     def show_ray_status(self) -> None:
-        """A few lines from Ray's side."""
+        """Print the first lines of `ray status`."""
         status = self.quiet("ray", "exec", self.yaml, "ray status").stdout
         body = status[status.find("Node status") :] if "Node status" in status else status
         for text in body.splitlines()[:14]:
             self.line(f"Ray: {text}")
 
-    # Saying and running
+    # Output and commands
 
     @property
     def elapsed(self) -> str:
-        """Since the beginning."""
+        """Time since the start, for example `  12.3 s`."""
         return f"{time.monotonic() - self.began:6.1f} s"
 
     def step(self, title: str) -> None:
-        """A heading."""
+        """Print a heading."""
         console.print(f"\n[bold cyan]{self.elapsed}  {title}[/]")
 
     def line(self, text: str) -> None:
-        """A line of the story."""
+        """Print a line with the elapsed time."""
         console.print(f"[dim]{self.elapsed}[/]  {text}", markup=True, soft_wrap=True)
 
     def run(self, *command: str) -> str:
-        """Run a command in the open; gives back what it printed."""
+        """Run a command, show its output, and return it.
+
+        Raises:
+            DemoError: the command failed.
+        """
         if command[0] == "ray":
-            # Without a terminal of its own Ray would log like a daemon.
+            # Without a terminal Ray selects the log format of a daemon.
             command = (*command[:2], "--log-style=pretty", *command[2:])
         console.print(f"[dim]{self.elapsed}[/]  [bold]$ {' '.join(command)}[/]", soft_wrap=True)
         printed: list[str] = []
@@ -234,11 +242,11 @@ class Demo:
                 process.terminate()
                 raise
         if process.returncode != 0:
-            raise DemoError(f"`{' '.join(command)}` ended with {process.returncode}. Its last lines:\n{''.join(tail)}")
+            raise DemoError(f"`{' '.join(command)}` exited with {process.returncode}. Its last lines:\n{''.join(tail)}")
         return "".join(printed)
 
     def quiet(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command without showing it."""
+        """Run a command without output on the terminal."""
         return subprocess.run(
             [str(BIN / command[0]), *command[1:]],
             cwd=REPOSITORY,
@@ -250,10 +258,10 @@ class Demo:
         )
 
     def clean_up(self) -> None:
-        """After a failure: end the cluster, show the log that matters, end the platform."""
+        """After a failure: show the platform's log, tear down the cluster, stop the platform."""
         if self.started_platform:
             logs = self.quiet("raydog", "local", "logs").stdout.splitlines()[-20:]
-            self.step("The last lines of the platform's log (all of it: ~/.raydog/local)")
+            self.step("The last lines of the platform's log (complete: ~/.raydog/local)")
             for text in logs:
                 console.print(f"    {text}", markup=False, soft_wrap=True)
         self.step("Cleaning up")
@@ -264,15 +272,15 @@ class Demo:
 
 
 def main() -> int:
-    """Tell the story; 0 if it went well."""
+    """Run the demonstration; 0 means success."""
     parser = argparse.ArgumentParser(prog="scripts/demo")
     parser.add_argument("--keep", action="store_true", help="leave the cluster and the platform running")
     parser.add_argument("--hosts", default="auto", choices=["auto", "namespace", "process"], help="the kind of hosts")
     arguments = parser.parse_args()
     demo = Demo(arguments.hosts)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us, we clean up
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up after SIGTERM too
     try:
-        demo.tell(keep=arguments.keep)
+        demo.run_all(keep=arguments.keep)
     except (DemoError, KeyboardInterrupt) as error:
         console.print(f"\n[bold red]{demo.elapsed}  Failed:[/] ", end="")
         console.print(str(error) or "interrupted", markup=False)
