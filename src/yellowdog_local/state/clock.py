@@ -1,4 +1,4 @@
-"""Time for the local platform: real, accelerated, or stepped by hand. Knows nothing of the platform."""
+"""Clocks of the local platform: real, accelerated, or stepped by tests. Imports nothing of the platform."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class Timer:
-    """One call that is due later; `cancel` makes it never happen, and is harmless afterwards."""
+    """One call that is due later; `cancel` prevents it, and has no effect afterwards."""
 
     __slots__ = ("_call", "cancelled")
 
@@ -25,32 +25,32 @@ class Timer:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Never make the call."""
+        """Prevent the call."""
         self.cancelled = True
-        self._call = None  # a cancelled timer stays in the heap until it is due; let go of what it refers to
+        self._call = None  # a cancelled timer stays in the heap until it is due: release its references now
 
     def fire(self) -> None:
-        """Make the call, unless it was cancelled."""
+        """Make the call unless it was cancelled."""
         call, self._call = self._call, None
         if call is not None:
             call()
 
 
 class Clock(Protocol):
-    """Where the platform takes its time from."""
+    """The platform's source of time."""
 
     def now(self) -> datetime:
-        """The present, in UTC."""
+        """The current time, in UTC."""
 
     def call_later(self, delay_seconds: float, call: Callable[[], None]) -> Timer:
-        """Make the call once, after the delay, in a thread of the clock's choice."""
+        """Make the call once after the delay, in a thread that the clock chooses."""
 
     def close(self) -> None:
         """Make no further calls."""
 
 
 class SteppedClock:
-    """A clock that moves only when told to. Calls that become due run in order, in the thread that steps it."""
+    """A clock that moves only by `advance`. Due calls run in order, in the thread that advances it."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=timezone.utc)) -> None:
         self._now = start
@@ -59,11 +59,11 @@ class SteppedClock:
         self._lock = threading.Lock()  # HTTP handlers add timers while a test steps the clock
 
     def now(self) -> datetime:
-        """The instant the clock was last moved to."""
+        """The instant to which the clock was last moved."""
         return self._now
 
     def call_later(self, delay_seconds: float, call: Callable[[], None]) -> Timer:
-        """Remember the call; it is made by the `advance` that passes its instant."""
+        """Queue the call; the `advance` that passes its instant makes it."""
         timer = Timer(call)
         due = self._now + timedelta(seconds=max(0.0, delay_seconds))
         with self._lock:
@@ -71,7 +71,7 @@ class SteppedClock:
         return timer
 
     def advance(self, seconds: float = 0.0) -> None:
-        """Move on by so many seconds, making every call that becomes due, those made by earlier calls included."""
+        """Advance by so many seconds and make every call that becomes due, also those that due calls queue."""
         end = self._now + timedelta(seconds=seconds)
         while (timer := self._next_due(end)) is not None:
             timer.fire()
@@ -86,7 +86,7 @@ class SteppedClock:
             return timer
 
     def close(self) -> None:
-        """Forget every call that is still due."""
+        """Drop every queued call."""
         with self._lock:
             self._heap.clear()
 
@@ -97,7 +97,7 @@ class RealClock:
     _speed = 1.0
 
     def __init__(self) -> None:
-        # Due times count from here, in seconds of this clock: never backwards, whatever becomes of the machine's date.
+        # Due times count from here, in seconds of this clock: a change of the machine's date cannot move them.
         self._began = time.monotonic()
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
@@ -106,7 +106,7 @@ class RealClock:
         self._thread: threading.Thread | None = None
 
     def now(self) -> datetime:
-        """The machine's present."""
+        """The machine's current time."""
         return datetime.now(timezone.utc)
 
     def call_later(self, delay_seconds: float, call: Callable[[], None]) -> Timer:
@@ -124,7 +124,7 @@ class RealClock:
         return timer
 
     def close(self) -> None:
-        """Stop the thread; a call that is being made is waited for."""
+        """Stop the thread, after the call that it is making."""
         with self._wake:
             self._closed = True
             self._heap.clear()
@@ -150,18 +150,18 @@ class RealClock:
             return None
 
     def _passed(self) -> float:
-        """What has passed on this clock since it was made (seconds of it)."""
+        """Seconds of this clock since it was constructed."""
         return (time.monotonic() - self._began) * self._speed
 
 
 class AcceleratedClock(RealClock):
-    """A clock that begins at the machine's present and goes so many times as fast.
+    """A clock that starts at the machine's time and runs faster by a factor.
 
-    What has real processes cannot be hurried: it is for simulated hosts only. Where the calls that are due need more
-    time than there is, they are made late, still in order.
+    For simulated hosts only: real processes cannot be accelerated. If due calls take longer than the time between
+    them, they are late, still in order.
 
     Args:
-        speed: seconds of this clock in a real second.
+        speed: seconds of this clock per real second.
 
     Raises:
         ValueError: the speed is not a positive number.
@@ -176,16 +176,16 @@ class AcceleratedClock(RealClock):
 
     @property
     def speed(self) -> float:
-        """Seconds of this clock in a real second."""
+        """Seconds of this clock per real second."""
         return self._speed
 
     def now(self) -> datetime:
-        """The present on this clock, in UTC."""
+        """The current time of this clock, in UTC."""
         return self._start + timedelta(seconds=self._passed())
 
 
 def _fire_safely(timer: Timer) -> None:
     try:
         timer.fire()
-    except Exception:  # noqa: BLE001  one failing call must not stop time for everything else
+    except Exception:  # noqa: BLE001  one failing call must not stop the clock for all others
         _log.exception("a timed call failed")

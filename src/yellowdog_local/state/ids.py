@@ -1,4 +1,4 @@
-"""Makes the platform's identifiers (ydids). Knows their grammar only."""
+"""The platform's identifiers (ydids): creation and grammar. Imports nothing of the platform."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ ACCOUNT = "10CA1D"
 
 
 class Ids:
-    """Makes identifiers, reproducibly when seeded."""
+    """Creates identifiers, reproducibly if seeded."""
 
     def __init__(self, seed: int | None = None, instance_prefix: str = "i-sim-") -> None:
         self._instance_prefix = instance_prefix
-        self._random = random.Random(seed)  # noqa: S311  identifiers are no secrets
+        self._random = random.Random(seed)  # noqa: S311  identifiers are not secret
         self._instances = itertools.count(1)
 
     def new(self, kind: str) -> str:
-        """A new identifier of a kind that stands by itself, such as `workreq` or `wrkrpool`."""
+        """A new identifier of a kind without a parent, such as `workreq` or `wrkrpool`."""
         return f"ydid:{kind}:{ACCOUNT}:{uuid.UUID(int=self._random.getrandbits(128), version=4)}"
 
     def instance(self) -> str:
-        """A new instance's id."""
+        """A new id of an instance."""
         return f"{self._instance_prefix}{next(self._instances)}"
 
 

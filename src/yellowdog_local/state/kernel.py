@@ -1,8 +1,8 @@
-"""The one lock under which all state changes, and what happens around it: timers, effects, scheduling passes.
+"""The platform's lock, with the timers, effects and scheduling passes around it. Imports no record and no service.
 
-Knows nothing of what the state is. Three rules keep it free of deadlocks and of half-done states:
-every change happens under the lock; whatever may call back into the platform (hosts, agents) is an *effect*, run in
-order after the lock is released; the scheduler's pass runs once, as the outermost holder is about to leave.
+Three rules prevent deadlocks and half-made changes. Every change happens under the lock. A call that may call back
+into the platform (hosts, agents) is an *effect*, run in order after the lock is released. The scheduler's pass runs
+once, before the outermost holder releases the lock.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ _log = logging.getLogger(__name__)
 
 
 class Kernel:
-    """Lock, time and deferred work, shared by all services of one platform."""
+    """Lock, time and deferred work, shared by all services of one platform.
+
+    Args:
+        clock: the source of time.
+        settings: the platform's settings.
+        run_pass: the scheduler's pass, called under the lock.
+    """
 
     def __init__(self, clock: Clock, settings: Settings, run_pass: Callable[[], None]) -> None:
         self.clock = clock
         self.settings = settings
-        self.random = random.Random(settings.random_seed)  # noqa: S311  simulates variance, guards nothing
+        self.random = random.Random(settings.random_seed)  # noqa: S311  simulates variance, protects nothing
         self._run_pass = run_pass
         self._lock = threading.RLock()
         self._depth = 0
@@ -35,14 +41,14 @@ class Kernel:
         self._effects: deque[Callable[[], None]] = deque()
         self._draining = threading.Lock()
         self.sequence = 0
-        # When each was made, oldest first; kept only while somebody asks for it.
+        # The creation time of each sequence number, oldest first; kept only while a listing-lag fault needs it.
         self.made: list[tuple[datetime, int]] | None = None
         self._epoch = 0
         self._watchers: set[Callable[[], None]] = set()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock; leaving it for the last time runs the scheduler's pass and then the effects."""
+        """Hold the lock; the outermost release runs the scheduler's pass, then the effects."""
         with self._lock:
             self._depth += 1
             try:
@@ -56,15 +62,15 @@ class Kernel:
             self._drain()
 
     def want_pass(self) -> None:
-        """Let the scheduler look at what has changed, once, when the present change is complete."""
+        """Request a scheduler pass, once, after the current change is complete."""
         self._pass_wanted = True
 
     def defer(self, effect: Callable[[], None]) -> None:
-        """Do something outside the lock, after everything that was deferred before it."""
+        """Run an effect outside the lock, after all effects that were deferred before it."""
         self._effects.append(effect)
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
-        """Make a call under the lock after so many seconds."""
+        """Call under the lock after so many seconds."""
         epoch = self._epoch
 
         def fire() -> None:
@@ -77,24 +83,24 @@ class Kernel:
         return timer
 
     def now(self) -> datetime:
-        """The present, in the milliseconds that the wire can carry."""
+        """The current time, in milliseconds: the resolution of the wire."""
         now = self.clock.now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def next_sequence(self) -> int:
-        """A growing number: the order in which things were made."""
+        """The next number in the order of creation."""
         self.sequence += 1
         if self.made is not None:
             self.made.append((self.clock.now(), self.sequence))
         return self.sequence
 
     def cancel_timers(self) -> None:
-        """Make none of the calls that are still due."""
+        """Cancel every timer that is still due."""
         self._epoch += 1
 
     @contextmanager
     def watching(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Call `wake`, under the lock, after every change; it must do next to nothing."""
+        """Call `wake`, under the lock, after every change; it must return at once."""
         with self._lock:
             self._watchers.add(wake)
         try:
@@ -118,8 +124,8 @@ class Kernel:
         self.wake_watchers()
 
     def _drain(self) -> None:
-        # One thread drains at a time, so that effects keep their order; whoever finds another at it leaves the rest to
-        # that one, which looks again after letting go.
+        # One thread drains at a time, so that effects keep their order. A thread that finds another one draining leaves
+        # its effects to that one, which checks again after it has released the lock of draining.
         while self._effects and self._draining.acquire(blocking=False):
             try:
                 self._drain_all()
@@ -134,5 +140,5 @@ class Kernel:
 def _run_safely(effect: Callable[[], None]) -> None:
     try:
         effect()
-    except Exception:  # noqa: BLE001  an effect is about one host or agent; the platform and all others go on
-        _log.exception("telling a host or an agent failed")
+    except Exception:  # noqa: BLE001  an effect concerns one host or agent; all others continue
+        _log.exception("a call to a host or an agent failed")

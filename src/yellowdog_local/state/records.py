@@ -1,6 +1,6 @@
-"""What the platform holds: the SDK's own entities, each with the little that the API does not show.
+"""The platform's records: the SDK's own entities, each with the state that the API does not show. Imports no service.
 
-No logic beyond keeping indexes and counts true. Services change records; records know no service.
+Records keep their indexes and counts consistent and contain no other logic; services change them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ EntityT = TypeVar("EntityT")
 
 @dataclass(eq=False)
 class PlainRecord(Generic[EntityT]):
-    """An entity of which nothing more is known than callers see."""
+    """An entity without any state beyond the one that callers see."""
 
     seq: int
     entity: EntityT
@@ -107,7 +107,7 @@ class WorkRecord:
 
     @property
     def allocates(self) -> bool:
-        """Whether waiting tasks may be given to workers."""
+        """Whether waiting tasks may be allocated."""
         return self.status in (WorkRequirementStatus.RUNNING, WorkRequirementStatus.FINISHING)
 
 
@@ -130,7 +130,7 @@ class GroupRecord:
 
     @property
     def spec(self) -> RunSpecification:
-        """What the group's tasks need."""
+        """The run specification of the group's tasks."""
         return self.entity.runSpecification
 
     @property
@@ -143,18 +143,18 @@ class GroupRecord:
 
     @property
     def waiting_on_dependency(self) -> bool:
-        """Whether a task group that this one depends on has yet to complete."""
+        """Whether a task group that this one depends on has not completed yet."""
         done = {g.entity.name for g in self.work.groups if g.status is TaskGroupStatus.COMPLETED}
         return not self.dependencies <= done
 
     @property
     def unfinished(self) -> int:
-        """How many tasks have not finished."""
+        """Number of tasks that have not finished."""
         return sum(count for status, count in self.counts.items() if not status.finished)
 
     @property
     def in_progress(self) -> list[TaskRecord]:
-        """The tasks that a worker has."""
+        """The tasks that are allocated to a worker."""
         return [task for status in TaskStatus if status.in_progress for task in self.having(status)]
 
     @property
@@ -164,7 +164,7 @@ class GroupRecord:
 
     @property
     def ready(self) -> dict[str, TaskRecord]:
-        """The tasks that a worker may take, by id, in the order in which they became ready."""
+        """The tasks that may be allocated, by id, in the order in which they became ready."""
         return self.by_status.get(TaskStatus.READY, {})
 
     def having(self, status: TaskStatus) -> Iterator[TaskRecord]:
@@ -172,7 +172,7 @@ class GroupRecord:
         return iter(tuple(self.by_status.get(status, {}).values()))
 
     def index(self, task: TaskRecord, before: TaskStatus | None) -> None:
-        """Keep indexes and counts true after a task was added or changed its status."""
+        """Update indexes and counts after a task was added or changed its status."""
         if before is not None:
             del self.by_status[before][task.id]
             self.counts[before] -= 1
@@ -182,9 +182,10 @@ class GroupRecord:
 
 @dataclass(eq=False)
 class TaskRecord:
-    """A task; `abort_error` is why it is being aborted when that is not the user's wish.
+    """A task.
 
-    `handed_over` once the agent of its worker was told of it.
+    `abort_error` is the reason of an abort that no user requested. `handed_over` is set once the task has been sent to
+    the agent.
     """
 
     seq: int
@@ -201,10 +202,11 @@ class TaskRecord:
 
 @dataclass(eq=False)
 class PoolRecord:
-    """A worker pool; `target` is how many platform nodes it wants to have.
+    """A worker pool; `target` is the number of platform nodes that it is to have.
 
-    A configured one wants none: `awaited` is how many it was told will join. `stranded` instances live on without the
-    platform node that they had, `unnoticed` nodes without their instance; `unreplaced` nodes were shut down for good.
+    A configured pool has no target; `awaited` is the number of machines that its user expects to join. `stranded`
+    instances have lost their platform node, `unnoticed` nodes their instance. `unreplaced` nodes were shut down by a
+    user and are not to be replaced.
     """
 
     seq: int
@@ -244,25 +246,25 @@ class PoolRecord:
 
     @property
     def pending_nodes(self) -> int:
-        """Platform nodes that are wanted and have not registered."""
+        """Number of platform nodes in the target that have not registered."""
         return max(0, self.target - (self.active_nodes - self.draining_nodes))
 
     @property
     def missing_instances(self) -> int:
-        """Instances that are wanted and that no source has provided yet."""
+        """Number of wanted instances that no source has provided."""
         if self.configured:
             return 0
         return max(0, self.wanted_instances - self.requirement.alive)
 
     @property
     def wanted_instances(self) -> int:
-        """The instances that the wanted platform nodes need, and those that are beside them for now."""
+        """Number of instances for the target, plus draining and stranded ones, minus undetected losses."""
         return max(0, self.target + self.draining_nodes + self.stranded - self.unnoticed)
 
 
 @dataclass(eq=False)
 class MembersRecord:
-    """A configured pool's token, and the machines that joined with it."""
+    """A configured pool's token and the machines that joined with it."""
 
     pool: PoolRecord
     token: WorkerPoolToken
@@ -271,7 +273,7 @@ class MembersRecord:
 
 @dataclass
 class ActionQueue:
-    """What users asked a platform node to do; after a failure nothing more is done."""
+    """The node actions of a platform node; a failure stops the queue."""
 
     waiting: list[NodeAction] = field(default_factory=list)
     executing: NodeAction | None = None
@@ -280,7 +282,7 @@ class ActionQueue:
 
     @property
     def status(self) -> NodeActionQueueStatus:
-        """What the queue is doing."""
+        """The status of the queue."""
         if self.failed is not None:
             return NodeActionQueueStatus.FAILED
         if self.executing is not None:
@@ -290,7 +292,7 @@ class ActionQueue:
 
 @dataclass(eq=False)
 class NodeRecord:
-    """A platform node: a registered agent on an instance; one that is `warned` is to get no new tasks."""
+    """A platform node: a registered agent on an instance; one that is `warned` gets no new tasks."""
 
     seq: int
     id: str
@@ -309,7 +311,7 @@ class NodeRecord:
 
     @property
     def claimed(self) -> bool:
-        """Whether any of its workers belongs to a task group."""
+        """Whether a task group claims any of its workers."""
         return any(worker.group is not None for worker in self.workers)
 
     @property
@@ -346,7 +348,7 @@ class SourceRecord:
 
     @property
     def alive(self) -> int:
-        """Instances that are, or will be, running."""
+        """Number of instances that are running, booting or stopped."""
         return sum(count for status, count in self.counts.items() if status.alive)
 
 
@@ -371,13 +373,13 @@ class RequirementRecord:
 
     @property
     def alive(self) -> int:
-        """Instances that are, or will be, running."""
+        """Number of instances that are running, booting or stopped."""
         return sum(source.alive for source in self.sources)
 
 
 @dataclass(eq=False)
 class InstanceRecord:
-    """An instance and the host behind it; `token` is what its agent shows."""
+    """An instance and its host; `token` authenticates its agent."""
 
     seq: int
     id: str

@@ -1,4 +1,4 @@
-"""Which records a search asks for. Names and tags match in part, namespaces and ids as a whole. Pure."""
+"""Searches: which records match. Names and tags match in part, namespaces and ids as a whole. Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def work_healthy(work: WorkRecord) -> bool:
 
 
 def pool_healthy(pool: PoolRecord) -> bool:
-    """Whether a pool's platform nodes are all heard of and its requirement is healthy."""
+    """Whether no platform node of a pool is late and its requirement is healthy."""
     return not pool.node_counts[NodeStatus.LATE] and requirement_healthy(pool.requirement)
 
 
@@ -53,7 +53,7 @@ def requirement_healthy(requirement: RequirementRecord) -> bool:
 
 
 def work_matches(work: WorkRecord, search: WorkRequirementSearch) -> bool:
-    """Whether a search asks for this work requirement."""
+    """Whether a work requirement matches a search."""
     entity = work.entity
     return (
         _namespace(entity.namespace, search.namespace, search.namespaces)
@@ -67,13 +67,13 @@ def work_matches(work: WorkRecord, search: WorkRequirementSearch) -> bool:
 
 
 def looks_into_tasks(search: TaskSearch) -> bool:
-    """Whether a search asks for more than a requirement, task group and status, which are indexed."""
+    """Whether a search filters by more than requirement, task group and status, which are indexed."""
     beyond = ("name", "tag", "tagStartsWith", "hasErrors", "hasInputs", "hasOutputs", "startedTime", "finishedTime")
     return any(getattr(search, name) is not None for name in beyond)
 
 
 def task_matches(task: TaskRecord, search: TaskSearch) -> bool:
-    """Whether a search asks for this task; its requirement, task group and status were looked at before."""
+    """Whether a task matches a search; requirement, task group and status have been compared before."""
     entity = task.entity
     return (
         _part(search.name, entity.name)
@@ -89,7 +89,7 @@ def task_matches(task: TaskRecord, search: TaskSearch) -> bool:
 
 
 def pool_matches(pool: PoolRecord, search: WorkerPoolSearch) -> bool:
-    """Whether a search asks for this worker pool."""
+    """Whether a worker pool matches a search."""
     return (
         _namespace(pool.namespace, search.namespace, search.namespaces)
         and _part(search.name, pool.name)
@@ -101,7 +101,7 @@ def pool_matches(pool: PoolRecord, search: WorkerPoolSearch) -> bool:
 
 
 def node_matches(node: NodeRecord, search: NodeSearch) -> bool:
-    """Whether a search asks for this platform node; its pool was looked at before."""
+    """Whether a platform node matches a search; its pool has been compared before."""
     entity, details = node.entity, node.entity.details
     return (
         details is not None
@@ -123,7 +123,7 @@ def node_matches(node: NodeRecord, search: NodeSearch) -> bool:
 def requirement_matches(
     requirement: RequirementRecord, search: ComputeRequirementSearch | ComputeRequirementSummarySearch
 ) -> bool:
-    """Whether a search asks for this compute requirement."""
+    """Whether a compute requirement matches a search."""
     namespaces = healthy = None
     if isinstance(search, ComputeRequirementSummarySearch):
         namespaces, healthy = search.namespaces, search.isHealthy
@@ -138,7 +138,7 @@ def requirement_matches(
 
 
 def instance_matches(instance: InstanceRecord, search: InstanceSearch) -> bool:
-    """Whether a search asks for this instance; its requirement was looked at before."""
+    """Whether an instance matches a search; its requirement has been compared before."""
     entity = instance.entity
     return (
         _same(search.computeSourceId, instance.source.id)
@@ -153,7 +153,7 @@ def instance_matches(instance: InstanceRecord, search: InstanceSearch) -> bool:
 
 
 def instance_type_matches(kind: InstanceType, search: InstanceTypeSearch) -> bool:
-    """Whether a search asks for this instance type."""
+    """Whether an instance type matches a search."""
     regions = [r for r in kind.regions or () if _same(search.region, r.name)]
     return (
         _one_of(search.providers, kind.provider)
@@ -167,7 +167,7 @@ def instance_type_matches(kind: InstanceType, search: InstanceTypeSearch) -> boo
 
 
 def image_family_matches(family: MachineImageFamily, search: MachineImageFamilySearch) -> bool:
-    """Whether a search asks for this family; what it says of groups and images, some group or image must meet."""
+    """Whether a family matches a search; a filter on groups or images must match at least one of them."""
     groups = family.imageGroups or []
     images = [image for group in groups for image in group.images or ()]
     return (
@@ -189,7 +189,7 @@ def image_family_matches(family: MachineImageFamily, search: MachineImageFamilyS
 
 
 def allowance_matches(allowance: Allowance, search: AllowanceSearch) -> bool:
-    """Whether a search asks for this allowance."""
+    """Whether an allowance matches a search."""
     return (
         _part(search.description, allowance.description)
         and _within(search.effectiveFrom, allowance.effectiveFrom)
@@ -204,7 +204,7 @@ def _some(wanted: Any, values: Iterable[_T], fits: Callable[[_T], bool]) -> bool
 
 
 def _any_shared(wanted: Collection[str] | None, values: Collection[str] | None) -> bool:
-    # An image that names none is for all of them.
+    # An image without a list is for all regions or instance types.
     return not wanted or not values or not set(wanted).isdisjoint(values)
 
 

@@ -1,4 +1,4 @@
-"""Claims of YellowDog workers by task groups, with the counts that pools show. Knows no scheduling rules."""
+"""Claims of YellowDog workers by task groups, and the counts that pools show. Contains no scheduling rules."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from yellowdog_local.state.records import GroupRecord, NodeRecord, PoolRecord, T
 
 
 class Slots:
-    """Keeps workers' claims. Every method is called under the platform's lock."""
+    """The claims of workers. Every method is called under the platform's lock."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        # What the scheduler's next pass has to look at for idleness.
+        # The nodes and pools that the next pass checks for idleness.
         self.touched_nodes: dict[str, NodeRecord] = {}
         self.touched_pools: dict[str, PoolRecord] = {}
 
     def touch(self, pool: PoolRecord, node: NodeRecord | None = None) -> None:
-        """Let the next pass look at a pool, and at a platform node of it."""
+        """Have the next pass check a pool, and a platform node of it."""
         self.touched_pools[pool.id] = pool
         pool.changed.mark(self._kernel.now())
         if node is not None:
@@ -29,13 +29,13 @@ class Slots:
         self._kernel.want_pass()
 
     def add(self, worker: WorkerRecord) -> None:
-        """Begin to offer a new worker, if its node takes tasks."""
+        """Offer a new worker if its node accepts tasks."""
         worker.node.workers.append(worker)
         worker.node.pool.worker_counts[worker.status] += 1
         self.offer(worker)
 
     def claim(self, worker: WorkerRecord, group: GroupRecord, task: TaskRecord) -> None:
-        """Give a free worker to a task group, for a task."""
+        """Claim a free worker for a task of a task group."""
         pool = worker.node.pool
         del pool.free[worker.id]
         worker.group, worker.task = group, task
@@ -48,7 +48,7 @@ class Slots:
         self.touch(pool, worker.node)
 
     def release(self, worker: WorkerRecord) -> None:
-        """Take a worker back from its task group, and offer it again if it still can work."""
+        """Release a worker from its task group, and offer it again if it can run tasks."""
         if worker.group is None:
             return
         pool = worker.node.pool
@@ -62,10 +62,10 @@ class Slots:
         self.touch(pool, worker.node)
 
     def offer(self, worker: WorkerRecord) -> None:
-        """Offer a worker to task groups if it can take a task."""
+        """Offer a worker to task groups if it can run a task."""
         node = worker.node
-        takes_tasks = node.status is NodeStatus.RUNNING and not (node.draining or node.warned)
-        if takes_tasks and worker.group is None and worker.status is WorkerStatus.STOPPED:
+        accepts_tasks = node.status is NodeStatus.RUNNING and not (node.draining or node.warned)
+        if accepts_tasks and worker.group is None and worker.status is WorkerStatus.STOPPED:
             node.pool.free[worker.id] = worker
 
     def withdraw(self, worker: WorkerRecord, event: Literal["late", "lose", "shut down"]) -> None:

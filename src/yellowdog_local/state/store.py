@@ -1,6 +1,6 @@
-"""Where the platform's records are found: by id, by name, and the few that the scheduler has to look at.
+"""The platform's records by id, by name, and those that the scheduler reads. Contains no rules.
 
-Knows no rules; a lookup that fails says so with `NotFound`.
+A lookup that fails raises `NotFound`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def found(what: str, which: str, record: _T | None) -> _T:
 
 
 class Store:
-    """All records of one platform. A name leads to the newest that has it."""
+    """All records of one platform. A name refers to the newest record of that name."""
 
     def __init__(self) -> None:
         self.namespaces: dict[str, NamespaceRecord] = {}
@@ -66,7 +66,7 @@ class Store:
         self.keyrings: dict[str, KeyringRecord] = {}
         self.allowances: dict[str, AllowanceRecord] = {}
         self.members: dict[str, MembersRecord] = {}
-        # What the scheduler walks: everything else may be finished, and there may be much of it.
+        # The records that the scheduler reads in each pass; all others may be finished, and there may be many.
         self.open_pools: dict[str, PoolRecord] = {}
         self.groups_with_ready: dict[str, GroupRecord] = {}
 
@@ -112,36 +112,36 @@ class Store:
         return found("Compute requirement", f"{namespace}/{name}", record)
 
     def add_work(self, work: WorkRecord) -> None:
-        """Hold a new work requirement."""
+        """Add a work requirement."""
         self.works[work.id] = work
         self.works_by_name[work.entity.namespace, work.entity.name] = work
 
     def add_pool(self, pool: PoolRecord) -> None:
-        """Hold a new worker pool."""
+        """Add a worker pool."""
         self.pools[pool.id] = self.open_pools[pool.id] = pool
         self.pools_by_name[pool.namespace, pool.name] = pool
 
     def add_requirement(self, requirement: RequirementRecord) -> None:
-        """Hold a new compute requirement."""
+        """Add a compute requirement."""
         self.requirements[requirement.id] = requirement
         self.requirements_by_name[requirement.namespace, requirement.name] = requirement
 
     def add_instance(self, instance: InstanceRecord) -> None:
-        """Hold a new instance."""
+        """Add an instance."""
         self.instances[instance.id] = instance
         self.instances_by_token[instance.token] = instance
         instance.requirement.instances[instance.id] = instance
         instance.requirement.live[instance.id] = instance
 
     def note_ready(self, group: GroupRecord) -> None:
-        """Remember whether the scheduler has to look at a task group."""
+        """Note whether a task group has tasks for the scheduler."""
         if group.by_status.get(TaskStatus.READY):
             self.groups_with_ready[group.id] = group
         else:
             self.groups_with_ready.pop(group.id, None)
 
     def namespace_in_use(self, namespace: str) -> bool:
-        """Whether anything but finished work lives in the namespace."""
+        """Whether the namespace contains anything but finished work."""
         return (
             _any_in(namespace, self.source_templates.values())
             or _any_in(namespace, self.requirement_templates.values())
