@@ -43,7 +43,7 @@ class ApiError(Exception):
 
 
 class InvalidRequest(ApiError):
-    """You sent something that can never be accepted as it is."""
+    """You sent a request that is never accepted in this form."""
 
 
 class AlreadyExists(InvalidRequest):
@@ -54,7 +54,7 @@ class AlreadyExists(InvalidRequest):
 
 
 class NoSources(ApiError):
-    """You asked for a dynamic template that too few compute sources fit."""
+    """You used a dynamic template that too few compute sources match."""
 
     error_type = "NoSourcesException"
 
@@ -64,7 +64,7 @@ class NoSources(ApiError):
 
 
 class DuplicateTaskNames(ApiError):
-    """You named two tasks of one task group alike."""
+    """You gave two tasks of a task group the same name."""
 
     error_type = "ConflictException"
 
@@ -73,21 +73,21 @@ class DuplicateTaskNames(ApiError):
 
 
 class Conflict(ApiError):
-    """What you asked for contradicts what exists."""
+    """You sent a request that conflicts with an existing entity."""
 
     status = 409
     error_type = "ConflictException"
 
 
 class Unauthorized(ApiError):
-    """You showed no key, or not the right one."""
+    """You sent no key or a wrong one."""
 
     status = 401
     error_type = "UnauthorizedException"
 
 
 class NotFound(ApiError):
-    """You asked for something that does not exist."""
+    """You requested an entity that does not exist."""
 
     status = 404
     error_type = "NotFoundException"
@@ -97,27 +97,27 @@ class NotFound(ApiError):
 
 
 class InvalidOperation(ApiError):
-    """You asked for something that cannot be done to what is in this state."""
+    """You requested an operation that the entity's status does not allow."""
 
     error_type = "InvalidOperationException"
 
 
 class InvalidWorkStatus(ApiError):
-    """You asked a work requirement for a change that its status does not allow."""
+    """You requested a change that the work requirement's status does not allow."""
 
     status = 403
     error_type = "InvalidWorkRequirementStatusException"
 
 
 class InvalidComputeStatus(ApiError):
-    """You asked a compute requirement for a change that its status does not allow."""
+    """You requested a change that the compute requirement's status does not allow."""
 
     status = 403
     error_type = "InvalidComputeRequirementStatusException"
 
 
 class Gone(ApiError):
-    """You are the agent of a platform node that the platform has ended."""
+    """You are the agent of a platform node that has ended."""
 
     status = 410
     error_type = "GoneException"
@@ -144,7 +144,7 @@ class BodyTimeout(ApiError):
 
 
 class NotCovered(ApiError):
-    """You asked for something that this local platform does not do, whatever the real one does."""
+    """You used a feature that the local platform does not implement; the real one may."""
 
     status = 422
     error_type = "NotCoveredException"
@@ -154,10 +154,10 @@ class NotCovered(ApiError):
 
 
 def check_size(what: str, texts: Iterable[str], limit: int | None) -> None:
-    """Refuse texts that are together more than so many bytes in UTF-8.
+    """Refuse texts whose total size in UTF-8 exceeds a limit (bytes; None for no limit).
 
     Raises:
-        InvalidRequest: they are.
+        InvalidRequest: they exceed it.
     """
     if limit is None:
         return

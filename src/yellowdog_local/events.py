@@ -1,4 +1,4 @@
-"""The events that services report, as one protocol: a service does not know which other service handles them.
+"""The events that services report, as one protocol: a service imports none of those that handle them.
 
 `Services` (services.py) implements it and gives itself to the constructors. Imports records and messages only.
 """

@@ -1,6 +1,6 @@
-"""Every call of the API, as it was served: who called what, when, with which outcome. Never bodies, keys or secrets.
+"""The record of API calls: method, path, time and outcome, without bodies, keys or secrets. Imports no HTTP.
 
-The last calls are kept one by one; what is counted per route is never dropped. Knows no HTTP.
+The last calls are kept individually; the counts per route are always kept.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ UNANSWERED = 0
 
 
 class CallsDropped(LookupError):
-    """You asked about calls that are no longer kept one by one; the counts per route are still whole."""
+    """You requested calls that are no longer kept individually; the counts per route are complete."""
 
 
 class RecordedCall(NamedTuple):
     """One call.
 
     Attributes:
-        number: its place in the order of ending, counted from 1.
+        number: its position in the order of ending, from 1.
         time: when it ended, on the platform's clock.
         wall: when it ended, on the machine's clock (seconds since the epoch).
         method: its HTTP method.
         path: its path, without the query.
         route: the path of the route that served it, such as `/work/tasks/{id}`; `-` where there is none.
-        status: the HTTP status of the answer, 0 where there was none.
+        status: the HTTP status of the answer; 0 without an answer.
         milliseconds: real time from its arrival to its answer.
         bytes_in: size of its body.
         bytes_out: size of the answer's body.
         agent: the kind of the caller: sdk, raydog, python, browser, other.
-        fault: id of the fault that struck it, or None.
+        fault: id of the fault that was applied to it, or None.
     """
 
     number: int
@@ -55,23 +55,23 @@ class RecordedCall(NamedTuple):
     fault: str | None
 
     def as_json(self) -> dict[str, Any]:
-        """The call as JSON carries it."""
+        """The call as JSON."""
         return {**self._asdict(), "time": self.time.isoformat(), "milliseconds": round(self.milliseconds, 3)}
 
 
 @dataclass
 class RouteCount:
-    """What is counted of one route; `p50` and `p95` are of the calls that are still kept one by one.
+    """The counts of one route; `p50` and `p95` are those of the calls that are kept individually.
 
     Attributes:
         method: the HTTP method.
         route: the path of the route.
-        count: how often it was called.
-        failed: how many of these calls were answered with a 4xx or 5xx, or not at all.
-        bytes_in: size of all bodies that were sent.
+        count: number of calls.
+        failed: number of calls with a 4xx or 5xx answer, or without an answer.
+        bytes_in: size of all request bodies.
         bytes_out: size of all answers.
-        p50: milliseconds within which half of the calls were served.
-        p95: milliseconds within which 19 of 20 calls were served.
+        p50: median duration in milliseconds.
+        p95: 95th percentile of the duration in milliseconds.
     """
 
     method: str
@@ -89,7 +89,7 @@ class Calls:
 
     Args:
         clock: the platform's clock.
-        kept: how many calls are kept one by one.
+        kept: number of calls that are kept individually.
     """
 
     def __init__(self, clock: Clock, kept: int) -> None:
@@ -113,7 +113,7 @@ class Calls:
         agent: str,
         fault: str | None,
     ) -> None:
-        """Note a call that has ended."""
+        """Record a call that has ended."""
         now, wall = self._clock.now(), time.time()
         with self._lock:
             self._number += 1
@@ -142,15 +142,15 @@ class Calls:
             count.bytes_out += bytes_out
 
     def mark(self) -> int:
-        """Now, as a number to give to `since` later."""
+        """The current position, for a later `since`."""
         return self._number
 
     def since(self, mark: int = 0, *, limit: int | None = None) -> list[RecordedCall]:
-        """The calls that ended after a mark, the oldest first; without one, all.
+        """The calls that ended after a mark, oldest first; without a mark, all.
 
         Args:
-            mark: what `mark` gave.
-            limit: at most so many, the newest.
+            mark: a value of `mark`.
+            limit: maximum number of calls, the newest ones.
 
         Raises:
             CallsDropped: some of them are no longer kept.
@@ -160,8 +160,8 @@ class Calls:
             if limit is not None:
                 new = min(new, limit)
             if new > len(self._calls):
-                raise CallsDropped(f"only the last {len(self._calls)} of {new} calls are kept one by one")
-            # From the new end: what is asked for is mostly little of much.
+                raise CallsDropped(f"only the last {len(self._calls)} of {new} calls are kept individually")
+            # From the newest: most requests are for few calls of many.
             return list(islice(reversed(self._calls), max(0, new)))[::-1]
 
     def matching(self, call: str = "*", *, since: int = 0, status: int | None = None) -> list[RecordedCall]:
@@ -169,8 +169,8 @@ class Calls:
 
         Args:
             call: the pattern.
-            since: what `mark` gave.
-            status: only those that were answered so.
+            since: a value of `mark`.
+            status: only calls with this HTTP status.
 
         Raises:
             CallsDropped: some of them are no longer kept.
@@ -183,7 +183,7 @@ class Calls:
         ]
 
     def count(self, call: str = "*", *, since: int = 0, status: int | None = None) -> int:
-        """How many calls of a pattern ended after a mark; see `matching`.
+        """Number of calls of a pattern that ended after a mark; see `matching`.
 
         Raises:
             CallsDropped: some of them are no longer kept.
@@ -191,7 +191,7 @@ class Calls:
         return len(self.matching(call, since=since, status=status))
 
     def routes(self) -> list[RouteCount]:
-        """What was counted, per method and route, the most called first."""
+        """The counts per method and route, the most frequent first."""
         times: dict[tuple[str, str], list[float]] = {}
         with self._lock:
             for made in self._calls:
@@ -204,7 +204,7 @@ class Calls:
         return sorted(counts, key=lambda count: (-count.count, count.route, count.method))
 
     def clear(self) -> None:
-        """Forget every call and every count; marks stay valid."""
+        """Delete all calls and counts; marks stay valid."""
         with self._lock:
             self._calls.clear()
             self._counts.clear()

@@ -1,7 +1,7 @@
-"""Who works on what: gives waiting tasks to free workers, and grows pools for the tasks that find none.
+"""The scheduler: allocates waiting tasks to free workers, and scales up pools for tasks without a worker.
 
-Runs when something has changed. Pools are scaled an interval after that, and again each interval only while that does
-something: a platform where nothing changes costs nothing, however many tasks wait and platform nodes idle.
+A pass runs after a change. Autoscaling runs an interval later, and again each interval only while it has an effect:
+a platform without changes uses no time, whatever the number of waiting tasks and idle platform nodes.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ class Scheduler:
         self._autoscale_timer: Timer | None = None
 
     def run_pass(self) -> None:
-        """Look at all that was touched since the last pass; the kernel calls again if that touches more."""
-        # Task groups end before anything is allocated, so that what is discarded does not start; allocation comes
-        # before idleness, so that a worker that goes from task to task is never idle in between.
-        self._settle_groups()
+        """Process everything that has changed since the last pass; the kernel calls again if that changes more."""
+        # Task groups end before allocation, so that discarded tasks do not start. Idleness is checked after allocation,
+        # so that a worker between two tasks is never idle.
+        self._refresh_groups()
         for group in self._by_priority():
             self._allocate(group)
-        self._settle_groups()
-        self._settle_nodes()
-        self._settle_pools()
+        self._refresh_groups()
+        self._refresh_nodes()
+        self._refresh_pools()
         self._arm_autoscaling()
 
     def pool_shut_down(self, pool: PoolRecord) -> None:
-        """Cancel, where settings ask for it, the waiting tasks that only this pool could have run."""
+        """If a setting requires it, cancel the waiting tasks that only this pool could have run."""
         if not self._kernel.settings.cancel_waiting_tasks_at_pool_shutdown:
             return
         others = [p for p in self._store.open_pools.values() if p is not pool and p.status.available]
@@ -72,7 +72,7 @@ class Scheduler:
         minimum = group.spec.minWorkers or 0
         workers = list(islice(self._free_workers(group), max(room, minimum)))
         if group.status is TaskGroupStatus.PENDING and len(workers) < minimum:
-            # A group starts with its minimum or not at all.
+            # A group starts with its minimum of workers or not at all.
             return
         ready = list(islice(group.ready.values(), min(room, len(workers))))
         pairs = list(zip(ready, workers))  # noqa: B905  there may be more workers than tasks
@@ -82,7 +82,7 @@ class Scheduler:
             self._tasks.allocate(task, worker)
 
     def _free_workers(self, group: GroupRecord) -> Iterator[WorkerRecord]:
-        """The free workers that a task group may claim, in the order in which it does."""
+        """The free workers that a task group may claim, in the order of its preference."""
         if group.spec.instancePricingPreference is None:
             return self._matching_workers(group)
         return iter(sorted(self._matching_workers(group), key=lambda worker: worker_rank(group, worker.node)))
@@ -96,20 +96,20 @@ class Scheduler:
     def _available_pools(self) -> list[PoolRecord]:
         return [pool for pool in self._store.open_pools.values() if pool.status.available]
 
-    def _settle_groups(self) -> None:
+    def _refresh_groups(self) -> None:
         touched, self._tasks.touched_groups = self._tasks.touched_groups, {}
         for group in touched.values():
-            self._work.settle(group)
+            self._work.refresh(group)
 
-    def _settle_nodes(self) -> None:
+    def _refresh_nodes(self) -> None:
         touched, self._slots.touched_nodes = self._slots.touched_nodes, {}
         for node in touched.values():
-            self._pools.settle_node(node)
+            self._pools.refresh_idle_timeout(node)
 
-    def _settle_pools(self) -> None:
+    def _refresh_pools(self) -> None:
         touched, self._slots.touched_pools = self._slots.touched_pools, {}
         for pool in touched.values():
-            self._pools.settle(pool)
+            self._pools.refresh(pool)
 
     def _arm_autoscaling(self) -> None:
         if self._autoscale_timer is not None or not self._something_to_scale():
@@ -125,12 +125,12 @@ class Scheduler:
 
     def _autoscale_and_rearm(self) -> None:
         self._autoscale_timer = None
-        # Where nothing could be done, nothing can until something changes, and every change leads to a pass.
+        # Without an effect now there is none until a change, and every change leads to a pass.
         if self._autoscale():
             self._kernel.want_pass()
 
     def _autoscale(self) -> bool:
-        """Scale every pool; answers whether anything was done."""
+        """Scale every pool; returns whether that had an effect."""
         pools = self._available_pools()
         wanted = {pool.id: 0 for pool in pools}
         room = {pool.namespace: self._policies.room(pool.namespace) for pool in pools}
@@ -187,8 +187,8 @@ class Scheduler:
             return True
         if pool.missing_instances:
             if idle_capacity >= pool.pending_nodes * self._pools.workers_per_node(pool):
-                # Nobody waits any more for what the sources could not provide.
-                self._pools.give_up_missing(pool)
+                # No task waits for the instances that the sources could not provide.
+                self._pools.drop_missing(pool)
             else:
                 self._pools.fill(pool)
             return True
@@ -201,7 +201,7 @@ def _allocates(group: GroupRecord) -> bool:
 
 
 def _apart(tasks: Iterable[TaskRecord], workers: Iterable[WorkerRecord]) -> Iterator[tuple[TaskRecord, WorkerRecord]]:
-    """Tasks and the workers that they get, none of them the one on which it failed last."""
+    """Pairs of tasks and workers; no task gets the worker on which it failed last."""
     left = list(workers)
     for task in tasks:
         errors = task.entity.errors
@@ -213,7 +213,7 @@ def _apart(tasks: Iterable[TaskRecord], workers: Iterable[WorkerRecord]) -> Iter
 
 
 def _claims_left(group: GroupRecord) -> int:
-    """How many more workers a task group may claim."""
+    """Number of further workers that a task group may claim."""
     spec = group.spec
     most = len(group.ready) + len(group.claimed)
     if spec.maxWorkers is not None:

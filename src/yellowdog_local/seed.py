@@ -1,4 +1,4 @@
-"""What a fresh platform holds: a namespace and templates, so that a newcomer can provision at once."""
+"""The initial content of a platform: a namespace and templates, ready for provisioning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMIT = 20
 
 
 def seed(namespaces: Namespaces, templates: Templates) -> None:
-    """Make the namespace `demo`, and in it a source template and a requirement template named `local`."""
+    """Create the namespace `demo` with a source template and a requirement template named `local`."""
     namespaces.create(NAMESPACE)
     source = templates.add_source(
         ComputeSourceTemplate(

@@ -99,7 +99,7 @@ class Services(Events):
 
     def instance_changed(self, requirement: RequirementRecord) -> None:
         """To the compute requirements."""
-        self.compute.settle(requirement)
+        self.compute.refresh(requirement)
 
     def requirement_changed(self, requirement: RequirementRecord) -> None:
         """To the platform nodes: the next pass reads the requirement's pool."""

@@ -1,4 +1,4 @@
-"""Definitions of a user's own compute attributes: kept by name and listed. No source is chosen by them here."""
+"""Definitions of users' own compute attributes, as records by name. Selection does not use them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Attributes:
         return [self._store.attributes[name] for name in sorted(self._store.attributes)]
 
     def add(self, entity: AttributeDefinition) -> AttributeDefinition:
-        """Keep a new definition."""
+        """Add a definition."""
         name = _checked_name(entity)
         if name in self._store.attributes:
             raise InvalidRequest(f"Attribute already exists: '{name}'")
@@ -35,7 +35,7 @@ class Attributes:
         return entity
 
     def delete(self, name: str) -> None:
-        """Forget a definition."""
+        """Delete a definition."""
         if self._store.attributes.pop(name, None) is None:
             raise NotFound("Attribute", name)
 

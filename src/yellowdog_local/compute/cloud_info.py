@@ -1,4 +1,4 @@
-"""What the platform knows of the clouds' instance types. A few of them, as their providers describe them in public."""
+"""A few instance types of each cloud, with their providers' published values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from yellowdog_local.state.search import instance_type_matches
 
 @dataclass(frozen=True)
 class InstanceTypeRecord:
-    """An instance type, and its place among the others."""
+    """An instance type and its position in the list."""
 
     seq: int
     entity: InstanceType
@@ -62,5 +62,5 @@ class CloudInfo:
         ]
 
     def instance_types(self, wanted: InstanceTypeSearch) -> list[InstanceTypeRecord]:
-        """The instance types that a search asks for."""
+        """The instance types that match a search."""
         return [record for record in self._types if instance_type_matches(record.entity, wanted)]

@@ -1,4 +1,4 @@
-"""What a compute source's own fields say: provider, capacity, start-up time, and the kind of its instances. Pure."""
+"""The fields of compute sources by cloud: provider, capacity, start-up time, kind of instance. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNLIMITED = 1_000_000_000
 
 @dataclass(frozen=True)
 class _Cloud:
-    """What a cloud's sources call what all of them have."""
+    """The names that a cloud's sources give to common fields."""
 
     provider: CloudProvider | None
     instance: type[Instance]
@@ -53,12 +53,12 @@ _SIMULATOR = _Cloud(None, SimulatorInstance, "instanceType", "imageId", "subregi
 
 
 def traits(*, can_stop: bool) -> ComputeSourceTraits:
-    """What can be done with the instances of a source."""
+    """The traits of a source."""
     return ComputeSourceTraits(canStopStart=can_stop, canRestart=can_stop, canScaleOut=True, isSelfMaintained=False)
 
 
 def supported_operations(*, can_stop: bool) -> ComputeRequirementSupportedOperations:
-    """What can be done with a requirement."""
+    """The supported operations of a requirement."""
     return ComputeRequirementSupportedOperations(canStopStart=can_stop, canScaleOut=True, canReprovision=True)
 
 
@@ -68,7 +68,7 @@ def _cloud(source: ComputeSource) -> _Cloud:
 
 
 def provider(source: ComputeSource) -> CloudProvider | None:
-    """The provider that a source's type stands for; the simulator has none."""
+    """The provider of a source's type; None for the simulator."""
     return _cloud(source).provider
 
 
@@ -95,7 +95,7 @@ def set_assigned(source: ComputeSource, *, can_stop: bool, simulator_provider: C
 
 
 def instance_type(source: ComputeSource) -> str | None:
-    """What a source calls its machines' size: an instance type, a VM size, a machine type, a shape."""
+    """The size of a source's machines: instance type, VM size, machine type or shape."""
     value: str | None = getattr(source, _cloud(source).instance_type)
     return value
 
@@ -107,18 +107,18 @@ def image(source: ComputeSource) -> str | None:
 
 
 def subregion(source: ComputeSource) -> str | None:
-    """The zone, where a source names one."""
+    """The zone of a source; None if it has none."""
     value: str | None = getattr(source, _cloud(source).subregion)
     return value
 
 
 def is_spot(source: ComputeSource) -> bool:
-    """Whether a source's machines may be taken away; sources that cannot say so have no such field."""
+    """Whether a source's machines are preemptible; sources without such a field are not."""
     return bool(getattr(source, _cloud(source).spot, False))
 
 
 def set_machine(source: ComputeSource, instance_type: str | None, image: str | None) -> None:
-    """Let a source have another size and image of machines; None leaves what it has."""
+    """Set the size and image of a source's machines; None leaves a value unchanged."""
     cloud = _cloud(source)
     for field, value in ((cloud.instance_type, instance_type), (cloud.image, image)):
         if value:
@@ -153,14 +153,14 @@ def shutdown_time(source: ComputeSource) -> tuple[float, float]:
 
 
 def refusal(source: ComputeSource) -> str | None:
-    """Why a source provides nothing at all, or None."""
+    """The reason why a source provides no instance, or None."""
     if isinstance(source, SimulatorComputeSource) and source.failOnProvision:
         return "simulated failure to provision (failOnProvision)"
     return None
 
 
 def room(source: ComputeSource, alive: int) -> int:
-    """How many more instances a source grants. A limit of 0 is none."""
+    """Number of further instances that a source grants. A limit of 0 is no limit."""
     caps = [source.limit or _UNLIMITED]
     if isinstance(source, SimulatorComputeSource) and source.implicitCapacity is not None:
         caps.append(source.implicitCapacity)
@@ -168,5 +168,5 @@ def room(source: ComputeSource, alive: int) -> int:
 
 
 def stated_room(source: ComputeSource, alive: int) -> int:
-    """How many more instances a source's own limit allows: what a strategy can know beforehand."""
+    """Number of further instances that a source's own limit allows, before any request."""
     return max(0, (source.limit or _UNLIMITED) - alive)

@@ -1,4 +1,4 @@
-"""Machine image families, their groups and images: kept and found. No instance is booted from them here."""
+"""Machine image families, their groups and images, as records only: no instance boots from them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Images:
         self._namespaces = namespaces
 
     def add_family(self, entity: MachineImageFamily) -> MachineImageFamily:
-        """Keep a new family, with the groups and images that it is sent with."""
+        """Add a family with its groups and images."""
         self._namespaces.check_name("name", entity.name)
         if any((f.entity.namespace, f.entity.name) == (entity.namespace, entity.name) for f in self._families()):
             raise AlreadyExists("Machine image family", entity.namespace, entity.name)
@@ -45,7 +45,7 @@ class Images:
         return entity
 
     def update_family(self, entity: MachineImageFamily) -> MachineImageFamily:
-        """Replace what a family says of itself; its groups stay."""
+        """Update a family's own fields; its groups stay."""
         known = self.family(entity.id or "")
         known.osType, known.access = entity.osType, entity.access
         known.metadataSpecification = entity.metadataSpecification
@@ -63,12 +63,12 @@ class Images:
         raise NotFound("Machine image family", f"{namespace}/{name}")
 
     def delete_family(self, family_id: str) -> None:
-        """Forget a family with all its groups and images."""
+        """Delete a family with all its groups and images."""
         self.family(family_id)
         del self._store.image_families[family_id]
 
     def add_group(self, family_id: str, entity: MachineImageGroup) -> MachineImageGroup:
-        """Add a group, with the images that it is sent with, to a family."""
+        """Add a group with its images to a family."""
         family = self.family(family_id)
         if any(group.name == entity.name for group in family.imageGroups or ()):
             raise AlreadyExists("Machine image group", family.namespace, entity.name)
@@ -81,7 +81,7 @@ class Images:
         return entity
 
     def update_group(self, entity: MachineImageGroup) -> MachineImageGroup:
-        """Replace what a group says of itself; its images stay."""
+        """Update a group's own fields; its images stay."""
         known = self.group(entity.id or "")
         known.name, known.osType = entity.name, entity.osType
         known.metadataSpecification = entity.metadataSpecification
@@ -93,7 +93,7 @@ class Images:
         return found("Machine image group", group_id, group)
 
     def group_by_name(self, family: MachineImageFamily, name: str) -> MachineImageGroup:
-        """The group of that name in a family; `latest` is the one that was made last."""
+        """The group of that name in a family; `latest` is the newest one."""
         groups = family.imageGroups or []
         if name == "latest":
             return found("Machine image group", f"{family.name}/latest", groups[-1] if groups else None)
@@ -101,7 +101,7 @@ class Images:
         return found("Machine image group", f"{family.name}/{name}", matching)
 
     def delete_group(self, group_id: str) -> None:
-        """Forget a group with all its images."""
+        """Delete a group with all its images."""
         self.group(group_id)
         for family, group in list(self._groups()):
             if group.id == group_id:
@@ -127,12 +127,12 @@ class Images:
         return self._image(image_id)[1]
 
     def delete_image(self, image_id: str) -> None:
-        """Forget an image."""
+        """Delete an image."""
         group, known = self._image(image_id)
         group.images = [image for image in group.images or () if image is not known]
 
     def search(self, wanted: MachineImageFamilySearch) -> list[FamilyRecord]:
-        """The families that a search asks for."""
+        """The families that match a search."""
         return [record for record in self._families() if image_family_matches(record.entity, wanted)]
 
     def _families(self) -> list[FamilyRecord]:

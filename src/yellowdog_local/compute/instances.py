@@ -1,6 +1,6 @@
-"""Instances, one at a time: booted, stopped, started again, terminated, and what hosts tell of themselves.
+"""Instances, one at a time: boot, stop, start, restart, terminate, and handle the reports of hosts.
 
-Knows hosts; knows of requirements only that they want to hear of every change.
+Imports hosts; reports every change as an event of the instance's requirement.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _log = logging.getLogger(__name__)
 
 @runtime_checkable
 class StopsHosts(Protocol):
-    """A host backend whose hosts can be switched off and later created again under the same instance id."""
+    """A host backend whose hosts can be stopped, and created again later under the same instance id."""
 
     def stop(self, instance_id: str) -> None:
-        """Switch a host off and say nothing of it to its listener."""
+        """Switch a host off without a report to its listener."""
 
 
 class Instances:
-    """The life of instances. Every method is called under the platform's lock."""
+    """All instances. Every method is called under the platform's lock."""
 
     def __init__(self, kernel: Kernel, store: Store, id_maker: ids.Ids, hosts: HostBackend, events: Events) -> None:
         self._kernel = kernel
@@ -51,7 +51,7 @@ class Instances:
         return self._stopper is not None
 
     def boot(self, requirement: RequirementRecord, source: SourceRecord) -> None:
-        """Begin to boot a new instance of a source."""
+        """Start to boot a new instance of a source."""
         entity = clouds.instance_for(source.entity)
         instance_id = self._ids.instance()
         entity.id = InstanceId(source.id, instance_id)
@@ -70,32 +70,32 @@ class Instances:
         self._create_host(instance)
 
     def terminate(self, instance: InstanceRecord, reason: str) -> None:
-        """Switch an instance off. Its tasks are lost at once, its record ends when the host is gone."""
+        """Terminate an instance. Its tasks are lost at once; it is TERMINATED when its host is gone."""
         if not instance.status.alive:
             return
         _log.info("instance %s is terminated: %s", instance.id, reason)
         self._move(instance, "terminate")
         _cancel_boot(instance)
         self._events.instance_ending(instance, reason)
-        if not instance.host_gone:  # a stopped one has no host, and a machine that joined by itself never had
+        if not instance.host_gone:  # neither a stopped instance nor a machine of a configured pool has a host
             self._kernel.defer(lambda: self._hosts.destroy(instance.id))
         instance.shutdown_over = False
         self._after_shutdown(instance, lambda: self._shutdown_over(instance))
 
     def stop(self, instance: InstanceRecord) -> None:
-        """Switch an instance off and keep it; nothing that is not running is touched."""
+        """Stop an instance if it is running."""
         if instance.status is InstanceStatus.RUNNING:
             self._switch_off(instance, "stop", "it was stopped")
             self._after_shutdown(instance, lambda: self._stopped(instance))
 
     def start(self, instance: InstanceRecord) -> None:
-        """Switch a stopped instance on again."""
+        """Start an instance if it is stopped."""
         if instance.status is InstanceStatus.STOPPED:
             self._move(instance, "start")
             self._switch_on(instance)
 
     def restart(self, instance: InstanceRecord) -> None:
-        """Reboot a running instance; one that is stopped is started."""
+        """Restart a running instance; start a stopped one."""
         if instance.status is InstanceStatus.RUNNING:
             self._switch_off(instance, "restart", "it was restarted")
             self._switch_on(instance)
@@ -103,7 +103,7 @@ class Instances:
             self.start(instance)
 
     def host_running(self, instance_id: str, address: HostAddress) -> None:
-        """A host has booted."""
+        """Handle the report that a host has booted."""
         instance = self._store.instances.get(instance_id)
         if instance is None or instance.status is not InstanceStatus.PENDING:
             return
@@ -116,7 +116,7 @@ class Instances:
         self._start_refreshing(instance.source, instance.requirement)
 
     def host_gone(self, instance_id: str, reason: str) -> None:
-        """A host has ended, as asked or by itself."""
+        """Handle the report that a host has ended, on request or by itself."""
         instance = self._store.instances.get(instance_id)
         if instance is None or instance.host_gone:
             return
@@ -147,13 +147,13 @@ class Instances:
             self._hosts.create(request, _Listener(self._kernel, self))
         except Exception as error:
             with self._kernel.locked():
-                self.host_gone(request.instance_id, f"the host could not be made: {error}")
+                self.host_gone(request.instance_id, f"the host could not be created: {error}")
             raise
 
     def _switch_off(self, instance: InstanceRecord, event: Literal["stop", "restart"], reason: str) -> None:
         self._move(instance, event)
         self._events.instance_ending(instance, reason)
-        # Its agent will register anew, and that makes another platform node.
+        # Its agent will register again, as another platform node.
         instance.node = None
         instance.host_gone = True
         stopper = self._stopper
@@ -236,7 +236,7 @@ def _cancel_boot(instance: InstanceRecord) -> None:
 
 
 class _Listener:
-    """Lets backends tell of their hosts from any thread."""
+    """Receives the reports of host backends, from any thread."""
 
     def __init__(self, kernel: Kernel, instances: Instances) -> None:
         self._kernel = kernel

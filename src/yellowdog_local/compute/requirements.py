@@ -1,6 +1,6 @@
-"""Compute requirements: made from templates or as they are, filled from their sources, changed, stopped, terminated.
+"""Compute requirements: provision from templates or as sent, fill from sources, update, stop, start, terminate.
 
-Knows instances as things to boot and end; knows pools only as somebody who wants to hear that an instance changed.
+Imports instances; reports changes as events and imports no pool.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _BUSY = (InstanceStatus.PENDING, InstanceStatus.STOPPING, InstanceStatus.TERMINA
 
 
 class _Sourced(NamedTuple):
-    """A compute source to provision from, and the template that it comes from, if any."""
+    """A compute source for provisioning, and its template if it has one."""
 
     template_id: str | None
     source: ComputeSource
@@ -80,18 +80,18 @@ class Compute:
         self.terminate_instance = instances.terminate
 
     def provision(self, usage: ComputeRequirementTemplateUsage) -> RequirementRecord:
-        """Make a requirement from a template and begin to boot its instances."""
+        """Add a requirement from a template and start to boot its instances."""
         return self._keep(self.draft(usage))
 
     def add(self, entity: ComputeRequirement) -> RequirementRecord:
-        """Make a requirement as it is sent and begin to boot its instances."""
+        """Add a requirement as sent and start to boot its instances."""
         sources = [_Sourced(source.createdFromId, source) for source in entity.provisionStrategy.sources or ()]
         if not sources:
             raise InvalidRequest("provisionStrategy.sources must not be empty")
         return self._keep(self._draft(entity, entity.provisionStrategy.type, sources, None))
 
     def draft(self, usage: ComputeRequirementTemplateUsage) -> RequirementRecord:
-        """What a template would be provisioned as; nothing is kept and nothing is booted."""
+        """The requirement that a template would give; nothing is stored or booted."""
         resolved = self._templates.resolve(usage, clouds.traits(can_stop=self._instances.can_stop))
         template = resolved.template
         namespace = usage.requirementNamespace or template.namespace
@@ -115,7 +115,7 @@ class Compute:
         return record
 
     def refuse_taken_name(self, namespace: str, name: str) -> None:
-        """Refuse a name that an unfinished requirement has."""
+        """Refuse the name of an unfinished requirement."""
         existing = self._store.requirements_by_name.get((namespace, name))
         if existing is None:
             return
@@ -124,22 +124,22 @@ class Compute:
             raise AlreadyExists("Compute requirement", namespace, name)
 
     def resize(self, requirement: RequirementRecord, target: int) -> None:
-        """Note how many instances are wanted; `fill` makes them, nothing here takes any away."""
+        """Set the target; `fill` boots missing instances, surplus ones stay."""
         requirement.entity.targetInstanceCount = target
 
     def fill(self, requirement: RequirementRecord) -> None:
-        """Ask the sources for what is wanted and missing."""
+        """Request missing instances from the sources."""
         entity = requirement.entity
         wanted = entity.targetInstanceCount - requirement.alive
         if requirement.status in _ENDED:
             return
         if wanted > 0:
             self._note_provisioning(requirement)
-        self._ask(requirement)
-        self.settle(requirement)
+        self._request_missing(requirement)
+        self.refresh(requirement)
 
     def update(self, entity: ComputeRequirement, *, reprovision: bool) -> RequirementRecord:
-        """Take a requirement as it is sent: tag, upkeep, auto-shutdown and target."""
+        """Update a requirement: tag, maintainInstanceCount, automatic shutdown and target."""
         record = self._store.requirement(entity.id or "")
         self._refuse_ended(record)
         if (entity.namespace, entity.name) != (record.namespace, record.name):
@@ -159,14 +159,14 @@ class Compute:
         return record
 
     def deprovision(self, requirement: RequirementRecord, instances: list[InstanceRecord]) -> None:
-        """End instances, and want fewer by as many; those that are already ending are not counted."""
+        """Terminate instances and reduce the target by their number, without those that are already ending."""
         alive = [instance for instance in instances if instance.status.alive]
-        # A pool's own target falls with each of its instances, and the requirement's follows it.
+        # A pool reduces its own target with each ended instance, and the requirement's target follows.
         if requirement.pool is None:
             requirement.entity.targetInstanceCount = max(0, requirement.entity.targetInstanceCount - len(alive))
         for instance in alive:
             self._instances.terminate(instance, "it was deprovisioned")
-        self.settle(requirement)
+        self.refresh(requirement)
 
     def _set_target(self, requirement: RequirementRecord, target: int) -> None:
         if requirement.pool is not None:
@@ -180,7 +180,7 @@ class Compute:
         self.fill(requirement)
 
     def set_auto_shutdown(self, requirement: RequirementRecord, wanted: AutoShutdown | None) -> None:
-        """Terminate a requirement after a time from now on, or no longer."""
+        """Set or remove the time after which a requirement is terminated, from now on."""
         if requirement.shutdown_timer is not None:
             requirement.shutdown_timer.cancel()
         requirement.shutdown_timer = requirement.entity.autoShutdownTime = None
@@ -197,7 +197,7 @@ class Compute:
         self._request(requirement, "stop", _Status.STOPPING)
         for instance in tuple(requirement.live.values()):
             self._instances.stop(instance)
-        self.settle(requirement)
+        self.refresh(requirement)
 
     def start(self, requirement: RequirementRecord) -> None:
         """Start all stopped instances of a requirement."""
@@ -205,26 +205,26 @@ class Compute:
         self._request(requirement, "start", _Status.STARTING)
         for instance in tuple(requirement.live.values()):
             self._instances.start(instance)
-        self.settle(requirement)
+        self.refresh(requirement)
 
     def reprovision(self, requirement: RequirementRecord) -> None:
-        """Restore the number of instances."""
+        """Request the instances that have ended again."""
         self._refuse_ended(requirement)
         self.fill(requirement)
 
     def check_can_stop(self, requirement: RequirementRecord) -> None:
-        """Refuse to stop, start or restart what cannot be."""
+        """Refuse to stop, start or restart if pool or sources do not support it."""
         if requirement.pool is not None:
             raise NotCovered("Stopping, starting and restarting instances of a worker pool")
         if not self._instances.can_stop:
             raise InvalidRequest("The compute sources do not support stopping and starting: see their traits")
 
     def updating(self, requirement: RequirementRecord) -> bool:
-        """Whether anything of a requirement is on its way to another status."""
+        """Whether an instance of a requirement is changing its status."""
         return any(instance.status in _BUSY for instance in requirement.live.values())
 
     def terminate(self, requirement: RequirementRecord) -> None:
-        """End a requirement: all its instances at once. Ending what has ended is harmless."""
+        """Terminate a requirement and all its instances at once. Repeating it is harmless."""
         if requirement.status in _ENDED:
             return
         _log.info("compute requirement %s/%s is terminated", requirement.namespace, requirement.name)
@@ -235,7 +235,7 @@ class Compute:
                 timer.cancel()
         for instance in tuple(requirement.live.values()):
             self._instances.terminate(instance, "its compute requirement was terminated")
-        self.settle(requirement)
+        self.refresh(requirement)
 
     def _keep(self, record: RequirementRecord) -> RequirementRecord:
         self.refuse_taken_name(record.namespace, record.name)
@@ -290,11 +290,11 @@ class Compute:
         entity.userData = user_data or entity.userData
         return SourceRecord(id=entity.id, entity=entity)
 
-    def _ask(self, requirement: RequirementRecord) -> None:
+    def _request_missing(self, requirement: RequirementRecord) -> None:
         entity = requirement.entity
         for source in requirement.sources:
             source.exhausted = False
-        # A waterfall goes on to the next source when a cloud says no.
+        # A waterfall continues with the next source if a cloud refuses.
         falls = isinstance(entity.provisionStrategy, WaterfallProvisionStrategy)
         for _ in requirement.sources if falls else requirement.sources[:1]:
             wanted = max(0, entity.targetInstanceCount - requirement.alive)
@@ -331,7 +331,7 @@ class Compute:
         if requirement.status is not _Status.PROVISIONING:
             self._move(requirement, "provision")
 
-    def settle(self, requirement: RequirementRecord) -> None:
+    def refresh(self, requirement: RequirementRecord) -> None:
         """Update a requirement's status after one of its instances, or the number that it wants, has changed."""
         entity = requirement.entity
         entity.expectedInstanceCount = requirement.alive
@@ -343,9 +343,9 @@ class Compute:
             if all(instance.status is InstanceStatus.STOPPED for instance in requirement.live.values()):
                 self._move(requirement, "stopped")
         elif requirement.status not in (_Status.STOPPED, _Status.TERMINATED):
-            self._settle_running(requirement)
+            self._refresh_running(requirement)
 
-    def _settle_running(self, requirement: RequirementRecord) -> None:
+    def _refresh_running(self, requirement: RequirementRecord) -> None:
         entity = requirement.entity
         pending = any(source.counts[InstanceStatus.PENDING] for source in requirement.sources)
         short = requirement.alive < entity.targetInstanceCount
@@ -359,7 +359,7 @@ class Compute:
             self._note_provisioning(requirement)
 
     def _refill_soon(self, requirement: RequirementRecord) -> None:
-        # Not at once: a source that provides nothing would be asked without end.
+        # Not at once: a source without capacity would get requests in an endless loop.
         if requirement.refill_timer is None:
             seconds = self._kernel.settings.autoscale_interval_seconds
             requirement.refill_timer = self._kernel.after(seconds, lambda: self._refill(requirement))

@@ -1,7 +1,7 @@
-"""Which source templates a dynamic template chooses: left out by constraints, ranked by preferences. Pure.
+"""Selection of source templates for a dynamic template: filter by constraints, rank by preferences. Pure.
 
-An attribute is what a source says of itself (`source.provider`) or what its template adds (`user.tier`). What
-YellowDog knows of its own accord (`yd.cost`, `yd.ram`) is known to nobody here, and refused.
+An attribute is a field of a source (`source.provider`) or a value that its template adds (`user.tier`). YellowDog's
+own cloud data (`yd.cost`, `yd.ram`) does not exist here and is refused.
 """
 
 from __future__ import annotations
@@ -65,18 +65,18 @@ def choose(
     *,
     single: bool,
 ) -> tuple[list[SourceTemplateRecord], BestComputeSourceReport]:
-    """Choose sources for a dynamic template, the best first, and say why.
+    """Select sources for a dynamic template, the best first, with a report.
 
     Args:
-        template: what is wanted.
-        records: the source templates that there are, in their order of creation.
-        traits: what can be done with the instances of any source here.
-        single: whether only one source can be used.
+        template: the dynamic template.
+        records: all source templates, in order of creation.
+        traits: the traits of every source of this platform.
+        single: whether the strategy uses only one source.
 
     Raises:
-        NoSources: fewer are left than the template's `minimumSourceCount`, or none.
-        NotCovered: the template names an attribute that is known to YellowDog only.
-        InvalidRequest: a pattern is no regular expression.
+        NoSources: fewer sources match than the template's `minimumSourceCount`, or none.
+        NotCovered: the template uses an attribute of YellowDog's cloud data.
+        InvalidRequest: a pattern is not a regular expression.
     """
     _check_attributes(template)
     namespaces = template.sourceNamespaces
@@ -95,7 +95,9 @@ def choose(
         sourcesConsidered=len(considered),
         sourcesSelected=len(selected),
         totalRanks=ranked[-1].rank,
-        constraints={constraint.attribute or "": _told(constraint) for constraint in template.constraints or []},
+        constraints={
+            constraint.attribute or "": _reported_constraint(constraint) for constraint in template.constraints or []
+        },
         preferences=dict(_preferences(ranked, template.preferences or [])),
         sources=[_reported(candidate, traits) for candidate in ranked],
         requirementSupportedOperations=ComputeRequirementSupportedOperations(
@@ -108,7 +110,7 @@ def choose(
 def name_provisioned(
     report: BestComputeSourceReport, requirement_id: str, sources: Sequence[ComputeSource], at: datetime
 ) -> None:
-    """Add to a report what its sources have become in a requirement."""
+    """Add the ids of a requirement and its sources to a report."""
     report.createdTime, report.provisionedRequirementId = at, requirement_id
     became = {source.createdFromId: source.id for source in sources}
     for source in report.sources or []:
@@ -116,7 +118,7 @@ def name_provisioned(
 
 
 def attributes_of(record: SourceTemplateRecord) -> dict[str, Value]:
-    """What is known of a source, by attribute; what its template adds counts more than what the source says."""
+    """The attributes of a source by name; those of its template take precedence over its fields."""
     source = record.entity.source
     own = {name: value for name, of in _SOURCE_ATTRIBUTES.items() if (value := of(source)) is not None}
     added = {value.attribute or "": value.value for value in record.entity.attributes or [] if value.value is not None}
@@ -145,7 +147,7 @@ def _meets(
 
 
 def _holds(constraint: AttributeConstraint, value: Value | None) -> bool:
-    """Whether a source may be used. One that does not have the attribute may only where values are excluded."""
+    """Whether a source meets a constraint. Without the attribute it does only if the constraint excludes values."""
     if isinstance(constraint, NumericAttributeConstraint):
         return isinstance(value, (int, float)) and _between(value, constraint.min, constraint.max)
     if not isinstance(constraint, StringAttributeConstraint):
@@ -166,10 +168,10 @@ def _matches(pattern: str, text: str) -> bool:
     try:
         return re.fullmatch(pattern, text) is not None
     except re.error as error:
-        raise InvalidRequest(f"'{pattern}' is no regular expression: {error}") from error
+        raise InvalidRequest(f"'{pattern}' is not a regular expression: {error}") from error
 
 
-def _told(
+def _reported_constraint(
     constraint: AttributeConstraint,
 ) -> BestComputeSourceReportNumericConstraint | BestComputeSourceReportStringConstraint:
     if isinstance(constraint, NumericAttributeConstraint):

@@ -1,4 +1,4 @@
-"""How the instances a requirement wants are shared among its sources. Pure."""
+"""Provision strategies: how the instances of a requirement are divided among its sources. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STRATEGIES: dict[str, Callable[[list[ComputeSource]], ComputeProvisionStrategy]]
 def shares(
     strategy: ComputeProvisionStrategy, sources: Sequence[SourceRecord], wanted: int
 ) -> Iterator[tuple[SourceRecord, int]]:
-    """Which source is asked for how many instances; sources that are asked for none are left out."""
+    """Pairs of a source and the number of instances to request from it, without sources that get none."""
     if wanted <= 0:
         return
     if isinstance(strategy, SplitProvisionStrategy):
@@ -51,7 +51,7 @@ def _waterfall(rooms: list[int], wanted: int) -> list[int]:
     for room in rooms:
         counts.append(min(room, wanted))
         wanted -= counts[-1]
-    # What no source has room for is asked of the last one, which then says that it cannot.
+    # The last source also gets the request that exceeds every limit, and refuses it.
     counts[-1] += wanted
     return counts
 

@@ -1,4 +1,4 @@
-"""Compute source templates and compute requirement templates: kept, listed, and resolved for provisioning."""
+"""Compute source templates and compute requirement templates: store, search, and resolve for provisioning."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Resolved:
 
     Attributes:
         template: the template.
-        sources: copies of its sources, each with its template's id, in the order in which they are used.
-        report: how a dynamic template has chosen them.
+        sources: copies of its sources with their templates' ids, in order of use.
+        report: the selection of a dynamic template; None for a static one.
     """
 
     template: ComputeRequirementStaticTemplate | ComputeRequirementDynamicTemplate
@@ -62,7 +62,7 @@ class Templates:
         self._namespaces = namespaces
 
     def add_source(self, entity: ComputeSourceTemplate) -> ComputeSourceTemplate:
-        """Keep a new source template."""
+        """Add a source template."""
         name = self._checked_name(entity.source.name, entity.namespace)
         _refuse_twin(self._store.source_templates.values(), "Compute source template", entity.namespace, name)
         entity.id = self._ids.new("cst")
@@ -72,7 +72,7 @@ class Templates:
         return entity
 
     def update_source(self, entity: ComputeSourceTemplate) -> ComputeSourceTemplate:
-        """Replace a source template; what was provisioned from it stays as it is."""
+        """Replace a source template; requirements provisioned from it stay unchanged."""
         record = self.source(entity.id or "")
         if (entity.namespace, entity.source.name) != (record.namespace, record.name):
             raise InvalidRequest("namespace and name of a compute source template cannot be changed")
@@ -84,7 +84,7 @@ class Templates:
         return _resolved("Compute source template", reference, self._store.source_templates)
 
     def delete_source(self, template_id: str) -> None:
-        """Forget a source template that no requirement template uses."""
+        """Delete a source template that no requirement template uses."""
         record = self.source(template_id)
         for other in self._store.requirement_templates.values():
             usages = getattr(other.entity, "sources", None) or ()
@@ -93,7 +93,7 @@ class Templates:
         del self._store.source_templates[record.id]
 
     def search_sources(self, search: ComputeSourceTemplateSearch) -> list[SourceTemplateRecord]:
-        """The source templates that a search asks for."""
+        """The source templates that match a search."""
         types = [*(search.sourceTypes or ()), *([search.sourceType] if search.sourceType else ())]
         return [
             record
@@ -102,7 +102,7 @@ class Templates:
         ]
 
     def add_requirement(self, entity: ComputeRequirementTemplate) -> ComputeRequirementTemplate:
-        """Keep a new requirement template."""
+        """Add a requirement template."""
         name = self._checked_name(entity.name, entity.namespace)
         self._check(entity)
         records = self._store.requirement_templates.values()
@@ -114,7 +114,7 @@ class Templates:
         return entity
 
     def update_requirement(self, entity: ComputeRequirementTemplate) -> ComputeRequirementTemplate:
-        """Replace a requirement template; what was provisioned from it stays as it is."""
+        """Replace a requirement template; requirements provisioned from it stay unchanged."""
         record = self.requirement(entity.id or "")
         self._check(entity)
         if (entity.namespace, entity.name) != (record.namespace, record.name):
@@ -127,11 +127,11 @@ class Templates:
         return _resolved("Compute requirement template", reference, self._store.requirement_templates)
 
     def delete_requirement(self, template_id: str) -> None:
-        """Forget a requirement template."""
+        """Delete a requirement template."""
         del self._store.requirement_templates[self.requirement(template_id).id]
 
     def search_requirements(self, search: ComputeRequirementTemplateSearch) -> list[RequirementTemplateRecord]:
-        """The requirement templates that a search asks for."""
+        """The requirement templates that match a search."""
         return [
             record
             for record in self._store.requirement_templates.values()
@@ -141,7 +141,7 @@ class Templates:
         ]
 
     def resolve(self, wanted: ComputeRequirementTemplateUsage, traits: ComputeSourceTraits) -> Resolved:
-        """What a template would be provisioned from, where every source has the same traits."""
+        """The template and sources for provisioning, if every source has the given traits."""
         if not (ids.is_ydid(wanted.templateId) or self._kernel.settings.accept_template_names):
             raise InvalidRequest(f"templateId must be an id, not the name '{wanted.templateId}'")
         template = self.requirement(wanted.templateId).entity
@@ -162,7 +162,7 @@ class Templates:
     ) -> tuple[str, ComputeSource]:
         record = self.source(usage.sourceTemplateId)
         source = deepcopy(record.entity.source)
-        # What was said nearest to the provisioning counts; images are recorded, not looked up.
+        # The value nearest to the provisioning applies; images are recorded and not resolved.
         clouds.set_machine(source, usage.instanceType, wanted.imagesId or usage.imageId or template.imagesId)
         tags = {**(source.instanceTags or {}), **(template.instanceTags or {}), **(wanted.instanceTags or {})}
         source.instanceTags = tags or None

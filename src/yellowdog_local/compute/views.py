@@ -1,4 +1,4 @@
-"""Compute requirements and instances as callers see them, and which of them a search asks for. Changes nothing real."""
+"""Compute requirements and instances as callers see them, and searches for them. Changes no status."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def requirement_summary(requirement: RequirementRecord) -> ComputeRequirementSum
 def search_requirements(
     store: Store, wanted: ComputeRequirementSearch | ComputeRequirementSummarySearch
 ) -> list[RequirementRecord]:
-    """The compute requirements that a search asks for."""
+    """The compute requirements that match a search."""
     return [record for record in store.requirements.values() if search.requirement_matches(record, wanted)]
 
 
 def search_instances(store: Store, wanted: InstanceSearch) -> list[InstanceRecord]:
-    """The instances that a search asks for."""
+    """The instances that match a search."""
     instances = store.instances
     if wanted.computeRequirementId is not None:
         requirement = store.requirements.get(wanted.computeRequirementId)

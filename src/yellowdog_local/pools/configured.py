@@ -1,17 +1,17 @@
-"""Configured worker pools: pools whose machines are not the platform's, but join by themselves with the pool's token.
+"""Configured worker pools: their users' own machines join them with the pool's token.
 
-How an agent joins such a pool on the real platform is not public. Here it uses the same calls as an agent of a
-provisioned instance (`api/agent.py`), with these differences:
+The real platform's protocol for joining is not public. Here an agent uses the same calls as one of a provisioned
+instance (`api/agent.py`), with these differences:
 
-- `Authorization: yd-agent <token secret>` with the secret of the pool's token instead of an instance's own;
-- `instanceId` is the agent's own choice, unique in its pool; the same one again is the same machine;
-- the registration may say `provider` (ON_PREMISE), `region`, `instanceType` and `sourceName` of the machine, and
-  `createWorkers` ({"targetType": "PER_NODE" or "PER_VCPU", "targetCount": n}), which no pool property says here.
+- `Authorization: yd-agent <token secret>` with the secret of the pool's token instead of the instance's token;
+- the agent chooses `instanceId`, unique in its pool; the same id is the same machine;
+- the registration may contain `provider` (ON_PREMISE), `region`, `instanceType` and `sourceName` of the machine, and
+  `createWorkers` ({"targetType": "PER_NODE" or "PER_VCPU", "targetCount": n}), for which pools have no property here.
 
-A token that has expired lets no further agent register; those that have go on. A regenerated one replaces the old one
-at once, a refreshed one keeps its secret and gets a new expiry time.
+An expired token admits no further machine; registered ones continue. A regenerated token replaces the old one at
+once; a refreshed token keeps its secret and gets a new expiry time.
 
-For the scheduler such a pool is like any other: it has a requirement that nobody sees, without sources and instances.
+The scheduler treats such a pool as any other: it has a hidden requirement without sources and instances.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ConfiguredPools:
         self._pools = pools
 
     def add(self, request: AddConfiguredWorkerPoolRequest) -> tuple[PoolRecord, WorkerPoolToken]:
-        """Make a pool and the token with which machines join it."""
+        """Add a pool; returns it with the token for its machines."""
         namespace = request.namespace or self._kernel.settings.default_namespace
         self._namespaces.check_name("name", request.name)
         self._pools.refuse_taken_name(namespace, request.name)
@@ -72,7 +72,7 @@ class ConfiguredPools:
         self._store.add_pool(pool)
         token = WorkerPoolToken(secrets.token_urlsafe(24), self._expiry(request.tokenTtl))
         self._store.members[pool.id] = MembersRecord(pool, token)
-        _log.info("configured worker pool %s/%s was made", namespace, request.name)
+        _log.info("configured worker pool %s/%s was added", namespace, request.name)
         return pool, token
 
     def token(self, pool_id: str) -> WorkerPoolToken:
@@ -80,19 +80,19 @@ class ConfiguredPools:
         return self._of(pool_id).token
 
     def refresh_token(self, pool_id: str, ttl: timedelta | None) -> WorkerPoolToken:
-        """Give a pool's token a new expiry time."""
+        """Set a new expiry time of a pool's token."""
         token = self.token(pool_id)
         token.expiryTime = self._expiry(ttl)
         return token
 
     def regenerate_token(self, pool_id: str, ttl: timedelta | None) -> WorkerPoolToken:
-        """Give a pool another token; the old one is worth nothing from now on."""
+        """Replace a pool's token; the old one is invalid from now on."""
         members = self._of(pool_id)
         members.token = WorkerPoolToken(secrets.token_urlsafe(24), self._expiry(ttl))
         return members.token
 
     def join(self, secret: str, registration: Registration) -> InstanceRecord | None:
-        """The machine of an agent that shows a pool's token; None if no pool has this token."""
+        """The machine of an agent that sends a pool's token; None if no pool has this token."""
         for members in self._store.members.values():
             if secrets.compare_digest(members.token.secret or "", secret):
                 return self._join(members, registration)
@@ -120,7 +120,7 @@ class ConfiguredPools:
 
     def _make(self, namespace: str, name: str, properties: ConfiguredWorkerPoolProperties) -> PoolRecord:
         now = self._kernel.now()
-        unseen = RequirementRecord(
+        hidden = RequirementRecord(
             seq=0,
             id="",
             entity=ComputeRequirement(namespace, name, SingleSourceProvisionStrategy([])),
@@ -130,14 +130,14 @@ class ConfiguredPools:
             sources=[],
             status=ComputeRequirementStatus.RUNNING,
         )
-        unseen.entity.status = unseen.status
+        hidden.entity.status = hidden.status
         pool = PoolRecord(
             seq=self._kernel.next_sequence(),
             id=self._ids.new("wrkrpool"),
             entity=ConfiguredWorkerPool(namespace=namespace, name=name, createdTime=now, properties=properties),
             namespace=namespace,
             name=name,
-            requirement=unseen,
+            requirement=hidden,
             properties=ProvisionedWorkerPoolProperties(
                 workerTag=properties.workerTag,
                 createNodeWorkers=NodeWorkerTarget.per_node(self._kernel.settings.default_workers_per_node),
@@ -153,17 +153,17 @@ class ConfiguredPools:
             awaited=properties.targetNodeCount or 0,
         )
         pool.entity.id, pool.entity.status, pool.entity.statusChangedTime = pool.id, pool.status, now
-        unseen.pool = pool
+        hidden.pool = pool
         return pool
 
-    def _machine(self, members: MembersRecord, said: Registration) -> InstanceRecord:
-        source = SourceRecord(id="", entity=_source(said))
+    def _machine(self, members: MembersRecord, registration: Registration) -> InstanceRecord:
+        source = SourceRecord(id="", entity=_source(registration))
         entity = SimulatorInstance()
-        entity.id = InstanceId("", said.instanceId)
+        entity.id = InstanceId("", registration.instanceId)
         requirement = members.pool.requirement
         machine = InstanceRecord(
             seq=self._kernel.next_sequence(),
-            id=said.instanceId,
+            id=registration.instanceId,
             entity=entity,
             requirement=requirement,
             source=source,
@@ -171,15 +171,15 @@ class ConfiguredPools:
             status=InstanceStatus.RUNNING,
         )
         source.counts[InstanceStatus.RUNNING] = 1
-        # There is no host of ours that could end.
+        # The platform has no host for it that could end.
         machine.host_gone = True
         return machine
 
 
-def _source(said: Registration) -> SimulatorComputeSource:
-    """What a machine says of where it is, in the form in which other nodes' instances know it."""
-    source = SimulatorComputeSource(name=said.sourceName or "")
-    source.provider = CloudProvider[said.provider]
-    source.region = said.region or ""
-    source.instanceType = said.instanceType or ""
+def _source(registration: Registration) -> SimulatorComputeSource:
+    """The machine's location and type, as a compute source, the form that provisioned instances have."""
+    source = SimulatorComputeSource(name=registration.sourceName or "")
+    source.provider = CloudProvider[registration.provider]
+    source.region = registration.region or ""
+    source.instanceType = registration.instanceType or ""
     return source

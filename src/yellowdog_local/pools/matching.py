@@ -1,4 +1,4 @@
-"""Which workers may run a task group's tasks. Pure: looks at pools and platform nodes, changes nothing."""
+"""Matching of task groups with pools and platform nodes: which workers may run which tasks. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yellowdog_client.model import CloudProvider, InstancePricingPreference, Nod
 from yellowdog_local.compute import clouds
 from yellowdog_local.state.records import GroupRecord, NodeRecord, PoolRecord
 
-# Whether spot comes first, where a preference is an order and not a restriction.
+# Whether spot is preferred, for the preferences that are an order and not a restriction.
 _FIRST_SPOT: dict[InstancePricingPreference | None, bool] = {
     InstancePricingPreference.ON_DEMAND_THEN_SPOT: False,
     InstancePricingPreference.SPOT_THEN_ON_DEMAND: True,
@@ -18,7 +18,7 @@ _FIRST_SPOT: dict[InstancePricingPreference | None, bool] = {
 
 
 def pool_matches(group: GroupRecord, pool: PoolRecord) -> bool:
-    """Whether further platform nodes of a pool would serve a task group, judged by the first one that registered."""
+    """Whether new platform nodes of a pool would match a task group, judged by the pool's first platform node."""
     spec = group.spec
     sources = [source.entity for source in pool.requirement.sources]
     return (
@@ -33,7 +33,7 @@ def pool_matches(group: GroupRecord, pool: PoolRecord) -> bool:
 
 
 def node_matches(group: GroupRecord, node: NodeRecord) -> bool:
-    """Whether a platform node's workers may run a task group's tasks; its pool's namespace included."""
+    """Whether a platform node's workers may run a task group's tasks."""
     spec, details = group.spec, node.entity.details
     return (
         details is not None
@@ -48,7 +48,7 @@ def node_matches(group: GroupRecord, node: NodeRecord) -> bool:
 
 
 def pool_rank(group: GroupRecord, pool: PoolRecord) -> int:
-    """A pool's place among those that a task group makes grow, by the prices it prefers; the least goes first."""
+    """The rank of a pool for scaling up, by the task group's preferred pricing; the lowest is first."""
     first = _FIRST_SPOT.get(group.spec.instancePricingPreference)
     kinds = {bool(getattr(source.entity, "spot", False)) for source in pool.requirement.sources}
     if first is None or not kinds:
@@ -59,7 +59,7 @@ def pool_rank(group: GroupRecord, pool: PoolRecord) -> int:
 
 
 def worker_rank(group: GroupRecord, node: NodeRecord) -> int:
-    """A platform node's place among those whose workers a task group claims; the least goes first."""
+    """The rank of a platform node's workers for a claim, by the task group's preferred pricing; the lowest is first."""
     first = _FIRST_SPOT.get(group.spec.instancePricingPreference)
     if first is None:
         return 0

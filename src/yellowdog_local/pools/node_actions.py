@@ -1,7 +1,7 @@
-"""Actions that users ask of platform nodes: workers made and removed, files written, commands run.
+"""Node actions: add and remove workers, write files, run commands on platform nodes.
 
-Each node has a queue, worked off one action after the other. The platform itself makes workers; the rest is done by the
-node's agent, as its own user. An action that fails stops the queue of its node for good.
+Each node has a queue of actions that run in order. The platform adds and removes workers; the node's agent runs all
+other actions as its own user. A failed action stops the queue of its node.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class NodeActions:
         self._agents = agents
 
     def add(self, pool: PoolRecord, request: AddNodeActionsRequest) -> None:
-        """Queue all actions of a request for the nodes of a pool, or none."""
+        """Queue all actions of a request for the nodes of a pool; if one is refused, none."""
         actions = [action for group in request.actionGroups for action in group.actions]
         for action in actions:
             _check(action)
@@ -51,17 +51,17 @@ class NodeActions:
                     node.actions.waiting.append(action)
         for node in tuple(pool.nodes.values()):
             if node.status.active:
-                self._go_on(node)
+                self._continue(node)
 
     def ended(self, node_id: str, end: ActionEnd) -> None:
-        """Note that a node's agent has done what it was told, or has failed to."""
+        """Handle an agent's report that an action has ended; continue with the next one."""
         node = self._store.nodes.get(node_id)
         if node is None or node.actions.executing is None or end.action != node.actions.begun:
             return
         action, node.actions.executing = node.actions.executing, None
         if end.exitCode != 0:
             node.actions.failed = action
-        self._go_on(node)
+        self._continue(node)
 
     def snapshot(self, node: NodeRecord) -> NodeActionQueueSnapshot:
         """The queue of a node."""
@@ -74,7 +74,7 @@ class NodeActions:
             failed=queue.failed,
         )
 
-    def _go_on(self, node: NodeRecord) -> None:
+    def _continue(self, node: NodeRecord) -> None:
         queue = node.actions
         while queue.waiting and queue.executing is None and queue.failed is None:
             action = queue.waiting.pop(0)
@@ -83,18 +83,18 @@ class NodeActions:
                 continue
             queue.executing = action
             queue.begun += 1
-            self._agents.send(node.id, {"type": "RUN_ACTION", "action": {"number": queue.begun, **_told(action)}})
+            self._agents.send(node.id, {"type": "RUN_ACTION", "action": {"number": queue.begun, **_command(action)}})
         node.entity.actionQueueStatus = queue.status
         if queue.status is NodeActionQueueStatus.EMPTY:
             node.pool.acting.pop(node.id, None)
         elif node.status.active:
             node.pool.acting[node.id] = node
         node.pool.changed.mark(self._kernel.now())
-        self._kernel.want_pass()  # so that whoever follows the pool sees it
+        self._kernel.want_pass()  # event streams of the pool report the queue's status
 
 
-def _told(action: NodeAction) -> dict[str, Any]:
-    """An action as agents are told of it."""
+def _command(action: NodeAction) -> dict[str, Any]:
+    """An action as it is sent to agents."""
     if isinstance(action, NodeWriteFileAction):
         return {"kind": action.action, "path": action.path, "content": action.content or ""}
     if isinstance(action, NodeRunCommandAction):
@@ -109,7 +109,7 @@ def _check(action: NodeAction) -> None:
     if action.nodeIdFilter is NodeIdFilter.EVENT:
         raise NotCovered("A node action for the nodes of an event")
     if not isinstance(action, NodeCreateWorkersAction):
-        _told(action)
+        _command(action)
         if not getattr(action, "path", ""):
             raise InvalidRequest(f"path of a {action.action} action must be set")
         return

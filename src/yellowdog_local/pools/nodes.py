@@ -1,6 +1,6 @@
-"""The life of a platform node: registered, late, drained, shut down, lost, gone with its instance.
+"""Platform nodes: register, detect late and lost ones, shut down, end with their instance.
 
-Knows instances and tasks; what a pool wants as a whole is decided in `pools` and `scheduler`.
+Imports instances and tasks; `provisioned` and the scheduler decide on the size of a pool.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Nodes:
         self._retention = Retention(kernel, store)
 
     def agent_registered(self, instance: InstanceRecord, registration: Registration) -> str:
-        """Make the platform node of an instance whose agent has registered."""
+        """Create the platform node of an instance whose agent has registered; returns its id."""
         if instance.node is not None:
             if instance.node.status.gone:
                 raise Gone("The platform has ended this node")
@@ -80,14 +80,14 @@ class Nodes:
         return node.id
 
     def agent_reported(self, node_id: str, event: AgentEvent) -> None:
-        """Pass on what an agent says of a task, and end its node if that was what it waited for."""
+        """Pass on a report about a task, and end a draining node whose last task has ended."""
         self._tasks.reported(node_id, event)
         node = self._store.node(node_id)
         if node.draining:
             self._end_if_drained(node)
 
     def agent_silent(self, node_id: str, seconds: float) -> None:
-        """Note that an agent is late, or give its platform node up."""
+        """Handle the silence of an agent: its platform node becomes late or is lost."""
         node = self._store.node(node_id)
         if seconds < self._kernel.settings.heartbeat_lost_seconds:
             self._note_late(node)
@@ -95,14 +95,14 @@ class Nodes:
         self._end(node, "lose", f"its agent was silent for {seconds:.0f} s")
         if not node.instance.status.alive:
             return
-        # Whatever becomes of the instance, it is no platform node any more, and stands in nobody's way.
+        # The instance is no platform node any more and no longer counts towards the pool's target.
         node.stranded = True
         node.pool.stranded += 1
         if self._kernel.settings.lost_node_terminates_instance:
             self._compute.terminate_instance(node.instance, "its agent was lost")
 
     def agent_returned(self, node_id: str) -> None:
-        """Note that a late agent is back."""
+        """Handle a call of a late agent: its platform node recovers."""
         node = self._store.node(node_id)
         if node.status is NodeStatus.LATE:
             self._move(node, "recover")
@@ -110,7 +110,7 @@ class Nodes:
                 self._slots.recover(worker)
 
     def instance_ending(self, instance: InstanceRecord, reason: str) -> None:
-        """An instance dies, and its platform node and tasks with it."""
+        """End the platform node of an instance that ends; its tasks are lost."""
         node = instance.node
         pool = instance.requirement.pool
         if node is not None:
@@ -119,14 +119,14 @@ class Nodes:
                 node.pool.stranded -= 1
                 self._slots.touch(node.pool)
             if node.status.active:
-                self._notice_death(node, reason)
+                self._detect_loss(node, reason)
             elif node.status is NodeStatus.DEREGISTERED:
                 self._move(node, "terminate")
         elif pool is not None:
             self._shrink(pool)
             self._slots.touch(pool)
 
-    def _notice_death(self, node: NodeRecord, reason: str) -> None:
+    def _detect_loss(self, node: NodeRecord, reason: str) -> None:
         seconds = self._kernel.settings.instance_death_noticed_seconds
         if seconds == 0:
             self._end(node, "terminate", reason)
@@ -136,12 +136,12 @@ class Nodes:
             self._kernel.after(seconds, lambda: self._end(node, "terminate", reason))
 
     def requirement_changed(self, requirement: RequirementRecord) -> None:
-        """Let the next pass look at the pool whose instances changed."""
+        """Have the next pass check the pool whose instances changed."""
         if requirement.pool is not None:
             self._slots.touch(requirement.pool)
 
     def shut_down(self, node: NodeRecord) -> None:
-        """End a platform node once its tasks have ended. Repeating it is harmless."""
+        """End a platform node after its tasks. Repeating it is harmless."""
         if node.status.gone or node.draining:
             return
         node.draining = True
@@ -152,7 +152,7 @@ class Nodes:
         self._end_if_drained(node)
 
     def set_workers(self, node: NodeRecord, count: int) -> None:
-        """Give a platform node so many workers; of those that are too many, the last ones that are unclaimed go."""
+        """Set the number of workers of a platform node; surplus workers are removed if unclaimed, newest first."""
         present = _present(node)
         for _ in range(count - len(present)):
             self._add_worker(node, len(node.workers) + 1)
@@ -162,7 +162,7 @@ class Nodes:
         self._slots.touch(node.pool, node)
 
     def warn(self, node: NodeRecord) -> None:
-        """Let a platform node know that its instance is about to be taken away."""
+        """Warn a platform node that its instance is about to be preempted."""
         if not node.status.active or node.entity.preemptionWarningTime is not None:
             return
         node.entity.preemptionWarningTime = self._kernel.now()
@@ -173,7 +173,7 @@ class Nodes:
         self._slots.touch(node.pool, node)
 
     def idle(self, node: NodeRecord) -> bool:
-        """Whether a platform node has nothing to do now."""
+        """Whether a platform node is active, not draining, and has no claimed worker."""
         return node.status.active and not node.draining and not node.claimed
 
     def view(self, node: NodeRecord) -> Node:
@@ -188,7 +188,7 @@ class Nodes:
         }
         return node.entity
 
-    def _make(self, pool: PoolRecord, instance: InstanceRecord, said: Registration) -> NodeRecord:
+    def _make(self, pool: PoolRecord, instance: InstanceRecord, registration: Registration) -> NodeRecord:
         source = instance.source
         details = NodeDetails(
             instanceId=instance.id,
@@ -197,12 +197,12 @@ class Nodes:
             sourceName=source.entity.name,
             sourceNumber=None if pool.configured else instance.requirement.sources.index(source) + 1,
             instanceType=clouds.instance_type(source.entity),
-            hostname=said.hostname,
-            privateIpAddress=said.privateIpAddress,
-            publicIpAddress=said.publicIpAddress,
-            vcpus=said.vcpus,
-            ram=said.ram,
-            supportedTaskTypes=list(said.supportedTaskTypes),
+            hostname=registration.hostname,
+            privateIpAddress=registration.privateIpAddress,
+            publicIpAddress=registration.publicIpAddress,
+            vcpus=registration.vcpus,
+            ram=registration.ram,
+            supportedTaskTypes=list(registration.supportedTaskTypes),
             workerTag=pool.properties.workerTag,
             spot=clouds.is_spot(source.entity),
         )
@@ -216,7 +216,7 @@ class Nodes:
             registeredTime=now,
             workers=[],
             actionQueueStatus=NodeActionQueueStatus.EMPTY,
-            agentVersion=said.agentVersion,
+            agentVersion=registration.agentVersion,
         )
         node = NodeRecord(
             seq=self._kernel.next_sequence(), id=entity.id or "", entity=entity, pool=pool, instance=instance
@@ -251,7 +251,7 @@ class Nodes:
         self._slots.touch(node.pool)
 
     def _end_if_drained(self, node: NodeRecord) -> None:
-        # One whose machine is dead cannot take its leave: it ends when that is noticed.
+        # A node whose machine has ended cannot deregister: it ends when the loss is detected.
         if node.status.active and not node.tasks and not node.unnoticed:
             self._end(node, "deregister", "the node was shut down")
             self._compute.terminate_instance(node.instance, "its node was shut down")
@@ -284,23 +284,25 @@ class Nodes:
         self._agents.end(node.id, {"type": "SHUTDOWN"} if graceful else None)
 
     def _shrink(self, pool: PoolRecord) -> None:
-        # What has gone is not replaced as such: the scheduler asks again for what is needed.
+        # The scheduler does not replace nodes: it requests what waiting tasks need.
         pool.target = max(0, pool.target - 1)
 
 
 def _present(node: NodeRecord) -> list[WorkerRecord]:
-    """The workers of a platform node that have not been ended."""
+    """The workers of a platform node that have not ended."""
     return [worker for worker in node.workers if worker.status.available]
 
 
-def _own_target(said: Registration) -> NodeWorkerTarget | None:
-    if said.createWorkers is None:
+def _own_target(registration: Registration) -> NodeWorkerTarget | None:
+    if registration.createWorkers is None:
         return None
-    return NodeWorkerTarget(NodeWorkerTargetType[said.createWorkers.targetType], said.createWorkers.targetCount)
+    return NodeWorkerTarget(
+        NodeWorkerTargetType[registration.createWorkers.targetType], registration.createWorkers.targetCount
+    )
 
 
 def worker_count(target: NodeWorkerTarget | None, vcpus: float) -> int:
-    """How many workers a platform node of so many vCPUs gets."""
+    """Number of workers of a platform node with so many vCPUs."""
     if target is None or target.targetCount is None:
         return 1
     if target.targetType is NodeWorkerTargetType.PER_VCPU:

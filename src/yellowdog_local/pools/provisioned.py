@@ -1,6 +1,6 @@
-"""Provisioned worker pools: made, grown, shown, shut down, and found to be idle or to have ended.
+"""Worker pools: provision, resize, shut down, and detect that they are idle or have ended.
 
-Knows its nodes and its requirement; which tasks want a pool to grow is the scheduler's business.
+Imports platform nodes and requirements; the scheduler decides when tasks need a larger pool.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Pools:
     def provision(
         self, usage: ComputeRequirementTemplateUsage, wanted: ProvisionedWorkerPoolProperties | None
     ) -> PoolRecord:
-        """Make a pool and its compute requirement of the same name."""
+        """Provision a pool and its compute requirement of the same name."""
         properties = self._complete(usage, wanted or ProvisionedWorkerPoolProperties())
         if usage.maintainInstanceCount:
             raise InvalidRequest("maintainInstanceCount must be false for a worker pool")
@@ -106,12 +106,12 @@ class Pools:
         return pool
 
     def grow(self, pool: PoolRecord, by: int) -> None:
-        """Want so many more platform nodes."""
+        """Increase the target of a pool."""
         pool.target += by
         self.fill(pool)
 
     def resize(self, pool: PoolRecord, size: int) -> None:
-        """Want so many platform nodes, as a user asks for it: within the pool's bounds, and once none is awaited."""
+        """Set the target at a user's request: within the pool's bounds, and only if no node is pending."""
         if pool.configured:
             raise InvalidRequest("A configured worker pool cannot be resized")
         if not pool.status.available:
@@ -121,28 +121,28 @@ class Pools:
         if not pool.min_nodes <= size <= pool.max_nodes:
             raise InvalidRequest(f"size must be between minNodes ({pool.min_nodes}) and maxNodes ({pool.max_nodes})")
         staying = [node for node in pool.nodes.values() if node.status.active and not node.draining]
-        # Idle ones first, and of those the newest; what still works is let finish its tasks.
+        # Idle nodes first, and of those the newest; a node with tasks ends after them.
         staying.sort(key=lambda node: (node.claimed, -node.seq))
         for node in staying[: max(0, pool.target - size)]:
             self._nodes.shut_down(node)
         self.grow(pool, max(0, size - pool.target))
 
     def set_target(self, pool: PoolRecord, target: int) -> None:
-        """Want so many platform nodes, as a user asks its requirement for it: the newest instances end at once."""
+        """Set the target of a pool to that of its requirement; surplus instances end at once, newest first."""
         alive = [instance for instance in pool.requirement.live.values() if instance.status.alive]
         for instance in alive[::-1][: max(0, pool.target - target)]:
             self._compute.terminate_instance(instance, "its compute requirement was made smaller")
         if target > pool.target:
             self.grow(pool, target - pool.target)
 
-    def give_up_missing(self, pool: PoolRecord) -> None:
-        """Want no more than what the sources have provided."""
+    def drop_missing(self, pool: PoolRecord) -> None:
+        """Reduce the target to the instances that the sources have provided."""
         if pool.missing_instances:
             pool.target -= pool.missing_instances
             self._resize(pool)
 
     def fill(self, pool: PoolRecord) -> None:
-        """Ask for the instances that are wanted and missing."""
+        """Request the missing instances from the sources."""
         known = set(pool.requirement.live)
         self._resize(pool)
         self._compute.fill(pool.requirement)
@@ -152,7 +152,7 @@ class Pools:
         self._slots.touch(pool)
 
     def shut_down(self, pool: PoolRecord) -> None:
-        """Shut a pool down: what executes may end, then its requirement is terminated. Repeating it is harmless."""
+        """Shut a pool down: executing tasks finish, then its requirement is terminated. Repeating it is harmless."""
         if pool.status.finished:
             return
         _log.info("worker pool %s/%s is shut down", pool.namespace, pool.name)
@@ -167,8 +167,8 @@ class Pools:
         self._events.pool_shut_down(pool)
         self._slots.touch(pool)
 
-    def settle(self, pool: PoolRecord) -> None:
-        """Notice what a pool has become: running, idle, empty, without requirement, or ended."""
+    def refresh(self, pool: PoolRecord) -> None:
+        """Update the status of a pool after a change of its nodes, claims or requirement."""
         if pool.requirement.status in (ComputeRequirementStatus.TERMINATING, ComputeRequirementStatus.TERMINATED):
             self.shut_down(pool)
         if pool.status is _Status.SHUTDOWN:
@@ -178,10 +178,11 @@ class Pools:
             self._note_use(pool)
             self._watch_idleness(pool)
 
-    def settle_node(self, node: NodeRecord) -> None:
-        """Begin or end the time after which an idle platform node is shut down.
+    def refresh_idle_timeout(self, node: NodeRecord) -> None:
+        """Start or cancel the timeout after which an idle platform node is shut down.
 
-        It counts from registration, or from the last work. No time at all spares a node that has not worked yet.
+        It counts from registration or from the last claim. By default, a timeout of 0 spares a node before its first
+        claim.
         """
         seconds = node.pool.idle_node_seconds
         idle = self._nodes.idle(node) and node.pool.status.available
@@ -194,23 +195,23 @@ class Pools:
             node.idle_timer = self._kernel.after(seconds, lambda: self._shut_idle_node(node))
 
     def shut_down_node(self, node: NodeRecord) -> None:
-        """Shut a platform node down as a user asks for it."""
+        """Shut a platform node down at a user's request."""
         ends = node.status.active and not node.draining
         if ends and not self._kernel.settings.replace_shut_down_nodes:
             node.pool.unreplaced += 1
         self._nodes.shut_down(node)
 
     def workers_per_node(self, pool: PoolRecord) -> int:
-        """How many workers a further platform node will bring, as far as is known."""
+        """Number of workers of a new platform node, estimated from the pool's first one."""
         details = pool.first_node.entity.details if pool.first_node else None
         return worker_count(pool.properties.createNodeWorkers, details.vcpus or 1.0 if details else 1.0)
 
     def search(self, wanted: WorkerPoolSearch) -> list[PoolRecord]:
-        """The pools that a search asks for."""
+        """The pools that match a search."""
         return [pool for pool in self._store.pools.values() if search.pool_matches(pool, wanted)]
 
     def search_nodes(self, wanted: NodeSearch) -> list[NodeRecord]:
-        """The platform nodes that a search asks for."""
+        """The platform nodes that match a search."""
         nodes = self._store.nodes
         if wanted.workerPoolId is not None:
             pool = self._store.pools.get(wanted.workerPoolId)
@@ -317,9 +318,7 @@ class Pools:
                 pool.idle_timer.cancel()
                 pool.idle_timer = None
         elif seconds == 0:
-            if (
-                pool.once_claimed or not self._kernel.settings.zero_idle_timeout_spares_unused
-            ):  # no time at all spares a pool that has not worked yet
+            if pool.once_claimed or not self._kernel.settings.zero_idle_timeout_spares_unused:
                 self.shut_down(pool)
         elif pool.idle_timer is None:
             pool.idle_timer = self._kernel.after(seconds, lambda: self.shut_down(pool))

@@ -128,7 +128,7 @@ WORK_REQUIREMENT = Lifecycle[WorkRequirementStatus, WorkEvent](
     events={
         "hold": "A user holds the work requirement.",
         "resume": "A user starts the work requirement again.",
-        "finish": "A user asks that it finishes after the tasks that were added.",
+        "finish": "A user requests that it finishes after the tasks that were added.",
         "cancel": "A user cancels the work requirement.",
         "complete": "All task groups have ended, none of them failed.",
         "fail": "All task groups have ended, at least one of them failed.",

@@ -335,7 +335,7 @@ class WorkerRecord:
 
 @dataclass(eq=False)
 class SourceRecord:
-    """A compute source of a requirement, with its instances counted; `exhausted` if its cloud has just said no."""
+    """A compute source of a requirement, with counts of its instances; `exhausted` if its cloud has refused the last request."""
 
     id: str
     entity: ComputeSource

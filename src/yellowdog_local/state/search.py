@@ -216,8 +216,8 @@ def _workers_match(node: NodeRecord, search: NodeSearch) -> bool:
         workers = [w for w in workers if w.status in search.workerStatuses]
     if search.workerRegisteredTime is not None:
         workers = [w for w in workers if _within(search.workerRegisteredTime, w.entity.registeredTime)]
-    asked = (search.workerTaskGroupId, search.workerStatuses, search.workerRegisteredTime)
-    return bool(workers) or not any(asked)
+    filters = (search.workerTaskGroupId, search.workerStatuses, search.workerRegisteredTime)
+    return bool(workers) or not any(filters)
 
 
 def _namespace(namespace: str, wanted: str | None, any_of: Collection[str] | None) -> bool:

@@ -1,7 +1,4 @@
-"""Work requirements and task groups: made, changed, held, finished, cancelled, and found to have ended.
-
-Knows tasks as things to cancel; knows no workers beyond letting a held group's go.
-"""
+"""Work requirements and task groups: add, update, hold, finish, cancel, and detect their end. Imports no worker."""
 
 from __future__ import annotations
 
@@ -51,7 +48,7 @@ class Work:
         self._tasks = tasks
 
     def add(self, entity: WorkRequirement) -> WorkRecord:
-        """Make a work requirement; it is RUNNING at once, whether or not anything can run its tasks."""
+        """Add a work requirement; it is RUNNING at once, with or without workers for its tasks."""
         self._namespaces.check_name("name", entity.name)
         groups = entity.taskGroups or []
         self._check_groups(groups)
@@ -66,11 +63,11 @@ class Work:
         work = WorkRecord(seq=self._kernel.next_sequence(), id=entity.id, entity=entity, created=now)
         self._store.add_work(work)
         work.groups = [self._add_group(work, group) for group in groups]
-        _log.info("work requirement %s/%s (%s) was made", entity.namespace, entity.name, work.id)
+        _log.info("work requirement %s/%s (%s) was added", entity.namespace, entity.name, work.id)
         return work
 
     def update(self, entity: WorkRequirement) -> WorkRecord:
-        """Take a work requirement as it is sent: changed priorities and flags, and new task groups."""
+        """Update a work requirement: priorities, tags, flags, and new task groups."""
         work = self._store.work(entity.id or "")
         if not work.accepts_work:
             raise InvalidWorkStatus(f"Work requirement '{entity.name}' cannot be changed: it is {work.status}")
@@ -104,13 +101,13 @@ class Work:
         else:
             self._cancel(work, abort=abort)
         for group in work.groups:
-            self.settle(group)
-        self._settle_work(work)
+            self.refresh(group)
+        self._refresh_work(work)
         self._kernel.want_pass()
         return work
 
     def add_tasks(self, group: GroupRecord, entities: list[Task]) -> list[TaskRecord]:
-        """Add tasks to a task group that takes them."""
+        """Add tasks to a task group that accepts them."""
         closed = group.status.terminated or group.status.terminating or group.status is _Group.FINISHING
         if not group.work.accepts_work or closed:
             raise InvalidRequest(
@@ -125,8 +122,8 @@ class Work:
         matching = (group for group in work.groups if group.entity.name == group_name)
         return found("Task group", f"{namespace}/{name}/{group_name}", next(matching, None))
 
-    def settle(self, group: GroupRecord) -> None:
-        """Notice that a task group has got workers, has failed, or has ended."""
+    def refresh(self, group: GroupRecord) -> None:
+        """Update the status of a task group after a change of its tasks or workers."""
         if group.status.terminated:
             return
         failed = group.counts[TaskStatus.FAILED] > 0
@@ -144,11 +141,11 @@ class Work:
             self._end_group(group)
 
     def search(self, wanted: WorkRequirementSearch) -> list[WorkRecord]:
-        """The work requirements that a search asks for."""
+        """The work requirements that match a search."""
         return [work for work in self._store.works.values() if search.work_matches(work, wanted)]
 
     def search_tasks(self, wanted: TaskSearch) -> list[TaskRecord]:
-        """The tasks that a search asks for, in the order in which they were added."""
+        """The tasks that match a search, in the order in which they were added."""
         tasks = [
             task
             for group in self._groups(wanted)
@@ -242,7 +239,7 @@ class Work:
         if self._kernel.settings.hold_returns_allocated_tasks:
             for group in work.groups:
                 for task in group.having(TaskStatus.ALLOCATED):
-                    self._tasks.give_back(task)
+                    self._tasks.return_to_ready(task)
 
     def _resume(self, work: WorkRecord) -> None:
         for group in work.groups:
@@ -268,13 +265,13 @@ class Work:
 
     def _end_group(self, group: GroupRecord) -> None:
         for other in group.work.groups:
-            depends = group.entity.name in other.dependencies  # other PENDING tasks wait for something else
+            depends = group.entity.name in other.dependencies  # other PENDING tasks wait for a retry delay
             if depends and not other.status.terminated and not other.waiting_on_dependency:
                 for task in tuple(other.having(TaskStatus.PENDING)):
                     self._tasks.make_ready(task)
-        self._settle_work(group.work)
+        self._refresh_work(group.work)
 
-    def _settle_work(self, work: WorkRecord) -> None:
+    def _refresh_work(self, work: WorkRecord) -> None:
         if work.status.finished or any(not group.status.terminated for group in work.groups):
             return
         if work.status is _Work.CANCELLING:

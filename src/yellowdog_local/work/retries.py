@@ -1,4 +1,4 @@
-"""What becomes of a failed task: the rules of a run specification's retry and failure policies. Pure."""
+"""The retry and failure policies of a run specification, applied to a failed task. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 
 
 def may_retry(spec: RunSpecification, retries: int, error: TaskError) -> bool:
-    """Whether a task that was retried so often, and now failed with this error, is tried again."""
+    """Whether a task that has been retried `retries` times and failed with this error is retried again."""
     policy = spec.retryPolicy
     if policy is None:
         return retries < (spec.maximumTaskRetries or 0)
@@ -19,7 +19,7 @@ def may_retry(spec: RunSpecification, retries: int, error: TaskError) -> bool:
 
 
 def resubmission(spec: RunSpecification, error: TaskError) -> str | None:
-    """The name of the task group to which a task that failed with this error is resubmitted, if to any."""
+    """The name of the task group to which a task with this error is resubmitted; None for no resubmission."""
     policy = spec.failurePolicy
     for destination in policy.resubmissionDestinations if policy is not None else ():
         if _selected(destination.resubmitErrors, lambda s: _matches(s, error)):

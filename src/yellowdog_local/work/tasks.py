@@ -1,6 +1,6 @@
-"""The life of a task: added, allocated, started, finished, aborted, timed out, lost, retried.
+"""Tasks, one at a time: add, allocate, start, finish, abort, time out, lose, retry.
 
-Knows task groups only as holders of tasks; that a group has finished is noticed in `work`.
+Does not end task groups: `work.requirements` detects that a group has finished.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ class Tasks:
         return [self._add(group, entity) for entity in entities]
 
     def cancel(self, task: TaskRecord, *, abort: bool) -> None:
-        """Cancel a task that waits; one that is in progress goes on, unless it is to be aborted."""
+        """Cancel a waiting task; abort one that is in progress if requested, else leave it."""
         if task.status.waiting:
             self._move(task, "cancel")
         elif task.status.in_progress and abort:
             self._abort(task)
 
     def cancel_by_user(self, task: TaskRecord, *, abort: bool) -> None:
-        """Cancel a task as its user asks for it."""
+        """Cancel a task at its user's request."""
         if task.status.in_progress and not abort and self._kernel.settings.refuse_cancelling_executing_tasks:
             raise InvalidOperation(f"Task '{task.id}' cannot be cancelled without abort: it is {task.status}")
         self.cancel(task, abort=abort)
 
-    def give_back(self, task: TaskRecord) -> None:
-        """Take a task from the worker that it was allocated to, unless its agent has heard of it."""
+    def return_to_ready(self, task: TaskRecord) -> None:
+        """Take an allocated task back from its worker, unless the agent has received it."""
         if task.status is not TaskStatus.ALLOCATED or task.handed_over or task.entity.abortRequestedTime is not None:
             return
         self._leave_worker(task)
@@ -64,17 +64,17 @@ class Tasks:
         self._move(task, "return")
 
     def discard(self, task: TaskRecord) -> None:
-        """Give up a waiting task, since its task group is finishing."""
+        """Discard a waiting task, since its task group is failing."""
         if task.status.waiting:
             self._move(task, "discard")
 
     def make_ready(self, task: TaskRecord) -> None:
-        """Let a task be allocated that had to wait for something else first."""
+        """Release a task for allocation after its dependency or retry delay."""
         if task.status is TaskStatus.PENDING:
             self._move(task, "release")
 
     def allocate(self, task: TaskRecord, worker: WorkerRecord) -> None:
-        """Give a task to a free worker."""
+        """Allocate a task to a free worker."""
         self._slots.claim(worker, task.group, task)
         task.worker, task.handed_over = worker, False
         task.entity.workerId, task.entity.nodeId = worker.id, worker.node.id
@@ -87,9 +87,9 @@ class Tasks:
             self._hand_over(task, worker, attempt)
 
     def reported(self, node_id: str, event: AgentEvent) -> None:
-        """Take in what the agent of a platform node says; what is old or repeated is ignored.
+        """Handle a report of a platform node's agent; an outdated or repeated one is ignored.
 
-        A task that has finished has no worker, and each time that it leaves one, another attempt begins.
+        A finished task has no worker, and a task that leaves its worker starts another attempt.
         """
         task = self._store.tasks.get(event.taskId)
         if task is None or task.worker is None or task.worker.node.id != node_id or task.attempt != event.attempt:
@@ -100,9 +100,9 @@ class Tasks:
             self._finished(task, event)
 
     def lost(self, task: TaskRecord, reason: str) -> None:
-        """A task's platform node is gone, and the task with it."""
+        """Fail or end a task whose platform node has ended."""
         if task.status.in_progress:
-            # An abort that was under way has reached its goal, however it did.
+            # The loss has achieved what a pending abort was for.
             if task.entity.abortRequestedTime is not None and task.abort_error is None:
                 self._end_aborted(task)
             else:
@@ -167,7 +167,7 @@ class Tasks:
         if task.worker is not worker or task.attempt != attempt or task.status is not TaskStatus.ALLOCATED:
             return
         if task.entity.abortRequestedTime is not None:
-            self._end_aborted(task)  # its agent has not heard of it yet, and so cannot end it
+            self._end_aborted(task)  # the agent has not received the task and cannot end it
         else:
             task.handed_over = True
             self._agents.send(worker.node.id, _run_command(task, worker))
@@ -175,7 +175,7 @@ class Tasks:
     def _abort(self, task: TaskRecord) -> None:
         if task.entity.abortRequestedTime is None:
             task.entity.abortRequestedTime = self._kernel.now()
-            task.abort_error = None  # the user's wish goes before a timeout that is under way
+            task.abort_error = None  # the user's request takes precedence over a pending timeout
             self._touch(task.group)
             self._send_abort(task, kill=False)
 
@@ -239,7 +239,7 @@ class Tasks:
             self.make_ready(task)
 
     def _resubmit(self, task: TaskRecord, error: TaskError) -> bool:
-        """Add a copy of a task that would have failed to the task group that its failure policy names, if any."""
+        """Add a copy of a failed task to the task group that its failure policy names; returns whether there is one."""
         name = resubmission(task.group.spec, error)
         work = task.group.work
         destination = next((group for group in work.groups if group.entity.name == name), None)
@@ -247,7 +247,7 @@ class Tasks:
             return False
         sent = task.entity
         copy = Task(
-            # Names stay unique within a task group, whoever else was resubmitted to it.
+            # Names stay unique within a task group, also with other resubmitted tasks.
             name=sent.name if sent.name not in destination.names else None,
             tag=sent.tag,
             taskType=sent.taskType,
@@ -281,7 +281,7 @@ class Tasks:
             executing = self._kernel.now() - task.entity.startedTime
             task.entity.workingTime = TaskWorkingTime(executing=executing)
         worker, task.worker = task.worker, None
-        # Whatever the agent still says of this attempt is of the past.
+        # Later reports about this attempt are outdated.
         task.attempt += 1
         task.abort_error = task.deadline = None
         if worker is not None:

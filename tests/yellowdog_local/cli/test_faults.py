@@ -97,7 +97,7 @@ def test_fault_is_added_listed_and_cleared(local: RunningPlatform, raydog: Any) 
     [
         (["add", "fire"], "error: kind must be one of status, apply-then-fail"),
         (["add", "hang", "--status", "500"], "error: 'hang' has no status; it takes nth, times"),
-        (["add", "hang", "--call", "work"], "is no pattern of calls: write a method and a path"),
+        (["add", "hang", "--call", "work"], "is not a pattern of calls: give a method and a path"),
         (["clear", "fault-7"], "error: Fault 'fault-7' not found"),
     ],
 )

@@ -59,7 +59,7 @@ def test_pattern_matches_calls_by_path_or_route(text: str, call: str, meant: boo
 
 @pytest.mark.parametrize("text", ["", "work/tasks", "FETCH /work", "GET work"])
 def test_pattern_is_refused_with_an_example_when_malformed(text: str) -> None:
-    with pytest.raises(faults.InvalidRule, match="is no pattern of calls: write a method and a path, such as"):
+    with pytest.raises(faults.InvalidRule, match="is not a pattern of calls: give a method and a path, such as"):
         faults.parse({"kind": "hang", "call": text})
 
 
