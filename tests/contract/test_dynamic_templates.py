@@ -164,7 +164,7 @@ def test_template_is_refused_without_a_matching_source(
 
 
 def test_malformed_pattern_is_refused(client: PlatformClient) -> None:
-    with pytest.raises(InvalidRequestException, match="no regular expression"):
+    with pytest.raises(InvalidRequestException, match="not a regular expression"):
         reported(client, constraints=[StringAttributeConstraint("source.name", pattern="[")])
 
 

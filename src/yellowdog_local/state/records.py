@@ -335,7 +335,7 @@ class WorkerRecord:
 
 @dataclass(eq=False)
 class SourceRecord:
-    """A compute source of a requirement, with counts of its instances; `exhausted` if its cloud has refused the last request."""
+    """A compute source of a requirement, with counts of its instances; `exhausted` after its cloud has refused a request."""
 
     id: str
     entity: ComputeSource
