@@ -335,7 +335,7 @@ class WorkerRecord:
 
 @dataclass(eq=False)
 class SourceRecord:
-    """A compute source of a requirement, with counts of its instances; `exhausted` after its cloud has refused a request."""
+    """A source of a compute requirement, with counts of instances; `exhausted` after its cloud refused a request."""
 
     id: str
     entity: ComputeSource
