@@ -11,6 +11,7 @@
     - HostKeyChanged       another host answers at the head's address
   x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
   x DeadlinePassed         the cluster's lifetime is over
+  x TeardownIncomplete     something was still alive long after `ray down` began
   x LaunchPaused           a node type backs off after failed launches
   x NodeBuildError         a launched worker did not become a Ray node
     - NoCapacity           the sources of its template have no instances left
@@ -108,6 +109,12 @@ class DeadlinePassed(RayDogError):
     """A launch was requested after the end of the cluster's lifetime."""
 
     code = "LifetimeOver"
+
+
+class TeardownIncomplete(RayDogError):
+    """The platform still shows something alive, long after RayDog requested its end."""
+
+    code = "TeardownIncomplete"
 
 
 class LaunchPaused(RayDogError):

@@ -12,7 +12,7 @@ WAITING = "GET /compute/instances"
 DIFFERS = "another `ray up` with a different configuration"
 RUNS = "cluster 'ray' runs with another head"
 TAKEN_DOWN = "torn down while this command was waiting"
-NOTED = "which another `ray up` has begun"
+NOTED = "which another `ray up` began"
 
 at_each_change = [
     pytest.mark.parametrize("call", CREATING, ids=["work requirement", "pool", "head"]),

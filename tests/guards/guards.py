@@ -107,18 +107,16 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/reconfigure.py",
             "    _refuse_removed_types(internal, workers)\n",
             "",
-            (
-                "yellowdog_ray/commands/test_reconfigure.py::test_a_removed_type_of_which_nodes_run_is_refused_with_their_number",
-            ),
+            ("yellowdog_ray/commands/test_reconfigure.py::test_removed_node_type_is_refused_while_its_nodes_run",),
         ),
     ),
     "`ray up` again, with another head": (
         Guard(
             "no head makes way for another",
             "commands/side.py",
-            "raise head_would_be_replaced(self._cluster_name, self.settings.current.internal.source, head)",
+            "raise head_replacement_error(self._cluster_name, self.settings.current.internal.source, head)",
             "return self.terminate_nodes([node_id])",
-            ("yellowdog_ray/commands/test_reconfigure.py::test_a_head_that_ray_would_replace_is_refused",),
+            ("yellowdog_ray/commands/test_reconfigure.py::test_change_that_replaces_the_head_is_refused",),
         ),
     ),
     "The head's autoscaler is killed at any call": (
@@ -213,7 +211,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "if summary.namespace == self.namespace",
             (
                 "yellowdog_ray/cluster/test_cluster.py::test_clusters_whose_names_begin_alike_never_see_each_other",
-                "yellowdog_ray/commands/test_teardown.py::test_a_cluster_whose_name_begins_alike_lives_on",
+                "yellowdog_ray/commands/test_teardown.py::test_tear_down_leaves_a_cluster_with_a_common_prefix",
             ),
         ),
         Guard(
@@ -267,14 +265,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/context.py",
             "context.info_name in _ENDING and ",
             "",
-            ("yellowdog_ray/commands/test_context.py::test_what_leaves_the_head_does_not_end_the_cluster",),
+            ("yellowdog_ray/commands/test_context.py::test_ends_the_cluster_is_false_in_other_commands",),
         ),
         Guard(
             "`ray down --workers-only` leaves the head",
             "commands/context.py",
             ' and not context.params.get("workers_only")',
             "",
-            ("yellowdog_ray/commands/test_context.py::test_what_leaves_the_head_does_not_end_the_cluster",),
+            ("yellowdog_ray/commands/test_context.py::test_ends_the_cluster_is_false_in_other_commands",),
         ),
     ),
     "The provider object is dropped, or Python exits": (
@@ -962,7 +960,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/resources.py",
             "if kind.resources_unknown is not None:",
             "if False:",
-            ("yellowdog_ray/commands/test_resources.py::test_what_cannot_be_known_is_refused_before_anything_is_made",),
+            (
+                "yellowdog_ray/commands/test_resources.py::test_ray_up_refuses_unknown_resources_before_creating_anything",
+            ),
         ),
     ),
     "More `resources` are declared than the machines have": (
@@ -972,7 +972,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "if amount is not None and declared.get(word, 0) > amount",
             "if False",
             (
-                "yellowdog_ray/commands/test_resources.py::test_more_than_the_machines_have_is_told",
+                "yellowdog_ray/commands/test_resources.py::test_ray_up_warns_of_resources_above_the_machines_size",
                 "yellowdog_ray/monitor/test_resources.py::test_declared_resources_are_warned_of_once_when_machines_are_smaller",
             ),
         ),
@@ -984,7 +984,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "warnings = check_configured_pools(platform, internal)",
             "warnings: list[str] = []",
             (
-                "yellowdog_ray/commands/test_configured_pools.py::test_nothing_is_made_for_a_cluster_whose_pool_is_not_there",
+                "yellowdog_ray/commands/test_configured_pools.py::test_create_head_creates_nothing_when_a_pool_is_missing",
             ),
         ),
         Guard(
@@ -992,7 +992,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/configured_pools.py",
             "    if not usable:\n",
             "    if False:\n",
-            ("yellowdog_ray/commands/test_configured_pools.py::test_a_pool_whose_platform_nodes_do_not_offer_bash",),
+            ("yellowdog_ray/commands/test_configured_pools.py::test_pool_without_the_task_type_is_refused",),
         ),
     ),
     "All machines of a configured pool are taken": (
@@ -1011,8 +1011,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "        _refuse_other_updaters(cluster.name, internal, made.environment)\n",
             "",
             (
-                f"{_CHANGES}::test_where_there_were_none_are_refused_since_the_next_workers_would_never_start",
-                f"{_CHANGES}::test_that_autoscaler_v2_would_fail_with_on_a_new_node_type_are_refused",
+                f"{_CHANGES}::test_change_between_tasks_and_updaters_is_refused",
+                f"{_CHANGES}::test_new_node_type_is_refused_with_updaters_and_v2",
             ),
         ),
     ),
@@ -1080,16 +1080,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/terminations.py",
             "if abort_only or task.platform_node_id is None",
             "if task.platform_node_id is None",
-            (
-                "yellowdog_ray/commands/test_configured_pools.py::test_an_abort_that_does_not_take_is_repeated_and_no_more",
-            ),
+            ("yellowdog_ray/commands/test_configured_pools.py::test_ineffective_abort_is_repeated_without_escalation",),
         ),
         Guard(
             "a pool is ours only if it bears a name of ours",
             "platform/convert.py",
             'worker_tag=group.tag or next(iter(placement.worker_tags), "")',
             'worker_tag=next(iter(placement.worker_tags), "")',
-            ("yellowdog_ray/commands/test_configured_pools.py::test_taking_the_cluster_down_leaves_the_pool",),
+            ("yellowdog_ray/commands/test_configured_pools.py::test_tear_down_leaves_the_pool_running",),
             also=(Edit("commands/teardown.py", " if token_of(group.worker_tag) == token]", "]"),),
         ),
     ),
@@ -1099,14 +1097,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/teardown.py",
             "if remains.work.finished or waited > GRACE_SECONDS:",
             "if remains.work.finished:",
-            ("yellowdog_ray/commands/test_teardown.py::test_tasks_that_do_not_hear_of_their_end_lose_their_machines",),
+            ("yellowdog_ray/commands/test_teardown.py::test_instances_are_terminated_when_tasks_ignore_their_abort",),
         ),
         Guard(
             "giving up is told",
             "commands/teardown.py",
-            "        if waited > GIVE_UP_SECONDS:\n",
-            "        if waited > GIVE_UP_SECONDS:\n            return\n        if False:\n",
-            ("yellowdog_ray/commands/test_teardown.py::test_what_does_not_end_is_named_when_it_gives_up",),
+            "        if waited > TEARDOWN_TIMEOUT_SECONDS:\n",
+            "        if waited > TEARDOWN_TIMEOUT_SECONDS:\n            return\n        if False:\n",
+            ("yellowdog_ray/commands/test_teardown.py::test_tear_down_names_the_remains_after_its_timeout",),
         ),
         Guard(
             "the command fails",

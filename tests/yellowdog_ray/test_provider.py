@@ -59,7 +59,7 @@ class TestRayUp:
         self, platform, in_a_users_folder, cluster_yaml, worker_tag, monkeypatch
     ):
         monkeypatch.setattr(
-            "yellowdog_ray.commands.teardown.GIVE_UP_SECONDS", 0.0
+            "yellowdog_ray.commands.teardown.TEARDOWN_TIMEOUT_SECONDS", 0.0
         )  # should they begin, they wait for nothing
         cluster_yaml["provider"]["head_node_build_timeout_minutes"] = 0.01
         work = platform.client().work_client

@@ -1,6 +1,6 @@
-"""Configured worker pools: machines of the user's own, which join by themselves and are never ours to end.
+"""Configured worker pools: the user's own machines, which register by themselves and which RayDog never terminates.
 
-What such a pool must offer for a node type that names it, and which of its platform nodes a task group may use.
+Checks that such a pool can serve the node type that names it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from yellowdog_ray.platform.types import PlatformNodeView, PoolView
 
 @dataclass(frozen=True)
 class _Named:
-    """A pool as one node type names it; `path` is where in the YAML."""
+    """A pool named by a node type; `path` is its place in the YAML."""
 
     path: str
     pool: PoolView
@@ -26,13 +26,13 @@ class _Named:
 
 
 def check_configured_pools(platform: Platform, internal: Internal) -> list[str]:
-    """Make sure that every configured pool that a node type names can serve it. Changes nothing.
+    """Check that each configured pool can serve the node types that name it. Changes nothing.
 
     Returns:
-        What the user should know.
+        Warnings.
 
     Raises:
-        ConfigError, NotFound: one cannot; the text says why, and what to do.
+        ConfigError, NotFound: a pool cannot; the text has the reason and the remedy.
     """
     found: dict[str, _Named] = {}
     warnings: list[str] = []
@@ -46,21 +46,21 @@ def check_configured_pools(platform: Platform, internal: Internal) -> list[str]:
         if summary.max_workers is not None and summary.max_workers > usable:
             warnings.append(
                 f"{path}: '{summary.worker_pool}' has {usable} platform node(s) for tasks of type `{TASK_TYPE}`, and "
-                f"max_workers is {summary.max_workers}: more workers than that wait for more machines"
+                f"max_workers is {summary.max_workers}: further workers wait for further machines"
             )
-    _refuse_confusion(found)
+    _refuse_ambiguity(found)
     for named in {named.pool.id: named for named in found.values()}.values():
-        warnings += _others_that_match(platform, named)
+        warnings += _sharing_warnings(platform, named)
     return warnings
 
 
 def usable_pool(platform: Platform, reference: str, path: str) -> tuple[PoolView, tuple[PlatformNodeView, ...]]:
-    """A configured pool that can serve a node type, and its living platform nodes.
+    """A configured pool that can serve a node type, and its live platform nodes.
 
     Args:
-        platform: where it is.
-        reference: its id or its `namespace/name`.
-        path: where in the YAML it is named, for messages.
+        platform: the platform.
+        reference: the pool's id or its `namespace/name`.
+        path: its place in the YAML, for messages.
     """
     try:
         pool = platform.existing_pool(reference)
@@ -71,11 +71,11 @@ def usable_pool(platform: Platform, reference: str, path: str) -> tuple[PoolView
         ) from error
     if not pool.configured:
         raise ConfigError(
-            f"{path}: worker pool '{reference}' is no configured worker pool, one whose machines join by themselves, "
-            "but was provisioned: to have machines provisioned, name its compute_requirement_template instead"
+            f"{path}: worker pool '{reference}' is provisioned, not configured: to have machines provisioned, name a "
+            "compute_requirement_template instead"
         )
     if pool.finished:
-        raise ConfigError(f"{path}: worker pool '{reference}' has been shut down ({pool.status}): name one that lives")
+        raise ConfigError(f"{path}: worker pool '{reference}' has been shut down ({pool.status}): name a running one")
     nodes = tuple(node for node in platform.platform_nodes(pool.id) if node.alive)
     _check_nodes(reference, nodes, path)
     return pool, nodes
@@ -109,32 +109,32 @@ def _check_nodes(reference: str, nodes: tuple[PlatformNodeView, ...], path: str)
             )
 
 
-def _refuse_confusion(found: Mapping[str, _Named]) -> None:
-    """A pool without a worker tag can be told from no other: refuse what would then go wrong."""
+def _refuse_ambiguity(found: Mapping[str, _Named]) -> None:
+    """Refuse pools without a worker tag where YellowDog could not keep their tasks apart."""
     untagged = [named for named in found.values() if named.pool.worker_tag is None]
     for named in untagged:
         strange = {str(node.provider) for node in named.nodes if node.provider != ON_PREMISES}
         if strange:
             raise ConfigError(
                 f"{named.path}: worker pool '{named.pool.name}' has no worker tag, and platform nodes of provider "
-                f"{', '.join(sorted(strange))}: tasks for it could run on any machine that is provisioned there. Make "
+                f"{', '.join(sorted(strange))}: its tasks could run on any provisioned machine there. Create "
                 "the pool again with a workerTag"
             )
         for other in found.values():
             if other.pool.id != named.pool.id and other.pool.namespace == named.pool.namespace:
                 raise ConfigError(
                     f"{named.path}: worker pool '{named.pool.name}' has no worker tag, so its tasks could run in "
-                    f"'{other.pool.name}' as well, which another node type names: make it again with a workerTag"
+                    f"'{other.pool.name}' as well, which another node type names: create it again with a workerTag"
                 )
 
 
-def _others_that_match(platform: Platform, named: _Named) -> list[str]:
-    """What may run the tasks besides the pool."""
+def _sharing_warnings(platform: Platform, named: _Named) -> list[str]:
+    """Warnings about machines outside the pool that may run its tasks."""
     pool = named.pool
     if pool.worker_tag is None:
         text = (
             f"{named.path}: worker pool '{pool.name}' has no worker tag: its tasks may run on any on-premises platform "
-            f"node of namespace {pool.namespace}. Make the pool again with a workerTag to keep them in it"
+            f"node of namespace {pool.namespace}. Create the pool again with a workerTag to prevent that"
         )
         return [text]
     strangers = {node.pool_id for node in platform.tagged_nodes(pool.worker_tag)} - {pool.id}

@@ -1,6 +1,6 @@
-"""What the `ray` command that runs says: which one it is, on which YAML, with which autoscaler.
+"""The `ray` command of this process: its name, its YAML, and its version of the autoscaler.
 
-Ray hands none of it over.
+Ray passes none of them to a provider.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _ENDING = ("down", "teardown")
 
 
 def ends_the_cluster() -> bool:
-    """Whether the command is one that ends a cluster, its head included."""
+    """Whether the command tears down a cluster with its head."""
     context = click.get_current_context(silent=True)
     return context is not None and context.info_name in _ENDING and not context.params.get("workers_only")
 
 
 def wants_v2() -> bool:
-    """Whether `ray up` is to start Ray's new autoscaler."""
+    """Whether `ray up` is to start autoscaler v2."""
     return os.environ.get(UP_AUTOSCALER_V2, "1") == "1"
 
 
 def yaml_file() -> tuple[str, list[Path]]:
-    """The YAML's name for messages, and the folders where its `file:` paths are looked for."""
+    """The YAML's name for messages, and the folders of its relative `file:` paths."""
     context = click.get_current_context(silent=True)
     named = context.params.get("cluster_config_file") if context else None
     if not named:
@@ -38,9 +38,10 @@ def yaml_file() -> tuple[str, list[Path]]:
 
 
 def drop_cached_config(provider_config: Mapping[str, Any]) -> None:
-    """Remove Ray's cache of the bootstrapped YAML.
+    """Delete Ray's cache of the bootstrapped YAML.
 
-    Ray would use it until the YAML's own text changes, blind to the files that the YAML names, and skip every check.
+    Ray would use it until the YAML's own text changes. It would miss changes of files that the YAML names, and skip
+    every check.
     """
     cached = Path(provider_config.get("_config_cache_path") or "")
     if cached.name.startswith("ray-config-"):

@@ -1,4 +1,4 @@
-"""Gives the head over SSH, before Ray starts, what no task may carry: API key, extra files, the configuration."""
+"""Send the head what no task may carry, over SSH before Ray starts: API key, extra files, the configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REMOTE_KEY = "~/ray_bootstrap_key.pem"
 
 
 def deliver(target: SshTarget, credentials: Credentials, settings: ProviderSettings) -> None:
-    """Give the head what its autoscaler needs and no task may carry: the API key, and the user's extra files.
+    """Send the head what the monitor needs and no task may carry: the API key, and the user's extra files.
 
     Raises:
         SshError: a file could not be written.
@@ -28,7 +28,7 @@ def upload_files(target: SshTarget, files: list[str] | dict[str, str]) -> None:
     Args:
         target: the head.
         files: local paths, or local paths by remote path. A listed relative path keeps its place below the head's
-            home; any other listed path goes straight into the home.
+            home; any other listed path is copied into the home itself.
     """
     if isinstance(files, list):
         files = {Path(file).name if file.startswith(("/", "~", "..")) else file: file for file in files}

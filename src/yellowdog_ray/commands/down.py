@@ -1,4 +1,4 @@
-"""What is RayDog's own under `ray down`: how it begins, and how it ends."""
+"""RayDog's part of `ray down`: the request at its beginning, and the wait at its end."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ from yellowdog_ray.commands.context import ends_the_cluster
 _HOOK = "cleanup_cluster_resources"
 
 
-def ray_asks() -> bool:
-    """Whether this Ray's `ray down` ends with the provider's `cleanup_cluster_resources`."""
+def ray_calls_cleanup() -> bool:
+    """Whether this Ray's `ray down` ends with the provider's `cleanup_cluster_resources`. Ray 2.50's does not."""
     from ray.autoscaler._private import commands
 
     code = commands.teardown_cluster.__code__
     return _HOOK in code.co_names or _HOOK in code.co_consts
 
 
-class StopsRay:
-    """Stands in for Ray's way to run `ray stop` on the head, the first thing that `ray down` does once it is agreed to.
+class TeardownRunner:
+    """Replaces the command runner by which `ray down`, once confirmed, first runs `ray stop` on the head.
 
-    All tasks are asked to end instead, and their scripts stop Ray, on all nodes at once. `ray stop` by SSH would first
-    stop the head alone: Ray waits seconds there for the workers to let go, and then on the workers, in vain, for the
-    head. Nor would a cluster be ended whose head stops but whose autoscaler has just asked for another worker.
+    Instead it requests the end of all tasks, and their scripts stop Ray on all nodes at once. `ray stop` by SSH would
+    stop the head first. Ray would wait seconds there for the workers, and then on the workers, in vain, for the head.
+    A worker that the autoscaler launched just before would remain.
 
     Args:
-        request_end: asks for the end of everything.
+        request_end: requests the end of the whole cluster.
     """
 
     def __init__(self, request_end: Callable[[], None]) -> None:
         self._request_end = request_end
 
     def run(self, *_: Any, **__: Any) -> str:
-        """Ask for the end, whatever the command."""
+        """Request the end of the cluster, whatever the command."""
         self._request_end()
         return ""
 
 
-class LastWord:
-    """Has something done when the `ray down` that runs has ended well, if Ray does not ask for it (2.50 does not).
+class AfterRayDown:
+    """Runs an action after a successful `ray down`, where Ray itself does not call the provider at the end.
 
     Args:
-        action: what is to be done.
+        action: the action.
     """
 
     def __init__(self, action: Callable[[], None]) -> None:
         self._action = action
-        self._arranged = False
+        self._registered = False
 
-    def listing(self, tag_filters: Mapping[str, str]) -> None:
-        """Ray lists nodes. `ray down` lists workers only once the user has agreed to it."""
-        if self._arranged or dict(tag_filters) != {TAG_RAY_NODE_KIND: NODE_KIND_WORKER}:
+    def observe_listing(self, tag_filters: Mapping[str, str]) -> None:
+        """Take note of a listing. `ray down` lists workers once the user has confirmed it."""
+        if self._registered or dict(tag_filters) != {TAG_RAY_NODE_KIND: NODE_KIND_WORKER}:
             return
-        if not ends_the_cluster() or ray_asks():
+        if not ends_the_cluster() or ray_calls_cleanup():
             return
-        self._arranged = True
-        click.get_current_context().call_on_close(self._say)
+        self._registered = True
+        click.get_current_context().call_on_close(self._run)
 
-    def _say(self) -> None:
+    def _run(self) -> None:
         if sys.exc_info()[0] is None:
             self._action()

@@ -1,4 +1,4 @@
-"""Says what the user is waiting for, with elapsed time, on a terminal and in a plain log. Knows nothing of clusters."""
+"""Progress lines with elapsed time, for a terminal and for a plain log. Must not import other modules of RayDog."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import TextIO
 
 REPEAT_SECONDS = 10.0
-"""In a plain log an unchanged line is repeated this often, so that silence never means a hang."""
+"""Seconds after which a plain log repeats an unchanged line, so that silence never means a hang."""
 
 
 class Progress:
-    """One line that tells what is being waited for.
+    """One line that shows what a command waits for.
 
-    On a terminal the line is rewritten in place while only the time changes; elsewhere each change is a line.
+    A terminal rewrites the line in place while only the time changes. A plain log gets a line for each change.
     """
 
     def __init__(self, out: TextIO | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -22,7 +22,7 @@ class Progress:
         self._monotonic = monotonic
         self._started = monotonic()
         self._text = ""
-        self._said_at = 0.0
+        self._printed_at = 0.0
         self._live = self._out.isatty()
 
     @property
@@ -30,19 +30,19 @@ class Progress:
         """Seconds since the beginning."""
         return self._monotonic() - self._started
 
-    def say(self, text: str) -> None:
-        """Tell the present state; call it as often as you like."""
+    def update(self, text: str) -> None:
+        """Show the current state. It may be called at every poll."""
         now = self._monotonic()
         if self._live:
             self._write_live(text)
-        elif text != self._text or now - self._said_at >= REPEAT_SECONDS:
+        elif text != self._text or now - self._printed_at >= REPEAT_SECONDS:
             self._out.write(f"{self._line(text)}\n")
             self._out.flush()
-            self._said_at = now
+            self._printed_at = now
         self._text = text
 
-    def done(self, text: str) -> None:
-        """Tell the end, on a line that stays."""
+    def report(self, text: str) -> None:
+        """Print a line that stays."""
         if self._live:
             self._write_live(text)
             self._out.write("\n")

@@ -1,7 +1,7 @@
-"""What a node type's machines have, and what they offer to Ray where the YAML does not say it.
+"""The sizes of a node type's machines, and the `resources` that they offer to Ray where the YAML states none.
 
-Ray asks at the beginning of every command, before it checks the YAML; so what cannot be found out is no failure here.
-It is kept for `ray up`, which may not spend anything then.
+Ray requests them at the beginning of every command, before it checks the YAML. An unknown size is thus no failure here;
+its reason is kept for `ray up`, which then refuses to create anything.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import MachineSize
 
 MEMORY_SHARE = 0.7
-"""Ray keeps 30 % of a machine's memory for objects (DEFAULT_OBJECT_STORE_MEMORY_PROPORTION of Ray 2.60), and its other
-providers declare the rest."""
+"""The share of a machine's memory that is declared. Ray keeps 30 % for objects
+(DEFAULT_OBJECT_STORE_MEMORY_PROPORTION of Ray 2.60), and its other providers declare the rest."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """The smallest of the machines that a node type may get, and where that is known from."""
+    """The smallest machine that a node type may get, and the origin of that size."""
 
     size: MachineSize
     origin: str
 
     @property
     def resources(self) -> dict[str, int]:
-        """What a machine of that size offers to Ray."""
+        """The resources that a machine of that size offers to Ray."""
         resources = {"CPU": max(1, int(self.size.vcpus)), "memory": int(self.size.ram * GIB * MEMORY_SHARE)}
         return {**resources, "GPU": self.size.gpus} if self.size.gpus else resources
 
 
 def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platform]) -> dict[str, Any]:
-    """Give every node type without `resources` those of its machines. Changes nothing on the platform.
+    """Fill in the `resources` of every node type that states none. Changes nothing on the platform.
 
     Args:
         config: the YAML as Ray has prepared it, unchecked; it is not changed.
         source: the YAML's name, for messages.
-        connect: makes the platform client; not called if there is nothing to fill in.
+        connect: creates the platform client; not called if every node type has `resources`.
 
     Returns:
-        The configuration with `resources` everywhere; under `provider`, for `bootstrap`, where they are from or why
-        they are not known.
+        The configuration with `resources` everywhere. Under `provider`, for `bootstrap`: their origin, or the reason
+        why they are unknown.
     """
     missing = [name for name, kind in _node_types(config).items() if "resources" not in kind]
     if not missing:
@@ -71,7 +71,7 @@ def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platfo
 def _sizes(
     kinds: Mapping[str, Mapping[str, Any]], source: str, connect: Callable[[], Platform]
 ) -> list[Found | RayDogError]:
-    """How large each node type's machines are, or why that is not known."""
+    """The size of each node type's machines, or the reason why it is unknown."""
     try:
         platform = connect()
     except RayDogError as error:
@@ -94,17 +94,17 @@ def _node_types(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def machine_size(platform: Platform, node_config: NodeConfig) -> Found:
-    """How large the machines of a node type are.
+    """The size of a node type's machines.
 
     Raises:
-        ConfigError: YellowDog does not say.
-        PlatformError: YellowDog could not be asked, or lacks the template or the pool.
+        ConfigError: YellowDog does not give the size.
+        PlatformError: a call failed, or the template or the pool does not exist.
     """
     if node_config.worker_pool is not None:
         pool = platform.existing_pool(node_config.worker_pool)
         sizes = [node.size for node in platform.platform_nodes(pool.id) if node.alive and node.size]
         if not sizes:
-            raise ConfigError(f"worker pool '{node_config.worker_pool}' has no platform node that says its size")
+            raise ConfigError(f"worker pool '{node_config.worker_pool}' has no platform node with a known size")
         return Found(_smallest(sizes), f"the platform nodes of worker pool {node_config.worker_pool}")
     wanted = platform.instance_types_of(node_config.template)
     if not wanted:
@@ -114,21 +114,21 @@ def machine_size(platform: Platform, node_config: NodeConfig) -> Found:
 
 
 def _of_type(platform: Platform, provider: str | None, name: str) -> Found:
-    """An instance type's size, as its cloud describes it, or else as platform nodes of that type have said it."""
+    """An instance type's size from its cloud's description, or else from platform nodes of that type."""
     try:
         described = platform.instance_type(provider, name)
     except (Refused, NotAuthorised, NotFound):
-        described = None  # a key need not be allowed to ask
+        described = None  # the key may lack this permission
     if described is not None:
         return Found(described, f"instance type {name}")
     seen = platform.seen_sizes(provider, name)
     if not seen:
-        raise ConfigError(f"YellowDog knows no instance type '{name}', and shows no platform node of that type")
-    return Found(_smallest(seen), f"platform nodes of instance type {name}, which do not tell of GPUs")
+        raise ConfigError(f"YellowDog has no instance type '{name}', and shows no platform node of that type")
+    return Found(_smallest(seen), f"platform nodes of instance type {name}, which do not report GPUs")
 
 
 def _smallest(sizes: Iterable[MachineSize]) -> MachineSize:
-    """What every one of these machines has."""
+    """The size that each of these machines has at least."""
     known = list(sizes)
     gpus = [size.gpus for size in known if size.gpus is not None]
     return MachineSize(
@@ -138,26 +138,26 @@ def _smallest(sizes: Iterable[MachineSize]) -> MachineSize:
     )
 
 
-def filled_in(internal: Internal) -> list[str]:
-    """What was filled in, to be said aloud.
+def describe_origins(internal: Internal) -> list[str]:
+    """One line per node type with filled-in `resources`, for the user.
 
     Raises:
-        ConfigError: a node type has no `resources`, and they could not be filled in.
+        ConfigError: a node type has no `resources`, and they are unknown.
     """
-    said = []
+    lines = []
     for name, kind in internal.node_types.items():
         if kind.resources_unknown is not None:
             raise ConfigError(
-                f"{internal.source}: available_node_types.{name}.resources is missing, and YellowDog cannot tell what "
-                f"to fill in: {kind.resources_unknown}. Write it, for example `resources: {{CPU: 4}}`"
+                f"{internal.source}: available_node_types.{name}.resources is missing, and RayDog cannot fill it in: "
+                f"{kind.resources_unknown}. Write it, for example `resources: {{CPU: 4}}`"
             )
         if kind.resources_origin is not None:
-            said.append(f"node type '{name}' offers {_words(kind.resources)}, from {kind.resources_origin}")
-    return said
+            lines.append(f"node type '{name}' offers {_words(kind.resources)}, from {kind.resources_origin}")
+    return lines
 
 
-def declared_too_much(platform: Platform, internal: Internal) -> list[str]:
-    """What the YAML declares and the machines do not have, as far as it can be known before they are there."""
+def excess_warnings(platform: Platform, internal: Internal) -> list[str]:
+    """A warning per node type that declares more than its machines have, where their size is known in advance."""
     declared = {
         name: NodeConfig(compute_requirement_template=kind.compute_requirement_template, worker_pool=kind.worker_pool)
         for name, kind in internal.node_types.items()
@@ -171,7 +171,7 @@ def declared_too_much(platform: Platform, internal: Internal) -> list[str]:
         if known is not None and (lacking := excess(kind.resources, known.size)):
             warnings.append(
                 f"{internal.source}: available_node_types.{name}.resources has {', '.join(lacking)} ({known.origin}): "
-                "Ray places more on such a node than it can bear"
+                "Ray will overload such a node"
             )
     return warnings
 

@@ -18,7 +18,7 @@ from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.commands.access import NodeAccess, ssh_settings
 from yellowdog_ray.commands.context import drop_cached_config, ends_the_cluster, wants_v2
-from yellowdog_ray.commands.down import LastWord, StopsRay
+from yellowdog_ray.commands.down import AfterRayDown, TeardownRunner
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.credentials import load_credentials
@@ -48,7 +48,7 @@ class LaptopSide(Side):
 
     def __init__(self, provider_config: dict[str, Any], cluster_name: str, source: str, clock: Clock) -> None:
         super().__init__(provider_config, cluster_name, source, clock)
-        self._last_word = LastWord(self.tear_down)
+        self._after_ray_down = AfterRayDown(self.tear_down)
         self._end_requested = False
         self._created_head = False
 
@@ -81,7 +81,7 @@ class LaptopSide(Side):
 
     def list_nodes(self, tag_filters: Mapping[str, str]) -> list[str]:
         """Ids of the nodes whose tags include all of these, by a fresh reading of the platform."""
-        self._last_word.listing(tag_filters)
+        self._after_ray_down.observe_listing(tag_filters)
         return super().list_nodes(tag_filters)
 
     def _read(self) -> Snapshot:
@@ -123,7 +123,7 @@ class LaptopSide(Side):
         for node_id in self.cluster.snapshot.nodes:
             # Until the head's tag store runs, its status is the one that Ray has just given.
             self.tag_store.remember(node_id, {TAG_RAY_NODE_STATUS: tags[TAG_RAY_NODE_STATUS]})
-        progress.done(f"cluster '{self._cluster_name}' is on YellowDog: work requirement and head pool are made")
+        progress.report(f"cluster '{self._cluster_name}' is on YellowDog: work requirement and head pool are made")
 
     def prepare_head(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Wait for the head, give it the API key and the user's files, and make the configuration fit to live there."""
@@ -151,7 +151,7 @@ class LaptopSide(Side):
         self.access.succeeded()
         if warning is not None:
             cli_logger.warning("{}", warning)
-        progress.done(f"the head is reachable at {target.host}")
+        progress.report(f"the head is reachable at {target.host}")
         return for_the_head(cluster_config)
 
     def _check_changes(self) -> None:
@@ -168,13 +168,13 @@ class LaptopSide(Side):
         """Remove what this very command has created; a cluster that was there before stays as it is."""
         if not self._created_head:
             return
-        from yellowdog_ray.commands.teardown import dismantle
+        from yellowdog_ray.commands.teardown import tear_down
 
-        progress.say("the head did not come up: removing what was made")
+        progress.update("the head did not come up: removing what was made")
         try:
             work = self.cluster.find()
             if work is not None:
-                dismantle(self.platform, work, progress, self._clock)
+                tear_down(self.platform, work, progress, self._clock)
         except RayDogError as error:
             raise HeadError(f"{reason}. What was made could not be removed: run `ray down`. {error}") from error
 
@@ -182,11 +182,11 @@ class LaptopSide(Side):
 
     def terminate_node(self, node_id: str) -> None:
         """Terminate a node, but not the head: `ray up` requests that in order to create another."""
-        from yellowdog_ray.commands.reconfigure import head_would_be_replaced
+        from yellowdog_ray.commands.reconfigure import head_replacement_error
 
         head = self.cluster.snapshot.head
         if head is not None and head.id == node_id:
-            raise head_would_be_replaced(self._cluster_name, self.settings.current.internal.source, head)
+            raise head_replacement_error(self._cluster_name, self.settings.current.internal.source, head)
         self.terminate_nodes([node_id])
 
     def terminate_nodes(self, node_ids: list[str]) -> None:
@@ -207,20 +207,20 @@ class LaptopSide(Side):
 
     def tear_down(self) -> None:
         """End the whole cluster, wait until the platform shows nothing alive, and say so."""
-        from yellowdog_ray.commands.teardown import dismantle
+        from yellowdog_ray.commands.teardown import tear_down
 
         progress = Progress()
         try:
             work = self._youngest()
             if work is not None:
-                dismantle(self.platform, work, progress, self._clock)
+                tear_down(self.platform, work, progress, self._clock)
                 self.cluster.forget()
         except RayDogError as error:
             _fail(error)
         finally:
             if self.is_made("tag_store"):
                 self.tag_store.close()
-        progress.done(f"nothing is left of cluster '{self._cluster_name}' on YellowDog")
+        progress.report(f"nothing is left of cluster '{self._cluster_name}' on YellowDog")
 
     def _youngest(self) -> WorkRequirementView | None:
         """The work requirement that is alive, or the last one in case its pools outlived it."""
@@ -238,7 +238,7 @@ class LaptopSide(Side):
             click.ClickException: it cannot.
         """
         if ends_the_cluster():
-            return StopsRay(self._request_end)
+            return TeardownRunner(self._request_end)
         self.access.check(self.node(node_id))
         return make()
 

@@ -1,6 +1,6 @@
-"""The end of a cluster: everything that one work requirement stands for is removed, and that is verified.
+"""Tear down a cluster: remove everything that belongs to one work requirement, and verify that nothing is left.
 
-Pools go before the work requirement: it is what a later `ray down` finds the rest by, should this one be killed.
+Pools end before the work requirement: a later `ray down` finds the rest by it, if this one is killed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.errors import RayDogError
+from yellowdog_ray.errors import TeardownIncomplete
 from yellowdog_ray.names import head_id, token_of
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
@@ -18,32 +18,26 @@ from yellowdog_ray.platform.types import ComputeView, PoolView, WorkRequirementV
 from yellowdog_ray.remote.ssh import host_key_file
 
 GRACE_SECONDS = 45.0
-"""How long tasks may take to end by themselves: above the 30 s for which Ray drains a busy node on SIGTERM
-(RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S). After that their instances are terminated under them."""
+"""Seconds in which tasks may end by themselves: above the 30 s for which Ray drains a busy node on SIGTERM
+(RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S). After that their instances are terminated."""
 
-GIVE_UP_SECONDS = 600.0
-"""How long the platform may take to show that nothing is alive."""
+TEARDOWN_TIMEOUT_SECONDS = 600.0
+"""Seconds in which the platform must show that nothing is alive."""
 
 _POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
-_POLLS_PER_WAITED = 0.1  # what has taken a minute is looked at every few seconds
-
-
-class TeardownIncomplete(RayDogError):
-    """The platform still shows something alive, long after it was asked to end it."""
-
-    code = "TeardownIncomplete"
+_POLL_SHARE = 0.1  # of the time waited: after a minute, a poll every five seconds or so
 
 
 @dataclass(frozen=True)
 class _Remains:
-    """What the platform still shows."""
+    """The objects of a cluster that the platform still shows."""
 
     work: WorkRequirementView
     pools: tuple[tuple[PoolView, ComputeView | None], ...]
 
     @property
-    def nothing(self) -> bool:
+    def is_empty(self) -> bool:
         return self.work.finished and all(
             pool.finished and (compute is None or (compute.finished and not compute.live_instances))
             for pool, compute in self.pools
@@ -61,7 +55,7 @@ class _Remains:
 
 
 def request_end(platform: Platform, work: WorkRequirementView) -> None:
-    """Ask for the end of every pool, then of the work requirement. Repeating it is harmless."""
+    """Shut down every pool, then cancel the work requirement. No wait; repeating it is harmless."""
     _request_end(platform, work, _find_pools(platform, work).values())
 
 
@@ -75,43 +69,43 @@ def _shut_down(platform: Platform, pools: Iterable[PoolView]) -> None:
     run_concurrently(platform.shut_down_pool, [pool.id for pool in pools if not pool.finished])
 
 
-def dismantle(platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> None:
-    """End everything of one work requirement and wait until the platform shows nothing alive.
+def tear_down(platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> None:
+    """Remove everything of one work requirement, and wait until the platform shows nothing alive.
 
     Raises:
-        TeardownIncomplete: something is still alive after `GIVE_UP_SECONDS`; the text says what.
-        PlatformError: the platform could not be asked.
+        TeardownIncomplete: something is still alive after `TEARDOWN_TIMEOUT_SECONDS`; the text names it.
+        PlatformError: a platform call failed.
     """
     pools = _find_pools(platform, work)
     _request_end(platform, work, pools.values())
     started = clock.monotonic()
     terminated: set[str] = set()
     while True:
-        remains = _look(platform, work.id, pools)
-        if remains.nothing:
+        remains = _read(platform, work.id, pools)
+        if remains.is_empty:
             host_key_file(head_id(token_of(work.groups[0].worker_tag))).unlink(missing_ok=True)
             return
         waited = clock.monotonic() - started
-        if waited > GIVE_UP_SECONDS:
+        if waited > TEARDOWN_TIMEOUT_SECONDS:
             raise TeardownIncomplete(
-                f"the platform still shows {remains} after {GIVE_UP_SECONDS:g} s: run `ray down` again, "
+                f"the platform still shows {remains} after {TEARDOWN_TIMEOUT_SECONDS:g} s: run `ray down` again, "
                 f"or end them in YellowDog's portal (namespace {platform.namespace})"
             )
-        # A pool that the head's autoscaler was making while we began; a cancellation that has not taken.
+        # The monitor may have created a pool meanwhile, and a cancellation may have had no effect.
         _shut_down(platform, pools.values())
         if not (remains.work.finished or remains.work.cancelling):
             platform.cancel_work_requirement(work.id)
         if remains.work.finished or waited > GRACE_SECONDS:
             _terminate_instances(platform, remains, terminated)
-        progress.say(f"waiting for the end of {remains}")
-        clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, waited * _POLLS_PER_WAITED)))
+        progress.update(f"waiting for the end of {remains}")
+        clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, waited * _POLL_SHARE)))
 
 
-def _look(platform: Platform, requirement_id: str, pools: dict[str, PoolView]) -> _Remains:
-    """See what there is; `pools` is brought up to date.
+def _read(platform: Platform, requirement_id: str, pools: dict[str, PoolView]) -> _Remains:
+    """Read the present state, and add new pools to `pools`.
 
-    A pool that was seen once stays in it: YellowDog shows ended pools too, so one that is "not found" later is a
-    gateway's mistake, and no reason to believe its machines gone.
+    A pool that was seen once stays in it. YellowDog shows ended pools too, so "not found" later does not mean that its
+    machines are gone.
     """
     work = platform.work_requirement(requirement_id)
     pools |= _find_pools(platform, work)
@@ -121,7 +115,7 @@ def _look(platform: Platform, requirement_id: str, pools: dict[str, PoolView]) -
 
 
 def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView]:
-    """The pools that were made for a cluster's task groups, by name: one call per task group."""
+    """The provisioned pools of a cluster's task groups, by name: one call per task group."""
     token = token_of(work.groups[0].worker_tag)
     groups = [group for group in work.groups if not group.configured]
     tags = [group.worker_tag for group in groups if token_of(group.worker_tag) == token]

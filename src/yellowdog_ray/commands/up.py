@@ -1,4 +1,4 @@
-"""Creates a cluster's work requirement, head pool and head task, or completes what another `ray up` began."""
+"""`ray up`: create work requirement, head pool and head task, or complete those that another `ray up` began."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.pools import placement, pool_spec
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.resources import declared_too_much, filled_in
-from yellowdog_ray.commands.teardown import dismantle
+from yellowdog_ray.commands.resources import describe_origins, excess_warnings
+from yellowdog_ray.commands.teardown import tear_down
 from yellowdog_ray.commands.wait import why_ended
 from yellowdog_ray.config.environment import head_environment
 from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
@@ -26,7 +26,7 @@ from yellowdog_ray.platform.types import TaskGroupSpec, TaskGroupView, TaskSpec,
 
 
 def check_platform(platform: Platform, internal: Internal, progress: Progress) -> None:
-    """Find out, before anything is made, whether the key works and every node type has what it names, and say so."""
+    """Check, before anything is created, the API key and every node type's template or pool. Reports warnings."""
     platform.account_name()
     node_types: dict[str, str] = {}
     for node_type, summary in internal.node_types.items():
@@ -34,10 +34,10 @@ def check_platform(platform: Platform, internal: Internal, progress: Progress) -
             node_types.setdefault(summary.compute_requirement_template, node_type)
     run_concurrently(lambda template: _check_template(platform, internal, template, node_types[template]), node_types)
     warnings = check_configured_pools(platform, internal)
-    for line in filled_in(internal):
-        progress.done(line)
-    for warning in [*warnings, *declared_too_much(platform, internal)]:
-        progress.done(f"warning: {warning}")
+    for line in describe_origins(internal):
+        progress.report(line)
+    for warning in [*warnings, *excess_warnings(platform, internal)]:
+        progress.report(f"warning: {warning}")
 
 
 def _check_template(platform: Platform, internal: Internal, template: str, node_type: str) -> None:
@@ -51,10 +51,10 @@ def _check_template(platform: Platform, internal: Internal, template: str, node_
 
 
 def require_ours(platform: Platform, work: WorkRequirementView) -> TaskGroupView:
-    """Make sure that a work requirement of our name is a RayDog cluster; returns its head's task group. No call.
+    """The head's task group of a work requirement with our name. No call.
 
     Raises:
-        ClusterNameTaken: it is something else, and not ours to touch.
+        ClusterNameTaken: the work requirement is not a RayDog cluster.
     """
     group = work.groups[0] if work.groups else None
     if group is None or not names.is_head_pool(work.name, group.worker_tag):
@@ -73,7 +73,7 @@ class HeadCreation:
         cluster: the cluster.
         settings: the `provider` section.
         clock: time.
-        progress: reports what is waited for.
+        progress: shows what the command waits for.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class HeadCreation:
     def create(self, node_config: NodeConfig, tags: Mapping[str, str], *, v2: bool) -> None:
         """Create work requirement, head pool and head task, or complete what another run began.
 
-        Nothing is made before the key and every node type's template have been found good.
+        Creates nothing before the API key and every node type's template are checked.
 
         Raises:
-            RayDogError: it cannot be done; what exists then is found again by name.
+            RayDogError: a call failed, or the configuration is unusable. Objects created so far are found by name.
         """
         check_platform(self._platform, self._settings.internal, self._progress)
         work = self._living()
@@ -100,26 +100,26 @@ class HeadCreation:
             work = self._make_work_requirement(tag, node_config)
         is_new = require_ours(self._platform, work).worker_tag == tag
         if not is_new:
-            self._progress.say(f"completing cluster '{self._cluster.name}', which another `ray up` has begun")
+            self._progress.update(f"completing cluster '{self._cluster.name}', which another `ray up` began")
         self._cluster.adopt(work)
         self._provide_pool(work.groups[0], node_config, is_new=is_new)
         self._add_head(work, tags, v2=v2)
 
     def _living(self) -> WorkRequirementView | None:
-        """The cluster of this name, unless it is about to end: then it is removed first."""
+        """The cluster of this name, or None. A cluster that is about to end is torn down first."""
         work = self._cluster.find()
         if work is None or not self._is_over(work):
             return work
-        self._progress.say(f"removing what is left of an earlier cluster '{self._cluster.name}'")
-        dismantle(self._platform, work, self._progress, self._clock)
+        self._progress.update(f"tearing down the rest of an earlier cluster '{self._cluster.name}'")
+        tear_down(self._platform, work, self._progress, self._clock)
         self._cluster.forget()
         return None
 
     def _is_over(self, work: WorkRequirementView) -> bool:
-        """Whether this work requirement is on its way out: cancelled, or its head has come and gone.
+        """Whether this work requirement is about to end: cancelled, or its head has ended.
 
         Raises:
-            ClusterNameTaken: the work requirement is not a RayDog cluster at all.
+            ClusterNameTaken: the work requirement is not a RayDog cluster.
         """
         group = require_ours(self._platform, work)
         if work.cancelling:
@@ -133,7 +133,7 @@ class HeadCreation:
         return make_work_requirement(self._platform, self._cluster.name, self._settings.cluster_tag, group)
 
     def _provide_pool(self, group: TaskGroupView, node_config: NodeConfig, *, is_new: bool) -> None:
-        """Make the head's pool if it needs one and has none; a task group that was made just now has none yet."""
+        """Create the head's pool if it needs one and has none. A task group created just now has none yet."""
         if group.configured or not (is_new or self._platform.find_pool(group.worker_tag) is None):
             return
         timeout = timedelta(minutes=self._settings.head_node_build_timeout_minutes)
@@ -143,8 +143,8 @@ class HeadCreation:
             group.worker_tag,
             nodes=1,
             max_nodes=1,
-            # An instance that runs and has not registered yet may leave its pool idle: the pool gets the time that
-            # `ray up` waits. It ends before the boot has timed out, since the waiting task would get another instance.
+            # A pool may be idle while its instance runs and has not registered: so it gets the time that `ray up`
+            # waits. It ends before the boot timeout, after which the pending task would get another instance.
             boot_timeout=2 * timeout,
             idle_pool_timeout=timeout,
         )
@@ -166,6 +166,6 @@ class HeadCreation:
             raise HeadEnded(why_ended(self._platform, self._cluster))
         if dict(head.tags) != dict(tags):
             raise ClusterNameTaken(
-                f"another `ray up` with a different configuration is making cluster '{self._cluster.name}' at this "
+                f"another `ray up` with a different configuration is creating cluster '{self._cluster.name}' at this "
                 "moment: wait for it and run `ray up` again, or choose another cluster_name"
             )

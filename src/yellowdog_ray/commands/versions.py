@@ -1,6 +1,6 @@
-"""Python's and Ray's versions on this machine and on the head: Ray wants them the same, to the last digit.
+"""The versions of Python and Ray on this machine and on the head: Ray requires exactly the same.
 
-Looked at over SSH before Ray starts there; a head that cannot tell is none the worse for it.
+They are read over SSH before Ray starts there. A failed read has no consequence.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from yellowdog_ray.errors import SshError
 from yellowdog_ray.node.scripts import AGENT_HOME
 from yellowdog_ray.remote.ssh import SshTarget
 
-_QUESTION = "import platform, importlib.metadata as m; print(platform.python_version(), m.version('ray'))"
-_ANSWER = re.compile(r"^(\d+\.\d+\.\d+\S*) (\d+\.\d+\.\d+\S*)$", re.MULTILINE)
+_PROGRAM = "import platform, importlib.metadata as m; print(platform.python_version(), m.version('ray'))"
+_OUTPUT = re.compile(r"^(\d+\.\d+\.\d+\S*) (\d+\.\d+\.\d+\S*)$", re.MULTILINE)
 _TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Versions:
-    """What one machine has."""
+    """The versions on one machine."""
 
     python: str
     ray: str
@@ -31,26 +31,26 @@ class Versions:
 
 
 def here() -> Versions:
-    """This machine's."""
+    """The versions on this machine."""
     return Versions(platform.python_version(), metadata.version("ray"))
 
 
 def on(target: SshTarget) -> Versions | None:
-    """A host's, by its agent's virtual environment: one SSH command. None if it cannot be asked."""
+    """The versions on a host, in its agent's virtual environment: one SSH command. None if the command fails."""
     python = f'"$(ls -d "$HOME/venv" {AGENT_HOME}/venv 2>/dev/null | head -n 1)/bin/python"'
     try:
-        said = target.run(f'{python} -c "{_QUESTION}"', timeout=_TIMEOUT_SECONDS)
+        output = target.run(f'{python} -c "{_PROGRAM}"', timeout=_TIMEOUT_SECONDS)
     except SshError:
         return None
-    answer = _ANSWER.search(said)
-    return Versions(answer[1], answer[2]) if answer else None
+    found = _OUTPUT.search(output)
+    return Versions(found[1], found[2]) if found else None
 
 
 def difference(ours: Versions, theirs: Versions | None) -> str | None:
-    """What to tell the user if the two are not the same."""
+    """A warning if the two differ, or None."""
     if theirs is None or ours == theirs:
         return None
     return (
-        f"this machine has {ours}, the head has {theirs}: Ray wants them the same, and what is sent from here may fail "
-        "there in odd ways. Install the head's versions here, or change its image"
+        f"this machine has {ours}, the head has {theirs}: Ray requires the same versions, and jobs from this machine "
+        "may fail on the head. Install the head's versions here, or change its image"
     )

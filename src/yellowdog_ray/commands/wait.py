@@ -38,7 +38,7 @@ class HeadWait:
         cluster: the cluster.
         settings: the `provider` section.
         clock: time.
-        progress: reports what is waited for.
+        progress: shows what the command waits for.
     """
 
     def __init__(
@@ -83,17 +83,17 @@ class HeadWait:
                     f"the head of cluster '{self._cluster.name}' was not reachable within {limit}: {waiting_for}. Look "
                     "at the worker pool in YellowDog's portal, or raise provider.head_node_build_timeout_minutes"
                 )
-            self._progress.say(str(waiting_for))
+            self._progress.update(str(waiting_for))
             self._clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, (now - started) * _POLL_SHARE)))
 
     def _require_route(self, target: SshTarget) -> None:
         if answers(target.host):
             return  # the network is fine
         raise HeadUnreachable(
-            f"the head of cluster '{self._cluster.name}' runs, but no network leads from this machine to its private "
-            f"address {target.host}: set auth.ssh_proxy_command to a way through a host that can be reached, such as "
+            f"the head of cluster '{self._cluster.name}' runs, but this machine has no route to its private address "
+            f"{target.host}: set auth.ssh_proxy_command to a command that connects through a reachable host, such as "
             "`ssh -W %h:%p user@bastion`; or run `ray up` inside that network; or let the template give the head a "
-            "public address and leave out provider.use_internal_ips"
+            "public address and remove provider.use_internal_ips"
         )
 
     def _describe(self, head: ClusterNode) -> str:

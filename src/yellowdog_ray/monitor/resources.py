@@ -43,7 +43,7 @@ class DeclaredResources:
         if lacking and node.node_type not in self._told:
             self._told.add(node.node_type)
             logger.warning(
-                "node %s: its type '%s' declares %s: Ray places more on such a node than it can bear. Correct "
+                "node %s: its type '%s' declares %s: Ray will overload such a node. Correct "
                 "available_node_types.%s.resources",
                 node.id,
                 node.node_type,

@@ -147,7 +147,7 @@ def work_before_pools(patch: pytest.MonkeyPatch) -> None:
 
 def down_does_not_wait(patch: pytest.MonkeyPatch) -> None:
     """`ray down` asks for the end and goes."""
-    patch.setattr(teardown, "dismantle", lambda on, work, *_: teardown.request_end(on, work))
+    patch.setattr(teardown, "tear_down", lambda on, work, *_: teardown.request_end(on, work))
 
 
 def pools_are_never_found(patch: pytest.MonkeyPatch) -> None:

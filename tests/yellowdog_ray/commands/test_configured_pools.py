@@ -1,4 +1,4 @@
-"""Node types that use a configured worker pool: what is refused beforehand, where tasks land, what is never ended."""
+"""Node types with a configured worker pool: checks, placement of tasks, and machines that stay."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ from yellowdog_ray.commands import wait as wait_module
 from yellowdog_ray.commands.access import SshSettings
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.teardown import dismantle
+from yellowdog_ray.commands.teardown import tear_down
 from yellowdog_ray.config.models import Internal, NodeConfig, parse_node_config
 from yellowdog_ray.errors import ConfigError, HeadBuildTimeout, NotFound, ProvisioningFailed, RayDogError
 
@@ -40,30 +40,30 @@ def check(cluster, max_workers: int = 1, **pools: str) -> list[str]:
     return check_configured_pools(cluster.platform, internal)
 
 
-class TestBadInput:
-    def test_a_pool_that_is_not_there(self, make_cluster):
+class TestErrors:
+    def test_missing_pool_is_refused(self, make_cluster):
         message = complaint(make_cluster(), w="demo/no")
 
         assert message.startswith("cluster.yaml: available_node_types.w.node_config.worker_pool: ")
         assert "'demo/no'" in message
 
-    def test_a_pool_that_was_provisioned(self, local, make_cluster, head_side):
+    def test_provisioned_pool_is_refused(self, local, make_cluster, head_side):
         (provisioned,) = pool_names(local)
 
         assert "compute_requirement_template instead" in complaint(make_cluster(), w=f"demo/{provisioned}")
 
-    def test_a_pool_that_has_been_shut_down(self, local, make_cluster):
+    def test_shut_down_pool_is_refused(self, local, make_cluster):
         pool = configured_pool(local)
         make_cluster().platform.shut_down_pool(pool.id)
 
         assert "has been shut down" in complaint(make_cluster(), w="demo/own")
 
-    def test_a_pool_without_platform_nodes(self, local, make_cluster):
+    def test_pool_without_platform_nodes_is_refused(self, local, make_cluster):
         configured_pool(local, machines=0)
 
         assert "has no platform node: start the YellowDog agent" in complaint(make_cluster(), w="demo/own")
 
-    def test_a_pool_whose_platform_nodes_do_not_offer_bash(self, local, make_cluster):
+    def test_pool_without_the_task_type_is_refused(self, local, make_cluster):
         configured_pool(local, supportedTaskTypes=["docker", "python"])
 
         message = complaint(make_cluster(), w="demo/own")
@@ -71,14 +71,14 @@ class TestBadInput:
         assert "none of the 2 platform node(s)" in message
         assert "(they offer: docker, python): add it to yda.taskTypes" in message
 
-    def test_a_platform_node_on_which_two_tasks_would_meet(self, local, make_cluster):
+    def test_platform_node_with_two_yellowdog_workers_is_refused(self, local, make_cluster):
         configured_pool(local, slots=4)
 
         assert "has 4 YellowDog workers, and a Ray node needs a machine of its own" in complaint(
             make_cluster(), w="demo/own"
         )
 
-    def test_two_pools_that_cannot_be_told_apart(self, local, make_cluster):
+    def test_two_untagged_pools_are_refused(self, local, make_cluster):
         configured_pool(local, name="own", tag=None)
         configured_pool(local, name="other", tag="other")
 
@@ -86,13 +86,13 @@ class TestBadInput:
 
         assert "'own' has no worker tag, so its tasks could run in 'other' as well" in message
 
-    def test_machines_without_a_worker_tag_that_look_like_provisioned_ones(self, local, make_cluster):
+    def test_untagged_pool_with_a_cloud_provider_is_refused(self, local, make_cluster):
         configured_pool(local, tag=None, provider="AWS")
 
         assert "platform nodes of provider AWS" in complaint(make_cluster(), w="demo/own")
 
     @pytest.mark.parametrize("other", ["compute_requirement_template: demo/local", "userdata: echo", "images_id: x"])
-    def test_machines_that_are_there_are_not_set_up(self, other):
+    def test_other_keys_beside_worker_pool_are_refused(self, other):
         key, value = other.split(": ")
 
         with pytest.raises(ConfigError, match=f"has worker_pool and {key}"):
@@ -100,11 +100,11 @@ class TestBadInput:
                 {"worker_pool": "demo/own", key: value}, "cluster.yaml", "available_node_types.w.node_config"
             )
 
-    def test_a_name_without_a_namespace(self):
+    def test_pool_name_without_namespace_is_refused(self):
         with pytest.raises(ConfigError, match=r"worker_pool: 'own' is neither a worker pool's id"):
             parse_node_config({"worker_pool": "own"}, "cluster.yaml", "x")
 
-    def test_nothing_is_made_for_a_cluster_whose_pool_is_not_there(self, local, make_cluster):
+    def test_create_head_creates_nothing_when_a_pool_is_missing(self, local, make_cluster):
         internal = {"node_types": {"w": {"worker_pool": "demo/no"}}}
         cluster = make_cluster(_raydog=internal)
 
@@ -115,26 +115,26 @@ class TestBadInput:
 
 
 class TestWarnings:
-    def test_a_good_pool_gets_none(self, local, make_cluster):
+    def test_usable_pool_gets_no_warning(self, local, make_cluster):
         pool = configured_pool(local)
 
         assert check(make_cluster(), w="demo/own") == check(make_cluster(), w=pool.id) == []
 
-    def test_more_workers_than_machines(self, local, make_cluster):
+    def test_max_workers_above_the_machines_is_warned_of(self, local, make_cluster):
         configured_pool(local)
 
         (warning,) = check(make_cluster(), max_workers=3, w="demo/own")
 
         assert "has 2 platform node(s) for tasks of type `bash`, and max_workers is 3" in warning
 
-    def test_a_pool_without_a_worker_tag(self, local, make_cluster):
+    def test_pool_without_worker_tag_is_warned_of(self, local, make_cluster):
         configured_pool(local, tag=None)
 
         (warning,) = check(make_cluster(), w="demo/own")
 
         assert "has no worker tag: its tasks may run on any on-premises platform node of namespace demo" in warning
 
-    def test_another_pool_with_the_same_worker_tag(self, local, make_cluster):
+    def test_shared_worker_tag_is_warned_of(self, local, make_cluster):
         configured_pool(local)
         configured_pool(local, name="twin", tag="own")
 
@@ -144,8 +144,8 @@ class TestWarnings:
 
 
 @pytest.mark.parametrize("tag", ["own", None], ids=["tagged", "untagged"])
-class TestWhereTasksLand:
-    def test_its_workers_run_on_its_machines_and_nothing_is_provisioned(self, local, head_side, tag):
+class TestPlacement:
+    def test_workers_run_on_the_pools_machines_only(self, local, head_side, tag):
         pool = configured_pool(local, tag=tag)
         before = pool_names(local)
 
@@ -158,7 +158,7 @@ class TestWhereTasksLand:
         assert all(nodes[node_id].private_ip for node_id in ids)
         assert pool_names(local) == before
 
-    def test_another_types_workers_do_not_run_there(self, local, head_side, tag):
+    def test_workers_of_another_node_type_do_not_run_in_the_pool(self, local, head_side, tag):
         pool = configured_pool(local, tag=tag)
 
         (node_id,) = grow(head_side, 1)
@@ -166,7 +166,7 @@ class TestWhereTasksLand:
 
         assert head_side.refresh().nodes[node_id].platform_node_id not in pool.nodes
 
-    def test_its_waiting_workers_make_no_other_pool_grow(self, local, head_side, tag):
+    def test_pending_workers_make_no_provisioned_pool_grow(self, local, head_side, tag):
         configured_pool(local, machines=1, tag=tag)
         launcher = make_launcher(head_side)
         launcher.launch(request(1, "cloud"))
@@ -179,7 +179,7 @@ class TestWhereTasksLand:
         assert sorted(phase.value for phase in phases) == ["pending"] * 4 + ["running"]
         assert len([name for name in local.hosts.instance_ids if not name.startswith("own-")]) == 2
 
-    def test_an_autoscaler_that_restarts_finds_their_addresses(self, local, head_side, make_cluster, tag):
+    def test_restarted_monitor_reads_the_workers_addresses(self, local, head_side, make_cluster, tag):
         configured_pool(local, tag=tag)
         (node_id,) = make_launcher(head_side).launch(request(1, node_config=OWN))
         local.advance(BOOT)
@@ -189,7 +189,7 @@ class TestWhereTasksLand:
         assert restarted.refresh().nodes[node_id].private_ip
 
 
-def test_a_pool_that_is_shut_down_while_the_cluster_runs_is_a_failed_launch(local, head_side):
+def test_launch_fails_when_the_pool_was_shut_down(local, head_side):
     pool = configured_pool(local)
     launcher = make_launcher(head_side)
     launcher.launch(request(1, node_config=OWN))
@@ -199,7 +199,7 @@ def test_a_pool_that_is_shut_down_while_the_cluster_runs_is_a_failed_launch(loca
         launcher.launch(request(1, node_config=OWN))
 
 
-def test_a_type_that_goes_from_a_template_to_a_pool_and_back_runs_where_it_says(local, head_side):
+def test_workers_follow_a_change_between_template_and_pool(local, head_side):
     pool = configured_pool(local)
     launcher = make_launcher(head_side)
     ids = [launcher.launch(request(1, node_config=config))[0] for config in (NODE_CONFIG, OWN, NODE_CONFIG, OWN)]
@@ -210,7 +210,7 @@ def test_a_type_that_goes_from_a_template_to_a_pool_and_back_runs_where_it_says(
     assert [nodes[node_id].platform_node_id in pool.nodes for node_id in ids] == [False, True, False, True]
 
 
-class TestEnds:
+class TestTermination:
     @pytest.fixture
     def pool(self, local):
         return configured_pool(local)
@@ -222,14 +222,14 @@ class TestEnds:
         head_side.refresh()
         return node_id
 
-    def test_a_worker_that_is_given_back_leaves_its_machine(self, local, head_side, pool, worker):
+    def test_terminated_worker_leaves_its_machine_running(self, local, head_side, pool, worker):
         head_side.terminate([worker])
         local.advance(120)
 
         assert worker not in head_side.refresh().nodes
         assert machines_of(pool) == ["own-0", "own-1"]
 
-    def test_an_abort_that_does_not_take_is_repeated_and_no_more(self, local, head_side, pool, worker, calls):
+    def test_ineffective_abort_is_repeated_without_escalation(self, local, head_side, pool, worker, calls):
         local.faults.add(parse({"kind": "abort-lost"}))
         head_side.terminate([worker])
 
@@ -244,17 +244,17 @@ class TestEnds:
         assert all(call.startswith("PUT /work/tasks/") for call in ended), ended
         assert machines_of(pool) == ["own-0", "own-1"]
 
-    def test_taking_the_cluster_down_leaves_the_pool(self, local, make_cluster, head_side, pool, worker):
+    def test_tear_down_leaves_the_pool_running(self, local, make_cluster, head_side, pool, worker):
         laptop = make_cluster()
 
-        dismantle(laptop.platform, laptop.find(), Progress(), laptop.clock)
+        tear_down(laptop.platform, laptop.find(), Progress(), laptop.clock)
 
         assert machines_of(pool) == ["own-0", "own-1"]
         assert pool.status.available
         assert not any(node.tasks for node in pool.nodes.values())
         assert [name for name in local.hosts.instance_ids if not name.startswith("own-")] == []
 
-    def test_the_lifetime_ends_its_tasks(self, local, head_side, pool, worker):
+    def test_tasks_in_the_pool_end_with_the_lifetime(self, local, head_side, pool, worker):
         local.advance(timedelta(hours=1).total_seconds() + 60)
 
         assert not any(node.tasks for node in pool.nodes.values())
@@ -262,10 +262,10 @@ class TestEnds:
 
 
 @pytest.mark.parametrize("tag", ["own", None], ids=["tagged", "untagged"])
-class TestTheHead:
+class TestHead:
     INTERNAL = {"node_types": {"head": {"worker_pool": "demo/own"}}}
 
-    def test_it_comes_up_there_and_its_workers_find_it(self, local, make_cluster, tag):
+    def test_head_runs_in_the_pool_and_workers_have_its_address(self, local, make_cluster, tag):
         pool = configured_pool(local, tag=tag)
         laptop = make_cluster(_raydog=self.INTERNAL)
         make_head(laptop, node_config=OWN)
@@ -280,7 +280,7 @@ class TestTheHead:
         local.advance(BOOT)
         assert cluster.refresh().nodes[node_id].phase is Phase.RUNNING
 
-    def test_a_second_ray_up_adopts_it_and_ray_down_leaves_its_machine(self, local, make_cluster, tag):
+    def test_second_ray_up_adopts_the_head_and_tear_down_leaves_its_machine(self, local, make_cluster, tag):
         pool = configured_pool(local, tag=tag)
         for _ in range(2):
             laptop = make_cluster(_raydog=self.INTERNAL)
@@ -288,18 +288,18 @@ class TestTheHead:
             local.advance(1)
         assert sum(len(node.tasks) for node in pool.nodes.values()) == 1
 
-        dismantle(laptop.platform, laptop.find(), Progress(), laptop.clock)
+        tear_down(laptop.platform, laptop.find(), Progress(), laptop.clock)
 
         assert pool_names(local) == ["own"]
         assert machines_of(pool) == ["own-0", "own-1"]
         assert not any(node.tasks for node in pool.nodes.values())
 
 
-def test_a_head_that_waits_for_a_free_machine_says_so(local, make_cluster, monkeypatch, capsys):
+def test_wait_reports_a_pool_without_a_free_platform_node(local, make_cluster, monkeypatch, capsys):
     configured_pool(local, machines=1)
     head_up_there = make_cluster("first")
     make_head(head_up_there, node_config=OWN)
-    second = make_cluster("second", _raydog=TestTheHead.INTERNAL, head_node_build_timeout_minutes=1)
+    second = make_cluster("second", _raydog=TestHead.INTERNAL, head_node_build_timeout_minutes=1)
     make_head(second, node_config=OWN)
     monkeypatch.setattr(wait_module, "try_ssh", lambda target: None)
 

@@ -1,4 +1,4 @@
-"""What the `ray` command that runs says of itself."""
+"""The `ray` command of this process."""
 
 import click
 from click.testing import CliRunner
@@ -19,12 +19,12 @@ def whether_it_ends_the_cluster(*arguments: str) -> bool:
     return answer
 
 
-def test_ray_down_ends_the_cluster():
+def test_ends_the_cluster_is_true_in_ray_down():
     assert whether_it_ends_the_cluster("down")
     assert whether_it_ends_the_cluster("teardown")
 
 
-def test_what_leaves_the_head_does_not_end_the_cluster():
+def test_ends_the_cluster_is_false_in_other_commands():
     assert not whether_it_ends_the_cluster("down", "--workers-only")
     assert not whether_it_ends_the_cluster("exec")
     assert not ends_the_cluster()

@@ -1,3 +1,5 @@
+"""Progress lines on a terminal and in a plain log."""
+
 import io
 
 from yellowdog_ray.commands.progress import Progress
@@ -15,15 +17,15 @@ class Time:
         return self.now
 
 
-def test_a_plain_log_gets_a_line_per_change_with_elapsed_time():
+def test_plain_log_gets_one_line_per_change_with_elapsed_time():
     out, time = io.StringIO(), Time()
     progress = Progress(out, time)
 
-    progress.say("waiting for the pool")
+    progress.update("waiting for the pool")
     time.now += 1.5
-    progress.say("waiting for the pool")
-    progress.say("waiting for SSH")
-    progress.done("up")
+    progress.update("waiting for the pool")
+    progress.update("waiting for SSH")
+    progress.report("up")
 
     assert out.getvalue().splitlines() == [
         "  [  0.0 s] waiting for the pool",
@@ -32,25 +34,25 @@ def test_a_plain_log_gets_a_line_per_change_with_elapsed_time():
     ]
 
 
-def test_a_plain_log_is_never_silent_for_long():
+def test_plain_log_repeats_an_unchanged_line():
     out, time = io.StringIO(), Time()
     progress = Progress(out, time)
 
     for _ in range(25):
-        progress.say("waiting")
+        progress.update("waiting")
         time.now += 1
 
     assert len(out.getvalue().splitlines()) == 3
 
 
-def test_on_a_terminal_the_line_is_rewritten_until_the_text_changes():
+def test_terminal_line_is_rewritten_until_the_text_changes():
     out, time = Terminal(), Time()
     progress = Progress(out, time)
 
-    progress.say("one")
+    progress.update("one")
     time.now += 1
-    progress.say("one")
-    progress.say("two")
+    progress.update("one")
+    progress.update("two")
 
     assert out.getvalue().count("\n") == 1
     assert out.getvalue().endswith("\r\x1b[K  [  1.0 s] two")

@@ -1,4 +1,4 @@
-"""Another `ray up` for a cluster that runs, as far as Ray has come before it reaches the head by SSH."""
+"""Another `ray up` for a running cluster, up to its first SSH connection to the head."""
 
 import copy
 
@@ -66,15 +66,15 @@ def tasks(platform):
     return {task.name: task.status.name for task in found}
 
 
-def test_the_same_yaml_is_taken_as_it_is(up, running):
+def test_same_yaml_is_accepted(up, running):
     reached, output = up(running)
 
     assert reached
     assert "available_node_types" not in output
-    assert "keeps what it was made with" not in output
+    assert "keeps the settings of its creation" not in output
 
 
-def test_a_removed_type_of_which_nodes_run_is_refused_with_their_number(platform, up, running):
+def test_removed_node_type_is_refused_while_its_nodes_run(platform, up, running):
     running["available_node_types"]["other"] = running["available_node_types"].pop("worker")
     before = tasks(platform)
 
@@ -87,7 +87,7 @@ def test_a_removed_type_of_which_nodes_run_is_refused_with_their_number(platform
 
 
 @pytest.mark.parametrize("change", ["node_config", "type", "auth"])
-def test_a_head_that_ray_would_replace_is_refused(platform, up, running, ssh_key, change):
+def test_change_that_replaces_the_head_is_refused(platform, up, running, ssh_key, change):
     if change == "node_config":
         running["available_node_types"]["head"]["node_config"]["userdata"] = "echo changed"
     elif change == "type":
@@ -106,7 +106,7 @@ def test_a_head_that_ray_would_replace_is_refused(platform, up, running, ssh_key
     assert set(before.values()) == {"EXECUTING"}
 
 
-def test_a_template_of_a_new_type_is_looked_up_before_anything_is_sent(up, running):
+def test_missing_template_of_a_new_type_is_refused_before_anything_is_sent(up, running):
     running["available_node_types"]["gpu"] = {
         "resources": {"GPU": 1},
         "node_config": {"compute_requirement_template": "demo/gone"},
@@ -128,18 +128,18 @@ def test_a_template_of_a_new_type_is_looked_up_before_anything_is_sent(up, runni
         ({"head_node_tag_server_port": 7}, "provider.head_node_tag_server_port"),
     ],
 )
-def test_what_the_running_head_does_not_take_on_is_told(up, running, change, named):
+def test_setting_that_the_running_head_keeps_is_warned_of(up, running, change, named):
     of_its_type = change.keys() <= {"resources", "labels"}
     (running["available_node_types"]["head"] if of_its_type else running["provider"]).update(change)
 
     reached, output = up(running)
 
     assert reached
-    assert "the head that runs keeps what it was made with, and differs in" in output
+    assert "the running head keeps the settings of its creation, and differs in" in output
     assert named in output
 
 
-def test_a_cluster_that_outgrows_what_its_head_was_made_for_is_told(up, running):
+def test_growth_beyond_a_small_cluster_is_warned_of(up, running):
     running["max_workers"] = 250
     assert "how often Ray polls its nodes" not in up(running)[1]
 
@@ -150,13 +150,13 @@ def test_a_cluster_that_outgrows_what_its_head_was_made_for_is_told(up, running)
     assert "how often Ray polls its nodes" in output
 
 
-def test_fewer_workers_than_run_is_told(up, running):
+def test_max_workers_below_the_running_workers_is_warned_of(up, running):
     running["max_workers"] = 1
 
     reached, output = up(running)
 
     assert reached
-    assert "cluster.yaml: max_workers is 1, and 2 workers run: Ray ends those above it, busy or not" in output
+    assert "cluster.yaml: max_workers is 1, and 2 workers run: Ray terminates those above it, busy or not" in output
 
 
 SET_UP = {"worker_setup_commands": ["echo hello"]}
@@ -165,24 +165,22 @@ OWN_START = {"worker_start_ray_commands": ["ray stop", "ray start --address=$RAY
 
 class TestUpdaters:
     @pytest.mark.parametrize(("made", "now"), [({}, SET_UP), (SET_UP, {}), (SET_UP, OWN_START), (OWN_START, SET_UP)])
-    def test_where_there_were_none_are_refused_since_the_next_workers_would_never_start(
-        self, up, cluster_yaml, made, now
-    ):
+    def test_change_between_tasks_and_updaters_is_refused(self, up, cluster_yaml, made, now):
         assert up(cluster_yaml | made)[0]
 
         reached, output = up(cluster_yaml | now)
 
         assert not reached
-        assert "cluster.yaml: cluster 'demo' runs, and whether Ray sets its nodes up over SSH" in output
-        assert "run `ray down` first, or put these keys back as they were" in output
+        assert "cluster.yaml: cluster 'demo' runs, and the choice whether Ray sets its nodes up over SSH" in output
+        assert "run `ray down` first, or restore these keys" in output
 
     @pytest.mark.parametrize("keys", [SET_UP, OWN_START])
-    def test_that_stay_are_fine(self, up, cluster_yaml, keys):
+    def test_unchanged_updaters_are_accepted(self, up, cluster_yaml, keys):
         assert up(cluster_yaml | keys)[0]
 
         assert up(cluster_yaml | keys)[0]
 
-    def test_that_autoscaler_v2_would_fail_with_on_a_new_node_type_are_refused(self, up, cluster_yaml):
+    def test_new_node_type_is_refused_with_updaters_and_v2(self, up, cluster_yaml):
         assert up(cluster_yaml | SET_UP)[0]
         cluster_yaml["available_node_types"]["gpu"] = cluster_yaml["available_node_types"]["worker"]
 
@@ -190,9 +188,9 @@ class TestUpdaters:
 
         assert not reached
         assert "cluster.yaml: available_node_types.gpu is new" in output
-        assert "run `ray down` first, or leave it out" in output
+        assert "run `ray down` first, or remove it" in output
 
-    def test_that_the_head_alone_gets_are_fine(self, up, cluster_yaml):
+    def test_new_set_up_of_the_head_alone_is_accepted(self, up, cluster_yaml):
         assert up(cluster_yaml)[0]
 
         assert up(cluster_yaml | {"head_setup_commands": ["echo hello"]})[0]

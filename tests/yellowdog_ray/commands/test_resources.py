@@ -1,4 +1,4 @@
-"""Resources that the YAML does not state: from the cloud, from nodes that were seen, from machines that are there."""
+"""Resources that the YAML does not state: from the cloud, from platform nodes, from a configured pool."""
 
 import pytest
 from yellowdog_client.model import (
@@ -54,37 +54,37 @@ def filled(yaml) -> dict[str, int]:
     return dict(node_types["worker"]["resources"])
 
 
-class TestWhatIsFilledIn:
-    def test_what_the_instance_type_has(self, platform, yaml):
+class TestFillIn:
+    def test_fill_in_uses_the_instance_type(self, platform, yaml):
         use(yaml, compute_requirement_template=from_aws(platform, "g4dn.xlarge"))
 
         assert filled(yaml) == {"CPU": 4, "GPU": 1, "memory": int(16 * GIB * 0.7)}
 
-    def test_of_several_instance_types_what_each_of_them_has(self, platform, yaml):
+    def test_fill_in_uses_the_minimum_of_several_instance_types(self, platform, yaml):
         use(yaml, compute_requirement_template=from_aws(platform, "g4dn.xlarge", "c5.large"))
 
         assert filled(yaml) == {"CPU": 2, "memory": int(4 * GIB * 0.7)}
 
-    def test_what_a_node_of_that_type_has_said_that_was_seen_before(self, platform, yaml):
+    def test_fill_in_uses_platform_nodes_of_an_undescribed_instance_type(self, platform, yaml):
         make_cluster({**yaml, "available_node_types": {**yaml["available_node_types"], "worker": WORKER}})
         platform.advance(BOOT)
 
         assert filled(yaml) == {"CPU": 2, "memory": int(4 * GIB * 0.7)}
 
-    def test_a_key_that_may_not_ask_for_instance_types_asks_the_nodes(self, platform, yaml):
+    def test_fill_in_uses_platform_nodes_without_permission_for_instance_types(self, platform, yaml):
         make_cluster({**yaml, "available_node_types": {**yaml["available_node_types"], "worker": WORKER}})
         platform.advance(BOOT)
 
         with platform.faults.during(Status(call="GET /cloudInfo/instanceTypes", status=403)):
             assert filled(yaml)["CPU"] == 2
 
-    def test_what_every_machine_of_a_configured_pool_has(self, platform, yaml):
+    def test_fill_in_uses_the_minimum_of_a_configured_pool(self, platform, yaml):
         configured_pool(platform, vcpus=16, ram=64)
         use(yaml, worker_pool="demo/own")
 
         assert filled(yaml) == {"CPU": 16, "memory": int(64 * GIB * 0.7)}
 
-    def test_what_is_stated_stays_and_costs_no_call(self, platform, yaml, calls):
+    def test_fill_in_keeps_stated_resources_without_a_call(self, platform, yaml, calls):
         yaml["available_node_types"]["worker"]["resources"] = {}
 
         made = calls.during(lambda: RayDogNodeProvider.fillout_available_node_types_resources(yaml))
@@ -92,7 +92,7 @@ class TestWhatIsFilledIn:
         assert made == []
         assert filled(yaml) == {}
 
-    def test_nothing_is_made_for_it(self, platform, yaml):
+    def test_fill_in_creates_nothing(self, platform, yaml):
         use(yaml, compute_requirement_template=from_aws(platform, "c5.large"))
 
         filled(yaml)
@@ -113,7 +113,7 @@ def make_cluster(config) -> None:
 
 
 class TestRayUp:
-    def test_it_says_what_was_filled_in(self, platform, yaml, in_a_users_folder, monkeypatch):
+    def test_ray_up_reports_filled_in_resources(self, platform, yaml, in_a_users_folder, monkeypatch):
         use(yaml, compute_requirement_template=from_aws(platform, "m5.xlarge"))
         stop_before_the_head(monkeypatch)
 
@@ -124,7 +124,7 @@ class TestRayUp:
         assert result.output.count("m5.xlarge") == 1
         assert "Traceback" not in result.output
 
-    def test_what_cannot_be_known_is_refused_before_anything_is_made(
+    def test_ray_up_refuses_unknown_resources_before_creating_anything(
         self,
         platform,
         yaml,
@@ -138,24 +138,24 @@ class TestRayUp:
         assert_refused(
             result,
             platform,
-            "cluster.yaml: available_node_types.worker.resources is missing, and YellowDog cannot tell",
+            "cluster.yaml: available_node_types.worker.resources is missing, and RayDog cannot fill it in",
             "no instance type 'sim-instance', and shows no platform node of that type",
             "Write it, for example `resources: {CPU: 4}`",
         )
 
-    def test_a_template_that_is_not_there_is_told_as_such(self, platform, yaml, in_a_users_folder):
+    def test_ray_up_reports_a_missing_template_as_such(self, platform, yaml, in_a_users_folder):
         use(yaml, compute_requirement_template="demo/gone")
 
         result = ray("up", yaml, in_a_users_folder, "-y")
 
         assert_refused(result, platform, "available_node_types.worker.node_config.compute_requirement_template")
 
-    def test_other_commands_do_not_need_to_know(self, platform, yaml, in_a_users_folder):
+    def test_other_commands_work_with_unknown_resources(self, platform, yaml, in_a_users_folder):
         result = ray("down", yaml, in_a_users_folder, "-y")
 
         assert result.exit_code == 0, result.output
 
-    def test_more_than_the_machines_have_is_told(self, platform, yaml, in_a_users_folder, monkeypatch):
+    def test_ray_up_warns_of_resources_above_the_machines_size(self, platform, yaml, in_a_users_folder, monkeypatch):
         use(yaml, compute_requirement_template=from_aws(platform, "m5.xlarge"))
         yaml["available_node_types"]["worker"]["resources"] = {"CPU": 8, "GPU": 1}
         stop_before_the_head(monkeypatch)
@@ -164,7 +164,7 @@ class TestRayUp:
 
         text = "available_node_types.worker.resources has CPU: 8 where 4 is there, GPU: 1 where 0 is there"
         assert text in result.output
-        assert result.output.count("Ray places more on such a node than it can bear") == 1
+        assert result.output.count("Ray will overload such a node") == 1
 
 
 def stop_before_the_head(monkeypatch) -> None:

@@ -55,7 +55,7 @@ class TestUnreachableHead:
         assert len(platform.hosts.instance_ids) == 1
 
     def test_ray_down_fails_with_the_remains_after_its_timeout(self, platform, running, in_a_users_folder, monkeypatch):
-        monkeypatch.setattr("yellowdog_ray.commands.teardown.GIVE_UP_SECONDS", 0.0)
+        monkeypatch.setattr("yellowdog_ray.commands.teardown.TEARDOWN_TIMEOUT_SECONDS", 0.0)
         running["auth"]["ssh_proxy_command"] = "false"  # SSH fails at once
 
         with platform.faults.during(faults.AbortLost()):

@@ -1,4 +1,4 @@
-"""The end of a cluster: all of it, only it, and surely."""
+"""Teardown: everything of one cluster, nothing else, and verified."""
 
 import pytest
 from yellowdog_client.model import InstanceSearch, InstanceStatus
@@ -7,7 +7,8 @@ from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, grow, make_head
 from tests.yellowdog_ray.commands.test_up import unfinished_work
 from yellowdog_local import faults
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.teardown import TeardownIncomplete, dismantle, request_end
+from yellowdog_ray.commands.teardown import request_end, tear_down
+from yellowdog_ray.errors import TeardownIncomplete
 from yellowdog_ray.remote.ssh import host_key_file
 
 
@@ -31,7 +32,7 @@ def with_workers(local, make_cluster):
 
 
 def take_down(cluster: LabCluster) -> None:
-    dismantle(cluster.platform, cluster.find(), Progress(), cluster.clock)
+    tear_down(cluster.platform, cluster.find(), Progress(), cluster.clock)
 
 
 def running_instances(local) -> int:
@@ -40,14 +41,14 @@ def running_instances(local) -> int:
         return len(client.compute_client.get_instances(search).list_all())
 
 
-def test_nothing_of_it_is_alive_afterwards(local, with_workers, make_cluster):
+def test_tear_down_leaves_nothing_alive(local, with_workers, make_cluster):
     take_down(with_workers())
 
     assert (running_instances(local), unfinished_work(local)) == (0, [])
     assert make_cluster().refresh().nodes == {}
 
 
-def test_the_heads_host_key_is_forgotten_and_no_others(local, with_workers, monkeypatch, tmp_path):
+def test_tear_down_deletes_the_heads_host_key_only(local, with_workers, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     cluster = with_workers()
     ours, other = host_key_file(cluster.snapshot.head.id), host_key_file("head-0a0b0c0d")
@@ -60,7 +61,7 @@ def test_the_heads_host_key_is_forgotten_and_no_others(local, with_workers, monk
     assert (ours.exists(), other.exists()) == (False, True)
 
 
-def test_a_cluster_whose_name_begins_alike_lives_on(local, with_workers):
+def test_tear_down_leaves_a_cluster_with_a_common_prefix(local, with_workers):
     other = with_workers("ray-production")
     before = set(other.refresh().nodes)
 
@@ -70,7 +71,7 @@ def test_a_cluster_whose_name_begins_alike_lives_on(local, with_workers):
     assert running_instances(local) == 5
 
 
-def test_it_says_what_it_waits_for(local, with_workers, monkeypatch, capsys):
+def test_tear_down_reports_what_it_waits_for(local, with_workers, monkeypatch, capsys):
     cluster = with_workers()
     cancel = cluster.platform.cancel_work_requirement
     unheard = [True]
@@ -83,7 +84,7 @@ def test_it_says_what_it_waits_for(local, with_workers, monkeypatch, capsys):
     assert "waiting for the end of 5 instances" in capsys.readouterr().out
 
 
-def test_asking_again_for_the_end_is_harmless(local, with_workers, make_cluster):
+def test_request_end_can_be_repeated(local, with_workers, make_cluster):
     cluster = with_workers()
     work = cluster.find()
 
@@ -94,7 +95,7 @@ def test_asking_again_for_the_end_is_harmless(local, with_workers, make_cluster)
     assert cluster.find() is None
 
 
-def test_what_does_not_end_is_named_when_it_gives_up(local, with_workers, monkeypatch):
+def test_tear_down_names_the_remains_after_its_timeout(local, with_workers, monkeypatch):
     cluster = with_workers()
     for name in ("shut_down_pool", "cancel_work_requirement", "terminate_compute"):
         monkeypatch.setattr(cluster.platform, name, lambda _: None)
@@ -103,7 +104,7 @@ def test_what_does_not_end_is_named_when_it_gives_up(local, with_workers, monkey
         take_down(cluster)
 
 
-def test_pools_that_a_gateway_calls_not_found_are_not_taken_for_gone(local, with_workers):
+def test_pool_reported_as_not_found_counts_as_alive(local, with_workers):
     cluster = with_workers()
     after_the_first_look = faults.Status(call="GET /workerPools/demo/*", status=404, nth=4, times=10_000)
 
@@ -111,7 +112,7 @@ def test_pools_that_a_gateway_calls_not_found_are_not_taken_for_gone(local, with
         take_down(cluster)
 
 
-def test_tasks_that_do_not_hear_of_their_end_lose_their_machines(local, with_workers):
+def test_instances_are_terminated_when_tasks_ignore_their_abort(local, with_workers):
     cluster = with_workers()
 
     with local.faults.during(faults.AbortLost()):

@@ -1,4 +1,4 @@
-"""How a head comes up, and what becomes of half-made and dead ones."""
+"""Creation of a head, and of clusters that another `ray up` left unfinished."""
 
 import threading
 

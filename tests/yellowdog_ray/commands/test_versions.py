@@ -1,3 +1,5 @@
+"""Versions of Python and Ray here and on the head."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -15,17 +17,17 @@ OURS = Versions("3.12.1", "2.60.0")
 TARGET = SshTarget("yd-agent", "10.0.0.1", "key", "head-1")
 
 
-def test_this_machines_are_those_that_run():
+def test_here_returns_the_running_versions():
     assert versions.here() == Versions(sys.version.split()[0], ray_version)
 
 
 @pytest.mark.parametrize("theirs", [OURS, None], ids=["the same", "not known"])
-def test_nothing_is_said_where_nothing_is_known_to_differ(theirs):
+def test_difference_is_none_for_equal_or_unknown_versions(theirs):
     assert versions.difference(OURS, theirs) is None
 
 
 @pytest.mark.parametrize("theirs", [Versions("3.12.3", "2.60.0"), Versions("3.12.1", "2.60.1")])
-def test_a_difference_in_the_last_digit_is_told_with_all_four(theirs):
+def test_difference_names_all_four_versions(theirs):
     warning = versions.difference(OURS, theirs)
 
     assert warning is not None
@@ -33,7 +35,7 @@ def test_a_difference_in_the_last_digit_is_told_with_all_four(theirs):
     assert "Install the head's versions here" in warning
 
 
-def test_ray_up_tells_of_it_before_it_sends_what_lets_ray_start(
+def test_ray_up_warns_of_other_versions_before_ray_starts(
     platform,
     in_a_users_folder,
     cluster_yaml,
@@ -50,7 +52,7 @@ def test_ray_up_tells_of_it_before_it_sends_what_lets_ray_start(
 
     output = " ".join(ray("up", cluster_yaml, in_a_users_folder, "-y").output.split())
 
-    assert "the head has Python 3.9.0 and Ray 2.50.0: Ray wants them the same" in output
+    assert "the head has Python 3.9.0 and Ray 2.50.0: Ray requires the same versions" in output
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def host(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["venv", "agent/venv"])
-def test_a_host_is_asked_by_its_agents_environment(host: Path, place: str):
+def test_on_reads_versions_of_the_agents_environment(host: Path, place: str):
     programs = host / place / "bin"
     programs.mkdir(parents=True)
     (programs / "python").write_text(
@@ -84,7 +86,7 @@ def test_a_host_is_asked_by_its_agents_environment(host: Path, place: str):
 
 
 @pytest.mark.parametrize("script", [None, "exit 1", "echo nonsense"], ids=["no environment", "no Ray", "nonsense"])
-def test_a_host_that_cannot_tell_is_none_the_worse(host: Path, script: str | None):
+def test_on_returns_none_when_the_read_fails(host: Path, script: str | None):
     if script:
         (host / "venv" / "bin").mkdir(parents=True)
         (host / "venv" / "bin" / "python").write_text(f"#!/bin/bash\n{script}\n")
