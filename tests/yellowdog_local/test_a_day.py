@@ -1,4 +1,4 @@
-"""A day of a cluster on a stepped clock: what happens in it, and that nothing costs time where nothing happens."""
+"""A day of a cluster on a stepped clock: its events, and no timer without an event."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PER_WAVE = 40
 
 
 class CountingClock(SteppedClock):
-    """Counts the calls that are asked of it."""
+    """Counts the timers that are set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class CountingClock(SteppedClock):
         return super().call_later(delay_seconds, call)
 
 
-def test_a_day_of_a_cluster_passes_with_all_that_belongs_to_it(lab: Lab) -> None:
+def test_day_of_a_cluster_ends_with_all_tasks_completed(lab: Lab) -> None:
     head_pool = lab.pool(1, "head", maxNodes=1, workerTag="head", idlePoolShutdown=after(30 * MINUTE))
     template = lab.template(SimulatorComputeSource(name="many", instanceStartupTimeSeconds=30))
     pool = lab.pool(0, "workers", template, maxNodes=PER_WAVE, workerTag="workers", idleNodeShutdown=after(5 * MINUTE))
@@ -56,7 +56,7 @@ def test_a_day_of_a_cluster_passes_with_all_that_belongs_to_it(lab: Lab) -> None
             tasks.append(lab.ending(group, f"w{hour}-{number}", (5 + number) * MINUTE / 2))
         lab.advance(5 * MINUTE)
         sizes.append(pool.active_nodes)
-        if hour % 6 == 0:  # a cable breaks: late, lost, and its task is tried elsewhere
+        if hour % 6 == 0:  # a host loses its network: late, lost, and its task is retried elsewhere
             lab.hosts.unplug(next(n for n in pool.nodes.values() if _busy(n)).instance.id)
         lab.advance(55 * MINUTE)
         sizes.append(pool.active_nodes)
@@ -82,7 +82,7 @@ def _busy(node: NodeRecord) -> bool:
     return node.status is NodeStatus.RUNNING and node.claimed
 
 
-def test_a_day_in_which_nothing_happens_asks_nothing_of_the_clock() -> None:
+def test_idle_day_sets_no_timer() -> None:
     clock, hosts = CountingClock(), SimulatedHosts()
     lab = Lab(LocalPlatform(hosts=hosts, clock=clock, settings=Settings(random_seed=1)), clock, hosts)
     lab.booted(200, "idle")
@@ -95,7 +95,7 @@ def test_a_day_in_which_nothing_happens_asks_nothing_of_the_clock() -> None:
     lab.platform.close()
 
 
-def test_tasks_that_wait_are_served_when_a_change_makes_room_for_them(lab: Lab) -> None:
+def test_waiting_tasks_run_after_a_change_adds_capacity(lab: Lab) -> None:
     pool = lab.booted(1, maxNodes=1)
     group = lab.group()
     (first, second) = lab.tasks(group, "a", "b")

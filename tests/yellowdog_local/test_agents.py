@@ -11,7 +11,7 @@ from yellowdog_local.errors import Gone, NotFound, Unauthorized
 from yellowdog_local.messages import Registration
 
 
-def test_a_silent_node_is_late_then_lost_and_its_task_with_it(lab: Lab) -> None:
+def test_silent_node_is_late_then_lost_with_its_task(lab: Lab) -> None:
     pool = lab.booted(1)
     (task,) = lab.tasks(lab.group(), "a")
     node = lab.node(pool)
@@ -26,7 +26,7 @@ def test_a_silent_node_is_late_then_lost_and_its_task_with_it(lab: Lab) -> None:
     assert node.instance.status is InstanceStatus.TERMINATED
 
 
-def test_a_late_node_takes_no_task_and_works_again_once_it_is_heard_of(lab: Lab) -> None:
+def test_late_node_gets_tasks_only_after_a_new_call(lab: Lab) -> None:
     pool = lab.booted(1, maxNodes=1)
     node = lab.node(pool)
     lab.hosts.unplug(node.instance.id)
@@ -39,7 +39,7 @@ def test_a_late_node_takes_no_task_and_works_again_once_it_is_heard_of(lab: Lab)
     assert task.status is TaskStatus.ALLOCATED
 
 
-def test_a_node_that_goes_on_speaking_is_never_late(lab: Lab) -> None:
+def test_calling_node_is_never_late(lab: Lab) -> None:
     pool = lab.booted(1)
     node = lab.node(pool)
     lab.hosts.unplug(node.instance.id)
@@ -50,7 +50,7 @@ def test_a_node_that_goes_on_speaking_is_never_late(lab: Lab) -> None:
     assert node.status is NodeStatus.RUNNING
 
 
-def test_an_agent_must_show_the_token_of_its_own_instance(lab: Lab) -> None:
+def test_agent_is_refused_with_the_token_of_another_instance(lab: Lab) -> None:
     pool = lab.pool(2)
     lab.advance()
     first, second = pool.requirement.instances.values()
@@ -71,7 +71,7 @@ def test_an_agent_must_show_the_token_of_its_own_instance(lab: Lab) -> None:
         lab.do(lambda p: p.agents.register(first.token, said))
 
 
-def test_ending_nodes_leaves_no_complaint_in_the_log(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_end_of_nodes_logs_no_warning(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     pool = lab.booted(2)
     lab.tasks(lab.group(), "a")
     lab.do(lambda p: p.nodes.shut_down(lab.node(pool, 1)))
@@ -79,9 +79,7 @@ def test_ending_nodes_leaves_no_complaint_in_the_log(lab: Lab, caplog: pytest.Lo
     assert caplog.records == []
 
 
-def test_an_agent_that_is_woken_after_its_session_has_ended_is_told_nothing(
-    lab: Lab, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_agent_gets_no_command_after_its_session_has_ended(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     pool = lab.booted(1)
     node = lab.node(pool)
     agents = InProcessAgents(lab.platform._kernel, lab.platform.agents)
@@ -95,7 +93,7 @@ def test_an_agent_that_is_woken_after_its_session_has_ended_is_told_nothing(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-def test_the_log_tells_the_story_of_a_pool_and_a_task(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_contains_the_steps_of_a_pool_and_a_task_without_tokens(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="yellowdog_local"):
         pool = lab.booted(1)
         lab.ending(lab.group(), "a", 1)
@@ -108,7 +106,7 @@ def test_the_log_tells_the_story_of_a_pool_and_a_task(lab: Lab, caplog: pytest.L
         assert instance.token not in told
 
 
-def test_sessions_are_forgotten_with_their_nodes(lab: Lab) -> None:
+def test_sessions_are_removed_with_their_nodes(lab: Lab) -> None:
     pool = lab.booted(3)
     first, second, third = pool.nodes.values()
     assert len(lab.platform.agents._sessions) == 3
@@ -125,7 +123,7 @@ def test_sessions_are_forgotten_with_their_nodes(lab: Lab) -> None:
         lab.platform.agents.session(first.id, "another token")
 
 
-def test_the_session_of_an_agent_that_is_told_to_end_waits_for_it_a_while(lab: Lab) -> None:
+def test_session_with_a_last_command_is_removed_after_the_heartbeat_timeout(lab: Lab) -> None:
     node = lab.node(lab.booted(1))
     session = lab.platform.agents.session(node.id, node.instance.token)
     session.in_process = False
@@ -138,7 +136,7 @@ def test_the_session_of_an_agent_that_is_told_to_end_waits_for_it_a_while(lab: L
     assert lab.platform.agents._sessions == {}
 
 
-def test_the_session_of_an_agent_that_took_its_last_command_is_forgotten(lab: Lab) -> None:
+def test_session_is_removed_after_its_last_command_is_received(lab: Lab) -> None:
     node = lab.node(lab.booted(1))
     session = lab.platform.agents.session(node.id, node.instance.token)
     session.in_process = False

@@ -1,4 +1,4 @@
-"""Does anything at all to a platform, in any order, and checks after every step what must always hold.
+"""Random operations on a platform, in any order, with a check of all invariants after each step.
 
 Each run is the same, unless `RAYDOG_SEARCH_EXAMPLES` says how many new ones to try: for example
 `RAYDOG_SEARCH_EXAMPLES=2000 pytest tests/yellowdog_local/test_invariants.py`.
@@ -62,7 +62,7 @@ FLAGS = (
     "timeout_kills_at_once",
     "zero_idle_timeout_spares_unused",
 )
-WHICH = st.integers(0, 11)  # which of the things there are, counted around
+WHICH = st.integers(0, 11)  # index of a thing, modulo their number
 IDLE = st.sampled_from([None, 0.0, 1.0, 5.0])
 LIMIT = st.sampled_from([None, None, 1, 2])
 TASK = st.fixed_dictionaries(
@@ -88,7 +88,7 @@ GROUP = st.fixed_dictionaries(
 
 
 def _templates(lab: Lab) -> tuple[str, ...]:
-    """Templates for all that may happen to instances: late, slow to end, dying by themselves, scarce, refused."""
+    """Templates for each behaviour of instances: slow, slow to end, terminating unexpectedly, scarce, refused."""
     slow = SimulatorComputeSource(
         name="slow",
         instanceStartupTimeSeconds=3,
@@ -161,7 +161,7 @@ _CHANGES: dict[str, _Way] = {
 
 
 class Errors(logging.Handler):
-    """Keeps what the platform logged as an error: it means that something failed where nobody waited for it."""
+    """Collects the platform's error log: each entry is a failure outside any call of the test."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -172,7 +172,7 @@ class Errors(logging.Handler):
 
 
 class AnythingGoes(RuleBasedStateMachine):
-    """All that users, hosts and time can do; what the platform refuses must change nothing that counts."""
+    """All operations of users, hosts and time; a refused one must change no count."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -217,12 +217,12 @@ class AnythingGoes(RuleBasedStateMachine):
         self.platform, self.store = self.lab.platform, self.lab.platform.store
         self.templates = _templates(self.lab)
         self.witness = Witness(self.lab)
-        # Something to run tasks on, and some tasks: without, most runs would be of little interest.
+        # A pool and some tasks: without them most runs would do little.
         self.lab.booted(2, maxNodes=4, createNodeWorkers=NodeWorkerTarget.per_node(2))
         group = self.lab.group()
         self._locked(lambda: self.platform.work.add_tasks(group, [_task(said, self._name("task")) for said in tasks]))
 
-    # ---------------------------------------------------------------------------------------------------- making
+    # ---------------------------------------------------------------------------------------------------- create
 
     @rule(
         template=WHICH,
@@ -286,7 +286,7 @@ class AnythingGoes(RuleBasedStateMachine):
         entities = [_task(said, self._name("task")) for said in tasks]
         self._locked(lambda: self.platform.work.add_tasks(group, entities))
 
-    # --------------------------------------------------------------------------------------------------- changing
+    # --------------------------------------------------------------------------------------------------- change
 
     @precondition(lambda self: self.store.tasks)
     @rule(which=WHICH, abort=st.booleans())
@@ -314,7 +314,7 @@ class AnythingGoes(RuleBasedStateMachine):
         work = self._of(self.store.works.values(), which)
         self._locked(lambda: self.platform.work.transition(work, status, abort=abort))
 
-    # Machines end and change in one rule each: one rule per way to do it would leave nothing standing that could work.
+    # One rule for all endings of machines and one for all changes: a rule for each would leave too few machines.
 
     @rule(how=st.sampled_from([*_ENDINGS, "shut down a node", "shut down a node"]), which=WHICH)
     def end_machines(self, how: str, which: int) -> None:
@@ -336,7 +336,7 @@ class AnythingGoes(RuleBasedStateMachine):
     @precondition(lambda self: self.store.tasks and self.store.nodes)
     @rule(which=WHICH, back=st.integers(0, 2), started=st.booleans(), node=WHICH)
     def an_agent_tells_old_news(self, which: int, back: int, started: bool, node: int) -> None:
-        """An agent was cut off, and says only now what is long settled: nothing comes of it."""
+        """An agent that was cut off sends an outdated report, which has no effect."""
         task = self._of(self.store.tasks.values(), which)
         current = 0 if task.worker is None else 1
         attempt = task.attempt - current - back
@@ -355,7 +355,7 @@ class AnythingGoes(RuleBasedStateMachine):
     def let_much_time_pass(self, seconds: float) -> None:
         self._do(lambda: self.lab.advance(seconds))
 
-    # -------------------------------------------------------------------------------------------------- checking
+    # --------------------------------------------------------------------------------------------------- check
 
     @invariant()
     def all_that_must_hold_holds(self) -> None:
@@ -367,7 +367,7 @@ class AnythingGoes(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if self.sound:  # otherwise the failure is already known, and this would hide it
+            if self.sound:  # otherwise a failure is reported already, and this would hide it
                 self._end_everything()
         finally:
             self.transitions.stop()
@@ -388,11 +388,11 @@ class AnythingGoes(RuleBasedStateMachine):
         self.all_that_must_hold_holds()
         self.witness.nothing_is_alive()
 
-    # --------------------------------------------------------------------------------------------------- helping
+    # --------------------------------------------------------------------------------------------------- helpers
 
     def _do(self, call: Callable[[], object]) -> None:
         self.sound = False
-        with contextlib.suppress(ApiError):  # a refusal is an answer
+        with contextlib.suppress(ApiError):  # a refusal is a valid answer
             call()
         self.sound = True
 
@@ -404,13 +404,13 @@ class AnythingGoes(RuleBasedStateMachine):
         if not things:
             return
         thing = self._of(things, which)
-        if isinstance(thing, str):  # a host: what happens to it does not begin under the platform's lock
+        if isinstance(thing, str):  # a host: its events start without the platform's lock
             self._do(lambda: call(self.lab, thing))
         else:
             self._locked(lambda: call(self.lab, thing))
 
     def _of(self, things: Iterable[_T], which: int) -> _T:
-        """One of the things there are; 0 is the newest, which is where most happens."""
+        """One of the things by index from the newest, which has the most events."""
         listed: Sequence[_T] = list(things)
         return listed[-1 - which % len(listed)]
 
@@ -475,10 +475,10 @@ TestAnythingGoes.settings = settings(
 TestAnythingGoes.pytestmark = [pytest.mark.timeout(max(60, SEARCH_EXAMPLES * 2))]
 
 
-# -------------------------------------------------------------------------------- bugs that were found, one test each
+# ----------------------------------------------------------------------------- one test for each defect that was found
 
 
-def test_a_node_that_is_being_shut_down_takes_no_task_with_a_new_worker(lab: Lab) -> None:
+def test_new_worker_of_a_draining_node_gets_no_task(lab: Lab) -> None:
     pool = lab.booted(1, maxNodes=1)
     group = lab.group()
     lab.tasks(group, "a")
@@ -489,7 +489,7 @@ def test_a_node_that_is_being_shut_down_takes_no_task_with_a_new_worker(lab: Lab
     assert waits.status is TaskStatus.READY
 
 
-def test_a_late_node_takes_no_task_with_a_new_worker(lab: Lab) -> None:
+def test_new_worker_of_a_late_node_gets_no_task(lab: Lab) -> None:
     pool = lab.booted(1, maxNodes=1)
     lab.hosts.unplug(lab.hosts.instance_ids[0])
     lab.advance(31)
@@ -498,7 +498,7 @@ def test_a_late_node_takes_no_task_with_a_new_worker(lab: Lab) -> None:
     assert waits.status is TaskStatus.READY
 
 
-def test_a_worker_that_was_ended_does_not_come_back_with_a_late_node(lab: Lab) -> None:
+def test_removed_worker_stays_shut_down_after_its_node_recovers(lab: Lab) -> None:
     pool = lab.booted(1, maxNodes=1)
     node = lab.node(pool)
     lab.do(lambda p: p.nodes.set_workers(node, 0))
@@ -508,7 +508,7 @@ def test_a_worker_that_was_ended_does_not_come_back_with_a_late_node(lab: Lab) -
     assert node.workers[0].status is WorkerStatus.SHUTDOWN
 
 
-def test_a_worker_that_was_ended_stays_so_when_its_node_is_lost(lab: Lab) -> None:
+def test_removed_worker_stays_shut_down_after_its_node_is_lost(lab: Lab) -> None:
     pool = lab.booted(1)
     node = lab.node(pool)
     lab.do(lambda p: p.nodes.set_workers(node, 0))
@@ -516,7 +516,7 @@ def test_a_worker_that_was_ended_stays_so_when_its_node_is_lost(lab: Lab) -> Non
     assert node.workers[0].status is WorkerStatus.SHUTDOWN
 
 
-def test_a_task_that_is_aborted_while_its_timeout_ends_it_is_not_tried_again(lab: Lab) -> None:
+def test_task_aborted_during_its_timeout_is_not_retried(lab: Lab) -> None:
     lab.booted(1)
     group = lab.group(retryPolicy=RetryPolicy(1))
     slow = {"SIM_ABORT_SECONDS": "5"}
@@ -527,7 +527,7 @@ def test_a_task_that_is_aborted_while_its_timeout_ends_it_is_not_tried_again(lab
     assert task.status is TaskStatus.ABORTED
 
 
-def test_a_task_that_is_aborted_between_allocation_and_start_ends(make_lab: LabMaker) -> None:
+def test_task_aborted_between_allocation_and_start_ends(make_lab: LabMaker) -> None:
     lab = make_lab(allocation_latency_seconds=2)
     lab.booted(1)
     (task,) = lab.tasks(lab.group(), "a")
@@ -536,7 +536,7 @@ def test_a_task_that_is_aborted_between_allocation_and_start_ends(make_lab: LabM
     assert task.status is TaskStatus.ABORTED
 
 
-def test_the_end_of_another_task_group_does_not_cut_short_the_delay_before_a_retry(make_lab: LabMaker) -> None:
+def test_retry_delay_is_kept_after_another_group_ends(make_lab: LabMaker) -> None:
     lab = make_lab(retry_delay_seconds=100)
     lab.booted(1)
     retries, ends = lab.work(
@@ -549,7 +549,7 @@ def test_the_end_of_another_task_group_does_not_cut_short_the_delay_before_a_ret
     assert task.status is TaskStatus.PENDING
 
 
-def test_the_working_time_of_an_attempt_that_never_started_is_not_that_of_the_one_before(make_lab: LabMaker) -> None:
+def test_working_time_is_not_taken_from_an_earlier_attempt(make_lab: LabMaker) -> None:
     lab = make_lab(allocation_latency_seconds=2)
     lab.booted(1, maxNodes=1)
     task = lab.ending(lab.group(retryPolicy=RetryPolicy(1)), "a", 1, exit_code=3)

@@ -17,7 +17,7 @@ def names(count: int) -> list[str]:
     return [f"t{n}" for n in range(count)]
 
 
-def test_a_pool_grows_to_what_the_waiting_tasks_need_and_no_further(lab: Lab) -> None:
+def test_pool_scales_up_to_the_need_of_waiting_tasks(lab: Lab) -> None:
     pool = lab.pool(0, maxNodes=10, createNodeWorkers=NodeWorkerTarget.per_node(2))
     tasks = lab.tasks(lab.group(), *names(5))
     lab.advance(1)
@@ -27,7 +27,7 @@ def test_a_pool_grows_to_what_the_waiting_tasks_need_and_no_further(lab: Lab) ->
     assert all(task.status is TaskStatus.EXECUTING for task in tasks)
 
 
-def test_growth_ends_at_the_pools_maximum(lab: Lab) -> None:
+def test_pool_scales_up_to_its_maximum(lab: Lab) -> None:
     pool = lab.pool(1, maxNodes=2)
     tasks = lab.tasks(lab.group(), *names(5))
     lab.advance(10)
@@ -35,14 +35,14 @@ def test_growth_ends_at_the_pools_maximum(lab: Lab) -> None:
     assert [task.status for task in tasks].count(TaskStatus.EXECUTING) == 2
 
 
-def test_booting_nodes_count_before_more_are_asked_for(lab: Lab) -> None:
+def test_booting_nodes_count_before_scaling_up(lab: Lab) -> None:
     pool = lab.pool(3, maxNodes=10)
     lab.tasks(lab.group(), *names(3))
     lab.advance(10)
     assert pool.target == 3
 
 
-def test_a_pool_shut_down_to_nothing_grows_again_for_new_tasks(lab: Lab) -> None:
+def test_empty_pool_scales_up_for_new_tasks(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(0))
     group = lab.group()
     lab.ending(group, "a", 1)
@@ -53,7 +53,7 @@ def test_a_pool_shut_down_to_nothing_grows_again_for_new_tasks(lab: Lab) -> None
     assert task.status is TaskStatus.EXECUTING
 
 
-def test_only_a_pool_with_the_right_tag_is_used(lab: Lab) -> None:
+def test_only_a_pool_with_the_worker_tag_is_used(lab: Lab) -> None:
     wrong, right = lab.pool(0, "wrong", workerTag="cpu"), lab.pool(0, "right", workerTag="gpu")
     (task,) = lab.tasks(lab.group(workerTags=["gpu"]), "a")
     lab.advance(5)
@@ -61,14 +61,14 @@ def test_only_a_pool_with_the_right_tag_is_used(lab: Lab) -> None:
     assert task.worker.node.pool is right
 
 
-def test_a_task_group_that_needs_more_memory_than_nodes_have_stays_starved(lab: Lab) -> None:
+def test_group_is_starved_if_nodes_have_too_little_memory(lab: Lab) -> None:
     pool = lab.booted(1)
     (task,) = lab.tasks(lab.group(ram=DoubleRange(64.0, None)), "a")
     lab.advance(10)
     assert (task.status, pool.target) == (TaskStatus.READY, 1)
 
 
-def test_higher_priority_goes_first(lab: Lab) -> None:
+def test_higher_priority_is_allocated_first(lab: Lab) -> None:
     low, high = lab.group(name="low"), lab.group(name="high")
     high.work.entity.priority = 10
     (waits,), (runs,) = lab.tasks(low, "a"), lab.tasks(high, "a")
@@ -76,7 +76,7 @@ def test_higher_priority_goes_first(lab: Lab) -> None:
     assert (waits.status, runs.status) == (TaskStatus.READY, TaskStatus.EXECUTING)
 
 
-def test_a_task_group_claims_no_more_than_its_maximum(lab: Lab) -> None:
+def test_group_claims_at_most_its_maximum_of_workers(lab: Lab) -> None:
     pool = lab.booted(3)
     tasks = lab.tasks(lab.group(maxWorkers=2), *names(5))
     lab.advance(10)
@@ -84,14 +84,14 @@ def test_a_task_group_claims_no_more_than_its_maximum(lab: Lab) -> None:
     assert (pool.claimed, pool.target) == (2, 3)
 
 
-def test_tasks_per_worker_lets_tasks_share_workers(lab: Lab) -> None:
+def test_tasks_per_worker_limits_the_number_of_workers(lab: Lab) -> None:
     pool = lab.pool(0, maxNodes=10)
     lab.tasks(lab.group(tasksPerWorker=2), *names(5))
     lab.advance(10)
     assert pool.target == 3
 
 
-def test_a_task_group_starts_with_its_minimum_of_workers_or_not_at_all(lab: Lab) -> None:
+def test_group_starts_only_with_its_minimum_of_workers(lab: Lab) -> None:
     lab.booted(1, maxNodes=3)
     group = lab.group(minWorkers=3)
     tasks = lab.tasks(group, *names(3))
@@ -101,7 +101,7 @@ def test_a_task_group_starts_with_its_minimum_of_workers_or_not_at_all(lab: Lab)
     assert all(task.status is TaskStatus.EXECUTING for task in tasks)
 
 
-def test_instances_that_no_source_has_room_for_come_once_there_is_room(lab: Lab) -> None:
+def test_missing_instances_are_provisioned_after_capacity_returns(lab: Lab) -> None:
     template = lab.template(SimulatorComputeSource(name="small", limit=1))
     pool = lab.pool(0, template=template, maxNodes=5, idleNodeShutdown=after(0))
     group = lab.group()
@@ -113,7 +113,7 @@ def test_instances_that_no_source_has_room_for_come_once_there_is_room(lab: Lab)
     assert second.status is TaskStatus.EXECUTING
 
 
-def test_a_pool_stops_wanting_what_nobody_waits_for_any_more(lab: Lab) -> None:
+def test_pool_drops_missing_instances_without_waiting_tasks(lab: Lab) -> None:
     template = lab.template(SimulatorComputeSource(name="none", failOnProvision=True))
     pool = lab.pool(0, template=template, maxNodes=5)
     (task,) = lab.tasks(lab.group(), "a")
@@ -124,13 +124,13 @@ def test_a_pool_stops_wanting_what_nobody_waits_for_any_more(lab: Lab) -> None:
     assert pool.target == 0
 
 
-def test_nothing_is_timed_while_there_is_nothing_to_do(lab: Lab) -> None:
+def test_idle_platform_has_no_timers(lab: Lab) -> None:
     lab.booted(1)
     lab.advance(600)
     assert lab.clock._heap == []
 
 
-def test_latency_between_allocation_and_execution_can_be_set(make_lab: LabMaker) -> None:
+def test_execution_starts_after_the_set_allocation_latency(make_lab: LabMaker) -> None:
     lab = make_lab(allocation_latency_seconds=2)
     lab.booted(1)
     (task,) = lab.tasks(lab.group(), "a")
@@ -157,7 +157,7 @@ def _priced(lab: Lab, *spots: bool, name: str) -> str:
         (InstancePricingPreference.ON_DEMAND_ONLY, ["demand"]),
     ],
 )
-def test_a_preferred_price_orders_the_pools_that_grow_and_a_demanded_one_restricts_them(
+def test_pricing_preference_orders_or_restricts_the_pools_that_scale_up(
     lab: Lab, preference: InstancePricingPreference, grown: list[str]
 ) -> None:
     templates = {
@@ -182,7 +182,7 @@ def test_a_preferred_price_orders_the_pools_that_grow_and_a_demanded_one_restric
         (InstancePricingPreference.ON_DEMAND_THEN_SPOT, [False, True]),
     ],
 )
-def test_a_preferred_price_orders_the_workers_that_are_claimed(
+def test_pricing_preference_orders_the_claimed_workers(
     lab: Lab, preference: InstancePricingPreference, claimed: list[bool]
 ) -> None:
     for spot, name in ((False, "demand"), (True, "spot")):

@@ -13,7 +13,7 @@ from yellowdog_client.model import (
 from tests.simulation.lab import Lab
 
 
-def test_startup_and_shutdown_take_the_time_that_the_source_says(lab: Lab) -> None:
+def test_startup_and_shutdown_take_the_times_of_the_source(lab: Lab) -> None:
     source = SimulatorComputeSource(name="slow", instanceStartupTimeSeconds=5, instanceShutdownTimeSeconds=3)
     pool = lab.pool(1, template=lab.template(source))
     (instance,) = pool.requirement.instances.values()
@@ -29,7 +29,7 @@ def test_startup_and_shutdown_take_the_time_that_the_source_says(lab: Lab) -> No
     assert instance.status is InstanceStatus.TERMINATED
 
 
-def test_startup_varies_within_the_variance(lab: Lab) -> None:
+def test_startup_time_stays_within_the_variance(lab: Lab) -> None:
     source = SimulatorComputeSource(name="varied", instanceStartupTimeSeconds=100, instanceStartupTimeVariance=0.5)
     pool = lab.pool(20, template=lab.template(source))
     lab.advance(49)
@@ -40,7 +40,7 @@ def test_startup_varies_within_the_variance(lab: Lab) -> None:
     assert pool.active_nodes == 20
 
 
-def test_a_source_provides_no_more_than_its_limit_and_says_so(lab: Lab) -> None:
+def test_source_provides_up_to_its_limit_and_reports_the_rest(lab: Lab) -> None:
     pool = lab.pool(3, template=lab.template(SimulatorComputeSource(name="small", limit=2)))
     lab.advance()
     (source,) = pool.requirement.sources
@@ -51,25 +51,25 @@ def test_a_source_provides_no_more_than_its_limit_and_says_so(lab: Lab) -> None:
     assert not lab.platform.pools.summary(pool).healthy
 
 
-def test_a_failing_source_provides_nothing(lab: Lab) -> None:
+def test_failing_source_provides_no_instance(lab: Lab) -> None:
     pool = lab.pool(1, template=lab.template(SimulatorComputeSource(name="bad", failOnProvision=True)))
     assert pool.requirement.alive == 0
     assert "failOnProvision" in pool.requirement.sources[0].entity.statusMessage
 
 
-def test_a_waterfall_fills_one_source_after_the_other(lab: Lab) -> None:
+def test_waterfall_fills_sources_in_order(lab: Lab) -> None:
     sources = [SimulatorComputeSource(name=name, limit=2) for name in ("first", "second", "third")]
     pool = lab.pool(3, template=lab.template(*sources, strategy="Waterfall"))
     assert [source.alive for source in pool.requirement.sources] == [2, 1, 0]
 
 
-def test_a_split_shares_evenly_and_respects_limits(lab: Lab) -> None:
+def test_split_divides_evenly_within_limits(lab: Lab) -> None:
     sources = [SimulatorComputeSource(name="first", limit=1), SimulatorComputeSource(name="second")]
     pool = lab.pool(4, template=lab.template(*sources, strategy="Split"))
     assert [source.alive for source in pool.requirement.sources] == [1, 3]
 
 
-def test_instances_terminate_unexpectedly_with_the_probability_that_the_source_says(lab: Lab) -> None:
+def test_instances_terminate_unexpectedly_with_the_probability_of_the_source(lab: Lab) -> None:
     source = SimulatorComputeSource(name="frail", unexpectedInstanceTerminationProbability=1.0)
     pool = lab.pool(1, template=lab.template(source))
     lab.advance(0)
@@ -79,7 +79,7 @@ def test_instances_terminate_unexpectedly_with_the_probability_that_the_source_s
     assert lab.node(pool).status is NodeStatus.TERMINATED
 
 
-def test_a_host_that_dies_takes_its_node_and_task_along(lab: Lab) -> None:
+def test_node_and_task_end_with_a_lost_host(lab: Lab) -> None:
     pool = lab.booted(1)
     (task,) = lab.tasks(lab.group(), "a")
     node = lab.node(pool)
@@ -89,7 +89,7 @@ def test_a_host_that_dies_takes_its_node_and_task_along(lab: Lab) -> None:
     assert pool.target == 0
 
 
-def test_a_host_that_cannot_be_made_is_an_instance_that_terminated(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instance_is_terminated_if_its_host_cannot_be_created(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_args: object) -> None:
         raise OSError("no bridge")
 

@@ -17,7 +17,7 @@ from yellowdog_local.errors import AlreadyExists, InvalidRequest
 from yellowdog_local.platform import LocalPlatform
 
 
-def test_a_pool_is_pending_until_its_first_platform_node_registers(lab: Lab) -> None:
+def test_pool_is_pending_until_its_first_node_registers(lab: Lab) -> None:
     pool = lab.pool(2)
     assert pool.status is WorkerPoolStatus.PENDING
     assert lab.platform.pools.view(pool).awaitingNodes
@@ -29,25 +29,25 @@ def test_a_pool_is_pending_until_its_first_platform_node_registers(lab: Lab) -> 
     assert pool.requirement.entity.status is ComputeRequirementStatus.RUNNING
 
 
-def test_idle_timeouts_of_zero_spare_what_has_not_worked_yet(lab: Lab) -> None:
+def test_idle_timeouts_of_zero_spare_unused_nodes_and_pools(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(0), idlePoolShutdown=after(0))
     lab.advance(3600)
     assert (pool.active_nodes, pool.status) == (1, WorkerPoolStatus.IDLE)
 
 
-def test_a_node_that_never_gets_work_is_shut_down_after_its_timeout(lab: Lab) -> None:
+def test_unused_node_is_shut_down_after_its_idle_timeout(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(20))
     lab.advance(21)
     assert pool.active_nodes == 0
 
 
-def test_a_pool_that_never_gets_work_is_shut_down_after_its_timeout(lab: Lab) -> None:
+def test_unused_pool_is_shut_down_after_its_idle_timeout(lab: Lab) -> None:
     pool = lab.booted(1, idlePoolShutdown=after(60))
     lab.advance(61)
     assert pool.status is WorkerPoolStatus.TERMINATED
 
 
-def test_an_idle_node_is_shut_down_at_once_with_a_timeout_of_zero(lab: Lab) -> None:
+def test_idle_node_is_shut_down_at_once_with_a_timeout_of_zero(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(0))
     lab.ending(lab.group(), "a", 1)
     lab.advance(1)
@@ -57,7 +57,7 @@ def test_an_idle_node_is_shut_down_at_once_with_a_timeout_of_zero(lab: Lab) -> N
     assert lab.hosts.instance_ids == []
 
 
-def test_an_idle_node_gets_its_full_time_again_whenever_it_works(lab: Lab) -> None:
+def test_idle_timeout_restarts_after_each_task(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(10))
     group = lab.group()
     lab.ending(group, "a", 1)
@@ -69,7 +69,7 @@ def test_an_idle_node_gets_its_full_time_again_whenever_it_works(lab: Lab) -> No
     assert pool.active_nodes == 0
 
 
-def test_idle_nodes_are_kept_down_to_the_minimum(lab: Lab) -> None:
+def test_idle_nodes_are_shut_down_to_the_minimum(lab: Lab) -> None:
     pool = lab.booted(2, minNodes=1, idleNodeShutdown=after(0))
     group = lab.group()
     lab.ending(group, "a", 1)
@@ -78,7 +78,7 @@ def test_idle_nodes_are_kept_down_to_the_minimum(lab: Lab) -> None:
     assert pool.active_nodes == 1
 
 
-def test_a_node_with_one_busy_worker_is_not_idle(lab: Lab) -> None:
+def test_node_with_one_busy_worker_is_not_idle(lab: Lab) -> None:
     pool = lab.booted(1, idleNodeShutdown=after(0), createNodeWorkers=NodeWorkerTarget.per_node(2))
     group = lab.group()
     lab.ending(group, "short", 1)
@@ -89,12 +89,12 @@ def test_a_node_with_one_busy_worker_is_not_idle(lab: Lab) -> None:
     assert pool.active_nodes == 0
 
 
-def test_workers_per_vcpu_are_counted_from_what_the_node_reports(lab: Lab) -> None:
+def test_workers_per_vcpu_follow_the_reported_vcpus(lab: Lab) -> None:
     pool = lab.booted(1, createNodeWorkers=NodeWorkerTarget.per_vcpus(1.5))
     assert len(lab.node(pool).workers) == 3
 
 
-def test_an_idle_pool_is_shut_down_and_terminated_after_its_timeout(lab: Lab) -> None:
+def test_idle_pool_is_terminated_after_its_timeout(lab: Lab) -> None:
     pool = lab.booted(1, idlePoolShutdown=after(30))
     lab.ending(lab.group(), "a", 1)
     lab.advance(30)
@@ -104,7 +104,7 @@ def test_an_idle_pool_is_shut_down_and_terminated_after_its_timeout(lab: Lab) ->
     assert pool.requirement.entity.status is ComputeRequirementStatus.TERMINATED
 
 
-def test_shutting_a_pool_down_lets_executing_tasks_end_first(lab: Lab) -> None:
+def test_pool_shutdown_waits_for_executing_tasks(lab: Lab) -> None:
     pool = lab.booted(2)
     task = lab.ending(lab.group(), "a", 10)
     lab.do(lambda p: p.pools.shut_down(pool))
@@ -115,14 +115,14 @@ def test_shutting_a_pool_down_lets_executing_tasks_end_first(lab: Lab) -> None:
     assert lab.hosts.instance_ids == []
 
 
-def test_shutting_a_pool_down_ends_hosts_that_are_still_booting(lab: Lab) -> None:
+def test_pool_shutdown_terminates_booting_hosts(lab: Lab) -> None:
     pool = lab.pool(3)
     lab.do(lambda p: p.pools.shut_down(pool))
     assert pool.status is WorkerPoolStatus.TERMINATED
     assert lab.hosts.instance_ids == []
 
 
-def test_waiting_tasks_survive_a_pool_shutdown_unless_set_otherwise(make_lab: LabMaker) -> None:
+def test_pool_shutdown_keeps_waiting_tasks_by_default(make_lab: LabMaker) -> None:
     for cancels, status in ((False, TaskStatus.READY), (True, TaskStatus.CANCELLED)):
         lab = make_lab(cancel_waiting_tasks_at_pool_shutdown=cancels)
         pool = lab.booted(1, maxNodes=1)
@@ -131,7 +131,7 @@ def test_waiting_tasks_survive_a_pool_shutdown_unless_set_otherwise(make_lab: La
         assert waiting.status is status
 
 
-def test_terminating_the_requirement_kills_at_once_and_loses_the_tasks(lab: Lab) -> None:
+def test_termination_of_the_requirement_loses_tasks_at_once(lab: Lab) -> None:
     pool = lab.booted(1)
     (task,) = lab.tasks(lab.group(), "a")
     lab.do(lambda p: p.compute.terminate(pool.requirement))
@@ -141,7 +141,7 @@ def test_terminating_the_requirement_kills_at_once_and_loses_the_tasks(lab: Lab)
     assert (pool.status, lab.node(pool).status) == (WorkerPoolStatus.TERMINATED, NodeStatus.TERMINATED)
 
 
-def test_a_host_that_does_not_register_in_time_is_terminated(lab: Lab) -> None:
+def test_host_is_terminated_if_not_registered_within_the_boot_timeout(lab: Lab) -> None:
     pool = lab.pool(1, nodeBootTimeout=timedelta(seconds=60))
     lab.hosts.unplug(lab.hosts.instance_ids[0])
     lab.advance(59)
@@ -150,7 +150,7 @@ def test_a_host_that_does_not_register_in_time_is_terminated(lab: Lab) -> None:
     assert (pool.requirement.alive, pool.target) == (0, 0)
 
 
-def test_shutting_down_a_node_waits_for_its_task_and_takes_no_new_one(lab: Lab) -> None:
+def test_node_shutdown_waits_for_its_task_and_accepts_no_other(lab: Lab) -> None:
     pool = lab.booted(1, maxNodes=1)
     group = lab.group()
     lab.ending(group, "a", 5)
@@ -167,7 +167,7 @@ def test_shutting_down_a_node_waits_for_its_task_and_takes_no_new_one(lab: Lab) 
     assert second.worker.node is not node
 
 
-def test_a_pool_name_can_be_given_again_only_once_the_pool_has_ended(lab: Lab) -> None:
+def test_pool_name_is_reusable_only_after_its_end(lab: Lab) -> None:
     first = lab.pool(1, "same")
     with pytest.raises(AlreadyExists, match="already exists"):
         lab.pool(1, "same")
@@ -175,25 +175,25 @@ def test_a_pool_name_can_be_given_again_only_once_the_pool_has_ended(lab: Lab) -
     assert lab.pool(1, "same").id != first.id
 
 
-def test_omitted_properties_take_the_platforms_defaults(lab: Lab) -> None:
+def test_omitted_properties_have_the_defaults(lab: Lab) -> None:
     properties = lab.pool(3, maxNodes=None).properties
     assert (properties.minNodes, properties.maxNodes) == (0, 3)
     assert properties.nodeBootTimeout == timedelta(minutes=10)
     assert not properties.idleNodeShutdown.enabled
 
 
-def test_a_target_outside_the_pools_bounds_is_refused(lab: Lab) -> None:
+def test_target_outside_the_bounds_is_refused(lab: Lab) -> None:
     with pytest.raises(InvalidRequest):
         lab.pool(3, maxNodes=2)
 
 
-def test_an_ended_requirement_is_not_filled_again(lab: Lab) -> None:
+def test_ended_requirement_is_not_filled_again(lab: Lab) -> None:
     pool = lab.booted(1)
     requirement = pool.requirement
 
     def end_and_ask_for_more(platform: LocalPlatform) -> None:
         platform.compute.terminate(requirement)
-        platform.pools.grow(pool, 2)  # before anybody has noticed that its pool ends with it
+        platform.pools.grow(pool, 2)  # before a pass has detected that its pool ends with it
 
     lab.do(end_and_ask_for_more)
     assert (requirement.alive, len(requirement.instances)) == (0, 1)
@@ -201,7 +201,7 @@ def test_an_ended_requirement_is_not_filled_again(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("what", ["pool", "node"])
-def test_no_task_goes_to_a_free_worker_of_what_is_being_shut_down(lab: Lab, what: str) -> None:
+def test_no_task_is_allocated_to_a_pool_or_node_that_shuts_down(lab: Lab, what: str) -> None:
     pool = lab.booted(1, maxNodes=1, createNodeWorkers=NodeWorkerTarget.per_node(2))
     group = lab.group()
     lab.ending(group, "busy", 10)

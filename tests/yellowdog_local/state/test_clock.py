@@ -11,7 +11,7 @@ from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.state.clock import AcceleratedClock, RealClock, SteppedClock
 
 
-def test_due_calls_run_in_order_of_their_time() -> None:
+def test_due_calls_run_in_order_of_time() -> None:
     clock, made = SteppedClock(), []
     clock.call_later(2, lambda: made.append("second"))
     clock.call_later(1, lambda: made.append("first"))
@@ -21,7 +21,7 @@ def test_due_calls_run_in_order_of_their_time() -> None:
     assert made == ["first", "second"]
 
 
-def test_a_call_made_by_a_due_call_runs_in_the_same_step_if_it_is_due_too() -> None:
+def test_call_queued_by_a_due_call_runs_in_the_same_advance_if_due() -> None:
     clock, times = SteppedClock(), []
     start = clock.now()
     clock.call_later(1, lambda: clock.call_later(1, lambda: times.append((clock.now() - start).total_seconds())))
@@ -29,14 +29,14 @@ def test_a_call_made_by_a_due_call_runs_in_the_same_step_if_it_is_due_too() -> N
     assert times == [2.0]
 
 
-def test_a_cancelled_call_is_never_made() -> None:
+def test_cancelled_call_never_runs() -> None:
     clock, made = SteppedClock(), []
     clock.call_later(1, lambda: made.append(1)).cancel()
     clock.advance(2)
     assert made == []
 
 
-def test_the_real_clock_goes_on_after_a_call_that_fails() -> None:
+def test_real_clock_continues_after_a_failing_call() -> None:
     clock, done = RealClock(), threading.Event()
     clock.call_later(0, lambda: 1 / 0)
     clock.call_later(0.01, done.set)
@@ -44,7 +44,7 @@ def test_the_real_clock_goes_on_after_a_call_that_fails() -> None:
     clock.close()
 
 
-def test_a_closed_real_clock_makes_no_calls_and_has_no_thread() -> None:
+def test_closed_real_clock_has_no_calls_and_no_thread() -> None:
     clock, made = RealClock(), threading.Event()
     clock.call_later(0.05, made.set)
     clock.close()
@@ -52,7 +52,7 @@ def test_a_closed_real_clock_makes_no_calls_and_has_no_thread() -> None:
     assert not any(thread.name == "yellowdog-local-clock" for thread in threading.enumerate())
 
 
-def test_an_accelerated_clock_goes_so_many_times_as_fast_and_never_back() -> None:
+def test_accelerated_clock_runs_at_its_speed_and_never_backwards() -> None:
     clock = AcceleratedClock(1_000_000)
     seen, began, start = [], time.monotonic(), clock.now()
     for _ in range(1000):
@@ -64,7 +64,7 @@ def test_an_accelerated_clock_goes_so_many_times_as_fast_and_never_back() -> Non
 
 
 class HeldClock(AcceleratedClock):
-    """Stands still until it is let go, so that a test knows when its calls are due."""
+    """A clock that stands still until it is released, so that all calls are queued before the first is due."""
 
     held = True
 
@@ -72,7 +72,7 @@ class HeldClock(AcceleratedClock):
         return 0.0 if self.held else super()._passed()
 
 
-def test_an_accelerated_clock_makes_the_calls_of_a_day_in_order_and_none_too_early() -> None:
+def test_accelerated_clock_runs_calls_of_a_day_in_order_and_never_early() -> None:
     clock, made, done = HeldClock(1_000_000), [], threading.Event()
     start, hours = clock.now(), list(range(1, 25))
     random.Random(1).shuffle(hours)
@@ -86,7 +86,7 @@ def test_an_accelerated_clock_makes_the_calls_of_a_day_in_order_and_none_too_ear
     assert all(passed.total_seconds() >= hour * 3600 for hour, passed in made)
 
 
-def test_a_call_that_is_far_in_the_future_of_a_slow_clock_waits() -> None:
+def test_distant_call_of_a_slow_clock_waits() -> None:
     clock, made = AcceleratedClock(1e-9), threading.Event()
     clock.call_later(1e6, made.set)
     assert not made.wait(0.05)
@@ -94,7 +94,7 @@ def test_a_call_that_is_far_in_the_future_of_a_slow_clock_waits() -> None:
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("inf"), float("nan")])
-def test_a_speed_that_makes_no_sense_is_refused(speed: float) -> None:
+def test_invalid_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="positive number"):
         AcceleratedClock(speed)
 
@@ -103,7 +103,7 @@ class RealHosts(SimulatedHosts):
     kind = "namespace"
 
 
-def test_an_accelerated_clock_is_refused_with_hosts_that_run_in_real_time() -> None:
+def test_accelerated_clock_is_refused_with_real_hosts() -> None:
     clock = AcceleratedClock(2)
     with pytest.raises(ValueError, match="accelerated clock needs simulated hosts: namespace hosts"):
         LocalPlatform(hosts=RealHosts(), clock=clock)

@@ -1,4 +1,4 @@
-"""The page of differences names every setting, once, and no other."""
+"""The page of differences names every setting once, and no other."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def _rows() -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows if "---" not in row[0] and row[2].strip() != "setting"]
 
 
-def test_every_setting_has_a_row_and_every_row_a_setting_that_exists() -> None:
+def test_page_has_one_row_for_each_setting_and_no_other() -> None:
     named = Counter(name for row in _rows() for name in re.findall(r"`([^`]*)`", row[2]))
     assert set(named) == set(Settings.model_fields)
     assert {name for name, count in named.items() if count > 1} == set()
 
 
-def test_a_row_without_a_setting_says_why() -> None:
+def test_row_without_a_setting_has_a_reason() -> None:
     for subject, _, setting in _rows():
         assert "`" in setting or setting == "a fault" or setting.startswith("none: "), subject
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []

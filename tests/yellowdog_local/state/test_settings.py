@@ -1,4 +1,4 @@
-"""Each setting that switches a behaviour, in both positions. What is tested elsewhere is not repeated here."""
+"""Each setting that changes a behaviour, with both values, unless another file tests it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def names(count: int) -> list[str]:
 
 
 @ON_OFF
-def test_booting_nodes_may_count_as_serving_the_tasks_that_wait(make_lab: LabMaker, on: bool) -> None:
+def test_autoscaling_counts_booting_nodes_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(autoscale_counts_booting_nodes=on)
     slow = lab.template(SimulatorComputeSource(name="slow", instanceStartupTimeSeconds=60))
     pool = lab.pool(0, "slow", slow, maxNodes=6)
@@ -48,7 +48,7 @@ def test_booting_nodes_may_count_as_serving_the_tasks_that_wait(make_lab: LabMak
 
 
 @ON_OFF
-def test_waiting_tasks_may_be_shared_among_the_pools_that_match(make_lab: LabMaker, on: bool) -> None:
+def test_autoscaling_shares_demand_among_matching_pools_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(autoscale_shares_demand=on)
     first, second = lab.pool(0, "first"), lab.pool(0, "second")
     lab.tasks(lab.group(), *names(3))
@@ -57,7 +57,7 @@ def test_waiting_tasks_may_be_shared_among_the_pools_that_match(make_lab: LabMak
 
 
 @ON_OFF
-def test_a_node_that_a_user_shut_down_may_be_replaced(make_lab: LabMaker, on: bool) -> None:
+def test_shut_down_node_is_replaced_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(replace_shut_down_nodes=on)
     pool = lab.booted(1, maxNodes=1)
     lab.do(lambda p: p.pools.shut_down_node(lab.node(pool)))
@@ -68,7 +68,7 @@ def test_a_node_that_a_user_shut_down_may_be_replaced(make_lab: LabMaker, on: bo
 
 
 @ON_OFF
-def test_an_idle_timeout_of_zero_may_spare_what_has_not_worked(make_lab: LabMaker, on: bool) -> None:
+def test_idle_timeout_of_zero_spares_unused_nodes_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(zero_idle_timeout_spares_unused=on)
     node = lab.booted(1, "node", idleNodeShutdown=after(0))
     pool = lab.booted(1, "pool", idlePoolShutdown=after(0))
@@ -76,12 +76,12 @@ def test_an_idle_timeout_of_zero_may_spare_what_has_not_worked(make_lab: LabMake
     assert pool.status is (WorkerPoolStatus.IDLE if on else WorkerPoolStatus.TERMINATED)
 
 
-def test_a_maximum_that_is_omitted_may_have_a_default_above_the_target(make_lab: LabMaker) -> None:
+def test_omitted_max_nodes_has_the_default_of_the_setting(make_lab: LabMaker) -> None:
     assert make_lab().pool(2, maxNodes=None).max_nodes == 2
     assert make_lab(default_max_nodes=7).pool(2, maxNodes=None).max_nodes == 7
 
 
-def test_a_maximum_may_be_limited(make_lab: LabMaker) -> None:
+def test_max_nodes_above_the_limit_is_refused(make_lab: LabMaker) -> None:
     assert make_lab().pool(0, maxNodes=100_000).max_nodes == 100_000
     with pytest.raises(InvalidRequest, match="maxNodes must not be more than 10000"):
         make_lab(max_nodes_limit=10_000).pool(0, maxNodes=10_001)
@@ -91,7 +91,7 @@ def test_a_maximum_may_be_limited(make_lab: LabMaker) -> None:
 
 
 @ON_OFF
-def test_executing_tasks_of_a_failing_group_may_be_aborted(make_lab: LabMaker, on: bool) -> None:
+def test_failing_group_aborts_executing_tasks_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(group_failure_aborts_executing_tasks=on)
     lab.booted(2)
     group = lab.group()
@@ -106,7 +106,7 @@ def test_executing_tasks_of_a_failing_group_may_be_aborted(make_lab: LabMaker, o
 
 
 @ON_OFF
-def test_holding_may_return_what_is_allocated_and_has_not_started(make_lab: LabMaker, on: bool) -> None:
+def test_hold_returns_allocated_tasks_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(hold_returns_allocated_tasks=on, allocation_latency_seconds=5)
     pool = lab.booted(1, maxNodes=1)
     group = lab.group()
@@ -119,7 +119,7 @@ def test_holding_may_return_what_is_allocated_and_has_not_started(make_lab: LabM
 
 
 @ON_OFF
-def test_cancelling_an_executing_task_without_abort_may_be_refused(make_lab: LabMaker, on: bool) -> None:
+def test_cancel_without_abort_is_refused_for_executing_task_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(refuse_cancelling_executing_tasks=on)
     lab.booted()
     (task,) = lab.tasks(lab.group(), "a")
@@ -134,7 +134,7 @@ def test_cancelling_an_executing_task_without_abort_may_be_refused(make_lab: Lab
 
 
 @ON_OFF
-def test_a_timeout_may_kill_at_once(make_lab: LabMaker, on: bool) -> None:
+def test_task_timeout_kills_at_once_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(timeout_kills_at_once=on)
     lab.booted()
     slow = {"SIM_ABORT_SECONDS": "20"}
@@ -147,7 +147,7 @@ def test_a_timeout_may_kill_at_once(make_lab: LabMaker, on: bool) -> None:
 
 
 @ON_OFF
-def test_a_retry_may_go_to_the_worker_on_which_the_task_failed(make_lab: LabMaker, on: bool) -> None:
+def test_retry_runs_on_the_same_worker_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(retry_on_same_worker=on)
     lab.booted(1, maxNodes=2)
     task = lab.ending(lab.group(retryPolicy=RetryPolicy(1)), "a", 1, exit_code=1)
@@ -167,7 +167,7 @@ def test_a_retry_may_go_to_the_worker_on_which_the_task_failed(make_lab: LabMake
         ("max_arguments_bytes", 5, {"arguments": ["abc", "def"]}),
     ],
 )
-def test_what_a_task_brings_may_be_limited(
+def test_task_content_above_a_limit_is_refused(
     make_lab: LabMaker, setting: str, limit: int, fields: dict[str, Any]
 ) -> None:
     lab = make_lab()
@@ -182,7 +182,7 @@ def test_what_a_task_brings_may_be_limited(
 
 
 @pytest.mark.parametrize("limit", [None, 4])
-def test_user_data_may_be_limited(make_lab: LabMaker, limit: int | None) -> None:
+def test_user_data_above_the_limit_is_refused(make_lab: LabMaker, limit: int | None) -> None:
     lab = make_lab(max_user_data_bytes=limit)
     usage = ComputeRequirementTemplateUsage("demo/local", "pool", "demo", targetInstanceCount=0, userData="12345")
     if limit is None:
@@ -197,7 +197,7 @@ def test_user_data_may_be_limited(make_lab: LabMaker, limit: int | None) -> None
 
 
 @ON_OFF
-def test_task_types_may_be_changed_where_that_is_set(make_lab: LabMaker, on: bool) -> None:
+def test_update_changes_task_types_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(task_types_immutable=on)
     work = lab.work()
     sent = deepcopy(lab.platform.work.view(work))
@@ -211,7 +211,7 @@ def test_task_types_may_be_changed_where_that_is_set(make_lab: LabMaker, on: boo
 
 
 @ON_OFF
-def test_task_groups_may_be_left_out_of_an_update_where_that_is_set(make_lab: LabMaker, on: bool) -> None:
+def test_update_keeps_omitted_task_groups_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(refuse_omitted_task_groups=on)
     work = lab.work("work", lab.group_spec("first"), lab.group_spec("second"))
     sent = deepcopy(lab.platform.work.view(work))
@@ -229,7 +229,7 @@ def test_task_groups_may_be_left_out_of_an_update_where_that_is_set(make_lab: La
 # -------------------------------------------------------------------------------------------- machines and counts
 
 
-def test_the_death_of_an_instance_may_be_noticed_later(make_lab: LabMaker) -> None:
+def test_end_of_an_instance_is_detected_after_the_set_delay(make_lab: LabMaker) -> None:
     lab = make_lab(instance_death_noticed_seconds=30)
     pool = lab.booted(1, maxNodes=1)
     group = lab.group(retryPolicy=RetryPolicy(1))
@@ -239,7 +239,7 @@ def test_the_death_of_an_instance_may_be_noticed_later(make_lab: LabMaker) -> No
     lab.advance(29)
     assert node.instance.status is InstanceStatus.TERMINATED
     assert (node.status, task.status, pool.target) == (NodeStatus.RUNNING, TaskStatus.EXECUTING, 1)
-    assert len(pool.requirement.instances) == 1  # nobody asks for another one before
+    assert len(pool.requirement.instances) == 1  # no other instance is requested before
     lab.advance(1)
     assert (node.status, task.status) == (NodeStatus.TERMINATED, TaskStatus.READY)
     assert task.entity.errors[0].errorType == "ALLOCATION_LOST"
@@ -247,7 +247,7 @@ def test_the_death_of_an_instance_may_be_noticed_later(make_lab: LabMaker) -> No
     assert (task.status, pool.unnoticed, pool.requirement.alive) == (TaskStatus.EXECUTING, 0, 1)
 
 
-def test_a_pool_whose_instances_death_is_noticed_later_ends_then(make_lab: LabMaker) -> None:
+def test_pool_ends_after_a_delayed_detection(make_lab: LabMaker) -> None:
     lab = make_lab(instance_death_noticed_seconds=30)
     pool = lab.booted(2)
     lab.tasks(lab.group(), "a")
@@ -257,7 +257,7 @@ def test_a_pool_whose_instances_death_is_noticed_later_ends_then(make_lab: LabMa
     assert (pool.status, pool.active_nodes, pool.unnoticed) == (WorkerPoolStatus.TERMINATED, 0, 0)
 
 
-def test_what_has_ended_may_be_seen_for_a_while_only(make_lab: LabMaker) -> None:
+def test_ended_records_are_removed_after_retention(make_lab: LabMaker) -> None:
     lab = make_lab(retention_seconds=100)
     store = lab.platform.store
     pool = lab.booted(2, workerTag="mine")
@@ -280,7 +280,7 @@ def test_what_has_ended_may_be_seen_for_a_while_only(make_lab: LabMaker) -> None
     assert (store.pools, store.pools_by_name, store.nodes, store.instances) == ({}, {}, {}, {})
 
 
-def test_a_lost_node_is_seen_until_its_instance_has_ended_too(make_lab: LabMaker) -> None:
+def test_lost_node_is_kept_until_its_instance_has_ended(make_lab: LabMaker) -> None:
     lab = make_lab(retention_seconds=10, lost_node_terminates_instance=False)
     pool = lab.booted(1)
     node = lab.node(pool)
@@ -293,7 +293,7 @@ def test_a_lost_node_is_seen_until_its_instance_has_ended_too(make_lab: LabMaker
 
 
 @ON_OFF
-def test_tasks_that_are_seen_no_more_may_still_be_counted(make_lab: LabMaker, on: bool) -> None:
+def test_removed_tasks_are_counted_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(count_expired_tasks=on)
     lab.booted()
     group = lab.group()
@@ -305,7 +305,7 @@ def test_tasks_that_are_seen_no_more_may_still_be_counted(make_lab: LabMaker, on
 
 
 @ON_OFF
-def test_a_worker_may_count_as_working_from_its_claim_on(make_lab: LabMaker, on: bool) -> None:
+def test_working_worker_count_starts_at_the_claim_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(allocated_workers_are_working=on, allocation_latency_seconds=5)
     pool = lab.booted(1)
     lab.tasks(lab.group(), "a")
@@ -317,7 +317,7 @@ def test_a_worker_may_count_as_working_from_its_claim_on(make_lab: LabMaker, on:
 
 
 @ON_OFF
-def test_a_template_may_be_given_by_its_name(make_lab: LabMaker, on: bool) -> None:
+def test_template_name_is_accepted_if_set(make_lab: LabMaker, on: bool) -> None:
     lab = make_lab(accept_template_names=on)
     usage = ComputeRequirementTemplateUsage("demo/local", "by-name", "demo", targetInstanceCount=0)
     if on:
@@ -330,7 +330,7 @@ def test_a_template_may_be_given_by_its_name(make_lab: LabMaker, on: bool) -> No
     assert len(lab.platform.store.requirements) == (2 if on else 1)
 
 
-def test_instance_ids_and_the_simulators_provider_are_as_they_are_set(make_lab: LabMaker) -> None:
+def test_instance_ids_and_simulator_provider_follow_the_settings(make_lab: LabMaker) -> None:
     seen = []
     for lab in (make_lab(), make_lab(instance_id_prefix="i-0", simulator_provider=CloudProvider.AWS)):
         node = lab.node(lab.booted(1))
@@ -338,10 +338,10 @@ def test_instance_ids_and_the_simulators_provider_are_as_they_are_set(make_lab: 
     assert seen == [("i-sim-1", None, None), ("i-01", CloudProvider.AWS, CloudProvider.AWS)]
 
 
-# -------------------------------------------------------------------------------- a lost node that keeps its instance
+# ---------------------------------------------------------------------------- a lost node with a surviving instance
 
 
-def test_a_lost_nodes_instance_that_lives_on_does_not_take_the_place_of_another(make_lab: LabMaker) -> None:
+def test_surviving_instance_of_a_lost_node_does_not_count_towards_the_target(make_lab: LabMaker) -> None:
     lab = make_lab(lost_node_terminates_instance=False)
     pool = lab.booted(1, maxNodes=1)
     (task,) = lab.tasks(lab.group(retryPolicy=RetryPolicy(1)), "a")
@@ -358,7 +358,7 @@ def test_a_lost_nodes_instance_that_lives_on_does_not_take_the_place_of_another(
     assert Counter(node.status for node in pool.nodes.values()) == {NodeStatus.LOST: 1, NodeStatus.RUNNING: 1}
 
 
-def test_by_default_a_lost_nodes_instance_is_replaced(lab: Lab) -> None:
+def test_instance_of_a_lost_node_is_replaced_by_default(lab: Lab) -> None:
     pool = lab.booted(1, maxNodes=1)
     (task,) = lab.tasks(lab.group(retryPolicy=RetryPolicy(1)), "a")
     lab.hosts.unplug(lab.node(pool).instance.id)
@@ -367,7 +367,7 @@ def test_by_default_a_lost_nodes_instance_is_replaced(lab: Lab) -> None:
     assert pool.requirement.entity.targetInstanceCount == pool.requirement.alive == 1
 
 
-def test_omitting_pool_properties_takes_the_settings(make_lab: LabMaker) -> None:
+def test_omitted_pool_properties_follow_the_settings(make_lab: LabMaker) -> None:
     lab = make_lab(
         default_node_boot_timeout_seconds=7,
         default_idle_node_shutdown=True,

@@ -22,7 +22,7 @@ def transition(lab: Lab, work: WorkRecord, status: WorkRequirementStatus, *, abo
     lab.do(lambda p: p.work.transition(work, status, abort=abort))
 
 
-def test_work_is_running_at_once_and_starved_until_workers_come(lab: Lab) -> None:
+def test_work_runs_at_once_and_is_starved_without_workers(lab: Lab) -> None:
     group = lab.group()
     lab.tasks(group, "a")
     view = lab.platform.work.view(group.work)
@@ -34,13 +34,13 @@ def test_work_is_running_at_once_and_starved_until_workers_come(lab: Lab) -> Non
     assert not view.taskGroups[0].starved
 
 
-def test_an_empty_task_group_does_not_finish_by_itself(lab: Lab) -> None:
+def test_empty_task_group_does_not_complete(lab: Lab) -> None:
     group = lab.group(keep=False)
     lab.advance(100)
     assert group.status is TaskGroupStatus.PENDING
 
 
-def test_a_task_group_completes_with_its_last_task_and_the_requirement_with_it(lab: Lab) -> None:
+def test_group_and_work_complete_with_the_last_task(lab: Lab) -> None:
     lab.booted()
     group = lab.group(keep=False)
     lab.ending(group, "a", 1)
@@ -49,7 +49,7 @@ def test_a_task_group_completes_with_its_last_task_and_the_requirement_with_it(l
     assert group.work.status is WorkRequirementStatus.COMPLETED
 
 
-def test_a_failed_task_fails_its_requirement_once_all_have_finished(lab: Lab) -> None:
+def test_work_fails_after_all_tasks_if_one_failed(lab: Lab) -> None:
     lab.booted()
     group = lab.group(keep=False)
     lab.ending(group, "a", 1, exit_code=1)
@@ -60,7 +60,7 @@ def test_a_failed_task_fails_its_requirement_once_all_have_finished(lab: Lab) ->
     assert group.work.status is WorkRequirementStatus.FAILED
 
 
-def test_the_first_failure_discards_what_waits_where_that_is_asked_for(lab: Lab) -> None:
+def test_first_failure_discards_waiting_tasks_with_fail_fast(lab: Lab) -> None:
     lab.booted(maxNodes=1)
     group = lab.group()
     group.entity.finishIfAnyTaskFailed = True
@@ -71,7 +71,7 @@ def test_the_first_failure_discards_what_waits_where_that_is_asked_for(lab: Lab)
     assert group.status is TaskGroupStatus.FAILED
 
 
-def test_cancelling_with_abort_drains_before_it_is_cancelled(lab: Lab) -> None:
+def test_cancel_with_abort_waits_for_executing_tasks(lab: Lab) -> None:
     lab.booted(maxNodes=1)
     group = lab.group()
     executing, waiting = lab.tasks(group, "a", "b", environment={"SIM_ABORT_SECONDS": "3"})
@@ -82,7 +82,7 @@ def test_cancelling_with_abort_drains_before_it_is_cancelled(lab: Lab) -> None:
     assert (executing.status, group.work.status) == (TaskStatus.ABORTED, WorkRequirementStatus.CANCELLED)
 
 
-def test_cancelling_without_abort_lets_tasks_run_and_can_be_followed_by_abort(lab: Lab) -> None:
+def test_cancel_without_abort_lets_tasks_run_until_a_later_abort(lab: Lab) -> None:
     lab.booted()
     group = lab.group()
     (task,) = lab.tasks(group, "a")
@@ -93,7 +93,7 @@ def test_cancelling_without_abort_lets_tasks_run_and_can_be_followed_by_abort(la
     assert group.work.status is WorkRequirementStatus.CANCELLED
 
 
-def test_cancelling_idle_work_is_over_at_once_and_cannot_be_repeated(lab: Lab) -> None:
+def test_cancel_of_idle_work_ends_at_once_and_a_repeat_is_refused(lab: Lab) -> None:
     work = lab.work()
     transition(lab, work, CANCELLING)
     assert work.status is WorkRequirementStatus.CANCELLED
@@ -101,7 +101,7 @@ def test_cancelling_idle_work_is_over_at_once_and_cannot_be_repeated(lab: Lab) -
         transition(lab, work, CANCELLING)
 
 
-def test_held_work_allocates_nothing_until_it_is_started_again(lab: Lab) -> None:
+def test_held_work_allocates_no_task_until_resumed(lab: Lab) -> None:
     lab.booted(2)
     group = lab.group()
     (executing,) = lab.tasks(group, "a")
@@ -113,7 +113,7 @@ def test_held_work_allocates_nothing_until_it_is_started_again(lab: Lab) -> None
     assert waiting.status is TaskStatus.EXECUTING
 
 
-def test_finishing_work_takes_no_more_tasks_and_completes_with_the_last(lab: Lab) -> None:
+def test_finishing_work_refuses_tasks_and_completes_with_the_last(lab: Lab) -> None:
     lab.booted()
     group = lab.group()
     lab.ending(group, "a", 5)
@@ -124,7 +124,7 @@ def test_finishing_work_takes_no_more_tasks_and_completes_with_the_last(lab: Lab
     assert group.work.status is WorkRequirementStatus.COMPLETED
 
 
-def test_updating_adds_task_groups_and_keeps_the_order_of_submission(lab: Lab) -> None:
+def test_update_adds_task_groups_in_the_order_sent(lab: Lab) -> None:
     work = lab.work("work", lab.group_spec("head"))
     first = work.groups[0]
     sent = deepcopy(lab.platform.work.view(work))
@@ -135,7 +135,7 @@ def test_updating_adds_task_groups_and_keeps_the_order_of_submission(lab: Lab) -
     assert [group.id[-2:] for group in work.groups] == [":1", ":2"]
 
 
-def test_updating_cannot_remove_task_groups_or_change_their_task_types(lab: Lab) -> None:
+def test_update_that_removes_groups_or_changes_task_types_is_refused(lab: Lab) -> None:
     work = lab.work()
     sent = deepcopy(lab.platform.work.view(work))
     sent.taskGroups[0].runSpecification.taskTypes = ["docker"]
@@ -146,7 +146,7 @@ def test_updating_cannot_remove_task_groups_or_change_their_task_types(lab: Lab)
         lab.do(lambda p: p.work.update(sent))
 
 
-def test_a_name_can_be_given_again_only_once_its_work_has_finished(lab: Lab) -> None:
+def test_work_name_is_reusable_only_after_its_end(lab: Lab) -> None:
     work = lab.work("same")
     with pytest.raises(AlreadyExists, match="already exists"):
         lab.work("same")
@@ -154,7 +154,7 @@ def test_a_name_can_be_given_again_only_once_its_work_has_finished(lab: Lab) -> 
     assert lab.work("same").id != work.id
 
 
-def test_a_dependent_task_group_waits_until_the_other_has_completed(lab: Lab) -> None:
+def test_dependent_group_waits_for_completion_of_the_other(lab: Lab) -> None:
     lab.booted(2)
     second_spec = lab.group_spec("second")
     second_spec.dependencies = ["first"]
@@ -168,13 +168,13 @@ def test_a_dependent_task_group_waits_until_the_other_has_completed(lab: Lab) ->
     assert waiting.status is TaskStatus.EXECUTING
 
 
-def test_names_that_break_the_rules_are_refused(lab: Lab) -> None:
+def test_invalid_names_are_refused(lab: Lab) -> None:
     for name in ("Upper", "9lives", "ends-", "x" * 61, "", "sp ace"):
         with pytest.raises(InvalidRequest):
             lab.do(lambda p, name=name: p.work.add(WorkRequirement("demo", name)))
 
 
-def test_a_task_group_that_was_cancelled_stays_so_when_the_rest_is_aborted(lab: Lab) -> None:
+def test_cancelled_group_stays_cancelled_after_a_later_abort(lab: Lab) -> None:
     lab.booted()
     work = lab.work("work", lab.group_spec("waits", keep=False, workerTags=["none"]), lab.group_spec("busy"))
     waits, busy = work.groups
@@ -190,7 +190,7 @@ def test_a_task_group_that_was_cancelled_stays_so_when_the_rest_is_aborted(lab: 
     assert (waits.status, waits.entity.statusChangedTime) == (TaskGroupStatus.CANCELLED, ended)
 
 
-def test_a_task_group_that_failed_does_not_begin_to_fail_again(lab: Lab) -> None:
+def test_failed_group_does_not_fail_again(lab: Lab) -> None:
     lab.booted()
     work = lab.work("work", lab.group_spec("failed"), lab.group_spec("open"))
     failed = work.groups[0]

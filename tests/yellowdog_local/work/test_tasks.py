@@ -10,7 +10,7 @@ from yellowdog_local.errors import DuplicateTaskNames, InvalidRequest
 from yellowdog_local.messages import AgentEvent
 
 
-def test_a_task_for_an_idle_worker_starts_at_once(lab: Lab) -> None:
+def test_task_starts_at_once_with_an_idle_worker(lab: Lab) -> None:
     lab.booted()
     (task,) = lab.tasks(lab.group(), "a")
     assert task.status is TaskStatus.EXECUTING
@@ -18,7 +18,7 @@ def test_a_task_for_an_idle_worker_starts_at_once(lab: Lab) -> None:
     assert task.entity.workerId == task.entity.nodeId.replace("node", "wrkr") + ":1"
 
 
-def test_a_worker_goes_on_with_the_next_task_when_one_completes(lab: Lab) -> None:
+def test_worker_starts_the_next_task_after_a_completion(lab: Lab) -> None:
     pool = lab.booted(maxNodes=1)
     group = lab.group()
     first, second = lab.ending(group, "a", 5), lab.tasks(group, "b")[0]
@@ -30,7 +30,7 @@ def test_a_worker_goes_on_with_the_next_task_when_one_completes(lab: Lab) -> Non
     assert pool.claimed == 1
 
 
-def test_an_aborted_task_executes_until_its_agent_says_that_it_has_ended(lab: Lab) -> None:
+def test_aborted_task_executes_until_its_agent_reports_the_end(lab: Lab) -> None:
     lab.booted()
     (task,) = lab.tasks(lab.group(), "a", environment={"SIM_ABORT_SECONDS": "3"})
     lab.do(lambda p: p.tasks.cancel(task, abort=True))
@@ -40,7 +40,7 @@ def test_an_aborted_task_executes_until_its_agent_says_that_it_has_ended(lab: La
     assert task.status is TaskStatus.ABORTED
 
 
-def test_an_aborted_task_can_be_set_to_end_as_failed(make_lab: LabMaker) -> None:
+def test_aborted_task_fails_if_set(make_lab: LabMaker) -> None:
     lab = make_lab(abort_end_state="FAILED")
     lab.booted()
     (task,) = lab.tasks(lab.group(), "a")
@@ -48,7 +48,7 @@ def test_an_aborted_task_can_be_set_to_end_as_failed(make_lab: LabMaker) -> None
     assert task.status is TaskStatus.FAILED
 
 
-def test_cancelling_without_abort_leaves_an_executing_task_alone(lab: Lab) -> None:
+def test_cancel_without_abort_has_no_effect_on_an_executing_task(lab: Lab) -> None:
     lab.booted()
     (task,) = lab.tasks(lab.group(), "a")
     lab.do(lambda p: p.tasks.cancel(task, abort=False))
@@ -56,13 +56,13 @@ def test_cancelling_without_abort_leaves_an_executing_task_alone(lab: Lab) -> No
     assert task.entity.abortRequestedTime is None
 
 
-def test_cancelling_a_waiting_task_ends_it_at_once(lab: Lab) -> None:
+def test_cancel_ends_a_waiting_task_at_once(lab: Lab) -> None:
     (task,) = lab.tasks(lab.group(), "a")
     lab.do(lambda p: p.tasks.cancel(task, abort=False))
     assert task.status is TaskStatus.CANCELLED
 
 
-def test_a_non_zero_exit_fails_the_task_with_its_exit_code(lab: Lab) -> None:
+def test_task_fails_with_its_exit_code_if_not_zero(lab: Lab) -> None:
     lab.booted()
     task = lab.ending(lab.group(), "a", 1, exit_code=3)
     lab.advance(1)
@@ -73,7 +73,7 @@ def test_a_non_zero_exit_fails_the_task_with_its_exit_code(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("where", ["task", "group"])
-def test_a_task_that_exceeds_its_timeout_fails_as_timed_out(lab: Lab, where: str) -> None:
+def test_task_fails_as_timed_out_after_its_timeout(lab: Lab, where: str) -> None:
     lab.booted()
     limit = timedelta(seconds=10)
     group = lab.group(taskTimeout=limit if where == "group" else timedelta(hours=1))
@@ -85,7 +85,7 @@ def test_a_task_that_exceeds_its_timeout_fails_as_timed_out(lab: Lab, where: str
     assert task.entity.errors[0].errorType == "TIMED_OUT"
 
 
-def test_a_lost_task_is_retried_only_if_the_policy_says_so(lab: Lab) -> None:
+def test_lost_task_is_retried_only_with_a_matching_policy(lab: Lab) -> None:
     lab.booted(2, maxNodes=3)
     lost = Selection(includes=[TaskErrorSelector(errorTypes=Selection(includes=["ALLOCATION_LOST"]))])
     retried = lab.tasks(lab.group(retryPolicy=RetryPolicy(1, lost)), "a")[0]
@@ -100,7 +100,7 @@ def test_a_lost_task_is_retried_only_if_the_policy_says_so(lab: Lab) -> None:
     assert retried.status is TaskStatus.EXECUTING
 
 
-def test_retries_end_when_they_are_used_up(lab: Lab) -> None:
+def test_task_fails_after_its_last_retry(lab: Lab) -> None:
     lab.booted()
     task = lab.ending(lab.group(retryPolicy=RetryPolicy(2)), "a", 1, exit_code=1)
     lab.advance(10)
@@ -108,7 +108,7 @@ def test_retries_end_when_they_are_used_up(lab: Lab) -> None:
     assert [error.causedFailure for error in task.entity.errors] == [False, False, True]
 
 
-def test_what_an_agent_says_of_an_earlier_attempt_is_ignored(lab: Lab) -> None:
+def test_report_about_an_earlier_attempt_is_ignored(lab: Lab) -> None:
     lab.booted()
     task = lab.ending(lab.group(retryPolicy=RetryPolicy(1)), "a", 5, exit_code=1)
     lab.advance(5)
@@ -118,7 +118,7 @@ def test_what_an_agent_says_of_an_earlier_attempt_is_ignored(lab: Lab) -> None:
     assert task.status is TaskStatus.EXECUTING
 
 
-def test_names_are_unique_within_a_task_group_and_a_refused_batch_adds_nothing(lab: Lab) -> None:
+def test_duplicate_name_refuses_the_whole_batch(lab: Lab) -> None:
     group = lab.group()
     lab.tasks(group, "a")
     with pytest.raises(DuplicateTaskNames):
@@ -128,13 +128,13 @@ def test_names_are_unique_within_a_task_group_and_a_refused_batch_adds_nothing(l
     assert [task.entity.name for task in group.tasks.values()] == ["a"]
 
 
-def test_a_task_of_a_foreign_type_is_refused(lab: Lab) -> None:
+def test_task_type_of_another_group_is_refused(lab: Lab) -> None:
     group = lab.group()
     with pytest.raises(InvalidRequest, match="taskType 'docker'"):
         lab.do(lambda p: p.work.add_tasks(group, [Task(name="a", taskType="docker")]))
 
 
-def test_the_summary_time_grows_with_every_change_even_within_a_millisecond(lab: Lab) -> None:
+def test_summary_time_increases_with_each_change_within_a_millisecond(lab: Lab) -> None:
     group = lab.group()
     seen = []
     for name in "abc":
@@ -145,7 +145,7 @@ def test_the_summary_time_grows_with_every_change_even_within_a_millisecond(lab:
     assert seen == sorted(set(seen))
 
 
-def test_completed_tasks_are_forgotten_after_their_time_to_live_but_still_counted(lab: Lab) -> None:
+def test_completed_task_is_removed_but_counted_after_its_ttl(lab: Lab) -> None:
     lab.booted()
     group = lab.group()
     group.entity.completedTaskTtl = timedelta(seconds=60)
@@ -157,7 +157,7 @@ def test_completed_tasks_are_forgotten_after_their_time_to_live_but_still_counte
     assert group.counts[TaskStatus.COMPLETED] == 1
 
 
-def test_what_an_agent_says_of_a_task_that_has_ended_is_ignored(lab: Lab) -> None:
+def test_report_about_an_ended_task_is_ignored(lab: Lab) -> None:
     node = lab.node(lab.booted())
     group = lab.group()
     failed, aborted = lab.ending(group, "a", 1, exit_code=1), lab.tasks(group, "b")[0]
@@ -171,7 +171,7 @@ def test_what_an_agent_says_of_a_task_that_has_ended_is_ignored(lab: Lab) -> Non
     assert len(failed.entity.errors) == 1
 
 
-def test_each_time_that_a_task_leaves_a_worker_another_attempt_begins(lab: Lab) -> None:
+def test_attempt_increases_each_time_a_task_leaves_a_worker(lab: Lab) -> None:
     lab.booted(1, maxNodes=2)
     task = lab.ending(lab.group(retryPolicy=RetryPolicy(2)), "a", 5, exit_code=1)
     attempts = [task.attempt]
