@@ -210,7 +210,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "if identified(summary.name, subject) == name and summary.namespace == self.namespace",
             "if summary.namespace == self.namespace",
             (
-                "yellowdog_ray/cluster/test_cluster.py::test_clusters_whose_names_begin_alike_never_see_each_other",
+                "yellowdog_ray/cluster/test_cluster.py::test_clusters_of_similar_names_list_no_foreign_nodes",
                 "yellowdog_ray/commands/test_teardown.py::test_tear_down_leaves_a_cluster_with_a_common_prefix",
             ),
         ),
@@ -384,7 +384,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             self._compose()
             self._platform_nodes.update(self._listing.tasks().values(), work.groups)
 """,
-            ("yellowdog_ray/cluster/test_cluster.py::test_a_listing_that_breaks_off_halfway_changes_nothing",),
+            ("yellowdog_ray/cluster/test_cluster.py::test_last_listing_stands_when_reading_fails_halfway",),
         ),
     ),
     "Lists do not show new entities yet": (
@@ -515,9 +515,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "pauses after throttling are short",
             "cluster/backoff.py",
-            "LONGEST_THROTTLED_SECONDS if isinstance(reason, Throttled) else LONGEST_SECONDS",
-            "LONGEST_SECONDS",
-            ("yellowdog_ray/cluster/test_backoff.py::test_throttling_is_no_lack_of_capacity_and_passes_sooner",),
+            "MAX_THROTTLED_SECONDS if isinstance(reason, Throttled) else MAX_SECONDS",
+            "MAX_SECONDS",
+            ("yellowdog_ray/cluster/test_backoff.py::test_backoff_is_shorter_when_throttled",),
         ),
     ),
     "The API key is wrong or revoked": (
@@ -687,7 +687,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
                 "simulation/test_losses.py::test_a_node_that_dies_is_replaced_while_it_is_wanted",
                 "simulation/test_losses.py::test_all_nodes_at_once_are_replaced_too",
                 "simulation/test_losses.py::test_a_node_that_the_platform_gives_up_is_replaced_too",
-                "yellowdog_ray/cluster/test_cluster.py::test_a_node_whose_instance_dies_is_gone_from_the_next_listing",
+                "yellowdog_ray/cluster/test_cluster.py::test_refresh_drops_node_when_instance_dies",
             ),
         ),
     ),
@@ -843,9 +843,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/launch.py",
             "if not ids:  # again",
             "if False:  # again",
-            (
-                "yellowdog_ray/cluster/test_launch.py::test_a_pause_that_begins_while_a_launch_is_prepared_holds_it_back",
-            ),
+            ("yellowdog_ray/cluster/test_launch.py::test_launch_stops_when_backoff_starts_meanwhile",),
         ),
     ),
     "A worker's set-up hangs": (
@@ -875,8 +873,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "a pause has an end",
             "cluster/backoff.py",
-            "left = pause.ends - self._monotonic() if pause else 0.0",
-            "left = 1e9 if pause else 0.0",
+            "left = entry.ends - self._monotonic() if entry else 0.0",
+            "left = 1e9 if entry else 0.0",
             (f"{_UNBORN}::test_once_there_is_capacity_again_the_nodes_come",),
         ),
         Guard(
@@ -919,8 +917,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "each node type has pauses of its own",
             "cluster/backoff.py",
-            "        pause = self._pauses.get(node_type)\n        left",
-            "        pause = next(iter(self._pauses.values()), None)\n        left",
+            "        entry = self._entries.get(node_type)\n        left",
+            "        entry = next(iter(self._entries.values()), None)\n        left",
             ("simulation/test_outages.py::test_a_launch_that_fails_does_not_keep_another_type_from_growing",),
         ),
         Guard(
@@ -1022,7 +1020,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/launch.py",
             "room = MAX_POOL_NODES - self._cluster.load(group.id)",
             "room = request.count",
-            ("yellowdog_ray/cluster/test_launch.py::test_a_pool_holds_no_more_than_the_platform_allows",),
+            ("yellowdog_ray/cluster/test_launch.py::test_pool_holds_at_most_the_maximum_of_nodes",),
         ),
         Guard(
             "task groups are counted before anything is made",
@@ -1120,7 +1118,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/pools.py",
             "IDLE_NODE_TIMEOUT = timedelta(seconds=20)",
             "IDLE_NODE_TIMEOUT = timedelta(hours=1)",
-            ("yellowdog_ray/cluster/test_cluster.py::test_the_instance_that_boots_for_a_withdrawn_node_does_not_stay",),
+            ("yellowdog_ray/cluster/test_cluster.py::test_instance_that_boots_for_withdrawn_node_ends",),
         ),
     ),
     "Ray's autoscaler tries to terminate the head": (
@@ -1157,7 +1155,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/launch.py",
             "return work, remaining\n",
             "return work, self._settings.current.lifetime\n",
-            ("yellowdog_ray/cluster/test_launch.py::test_workers_that_come_late_end_with_the_cluster",),
+            ("yellowdog_ray/cluster/test_launch.py::test_late_worker_ends_with_cluster_lifetime",),
         ),
         Guard(
             "workers have a timeout",
@@ -1194,9 +1192,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/launch.py",
             '        except PlatformError as error:\n            logger.warning("Worker pool',
             '        except DeadlinePassed as error:\n            logger.warning("Worker pool',
-            (
-                "yellowdog_ray/cluster/test_launch.py::test_a_platform_that_sets_no_end_to_a_pool_gives_workers_all_the_same",
-            ),
+            ("yellowdog_ray/cluster/test_launch.py::test_launch_succeeds_when_pool_gets_no_end",),
         ),
     ),
     "The API key could leak": (

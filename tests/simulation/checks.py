@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation.monitor import Launch, Monitor, Tick
 from tests.simulation.ownership import is_ending
 from yellowdog_local.state.records import InstanceRecord, TaskRecord
-from yellowdog_ray.cluster.backoff import LONGEST_SECONDS
+from yellowdog_ray.cluster.backoff import MAX_SECONDS
 from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT
 from yellowdog_ray.cluster.terminations import REPEAT_SECONDS, TERMINATE_INSTANCE_SECONDS
 from yellowdog_ray.platform.client import CONNECT_TIMEOUT, READ_TIMEOUT
@@ -107,7 +107,7 @@ class Checks:
         A node that never boots or never joins, the longest pause after failed launches, and the same for its successor
         that was requested before the faults ended.
         """
-        return LONGEST_SECONDS + 2 * self.build_seconds + TERMINATED_SECONDS
+        return MAX_SECONDS + 2 * self.build_seconds + TERMINATED_SECONDS
 
     @property
     def tidy_seconds(self) -> float:

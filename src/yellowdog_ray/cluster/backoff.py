@@ -1,6 +1,6 @@
-"""How long a node type whose launch has failed is left alone. Pure; knows no platform.
+"""Back-off of node types after failed launches. Pure; knows no platform.
 
-Ray's autoscaler v2 asks again on every tick, without end (autoscaler/v2 of Ray 2.60); so the pause is ours.
+Ray's autoscaler v2 repeats a failed launch request at every tick, without end (autoscaler/v2 of Ray 2.60).
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from dataclasses import dataclass
 from yellowdog_ray.errors import LaunchPaused, NodeBuildError, RayDogError, Throttled
 
 FIRST_SECONDS = 5.0
-"""The first pause: Ray's own tick (AUTOSCALER_UPDATE_INTERVAL_S). Each further failure doubles it."""
+"""First back-off: Ray's own tick (AUTOSCALER_UPDATE_INTERVAL_S). Each further failure doubles it."""
 
-LONGEST_SECONDS = 300.0
-"""Longest pause: a cause that has gone, such as a template restored, is noticed within 5 minutes."""
+MAX_SECONDS = 300.0
+"""Longest back-off: launches resume within 5 minutes after the cause has gone, such as a missing template."""
 
-LONGEST_THROTTLED_SECONDS = 30.0
-"""Longest pause after throttling, which says nothing about capacity and passes quickly."""
+MAX_THROTTLED_SECONDS = 30.0
+"""Longest back-off after throttling, which is no lack of capacity and passes quickly."""
 
 
 @dataclass(frozen=True)
-class _Pause:
+class _Entry:
     failures: int
     ends: float
     reason: RayDogError
 
 
 class BackOff:
-    """Pauses by node type. Thread-safe by holding nothing but whole entries of a dict.
+    """The node types in back-off. Thread-safe: entries are immutable and replaced as a whole.
 
     Args:
         monotonic: seconds that never go back.
@@ -37,37 +37,37 @@ class BackOff:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._pauses: dict[str, _Pause] = {}
+        self._entries: dict[str, _Entry] = {}
 
     def check(self, node_type: str) -> None:
-        """Do nothing, unless the node type is in a pause.
+        """Let a launch pass unless its node type is in back-off.
 
         Raises:
-            LaunchPaused: it is; the text has the reason, and when the next try will be.
+            LaunchPaused: it is; the text has the reason and the remaining seconds.
         """
-        pause = self._pauses.get(node_type)
-        left = pause.ends - self._monotonic() if pause else 0.0
-        if pause is not None and left > 0:
+        entry = self._entries.get(node_type)
+        left = entry.ends - self._monotonic() if entry else 0.0
+        if entry is not None and left > 0:
             raise LaunchPaused(
-                f"node type '{node_type}' is tried again in {math.ceil(left)} s, after {pause.failures} failed "
-                f"launch{'es' * (pause.failures != 1)}: {pause.reason}",
-                pause.reason.code,
+                f"node type '{node_type}' is retried in {math.ceil(left)} s, after {entry.failures} failed "
+                f"launch{'es' * (entry.failures != 1)}: {entry.reason}",
+                entry.reason.code,
             )
 
     def failed(self, node_type: str, reason: RayDogError) -> None:
-        """A launch has failed: begin a pause, longer than the last."""
-        before = self._pauses.get(node_type)
+        """Record a failed launch: the node type backs off, for longer than before."""
+        before = self._entries.get(node_type)
         failures = before.failures + 1 if before else 1
-        longest = LONGEST_THROTTLED_SECONDS if isinstance(reason, Throttled) else LONGEST_SECONDS
+        longest = MAX_THROTTLED_SECONDS if isinstance(reason, Throttled) else MAX_SECONDS
         seconds = min(longest, FIRST_SECONDS * 2 ** min(failures - 1, 10))
-        self._pauses[node_type] = _Pause(failures, self._monotonic() + seconds, reason)
+        self._entries[node_type] = _Entry(failures, self._monotonic() + seconds, reason)
 
     def accepted(self, node_type: str) -> None:
-        """The platform has accepted a launch: that ends a row of failed requests, but not of nodes that never came."""
-        pause = self._pauses.get(node_type)
-        if pause is not None and not isinstance(pause.reason, NodeBuildError):
-            self._pauses.pop(node_type, None)
+        """Record a launch that the platform accepted: that ends a row of failed requests, but not of failed nodes."""
+        entry = self._entries.get(node_type)
+        if entry is not None and not isinstance(entry.reason, NodeBuildError):
+            self._entries.pop(node_type, None)
 
     def joined(self, node_type: str) -> None:
-        """A node of this type has come up: forget every failure."""
-        self._pauses.pop(node_type, None)
+        """Record a node of this type that has joined: forget every failure."""
+        self._entries.pop(node_type, None)

@@ -5,19 +5,19 @@ from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.errors import LaunchPaused, NotFound, Throttled
 
 
-def pauses_after_each_failure(time: Time, reason: Exception, failures: int) -> list[int]:
-    """How many whole seconds a node type is left alone after the first, second ... failure in a row."""
+def backoff_after_each_failure(time: Time, reason: Exception, failures: int) -> list[int]:
+    """The back-off in whole seconds after the first, second ... failure in a row."""
     backoff, seconds = BackOff(time), []
     for _ in range(failures):
         backoff.failed("gpu", reason)
         began = time.now
-        while paused(backoff, "gpu"):
+        while is_backing_off(backoff, "gpu"):
             time.now += 1
         seconds.append(int(time.now - began))
     return seconds
 
 
-def paused(backoff: BackOff, node_type: str) -> bool:
+def is_backing_off(backoff: BackOff, node_type: str) -> bool:
     try:
         backoff.check(node_type)
     except LaunchPaused:
@@ -25,43 +25,41 @@ def paused(backoff: BackOff, node_type: str) -> bool:
     return False
 
 
-def test_each_failure_doubles_the_pause_up_to_five_minutes(time):
-    assert pauses_after_each_failure(time, NotFound("x"), 9) == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+def test_backoff_doubles_up_to_five_minutes(time):
+    assert backoff_after_each_failure(time, NotFound("x"), 9) == [5, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
-def test_throttling_is_no_lack_of_capacity_and_passes_sooner(time):
-    assert pauses_after_each_failure(time, Throttled("x"), 5) == [5, 10, 20, 30, 30]
+def test_backoff_is_shorter_when_throttled(time):
+    assert backoff_after_each_failure(time, Throttled("x"), 5) == [5, 10, 20, 30, 30]
 
 
-def test_a_success_forgets_the_failures(time):
+def test_backoff_starts_anew_after_accepted_launch(time):
     backoff = BackOff(time)
     for _ in range(5):
         backoff.failed("gpu", NotFound("x"))
 
     backoff.accepted("gpu")
 
-    assert not paused(backoff, "gpu")
+    assert not is_backing_off(backoff, "gpu")
     backoff.failed("gpu", NotFound("x"))
     time.now += 5
-    assert not paused(backoff, "gpu")
+    assert not is_backing_off(backoff, "gpu")
 
 
-def test_other_node_types_are_not_held_up(time):
+def test_backoff_holds_no_other_node_type(time):
     backoff = BackOff(time)
 
     backoff.failed("gpu", NotFound("x"))
 
-    assert not paused(backoff, "cpu")
+    assert not is_backing_off(backoff, "cpu")
 
 
-def test_the_pause_keeps_the_category_and_the_reason_of_the_failure(time):
+def test_launch_paused_has_category_and_reason_of_failure(time):
     backoff = BackOff(time)
     backoff.failed("gpu", NotFound("no template 'demo/gone'"))
     time.now += 1.5
 
-    with pytest.raises(
-        LaunchPaused, match=r"'gpu' is tried again in 4 s, after 1 failed launch: no template"
-    ) as caught:
+    with pytest.raises(LaunchPaused, match=r"'gpu' is retried in 4 s, after 1 failed launch: no template") as caught:
         backoff.check("gpu")
 
     assert caught.value.code == "NotFound"

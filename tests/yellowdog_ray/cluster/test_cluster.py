@@ -9,13 +9,13 @@ from yellowdog_ray.errors import PlatformError
 
 
 class TestListing:
-    def test_where_there_is_no_cluster_nothing_is_listed(self, make_cluster):
+    def test_listing_is_empty_without_cluster(self, make_cluster):
         assert make_cluster().refresh().nodes == {}
 
-    def test_constructing_asks_the_platform_nothing(self, make_cluster, calls):
+    def test_constructor_makes_no_platform_call(self, make_cluster, calls):
         assert calls.during(make_cluster) == []
 
-    def test_the_head_is_listed_with_its_tags_before_it_has_booted(self, local, make_cluster):
+    def test_head_is_listed_with_tags_before_boot(self, local, make_cluster):
         laptop = make_cluster()
 
         make_head(laptop)
@@ -23,7 +23,7 @@ class TestListing:
         (head,) = laptop.refresh().nodes.values()
         assert (head.is_head, head.phase, dict(head.tags)) == (True, Phase.PENDING, HEAD_TAGS)
 
-    def test_a_running_head_has_addresses(self, local, make_cluster):
+    def test_running_head_has_addresses(self, local, make_cluster):
         laptop = make_cluster()
         make_head(laptop)
         local.advance(BOOT)
@@ -35,7 +35,7 @@ class TestListing:
         assert head.private_ip
         assert head.public_ip
 
-    def test_another_process_sees_the_same_nodes_with_the_same_tags(self, local, head_side, make_cluster):
+    def test_another_process_lists_same_nodes_with_same_tags(self, local, head_side, make_cluster):
         ids = grow(head_side)
         local.advance(BOOT)
 
@@ -44,14 +44,14 @@ class TestListing:
         assert set(seen.nodes) == {*ids, head_side.snapshot.head.id}
         assert all(dict(seen.nodes[node_id].tags) == WORKER_TAGS for node_id in ids)
 
-    def test_a_tick_on_which_nothing_has_changed_is_one_call(self, local, head_side, calls):
+    def test_refresh_is_one_call_when_nothing_has_changed(self, local, head_side, calls):
         grow(head_side, 5)
         local.advance(BOOT)
         head_side.refresh()
 
         assert len(calls.during(head_side.refresh)) == 1
 
-    def test_a_change_is_noticed_on_the_next_tick(self, local, head_side):
+    def test_refresh_shows_change_at_next_tick(self, local, head_side):
         (node_id,) = grow(head_side, 1)
         head_side.refresh()
         assert phases(head_side)[node_id] == "pending"
@@ -61,7 +61,7 @@ class TestListing:
 
         assert phases(head_side)[node_id] == "running"
 
-    def test_a_node_whose_instance_dies_is_gone_from_the_next_listing(self, local, head_side):
+    def test_refresh_drops_node_when_instance_dies(self, local, head_side):
         lost, kept = grow(head_side)
         local.advance(BOOT)
         head_side.refresh()
@@ -77,7 +77,7 @@ class TestListing:
         assert lost not in head_side.snapshot.nodes
         assert kept in head_side.snapshot.nodes
 
-    def test_when_the_platform_cannot_be_read_the_last_complete_listing_stands(self, local, head_side, monkeypatch):
+    def test_last_listing_stands_when_platform_is_unreachable(self, local, head_side, monkeypatch):
         grow(head_side)
         before = head_side.refresh()
 
@@ -90,7 +90,7 @@ class TestListing:
 
         assert head_side.snapshot == before
 
-    def test_a_listing_that_breaks_off_halfway_changes_nothing(self, local, head_side, monkeypatch):
+    def test_last_listing_stands_when_reading_fails_halfway(self, local, head_side, monkeypatch):
         grow(head_side)
         before = head_side.refresh()
         local.advance(BOOT)
@@ -104,7 +104,7 @@ class TestListing:
 
         assert head_side.snapshot == before
 
-    def test_clusters_whose_names_begin_alike_never_see_each_other(self, local, make_cluster):
+    def test_clusters_of_similar_names_list_no_foreign_nodes(self, local, make_cluster):
         for name in ("ray", "ray-production"):
             make_head(make_cluster(name))
             local.advance(1)  # of several, the youngest would be taken
@@ -116,7 +116,7 @@ class TestListing:
 
 
 class TestShrinking:
-    def test_a_terminated_node_vanishes_at_once(self, local, head_side):
+    def test_terminated_node_leaves_snapshot_at_once(self, local, head_side):
         gone, kept = grow(head_side)
         local.advance(BOOT)
         head_side.refresh()
@@ -126,7 +126,7 @@ class TestShrinking:
         assert gone not in head_side.snapshot.nodes
         assert kept in head_side.snapshot.nodes
 
-    def test_its_task_and_its_instance_end(self, local, make_cluster, head_side):
+    def test_terminate_ends_task_and_instance(self, local, make_cluster, head_side):
         gone, _ = grow(head_side)
         local.advance(BOOT)
         laptop = make_cluster()
@@ -138,7 +138,7 @@ class TestShrinking:
         assert gone not in make_cluster().refresh().nodes
         assert len(local.hosts.instance_ids) == 2
 
-    def test_a_node_that_still_waits_is_withdrawn(self, local, make_cluster, head_side):
+    def test_terminate_withdraws_waiting_node(self, local, make_cluster, head_side):
         waiting, _ = grow(head_side)
         laptop = make_cluster()
         laptop.refresh()
@@ -147,7 +147,7 @@ class TestShrinking:
 
         assert waiting not in make_cluster().refresh().nodes
 
-    def test_the_instance_that_boots_for_a_withdrawn_node_does_not_stay(self, local, make_cluster, head_side):
+    def test_instance_that_boots_for_withdrawn_node_ends(self, local, make_cluster, head_side):
         ids = grow(head_side, 2)
         laptop = make_cluster()
         laptop.refresh()
@@ -157,14 +157,14 @@ class TestShrinking:
 
         assert len(local.hosts.instance_ids) == 1
 
-    def test_ids_that_nobody_knows_are_left_alone(self, head_side):
+    def test_terminate_ignores_unknown_ids(self, head_side):
         before = head_side.refresh()
 
         head_side.terminate(["no-such-node"])
 
         assert head_side.snapshot == before
 
-    def test_an_abort_that_the_platform_did_not_hear_is_repeated(self, local, make_cluster, head_side, monkeypatch):
+    def test_failed_abort_is_repeated(self, local, make_cluster, head_side, monkeypatch):
         (node_id,) = grow(head_side, 1)
         local.advance(BOOT)
         laptop = make_cluster()

@@ -1,4 +1,4 @@
-"""Growing a cluster on a stepped platform with simulated hosts."""
+"""Launches on a stepped platform with simulated hosts."""
 
 import json
 from datetime import timedelta
@@ -14,14 +14,14 @@ from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, NotFound, RayDogError, SetupFailed
 
 
-def test_new_nodes_are_listed_when_the_call_returns(head_side):
+def test_launched_nodes_are_listed_at_once(head_side):
     ids = grow(head_side, 3)
 
     assert len(set(ids)) == 3
     assert set(ids) <= set(head_side.snapshot.nodes)
 
 
-def test_the_first_nodes_of_a_type_take_a_group_a_pool_and_a_batch_of_tasks(head_side, calls):
+def test_first_launch_makes_group_pool_and_one_batch(head_side, calls):
     made = calls.during(lambda: grow(head_side, 50))
 
     changes = [call.split("/")[-1] for call in made if not call.startswith("GET")]
@@ -29,7 +29,7 @@ def test_the_first_nodes_of_a_type_take_a_group_a_pool_and_a_batch_of_tasks(head
     assert len(made) == 4 + 3  # the work requirement, for us and to be written back; the template's id
 
 
-def test_a_platform_that_sets_no_end_to_a_pool_gives_workers_all_the_same(local, head_side, caplog):
+def test_launch_succeeds_when_pool_gets_no_end(local, head_side, caplog):
     refusal = Status(call="PUT /compute/requirements/*/autoShutdown", status=400, error_type="InvalidRequestException")
 
     with local.faults.during(refusal):
@@ -40,7 +40,7 @@ def test_a_platform_that_sets_no_end_to_a_pool_gives_workers_all_the_same(local,
     assert "has no end of its own" in caplog.text
 
 
-def test_further_nodes_are_one_batch(head_side, calls):
+def test_further_launch_is_one_batch(head_side, calls):
     grow(head_side, 1)
 
     made = calls.during(lambda: grow(head_side, 50))
@@ -49,7 +49,7 @@ def test_further_nodes_are_one_batch(head_side, calls):
     assert len(made) == 3
 
 
-def test_every_asked_for_node_comes_up_on_an_instance_of_its_own(local, head_side):
+def test_each_node_runs_on_its_own_instance(local, head_side):
     ids = grow(head_side, 2) + grow(head_side, 3)
     local.advance(BOOT)
     local.advance(BOOT)
@@ -61,7 +61,7 @@ def test_every_asked_for_node_comes_up_on_an_instance_of_its_own(local, head_sid
     assert len(local.hosts.instance_ids) == 6
 
 
-def test_a_worker_is_told_who_it_is_and_where_the_head_is(local, head_side):
+def test_worker_environment_has_node_id_and_head_address(local, head_side):
     (node_id,) = grow(head_side, 1)
 
     with local.client() as client:
@@ -73,7 +73,7 @@ def test_a_worker_is_told_who_it_is_and_where_the_head_is(local, head_side):
     assert task.arguments == ["taskdata.txt"]
 
 
-def test_node_types_that_look_alike_get_pools_of_their_own(local, head_side):
+def test_similar_node_types_get_separate_pools(local, head_side):
     grow(head_side, 1, "cpu.small")
     grow(head_side, 1, "cpu-small")
     local.advance(BOOT)
@@ -83,7 +83,7 @@ def test_node_types_that_look_alike_get_pools_of_their_own(local, head_side):
     assert types == ["cpu-small", "cpu.small", "head"]
 
 
-def test_workers_that_come_late_end_with_the_cluster(local, make_cluster):
+def test_late_worker_ends_with_cluster_lifetime(local, make_cluster):
     laptop = make_cluster(cluster_lifetime_hours=1)
     make_head(laptop)
     local.advance(45 * 60)
@@ -97,14 +97,14 @@ def test_workers_that_come_late_end_with_the_cluster(local, make_cluster):
     assert task.timeout == timedelta(minutes=15)
 
 
-def test_after_the_lifetime_no_worker_is_added(local, head_side):
+def test_launch_fails_after_lifetime(local, head_side):
     local.advance(3600)
 
     with pytest.raises(DeadlinePassed, match="cluster_lifetime_hours"):
         grow(head_side, 1)
 
 
-def test_the_lifetime_that_counts_is_the_one_the_cluster_was_made_with(local, make_cluster):
+def test_lifetime_is_the_one_the_cluster_was_created_with(local, make_cluster):
     laptop = make_cluster(cluster_lifetime_hours=2)
     make_head(laptop)
     local.advance(90 * 60)
@@ -114,7 +114,7 @@ def test_the_lifetime_that_counts_is_the_one_the_cluster_was_made_with(local, ma
     assert len(grow(cluster, 1)) == 1
 
 
-def test_a_pool_that_has_ended_is_followed_by_another(local, head_side, make_cluster):
+def test_launch_makes_another_pool_when_pool_has_ended(local, head_side, make_cluster):
     grow(head_side, 1)
     local.advance(BOOT)
     (pool,) = [name for name in pool_names(local) if "-cpu-" in name]
@@ -130,14 +130,14 @@ def test_a_pool_that_has_ended_is_followed_by_another(local, head_side, make_clu
     assert restarted.refresh().nodes[node_id].phase is Phase.RUNNING
 
 
-def test_a_cluster_that_is_being_taken_down_does_not_grow(local, head_side):
+def test_launch_fails_during_teardown(local, head_side):
     head_side.platform.cancel_work_requirement(head_side.find().id)
 
     with pytest.raises(RayDogError, match="taken down"):
         grow(head_side, 1)
 
 
-def test_a_node_type_that_cannot_be_launched_is_left_alone_for_a_while(local, head_side, calls):
+def test_launch_backs_off_after_failure(local, head_side, calls):
     launcher = make_launcher(head_side)
     gone = request(node_config=NodeConfig(compute_requirement_template="demo/gone"))
     with pytest.raises(NotFound):
@@ -152,23 +152,23 @@ def test_a_node_type_that_cannot_be_launched_is_left_alone_for_a_while(local, he
     assert launcher.launch(request(1, "cpu"))
 
 
-def test_a_pause_that_begins_while_a_launch_is_prepared_holds_it_back(head_side, monkeypatch):
-    """Ray asks for another node in a thread, and only then ends the one whose set-up has failed."""
+def test_launch_stops_when_backoff_starts_meanwhile(head_side, monkeypatch):
+    """Ray launches another node in a thread, and only then terminates the one whose set-up has failed."""
     grow(head_side, 1)
     launcher, find, before = make_launcher(head_side), head_side.find, set(head_side.refresh().nodes)
 
-    def find_while_a_node_is_given_up():
+    def find_while_a_node_fails():
         launcher.backoff.failed("cpu", SetupFailed("a node's set-up failed"))
         return find()
 
-    monkeypatch.setattr(head_side, "find", find_while_a_node_is_given_up)
+    monkeypatch.setattr(head_side, "find", find_while_a_node_fails)
     for _ in range(2):
-        with pytest.raises(LaunchPaused, match=r"^node type 'cpu' is tried again in 5 s, after 1 failed launch: a"):
+        with pytest.raises(LaunchPaused, match=r"^node type 'cpu' is retried in 5 s, after 1 failed launch: a"):
             launcher.launch(request(1))
     assert set(head_side.refresh().nodes) == before
 
 
-def test_an_autoscaler_that_restarts_uses_the_pools_that_are_there(local, head_side, make_cluster):
+def test_launch_reuses_pools_after_restart(local, head_side, make_cluster):
     grow(head_side, 1)
     restarted = make_cluster(on_head=True, pinned=head_side.find().id)
     restarted.refresh()
@@ -178,7 +178,7 @@ def test_an_autoscaler_that_restarts_uses_the_pools_that_are_there(local, head_s
     assert len(pool_names(local)) == 2
 
 
-def test_a_pool_holds_no_more_than_the_platform_allows(local, head_side, monkeypatch):
+def test_pool_holds_at_most_the_maximum_of_nodes(local, head_side, monkeypatch):
     monkeypatch.setattr("yellowdog_ray.cluster.launch.MAX_POOL_NODES", 3)
 
     ids = grow(head_side, 2) + grow(head_side, 6)
@@ -190,7 +190,7 @@ def test_a_pool_holds_no_more_than_the_platform_allows(local, head_side, monkeyp
     assert {nodes[node_id].node_type for node_id in ids} == {"cpu"}
 
 
-def test_room_that_became_free_in_a_pool_is_used_again(local, head_side, make_cluster, monkeypatch):
+def test_launch_reuses_room_in_pool(local, head_side, make_cluster, monkeypatch):
     monkeypatch.setattr("yellowdog_ray.cluster.launch.MAX_POOL_NODES", 2)
     ids = grow(head_side, 4)
     local.advance(BOOT)
@@ -205,7 +205,7 @@ def test_room_that_became_free_in_a_pool_is_used_again(local, head_side, make_cl
     assert len(pool_names(local)) == 3
 
 
-def test_a_node_that_is_about_to_be_lost_is_replaced_by_one_like_it(local, head_side, make_cluster):
+def test_replacement_copies_the_lost_node(local, head_side, make_cluster):
     (node_id,) = grow(head_side, 1)
     local.advance(BOOT)
     restarted = make_cluster(on_head=True, pinned=head_side.find().id)

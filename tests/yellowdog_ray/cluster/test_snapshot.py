@@ -19,14 +19,14 @@ TASK = TaskView(
 PLATFORM_NODE = PlatformNodeView("n", "pool", "instance", "10.0.0.2", "1.2.3.4")
 
 
-def test_an_executing_task_is_a_running_node_with_the_addresses_of_its_platform_node():
+def test_executing_task_is_running_node_with_addresses():
     node = build_snapshot([TASK], {"n": PLATFORM_NODE}).nodes["worker-1"]
 
     assert (node.phase, node.private_ip, node.public_ip) == (Phase.RUNNING, "10.0.0.2", "1.2.3.4")
     assert (node.task_id, node.node_type, node.is_head) == ("ydid:task:1", "cpu", False)
 
 
-def test_a_waiting_task_is_a_pending_node_without_an_address():
+def test_waiting_task_is_pending_node_without_address():
     waiting = replace(TASK, executing=False, status="READY", platform_node_id=None)
 
     node = build_snapshot([waiting], {}).nodes["worker-1"]
@@ -43,15 +43,15 @@ def test_a_waiting_task_is_a_pending_node_without_an_address():
     ],
     ids=["ended", "being aborted", "not ours"],
 )
-def test_what_is_no_node_of_ours_is_not_listed(task):
+def test_snapshot_omits_tasks_that_are_no_nodes(task):
     assert build_snapshot([task], {"n": PLATFORM_NODE}).nodes == {}
 
 
-def test_a_node_that_was_asked_to_end_is_hidden_whatever_the_platform_shows():
+def test_snapshot_omits_nodes_that_are_being_terminated():
     assert build_snapshot([TASK], {"n": PLATFORM_NODE}, frozenset({"worker-1"})).nodes == {}
 
 
-def test_the_head_is_the_node_of_kind_head():
+def test_head_is_the_node_of_kind_head():
     head = replace(TASK, name="head-1", tags={"ray-node-type": "head", "ray-user-node-type": "cpu"})
 
     snapshot = build_snapshot([TASK, head], {})

@@ -32,7 +32,7 @@ def steps(time: Time, task: TaskView, seconds: int) -> list[tuple[int, Action]]:
     return done
 
 
-def test_an_abort_that_was_not_heard_is_repeated_then_outranked(time):
+def test_unacknowledged_abort_is_repeated_then_escalated(time):
     aborts = [(second, Action.ABORT) for second in (10, 20, 30, 40, 50)]
 
     assert steps(time, TASK, 185) == [
@@ -43,11 +43,11 @@ def test_an_abort_that_was_not_heard_is_repeated_then_outranked(time):
     ]
 
 
-def test_an_abort_that_was_heard_gets_its_time(time):
+def test_requested_abort_is_escalated_after_its_time(time):
     assert steps(time, ABORTED, 125) == [(60, Action.SHUT_DOWN_NODE), (120, Action.TERMINATE_INSTANCE)]
 
 
-def test_an_answer_that_shows_the_abort_counts_as_heard_before_any_listing_does(time):
+def test_acknowledged_abort_is_not_repeated_before_listing_shows_it(time):
     ledger = Terminations(time)
     ledger.begin([TASK.name])
     ledger.acted(TASK.name, acknowledged=True)
@@ -56,7 +56,7 @@ def test_an_answer_that_shows_the_abort_counts_as_heard_before_any_listing_does(
     assert ledger.due([TASK]) == []
 
 
-def test_what_waits_for_its_turn_to_be_asked_is_not_pushed_and_its_time_counts_from_then(time):
+def test_escalation_counts_from_first_request(time):
     ledger = Terminations(time)
     ledger.begin([TASK.name])
     time.now += 300
@@ -69,17 +69,17 @@ def test_what_waits_for_its_turn_to_be_asked_is_not_pushed_and_its_time_counts_f
     assert ledger.due([TASK]) == []
 
 
-def test_where_there_is_no_platform_node_there_is_nothing_to_do_but_to_abort(time):
+def test_termination_only_aborts_without_platform_node(time):
     waiting = replace(ABORTED, executing=False, status="READY", platform_node_id=None)
 
     assert steps(time, waiting, 130) == [(60, Action.ABORT), (120, Action.ABORT)]
 
 
-def test_a_task_that_has_ended_is_left_alone(time):
+def test_ended_task_needs_no_action(time):
     assert steps(time, replace(ABORTED, finished=True), 130) == []
 
 
-def test_on_the_head_the_aborts_of_others_are_adopted(time):
+def test_observe_adopts_foreign_aborts_on_request(time):
     ledger = Terminations(time)
 
     ledger.observe([ABORTED], adopt=True)
@@ -87,7 +87,7 @@ def test_on_the_head_the_aborts_of_others_are_adopted(time):
     assert ledger.node_ids == {"worker-1"}
 
 
-def test_elsewhere_they_are_not_ours_to_push(time):
+def test_observe_ignores_foreign_aborts_otherwise(time):
     ledger = Terminations(time)
 
     ledger.observe([ABORTED], adopt=False)
@@ -95,7 +95,7 @@ def test_elsewhere_they_are_not_ours_to_push(time):
     assert ledger.node_ids == frozenset()
 
 
-def test_what_the_platform_shows_no_more_is_forgotten_after_a_while(time):
+def test_ledger_drops_nodes_that_platform_has_not_shown_for_a_while(time):
     ledger = Terminations(time)
     ledger.begin(["worker-1"])
 
