@@ -1,7 +1,7 @@
-"""The contract between the platform and the machines that stand in for its instances.
+"""The interface between the platform and the hosts of its instances.
 
-A backend makes and destroys hosts; it knows nothing of pools, tasks or requirements. The platform knows nothing of
-namespaces or processes. What runs *on* a host reaches the platform through an agent session (see `agents.py`).
+A backend creates and destroys hosts, without pools, tasks or requirements. The platform uses no namespaces itself.
+Programs *on* a host reach the platform through an agent session (see `agents.py`).
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 SIMULATED = "simulated"
-"""The kind of hosts that have no process and live on the platform's clock alone."""
+"""The kind of hosts without processes, which use the platform's clock alone."""
 
 
 @dataclass(frozen=True)
 class HostRequest:
-    """One instance that is to be made.
+    """The request for the host of one instance.
 
     Attributes:
-        instance_id: the instance's id, unique for the platform's life, safe in file and host names.
-        agent_token: what the host's agent shows when it registers; known to this host alone.
-        user_data: a script run as root at boot, before the agent starts, or None.
+        instance_id: the instance's id; unique for the platform, and valid in file and host names.
+        agent_token: the token with which the host's agent registers; no other host has it.
+        user_data: the script to run as root at boot, before the agent starts, or None.
         instance_type: the source's instance type, for example `sim-instance`.
-        provider: the cloud provider's name that the agent reports, or an empty string.
+        provider: the name of the cloud provider that the agent reports, or an empty string.
         region: the source's region.
-        boot_seconds: how long after the request the instance counts as running, at the earliest (seconds).
+        boot_seconds: minimum time from the request until the instance counts as running (seconds).
     """
 
     instance_id: str
@@ -38,7 +38,7 @@ class HostRequest:
 
 @dataclass(frozen=True)
 class HostAddress:
-    """Where a running host can be reached."""
+    """The name and addresses of a running host."""
 
     hostname: str
     private_ip: str
@@ -47,14 +47,14 @@ class HostAddress:
 
 @dataclass(frozen=True)
 class HostTraits:
-    """What hosts of one kind can do.
+    """The abilities of one kind of hosts.
 
     Attributes:
-        runs_tasks: a task is a real process; otherwise nothing runs.
-        own_network: a host has all ports to itself, and a cable that can be pulled.
-        own_processes: a host sees its own processes only, under numbers of its own.
-        own_files: what a host writes anywhere stays on that host; otherwise only its home and its temporary
-            directory are its own.
+        runs_tasks: a task is a real process; otherwise there are no processes.
+        own_network: a host has all ports to itself, and its network can be cut.
+        own_processes: a host sees only its own processes, with numbers of its own.
+        own_files: all that a host writes stays on that host; otherwise only its home and its temporary
+            directory do.
     """
 
     runs_tasks: bool
@@ -63,7 +63,7 @@ class HostTraits:
     own_files: bool
 
     def as_json(self) -> dict[str, bool]:
-        """As programs read it."""
+        """The traits as JSON."""
         return {
             "runsTasks": self.runs_tasks,
             "ownNetwork": self.own_network,
@@ -73,25 +73,25 @@ class HostTraits:
 
 
 class HostListener(Protocol):
-    """What the platform wants to hear from a backend. May be called from any thread."""
+    """Receives the events of hosts. May be called from any thread."""
 
     def host_running(self, instance_id: str, address: HostAddress) -> None:
-        """The host has booted; its agent will register by itself."""
+        """The host has booted; its agent registers by itself."""
 
     def host_gone(self, instance_id: str, reason: str) -> None:
-        """The host has ended: destroyed, or lost by itself (then `reason` says how). Told once per host."""
+        """The host has ended, once per host: destroyed, or lost for this `reason`."""
 
 
 class HostBackend(Protocol):
-    """Makes hosts of one kind. Every method returns at once; what follows is told to the listener."""
+    """Creates hosts of one kind. Methods return at once; the listener receives the outcome."""
 
     kind: str
 
     def create(self, request: HostRequest, listener: HostListener) -> None:
-        """Begin to boot a host."""
+        """Boot a host."""
 
     def destroy(self, instance_id: str) -> None:
-        """Switch a host off, as a power cut would. An unknown or ended host is not an error."""
+        """Power a host off without a shutdown. An unknown or ended host is not an error."""
 
     def close(self) -> None:
-        """End every host and wait until nothing of them is left on the machine."""
+        """Destroy all hosts and wait until nothing of them is left on the machine."""

@@ -1,4 +1,4 @@
-"""Which kind of hosts a platform has: what the user asked for, or the best that this machine grants, and why."""
+"""Chooses the kind of a platform's hosts: the requested one, or the best that this machine supports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yellowdog_local.hosts.requirements import (
 
 
 class HostKind(str, Enum):
-    """What `--hosts` takes."""
+    """The values of `--hosts`."""
 
     AUTO = "auto"
     NAMESPACE = "namespace"
@@ -23,30 +23,30 @@ class HostKind(str, Enum):
 
 @dataclass(frozen=True)
 class Choice:
-    """The kind that is used.
+    """The chosen kind.
 
     Attributes:
-        kind: never AUTO.
-        why: a clause that goes on a sentence: "process hosts, because ...".
+        kind: the kind; never AUTO.
+        why: the reason, as a clause.
     """
 
     kind: HostKind
     why: str
 
 
-def choose(wish: HostKind) -> Choice:
-    """Look at the machine, and decide.
+def choose(requested: HostKind) -> Choice:
+    """Check the machine and choose the kind of hosts.
 
     Raises:
-        MissingRequirementError: the machine cannot run what is asked for, or neither kind of real hosts.
+        MissingRequirementError: the machine supports neither the requested kind nor, for AUTO, any real hosts.
     """
-    if wish is HostKind.AUTO:
+    if requested is HostKind.AUTO:
         return _best()
-    if wish is HostKind.NAMESPACE:
+    if requested is HostKind.NAMESPACE:
         check_namespace_hosts()
-    if wish is HostKind.PROCESS:
+    if requested is HostKind.PROCESS:
         check_process_hosts()
-    return Choice(wish, "you asked for them")
+    return Choice(requested, "as requested")
 
 
 def _best() -> Choice:
@@ -55,7 +55,7 @@ def _best() -> Choice:
     except MissingRequirementError as error:
         no_namespaces = str(error)
     else:
-        return Choice(HostKind.NAMESPACE, "this machine grants namespaces")
+        return Choice(HostKind.NAMESPACE, "this machine supports namespaces")
     try:
         check_process_hosts()
     except MissingRequirementError as error:

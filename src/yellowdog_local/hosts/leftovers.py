@@ -1,8 +1,7 @@
-"""What a killed platform leaves on the machine: finds it, removes it. Knows a data directory, and no running platform.
+"""Finds and removes what a killed platform has left on the machine. Needs its data directory only.
 
-By construction it can be few things only: the bridge, which bears the data directory's path as its alias, the hosts'
-disks in that directory, and process hosts' temporary directories. Processes and mounts vanish by themselves; they are
-looked for all the same, because "nothing is left" must be seen and not believed.
+By construction, leftovers are the bridge with the data directory's path as its alias, the hosts' disks in that
+directory, and process hosts' temporary directories. Processes and mounts end by themselves, but are checked.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from yellowdog_local.hosts.process_home import temporary_root
 
 DISKS = "disks"
 LOGS = "hosts"
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 def find(data_directory: Path) -> list[str]:
-    """Everything of the platform's hosts that is on the machine, one phrase each; logs and keys do not count."""
+    """What the platform's hosts have left on the machine, one phrase each, without logs and keys."""
     directory = data_directory.resolve()
     found = [f"bridge {name}" for name in bridges_of(str(directory))]
     found += [f"process {number}" for number in processes(directory)]
@@ -36,20 +35,20 @@ def find(data_directory: Path) -> list[str]:
 
 
 def clean(data_directory: Path) -> None:
-    """Remove what a killed platform left. Must not be called while the platform of this directory lives."""
+    """Remove what a killed platform has left. Must not be called while the platform of this directory runs."""
     directory = data_directory.resolve()
     marks.kill(marks.is_platform(marks.of_platform(directory)))
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while processes(directory) and time.monotonic() < deadline:
-        time.sleep(0.05)  # they noticed the platform's end and are about to follow
+        time.sleep(0.05)  # they end by themselves after the platform
     for name in bridges_of(str(directory)):
         remove_link(name)
     shutil.rmtree(directory / DISKS, ignore_errors=True)
     shutil.rmtree(temporary_root(directory), ignore_errors=True)
 
 
-def set_logs_aside(data_directory: Path) -> None:
-    """Keep the logs of the last run, and of no run before: instances begin to be counted anew with each run."""
+def rotate_logs(data_directory: Path) -> None:
+    """Keep the logs of the last run only: each run numbers its instances from 1 again."""
     logs = data_directory / LOGS
     if logs.is_dir():
         previous = data_directory / f"{LOGS}.1"
@@ -58,7 +57,7 @@ def set_logs_aside(data_directory: Path) -> None:
 
 
 def processes(directory: Path) -> list[int]:
-    """The first processes of namespace hosts, with which all others die, and all processes of process hosts."""
+    """The first processes of namespace hosts, which end all others, and all processes of process hosts."""
     named = f"{directory.resolve() / DISKS}/".encode()  # the command line of a first process names the disk
     found = {int(entry.name) for entry in Path("/proc").glob("[0-9]*") if named in _command_line(entry)}
     return sorted(found.union(marks.processes(marks.is_platform(marks.of_platform(directory)))))
@@ -67,7 +66,7 @@ def processes(directory: Path) -> list[int]:
 def _command_line(entry: Path) -> bytes:
     try:
         return (entry / "cmdline").read_bytes()
-    except OSError:  # it ended while we looked
+    except OSError:  # it has ended meanwhile
         return b""
 
 

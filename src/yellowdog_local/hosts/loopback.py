@@ -1,7 +1,7 @@
-"""The addresses of process hosts: a piece of 127.0.0.0/8 per platform, an address per host. Knows sockets, no hosts.
+"""The addresses of process hosts: a subnet of 127.0.0.0/8 per platform, an address per host. Imports no hosts.
 
-All of 127.0.0.0/8 is this machine's own, without any configuration and without any right. A platform claims its piece
-by binding a socket in the kernel's abstract namespace, which the kernel lets go however the platform ends.
+Every user may use all of 127.0.0.0/8 without configuration. A platform claims its subnet by binding a socket in the
+kernel's abstract namespace; the kernel releases it however the platform ends.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ SSH_PORT = 22
 _WHOLE = ipaddress.IPv4Network("127.0.0.0/8")
 _PREFIX_LENGTH = 20  # 4093 hosts, as on a bridge
 _UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-# 127.0.0.0/16 is where everybody's services are: 127.0.0.1, 127.0.0.53, 127.0.1.1.
-_PIECES = [piece for piece in _WHOLE.subnets(new_prefix=_PREFIX_LENGTH) if piece.network_address.packed[1] != 0]
+# Without 127.0.0.0/16, the addresses of the machine's services: 127.0.0.1, 127.0.0.53, 127.0.1.1.
+_SUBNETS = [subnet for subnet in _WHOLE.subnets(new_prefix=_PREFIX_LENGTH) if subnet.network_address.packed[1] != 0]
 
 
 class LoopbackError(Exception):
-    """The machine's loopback addresses cannot be used; the message says why and what to do."""
+    """The machine's loopback addresses cannot be used; the message names the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """One host's place.
+    """One host's address.
 
     Attributes:
         number: its number on the platform, from 2; 1 is the platform's own.
@@ -40,7 +40,7 @@ class Lease:
 
 
 class Loopback:
-    """One platform's piece of the loopback addresses: made by `claim`, given back by `close`."""
+    """One platform's subnet of the loopback addresses: taken by `claim`, released by `close`."""
 
     def __init__(self, network: ipaddress.IPv4Network, claim: socket.socket) -> None:
         self.network = network
@@ -52,14 +52,14 @@ class Loopback:
 
     @classmethod
     def claim(cls, owner: str) -> Loopback:
-        """Take a piece that no other platform has; for one owner it is the same every time, if it is free.
+        """Take a subnet that no other platform has; one owner gets the same subnet each time, if it is free.
 
         Raises:
-            LoopbackError: all are taken.
+            LoopbackError: all subnets are taken.
         """
         first = int.from_bytes(hashlib.sha256(owner.encode()).digest()[:4], "big")
-        for step in range(len(_PIECES)):
-            network = _PIECES[(first + step) % len(_PIECES)]
+        for step in range(len(_SUBNETS)):
+            network = _SUBNETS[(first + step) % len(_SUBNETS)]
             claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
                 claim.bind(f"\0raydog-{network}")
@@ -67,10 +67,10 @@ class Loopback:
                 claim.close()
             else:
                 return cls(network, claim)
-        raise LoopbackError("every piece of 127.0.0.0/8 is taken by a local platform: stop one of them")
+        raise LoopbackError("every subnet of 127.0.0.0/8 is taken by a local platform: stop one of them")
 
     def reserve(self) -> Lease:
-        """Take a free address; the next one upward, so that a dead host's address is not soon another's.
+        """Take the next free address upward, so that an ended host's address is reused last.
 
         Raises:
             LoopbackError: every address is taken.
@@ -85,39 +85,39 @@ class Loopback:
         raise LoopbackError(f"all {size - 3} addresses of {self.network} are taken by hosts")
 
     def release(self, lease: Lease) -> None:
-        """Give an address back."""
+        """Free an address."""
         with self._lock:
             self._taken.discard(lease.number)
 
     def close(self) -> None:
-        """Give the piece back."""
+        """Release the subnet."""
         self._claim.close()
 
 
 def check_ssh_port() -> None:
-    """Make sure that hosts can listen where SSH clients expect them to.
+    """Check that hosts can listen on the SSH port.
 
     Raises:
-        LoopbackError: they cannot.
+        LoopbackError: they cannot; the message names the remedy.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((str(_PIECES[0][1]), SSH_PORT))
+            probe.bind((str(_SUBNETS[0][1]), SSH_PORT))
             probe.listen()
         except PermissionError as error:
             raise LoopbackError(
-                f"this user may not listen on port {SSH_PORT}, where each host's SSH server must be: run the same "
-                f"command as root, or let everybody use low ports (as root: `sysctl net.ipv4.ip_unprivileged_port_start"
+                f"this user may not listen on port {SSH_PORT}, the port of each host's SSH server: run the same "
+                f"command as root, or let all users use low ports (as root: `sysctl net.ipv4.ip_unprivileged_port_start"
                 f"={SSH_PORT}`; it is {_unprivileged_start()} now; in a container: `docker run --sysctl ...`)"
             ) from error
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise LoopbackError(
-                    f"a program of this machine listens on port {SSH_PORT} on all addresses, so that no host's SSH "
-                    f"server can: stop it, or let it listen on some only (for OpenSSH: ListenAddress in sshd_config)"
+                    f"a program of this machine listens on port {SSH_PORT} on all addresses, so no host's SSH server "
+                    f"can: stop it, or let it listen on single addresses (for OpenSSH: ListenAddress in sshd_config)"
                 ) from error
-            raise LoopbackError(f"port {SSH_PORT} of {_PIECES[0][1]} cannot be used: {error.strerror}") from error
+            raise LoopbackError(f"port {SSH_PORT} of {_SUBNETS[0][1]} cannot be used: {error.strerror}") from error
 
 
 def _unprivileged_start() -> str:

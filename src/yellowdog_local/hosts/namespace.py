@@ -1,14 +1,13 @@
-"""Namespace hosts: each instance a small Linux machine of its own, on this one. Knows nothing of pools or tasks.
+"""Namespace hosts: each instance is a small Linux machine on this one. Imports no pools and no tasks.
 
-A host is one process tree below an `init.py` in fresh namespaces, a disk that is an overlay over the machine's root,
+A host is a process tree below `guest/init.py` in fresh namespaces, a disk that is an overlay over the machine's root,
 and a cable to the platform's bridge.
 
-Nothing outlives the platform, however that ends: namespaces and mounts are private to the host's processes, and its
-first process holds the end of a pipe whose other end is ours. Only the bridge and the data directory stay after a
-SIGKILL, and `leftovers.py` knows how to find them.
+A host ends with the platform, however that ends: namespaces and mounts belong to the host's processes, and its first
+process reads a pipe of the platform's. After a SIGKILL only the bridge and the data directory are left; `leftovers.py`
+finds them.
 
-A host is no prison: user data runs as the machine's own root, and whoever can read the machine's files as root can
-read them there. It keeps honest programs apart, not hostile ones.
+Hosts isolate programs from each other by accident, not attack: user data runs as the machine's own root.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from yellowdog_local.hosts import leftovers, programs, requirements, rootfs
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
 from yellowdog_local.hosts.network import PREFIX_LENGTH, Bridge, Cable
 from yellowdog_local.hosts.real import (
-    BOOT_PATIENCE_SECONDS,
+    BOOT_TIMEOUT_SECONDS,
     SERVICE_ENVIRONMENT,
     HostError,
     HostThread,
@@ -35,7 +34,7 @@ from yellowdog_local.hosts.real import (
 
 
 class NamespaceHosts(RealHosts):
-    """Makes namespace hosts; see the module's first lines."""
+    """Creates namespace hosts; see the module's docstring."""
 
     kind = "namespace"
     traits = HostTraits(runs_tasks=True, own_network=True, own_processes=True, own_files=True)
@@ -49,23 +48,23 @@ class NamespaceHosts(RealHosts):
         self._image: rootfs.Image | None = None
 
     def open(self) -> None:
-        """Check the machine, clean up after a platform that was killed here, and make the bridge and the image.
+        """Check the machine, clean up after a killed platform, and create the bridge and the image.
 
         Raises:
             MissingRequirementError: this machine or user cannot run namespace hosts.
             ImageError: the Python environment cannot be used on hosts.
-            NetworkError: the bridge could not be made.
+            NetworkError: the bridge could not be created.
         """
         requirements.check_namespace_hosts()
         self.data_directory.mkdir(parents=True, exist_ok=True)
         leftovers.clean(self.data_directory)
-        leftovers.set_logs_aside(self.data_directory)
+        leftovers.rotate_logs(self.data_directory)
         self._image = rootfs.prepare(self.data_directory, self.public_key, self._host_key())
         self._bridge = Bridge.open(str(self.data_directory))
 
     @property
     def gateway(self) -> str:
-        """The machine's address on the bridge: the one that hosts can reach."""
+        """The machine's address on the bridge, which hosts can reach."""
         return self.bridge.gateway
 
     @property
@@ -81,7 +80,7 @@ class NamespaceHosts(RealHosts):
 
     @property
     def image(self) -> rootfs.Image:
-        """What the hosts' disks begin with.
+        """The files of the hosts' disks at boot.
 
         Raises:
             HostError: `open` was not called.
@@ -91,11 +90,11 @@ class NamespaceHosts(RealHosts):
         return self._image
 
     def cut_network(self, instance_id: str) -> None:
-        """Pull the host's cable: it lives on, but nothing reaches it and it reaches nothing."""
+        """Cut the host's network: it runs on, without any connection."""
         self._cabled_host(instance_id).set_carrier(connected=False)
 
     def restore_network(self, instance_id: str) -> None:
-        """Put the host's cable back."""
+        """Restore the host's network."""
         self._cabled_host(instance_id).set_carrier(connected=True)
 
     def _cabled_host(self, instance_id: str) -> _NamespaceHost:
@@ -116,18 +115,18 @@ class NamespaceHosts(RealHosts):
 
 
 class _NamespaceHost(HostThread):
-    """The life of one host."""
+    """Controls one host from boot to end."""
 
     def __init__(self, hosts: NamespaceHosts, request: HostRequest, listener: HostListener) -> None:
         super().__init__(hosts, request, listener)
         self._hosts = hosts
         self._bridge: Bridge | None = None
         self._cable: Cable | None = None
-        self._init: int | None = None  # a pidfd: a number may be somebody else's by the time we use it
+        self._init: int | None = None  # a pidfd: a process number may be reused before it is used here
         self._power = threading.Lock()
 
     def power_off(self) -> None:
-        """Kill the host's first process, and so all of them."""
+        """Kill the host's first process, which ends all others."""
         with self._power:
             self._off.set()
             if self._init is not None:
@@ -137,7 +136,7 @@ class _NamespaceHost(HostThread):
         """Connect or disconnect the cable.
 
         Raises:
-            HostError: the host has none yet.
+            HostError: the host has no cable yet.
         """
         if self._bridge is None or self._cable is None:
             raise HostError(f"host {self._request.instance_id} is not on the network yet")
@@ -151,13 +150,13 @@ class _NamespaceHost(HostThread):
         command += ["--propagation", "private", "--", *programs.command("init", str(self._disk))]
         process = self._start_first_process(command, logs)
         self._send(json.dumps(self._specification(cable, logs)))
-        hello = self._next_event(BOOT_PATIENCE_SECONDS)
+        hello = self._next_event(BOOT_TIMEOUT_SECONDS)
         with self._power:
             self._init = os.pidfd_open(int(hello["pid"]))
             self._check_on()
         bridge.plug_in(cable, process.pid)
         self._send("wired")
-        self._next_event(BOOT_PATIENCE_SECONDS)
+        self._next_event(BOOT_TIMEOUT_SECONDS)
         return HostAddress(self._request.instance_id, cable.address, cable.address)
 
     def _prepare_directories(self) -> Path:
@@ -165,7 +164,7 @@ class _NamespaceHost(HostThread):
         tasks = logs / "tasks"
         tasks.mkdir(parents=True, exist_ok=True)
         os.chown(tasks, self._hosts.image.uid, self._hosts.image.gid, follow_symlinks=False)
-        logs.chmod(0o755)  # the platform may run with a stricter umask, and yd-agent must reach its own
+        logs.chmod(0o755)  # under a stricter umask, too, yd-agent must reach its own directory
         self._disk.mkdir(parents=True)
         return logs
 
@@ -213,4 +212,4 @@ def _kill(process: int) -> None:
     try:
         signal.pidfd_send_signal(process, signal.SIGKILL)
     except ProcessLookupError:
-        return  # ended by itself
+        return  # it has ended

@@ -1,8 +1,7 @@
-"""The hosts' network: one bridge per platform, one cable (veth pair) per host. Knows `ip`, and nothing of hosts.
+"""The hosts' network: one bridge per platform, one cable (veth pair) per host. Runs `ip`; imports nothing of hosts.
 
-The bridge is the only thing of a platform that the kernel keeps when the platform is killed: it carries the data
-directory's path as its alias, so that the next start (or a stop) of the same platform finds and removes it.
-A cable needs no such care: it vanishes together with its host's network namespace.
+The bridge is all that the kernel keeps of a killed platform. Its alias is the data directory's path, so that the next
+start or stop of the same platform finds and removes it. A cable ends with its host's network namespace.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 BRIDGE_PREFIX = "raydog"
-# Each platform takes one /20 (4093 hosts). The second range (reserved for benchmarks, so in nobody's use) is for
-# machines where a route of the first exists, such as a company network that covers all of 10.0.0.0/8.
+# Each platform takes one /20 (4093 hosts). The second range is reserved for benchmarks. It is for machines with a route
+# into the first range, such as a company network of all of 10.0.0.0/8.
 RANGES = (ipaddress.IPv4Network("10.207.0.0/16"), ipaddress.IPv4Network("198.18.0.0/16"))
 PREFIX_LENGTH = 20
 BRIDGES_PER_RANGE = 2 ** (PREFIX_LENGTH - 16)
@@ -26,12 +25,12 @@ _ALIAS_LIMIT = 200  # the kernel allows 255
 
 
 class NetworkError(Exception):
-    """The machine refused a change of its network; the message is what `ip` said."""
+    """A change of the machine's network failed; the message is that of `ip`."""
 
 
 @dataclass(frozen=True)
 class Cable:
-    """One host's place on the bridge.
+    """One host's connection to the bridge.
 
     Attributes:
         name: the interface on the bridge's side.
@@ -43,7 +42,7 @@ class Cable:
 
 
 class Bridge:
-    """A network segment of one platform: made by `open`, removed by `close`."""
+    """The network segment of one platform: created by `open`, removed by `close`."""
 
     def __init__(self, name: str, network: ipaddress.IPv4Network) -> None:
         self.name = name
@@ -55,17 +54,17 @@ class Bridge:
 
     @classmethod
     def open(cls, owner: str) -> Bridge:
-        """Make a bridge with a free name and subnet, marked as `owner`'s.
+        """Create a bridge with a free name and subnet, and `owner` as its alias.
 
         Raises:
-            NetworkError: no bridge could be made; the message says why.
+            NetworkError: no bridge could be created; the message says why.
         """
         for index in range(BRIDGES_PER_RANGE):
             network = _free_network(index)
             if network is None:
                 continue
             bridge = cls(f"{BRIDGE_PREFIX}{index}", network)
-            # Adding the link is the lock between platforms that start at the same moment: one of them gets the name.
+            # Of platforms that start at once, only one can add a link of this name.
             if bridge._create(owner):
                 return bridge
         raise NetworkError(
@@ -74,8 +73,8 @@ class Bridge:
         )
 
     def _create(self, owner: str) -> bool:
-        # A fixed hardware address: a bridge otherwise takes the lowest of its ports', and every host that comes or
-        # goes would make the others' address tables wrong for a while.
+        # A fixed hardware address: a bridge otherwise takes the lowest of its ports', and every new or ended host
+        # would make the other hosts' address tables wrong for a while.
         try:
             run_ip([f"link add {self.name} address {hardware_address(self.gateway)} type bridge"])
         except NetworkError as error:
@@ -93,7 +92,7 @@ class Bridge:
         return True
 
     def reserve(self) -> Cable:
-        """Take a free address; the next one upward, so that a dead host's address is not soon another's.
+        """Take the next free address upward, so that an ended host's address is reused last.
 
         Raises:
             NetworkError: every address is taken.
@@ -110,7 +109,7 @@ class Bridge:
         raise NetworkError(f"all {size - 3} addresses of {self.network} are taken by hosts")
 
     def plug_in(self, cable: Cable, process_id: int) -> None:
-        """Lay the cable from the bridge to the network namespace of a process, where it is called eth0."""
+        """Connect the bridge to the network namespace of a process, as its eth0."""
         hardware = hardware_address(cable.address)
         run_ip(
             [
@@ -121,11 +120,11 @@ class Bridge:
         )
 
     def set_carrier(self, cable: Cable, *, connected: bool) -> None:
-        """Pull the cable, or put it back: with it out, nothing passes and nobody is told."""
+        """Disconnect or connect the cable; without a carrier, packets are dropped silently."""
         run_ip([f"link set {cable.name} {'up' if connected else 'down'}"])
 
     def release(self, cable: Cable) -> None:
-        """Remove the cable and give its address back. A cable that is gone already is not an error."""
+        """Remove the cable and free its address. A cable that does not exist is not an error."""
         remove_link(cable.name)
         with self._lock:
             self._taken.pop(cable.address, None)
@@ -136,12 +135,12 @@ class Bridge:
 
 
 def hardware_address(address: str) -> str:
-    """A locally administered MAC address that follows from the IP address."""
+    """A locally administered MAC address, derived from the IP address."""
     return "02:52:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
 
 
 def bridges_of(owner: str) -> list[str]:
-    """The bridges on this machine that carry the owner's mark."""
+    """The bridges on this machine with the owner's alias."""
     alias = _alias(owner)
     candidates = sorted(Path("/sys/class/net").glob(f"{BRIDGE_PREFIX}*"))
     return [entry.name for entry in candidates if _alias_of(entry) == alias]
@@ -164,7 +163,7 @@ def run_ip(commands: list[str]) -> None:
     """Run `ip` commands in one process, stopping at the first that fails.
 
     Raises:
-        NetworkError: what `ip` said about it.
+        NetworkError: one has failed; the message is that of `ip`.
     """
     done = subprocess.run(
         ["ip", "-batch", "-"],
@@ -174,8 +173,8 @@ def run_ip(commands: list[str]) -> None:
         check=False,
     )
     if done.returncode != 0:
-        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise NetworkError(f"`ip` refused one of [{'; '.join(commands)}]: {said}")
+        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise NetworkError(f"`ip` failed on one of [{'; '.join(commands)}]: {reason}")
 
 
 def _alias(owner: str) -> str:
@@ -188,7 +187,7 @@ def _alias(owner: str) -> str:
 def _alias_of(entry: Path) -> str:
     try:
         return (entry / "ifalias").read_text().strip()
-    except OSError:  # the interface vanished while we looked
+    except OSError:  # the interface was removed meanwhile
         return ""
 
 
@@ -202,14 +201,14 @@ def _free_network(index: int) -> ipaddress.IPv4Network | None:
 
 
 def _networks_in_use() -> list[ipaddress.IPv4Network]:
-    addresses = [info for link in _ask_ip("addr", "show") for info in link.get("addr_info", [])]
+    addresses = [info for link in _read_ip("addr", "show") for info in link.get("addr_info", [])]
     found = [f"{info['local']}/{info['prefixlen']}" for info in addresses if "local" in info]
-    routes = [route.get("dst", "default") for route in _ask_ip("route", "show", "table", "all")]
+    routes = [route.get("dst", "default") for route in _read_ip("route", "show", "table", "all")]
     found += [destination for destination in routes if destination != "default"]
     return [ipaddress.IPv4Network(text, strict=False) for text in found]
 
 
-def _ask_ip(*arguments: str) -> list[dict[str, Any]]:
+def _read_ip(*arguments: str) -> list[dict[str, Any]]:
     done = subprocess.run(["ip", "-4", "-j", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise NetworkError(f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()}")

@@ -1,13 +1,11 @@
-"""Process hosts: each instance a set of plain processes with an address of its own. Knows nothing of pools or tasks.
+"""Process hosts: each instance is a set of processes with an address of its own. Imports no pools and no tasks.
 
-They need no right that an ordinary container lacks. A host is one process tree below a `process_init.py`, on its own
-loopback address, with its own home, temporary directory, Python environment and SSH server. All its processes bear the
-host's mark (`marks.py`), which is how they are found to be ended: with the host, with the platform, or by
-`leftovers.py` after a SIGKILL of everything.
+They need only the privileges of an ordinary container. A host is a process tree below `guest/process_init.py`, with its
+own loopback address, home, temporary directory, Python environment and SSH server. All its processes have the host's
+mark (`guest/marks.py`). By it they are killed: with the host, with the platform, or by `leftovers.py` afterwards.
 
-Everything else is shared with the machine: file system, process numbers, and ports, except where a program binds to
-the host's own address. So one Ray cluster at a time lives on a machine's process hosts. All runs as who runs the
-platform, and that is also who logs in: the machine's accounts stay as they are.
+All else is shared with the machine: files, process numbers, and ports, unless a program binds to the host's address.
+So a machine's process hosts support one Ray cluster at a time. Processes and logins are those of the platform's user.
 """
 
 from __future__ import annotations
@@ -23,13 +21,13 @@ from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, H
 from yellowdog_local.hosts.guest import marks
 from yellowdog_local.hosts.loopback import Lease, Loopback, LoopbackError
 from yellowdog_local.hosts.process_home import ProcessHome
-from yellowdog_local.hosts.real import BOOT_PATIENCE_SECONDS, HostError, HostThread, RealHosts
+from yellowdog_local.hosts.real import BOOT_TIMEOUT_SECONDS, HostError, HostThread, RealHosts
 
-_NO_CABLE = "process hosts share the machine's network and have no cable to pull: use namespace hosts for that"
+_NO_CABLE = "process hosts share the machine's network, which cannot be cut: use namespace hosts"
 
 
 class ProcessHosts(RealHosts):
-    """Makes process hosts; see the module's first lines."""
+    """Creates process hosts; see the module's docstring."""
 
     kind = "process"
     traits = HostTraits(runs_tasks=True, own_network=False, own_processes=False, own_files=False)
@@ -48,18 +46,20 @@ class ProcessHosts(RealHosts):
 
         Raises:
             MissingRequirementError: this machine or user cannot run process hosts.
-            LoopbackError: no addresses are free.
-            HostError: the directory for temporary files cannot be made.
+            LoopbackError: no subnet is free.
+            HostError: the directory for temporary files cannot be created.
         """
         self._user = requirements.check_process_hosts()
         self.data_directory.mkdir(parents=True, exist_ok=True)
         leftovers.clean(self.data_directory)
-        leftovers.set_logs_aside(self.data_directory)
+        leftovers.rotate_logs(self.data_directory)
         temporary = process_home.temporary_root(self.data_directory)
         try:
             temporary.mkdir(mode=0o700)
         except OSError as error:
-            raise HostError(f"the hosts' temporary directory {temporary} cannot be made: {error.strerror}") from error
+            raise HostError(
+                f"the hosts' temporary directory {temporary} cannot be created: {error.strerror}"
+            ) from error
         self.host_key = self._host_key()
         self._loopback = Loopback.claim(str(self.data_directory))
 
@@ -81,11 +81,11 @@ class ProcessHosts(RealHosts):
 
     @property
     def ssh_user(self) -> str:
-        """Who runs the platform."""
+        """The platform's user."""
         return self._user
 
     def cut_network(self, instance_id: str) -> None:
-        """Refuse: there is no cable.
+        """Refuse: hosts of this kind have no network of their own.
 
         Raises:
             HostError: always.
@@ -93,7 +93,7 @@ class ProcessHosts(RealHosts):
         raise HostError(_NO_CABLE)
 
     def restore_network(self, instance_id: str) -> None:
-        """Refuse: there is no cable.
+        """Refuse: hosts of this kind have no network of their own.
 
         Raises:
             HostError: always.
@@ -113,7 +113,7 @@ class ProcessHosts(RealHosts):
 
 
 class _ProcessHost(HostThread):
-    """The life of one host."""
+    """Controls one host from boot to end."""
 
     def __init__(self, hosts: ProcessHosts, request: HostRequest, listener: HostListener) -> None:
         super().__init__(hosts, request, listener)
@@ -122,13 +122,13 @@ class _ProcessHost(HostThread):
         self._mark = 0
 
     def power_off(self) -> None:
-        """Kill all processes of the host. The first of them is the last, and takes the dead from the process table."""
+        """Kill all processes of the host. The first one ends last, after it has reaped the others."""
         self._off.set()
         first = self._process
         if first is not None:
             marks.kill(marks.is_host(self._mark), spare=[first.pid])
             first.terminate()
-            first.send_signal(signal.SIGCONT)  # where somebody has stopped it
+            first.send_signal(signal.SIGCONT)  # if it was stopped
 
     def _boot(self) -> HostAddress:
         try:
@@ -138,11 +138,11 @@ class _ProcessHost(HostThread):
         mark = self._mark = marks.of_host(self._hosts.platform_mark, lease.number)
         place = self._place(lease, mark)
         place.logs.joinpath("tasks").mkdir(parents=True, exist_ok=True)
-        process_home.furnish(place, self._hosts.public_key, self._hosts.host_key, self._config(place))
+        process_home.create(place, self._hosts.public_key, self._hosts.host_key, self._config(place))
         command = programs.command("process_init", str(self._disk), str(mark))
         self._start_first_process(command, place.logs)
         self._send(json.dumps(self._specification(place)))
-        self._next_event(BOOT_PATIENCE_SECONDS)
+        self._next_event(BOOT_TIMEOUT_SECONDS)
         self._check_on()
         return HostAddress(self._request.instance_id, lease.address, lease.address)
 
@@ -183,7 +183,7 @@ class _ProcessHost(HostThread):
         self._end_first_process()
         if self._lease is None:
             return
-        marks.kill(marks.is_host(self._mark))  # where the first process was killed by somebody else
+        marks.kill(marks.is_host(self._mark))  # if the first process was killed
         shutil.rmtree(self._disk, ignore_errors=True)
         temporary = process_home.temporary_root(self._hosts.data_directory) / str(self._lease.number)
         shutil.rmtree(temporary, ignore_errors=True)

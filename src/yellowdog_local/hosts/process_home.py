@@ -1,12 +1,12 @@
-"""What a process host has on disk: home, Python environment, SSH server's configuration. Files only, starts nothing.
+"""The files of a process host: home, Python environment, SSH server's configuration. Starts nothing.
 
-On a machine of its own a host would be furnished like a YellowDog image: see `rootfs.py`. A process host shares the
-machine's files, so the same things lie in a directory of the host, and its environment says where:
+A namespace host has the layout of a YellowDog image: see `rootfs.py`. A process host shares the machine's files, so the
+same files are in a directory of the host, and its environment names them:
 
     <disk>/home              HOME and YD_AGENT_HOME; `venv` in it is the host's own Python environment
     <disk>/data              YD_AGENT_DATA: where tasks run
-    <disk>/etc               what sshd, logins, the agent and user data need
-    /tmp/raydog-<platform>/<number>   TMPDIR: short, because Ray's sockets lie in it and a socket's path may not be long
+    <disk>/etc               configuration of sshd, logins, the agent and user data
+    /tmp/raydog-<platform>/<number>   TMPDIR: a short path, because it holds Ray's sockets
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from pathlib import Path
 
 from yellowdog_local.hosts.guest import process_view
 
-TEMPORARY = Path("/tmp")  # noqa: S108 (directories are made in it, for their owner only)
+TEMPORARY = Path("/tmp")  # noqa: S108 (with private directories in it)
 VIEW = "raydog_process_view"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SCRIPT_HEAD_BYTES = 1024  # where the path of an interpreter is looked for
+_SCRIPT_HEAD_BYTES = 1024  # the part of a script that may name its interpreter
 
 
 @dataclass(frozen=True)
 class ProcessHome:
-    """Where everything of one host is.
+    """The paths of one host.
 
     Attributes:
         disk: the host's directory, inside the platform's.
@@ -42,7 +42,7 @@ class ProcessHome:
         logs: the host's log directory.
         address: the host's address.
         mark: the host's mark.
-        user: who runs the host's processes, and logs in.
+        user: the user of its processes and logins.
     """
 
     disk: Path
@@ -64,7 +64,7 @@ class ProcessHome:
 
     @property
     def etc(self) -> Path:
-        """What is not for the user."""
+        """The directory of configuration files."""
         return self.disk / "etc"
 
     @property
@@ -95,29 +95,29 @@ class ProcessHome:
         }
 
     def agent_paths(self) -> dict[str, str]:
-        """What user data and logins see beyond that; tasks get it from the agent."""
+        """Further variables of user data and logins; tasks get them from the agent."""
         return {"YD_AGENT_HOME": str(self.home), "YD_AGENT_DATA": str(self.data)}
 
 
 def temporary_root(data_directory: Path) -> Path:
-    """Where the temporary directories of all hosts of a platform are."""
+    """The directory of the temporary directories of a platform's hosts."""
     name = hashlib.sha256(str(data_directory.resolve()).encode()).hexdigest()[:8]
     return TEMPORARY / f"raydog-{name}"
 
 
 def current_user() -> pwd.struct_passwd | None:
-    """The account of who runs this process; None where it has none."""
+    """The account of this process's user; None if it has none."""
     try:
         return pwd.getpwuid(os.geteuid())
     except KeyError:
         return None
 
 
-def furnish(place: ProcessHome, public_key: str, host_key: str, agent_config: dict[str, str]) -> None:
-    """Make all directories and files of a host.
+def create(place: ProcessHome, public_key: str, host_key: str, agent_config: dict[str, str]) -> None:
+    """Create all directories and files of a host.
 
     Raises:
-        OSError: they cannot be made.
+        OSError: they cannot be created.
     """
     for directory in (place.home, place.home / ".ssh", place.data, place.etc):
         directory.mkdir(parents=True)
@@ -197,19 +197,19 @@ exec -l /bin/bash
 
 
 def _make_python_environment(place: ProcessHome) -> None:
-    """A virtual environment: all packages of the platform's own, and what is installed here stays here."""
+    """Create a virtual environment with all packages of the platform's; new packages stay in it."""
     directory = place.home / "venv"
     venv.EnvBuilder(symlinks=True).create(directory)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(directory), "platbase": str(directory)}))
     sources = Path(__file__).resolve().parents[2]
     shared = [*_package_directories(), str(sources)]
     lines = [f"import site; site.addsitedir({path!r})" for path in shared]
-    # After those, so that no other program's hook stands between it and the modules.
+    # Last, so that it wraps the import hooks of other packages.
     _write(packages / "raydog_platform.pth", "\n".join([*lines, f"import {VIEW}; {VIEW}.install()"]) + "\n")
     view = {"mark": place.mark, "address": place.address, "temporary": str(place.temporary)}
     shutil.copyfile(process_view.__file__, packages / f"{VIEW}.py")
     _write(packages / f"{VIEW}.json", json.dumps(view))
-    _adopt_scripts(Path(sysconfig.get_path("scripts")), directory / "bin")
+    _add_scripts(Path(sysconfig.get_path("scripts")), directory / "bin")
 
 
 def _package_directories() -> list[str]:
@@ -219,8 +219,8 @@ def _package_directories() -> list[str]:
     return list(dict.fromkeys(path for path in found if Path(path).is_dir()))
 
 
-def _adopt_scripts(theirs: Path, ours: Path) -> None:
-    """The programs of the platform's environment, such as `ray`: run by the host's interpreter where it is Python."""
+def _add_scripts(theirs: Path, ours: Path) -> None:
+    """Add the scripts of the platform's environment, such as `ray`; Python scripts get the host's interpreter."""
     for script in theirs.iterdir():
         target = ours / script.name
         if target.exists() or not script.is_file() or script.name.startswith("activate"):
@@ -237,7 +237,7 @@ def _adopt_scripts(theirs: Path, ours: Path) -> None:
 
 
 def _interpreter_in(head: bytes, directory: Path) -> bytes | None:
-    """The Python of a directory as the first lines of a script name it, also behind `#!/bin/sh`."""
+    """The path of a directory's Python in the first lines of a script, also after `#!/bin/sh`."""
     if not head.startswith(b"#!"):
         return None
     names = sorted((path.name for path in directory.glob("python*")), key=len, reverse=True)

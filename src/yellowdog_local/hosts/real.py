@@ -1,7 +1,7 @@
-"""What both kinds of real hosts share: the set of them, and the thread that one host lives in. Knows no namespaces.
+"""Shared by both kinds of real hosts: the set of hosts, and the thread that controls one host. Uses no namespaces.
 
-A host lives in one thread of ours, which reads like the host's life, from `HostThread.run`: boot, running, gone. Its
-first process speaks to that thread through two pipes, in the words that `init.py` tells.
+`HostThread.run` controls a host from boot to end. It communicates with the host's first process through two pipes; the
+protocol is in `guest/control.py`.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from yellowdog_local.hosts.network import NetworkError
 
 LOGGER = logging.getLogger(__name__)
 SERVICE_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
-BOOT_PATIENCE_SECONDS = 60.0
-CLOSE_PATIENCE_SECONDS = 60.0
-END_PATIENCE_SECONDS = 5.0
+BOOT_TIMEOUT_SECONDS = 60.0
+CLOSE_TIMEOUT_SECONDS = 60.0
+END_TIMEOUT_SECONDS = 5.0
 DESTROYED = "destroyed"
 
 
 class HostError(Exception):
-    """A host could not be started, or is not there, or cannot do what is asked of it."""
+    """A host cannot be started, does not exist, or does not support the operation."""
 
 
 class RealHosts(ABC):
     """Hosts on which tasks really run, in one data directory.
 
     Args:
-        data_directory: everything that the hosts write lies in it; no two platforms may share one.
-        public_key: who may log in to the hosts (the line of an OpenSSH public key).
-        platform_url: where agents find the platform; may be set later, before the first host is made.
-        with_agent: start the agent on each host (tests of hosts alone do without).
+        data_directory: the directory of all that the hosts write; each platform needs its own.
+        public_key: the line of the OpenSSH public key that hosts accept.
+        platform_url: the platform's URL for agents; may be set later, before the first host is created.
+        with_agent: whether to start the agent on each host (not in tests of hosts alone).
     """
 
     kind: str
@@ -56,77 +56,77 @@ class RealHosts(ABC):
         self._lock = threading.Lock()
         self._hosts: dict[str, HostThread] = {}
         self._closed = False
-        # More at a time would only make each of them slower.
+        # More concurrent boots would only make each of them slower.
         self.boots = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
 
     @abstractmethod
     def open(self) -> None:
-        """Check the machine, clean up after a platform that was killed here, and make what all hosts need."""
+        """Check the machine, clean up after a killed platform, and create what all hosts share."""
 
     @property
     @abstractmethod
     def gateway(self) -> str:
-        """The machine's address that hosts can reach: where the platform listens."""
+        """The machine's address for hosts, on which the platform listens."""
 
     @property
     @abstractmethod
     def ssh_user(self) -> str:
-        """Who logs in to a host."""
+        """The user of SSH logins."""
 
     @abstractmethod
     def cut_network(self, instance_id: str) -> None:
-        """Pull the host's cable: it lives on, but nothing reaches it and it reaches nothing.
+        """Cut the host's network: it runs on, without any connection.
 
         Raises:
-            HostError: there is no such host, or hosts of this kind have no cable.
+            HostError: there is no such host, or hosts of this kind have no network of their own.
         """
 
     @abstractmethod
     def restore_network(self, instance_id: str) -> None:
-        """Put the host's cable back.
+        """Restore the host's network.
 
         Raises:
-            HostError: there is no such host, or hosts of this kind have no cable.
+            HostError: there is no such host, or hosts of this kind have no network of their own.
         """
 
     @abstractmethod
     def _new_host(self, request: HostRequest, listener: HostListener) -> HostThread:
-        """A host that is not started yet."""
+        """Create a host without starting it."""
 
     @abstractmethod
     def _close_network(self) -> bool:
-        """Give back what `open` made for all hosts; False where there was nothing."""
+        """Remove what `open` has created for all hosts; False if there was nothing."""
 
     def create(self, request: HostRequest, listener: HostListener) -> None:
-        """Begin to boot a host; the rest happens in its thread."""
+        """Boot a host, in its thread."""
         host = self._new_host(request, listener)
         with self._lock:
             if request.instance_id in self._hosts:
                 raise HostError(f"there is a host for {request.instance_id} already")
             if self._closed:
-                host.power_off()  # it is told gone like any other, instead of failing its caller
+                host.power_off()  # it is reported gone like any other, and the caller does not fail
             self._hosts[request.instance_id] = host
             host.start()
 
     def destroy(self, instance_id: str) -> None:
-        """Cut the power of a host. An unknown or ended host is not an error."""
+        """Power a host off. An unknown or ended host is not an error."""
         with self._lock:
             host = self._hosts.get(instance_id)
         if host is not None:
             host.power_off()
 
     def log_directory(self, instance_id: str) -> Path:
-        """Where a host's logs are, while it lives and afterwards."""
+        """The directory of a host's logs, also after its end."""
         return self.data_directory / leftovers.LOGS / instance_id
 
     def close(self) -> None:
-        """End every host and wait until nothing of them is left on the machine, save their logs."""
+        """Destroy all hosts and wait until nothing but their logs is left on the machine."""
         with self._lock:
             self._closed = True
             hosts = list(self._hosts.values())
         for host in hosts:
             host.power_off()
-        deadline = time.monotonic() + CLOSE_PATIENCE_SECONDS
+        deadline = time.monotonic() + CLOSE_TIMEOUT_SECONDS
         for host in hosts:
             host.join(max(0.0, deadline - time.monotonic()))
         if self._close_network():
@@ -134,7 +134,7 @@ class RealHosts(ABC):
                 LOGGER.error("left on the machine: %s", left)
 
     def forget(self, instance_id: str) -> None:
-        """Called by a host's thread, as its last act but one."""
+        """Remove a host from the set; called by its thread at its end."""
         with self._lock:
             self._hosts.pop(instance_id, None)
 
@@ -145,7 +145,7 @@ class RealHosts(ABC):
             return self._hosts[instance_id]
 
     def _host_key(self) -> str:
-        """The hosts' SSH identity, made once: a host that gets an old one's address is still no stranger to ssh."""
+        """The SSH host key of all hosts, created once: a reused address keeps its key for SSH clients."""
         path = self.data_directory / "host_key"
         if not path.exists():
             make_key(path, "raydog-host")
@@ -153,13 +153,13 @@ class RealHosts(ABC):
 
 
 def make_key(path: Path, comment: str) -> None:
-    """Make an SSH key pair (`path` and `path`.pub) without a passphrase."""
+    """Create an SSH key pair (`path` and `path`.pub) without a passphrase."""
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
     subprocess.run(command, check=True, capture_output=True)
 
 
 class HostThread(threading.Thread, ABC):
-    """The life of one host."""
+    """Controls one host from boot to end."""
 
     def __init__(self, hosts: RealHosts, request: HostRequest, listener: HostListener) -> None:
         super().__init__(name=f"host-{request.instance_id}", daemon=True)
@@ -173,17 +173,17 @@ class HostThread(threading.Thread, ABC):
         self._off = threading.Event()
 
     def run(self) -> None:
-        """Boot, wait for the end, clean up, tell."""
+        """Boot the host, wait for its end, clean up, and report."""
         reason = "the host's thread failed; see the platform's log"
         try:
             with self._owner.boots:
                 self._check_on()
                 address = self._boot()
             self._wait_until_due()
-            LOGGER.info("host %s runs at %s", self._request.instance_id, address.private_ip)
+            LOGGER.info("host %s is running at %s", self._request.instance_id, address.private_ip)
             self._listener.host_running(self._request.instance_id, address)
             self._send("go")
-            self._next_event(None)  # the first process has nothing more to say: this waits for its end
+            self._next_event(None)  # no more events follow: this waits for the end of the first process
         except (HostError, NetworkError, OSError, ValueError) as error:
             reason = DESTROYED if self._off.is_set() else str(error)
         finally:
@@ -194,25 +194,25 @@ class HostThread(threading.Thread, ABC):
 
     @abstractmethod
     def power_off(self) -> None:
-        """End the host at once; its thread notices, cleans up and tells."""
+        """End the host at once; its thread then cleans up and reports."""
 
     @abstractmethod
     def _boot(self) -> HostAddress:
-        """Start the first process, and have it bring the host up.
+        """Start the first process and wait until the host has booted.
 
         Raises:
-            HostError: it does not come up.
+            HostError: the host does not come up.
         """
 
     @abstractmethod
     def _clean_up(self) -> None:
-        """Leave nothing of the host on the machine but its logs."""
+        """Remove everything of the host from the machine but its logs."""
 
     def _check_on(self) -> None:
-        """Go no further with a host that was destroyed meanwhile.
+        """Check that the host was not destroyed meanwhile.
 
         Raises:
-            HostError: it was.
+            HostError: it was destroyed.
         """
         if self._off.is_set():
             raise HostError(DESTROYED)
@@ -227,7 +227,7 @@ class HostThread(threading.Thread, ABC):
                 cwd="/",
                 env=SERVICE_ENVIRONMENT,
                 bufsize=0,
-                start_new_session=True,  # a Ctrl-C meant for the platform is none of the host's business
+                start_new_session=True,  # a Ctrl-C for the platform must not reach the host
             )
         return process
 
@@ -235,10 +235,10 @@ class HostThread(threading.Thread, ABC):
         if self._process is not None:
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
-                    pipe.close()  # a first process that we cannot signal yet ends by this
+                    pipe.close()  # ends a first process that cannot be signalled yet
             try:
-                self._process.wait(END_PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:  # somebody stopped it (SIGSTOP)
+                self._process.wait(END_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:  # it was stopped (SIGSTOP)
                 self._process.kill()
                 self._process.wait()
 
@@ -258,10 +258,10 @@ class HostThread(threading.Thread, ABC):
         }
 
     def _wait_until_due(self) -> None:
-        """An instance is not running before its time, even where the host is.
+        """Wait for the instance's boot time, if the host has booted earlier.
 
         Raises:
-            HostError: it ended meanwhile.
+            HostError: the host has ended meanwhile.
         """
         left = self._requested + self._request.boot_seconds - time.monotonic()
         if left > 0 and self._readable(left):
@@ -270,13 +270,13 @@ class HostThread(threading.Thread, ABC):
     def _send(self, line: str) -> None:
         pipe = self._process.stdin if self._process else None
         if pipe is None:
-            raise HostError("its first process was not started")
+            raise HostError("the first process was not started")
         pipe.write(line.encode() + b"\n")
 
     def _readable(self, timeout: float | None) -> bool:
         pipe = self._process.stdout if self._process else None
         if pipe is None:
-            raise HostError("its first process was not started")
+            raise HostError("the first process was not started")
         poll = select.poll()
         poll.register(pipe, select.POLLIN)
         return bool(poll.poll(None if timeout is None else timeout * 1000))
@@ -285,13 +285,13 @@ class HostThread(threading.Thread, ABC):
         pipe = self._process.stdout if self._process else None
         while b"\n" not in self._events:
             if pipe is None or not self._readable(timeout):
-                raise HostError(f"it did not boot within {timeout} seconds")
+                raise HostError(f"the host did not boot within {timeout} seconds")
             chunk = os.read(pipe.fileno(), 65536)
             if not chunk:
-                raise HostError("its first process ended unexpectedly")
+                raise HostError("the first process ended unexpectedly")
             self._events += chunk
         line, _, self._events = self._events.partition(b"\n")
         event: dict[str, Any] = json.loads(line)
         if event["event"] == "failed":
-            raise HostError(f"it did not boot: {event['message']}")
+            raise HostError(f"the host did not boot: {event['message']}")
         return event

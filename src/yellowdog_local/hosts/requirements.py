@@ -1,4 +1,4 @@
-"""What this machine must have for hosts of each kind: looks, changes nothing, and says each lack with its remedy."""
+"""Checks what each kind of hosts requires of this machine. Changes nothing; each message names the remedy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from yellowdog_local.hosts.process_home import current_user
 
 
 class MissingRequirementError(Exception):
-    """Hosts of a kind cannot run here; the message says what is missing and how to get it."""
+    """Hosts of this kind cannot run on this machine; the message names what is missing, and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Program:
     package: str
 
 
-# What every host needs, and what namespaces need besides.
+# For all hosts, and for namespace hosts in addition.
 PROGRAMS = (
     Program(("sshd",), "openssh-server"),
     Program(("ssh-keygen",), "openssh-client"),
@@ -42,7 +42,7 @@ SSHD_CAPABILITIES = {"SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18, "AUDIT_WRITE": 
 
 
 def find(name: str) -> str | None:
-    """Where a program is."""
+    """The path of a program; None if it is not installed."""
     return shutil.which(name, path=SEARCH_PATH)
 
 
@@ -56,13 +56,13 @@ def check_namespace_hosts() -> None:
     _check_programs((*NAMESPACE_PROGRAMS, *PROGRAMS))
     if os.geteuid() != 0:
         raise MissingRequirementError(
-            "namespace hosts need root (they make network namespaces and mounts): run the same command with sudo"
+            "namespace hosts need root (for network namespaces and mounts): run the same command with sudo"
         )
     _check_namespaces()
 
 
 def check_process_hosts() -> str:
-    """Refuse a machine that cannot run process hosts; gives back who will log in to them.
+    """Refuse a machine that cannot run process hosts; the user of SSH logins otherwise.
 
     Raises:
         MissingRequirementError: what is missing.
@@ -72,18 +72,18 @@ def check_process_hosts() -> str:
     user = current_user()
     if user is None:
         raise MissingRequirementError(
-            f"process hosts need an account for user id {os.geteuid()} in /etc/passwd, since SSH logs in to one: run "
-            f"the container as a user that its image has, or add the account to the image"
+            f"process hosts need an account for user id {os.geteuid()} in /etc/passwd, for SSH logins: run the "
+            f"container as a user of its image, or add the account to the image"
         )
     if _is_locked(user.pw_name):
         raise MissingRequirementError(
-            f"the account {user.pw_name} is locked in /etc/shadow, and OpenSSH lets no locked account in: "
+            f"the account {user.pw_name} is locked in /etc/shadow, and OpenSSH refuses locked accounts: "
             f"`usermod -p '*' {user.pw_name}` unlocks it without giving it a password"
         )
     if not _may_log_in(user.pw_shell):
         raise MissingRequirementError(
-            f"the account {user.pw_name} may not log in (its shell is {user.pw_shell}), but process hosts run as who "
-            f"runs the platform: use another account, or `usermod -s /bin/bash {user.pw_name}`"
+            f"the account {user.pw_name} may not log in (its shell is {user.pw_shell}), but process hosts run as the "
+            f"platform's user: use another account, or `usermod -s /bin/bash {user.pw_name}`"
         )
     _check_capabilities()
     _check_terminals()
@@ -108,7 +108,7 @@ def _check_programs(programs: tuple[Program, ...]) -> None:
 
 
 def _check_capabilities() -> None:
-    """Root in a container may lack rights that root's sshd cannot do without."""
+    """Root in a container may lack capabilities that root's sshd needs."""
     if os.geteuid() != 0:
         return
     held = _capabilities()
@@ -127,7 +127,7 @@ def _capabilities() -> int:
 
 
 def _check_terminals() -> None:
-    """An ordinary user's sshd cannot give a terminal to the group `tty`, and ends the login when it would have to."""
+    """An ordinary user's sshd cannot give a terminal to the group `tty`; it then ends the login."""
     if os.geteuid() == 0:
         return
     try:
@@ -137,8 +137,8 @@ def _check_terminals() -> None:
     found = _group_of_terminals()
     if found != group:
         raise MissingRequirementError(
-            f"terminals belong to group {found} here and not to `tty` ({group}), so that an ordinary user's SSH server "
-            f"can open none: mount /dev/pts with `gid={group}`, as container runtimes do, or run the command as root"
+            f"terminals belong to group {found} here, not to `tty` ({group}), so an ordinary user's SSH server cannot "
+            f"open any: mount /dev/pts with `gid={group}`, as container runtimes do, or run the command as root"
         )
 
 
@@ -163,7 +163,7 @@ def _may_log_in(shell: str) -> bool:
 
 
 def _is_locked(user: str) -> bool:
-    """Whether OpenSSH takes the account for locked; only root's sshd can know, and cares."""
+    """Whether the account is locked for OpenSSH; only root can read it, and only root's sshd checks it."""
     try:
         lines = _SHADOW.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -172,11 +172,11 @@ def _is_locked(user: str) -> bool:
 
 
 def _check_namespaces() -> None:
-    """Root in a container is often not allowed to make any: seen here, and not by every host that does not boot."""
+    """Root in a container often may not create namespaces: detected here, before a host fails to boot."""
     command = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "true"]
     tried = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": SEARCH_PATH})
     if tried.returncode != 0:
         raise MissingRequirementError(
-            f"this machine does not let root make namespaces ({tried.stderr.strip()}): inside a container, "
-            f"start that with --privileged"
+            f"this machine does not let root create namespaces ({tried.stderr.strip()}): if it is a container, "
+            f"start it with --privileged"
         )

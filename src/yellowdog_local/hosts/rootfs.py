@@ -1,8 +1,8 @@
-"""What a namespace host's disk holds before it boots: the image, as data. Knows files and users, starts nothing.
+"""The image of namespace hosts, as data: the files of a disk before it boots. Starts nothing.
 
-A YellowDog image with Ray preinstalled has a user `yd-agent`, the agent, a Python environment with Ray, and an OpenSSH
-server. Here the machine's own file system takes the place of the image, and this module writes down what is different
-on a host: a list of entries that `init.py` lays over it. The machine itself stays untouched.
+A YellowDog image with Ray has a user `yd-agent`, the agent, a Python environment with Ray, and an OpenSSH server. Here
+the machine's own file system is the image. This module lists the entries that `guest/disk.py` lays over it; the machine
+itself is not changed.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ DATA = "/var/opt/yellowdog/agent/data"
 VENV = f"{HOME}/venv"
 AGENT_CONFIG = f"{HOME}/agent.json"
 AGENT_FILES = f"{HOME}/agent"
-# Not the usual name, beside which the machine has its own public key: sshd complains about a pair that does not match.
+# Not the usual name: the machine's own public key beside it would not match.
 HOST_KEY = "/etc/ssh/raydog_host_key"
 TASK_LOGS = f"{LOGS}/tasks"
 PATH = f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# What a host has of its own, empty, instead of the machine's.
+# Empty directories of a host's own, in the place of the machine's.
 PRIVATE = {
-    "/tmp": 0o1777,  # noqa: S108 (the host's own directory is made here, not used)
+    "/tmp": 0o1777,  # noqa: S108 (an entry of the image)
     "/var/tmp": 0o1777,  # noqa: S108
     "/opt/yellowdog": 0o755,
     "/var/opt/yellowdog": 0o755,
     "/var/lib/cloud": 0o755,
 }
-# What every host needs of the machine, also where it is a file system of its own.
+# Directories that every host needs, also if they are file systems of their own.
 SYSTEM = ("/usr", "/etc", "/var", "/opt")
 HIDDEN = (*PRIVATE, "/run", "/dev", "/proc", "/sys")
 
@@ -82,15 +82,15 @@ Entry = dict[str, Any]
 
 
 class ImageError(Exception):
-    """This machine cannot serve as the hosts' image; the message says why and what to do."""
+    """This machine cannot be the hosts' image; the message names the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """What all hosts of a platform have in common.
+    """The image of all hosts of a platform.
 
     Attributes:
-        entries: the files, in the form that `init.py` understands.
+        entries: the files, in the form of `guest/disk.py`.
         overlays: the host's paths that need an overlay of their own, the root first.
         uid: the user id of yd-agent.
         gid: its group id.
@@ -103,12 +103,12 @@ class Image:
 
 
 def prepare(data_directory: Path, public_key: str, host_key: str) -> Image:
-    """Describe the image once; every host is then made from it.
+    """Describe the image of all hosts.
 
     Args:
-        data_directory: the platform's own directory, which hosts must not see.
-        public_key: who may log in as yd-agent (the line of an OpenSSH public key).
-        host_key: the private key that every host's sshd shows.
+        data_directory: the platform's own directory, hidden from hosts.
+        public_key: the line of the OpenSSH public key for logins as yd-agent.
+        host_key: the private host key of every host's sshd.
 
     Raises:
         ImageError: the Python environment cannot be used by an unprivileged user.
@@ -123,18 +123,18 @@ def prepare(data_directory: Path, public_key: str, host_key: str) -> Image:
     entries += _agent_files(uid, gid, environment[0])
     entries += [_passable(path) for path in _closed_parents(needed)]
     if not _is_within(sources, environment[0]):
-        # The platform was started from a checkout: its packages are importable on the hosts all the same.
+        # The platform was started from a checkout: hosts can import its packages all the same.
         entries.append(_file(f"{sysconfig.get_path('purelib')}/raydog-checkout.pth", f"{sources}\n"))
     hidden_already = any(_is_within(data_directory, Path(path)) for path in HIDDEN)
     if not hidden_already:
         entries.append({"path": str(data_directory), "absent": True})
-    # Parents first, so that an entry never finds its directory made with another's attributes.
+    # Parents first, so that each directory is created by its own entry.
     entries.sort(key=lambda entry: str(entry["path"]).count("/"))
     return Image(entries, ["/", *_overlays(needed)], uid, gid)
 
 
 def own_files(image: Image, hostname: str, address: str, agent_config: str) -> list[Entry]:
-    """What one host has that no other has."""
+    """The entries of one host's own."""
     return [
         _file("/etc/hostname", f"{hostname}\n"),
         _file("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{address} {hostname}\n"),
@@ -148,7 +148,7 @@ def service_environment() -> dict[str, str]:
 
 
 def _base_files(uid: int, gid: int, public_key: str, host_key: str) -> list[Entry]:
-    # An asterisk, not an exclamation mark: sshd without PAM refuses accounts whose password is "locked".
+    # An asterisk, not an exclamation mark: sshd without PAM refuses locked accounts.
     accounts = {
         "/etc/passwd": f"{USER}:x:{uid}:{gid}:YellowDog agent:{HOME}:/bin/bash",
         "/etc/group": f"{USER}:x:{gid}:",
@@ -190,7 +190,7 @@ def _directory(path: str, mode: int, owner: tuple[int, int] = (0, 0), *, opaque:
 
 
 def _passable(path: Path) -> Entry:
-    """The machine's directory, through which yd-agent may pass; what it holds keeps its own permissions."""
+    """The machine's directory, searchable for yd-agent; its contents keep their permissions."""
     there = path.stat()
     mode = stat.S_IMODE(there.st_mode) | 0o111
     return _directory(str(path), mode, owner=(there.st_uid, there.st_gid))
@@ -202,7 +202,7 @@ def _closed_parents(needed: list[Path]) -> list[Path]:
 
 
 def _overlays(needed: list[Path]) -> list[str]:
-    """What an overlay over `/` alone would not show: other file systems, and what lies in directories it hides."""
+    """Paths that an overlay over `/` alone would not show: other file systems, and paths in hidden directories."""
     root = Path("/").stat().st_dev
     candidates = [*needed, *(Path(path) for path in SYSTEM)]
     wanted = {
@@ -224,14 +224,13 @@ def _check_readable(environment: Path) -> None:
     for path in (library, Path(os.path.realpath(sys.executable))):
         if not path.stat().st_mode & stat.S_IROTH:
             raise ImageError(
-                f"{path} cannot be read by other users, so that the hosts' user {USER} could not use the Python "
-                f"environment {environment}: run `chmod -R go+rX {environment}`, or make the environment anew "
-                f"with umask 022"
+                f"{path} cannot be read by other users, so the hosts' user {USER} could not use the Python environment "
+                f"{environment}: run `chmod -R go+rX {environment}`, or create the environment again with umask 022"
             )
 
 
 def _free_ids() -> tuple[int, int]:
-    """A user and a group id that nobody on this machine has: a host's user must own none of the machine's files."""
+    """A user and a group id that this machine does not use: a host's user must own none of the machine's files."""
     users = {entry.pw_uid for entry in pwd.getpwall()}
     groups = {entry.gr_gid for entry in grp.getgrall()}
     free = next(number for number in range(61500, 65000) if number not in users and number not in groups)

@@ -1,12 +1,12 @@
 """Hosts without processes: each is a record that boots, registers and runs tasks on the platform's clock.
 
-A task says itself how it runs, by its environment; without it, it runs until it is aborted:
+A task runs until it is aborted, unless its environment says otherwise:
 
-- `SIM_TASK_SECONDS`: it ends by itself after so many seconds;
-- `SIM_TASK_EXIT_CODE`: the exit code with which it ends by itself (0);
-- `SIM_ABORT_SECONDS`: how long it takes to end once it is aborted (0).
+- `SIM_TASK_SECONDS`: time until it ends (seconds);
+- `SIM_TASK_EXIT_CODE`: the exit code with which it then ends (0);
+- `SIM_ABORT_SECONDS`: time from an abort to its end (seconds; 0).
 
-So does a command of a node action, by `SIM_ACTION_SECONDS` (0) and `SIM_ACTION_EXIT_CODE` (0). No file is written.
+A command of a node action takes `SIM_ACTION_SECONDS` (0) and ends with `SIM_ACTION_EXIT_CODE` (0). No file is written.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Run:
 
 
 class _Nobody:
-    """Who hears of a machine that is none of the platform's hosts."""
+    """The listener of a machine that is no host of the platform."""
 
     def host_running(self, instance_id: str, address: HostAddress) -> None:
         """Do nothing."""
@@ -55,7 +55,7 @@ class _Nobody:
 
 
 class SimulatedHosts:
-    """Makes hosts that exist only as records. Its state is guarded by the platform's own lock."""
+    """Creates hosts that exist only as records, guarded by the platform's lock."""
 
     kind = "simulated"
     traits = HostTraits(runs_tasks=False, own_network=True, own_processes=True, own_files=True)
@@ -71,35 +71,35 @@ class SimulatedHosts:
         self._agents: InProcessAgents | None = None
 
     def use_agents(self, agents: InProcessAgents) -> None:
-        """Be told, once, how agents reach the platform; the platform does this when it is made."""
+        """Set how agents reach the platform; the platform calls this once."""
         self._agents = agents
 
     @property
     def instance_ids(self) -> list[str]:
-        """The hosts that exist now, oldest first."""
+        """The ids of the existing hosts, oldest first."""
         return list(self._hosts)
 
     def create(self, request: HostRequest, listener: HostListener) -> None:
-        """Begin to boot a host; it is up after the request's boot time."""
+        """Boot a host; it runs after the request's boot time."""
         host = _Host(request, listener, self._next_address(request.instance_id))
-        agents = self._connected()
+        agents = self._connected_agents()
         with agents.locked():
             self._hosts[request.instance_id] = host
             host.boot = agents.call_later(request.boot_seconds, lambda: self._booted(host))
 
     def join(self, token: str, instance_id: str, *, slots: int = 1, **said: Any) -> None:
-        """Let a machine of the user's own join a configured pool, whose token it has; none of the platform's hosts.
+        """Let a machine that is no host of the platform join a configured pool.
 
         Args:
-            token: the pool's.
-            instance_id: what the machine calls itself, unique in its pool.
-            slots: how many workers it wants.
-            said: what it says of itself instead of the usual, by the names of `Registration`.
+            token: the pool's token.
+            instance_id: the machine's id, unique in its pool.
+            slots: its number of workers.
+            said: other fields of `Registration`, in the place of the defaults.
         """
         said = {"createWorkers": WorkerTarget(targetCount=slots), **said}
         request = HostRequest(instance_id, token, None, "", "", "", 0.0)
         host = _Host(request, _Nobody(), self._next_address(instance_id), said=said)
-        with self._connected().locked():
+        with self._connected_agents().locked():
             self._hosts[instance_id] = host
             self._booted(host)
 
@@ -112,26 +112,26 @@ class SimulatedHosts:
         )
 
     def destroy(self, instance_id: str) -> None:
-        """End a host as a power cut would."""
+        """Power a host off without a shutdown."""
         self._remove(instance_id, "")
 
     def stop(self, instance_id: str) -> None:
-        """Switch a host off without a word; it may be created again."""
-        with self._connected().locked():
-            self._switch_off(instance_id)
+        """Power a host off without an event; it may be created again."""
+        with self._connected_agents().locked():
+            self._power_off(instance_id)
 
     def close(self) -> None:
-        """End every host."""
+        """Destroy all hosts."""
         for instance_id in self.instance_ids:
             self._remove(instance_id, "")
 
     def lose(self, instance_id: str, reason: str = "the host was lost") -> None:
-        """Let a host die by itself, in a way that its cloud notices at once; one that has joined is only silent."""
+        """End a host unexpectedly; its cloud detects it at once. A machine that has joined only becomes silent."""
         self._remove(instance_id, reason)
 
     def unplug(self, instance_id: str) -> None:
-        """Pull a host's cable: its agent is heard of no more, while the cloud still shows it running."""
-        agents = self._connected()
+        """Cut a host's network: its agent becomes silent, while the cloud still shows it running."""
+        agents = self._connected_agents()
         with agents.locked():
             host = self._hosts.get(instance_id)
             if host is not None:
@@ -139,18 +139,18 @@ class SimulatedHosts:
                 if host.session is not None:
                     agents.disconnect(host.session)
 
-    def _connected(self) -> InProcessAgents:
+    def _connected_agents(self) -> InProcessAgents:
         if self._agents is None:
             raise RuntimeError("simulated hosts belong to a LocalPlatform: pass them to one")
         return self._agents
 
     def _remove(self, instance_id: str, reason: str) -> None:
-        with self._connected().locked():
-            host = self._switch_off(instance_id)
+        with self._connected_agents().locked():
+            host = self._power_off(instance_id)
             if host is not None:
                 host.listener.host_gone(instance_id, reason)
 
-    def _switch_off(self, instance_id: str) -> _Host | None:
+    def _power_off(self, instance_id: str) -> _Host | None:
         host = self._hosts.pop(instance_id, None)
         if host is None:
             return None
@@ -159,7 +159,7 @@ class SimulatedHosts:
                 timer.cancel()
         host.tasks.clear()
         if host.session is not None and isinstance(host.listener, _Nobody):
-            self._connected().disconnect(host.session)
+            self._connected_agents().disconnect(host.session)
         return host
 
     def _booted(self, host: _Host) -> None:
@@ -177,13 +177,13 @@ class SimulatedHosts:
             "agentVersion": "simulated",
         }
         registration = Registration(**{**usual, **host.said})
-        host.session = self._connected().register(host.request.agent_token, registration, self._waker(host))
+        host.session = self._connected_agents().register(host.request.agent_token, registration, self._waker(host))
 
     def _waker(self, host: _Host) -> Callable[[], None]:
-        return lambda: self._obey(host)
+        return lambda: self._execute_commands(host)
 
-    def _obey(self, host: _Host) -> None:
-        agents = self._connected()
+    def _execute_commands(self, host: _Host) -> None:
+        agents = self._connected_agents()
         with agents.locked():
             if host.session is None or host.unplugged or host.request.instance_id not in self._hosts:
                 return
@@ -192,23 +192,23 @@ class SimulatedHosts:
                 if command["type"] == "RUN_TASK":
                     self._run(host, command["task"])
                 elif command["type"] == "RUN_ACTION":
-                    self._act(host, command["action"])
+                    self._run_action(host, command["action"])
                 elif command["type"] == "ABORT_TASK":
                     self._abort(host, command["taskId"], kill=command.get("kill", False))
 
-    def _act(self, host: _Host, action: dict[str, Any]) -> None:
+    def _run_action(self, host: _Host, action: dict[str, Any]) -> None:
         environment = action.get("environment", {})
         end = ActionEnd(action=action["number"], exitCode=int(environment.get("SIM_ACTION_EXIT_CODE", "0")))
         seconds = float(environment.get("SIM_ACTION_SECONDS", "0"))
         if seconds > 0:
-            self._connected().call_later(seconds, lambda: self._say(host, end))
+            self._connected_agents().call_later(seconds, lambda: self._report(host, end))
         else:
-            self._say(host, end)
+            self._report(host, end)
 
     def _run(self, host: _Host, task: dict[str, Any]) -> None:
         run = _Run(task["attempt"], task["environment"])
         host.tasks[task["taskId"]] = run
-        self._say(host, AgentEvent(taskId=task["taskId"], attempt=run.attempt, type="STARTED"))
+        self._report(host, AgentEvent(taskId=task["taskId"], attempt=run.attempt, type="STARTED"))
         seconds = run.environment.get("SIM_TASK_SECONDS")
         if seconds is not None:
             exit_code = int(run.environment.get("SIM_TASK_EXIT_CODE", "0"))
@@ -226,18 +226,18 @@ class SimulatedHosts:
         if run.timer is not None:
             run.timer.cancel()
         if seconds > 0:
-            run.timer = self._connected().call_later(seconds, lambda: self._end(host, task_id, exit_code))
+            run.timer = self._connected_agents().call_later(seconds, lambda: self._end(host, task_id, exit_code))
         else:
             self._end(host, task_id, exit_code)
 
     def _end(self, host: _Host, task_id: str, exit_code: int) -> None:
         run = host.tasks.pop(task_id, None)
         if run is not None:
-            self._say(
+            self._report(
                 host,
                 AgentEvent(taskId=task_id, attempt=run.attempt, type="FINISHED", exitCode=exit_code),
             )
 
-    def _say(self, host: _Host, event: AgentEvent | ActionEnd) -> None:
+    def _report(self, host: _Host, event: AgentEvent | ActionEnd) -> None:
         if host.session is not None and not host.unplugged:
-            self._connected().report(host.session, event)
+            self._connected_agents().report(host.session, event)

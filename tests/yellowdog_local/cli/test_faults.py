@@ -34,7 +34,7 @@ def local(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> Iterator
     with local_platform(clock=SteppedClock()) as running, place.locked():
         key = place.api_key()
         monkeypatch.setattr(running.platform, "api_key", (key.key_id, key.secret))
-        place.write_state(running.url, "simulated", "you asked for them", ssh_user="")
+        place.write_state(running.url, "simulated", "as requested", ssh_user="")
         yield running
 
 

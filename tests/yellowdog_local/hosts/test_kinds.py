@@ -22,7 +22,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, *, namespaces: bool, processes: boo
 def test_auto_chooses_namespace_hosts_where_possible(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, namespaces=True, processes=True)
 
-    assert choose(HostKind.AUTO) == Choice(HostKind.NAMESPACE, "this machine grants namespaces")
+    assert choose(HostKind.AUTO) == Choice(HostKind.NAMESPACE, "this machine supports namespaces")
 
 
 def test_auto_chooses_process_hosts_otherwise_and_gives_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

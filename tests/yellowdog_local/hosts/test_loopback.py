@@ -36,7 +36,7 @@ def test_claim_skips_a_network_in_use(piece: Loopback) -> None:
 
 
 def test_claim_excludes_the_network_of_the_machines_services(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not [piece for piece in loopback._PIECES if str(piece).startswith("127.0.")]
+    assert not [subnet for subnet in loopback._SUBNETS if str(subnet).startswith("127.0.")]
 
 
 def test_reserve_reuses_a_released_address_last(piece: Loopback) -> None:

@@ -57,7 +57,7 @@ def test_hardware_address_is_local_and_derived_from_the_address() -> None:
 def test_subnet_in_use_is_skipped(
     routes: list[dict[str, Any]], expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "_ask_ip", lambda *words: routes if "route" in words else [])
+    monkeypatch.setattr(network, "_read_ip", lambda *words: routes if "route" in words else [])
     found = network._free_network(1)
 
     assert (str(found) if found else None) == expected

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from yellowdog_local.hosts import process_home
-from yellowdog_local.hosts.process_home import ProcessHome, furnish, temporary_root
+from yellowdog_local.hosts.process_home import ProcessHome, create, temporary_root
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def place(tmp_path: Path) -> ProcessHome:
         mark=12345,
         user="somebody",
     )
-    furnish(made, "ssh-ed25519 AAAA key", "a host key", {"token": "secret"})
+    create(made, "ssh-ed25519 AAAA key", "a host key", {"token": "secret"})
     return made
 
 
@@ -66,7 +66,7 @@ def test_scripts_of_the_platforms_environment_run_with_the_hosts_python(tmp_path
     (theirs / "plain").write_text(f"#!{theirs}/python3\nprint()\n")
     (theirs / "long").write_text(f"#!/bin/sh\n'''exec' {theirs}/python3 \"$0\" \"$@\"\n' '''\n")
     (theirs / "binary").write_bytes(b"\x7fELF")
-    process_home._adopt_scripts(theirs, ours)
+    process_home._add_scripts(theirs, ours)
 
     assert (ours / "plain").read_text() == f"#!{ours}/python\nprint()\n"
     assert f"exec' {ours}/python " in (ours / "long").read_text()

@@ -176,7 +176,7 @@ def test_host_is_reported_gone_when_its_first_process_is_killed(own: Lab) -> Non
     eventually(lambda: sleepers("639"))
     os.kill(own.first_process("i-1"), signal.SIGKILL)
 
-    assert own.recorder.wait_gone("i-1") == "its first process ended unexpectedly"
+    assert own.recorder.wait_gone("i-1") == "the first process ended unexpectedly"
     assert sleepers("639") == []
     assert leftovers.find(own.data) == own.shared()
 

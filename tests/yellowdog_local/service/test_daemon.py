@@ -130,7 +130,7 @@ def test_stop_removes_leftovers_of_a_killed_platform(place: PlatformDirectory) -
 def test_state_names_the_kind_of_hosts_and_the_ssh_user(place: PlatformDirectory, kind: HostKind) -> None:
     state = daemon.start(place, free_port(), kind)
 
-    assert (state.hosts, state.why) == (kind.value, "you asked for them")
+    assert (state.hosts, state.why) == (kind.value, "as requested")
     assert state.ssh_user == ("yd-agent" if kind is HostKind.NAMESPACE else getpass.getuser())
     assert place.running() == state
 

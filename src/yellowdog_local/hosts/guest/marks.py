@@ -1,9 +1,9 @@
-"""How the processes of a process host are told from all others: by a mark that none of them can lose. Stdlib only.
+"""Marks of processes: they identify the processes of a process host. Standard library only.
 
-The mark is the limit RLIMIT_RTTIME: every child inherits it, whatever it does to its environment, its name, its session
-or its parents, and everybody may read it in /proc. It limits how long a process with *real-time priority* may compute
-without a pause, in microseconds; a mark stands for 70,000 years and more, so it limits nothing. Like any hard limit it
-can be lowered by its process and raised by root alone: a mark keeps honest programs apart, not hostile ones.
+The mark is the limit RLIMIT_RTTIME. Every child inherits it, whatever its environment, name, session or parent, and
+/proc shows it to all users. It limits how long a process with *real-time priority* may compute without a pause, in
+microseconds; a mark is over 70,000 years, so it limits nothing. A process can lower its mark, as any hard limit: marks
+identify processes, and do not confine hostile ones.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pathlib import Path
 
 _NUMBER_BITS = 12
 _PLATFORM_BITS = 48
-# Above every mark's other bits, so that a mark is a long time whatever the platform and number are.
+# Above every mark's other bits, so that every mark is a long time.
 _BASE = 1 << (_PLATFORM_BITS + _NUMBER_BITS + 1)
 LAST_NUMBER = (1 << _NUMBER_BITS) - 1
 _LIMIT = b"Max realtime timeout"
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.005
-_QUIET_LOOKS = 10
+_QUIET_SCANS = 10
 
 Filter = Callable[[int], bool]
 
@@ -34,7 +34,7 @@ class MarkError(Exception):
 
 
 def of_platform(data_directory: Path) -> int:
-    """The mark of the platform of a directory: that of its host number 0, which no host has."""
+    """The mark of the platform of a directory: that of host number 0, which does not exist."""
     digest = hashlib.sha256(str(data_directory.resolve()).encode()).digest()
     return _BASE | int.from_bytes(digest[: _PLATFORM_BITS // 8], "big") << _NUMBER_BITS
 
@@ -43,17 +43,17 @@ def of_host(platform_mark: int, number: int) -> int:
     """The mark of a host.
 
     Args:
-        platform_mark: what `of_platform` returned.
+        platform_mark: the platform's mark.
         number: the host's number on its platform, 1 to LAST_NUMBER.
     """
     return platform_mark | number
 
 
 def wear(mark: int) -> None:
-    """Mark this process, and all that it will start. It can not be undone.
+    """Mark this process and all its future children, for good.
 
     Raises:
-        MarkError: it may not, because it is limited to less already.
+        MarkError: its limit is lower already.
     """
     try:
         resource.setrlimit(resource.RLIMIT_RTTIME, (mark, mark))
@@ -72,35 +72,35 @@ def is_platform(platform_mark: int) -> Filter:
 
 
 def processes(wanted: Filter) -> list[int]:
-    """The living processes on this machine whose marks pass."""
+    """The running processes on this machine with such a mark."""
     numbers = (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
     return [number for number in numbers if wanted(_mark(number)) and _is_alive(number)]
 
 
 def kill(wanted: Filter, spare: Collection[int] = ()) -> bool:
-    """Kill all processes whose marks pass, those too that they start meanwhile; whether none is left.
+    """Kill all processes with such a mark, including those that they start meanwhile; whether none is left.
 
     Args:
-        wanted: whom to kill.
-        spare: numbers of processes that shall live.
+        wanted: the filter of marks.
+        spare: numbers of processes to spare.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     quiet = 0
-    while quiet < _QUIET_LOOKS and time.monotonic() < deadline:
+    while quiet < _QUIET_SCANS and time.monotonic() < deadline:
         forks = _forks()
         found = [number for number in processes(wanted) if number not in spare]
         if not found and _forks() == forks:
             return True
-        # Where anybody forked while we looked, one of them may have gone unseen, with its parent already gone.
+        # After a fork during the scan, a child may have been missed whose parent has ended.
         quiet = 0 if found else quiet + 1
         for number in found:
             _kill(number, wanted)
         time.sleep(_PAUSE_SECONDS)
-    return quiet >= _QUIET_LOOKS
+    return quiet >= _QUIET_SCANS
 
 
 def _forks() -> bytes:
-    """A count that grows whenever a process is made on this machine."""
+    """The number of processes ever created on this machine."""
     lines = _read_file(Path("/proc/stat")).splitlines()
     return next((line for line in lines if line.startswith(b"processes ")), b"")
 
@@ -111,7 +111,7 @@ def _kill(number: int, wanted: Filter) -> None:
     except ProcessLookupError:
         return
     try:
-        # Looked at again: between seeing and opening it, the number may have become somebody else's.
+        # Checked again: the number may have been reused before it was opened.
         if wanted(_mark(number)):
             signal.pidfd_send_signal(handle, signal.SIGKILL)
     except ProcessLookupError:
@@ -121,7 +121,7 @@ def _kill(number: int, wanted: Filter) -> None:
 
 
 def _mark(number: int) -> int:
-    """What a process is marked with; 0 if nothing."""
+    """The mark of a process; 0 if it has none."""
     for line in _read(number, "limits").splitlines():
         if line.startswith(_LIMIT):
             hard = line[len(_LIMIT) :].split()[1]
@@ -130,7 +130,7 @@ def _mark(number: int) -> int:
 
 
 def _is_alive(number: int) -> bool:
-    """Whether it is more than an entry that its parent has not read yet."""
+    """Whether it runs, and is no zombie."""
     state = _read(number, "stat").rpartition(b") ")[2][:1]
     return state not in (b"", b"Z", b"X")
 
@@ -142,5 +142,5 @@ def _read(number: int, name: str) -> bytes:
 def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError:  # a process that ended while we looked
+    except OSError:  # the process has ended meanwhile
         return b""

@@ -1,15 +1,14 @@
-"""Shows Python programs on a process host their host as their machine. Copied to each host; stdlib only.
+"""Limits the view of Python programs on a process host to their host. Copied to each host; standard library only.
 
-It is part of each host's own Python environment (`process_home.py` puts it there), so that it is loaded whenever its
-Python starts. Programs ask three things whose true answers lead beyond their host, as they would not on a machine of
-their own:
+`process_home.py` adds it to each host's Python environment, so that it is loaded whenever that Python starts. It
+changes three answers that would lead beyond the host:
 
-- "which processes are there?" (psutil; `ray stop` kills what it finds): only those of this host;
-- "what is this machine's address?" (Ray asks the kernel how it would reach the Internet): this host's address;
-- "where do temporary files and ports of a Ray node belong?" (a worker takes the head's path, and every node the same
-  range of ports): into this host's own directory, and wherever a port is free.
+- the list of processes (psutil; `ray stop` kills what it finds): only those of this host;
+- the machine's address (Ray derives it from the route to the Internet): this host's address;
+- defaults of `ray start` (a worker takes the head's path, and every node the same ports): this host's own
+  directory, and free ports.
 
-Whoever says something else on the command line of `ray start` has it.
+Options on the command line of `ray start` override the defaults.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _LIMIT = b"Max realtime timeout"  # see marks.py
 
 
 class _View:
-    """What this host is, and how modules that ask for it are told.
+    """The host's properties, and the changes of modules that read them.
 
     Args:
         host: `{"mark": ..., "address": ..., "temporary": ...}`
@@ -42,7 +41,7 @@ class _View:
         self._temporary = str(host["temporary"])
 
     def adapters(self) -> dict[str, Adapt]:
-        """What is done to which module, once it is loaded."""
+        """The change of each module, by its name."""
         return {
             "psutil": self._show_own_processes,
             "ray._private.services": self._show_own_address,
@@ -70,13 +69,13 @@ class _View:
     def _is_ours(self, number: int) -> bool:
         try:
             lines = Path("/proc", str(number), "limits").read_bytes().splitlines()
-        except OSError:  # it ended while we looked
+        except OSError:  # it has ended meanwhile
             return False
         return any(line.startswith(_LIMIT) and self._mark in line.split() for line in lines)
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):
-    """Finds nothing by itself; adapts modules of certain names right after they were loaded."""
+    """Finds no modules itself; adapts modules of certain names after they are loaded."""
 
     def __init__(self, adapters: dict[str, Adapt]) -> None:
         self._adapters = adapters
@@ -90,7 +89,7 @@ class _AfterImport(importlib.abc.MetaPathFinder):
             return None
         spec = importlib.util.find_spec(fullname)
         if spec is None or spec.loader is None:
-            self._adapters[fullname] = adapt  # psutil appears only once Ray has added its own directory to the path
+            self._adapters[fullname] = adapt  # psutil is found only after Ray has added its directory to the path
             return None
         spec.loader = _AdaptingLoader(spec.loader, adapt)
         return spec
@@ -105,17 +104,17 @@ class _AdaptingLoader(importlib.abc.Loader):
         return getattr(self._loader, name)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        """As the module's own loader does it."""
+        """Create the module with its own loader."""
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """As the module's own loader does it; then it is adapted."""
+        """Execute the module with its own loader, then adapt it."""
         self._loader.exec_module(module)
         self._adapt(module)
 
 
 def install() -> None:
-    """Have modules adapted, if this process is one of the host that this file was copied to."""
+    """Install the view, if this process is one of this file's host."""
     host = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
     if resource.getrlimit(resource.RLIMIT_RTTIME)[1] == host["mark"]:
         sys.meta_path.insert(0, _AfterImport(_View(host).adapters()))
