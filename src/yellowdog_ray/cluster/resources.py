@@ -1,4 +1,4 @@
-"""Declared resources compared with a machine's size. Pure."""
+"""Comparison of declared resources with a machine's size. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GIB = 2**30
 
 
 def excess(declared: Mapping[str, float], size: MachineSize) -> list[str]:
-    """What is declared and a machine does not have, in words."""
+    """One phrase per resource that is declared beyond the machine's size. Skips unknown sizes."""
     there = {"CPU": size.vcpus, "GPU": size.gpus, "memory": size.ram * GIB}
     return [
         f"{word}: {declared[word]:g} where {amount:g} is there"

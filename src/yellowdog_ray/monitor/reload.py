@@ -1,4 +1,4 @@
-"""The configuration file on the head: read again after another `ray up` has replaced it."""
+"""The configuration file on the head: read again after another `ray up` replaced it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from yellowdog_ray.errors import RayDogError
 logger = logging.getLogger(__name__)
 
 CONFIG_FILE = "~/ray_bootstrap_config.yaml"
-"""Where `ray up` puts the configuration on the head (autoscaler/_private/commands.py of Ray 2.60)."""
+"""The configuration on the head, written by `ray up` (autoscaler/_private/commands.py of Ray 2.60)."""
 
 
 class HeadFile:
-    """The configuration on the head, which a later `ray up` replaces. Ray reads it anew; its providers it keeps."""
+    """The configuration on the head. After a change Ray reads it again but keeps its provider, which reads it here.
+
+    Args:
+        cluster_name: the cluster; another cluster's file is ignored.
+        path: the file; by default `CONFIG_FILE`.
+    """
 
     def __init__(self, cluster_name: str, path: Path | None = None) -> None:
         self._cluster_name = cluster_name
@@ -26,7 +31,7 @@ class HeadFile:
         self._stamp: tuple[int, int, int] | None = None
 
     def news(self) -> ProviderSettings | None:
-        """The `provider` section, if the file has changed since it was last asked for; costs no more than a look."""
+        """The `provider` section if the file changed since the last call, or None. One `stat` without a change."""
         try:
             found = self._path.stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
@@ -41,5 +46,5 @@ class HeadFile:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, RayDogError) as error:
-            logger.warning("%s cannot be used, and the settings stay as they are: %s", self._path, error)
+            logger.warning("%s is unusable, the settings stay as they are: %s", self._path, error)
             return None

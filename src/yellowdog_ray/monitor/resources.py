@@ -1,4 +1,4 @@
-"""Resources that a node type declares and its machines turn out not to have: one warning per node type."""
+"""One warning per node type that declares more resources than its machines have."""
 
 from __future__ import annotations
 
@@ -14,34 +14,39 @@ logger = logging.getLogger(__name__)
 
 
 class DeclaredResources:
-    """On the head: tells, once for each node type, of resources that its machines turn out not to have."""
+    """Compares declared resources with the machines of a cluster as their sizes become known.
+
+    Args:
+        cluster: the cluster.
+        settings: the settings in force.
+    """
 
     def __init__(self, cluster: Cluster, settings: LiveSettings) -> None:
         self._cluster = cluster
         self._settings = settings
-        self._judged: set[str] = set()
-        self._told: set[str] = set()
+        self._checked: set[str] = set()
+        self._warned: set[str] = set()
         self._snapshot = Snapshot()
 
     def tick(self, snapshot: Snapshot) -> None:
-        """Look at the nodes whose machines have become known."""
+        """Check the nodes whose machine's size is new."""
         if snapshot is self._snapshot:
             return
         self._snapshot = snapshot
-        self._judged &= snapshot.nodes.keys()
+        self._checked &= snapshot.nodes.keys()
         for node in snapshot.nodes.values():
-            if node.id in self._judged or node.platform_node_id is None:
+            if node.id in self._checked or node.platform_node_id is None:
                 continue
             size = self._cluster.machine_size(node.platform_node_id)
             if size is not None:
-                self._judged.add(node.id)
-                self._judge(node, size)
+                self._checked.add(node.id)
+                self._check(node, size)
 
-    def _judge(self, node: ClusterNode, size: MachineSize) -> None:
-        kind = self._settings.current.internal.node_types.get(node.node_type)
-        lacking = excess(kind.resources, size) if kind else []
-        if lacking and node.node_type not in self._told:
-            self._told.add(node.node_type)
+    def _check(self, node: ClusterNode, size: MachineSize) -> None:
+        node_type = self._settings.current.internal.node_types.get(node.node_type)
+        lacking = excess(node_type.resources, size) if node_type else []
+        if lacking and node.node_type not in self._warned:
+            self._warned.add(node.node_type)
             logger.warning(
                 "node %s: its type '%s' declares %s: Ray will overload such a node. Correct "
                 "available_node_types.%s.resources",
