@@ -12,7 +12,7 @@
   x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
   x DeadlinePassed         the cluster's lifetime is over
   x TeardownIncomplete     something was still alive long after `ray down` began
-  x LaunchPaused           a node type backs off after failed launches
+  x LaunchBackedOff        a node type backs off after failed launches
   x NodeBuildError         a launched worker did not become a Ray node
     - NoCapacity           the sources of its template have no instances left
     - QuotaExceeded        the cloud account's quota is reached
@@ -117,7 +117,7 @@ class TeardownIncomplete(RayDogError):
     code = "TeardownIncomplete"
 
 
-class LaunchPaused(RayDogError):
+class LaunchBackedOff(RayDogError):
     """A launch was requested while the node type backs off. The code is that of the failure behind the back-off."""
 
     def __init__(self, text: str, code: str) -> None:

@@ -22,7 +22,7 @@ from yellowdog_ray.commands.context import yaml_file
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
 from yellowdog_ray.credentials import load_credentials
-from yellowdog_ray.errors import LaunchPaused, RayDogError
+from yellowdog_ray.errors import LaunchBackedOff, RayDogError
 from yellowdog_ray.wiring import make_side
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         try:
             config = self._node_config(node_config, tags)
             node_ids = self.side.launcher.launch(LaunchRequest(node_type, config, tags, count, resources, labels))
-        except LaunchPaused as pause:
+        except LaunchBackedOff as pause:
             logger.info("%d node(s) of type '%s' are not launched: %s", count, node_type, pause)
             raise NodeLaunchException(pause.code, str(pause), None) from pause
         except RayDogError as error:

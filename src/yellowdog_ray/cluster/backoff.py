@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from yellowdog_ray.errors import LaunchPaused, NodeBuildError, RayDogError, Throttled
+from yellowdog_ray.errors import LaunchBackedOff, NodeBuildError, RayDogError, Throttled
 
 FIRST_SECONDS = 5.0
 """First back-off: Ray's own tick (AUTOSCALER_UPDATE_INTERVAL_S). Each further failure doubles it."""
@@ -43,12 +43,12 @@ class BackOff:
         """Let a launch pass unless its node type is in back-off.
 
         Raises:
-            LaunchPaused: it is; the text has the reason and the remaining seconds.
+            LaunchBackedOff: it is; the text has the reason and the remaining seconds.
         """
         entry = self._entries.get(node_type)
         left = entry.ends - self._monotonic() if entry else 0.0
         if entry is not None and left > 0:
-            raise LaunchPaused(
+            raise LaunchBackedOff(
                 f"node type '{node_type}' is retried in {math.ceil(left)} s, after {entry.failures} failed "
                 f"launch{'es' * (entry.failures != 1)}: {entry.reason}",
                 entry.reason.code,

@@ -25,7 +25,7 @@ from yellowdog_ray.config.environment import worker_environment
 from yellowdog_ray.config.limits import MAX_POOL_NODES
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.config.models import NodeConfig
-from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, PlatformError, ProvisioningFailed, RayDogError
+from yellowdog_ray.errors import DeadlinePassed, LaunchBackedOff, PlatformError, ProvisioningFailed, RayDogError
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.client import Platform
@@ -102,13 +102,13 @@ class Launcher:
             The new nodes' ids.
 
         Raises:
-            LaunchPaused: the node type is in back-off after earlier failures.
+            LaunchBackedOff: the node type is in back-off after earlier failures.
             RayDogError: the platform declined, or the cluster's lifetime is over.
         """
         self.backoff.check(request.node_type)
         try:
             ids = self._launch(request)
-        except LaunchPaused:
+        except LaunchBackedOff:
             raise
         except RayDogError as error:
             self.backoff.failed(request.node_type, error)

@@ -2,7 +2,7 @@ import pytest
 
 from tests.yellowdog_ray.hand_moved_time import Time
 from yellowdog_ray.cluster.backoff import BackOff
-from yellowdog_ray.errors import LaunchPaused, NotFound, Throttled
+from yellowdog_ray.errors import LaunchBackedOff, NotFound, Throttled
 
 
 def backoff_after_each_failure(time: Time, reason: Exception, failures: int) -> list[int]:
@@ -20,7 +20,7 @@ def backoff_after_each_failure(time: Time, reason: Exception, failures: int) -> 
 def is_backing_off(backoff: BackOff, node_type: str) -> bool:
     try:
         backoff.check(node_type)
-    except LaunchPaused:
+    except LaunchBackedOff:
         return True
     return False
 
@@ -59,7 +59,7 @@ def test_launch_paused_has_category_and_reason_of_failure(time):
     backoff.failed("gpu", NotFound("no template 'demo/gone'"))
     time.now += 1.5
 
-    with pytest.raises(LaunchPaused, match=r"'gpu' is retried in 4 s, after 1 failed launch: no template") as caught:
+    with pytest.raises(LaunchBackedOff, match=r"'gpu' is retried in 4 s, after 1 failed launch: no template") as caught:
         backoff.check("gpu")
 
     assert caught.value.code == "NotFound"

@@ -11,7 +11,7 @@ from yellowdog_local.faults import Status
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.cluster.snapshot import Phase
 from yellowdog_ray.config.models import NodeConfig
-from yellowdog_ray.errors import DeadlinePassed, LaunchPaused, NotFound, RayDogError, SetupFailed
+from yellowdog_ray.errors import DeadlinePassed, LaunchBackedOff, NotFound, RayDogError, SetupFailed
 
 
 def test_launched_nodes_are_listed_at_once(head_side):
@@ -143,7 +143,7 @@ def test_launch_backs_off_after_failure(local, head_side, calls):
     with pytest.raises(NotFound):
         launcher.launch(gone)
 
-    with pytest.raises(LaunchPaused):
+    with pytest.raises(LaunchBackedOff):
         calls.during(lambda: launcher.launch(gone))
 
     assert calls.made == []
@@ -163,7 +163,7 @@ def test_launch_stops_when_backoff_starts_meanwhile(head_side, monkeypatch):
 
     monkeypatch.setattr(head_side, "find", find_while_a_node_fails)
     for _ in range(2):
-        with pytest.raises(LaunchPaused, match=r"^node type 'cpu' is retried in 5 s, after 1 failed launch: a"):
+        with pytest.raises(LaunchBackedOff, match=r"^node type 'cpu' is retried in 5 s, after 1 failed launch: a"):
             launcher.launch(request(1))
     assert set(head_side.refresh().nodes) == before
 
