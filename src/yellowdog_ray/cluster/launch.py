@@ -42,7 +42,7 @@ from yellowdog_ray.platform.types import (
 logger = logging.getLogger(__name__)
 
 LAST_LAUNCH = timedelta(minutes=2)
-"""No worker is made in the last minutes of a cluster's lifetime: it could do no more than boot."""
+"""No worker is launched in the last minutes of a cluster's lifetime: it could do no more than boot."""
 
 LAST_LAUNCH_SHARE = 0.1
 """Nor in the last tenth of a lifetime that is shorter than 20 minutes."""
@@ -50,7 +50,7 @@ LAST_LAUNCH_SHARE = 0.1
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """Workers that Ray asks for.
+    """One request of Ray's for workers.
 
     Attributes:
         node_type: the key of `available_node_types`.
@@ -149,7 +149,7 @@ class Launcher:
             while len(ids) < request.count:
                 missing = request.count - len(ids)
                 group, room = self._group_with_room(request, missing, work, timeout)
-                if not ids:  # again: Ray asks for a node, in a thread, just before it ends one whose set-up has failed
+                if not ids:  # again: Ray launches in a thread, just before it terminates a node whose set-up has failed
                     self.backoff.check(request.node_type)
                 specs = [self._worker(request, head_ip, timeout) for _ in range(min(missing, room))]
                 cluster.remember(add_tasks(self._platform, group.id, specs), request.tags)
@@ -165,39 +165,39 @@ class Launcher:
         return TaskSpec(node_id, script, environment, timeout)
 
     def _requirement(self) -> tuple[WorkRequirementView, timedelta]:
-        """The living cluster, and how long a node that is made now may live: the cluster has one deadline."""
+        """The unfinished work requirement, and the timeout of a task submitted now: the cluster's one deadline."""
         cluster = self._cluster
         work = cluster.find()
         deadline = cluster.deadline(work)
         if work is None or work.cancelling or deadline is None:
-            raise RayDogError(f"cluster '{cluster.name}' has been taken down: its work requirement has ended")
+            raise RayDogError(f"cluster '{cluster.name}' has been torn down: its work requirement has ended")
         remaining = deadline - self._clock.now()
         if remaining <= min(LAST_LAUNCH, (deadline - work.created) * LAST_LAUNCH_SHARE):
             raise DeadlinePassed(
                 f"cluster '{cluster.name}': its lifetime of {deadline - work.created} ends at "
-                f"{deadline:%Y-%m-%d %H:%M:%S} UTC, so no worker is added: raise provider.cluster_lifetime_hours and "
-                "make the cluster again"
+                f"{deadline:%Y-%m-%d %H:%M:%S} UTC, so no worker is launched: raise provider.cluster_lifetime_hours "
+                "and create the cluster again"
             )
         return work, remaining
 
     def _group_with_room(
         self, request: LaunchRequest, wanted: int, work: WorkRequirementView, timeout: timedelta
     ) -> tuple[TaskGroupView, int]:
-        """A task group of the node type, with a living pool behind it, and how many nodes it has room for."""
+        """A task group of the node type whose pool is alive, and how many more nodes it can have."""
         generation = 0
-        own_placement = self._own_placement(request)
+        configured = self._configured_placement(request)
         while True:
             generation += 1
             name = names.group_name(request.node_type, request.node_config.digest, generation)
-            group, is_new = self._group(name, work, timeout, own_placement)
-            if own_placement is not None:
-                if group.placement == own_placement:
+            group, is_new = self._group(name, work, timeout, configured)
+            if configured is not None:
+                if group.placement == configured:
                     return group, request.count
                 continue
             room = MAX_POOL_NODES - self._cluster.load(group.id)
             if room <= 0 or group.worker_tag in self._ended_pools:
                 continue
-            # A pool is made after its task group, so a new group has none yet.
+            # A pool is created after its task group, so a new group has none yet.
             pool = None if is_new else self._platform.find_pool(group.worker_tag)
             if pool is None:
                 self._make_pool(self._pool_spec(request, group.worker_tag, min(wanted, room), timeout))
@@ -206,8 +206,8 @@ class Launcher:
                 continue
             return group, room
 
-    def _own_placement(self, request: LaunchRequest) -> Placement | None:
-        """Where the node type's tasks are to run if it has no pools of its own: one call."""
+    def _configured_placement(self, request: LaunchRequest) -> Placement | None:
+        """The placement in a configured pool, if the node type names one: one call."""
         reference = request.node_config.worker_pool
         if reference is None:
             return None
@@ -217,23 +217,23 @@ class Launcher:
         return placement(pool)
 
     def _group(
-        self, name: str, work: WorkRequirementView, timeout: timedelta, own_placement: Placement | None
+        self, name: str, work: WorkRequirementView, timeout: timedelta, configured: Placement | None
     ) -> tuple[TaskGroupView, bool]:
-        """A task group, and whether it was made just now."""
+        """A task group, and whether it is new."""
         group = self._groups.get(name) or work.group(name)
         is_new = group is None
         if group is None:
             token = names.token_of(work.groups[0].worker_tag)
-            spec = TaskGroupSpec(name, names.pool_name(self._cluster.name, name, token), timeout, own_placement)
+            spec = TaskGroupSpec(name, names.pool_name(self._cluster.name, name, token), timeout, configured)
             group = add_task_group(self._platform, work.id, spec)
         self._groups[name] = group
         return group, is_new
 
     def _make_pool(self, spec: PoolSpec) -> None:
-        """Make a pool that ends with the cluster.
+        """Create a pool that ends with the cluster.
 
-        The timeouts of its nodes and tasks do that, but for a machine that never registers and is replaced by another,
-        again and again: waiting tasks have no timeout, and who would withdraw them may be gone.
+        Timeouts of nodes and tasks ensure that, except for a machine that never registers and is replaced again and
+        again: waiting tasks have no timeout, and the process that would withdraw them may be gone.
         """
         pool = make_pool(self._platform, spec)
         if pool.compute_requirement_id is None:

@@ -1,4 +1,4 @@
-"""An immutable view of a cluster's nodes, and how a node follows from a task and a platform node. Pure."""
+"""An immutable snapshot of a cluster's nodes, composed of tasks and platform nodes. Pure; makes no call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yellowdog_ray.platform.types import PlatformNodeView, TaskView
 
 
 class Phase(Enum):
-    """How far a node has come. Ended nodes are not listed, so there is no phase for them."""
+    """The phase of a node. Ended nodes are not listed, so there is no phase for them."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -27,10 +27,10 @@ class ClusterNode:
         id: the node id: the name of its task.
         task_id: the YellowDog id of its task.
         group_id: the YellowDog id of the task group, which is its node type's.
-        tags: the tags that Ray gave when it asked for the node; what changes later is in the tag store.
+        tags: the tags of the launch request; later changes are in the tag store.
         private_ip: the address that Ray nodes use among themselves, or None while unknown.
         public_ip: the address for the outside, or None while unknown or where there is none.
-        platform_node_id: the platform node that its task was given to, or None while it waits for one.
+        platform_node_id: the platform node that its task was allocated to, or None while it waits for one.
     """
 
     id: str
@@ -49,7 +49,7 @@ class ClusterNode:
 
     @property
     def node_type(self) -> str:
-        """The key of `available_node_types` that this node was made from."""
+        """This node's key in `available_node_types`."""
         return self.tags.get(TAG_RAY_USER_NODE_TYPE, "")
 
 
@@ -75,7 +75,7 @@ def build_snapshot(
     Args:
         tasks: every live task of the work requirement.
         platform_nodes: what is known of platform nodes, by their id.
-        hidden: node ids that have been asked to end; they are left out whatever the platform still shows.
+        hidden: ids of the nodes that are being terminated; they are omitted whatever the platform still shows.
     """
     nodes = {}
     for task in tasks:

@@ -1,6 +1,6 @@
-"""The end of a cluster's lifetime: announced in good time, and orderly. Runs on the head only.
+"""Announces the end of a cluster's lifetime in the log and drains the workers before it. Runs on the head only.
 
-The end itself is the platform's doing: the tasks of head and workers are given no more time than the cluster has.
+The platform itself enforces the end: no task has a timeout beyond the cluster's deadline.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ from yellowdog_ray.monitor.gcs import RayNodes
 logger = logging.getLogger(__name__)
 
 ANNOUNCED = tuple(timedelta(minutes=minutes) for minutes in (60, 30, 10, 5, 1))
-"""How long before the end the log speaks of it."""
+"""How long before the end a warning is logged."""
 
 DRAIN = timedelta(minutes=1)
-"""How long before the end the workers take no new work."""
+"""How long before the end the workers are drained."""
 
 
 class Lifetime:
-    """Watches the cluster's deadline."""
+    """Watches the cluster's deadline.
+
+    Args:
+        cluster: the cluster.
+        ray_nodes: the nodes in Ray's control store.
+        clock: time.
+    """
 
     def __init__(self, cluster: Cluster, ray_nodes: RayNodes, clock: Clock) -> None:
         self._cluster = cluster
@@ -33,7 +39,7 @@ class Lifetime:
         self._drained: set[str] = set()
 
     def tick(self, snapshot: Snapshot) -> None:
-        """Announce the end when it is near, and drain the workers when it is very near."""
+        """Log a warning as the end approaches, and drain the workers at last."""
         deadline = self._cluster.deadline()
         if deadline is None:
             return

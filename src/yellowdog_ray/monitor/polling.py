@@ -1,4 +1,4 @@
-"""How often the head reads the platform: fast while something changes, slowly when nothing does. No I/O."""
+"""How often the head polls the platform: often while nodes change phase, rarely while they are stable. No I/O."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import math
 from collections.abc import Callable
 
 BUSY_SECONDS = 1.5
-"""How seldom the platform is read while nodes come or go: in a small cluster Ray looks more often than that."""
+"""Minimum seconds between two readings while nodes change phase. In a small cluster Ray polls more often."""
 
 QUIET_SECONDS = 3.5
-"""How seldom the platform is read while no node comes or goes. Ray looks more often, at what its users want."""
+"""Minimum seconds between two readings while nodes are stable. Ray polls its own demand more often."""
 
 CALM_AFTER_SECONDS = 30.0
-"""So long after the last change, the following are enough."""
+"""Seconds without a change after which the following, longer intervals apply."""
 
 CALM_SECONDS = 15.0
-"""For reading the nodes. Nothing waits for it: Ray itself sees that a node has died, and what it wants to be made or
-ended is made or ended at once."""
+"""Interval of readings. Nothing waits for one: Ray itself detects the death of a node, and launches and terminations
+are carried out at once."""
 
 CALM_NOTICES_SECONDS = 4.5
-"""For spot notices, the shortest of which are 30 seconds long."""
+"""Interval of requests for spot notices, of which the shortest give 30 seconds."""
 
 
 class Pace:
-    """Remembers when the platform was read.
+    """Decides when the platform is due to be read.
 
     Args:
         monotonic: seconds that never go back.
@@ -34,22 +34,22 @@ class Pace:
         self._nodes_at = self._notices_at = self._changed_at = -math.inf
 
     def nodes_read(self, *, changed: bool) -> None:
-        """The nodes were read just now. `changed`: they are not what they were, or are about to change."""
+        """Note a reading of the nodes. `changed`: the snapshot is another one, or nodes change phase."""
         self._nodes_at = self._monotonic()
         if changed:
             self._changed_at = self._nodes_at
 
     def notices_read(self) -> None:
-        """Spot notices were asked for just now."""
+        """Note a request for spot notices."""
         self._notices_at = self._monotonic()
 
     def nodes_are_due(self, *, stable: bool) -> bool:
-        """Whether it is time to read the nodes. `stable`: no node changes phase."""
+        """Whether a reading of the nodes is due. `stable`: no node changes phase."""
         least = self._either(QUIET_SECONDS, CALM_SECONDS) if stable else BUSY_SECONDS
         return self._monotonic() - self._nodes_at >= least
 
     def notices_are_due(self) -> bool:
-        """Whether it is time to ask for spot notices, where the nodes are not due."""
+        """Whether spot notices are due, where the nodes are not."""
         return self._monotonic() - self._notices_at >= self._either(QUIET_SECONDS, CALM_NOTICES_SECONDS)
 
     def _either(self, quiet: float, calm: float) -> float:

@@ -25,7 +25,7 @@ NOTICE = {
     "AZURE": timedelta(seconds=30),
     "GOOGLE": timedelta(seconds=30),
 }
-"""How long before the loss each provider warns, by its public documentation; YellowDog says only when it was warned."""
+"""Time from notice to loss, by each provider's public documentation. YellowDog gives only the time of the notice."""
 
 DEFAULT_NOTICE = timedelta(seconds=120)
 
@@ -38,10 +38,10 @@ class Preemption:
         cluster: the cluster.
         launcher: launches workers.
         settings: the settings in force.
-        ray_nodes: what Ray knows of the nodes.
+        ray_nodes: the nodes in Ray's control store.
         clock: time.
-        drained_count: whether Ray's autoscaler counts nodes that are drained towards `max_workers` (v1 does). It ends
-            at once what is above that number.
+        drained_count: whether Ray's autoscaler counts drained nodes towards `max_workers` (v1 does). It terminates
+            nodes above that number at once.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class Preemption:
         self._handled: set[str] = set()
 
     def tick(self, snapshot: Snapshot) -> None:
-        """Look for notices about the nodes of a fresh listing.
+        """Act on notices about the nodes of a fresh listing.
 
         Raises:
-            RayDogError: the platform could not be asked, or did not make a replacement; the next tick tries again.
+            RayDogError: the platform could not be read, or launched no replacement; the next tick retries.
         """
         self._drained &= snapshot.nodes.keys()
-        # Ray's autoscaler has read the nodes' states before it lists them: it sees no drain of this very tick.
+        # Ray's autoscaler reads the nodes' states before it lists them: a drain of this tick is not in them.
         self._seen_drained = set() if self._drained_count else set(self._drained)
         self._handled &= snapshot.nodes.keys()
         if not any(node.phase is Phase.RUNNING and not node.is_head for node in snapshot.nodes.values()):
@@ -91,7 +91,7 @@ class Preemption:
         ends = (warned.warned or self._clock.now()) + NOTICE.get(warned.provider or "", DEFAULT_NOTICE)
         if node.is_head:
             logger.error(
-                "the head's own instance (%s) is about to be taken away, at %s: the cluster ends with it. Use a "
+                "the head's own instance (%s) will be lost at %s (spot notice): the cluster ends with it. Use a "
                 "template without spot instances for the head",
                 warned.instance_id,
                 _time(ends),
@@ -119,7 +119,7 @@ class Preemption:
         return busy is not None and node.id not in busy
 
     def _has_room(self, node_type: str) -> bool:
-        """Whether Ray's autoscaler would let one more worker of a type be."""
+        """Whether Ray's limits allow one more worker of a type."""
         nodes = self._cluster.snapshot.nodes.values()
         workers = [node.node_type for node in nodes if not node.is_head and node.id not in self._seen_drained]
         internal = self._settings.current.internal

@@ -1,6 +1,6 @@
-"""What Ray's updaters are doing to workers over SSH: which step, since when, and which one failed.
+"""Records the steps of Ray's updaters, which set workers up over SSH: the current step, its start and its failure.
 
-Ray keeps this to itself. So its command runners are watched, on the head only.
+Ray offers no such record, so its command runners are wrapped, on the head only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 MONITOR_OUTPUT = "/tmp/ray/session_latest/logs/monitor.out"  # noqa: S108 - where Ray puts it
-"""On the head: what the updaters' commands print."""
+"""On the head: the output of the updaters' commands."""
 
 _LONGEST = 80
 _EXPORTS = re.compile(r"^(?:export \w+=[^;]*; ?)+")
@@ -21,12 +21,12 @@ _CONNECTION_TEST = "uptime"  # autoscaler/_private/updater.py of Ray 2.60
 
 @dataclass(frozen=True)
 class Step:
-    """What an updater does to a node.
+    """One step of an updater on a node.
 
     Attributes:
-        what: for the user to read.
-        since: when it began, by the clock of `Setups`; trying the same again is no new step.
-        error: how it failed, if it did.
+        what: a description for the user.
+        since: when it began, by the clock of `Setups`; a retry is no new step.
+        error: the text of its failure, if it failed.
     """
 
     what: str
@@ -46,11 +46,11 @@ class Setups:
         self._steps: dict[str, Step] = {}
 
     def watch(self, runner: Any, node_id: str) -> Any:
-        """A command runner of Ray's that tells what it does to a node."""
+        """Wrap a command runner of Ray's so that its steps are recorded."""
         return _Watched(runner, node_id, self)
 
     def last(self, node_id: str) -> Step | None:
-        """The step that an updater has come to; None where none has come."""
+        """The latest step on a node; None if no updater has started."""
         return self._steps.get(node_id)
 
     def keep(self, node_ids: Set[str]) -> None:
@@ -60,7 +60,7 @@ class Setups:
 
     @contextmanager
     def step(self, node_id: str, what: str) -> Iterator[None]:
-        """Something that an updater does."""
+        """Record a step while it runs."""
         before = self._steps.get(node_id)
         since = before.since if before and before.what == what else self._monotonic()
         step = self._steps[node_id] = Step(what, since)

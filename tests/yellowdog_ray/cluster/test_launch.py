@@ -133,7 +133,7 @@ def test_launch_makes_another_pool_when_pool_has_ended(local, head_side, make_cl
 def test_launch_fails_during_teardown(local, head_side):
     head_side.platform.cancel_work_requirement(head_side.find().id)
 
-    with pytest.raises(RayDogError, match="taken down"):
+    with pytest.raises(RayDogError, match="torn down"):
         grow(head_side, 1)
 
 
