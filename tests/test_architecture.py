@@ -163,7 +163,7 @@ def test_platform_client_loads_no_ray():
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
 
 
-@pytest.mark.parametrize("program", ["yellowdog_ray", "raydog_cli"])
+@pytest.mark.parametrize("program", ["yellowdog_ray", "yellowdog_local", "raydog_cli"])
 def test_source_file_has_at_most_400_lines(program):
     lengths = {module_name(file): len(file.read_text().splitlines()) for file in (SOURCES / program).rglob("*.py")}
 

@@ -204,12 +204,12 @@ class Throttled(PlatformError):
 
 
 class Unavailable(PlatformError):
-    """No answer, or an answer that is no answer. What was asked may have been done all the same."""
+    """No usable answer. The platform may have applied the call."""
 
     code = "Unavailable"
 
 
 class MalformedResponse(Unavailable):
-    """Whatever answered at YD_API_URL did not send what YellowDog sends. The request may have been applied."""
+    """The response at YD_API_URL is not one of YellowDog's. The platform may have applied the call."""
 
     code = "MalformedResponse"

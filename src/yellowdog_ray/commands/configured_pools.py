@@ -95,7 +95,7 @@ def _check_nodes(reference: str, nodes: tuple[PlatformNodeView, ...], path: str)
             f"`{TASK_TYPE}` (they offer: {offered}): add it to yda.taskTypes in their agents' application.yaml"
         )
     for node in usable:
-        # Two Ray nodes on one machine end each other with `ray stop`, and Ray's autoscaler v1 knows them by address.
+        # Two Ray nodes on one machine stop each other with `ray stop`, and autoscaler v1 identifies them by address.
         if node.slots != 1:
             raise ConfigError(
                 f"{path}: platform node {node.instance_id} of worker pool '{reference}' has {node.slots} YellowDog "

@@ -34,7 +34,7 @@ def check_changes(platform: Platform, cluster: Cluster, settings: ProviderSettin
         platform: the platform.
         cluster: the cluster that runs.
         settings: the new settings.
-        v2: whether the new autoscaler is asked for.
+        v2: whether autoscaler v2 is requested.
 
     Returns:
         Warnings: settings without effect, and nodes that Ray will terminate.

@@ -105,7 +105,7 @@ def _read(platform: Platform, requirement_id: str, pools: dict[str, PoolView]) -
     """Read the present state, and add new pools to `pools`.
 
     A pool that was seen once stays in it. YellowDog shows ended pools too, so "not found" later does not mean that its
-    machines are gone.
+    machines have ended.
     """
     work = platform.work_requirement(requirement_id)
     pools |= _find_pools(platform, work)

@@ -1,4 +1,4 @@
-"""The environments of the head's and the workers' tasks. Pure, but for the API key where the YAML asks for it there."""
+"""The environments of the head's and the workers' tasks. Pure, apart from reading the API key if the YAML says so."""
 
 from __future__ import annotations
 

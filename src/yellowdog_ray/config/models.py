@@ -335,7 +335,7 @@ def _problem(model: type[BaseModel], detail: Any, path: str, extra_known: frozen
         known = sorted(_keys(model) | {word for word in extra_known if not word.startswith("_")})
         near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
-        return f"{place} is not a key that RayDog knows: {hint}"
+        return f"{place} is not a key of RayDog: {hint}"
     remedy = _remedy(model, key)
     if detail["type"] == "missing":
         return f"{place} is missing{remedy}"
