@@ -1,8 +1,8 @@
-"""Which calls of the official SDK the local platform covers: a table made from the SDK's code and our routes.
+"""Generates the table of SDK calls that the local platform covers, from the SDK's code and the platform's routes.
 
-`python -m yellowdog_local.coverage > docs/coverage.md` writes it; a test compares the file with what this makes.
-Every method of the SDK's service proxies is called with made-up arguments, on a proxy that only notes the request, and
-the request is then looked up among our routes. So neither side of the table is written by hand.
+`python -m yellowdog_local.coverage > docs/coverage.md` writes the page; a test compares it with this module's output.
+Every method of the SDK's service proxies is called with example arguments on a proxy that records the request. A
+request is covered if a route matches it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _NAME = "any"
 
 @dataclass(frozen=True)
 class SdkCall:
-    """One method of the SDK, the request that it makes, and the route of ours that answers it, if one does."""
+    """A method of the SDK, its request, and the platform's route for it; None without one."""
 
     service: str
     name: str
@@ -58,31 +58,31 @@ class SdkCall:
     route: str | None
 
 
-class _Noted(BaseException):
-    """The request that a method was about to make; no SDK code may catch it."""
+class _Recorded(BaseException):
+    """The request of a method, raised in its place; no SDK code catches it."""
 
     def __init__(self, method: str, url: str) -> None:
         super().__init__(method, url)
         self.method, self.path = method, url.split("?")[0]
 
 
-class _NotingProxy(Proxy):
-    """Makes no request."""
+class _RecordingProxy(Proxy):
+    """Raises each request instead of making it."""
 
     def __init__(self, base_url: str = "") -> None:
         self._url = base_url
 
     def append_base_url(self, base_url: str | None) -> Proxy:
-        return _NotingProxy(self._url + (base_url or ""))
+        return _RecordingProxy(self._url + (base_url or ""))
 
     def execute(self, method: str, url: str = "", *_args: Any, **_kwargs: Any) -> typing.NoReturn:
-        raise _Noted(method, self._url + url)
+        raise _Recorded(method, self._url + url)
 
     def raw_execute(self, method: str, url: str = "", *_args: Any, **_kwargs: Any) -> typing.NoReturn:
-        raise _Noted(method, self._url + url)
+        raise _Recorded(method, self._url + url)
 
     def stream(self, url: str = "") -> typing.NoReturn:
-        raise _Noted("GET", self._url + url)
+        raise _Recorded("GET", self._url + url)
 
     @staticmethod
     def to_params(*_args: Any) -> dict[str, str]:
@@ -90,31 +90,31 @@ class _NotingProxy(Proxy):
 
 
 class _Entity:
-    """Stands in for any argument that is an entity."""
+    """An argument in the place of any entity."""
 
     id = _ID
     namespace = name = _NAME
 
 
 def sdk_calls() -> Iterator[SdkCall]:
-    """Every call of the SDK, service by service."""
+    """All calls of the SDK, by service."""
     routes = [(endpoint.path, Route(endpoint.path, _answer, methods=[endpoint.method])) for endpoint in ENDPOINTS]
     routes += [(path, Route(path, _answer, methods=["GET"])) for path in streams.PATHS]
     for service, proxy_class in SERVICES.items():
-        proxy = proxy_class(_NotingProxy())
+        proxy = proxy_class(_RecordingProxy())
         for name, method in inspect.getmembers(proxy, inspect.ismethod):
             if not name.startswith("_"):
-                noted = _request_of(method)
-                yield SdkCall(service, name, noted.method, _shown(noted.path), _route_for(noted, routes))
+                request = _request_of(method)
+                yield SdkCall(service, name, request.method, _shown(request.path), _route_for(request, routes))
 
 
 def refusals() -> list[str]:
-    """What calls that are covered refuse as not covered, as the code says it."""
+    """The parts of covered calls that are refused as not covered, from the source code."""
     found = set()
     for path in Path(__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "NotCovered":
-                found.add(_words(node.args[0]))
+                found.add(_text_of(node.args[0]))
     return sorted(text for text in found if text.strip(" …"))
 
 
@@ -149,11 +149,11 @@ def _beyond(answered: set[str | None]) -> list[str]:
     return [f"{e.method} {e.path}" for e in ENDPOINTS if e.path.replace("//", "/") not in known and "//" not in e.path]
 
 
-def _request_of(method: Any) -> _Noted:
+def _request_of(method: Any) -> _Recorded:
     try:
         method(*_arguments(method))
-    except _Noted as noted:
-        return noted
+    except _Recorded as request:
+        return request
     raise RuntimeError(f"{method.__qualname__} of the SDK makes no request")
 
 
@@ -171,12 +171,12 @@ def _arguments(method: Any) -> Iterator[Any]:
             yield _Entity()
 
 
-def _route_for(noted: _Noted, routes: list[tuple[str, Route]]) -> str | None:
-    path = noted.path if noted.path == "/" else noted.path.rstrip("/")
-    scope = {"type": "http", "method": noted.method, "path": path, "root_path": ""}
+def _route_for(request: _Recorded, routes: list[tuple[str, Route]]) -> str | None:
+    path = request.path if request.path == "/" else request.path.rstrip("/")
+    scope = {"type": "http", "method": request.method, "path": path, "root_path": ""}
     for route_path, route in routes:
         if route.matches(scope)[0] is Match.FULL:
-            return f"{noted.method} {route_path}"
+            return f"{request.method} {route_path}"
     return None
 
 
@@ -184,7 +184,7 @@ def _shown(path: str) -> str:
     return path.replace(_ID, "{id}").replace(f"/{_NAME}", "/{name}")
 
 
-def _words(node: ast.expr) -> str:
+def _text_of(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
@@ -193,7 +193,7 @@ def _words(node: ast.expr) -> str:
 
 
 async def _answer(*_args: Any) -> None:
-    """Never called: the routes are only looked up."""
+    """Never called: routes are only matched."""
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Fixtures for tests of programs that use YellowDog: `pytest_plugins = ["yellowdog_local.pytest_plugin"]`.
 
-`yellowdog` is a fresh platform per test, with simulated hosts; `yellowdog_client` is the SDK's client for it. Time
-passes only by `yellowdog.advance(seconds)`; a test or module that wants real time overrides `yellowdog_clock` to give a
-`RealClock()`, and one that wants other assumptions overrides `yellowdog_settings`.
+`yellowdog` is a fresh platform per test, with simulated hosts; `yellowdog_client` is an SDK client for it. Time passes
+only in calls of `yellowdog.advance(seconds)`. Override `yellowdog_clock` to return a `RealClock()` for real time, and
+`yellowdog_settings` for other assumptions about YellowDog.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ def yellowdog_clock() -> Clock:
 
 @pytest.fixture
 def yellowdog_settings() -> Settings:
-    """How the platform behaves where the real one's behaviour is not known."""
+    """The platform's behaviour where that of the real one is not known."""
     return Settings()
 
 
 @pytest.fixture
 def yellowdog(yellowdog_clock: Clock, yellowdog_settings: Settings) -> Iterator[RunningPlatform]:
-    """A platform that is being served, with its `faults` and its `calls`."""
+    """A platform that is served over HTTP, with its `faults` and `calls`."""
     with local_platform(clock=yellowdog_clock, settings=yellowdog_settings) as running:
         yield running
 
 
 @pytest.fixture
 def yellowdog_client(yellowdog: RunningPlatform) -> Iterator[PlatformClient]:
-    """The SDK's client for the platform, with short retries."""
+    """An SDK client for the platform, with short retries."""
     client = yellowdog.client()
     with client:
         yield client

@@ -12,7 +12,7 @@
             local.advance(2)  # the demo template's hosts boot in 2 s
             assert local.platform.store.pool(pool.id).active_nodes == 1
 
-Faults are added and calls are counted directly (docs/faults.md tells which faults there are):
+Tests add faults and count calls directly (docs/faults.md lists the faults):
 
     with local.faults.during(faults.Status(call="POST /work/requirements", status=429, times=1)):
         ...
@@ -20,10 +20,9 @@ Faults are added and calls are counted directly (docs/faults.md tells which faul
     ...
     assert local.calls.count("GET /work/tasks", since=mark) == 1
 
-With a `SteppedClock` nothing happens that takes time until `advance` is called, and then it happens in that call.
-With a `RealClock` (the default) time passes by itself, with an `AcceleratedClock(100)` a hundred times as fast. What
-simulated hosts do with a task is told in `hosts/simulated.py`: without further word it runs until it is aborted.
-`local_platform(hosts="auto")` has hosts on which tasks really run, of the best kind that the machine grants.
+With a `SteppedClock` time passes only in calls of `advance`. With a `RealClock` (the default) it passes by itself, with
+an `AcceleratedClock(100)` a hundred times as fast. On simulated hosts a task runs until it is aborted, unless its
+environment says otherwise (`hosts/simulated.py`). `local_platform(hosts="auto")` has hosts that run tasks as processes.
 """
 
 from __future__ import annotations
@@ -56,17 +55,16 @@ _LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class RunningPlatform:
-    """A platform that is being served.
+    """A platform that is served over HTTP.
 
     Attributes:
-        url: where it is served.
-        key_id: id of the application key it demands.
-        key_secret: secret of that key.
-        platform: the platform itself, for looking behind the API.
+        url: its URL.
+        key_id: the id of its API key.
+        key_secret: the secret of its API key.
+        platform: the platform itself, for access behind the API.
         clock: its clock.
         hosts: its host backend.
-        ssh_key: the private key that opens its hosts; None where there is nothing to log in to. As whom to log in is
-            `hosts.ssh_user`.
+        ssh_key: the private key for logins to its hosts as `hosts.ssh_user`; None for simulated hosts.
     """
 
     url: str
@@ -79,20 +77,20 @@ class RunningPlatform:
 
     @property
     def faults(self) -> Faults:
-        """The faults in force: `add` and `remove` them, or have them `during` a block."""
+        """The active faults: `add` and `remove` rules, or activate them `during` a block."""
         return self.platform.faults
 
     @property
     def calls(self) -> Calls:
-        """The calls of the API that were made: `count` them, or look at them one by one."""
+        """The recorded calls of the API: `count` them, or read them one by one."""
         return self.platform.calls
 
     def reset(self) -> None:
-        """End all hosts and forget everything, faults and recorded calls included."""
+        """Terminate all hosts and delete all state, faults and recorded calls included."""
         self.platform.reset()
 
     def client(self, *, read_timeout_seconds: float = 10.0) -> PlatformClient:
-        """A new SDK client with short retries; use it as a context manager, or close it."""
+        """Create an SDK client with short retries; use it as a context manager, or close it."""
         schema = ServicesSchema(
             defaultUrl=self.url,
             retry=RetryProperties(
@@ -106,7 +104,11 @@ class RunningPlatform:
         return PlatformClient.create(schema, ApiKey(self.key_id, self.key_secret))
 
     def advance(self, seconds: float = 0.0) -> None:
-        """Step the clock, which must be a `SteppedClock`."""
+        """Step the clock.
+
+        Raises:
+            TypeError: it is no `SteppedClock`.
+        """
         if not isinstance(self.clock, SteppedClock):
             raise TypeError("only a platform with a SteppedClock can be advanced")
         self.clock.advance(seconds)
@@ -119,17 +121,17 @@ def local_platform(
     settings: Settings | None = None,
     directory: Path | None = None,
 ) -> Iterator[RunningPlatform]:
-    """Serve a fresh platform on a free port of this machine; ends all its hosts and threads afterwards.
+    """Serve a fresh platform on a free port of this machine; end all its hosts and threads afterwards.
 
     Args:
         hosts: a kind of hosts ("simulated", "namespace", "process", "auto" for the better of the last two), or hosts.
-        clock: the platform's; hosts on which tasks really run need a `RealClock`, which is the default.
-        settings: how the platform behaves where the real one's behaviour is not known.
-        directory: where hosts on which tasks really run keep disks, logs and their SSH key; by default a temporary one.
+        clock: the platform's clock; real hosts need a `RealClock`, which is the default.
+        settings: the platform's behaviour where that of the real one is not known.
+        directory: the directory of real hosts' disks, logs and SSH key; a temporary one by default.
 
     Raises:
-        MissingRequirementError: this machine cannot run hosts of that kind; the message says what to do.
-        ValueError: there is no such kind, or the clock does not go with it.
+        MissingRequirementError: this machine cannot run hosts of this kind; the message names the remedy.
+        ValueError: there is no such kind, or it does not support the clock.
     """
     clock = clock or RealClock()
     with _backend(hosts, clock, directory) as (backend, address, ssh_key):
@@ -146,13 +148,13 @@ def local_platform(
 
 @contextmanager
 def _backend(
-    wish: HostBackend | HostKind | str, clock: Clock, directory: Path | None
+    requested: HostBackend | HostKind | str, clock: Clock, directory: Path | None
 ) -> Iterator[tuple[HostBackend, str, Path | None]]:
-    """Hosts, the address that they can reach, and the key that opens them."""
-    if not isinstance(wish, str):
-        yield wish, _LOOPBACK, None
+    """Hosts, the platform's address for them, and the private key for logins."""
+    if not isinstance(requested, str):
+        yield requested, _LOOPBACK, None
         return
-    kind = choose(HostKind(wish)).kind
+    kind = choose(HostKind(requested)).kind
     if kind is HostKind.SIMULATED:
         yield SimulatedHosts(), _LOOPBACK, None
         return

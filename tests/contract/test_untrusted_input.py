@@ -112,7 +112,7 @@ class TestJson:
         assert "must be an ISO 8601 time" in refused(answer)
 
     def test_slice_id_is_refused_when_out_of_range(self, http: httpx.Client) -> None:
-        assert "was not made by this search" in refused(http.get(f"/work/tasks?sliceId=a{'1' * 5000}"))
+        assert "is not of this search" in refused(http.get(f"/work/tasks?sliceId=a{'1' * 5000}"))
 
 
 class TestBodySize:

@@ -1,6 +1,6 @@
-"""Keyrings: what they are called, what credentials they hold by name, who may use them. Never a secret itself.
+"""Keyrings: their names, the names of their credentials, their users. Stores no secrets.
 
-Compute sources of the local platform need no credentials: what is put into a keyring is only listed again.
+Compute sources of the local platform need no credentials: a keyring's credentials are only listed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Keyrings:
         self._namespaces = namespaces
 
     def create(self, request: CreateKeyringRequest) -> CreateKeyringResponse:
-        """Make an empty keyring; its password is told this once and kept nowhere."""
+        """Create an empty keyring; its password is returned once and not stored."""
         self._namespaces.check_name("name", request.name)
         if any(record.entity.name == request.name for record in self._store.keyrings.values()):
             raise AlreadyExists("Keyring", "", request.name)
@@ -45,24 +45,28 @@ class Keyrings:
         return CreateKeyringResponse(entity, secrets.token_urlsafe(16))
 
     def get(self, id_or_name: str) -> Keyring:
-        """The keyring of that id or name."""
+        """The keyring with this id or name.
+
+        Raises:
+            NotFound: there is none.
+        """
         for record in self._store.keyrings.values():
             if id_or_name in (record.entity.id, record.entity.name):
                 return record.entity
         raise NotFound("Keyring", id_or_name)
 
     def describe(self, id_or_name: str, description: str | None) -> Keyring:
-        """Give a keyring another description."""
+        """Change the description of a keyring."""
         keyring = self.get(id_or_name)
         keyring.description = description
         return keyring
 
     def delete(self, id_or_name: str) -> None:
-        """Forget a keyring."""
+        """Delete a keyring."""
         del self._store.keyrings[self.get(id_or_name).id or ""]
 
     def put_credential(self, id_or_name: str, credential: Credential) -> Keyring:
-        """Note that a keyring holds a credential, in place of an earlier one of the same name."""
+        """Add a credential to a keyring, in the place of one of the same name."""
         keyring = self.get(id_or_name)
         others = [known for known in keyring.credentials or () if known.name != credential.name]
         kept = KeyringCredential(credential.name, credential.description, credential.type)
@@ -70,7 +74,7 @@ class Keyrings:
         return keyring
 
     def delete_credential(self, id_or_name: str, name: str) -> Keyring:
-        """Take a credential out of a keyring."""
+        """Delete a credential of a keyring."""
         keyring = self.get(id_or_name)
         others = [known for known in keyring.credentials or () if known.name != name]
         if len(others) == len(keyring.credentials or ()):
@@ -86,7 +90,7 @@ class Keyrings:
         return keyring
 
     def search(self, wanted: KeyringSearch) -> list[KeyringRecord]:
-        """The keyrings that a search asks for."""
+        """The keyrings that match a search."""
         return [
             record
             for record in self._store.keyrings.values()
@@ -95,5 +99,5 @@ class Keyrings:
 
 
 def keyring_summary(record: KeyringRecord) -> KeyringSummary:
-    """A keyring as lists show it."""
+    """The summary of a keyring, for lists."""
     return KeyringSummary(record.entity.id, record.entity.name, record.entity.description)

@@ -1,4 +1,4 @@
-"""Namespaces, and the rules for names. Knows nothing of what lives in a namespace but whether something does."""
+"""Namespaces, and the rules for names. Reads of a namespace's entities only whether there are any."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Namespaces:
             )
 
     def use(self, namespace: str) -> None:
-        """Make sure that a namespace is there, for something that is about to live in it."""
+        """Create a namespace if it does not exist, before an entity is created in it."""
         if namespace in self._store.namespaces:
             return
         if not self._kernel.settings.auto_create_namespaces:
@@ -40,7 +40,7 @@ class Namespaces:
         self.create(namespace)
 
     def create(self, namespace: str) -> NamespaceRecord:
-        """Make a new namespace."""
+        """Create a namespace."""
         self.check_name("namespace", namespace)
         if namespace in self._store.namespaces:
             raise Conflict(f"Namespace '{namespace}' already exists")
@@ -51,21 +51,25 @@ class Namespaces:
         return record
 
     def get(self, namespace_id: str) -> NamespaceRecord:
-        """The namespace of that id."""
+        """The namespace with this id.
+
+        Raises:
+            NotFound: there is none.
+        """
         for record in self._store.namespaces.values():
             if record.entity.id == namespace_id:
                 return record
         raise NotFound("Namespace", namespace_id)
 
     def delete(self, namespace_id: str) -> None:
-        """Remove a namespace in which nothing lives."""
+        """Delete an empty namespace."""
         record = self.get(namespace_id)
         if self._store.namespace_in_use(record.entity.namespace):
             raise Conflict(f"Namespace '{record.entity.namespace}' is not empty")
         del self._store.namespaces[record.entity.namespace]
 
     def search(self, search: NamespaceSearch) -> list[NamespaceRecord]:
-        """The namespaces that a search asks for."""
+        """The namespaces that match a search."""
         return [record for record in self._store.namespaces.values() if _matches(self.view(record), search)]
 
     def view(self, record: NamespaceRecord) -> Namespace:

@@ -1,4 +1,4 @@
-"""Namespace policies: how many platform nodes the worker pools of a namespace may be scaled up to."""
+"""Namespace policies: limits of the number of platform nodes to which a namespace's worker pools scale up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Policies:
         self._store = store
 
     def save(self, namespace: str, entity: NamespacePolicy) -> None:
-        """Keep a namespace's policy in place of any earlier one."""
+        """Store a namespace's policy, in the place of an earlier one."""
         if entity.namespace != namespace:
             raise InvalidRequest("namespace must be the one that the policy is saved for")
         if entity.autoscalingMaxNodes is not None and entity.autoscalingMaxNodes < 0:
@@ -36,13 +36,13 @@ class Policies:
         return record.entity
 
     def delete(self, namespace: str) -> None:
-        """Forget a namespace's policy."""
+        """Delete a namespace's policy."""
         self.get(namespace)
         del self._store.policies[namespace]
         self._kernel.want_pass()
 
     def search(self, wanted: NamespacePolicySearch) -> list[PolicyRecord]:
-        """The policies that a search asks for, in the order in which they were made."""
+        """The policies that match a search, in the order of creation."""
         return [
             record
             for namespace, record in self._store.policies.items()
@@ -50,7 +50,7 @@ class Policies:
         ]
 
     def room(self, namespace: str) -> int | None:
-        """How many more platform nodes autoscaling may add in a namespace; None if nothing limits it."""
+        """How many more platform nodes autoscaling may add in a namespace; None for no limit."""
         record = self._store.policies.get(namespace)
         if record is None or record.entity.autoscalingMaxNodes is None:
             return None
@@ -59,6 +59,6 @@ class Policies:
         return max(0, record.entity.autoscalingMaxNodes - wanted)
 
     def capacity(self, namespace: str) -> NamespaceAutoscalingCapacityResponse:
-        """How far the pools of a namespace may still be scaled up."""
+        """The remaining autoscaling capacity of a namespace."""
         room = self.room(namespace)
         return NamespaceAutoscalingCapacityResponse(namespace, capacityLimited=room is not None, remainingCapacity=room)

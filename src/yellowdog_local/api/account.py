@@ -1,4 +1,4 @@
-"""Routes of the account service: what there is, read only."""
+"""Routes of the account service, read only."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def _list_groups(call: Call) -> object:
 
 def _list_roles(call: Call) -> object:
     account, search = call.platform.account, call.search(RoleSearch)
-    # The one role holds every permission, so whichever is searched for is among them.
+    # The one role has every permission, so it matches every search for one.
     return call.slice(account.named(account.role, search.name), _entity, search)
 
 
 def _list_users(call: Call) -> object:
-    nobody: list[AccountRecord] = []
-    return call.slice(nobody, _entity, call.search(UserSearch))
+    users: list[AccountRecord] = []
+    return call.slice(users, _entity, call.search(UserSearch))
 
 
 def _groups_of(call: Call) -> object:
@@ -57,8 +57,8 @@ def _roles_of_group(call: Call) -> object:
 
 def _users_of_group(call: Call) -> object:
     call.platform.account.get(call.path["id"])
-    nobody: list[AccountRecord] = []
-    return call.slice(nobody, _entity)
+    users: list[AccountRecord] = []
+    return call.slice(users, _entity)
 
 
 def _list_permissions(_call: Call) -> object:

@@ -1,4 +1,4 @@
-"""Routes of the hosts' agents: registration, commands by long poll, events. Their wire protocol is our own."""
+"""Routes of the hosts' agents: registration, commands by long poll, events. The protocol is our own."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class AgentRoutes:
         ]
 
     def stop(self) -> None:
-        """Answer every open poll now, and all later ones at once."""
+        """Answer all open polls now, and all later ones at once."""
         self._stopping = True
         with self._platform.locked():
             self._platform.agents.wake_all()
@@ -88,7 +88,7 @@ class AgentRoutes:
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            # Called by whichever thread sent the command.
+            # Called by the thread that sends the command.
             loop.call_soon_threadsafe(woken.set)
 
         with self._platform.locked():
@@ -137,4 +137,4 @@ def _parsed(model: type[Any], body: Any) -> Any:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        raise InvalidRequest(f"the agent sent something malformed: {error}") from error
+        raise InvalidRequest(f"the agent's request is malformed: {error}") from error

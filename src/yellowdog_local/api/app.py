@@ -1,4 +1,4 @@
-"""The platform's HTTP face: all routes, authentication, and what an error looks like. No logic."""
+"""The HTTP application: all routes, authentication, and the form of errors. No logic."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ register_url_convertor("label", _Label())
 
 
 class InternalError(ApiError):
-    """The platform failed; this is a fault of its own."""
+    """The platform has a bug; the log has its traceback."""
 
     status = 500
     error_type = "InternalServerException"
@@ -118,7 +118,7 @@ def _server(platform: LocalPlatform, endpoint: Endpoint) -> Callable[[Request], 
         authenticate(platform, request)
         body = read_json(await request.body(), request.headers)
         call = Call(platform, request.path_params, request.query_params, body, endpoint.method, name)
-        # The answer is encoded under the lock too: entities may change as soon as it is free.
+        # The answer is encoded under the lock: entities may change as soon as it is released.
         with platform.locked():
             return _answer(endpoint.handler(call))
 
@@ -126,7 +126,11 @@ def _server(platform: LocalPlatform, endpoint: Endpoint) -> Callable[[Request], 
 
 
 def authenticate(platform: LocalPlatform, request: Request) -> None:
-    """Refuse a call that does not show the platform's key."""
+    """Check the key of a call.
+
+    Raises:
+        Unauthorized: the platform's key is missing or wrong.
+    """
     match = re.fullmatch(r"yd-key ([^:]*):(.*)", request.headers.get("authorization", ""))
     shown = f"{match[1]}:{match[2]}" if match else ""
     if not hmac.compare_digest(shown.encode(), ":".join(platform.api_key).encode()):

@@ -1,4 +1,4 @@
-"""Routes of the application service: who the caller's key belongs to."""
+"""Routes of the application service: the owner of the caller's key."""
 
 from __future__ import annotations
 

@@ -21,12 +21,16 @@ from yellowdog_local.errors import InvalidRequest
 
 _T = TypeVar("_T")
 _RANGES = {"Double": float, "Integer": int}
-# Parameters that say how to answer, not what to look for.
+# Parameters of the answer's form, not of the search.
 _MODES = {"sliced", "summaries"}
 
 
 def load(value: Any, model: type[_T]) -> _T:
-    """A model from its JSON; strict, and naming the field that is wrong."""
+    """A model from its decoded JSON.
+
+    Raises:
+        InvalidRequest: it does not have the model's types; the message names the field.
+    """
     check(value, model)
     try:
         return Json.load(value, model)
@@ -35,14 +39,14 @@ def load(value: Any, model: type[_T]) -> _T:
 
 
 def flattened(query: QueryParams, model: type[Any]) -> QueryParams:
-    """The query with JSON objects under the documented names of parameters, such as `nodeSearch`, laid open.
+    """The query with JSON objects, such as `nodeSearch={...}`, replaced by their fields.
 
-    The SDK sends the fields of both one by one; other clients send what the API's description says.
+    The SDK sends the fields one by one; other clients send objects, as the API's description says.
     """
     names = {_parameter(model), _parameter(SliceReference)}
     pairs: list[tuple[str, str]] = []
     for name, text in query.multi_items():
-        pairs += _laid_open(name, text) if name in names else [(name, text)]
+        pairs += _fields_of(name, text) if name in names else [(name, text)]
     return QueryParams(pairs)
 
 
@@ -50,22 +54,22 @@ def _parameter(model: type[Any]) -> str:
     return model.__name__[0].lower() + model.__name__[1:]
 
 
-def _laid_open(name: str, text: str) -> list[tuple[str, str]]:
+def _fields_of(name: str, text: str) -> list[tuple[str, str]]:
     value = parse_json(text, name)
     if not isinstance(value, dict):
         raise InvalidRequest(f"{name} must be a JSON object")
     pairs: list[tuple[str, str]] = []
-    for field, said in value.items():
-        if isinstance(said, dict):
-            pairs += [(f"{field}.{end}", str(bound)) for end, bound in said.items() if bound is not None]
+    for field, content in value.items():
+        if isinstance(content, dict):
+            pairs += [(f"{field}.{end}", str(bound)) for end, bound in content.items() if bound is not None]
         else:
-            items = said if isinstance(said, list) else [said]
+            items = content if isinstance(content, list) else [content]
             pairs += [(field, str(item)) for item in items if item is not None]
     return pairs
 
 
 def load_search(query: QueryParams, model: type[_T]) -> _T:
-    """A search object from the query parameters to which the SDK flattens it."""
+    """A search object from its query parameters."""
     values: dict[str, Any] = {}
     hints = typing.get_type_hints(model)
     for field in dataclasses.fields(cast("Any", model)):
@@ -76,7 +80,7 @@ def load_search(query: QueryParams, model: type[_T]) -> _T:
 
 
 def refuse_unknown(query: QueryParams, model: type[Any]) -> None:
-    """Refuse a filter that a search does not have: unheeded, it would find too much."""
+    """Refuse a filter that a search does not have: ignored, it would match too much."""
     known = {field.name for kind in (model, SliceReference) for field in dataclasses.fields(kind)}
     known |= {f"{name}.{end}" for name in known for end in ("min", "max")}
     unknown = sorted(set(query) - known - _MODES)
@@ -85,7 +89,7 @@ def refuse_unknown(query: QueryParams, model: type[Any]) -> None:
 
 
 def flag(query: QueryParams, name: str) -> bool:
-    """A parameter that is true or false, in whatever case; absent means false."""
+    """A boolean parameter, in any case; false if absent."""
     return _boolean(name, query.get(name, "false"))
 
 

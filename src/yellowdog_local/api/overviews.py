@@ -1,4 +1,4 @@
-"""What the platform holds at one moment, as `raydog local status` and `top` show it. Changes nothing."""
+"""The platform's state for `raydog local status` and `top`. Changes nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from yellowdog_client.model import TaskStatus
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.state.records import GroupRecord, InstanceRecord, NodeRecord, PoolRecord
 
-SHOWN = 200  # of each kind: more than a screen holds
+SHOWN = 200  # of each kind: more than a screen shows
 
 
 def overview(platform: LocalPlatform) -> dict[str, Any]:
-    """Hosts, pools, nodes and tasks; of finished ones only the numbers."""
+    """Hosts, pools, nodes and tasks; of finished ones only their number."""
     with platform.locked():
         store = platform.store
         live = [i for r in store.requirements.values() for i in r.live.values() if i.status.alive]

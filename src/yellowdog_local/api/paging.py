@@ -1,6 +1,6 @@
-"""Cuts lists into slices; each goes on behind the last record of the one before, so that changes lose none.
+"""Divides lists into slices. Each slice starts after the last record of the one before, so that changes lose no record.
 
-Knows records by their `seq` (the order in which they were made) only.
+Reads only `seq` of a record, its place in the order of creation.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def cut(
     *,
     newest_first: bool = False,
 ) -> Slice[_T]:
-    """The slice that is asked for, of records in the order in which they were made, or as the search sorts them."""
+    """The requested slice of records, in the order of creation or of the search."""
     size = default_size if reference.size is None else reference.size
     if not SliceReference.MIN_SIZE <= size <= SliceReference.MAX_SIZE:
         raise InvalidRequest(f"size must be between {SliceReference.MIN_SIZE} and {SliceReference.MAX_SIZE}")
@@ -56,7 +56,7 @@ def cut(
 def ordered(
     records: Sequence[_R], view: Callable[[_R], _T], search: Any = None, *, newest_first: bool = False
 ) -> list[_T]:
-    """All records as a search sorts them: by a field, or in the order in which they were made."""
+    """All records, in the order of creation or of the search."""
     sort_field = getattr(search, "sortField", None)
     descending = _descends(search, newest_first=newest_first and sort_field is None)
     if sort_field is None:
@@ -83,7 +83,7 @@ def _descends(search: Any, *, newest_first: bool) -> bool:
 
 
 def _key(value: Any) -> tuple[bool, Any]:
-    # What is not set comes first.
+    # Unset values come first.
     comparable = value if isinstance(value, int | float | str | datetime) else str(value)
     return value is not None, "" if value is None else comparable
 
@@ -92,5 +92,5 @@ def _position(slice_id: str | None, kind: str) -> int | None:
     if slice_id is None:
         return None
     if not slice_id.startswith(kind) or not slice_id[1:].isdecimal() or len(slice_id) > _MAX_LENGTH:
-        raise InvalidRequest(f"sliceId '{slice_id}' was not made by this search")
+        raise InvalidRequest(f"sliceId '{slice_id}' is not of this search")
     return int(slice_id[1:])

@@ -1,4 +1,4 @@
-"""How a route is written: a method, a path, and a function from a call to an answer. Knows no services."""
+"""The types of a route: a method, a path, and a function from a call to an answer. Imports no services."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _MAX_DIGITS = 18  # of a 64-bit number
 
 
 class Sequenced(Protocol):
-    """A record that knows its place in the order of making."""
+    """A record with its place in the order of creation."""
 
     @property
     def seq(self) -> int:
-        """Its place."""
+        """Its sequence number."""
 
 
 _R = TypeVar("_R", bound=Sequenced)
 
 
 class PlainText(str):
-    """An answer that is text rather than JSON."""
+    """An answer of plain text instead of JSON."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call, as routes see it."""
+    """One call of a route."""
 
     platform: LocalPlatform
     path: dict[str, str]
@@ -62,11 +62,11 @@ class Call:
         return load_search(query, model)
 
     def flag(self, name: str) -> bool:
-        """A query parameter that is true or false."""
+        """A boolean query parameter."""
         return flag(self.query, name)
 
     def number(self, name: str) -> int:
-        """A query parameter that is a whole number."""
+        """A query parameter as a whole number."""
         text = self.query.get(name, "")
         if not text.isdecimal() or len(text) > _MAX_DIGITS:
             raise InvalidRequest(f"{name} must be a whole number, not '{text}'")
@@ -80,7 +80,7 @@ class Call:
         return kind[text]
 
     def slice(self, records: Sequence[_R], view: Callable[[_R], _T], search: Any = None) -> Slice[_T]:
-        """The slice of the records that the query asks for."""
+        """The slice of records for the query."""
         reference = load_search(flattened(self.query, SliceReference), SliceReference)
         records = self.platform.lists.visible(self.method, self.route, records)
         settings = self.platform.settings
@@ -91,7 +91,7 @@ class Call:
     def slice_or_list(
         self, records: Sequence[_R], view: Callable[[_R], _T], search: Any = None
     ) -> Slice[_T] | list[_T]:
-        """A slice if `sliced=true` was asked for, otherwise all records in a flat list."""
+        """A slice with `sliced=true`, otherwise all records in a flat list."""
         if self.flag("sliced"):
             return self.slice(records, view, search)
         newest_first = self.platform.settings.lists_newest_first
@@ -104,7 +104,7 @@ Handler = Callable[[Call], object]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A route: what its handler answers is sent as JSON, always with status 200; None is sent as no body."""
+    """A route. The handler's result is sent as JSON with status 200, and None without a body."""
 
     method: str
     path: str

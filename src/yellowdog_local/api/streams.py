@@ -1,7 +1,7 @@
-"""Event streams of single entities: its state at once, then after every change. Knows no rules, only how entities look.
+"""Event streams of single entities: the state at once, then after every change.
 
-A stream never holds the lock while it waits: whoever changes something sets its event, and the stream then looks for
-itself whether its own entity is another than the one it sent last. Changes that come quickly are sent as one.
+A stream does not hold the lock while it waits. Every change of the platform wakes it; it then compares its entity with
+the last one sent. Changes in quick succession are sent as one.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ def _event(settings: Settings, number: int, data: bytes) -> bytes:
     return head.encode() + b"data: " + data + b"\n\n"
 
 
-# An entity as it looks now, and whether it will never change again.
-Look = Callable[[], tuple[Any, bool]]
+# Reads an entity, and whether it is in its final state.
+ReadEntity = Callable[[], tuple[Any, bool]]
 
 
 class EventStreams:
     """The event streams of one platform.
 
     Args:
-        platform: whose entities.
-        authenticate: refuses a request that shows no key.
+        platform: the platform.
+        authenticate: raises for a request without the key.
     """
 
     def __init__(self, platform: LocalPlatform, authenticate: Callable[[LocalPlatform, Request], None]) -> None:
@@ -51,40 +51,40 @@ class EventStreams:
 
     def routes(self) -> list[Route]:
         """The routes."""
-        looks = (self._work, self._pool, self._requirement)
-        return [Route(path, self._serve(look), methods=["GET"]) for path, look in zip(PATHS, looks)]  # noqa: B905
+        readers = (self._work, self._pool, self._requirement)
+        return [Route(path, self._serve(reader), methods=["GET"]) for path, reader in zip(PATHS, readers)]  # noqa: B905
 
     def stop(self) -> None:
-        """End every stream now, and all later ones after their first event."""
+        """End all streams now, and later ones after their first event."""
         self._stopping = True
         self._platform.wake_watchers()
 
-    def _serve(self, look_at: Callable[[str], Look]) -> Callable[[Request], Any]:
+    def _serve(self, reader_of: Callable[[str], ReadEntity]) -> Callable[[Request], Any]:
         async def serve(request: Request) -> Response:
             self._authenticate(self._platform, request)
             with self._platform.locked():
-                look = look_at(request.path_params["id"])
+                read = reader_of(request.path_params["id"])
             headers = {"Cache-Control": "no-cache"}
-            return StreamingResponse(self._events(look), media_type="text/event-stream", headers=headers)
+            return StreamingResponse(self._events(read), media_type="text/event-stream", headers=headers)
 
         return serve
 
-    async def _events(self, look: Look) -> AsyncIterator[bytes]:
+    async def _events(self, read: ReadEntity) -> AsyncIterator[bytes]:
         settings, store, number = self._platform.settings, self._platform.store, 0
-        sent = b"" if settings.event_streams_begin_with_state else self._state(look)[0]
+        sent = b"" if settings.event_streams_begin_with_state else self._state(read)[0]
         changed = asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            # Called, under the lock, by whichever thread changed something.
+            # Called under the lock, by the thread that has changed something.
             loop.call_soon_threadsafe(changed.set)
 
         with self._platform.watching(wake):
             while True:
                 changed.clear()
                 if self._platform.store is not store:
-                    return  # the platform was reset: what is followed does not exist any more
-                data, over = self._state(look)
+                    return  # the platform was reset: the entity does not exist any more
+                data, over = self._state(read)
                 if data != sent:
                     sent = data
                     number += 1
@@ -98,19 +98,19 @@ class EventStreams:
                 else:
                     await asyncio.sleep(0 if self._stopping else settings.event_interval_seconds)
 
-    def _state(self, look: Look) -> tuple[bytes, bool]:
+    def _state(self, read: ReadEntity) -> tuple[bytes, bool]:
         with self._platform.locked():
-            entity, over = look()
+            entity, over = read()
             return dump(entity), over
 
-    def _work(self, work_id: str) -> Look:
+    def _work(self, work_id: str) -> ReadEntity:
         work, service = self._platform.store.work(work_id), self._platform.work
         return lambda: (service.view(work), work.status.finished)
 
-    def _pool(self, pool_id: str) -> Look:
+    def _pool(self, pool_id: str) -> ReadEntity:
         pool, service = self._platform.store.pool(pool_id), self._platform.pools
         return lambda: (service.view(pool), pool.status is WorkerPoolStatus.TERMINATED)
 
-    def _requirement(self, requirement_id: str) -> Look:
+    def _requirement(self, requirement_id: str) -> ReadEntity:
         record = self._platform.store.requirement(requirement_id)
         return lambda: (requirement_view(record), record.status is ComputeRequirementStatus.TERMINATED)

@@ -122,7 +122,7 @@ def start(
     if place.is_running():
         raise LocalPlatformError(place.already_running())
     with progress(f"starting the platform in {place.path}"):
-        state = daemon.start(place, port, wish=hosts, speed=speed)
+        state = daemon.start(place, port, requested=hosts, speed=speed)
     _introduce(place, state, env_file)
 
 

@@ -1,7 +1,7 @@
-"""Runs the local platform: in this process, or in the background. Knows no command line and prints nothing.
+"""Runs the local platform in this process or in the background. Imports no command line and prints nothing.
 
-`run` is the platform's whole life. `start` has it in a process of its own, which tells through a pipe when it is ready
-or why it cannot be; `stop` ends that process, and looks whether anything is left.
+`run` runs a platform from start to stop. `start` does so in a process of its own, which reports through a pipe when it
+is ready, or why it is not. `stop` ends that process and checks that nothing is left.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ LOGGER = logging.getLogger(__name__)
 DEFAULT_PORT = 8700
 LOOPBACK = "127.0.0.1"
 REAL_TIME = 1.0
-START_PATIENCE_SECONDS = 60.0
-STOP_PATIENCE_SECONDS = 90.0
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 90.0
 SERVER_PACKAGES = ("starlette", "uvicorn")
 
 Progress = Callable[[str], None]
 
 
-def check_machine(wish: HostKind = HostKind.AUTO) -> Choice:
-    """Refuse a machine, or an installation, that cannot run the platform; otherwise say which hosts it will have.
+def check_machine(requested: HostKind = HostKind.AUTO) -> Choice:
+    """Check that this machine and installation can run the platform; the chosen kind of hosts.
 
     Args:
-        wish: the kind of hosts that was asked for.
+        requested: the requested kind of hosts.
 
     Raises:
-        LocalPlatformError: what is missing, and how to get it.
+        LocalPlatformError: something is missing; the message names the remedy.
     """
     missing = [name for name in SERVER_PACKAGES if find_spec(name) is None]
     if missing:
@@ -61,24 +61,24 @@ def check_machine(wish: HostKind = HostKind.AUTO) -> Choice:
             f"the local platform needs {' and '.join(missing)}: run `pip install 'yellowdog-ray[local]'`"
         )
     try:
-        return choose(wish)
+        return choose(requested)
     except MissingRequirementError as error:
         raise LocalPlatformError(str(error)) from error
 
 
-def check_speed(speed: float, wish: HostKind) -> None:
-    """Refuse a speed that cannot be kept.
+def check_speed(speed: float, requested: HostKind) -> None:
+    """Check the speed of the platform's clock.
 
     Args:
-        speed: seconds of the platform in a real second.
-        wish: the kind of hosts; what runs on real ones takes real time.
+        speed: seconds of the platform's clock per second.
+        requested: the requested kind of hosts; real hosts need speed 1.
 
     Raises:
-        LocalPlatformError: what is wrong with it, and what to do.
+        LocalPlatformError: the speed is invalid; the message names the remedy.
     """
     if not (math.isfinite(speed) and speed > 0):
         raise LocalPlatformError(f"--speed must be above 0, not {speed:g}: 100 lets a day pass in 15 minutes")
-    if speed != REAL_TIME and wish is not HostKind.SIMULATED:
+    if speed != REAL_TIME and requested is not HostKind.SIMULATED:
         raise LocalPlatformError("--speed needs --hosts simulated: real hosts run in real time")
 
 
@@ -87,28 +87,28 @@ def run(
     port: int,
     ready: Callable[[State], None],
     stop: threading.Event,
-    wish: HostKind = HostKind.AUTO,
+    requested: HostKind = HostKind.AUTO,
     speed: float = REAL_TIME,
 ) -> None:
-    """Be the platform until `stop` is set; nothing of it is left afterwards.
+    """Run the platform until `stop` is set; nothing of it is left afterwards.
 
     Args:
-        directory: where keys, logs and disks are.
-        port: where to listen, at the address that hosts can reach, or on 127.0.0.1 if they are simulated.
-        ready: told once, when clients may come.
-        stop: ends it.
-        wish: the kind of hosts.
-        speed: seconds of the platform in a real second; other than 1 with simulated hosts only.
+        directory: the directory of keys, logs and disks.
+        port: the port to listen on, at the address that hosts can reach, or on 127.0.0.1 for simulated hosts.
+        ready: called once, when the platform accepts calls.
+        stop: the event that stops the platform.
+        requested: the requested kind of hosts.
+        speed: seconds of the platform's clock per second; other than 1 with simulated hosts only.
 
     Raises:
         LocalPlatformError: it cannot be started.
     """
-    check_speed(speed, wish)
-    choice = check_machine(wish)
+    check_speed(speed, requested)
+    choice = check_machine(requested)
     LOGGER.info("%s hosts: %s", choice.kind.value, choice.why)
     directory.prepare(with_ssh_key=choice.kind is not HostKind.SIMULATED)
     with directory.locked():
-        directory.forget_state()  # what a killed platform wrote
+        directory.forget_state()  # the state of a killed platform
         try:
             if choice.kind is HostKind.SIMULATED:
                 _run_simulated(directory, port, ready, stop, choice, speed)
@@ -116,7 +116,7 @@ def run(
                 _run_hosts(directory, port, ready, stop, choice)
         finally:
             directory.forget_state()
-            LOGGER.info("ended")
+            LOGGER.info("stopped")
         _check_nothing_left(directory)
 
 
@@ -135,7 +135,7 @@ def _run_hosts(
         hosts.platform_url = f"http://{hosts.gateway}:{port}"
         _serve(directory, hosts, hosts.gateway, port, announce, stop)
     finally:
-        LOGGER.info("ending all hosts")
+        LOGGER.info("destroying all hosts")
         hosts.close()
 
 
@@ -161,7 +161,9 @@ def _run_simulated(
 def _check_nothing_left(directory: PlatformDirectory) -> None:
     left = leftovers.find(directory.path)
     if left:
-        raise LocalPlatformError(f"still there: {', '.join(left)}; run `raydog local stop` (as root)")
+        raise LocalPlatformError(
+            f"left on this machine: {', '.join(left)}; remove it with `raydog local stop` (as root)"
+        )
 
 
 def _open(hosts: RealHosts) -> None:
@@ -180,7 +182,7 @@ def _serve(
     stop: threading.Event,
     speed: float = REAL_TIME,
 ) -> None:
-    # Here and not above: `status` and `logs` must answer quickly, and without the server's packages.
+    # Not above: `status` and `logs` must start quickly, and without the server's packages.
     from yellowdog_local.platform import LocalPlatform
     from yellowdog_local.service.server import serve
     from yellowdog_local.state.clock import AcceleratedClock, RealClock
@@ -211,26 +213,28 @@ def _check_port(address: str, port: int) -> None:
             ) from error
 
 
-def start(directory: PlatformDirectory, port: int, wish: HostKind = HostKind.AUTO, speed: float = REAL_TIME) -> State:
-    """Run the platform in the background, and return when it is ready.
+def start(
+    directory: PlatformDirectory, port: int, requested: HostKind = HostKind.AUTO, speed: float = REAL_TIME
+) -> State:
+    """Run the platform in the background; return when it is ready.
 
     Args:
-        directory: where keys, logs and disks are.
-        port: where to listen.
-        wish: the kind of hosts.
-        speed: seconds of the platform in a real second; other than 1 with simulated hosts only.
+        directory: the directory of keys, logs and disks.
+        port: the port to listen on.
+        requested: the requested kind of hosts.
+        speed: seconds of the platform's clock per second; other than 1 with simulated hosts only.
 
     Raises:
-        LocalPlatformError: it did not start.
+        LocalPlatformError: the platform did not start.
     """
-    check_speed(speed, wish)
-    choice = check_machine(wish)
+    check_speed(speed, requested)
+    choice = check_machine(requested)
     directory.prepare(with_ssh_key=choice.kind is not HostKind.SIMULATED)
     if directory.is_running():
         raise LocalPlatformError(directory.already_running())
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "yellowdog_local.service.daemon", "--dir", str(directory.path)]
-    command += ["--port", str(port), "--report", str(writing), "--hosts", wish.value, "--speed", str(speed)]
+    command += ["--port", str(port), "--report", str(writing), "--hosts", requested.value, "--speed", str(speed)]
     with os.fdopen(reading, "rb") as report:
         with directory.new_log() as log:
             process = subprocess.Popen(
@@ -239,48 +243,48 @@ def start(directory: PlatformDirectory, port: int, wish: HostKind = HostKind.AUT
                 stdout=log,
                 stderr=log,
                 pass_fds=[writing],
-                start_new_session=True,  # it outlives the terminal it was started from
+                start_new_session=True,  # it outlives its terminal
             )
         os.close(writing)
-        if not select.select([report], [], [], START_PATIENCE_SECONDS)[0]:
+        if not select.select([report], [], [], START_TIMEOUT_SECONDS)[0]:
             process.kill()
             process.wait()
             raise LocalPlatformError(
-                f"the platform was not ready within {START_PATIENCE_SECONDS:.0f} s and was ended: see {directory.log}"
+                f"the platform was not ready within {START_TIMEOUT_SECONDS:.0f} s and was killed: see {directory.log}"
             )
         line = report.readline()
     if not line:
         process.wait()
-        raise LocalPlatformError(f"the platform ended while it started: see the last lines of {directory.log}")
-    said = json.loads(line)
-    if "error" in said:
+        raise LocalPlatformError(f"the platform ended during its start: see the last lines of {directory.log}")
+    outcome = json.loads(line)
+    if "error" in outcome:
         process.wait()
-        raise LocalPlatformError(said["error"])
-    return State(**said)
+        raise LocalPlatformError(outcome["error"])
+    return State(**outcome)
 
 
 def stop(directory: PlatformDirectory, progress: Progress) -> bool:
-    """End the platform of a directory, and remove what one that was killed has left.
+    """Stop the platform of a directory, and remove what a killed one has left.
 
     Args:
-        directory: whose platform.
-        progress: told what is being waited for.
+        directory: the platform's directory.
+        progress: called with each step.
 
     Returns:
-        Whether one was running.
+        Whether a platform was running.
 
     Raises:
-        LocalPlatformError: it could not be ended, or something is left; the message names it.
+        LocalPlatformError: the platform cannot be stopped, or something is left; the message names it.
     """
     was_running = directory.is_running()
     if was_running:
         _end_process(directory, progress)
-    progress("looking for anything that is left")
+    progress("removing leftovers")
     try:
         leftovers.clean(directory.path)
     except NetworkError as error:
         if os.geteuid() != 0:
-            raise LocalPlatformError("removing what is left needs root: run the same command with sudo") from error
+            raise LocalPlatformError("removing the leftovers needs root: run the same command with sudo") from error
         raise LocalPlatformError(str(error)) from error
     directory.forget_state()
     _check_nothing_left(directory)
@@ -288,25 +292,25 @@ def stop(directory: PlatformDirectory, progress: Progress) -> bool:
 
 
 def _end_process(directory: PlatformDirectory, progress: Progress) -> None:
-    deadline = time.monotonic() + STOP_PATIENCE_SECONDS
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     signalled: int | None = None
     while directory.is_running() or (signalled is not None and _lives(signalled)):
         state = directory.running()
         if state is not None and signalled != state.pid:
-            progress(f"ending process {state.pid} and its hosts")
+            progress(f"stopping process {state.pid} and its hosts")
             _signal(state.pid, signal.SIGTERM)
             signalled = state.pid
         if time.monotonic() > deadline:
             if signalled is None:
-                raise LocalPlatformError(f"the platform in {directory.path} neither gets ready nor ends: see its log")
+                raise LocalPlatformError(f"the platform in {directory.path} neither starts nor ends: see its log")
             progress(f"process {signalled} does not end: killing it")
             _signal(signalled, signal.SIGKILL)
-            deadline = time.monotonic() + STOP_PATIENCE_SECONDS
+            deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         time.sleep(0.05)
 
 
 def _lives(pid: int) -> bool:
-    """Whether a process still runs; one that is dead and not yet waited for has no command line any more."""
+    """Whether a process still runs; a zombie has no command line."""
     try:
         return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
     except OSError:
@@ -317,16 +321,16 @@ def _signal(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        return  # it ended by itself
+        return  # it has ended
     except PermissionError as error:
         raise LocalPlatformError(f"process {pid} belongs to root: run the same command with sudo") from error
 
 
 def end_on_signals(stop_event: threading.Event) -> None:
-    """Let SIGTERM and Ctrl-C end the platform in order."""
+    """Set the event on SIGTERM and Ctrl-C."""
 
     def end(number: int, _frame: FrameType | None) -> None:
-        LOGGER.info("signal %s: ending", signal.Signals(number).name)
+        LOGGER.info("signal %s: stopping", signal.Signals(number).name)
         stop_event.set()
 
     signal.signal(signal.SIGTERM, end)
@@ -338,29 +342,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="yellowdog_local.service.daemon", description=main.__doc__)
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--report", type=int, required=True, help="descriptor that is told the outcome, one JSON line")
+    parser.add_argument("--report", type=int, required=True, help="descriptor for the outcome, one line of JSON")
     parser.add_argument("--hosts", type=HostKind, default=HostKind.AUTO, help="the kind of hosts")
-    parser.add_argument("--speed", type=float, default=REAL_TIME, help="seconds of the platform in a real second")
+    parser.add_argument("--speed", type=float, default=REAL_TIME, help="seconds of the platform's clock per second")
     arguments = parser.parse_args()
-    os.chdir("/")  # it must not hold on to the directory that somebody stood in
-    os.set_inheritable(arguments.report, False)  # or every host would hold the pipe open
+    os.chdir("/")  # the caller's directory must stay removable
+    os.set_inheritable(arguments.report, False)  # otherwise every host would keep the pipe open
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     ending = threading.Event()
     end_on_signals(ending)
 
-    def tell(**said: object) -> None:
+    def report(**outcome: object) -> None:
         try:
             with os.fdopen(arguments.report, "wb") as pipe:
-                pipe.write(json.dumps(said).encode() + b"\n")
+                pipe.write(json.dumps(outcome).encode() + b"\n")
         except BrokenPipeError:
-            LOGGER.warning("who started the platform did not wait for it")
+            LOGGER.warning("the starting command ended before the platform was ready")
 
     try:
         directory = PlatformDirectory(arguments.dir)
-        run(directory, arguments.port, lambda state: tell(**vars(state)), ending, arguments.hosts, arguments.speed)
+        run(directory, arguments.port, lambda state: report(**vars(state)), ending, arguments.hosts, arguments.speed)
     except LocalPlatformError as error:
-        LOGGER.error("%s", error)  # noqa: TRY400 (it is one clear sentence; a traceback would hide it)
-        tell(error=str(error))
+        LOGGER.error("%s", error)  # noqa: TRY400 (one sentence for the user, without a traceback)
+        report(error=str(error))
         return 1
     return 0
 

@@ -36,12 +36,12 @@ ENVIRONMENT_NAMES = ("YD_API_URL", "YD_API_KEY_ID", "YD_API_KEY_SECRET")
 
 
 class LocalPlatformError(Exception):
-    """What you asked for cannot be done; the message says why and what to do about it."""
+    """The command cannot be executed; the message names the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """The key that clients show. The secret never shows in a repr."""
+    """The API key of clients; the secret is absent from its repr."""
 
     key_id: str
     secret: str = field(repr=False)
@@ -49,15 +49,15 @@ class ApiKey:
 
 @dataclass(frozen=True)
 class State:
-    """A running platform.
+    """The state of a running platform.
 
     Attributes:
         pid: its process.
-        url: its address for clients and hosts.
-        started: when it was ready (seconds since the epoch).
+        url: its URL for clients and hosts.
+        started: the time at which it became ready (seconds since the epoch).
         hosts: the kind of its hosts: namespace, process or simulated.
-        why: why of that kind, as a clause.
-        ssh_user: who logs in to its hosts; empty where there is nothing to log in to.
+        why: the reason for that kind, as a clause.
+        ssh_user: the user of SSH logins to its hosts; empty for simulated hosts.
     """
 
     pid: int
@@ -69,12 +69,12 @@ class State:
 
     @property
     def uptime(self) -> float:
-        """Seconds since it was ready."""
+        """Time since it became ready (seconds)."""
         return max(0.0, time.time() - self.started)
 
 
 class PlatformDirectory:
-    """Everything that the platform keeps on disk, by name."""
+    """The files of one platform."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
@@ -162,7 +162,7 @@ class PlatformDirectory:
             yield log
 
     def env_lines(self, url: str) -> dict[str, str]:
-        """What clients need in their environment or `.env`."""
+        """The variables of clients, for their environment or `.env`."""
         key = self.api_key()
         return dict(zip(ENVIRONMENT_NAMES, (url, key.key_id, key.secret), strict=True))
 
@@ -214,27 +214,27 @@ class PlatformDirectory:
             return None
 
     def already_running(self) -> str:
-        """The sentence for who starts a second one."""
+        """The message for the start of a second platform."""
         state = self.running()
-        where = f"at {state.url} (process {state.pid})" if state else "and is starting or ending"
+        where = f"at {state.url} (process {state.pid})" if state else "and is starting or stopping"
         return (
             f"a local platform runs already in {self.path} {where}: `raydog local status` shows it, "
-            f"`raydog local stop` ends it, and --dir makes a second one elsewhere"
+            f"`raydog local stop` stops it, and --dir starts a second one elsewhere"
         )
 
     def write_state(self, url: str, hosts: str = "", why: str = "", ssh_user: str = "") -> State:
-        """Say that this process is the platform, where it can be reached, and what its hosts are."""
+        """Write the state of this process, the running platform."""
         state = State(os.getpid(), url, time.time(), hosts, why, ssh_user)
         files.write_text(self._state, json.dumps(asdict(state)) + "\n", files.PUBLIC)
         return state
 
     def forget_state(self) -> None:
-        """Remove what `write_state` wrote."""
+        """Remove the state."""
         self._state.unlink(missing_ok=True)
 
 
 def default_directory() -> Path:
-    """`~/.raydog/local` of the person at the keyboard, also where sudo made them root."""
+    """`~/.raydog/local` of the user; under sudo, of the caller."""
     user = os.environ.get("SUDO_USER")
     if user and os.geteuid() == 0:
         try:

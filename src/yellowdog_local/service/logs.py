@@ -1,4 +1,4 @@
-"""Shows the local platform's log files, and follows them as they grow. Knows names of files, not what is in them."""
+"""Reads the local platform's log files, and follows them as they grow. Does not parse them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from yellowdog_local.service.directory import LocalPlatformError, PlatformDirectory
 
-# In the order in which a host's life goes.
+# In boot order.
 HOST_LOGS = ("init.log", "userdata.log", "sshd.log", "agent.log")
 POLL_SECONDS = 0.2
 
@@ -32,7 +32,7 @@ def host_files(directory: PlatformDirectory, instance: str) -> list[Path]:
     """A host's logs, and its tasks' output.
 
     Raises:
-        LocalPlatformError: there never was such a host.
+        LocalPlatformError: there are no logs of such a host.
     """
     place = directory.hosts / instance
     if instance in ("", ".", "..") or "/" in instance or not place.is_dir():
@@ -45,7 +45,7 @@ def host_files(directory: PlatformDirectory, instance: str) -> list[Path]:
 
 
 def task_files(directory: PlatformDirectory, task_id: str) -> list[Path]:
-    """A task's output, one file per attempt, wherever it ran.
+    """A task's output on all hosts, one file per attempt.
 
     Raises:
         LocalPlatformError: no such task has run.
@@ -55,7 +55,7 @@ def task_files(directory: PlatformDirectory, task_id: str) -> list[Path]:
     if not files:
         raise LocalPlatformError(
             f"no task with the id {task_id!r} has run on this platform's hosts (an id looks like ydid:task:...; "
-            f"`raydog local status` lists the tasks that run)"
+            f"`raydog local status` lists the running tasks)"
         )
     return sorted(files, key=lambda path: path.lstat().st_mtime)
 
@@ -80,11 +80,11 @@ def _is_of_task(stem: str, name: str) -> bool:
 
 @dataclass
 class Reader:
-    """Reads several files like one log: with a heading where the file changes.
+    """Reads several files as one log, with a heading at each change of file.
 
     Args:
-        list_files: called again and again while following, because new ones may come.
-        last_lines: how much of each file's past is shown; None for all of it.
+        list_files: lists the files; called repeatedly while following, because files are added.
+        last_lines: number of last lines of each file to begin with; None for all.
     """
 
     list_files: Callable[[], list[Path]]
@@ -93,7 +93,7 @@ class Reader:
     _last_shown: Path | None = None
 
     def past(self) -> Iterator[str]:
-        """What is there already."""
+        """The text of the files up to now."""
         files = self.list_files()
         for path in files:
             with _opened(path) as file:
@@ -104,7 +104,7 @@ class Reader:
             yield from self._headed(path, "".join(shown), several=len(files) > 1)
 
     def growth(self) -> Iterator[str]:
-        """What has been added since."""
+        """The text that was added since the last call."""
         files = self.list_files()
         for path in files:
             offset = self._offsets.get(path, 0)
@@ -117,7 +117,7 @@ class Reader:
             yield from self._headed(path, data.decode("utf-8", "replace"), several=len(files) > 1)
 
     def follow(self) -> Iterator[str]:
-        """The past, and then for ever what is added."""
+        """The text up to now, then all text that is added, without end."""
         yield from self.past()
         while True:
             yield from self.growth()

@@ -1,4 +1,4 @@
-"""Serves a platform over HTTP, in the calling thread or, for tests, in one of its own."""
+"""Serves a platform over HTTP, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.2
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, told to stop by us: it may run outside the main thread, where there are no signals."""
+    """uvicorn with a `stop` method: outside the main thread it receives no signals."""
 
     def __init__(self, platform: LocalPlatform) -> None:
         self._app = create_app(platform)
@@ -35,15 +35,15 @@ class _Server(uvicorn.Server):
         super().__init__(config)
 
     def stop(self) -> None:
-        """Stop soon: open long polls are answered and event streams ended first."""
+        """Stop soon; answer open long polls and end event streams first."""
         self._app.state.agents.stop()
         self._app.state.streams.stop()
-        self._faults.clear()  # calls that hang are let go
+        self._faults.clear()  # serves hanging calls
         self.should_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer takes 40 ms.
+    # With the protocol named, asyncio sets TCP_NODELAY; without it every answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -61,20 +61,25 @@ def _url(listener: socket.socket) -> str:
 
 
 def serve(platform: LocalPlatform, host: str, port: int, ready: Callable[[str], None], stop: threading.Event) -> None:
-    """Serve a platform until `stop` is set. `ready` is called once with the URL; port 0 takes a free one.
+    """Serve a platform until `stop` is set. Does not close the platform.
 
-    The platform is not closed: whoever made it does that.
+    Args:
+        platform: the platform.
+        host: the address to listen on.
+        port: the port to listen on; 0 for a free one.
+        ready: called once, with the URL.
+        stop: the event that stops the server.
     """
     thread = ServerThread(platform, host, port)
     with thread:
         ready(thread.url)
-        # Waits in steps, so that a signal handler of the main thread gets its turn, and a dead server is noticed.
+        # In steps, so that signal handlers of the main thread run, and the end of the server is detected.
         while not stop.wait(_POLL_SECONDS):
             thread.check()
 
 
 class ServerThread:
-    """A server in a thread of its own: a context manager with a `url`."""
+    """A server in a thread of its own, as a context manager; `url` is its URL."""
 
     def __init__(self, platform: LocalPlatform, host: str = "127.0.0.1", port: int = 0) -> None:
         self._listener = _listen(host, port)
@@ -84,18 +89,22 @@ class ServerThread:
         self._ended = threading.Event()
 
     def __enter__(self) -> ServerThread:
-        """Start; connections are accepted from now on."""
+        """Start the server."""
         self._thread.start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        """Stop, and wait until the thread has ended."""
+        """Stop the server and wait for its thread."""
         self._server.stop()
         self._thread.join(_STOP_SECONDS)
         self._listener.close()
 
     def check(self) -> None:
-        """Raise if the server has ended by itself."""
+        """Check that the server runs.
+
+        Raises:
+            RuntimeError: it has ended by itself.
+        """
         if self._ended.is_set():
             raise RuntimeError("the HTTP server has ended unexpectedly; see the log")
 

@@ -44,7 +44,7 @@ def free_port() -> int:
 
 
 def test_simulated_clock_runs_at_the_given_speed(place: PlatformDirectory) -> None:
-    state = daemon.start(place, free_port(), wish=HostKind.SIMULATED, speed=100_000)
+    state = daemon.start(place, free_port(), requested=HostKind.SIMULATED, speed=100_000)
     key = place.api_key()
     schema = ServicesSchema(defaultUrl=state.url)
     with PlatformClient.create(schema, ApiKey(key.key_id, key.secret)) as client:
@@ -63,7 +63,7 @@ def test_speed_is_refused_with_real_hosts(place: PlatformDirectory) -> None:
     with pytest.raises(LocalPlatformError, match="--speed needs --hosts simulated"):
         daemon.start(place, free_port(), speed=2)
     with pytest.raises(LocalPlatformError, match="--speed must be above 0"):
-        daemon.start(place, free_port(), wish=HostKind.SIMULATED, speed=0)
+        daemon.start(place, free_port(), requested=HostKind.SIMULATED, speed=0)
     assert not place.is_running()
 
 
@@ -152,7 +152,7 @@ def test_start_fails_with_the_remedy_when_the_port_is_taken(place: PlatformDirec
 def test_start_fails_when_the_platform_dies(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon.sys, "executable", "/bin/false")
 
-    with pytest.raises(LocalPlatformError, match=r"ended while it started: see the last lines of .*platform\.log"):
+    with pytest.raises(LocalPlatformError, match=r"ended during its start: see the last lines of .*platform\.log"):
         daemon.start(place, free_port())
 
 

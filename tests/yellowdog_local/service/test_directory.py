@@ -96,7 +96,7 @@ def test_state_of_a_killed_platform_is_ignored(place: PlatformDirectory) -> None
 def test_starting_platform_has_no_state(place: PlatformDirectory) -> None:
     with place.locked():
         assert place.running() is None
-        assert "is starting or ending" in place.already_running()
+        assert "is starting or stopping" in place.already_running()
 
 
 def test_env_lines_are_those_that_clients_read(place: PlatformDirectory) -> None:
