@@ -1,4 +1,4 @@
-"""A creating call of `ray up` that may have been applied, or not: it is one cluster all the same."""
+"""Creating calls of `ray up` that may or may not have been applied: one cluster exists in any case."""
 
 import pytest
 
@@ -10,7 +10,7 @@ CREATING = ["POST /work/requirements", "POST /workerPools/provisioned/template",
 
 
 @pytest.mark.parametrize("ambiguity", AMBIGUITIES, ids=str)
-def test_whatever_the_answer_was_there_is_one_cluster_in_the_end(laptop, wire, account, ambiguity):
+def test_ray_up_creates_one_cluster_after_ambiguous_answer(laptop, wire, account, ambiguity):
     for call in CREATING:
         with ambiguity.striking(wire, call):
             result = laptop.up()

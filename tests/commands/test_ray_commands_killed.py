@@ -20,7 +20,7 @@ pytestmark = [
 
 @pytest.fixture
 def sweep(world, account):
-    """Lets a command die at each of its calls in turn, each time in a new cluster, and shows what comes after."""
+    """Kills a command at each of its calls in turn, each time in a new cluster, then runs the recovery."""
 
     def run(prepare, command, recover, signal=Killed):
         prepare()
@@ -67,8 +67,8 @@ def up(laptop, account):
     return run
 
 
-PATIENCE = 100.0
-"""Long enough for whatever a killed `ray down` has begun to take its course (seconds)."""
+COMPLETION_SECONDS = 100.0
+"""Longer than any work that a killed `ray down` has begun on the platform (seconds)."""
 
 
 def nothing():
@@ -79,14 +79,14 @@ def routes(calls):
     return {f"{call.method} {call.route}" for call in calls}
 
 
-def test_the_next_ray_down_removes_what_a_killed_ray_up_has_made(sweep, laptop, down):
+def test_ray_down_removes_everything_after_killed_ray_up(sweep, laptop, down):
     calls = sweep(nothing, laptop.up, down)
 
     assert routes(calls) >= CREATING
 
 
 @pytest.mark.parametrize("signal", [Killed, KeyboardInterrupt], ids=["SIGKILL", "Ctrl-C"])
-def test_the_next_ray_up_completes_what_another_has_begun(sweep, laptop, up, down, signal):
+def test_ray_up_completes_a_killed_ray_up(sweep, laptop, up, down, signal):
     def recover():
         up()
         down()
@@ -98,7 +98,7 @@ def test_the_next_ray_up_completes_what_another_has_begun(sweep, laptop, up, dow
 
 @pytest.fixture
 def laptop(account, world) -> Laptop:
-    """Where commands are given for a cluster that may have workers of two types."""
+    """A laptop for a cluster with two types of workers."""
     workers = {name: node_type(QUICK, max_workers=10) for name in ("cpu", "gpu")}
     head = node_type(QUICK, resources={"CPU": 0}, max_workers=0)
     return Laptop(world, NAME, available_node_types={"head": head, **workers})
@@ -106,7 +106,7 @@ def laptop(account, world) -> Laptop:
 
 @pytest.fixture
 def with_workers(world, laptop, up):
-    """Brings up a cluster with a worker of each of two types, made as its head would."""
+    """Brings up a cluster with one worker of each of two types, launched as by its head."""
 
     def run():
         up()
@@ -117,17 +117,17 @@ def with_workers(world, laptop, up):
     return run
 
 
-def test_the_next_ray_down_finishes_what_a_killed_one_has_begun(sweep, with_workers, laptop, down):
+def test_ray_down_completes_a_killed_ray_down(sweep, with_workers, laptop, down):
     calls = sweep(with_workers, laptop.down, down)
 
     assert routes(calls) >= REMOVING
 
 
-def test_the_next_ray_up_clears_away_what_a_killed_ray_down_has_left(sweep, with_workers, laptop, down, account, world):
+def test_ray_up_creates_a_new_cluster_after_killed_ray_down(sweep, with_workers, laptop, down, account, world):
     def recover():
         result = laptop.up()
         assert result.exit_code == 0, result.output
-        world.lab.advance(PATIENCE)
+        world.lab.advance(COMPLETION_SECONDS)
         account.assert_one_head()
         down()
 

@@ -1,7 +1,7 @@
-"""`ray down` of a cluster whose head is up."""
+"""`ray down` of a cluster whose head runs."""
 
 
-def test_all_nodes_are_asked_to_end_at_once_and_ray_finds_none_to_wait_for(laptop, account):
+def test_ray_down_terminates_all_nodes_at_once(laptop, account):
     laptop.up()
 
     down = laptop.down()

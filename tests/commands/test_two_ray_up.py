@@ -1,4 +1,4 @@
-"""Two `ray up` of one cluster at the same time: one cluster, and one of the two says what it has found."""
+"""Two `ray up` of one cluster at the same time: one cluster, and one of the two reports the other."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.simulation.config import QUICK, node_type
 
 CREATING = ["POST /work/requirements", "POST /workerPools/provisioned/template", "POST /work/taskGroups/*/tasks"]
 WAITING = "GET /compute/instances"
-"""What a `ray up` asks only while it waits for its head."""
+"""The call that a `ray up` makes only while it waits for its head."""
 
 DIFFERS = "another `ray up` with a different configuration"
 RUNS = "cluster 'ray' runs with another head"
@@ -27,7 +27,7 @@ def each_change(test):
 
 
 @each_change
-def test_of_the_same_configuration_both_bring_up_the_same_cluster(laptop, wire, account, call, applied):
+def test_two_ray_up_bring_up_one_cluster_with_the_same_configuration(laptop, wire, account, call, applied):
     meanwhile = []
 
     def second_ray_up():
@@ -40,12 +40,12 @@ def test_of_the_same_configuration_both_bring_up_the_same_cluster(laptop, wire, 
     assert (second.exit_code, other.exit_code) == (0, 0), second.output + other.output
     assert account.assert_one_head() is made
     account.assert_one_cluster()
-    if not (call == CREATING[2] and applied):  # then the second finds a cluster that is as good as complete
+    if not (call == CREATING[2] and applied):  # then the second finds an almost complete cluster
         assert [NOTED in result.output for result in (second, other)].count(True) == 1
 
 
 @each_change
-def test_of_another_configuration_one_is_told_so_and_the_other_has_its_cluster(
+def test_one_of_two_ray_up_fails_with_another_configuration(
     laptop, with_another_configuration, wire, account, call, applied
 ):
     meanwhile = []
@@ -68,7 +68,7 @@ def test_of_another_configuration_one_is_told_so_and_the_other_has_its_cluster(
 
 @pytest.fixture
 def with_another_configuration(world, account) -> Laptop:
-    """Where commands for the same cluster are given, with another image for its head."""
+    """A laptop for the same cluster with another image for its head."""
     types = {
         "head": node_type(QUICK, resources={"CPU": 0}, max_workers=0),
         "worker": node_type(QUICK, max_workers=10),
@@ -77,9 +77,7 @@ def with_another_configuration(world, account) -> Laptop:
     return Laptop(world, "ray", available_node_types=types)
 
 
-def test_a_ray_up_whose_head_another_has_replaced_leaves_the_others_cluster_alone(
-    laptop, with_another_configuration, wire, account
-):
+def test_ray_up_keeps_the_cluster_that_has_replaced_its_head(laptop, with_another_configuration, wire, account):
     meanwhile = []
 
     def others_ray_down_and_up():

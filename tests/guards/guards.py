@@ -43,7 +43,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/up.py",
             "if group.configured or not (is_new or self._platform.find_pool(group.worker_tag) is None):",
             "if group.configured:",
-            (f"{_KILLED}::test_the_next_ray_up_completes_what_another_has_begun",),
+            (f"{_KILLED}::test_ray_up_completes_a_killed_ray_up",),
             also=(Edit("platform/idempotent.py", "pool = platform.find_pool(spec.name)", "pool = None"),),
         ),
         Guard(
@@ -51,7 +51,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/teardown.py",
             "return {tag: pool for tag, pool in found.items() if pool is not None}",
             "return {}",
-            (f"{_KILLED}::test_the_next_ray_down_removes_what_a_killed_ray_up_has_made",),
+            (f"{_KILLED}::test_ray_down_removes_everything_after_killed_ray_up",),
         ),
     ),
     "`ray up` is killed and never run again": (
@@ -83,14 +83,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/teardown.py",
             _POOLS_LAST.text,
             _POOLS_LAST.without,
-            (f"{_KILLED}::test_the_next_ray_up_clears_away_what_a_killed_ray_down_has_left",),
+            (f"{_KILLED}::test_ray_up_creates_a_new_cluster_after_killed_ray_down",),
         ),
         Guard(
             "`ray down` knows the last incarnation, though its work requirement has ended",
             "commands/side.py",
             "find_work_requirement(self._cluster_name, finished=True)",
             "find_work_requirement(self._cluster_name)",
-            (f"{_KILLED}::test_the_next_ray_down_finishes_what_a_killed_one_has_begun",),
+            (f"{_KILLED}::test_ray_down_completes_a_killed_ray_down",),
             also=(_POOLS_LAST,),
         ),
         Guard(
@@ -125,14 +125,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "names.py",
             "hashlib.sha256(node_id.encode()).hexdigest()[: 2 * _NODE_BYTES]",
             "secrets.token_hex(_NODE_BYTES)",
-            ("simulation/test_killed.py::test_whatever_it_was_doing_its_next_life_goes_on_with_it",),
+            ("simulation/test_killed.py::test_restarted_autoscaler_completes_what_a_killed_one_has_begun",),
         ),
         Guard(
             "a task of which Ray wants the end is aborted",
             "cluster/terminator.py",
             "self._attempt(task_id, self._platform.abort_task)",
             "None",
-            ("simulation/test_quiet.py::test_nodes_that_were_ending_when_the_autoscaler_restarted_still_end",),
+            ("simulation/test_quiet.py::test_restarted_autoscaler_completes_terminations",),
         ),
     ),
     "Two `ray up` at once": (
@@ -141,14 +141,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "platform/idempotent.py",
             "work = platform.find_work_requirement(name)",
             "work = None",
-            ("commands/test_two_ray_up.py::test_of_the_same_configuration_both_bring_up_the_same_cluster",),
+            ("commands/test_two_ray_up.py::test_two_ray_up_bring_up_one_cluster_with_the_same_configuration",),
         ),
         Guard(
             "the head's name follows from its incarnation",
             "commands/up.py",
             "names.head_id(names.token_of(group.worker_tag))",
             "names.head_id(names.new_token())",
-            ("commands/test_two_ray_up.py::test_of_the_same_configuration_both_bring_up_the_same_cluster",),
+            ("commands/test_two_ray_up.py::test_two_ray_up_bring_up_one_cluster_with_the_same_configuration",),
         ),
         Guard(
             "the heads' configurations are compared",
@@ -156,7 +156,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "if dict(head.tags) != dict(tags):",
             "if False:",
             (
-                "commands/test_two_ray_up.py::test_of_another_configuration_one_is_told_so_and_the_other_has_its_cluster",
+                "commands/test_two_ray_up.py::test_one_of_two_ray_up_fails_with_another_configuration",
             ),
         ),
         Guard(
@@ -165,7 +165,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "if not self._adopted:",
             "if True:",
             (
-                "commands/test_two_ray_up.py::test_a_ray_up_whose_head_another_has_replaced_leaves_the_others_cluster_alone",
+                "commands/test_two_ray_up.py::test_ray_up_keeps_the_cluster_that_has_replaced_its_head",
             ),
         ),
     ),
@@ -176,8 +176,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "pool = platform.find_pool(spec.name)",
             "pool = None",
             (
-                "commands/test_ambiguous_answers.py::test_whatever_the_answer_was_there_is_one_cluster_in_the_end",
-                "simulation/test_ambiguous_answers.py::test_whatever_the_answer_was_nothing_is_made_twice",
+                "commands/test_ambiguous_answers.py::test_ray_up_creates_one_cluster_after_ambiguous_answer",
+                "simulation/test_ambiguous_answers.py::test_autoscaler_creates_nothing_twice_after_ambiguous_answer",
             ),
             also=(
                 Edit(
@@ -192,7 +192,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "platform/idempotent.py",
             "group = platform.work_requirement(requirement_id).group(spec.name)",
             "group = None",
-            ("simulation/test_ambiguous_answers.py::test_whatever_the_answer_was_nothing_is_made_twice",),
+            ("simulation/test_ambiguous_answers.py::test_autoscaler_creates_nothing_twice_after_ambiguous_answer",),
             also=(Edit("cluster/launch.py", "self._groups.get(name) or work.group(name)", "self._groups.get(name)"),),
         ),
         Guard(
@@ -200,7 +200,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "platform/idempotent.py",
             "added = [task for task in shown if task.name in wanted]",
             "added = []",
-            ("commands/test_ambiguous_answers.py::test_whatever_the_answer_was_there_is_one_cluster_in_the_end",),
+            ("commands/test_ambiguous_answers.py::test_ray_up_creates_one_cluster_after_ambiguous_answer",),
         ),
     ),
     "Clusters whose names share a prefix; other work of the same name": (
@@ -323,9 +323,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "self._outage.failed(error)\n            return self.cluster.snapshot",
             "self._outage.failed(error)\n            return Snapshot()",
             (
-                "simulation/test_outages.py::test_while_the_platform_cannot_be_reached_the_last_listing_stands",
-                "simulation/test_outages.py::test_what_was_wanted_meanwhile_is_made_once_afterwards",
-                "simulation/test_outages.py::test_what_was_given_back_meanwhile_ends_afterwards",
+                "simulation/test_outages.py::test_last_listing_stands_while_the_platform_is_unreachable",
+                "simulation/test_outages.py::test_demand_during_an_outage_is_launched_once_afterwards",
+                "simulation/test_outages.py::test_idle_nodes_of_an_outage_are_terminated_afterwards",
             ),
         ),
         Guard(
@@ -370,7 +370,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "                    if slice_id is None:\n"
             "                        raise\n"
             "                    return\n",
-            ("simulation/test_outages.py::test_a_listing_that_breaks_off_between_two_pages_is_none",),
+            ("simulation/test_outages.py::test_listing_is_discarded_when_it_breaks_off_between_pages",),
         ),
         Guard(
             "the snapshot is replaced once all of it has been read",
@@ -393,21 +393,21 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/task_cache.py",
             "return tasks | {name: added.task for name, added in self._added.items() if name not in tasks}",
             "return tasks",
-            ("simulation/test_outages.py::test_what_is_listed_late_costs_no_node",),
+            ("simulation/test_outages.py::test_listing_lag_costs_no_node",),
         ),
         Guard(
             "platform nodes that were not shown are looked for again",
             "cluster/cluster.py",
             "self._composed = given <= known.keys()",
             "self._composed = True",
-            ("simulation/test_outages.py::test_what_is_listed_late_costs_no_node",),
+            ("simulation/test_outages.py::test_listing_lag_costs_no_node",),
         ),
         Guard(
             "tasks that were not shown are looked for again",
             "cluster/task_cache.py",
             "if self._nothing_moved(group.id, known, group.counts):\n                known.counts",
             "if known.counts.at == group.counts.at:\n                known.counts",
-            ("simulation/test_outages.py::test_what_is_listed_late_costs_no_node",),
+            ("simulation/test_outages.py::test_listing_lag_costs_no_node",),
         ),
     ),
     "An answer is malformed": (
@@ -544,7 +544,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "            if not self.cluster.snapshot.nodes:\n                raise\n",
             '            if not self.cluster.snapshot.nodes or getattr(error, "code", "") == "NotAuthorised":\n'
             "                raise\n",
-            ("simulation/test_outages.py::test_a_key_that_is_revoked_costs_no_node_and_is_told",),
+            ("simulation/test_outages.py::test_revoked_key_costs_no_node_and_is_logged",),
         ),
     ),
     "The autoscaler starts during an outage": (
@@ -553,7 +553,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/side.py",
             "if not self.cluster.snapshot.nodes:",
             "if False:",
-            ("simulation/test_outages.py::test_an_autoscaler_that_starts_during_an_outage_waits_it_out",),
+            ("simulation/test_outages.py::test_autoscaler_started_during_an_outage_skips_ticks",),
         ),
     ),
     "Valkey never starts, or stops": (
@@ -569,7 +569,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "remote/tags.py",
             "retry=Retry(NoBackoff(), 0),",
             "",
-            ("simulation/test_quiet.py::test_a_tag_store_that_is_not_there_keeps_the_loop_waiting_for_nothing",),
+            ("simulation/test_quiet.py::test_absent_tag_store_does_not_block_the_loop",),
         ),
         Guard(
             "the user is told",
@@ -611,7 +611,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             (
                 "yellowdog_ray/commands/test_side.py::test_get_head_ip_works_when_head_is_unreachable",
                 "yellowdog_ray/commands/test_side.py::test_get_worker_ips_works_when_head_is_unreachable",
-                f"{_KILLED}::test_the_next_ray_down_removes_what_a_killed_ray_up_has_made",
+                f"{_KILLED}::test_ray_down_removes_everything_after_killed_ray_up",
             ),
         ),
     ),
@@ -672,7 +672,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "(self.ray_nodes.address(node_id) or node.private_ip)",
             "node.private_ip",
             (
-                f"{_ADDRESSES}::test_a_node_that_has_joined_with_another_address_than_the_platform_shows_is_the_same_node",
+                f"{_ADDRESSES}::test_node_is_same_node_when_it_joins_with_another_address",
             ),
         ),
     ),
@@ -684,9 +684,9 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "shown = build_snapshot(self._tasks.values(), known, self._terminator.node_ids)\n"
             "            self._snapshot = Snapshot({**self._snapshot.nodes, **shown.nodes})",
             (
-                "simulation/test_losses.py::test_a_node_that_dies_is_replaced_while_it_is_wanted",
-                "simulation/test_losses.py::test_all_nodes_at_once_are_replaced_too",
-                "simulation/test_losses.py::test_a_node_that_the_platform_gives_up_is_replaced_too",
+                "simulation/test_losses.py::test_lost_node_is_replaced_while_it_is_wanted",
+                "simulation/test_losses.py::test_all_nodes_are_replaced_when_lost_at_once",
+                "simulation/test_losses.py::test_node_that_the_platform_loses_is_replaced",
                 "yellowdog_ray/cluster/test_cluster.py::test_refresh_drops_node_when_instance_dies",
             ),
         ),
@@ -697,7 +697,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/side.py",
             "        self.cluster.terminate(node_ids)\n",
             "",
-            ("simulation/test_losses.py::test_a_node_whose_raylet_has_died_is_ended_and_replaced",),
+            ("simulation/test_losses.py::test_node_is_terminated_and_replaced_after_its_raylet_dies",),
         ),
         Guard(
             "the default scripts watch the raylet",
@@ -713,35 +713,35 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/preemption.py",
             "elif self._has_room(node.node_type):",
             "elif False:",
-            ("simulation/test_preemption.py::test_the_replacement_is_there_before_the_loss",),
+            ("simulation/test_preemption.py::test_replacement_joins_before_the_loss",),
         ),
         Guard(
             "the node is drained",
             "monitor/preemption.py",
             "            self._drain(node, ends)\n",
             "            pass\n",
-            ("simulation/test_preemption.py::test_the_replacement_is_there_before_the_loss",),
+            ("simulation/test_preemption.py::test_replacement_joins_before_the_loss",),
         ),
         Guard(
             "a notice is settled once",
             "monitor/preemption.py",
             "self._handled &= snapshot.nodes.keys()",
             "self._handled.clear()",
-            ("simulation/test_preemption.py::test_one_notice_is_one_replacement_however_often_it_is_seen",),
+            ("simulation/test_preemption.py::test_spot_notice_launches_one_replacement_however_often_it_is_read",),
         ),
         Guard(
             "the limits hold",
             "monitor/preemption.py",
             "elif self._has_room(node.node_type):",
             "else:",
-            ("simulation/test_preemption.py::test_the_most_workers_are_never_exceeded",),
+            ("simulation/test_preemption.py::test_replacements_never_exceed_max_workers",),
         ),
         Guard(
             "autoscaler v1 counts what is drained",
             "monitor/preemption.py",
             "set() if self._drained_count else set(self._drained)",
             "set(self._drained)",
-            ("simulation/test_preemption.py::test_the_most_workers_are_never_exceeded",),
+            ("simulation/test_preemption.py::test_replacements_never_exceed_max_workers",),
         ),
     ),
     "The head's own machine gets a spot notice": (
@@ -750,7 +750,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/preemption.py",
             "        if node.is_head:\n",
             "        if False:\n",
-            ("simulation/test_preemption.py::test_a_notice_for_the_head_is_told_and_changes_nothing",),
+            ("simulation/test_preemption.py::test_notice_for_the_head_is_logged_and_changes_nothing",),
         ),
     ),
     "Ray reports a placement group as pending to autoscaler v1 after it got its nodes": (
@@ -760,7 +760,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "return any(group.placement_group_id.hex() not in waiting for group in groups)",
             "return False",
             (
-                f"{_GROUPS}::test_a_group_that_has_its_nodes_gets_no_others_while_ray_still_says_that_it_waits",
+                f"{_GROUPS}::test_placed_group_launches_nothing_while_ray_reports_it_late",
                 "yellowdog_ray/monitor/test_gcs.py::test_placed_group_that_counts_as_waiting_is_detected",
             ),
         ),
@@ -769,14 +769,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/scale_gate.py",
             "self._skipped < MAX_SKIPPED_TICKS and ",
             "",
-            (f"{_GROUPS}::test_old_news_of_groups_keep_a_demand_waiting_for_a_few_ticks_only",),
+            (f"{_GROUPS}::test_stale_groups_delay_other_demand_for_few_ticks",),
         ),
         Guard(
             "no answer of Ray's keeps nobody waiting",
             "monitor/gcs.py",
             "return self._request(_counts_placed_groups) or False",
             "return self._request(_counts_placed_groups) is not False",
-            (f"{_GROUPS}::test_the_provider_lets_ray_decide_while_its_control_store_is_silent",),
+            (f"{_GROUPS}::test_ray_decides_while_its_control_store_does_not_answer",),
         ),
     ),
     "An instance never boots or never registers: no platform node takes a worker's task": (
@@ -785,7 +785,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/liveness.py",
             "[node for node in building if node.phase is Phase.PENDING],",
             "[],",
-            (f"{_UNBORN}::test_a_node_that_no_machine_comes_for_is_withdrawn_and_asked_for_again",),
+            (f"{_UNBORN}::test_node_is_withdrawn_and_replaced_when_no_instance_registers",),
         ),
     ),
     "A worker's task runs, and Ray does not join": (
@@ -794,14 +794,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/liveness.py",
             "missing.append(node)",
             "pass",
-            (f"{_UNBORN}::test_a_node_whose_raylet_never_joins_is_ended_and_asked_for_again",),
+            (f"{_UNBORN}::test_node_is_terminated_and_replaced_when_its_raylet_never_joins",),
         ),
         Guard(
             "no answer of Ray's is no sign that a node is missing",
             "monitor/liveness.py",
             "if started and self._ray_nodes.refresh():",
             "if started and (self._ray_nodes.refresh() or True):",
-            (f"{_UNBORN}::test_while_ray_does_not_answer_nobody_is_judged",),
+            (f"{_UNBORN}::test_no_node_times_out_while_ray_does_not_answer",),
         ),
     ),
     "Ray on a node lacks `RAY_CLOUD_INSTANCE_ID`, for example in a container without the task's environment": (
@@ -810,14 +810,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/liveness.py",
             "if self._ids_needed and self._ray_nodes.lacks_id(node.private_ip):",
             "if False:",
-            (f"{_UNBORN}::test_the_log_says_once_what_is_missing_in_which_script_where_it_matters",),
+            (f"{_UNBORN}::test_missing_id_is_logged_once_with_the_script",),
         ),
         Guard(
             "a raylet without an id is known all the same",
             "monitor/gcs.py",
             "return node_id in self._ray_ids or address in self._addresses",
             "return node_id in self._ray_ids",
-            (f"{_UNBORN}::test_a_raylet_is_known_by_its_address",),
+            (f"{_UNBORN}::test_raylet_without_id_is_matched_by_its_address",),
         ),
         Guard(
             "`ray up` looks at the head's own Ray",
@@ -834,8 +834,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             'self._record(of_type, SetupFailed(f"{text} on the head"))',
             "str(text)",
             (
-                f"{_UPDATERS}::test_a_worker_whose_set_up_fails_is_given_up_with_the_reason_and_replaced",
-                f"{_UPDATERS}::test_a_set_up_that_always_fails_is_tried_ever_more_rarely",
+                f"{_UPDATERS}::test_worker_is_terminated_with_the_reason_and_replaced_when_its_set_up_fails",
+                f"{_UPDATERS}::test_back_off_grows_when_set_up_always_fails",
             ),
         ),
         Guard(
@@ -852,7 +852,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/liveness.py",
             "(max(since, step.since) if step else since)",
             "since",
-            (f"{_UPDATERS}::test_a_set_up_may_be_long_as_long_as_it_goes_on",),
+            (f"{_UPDATERS}::test_long_set_up_does_not_time_out_while_it_makes_progress",),
         ),
     ),
     "Too little capacity, a quota, or a missing image": (
@@ -861,42 +861,42 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/liveness.py",
             "if unserved <= 0 or not compute.messages:",
             "if True:",
-            (f"{_UNBORN}::test_workers_that_no_source_serves_are_withdrawn_with_the_reason",),
+            (f"{_UNBORN}::test_workers_are_withdrawn_with_the_reason_when_no_source_has_capacity",),
         ),
         Guard(
             "instances that are on their way count",
             "monitor/liveness.py",
             "unserved = len(waiting) - max(0, compute.live_instances - served)",
             "unserved = len(waiting)",
-            (f"{_UNBORN}::test_workers_that_an_instance_is_coming_for_stay",),
+            (f"{_UNBORN}::test_workers_are_kept_while_their_instances_boot",),
         ),
         Guard(
             "a pause has an end",
             "cluster/backoff.py",
             "left = entry.ends - self._monotonic() if entry else 0.0",
             "left = 1e9 if entry else 0.0",
-            (f"{_UNBORN}::test_once_there_is_capacity_again_the_nodes_come",),
+            (f"{_UNBORN}::test_nodes_are_launched_once_there_is_capacity_again",),
         ),
         Guard(
             "sources may complain for a while",
             "monitor/liveness.py",
             "if self._monotonic() - since >= SHORTAGE_TIMEOUT_SECONDS:",
             "if since:",
-            (f"{_UNBORN}::test_a_moments_shortage_withdraws_nothing",),
+            (f"{_UNBORN}::test_short_shortage_withdraws_nothing",),
         ),
         Guard(
             "a quota is known by its word",
             "monitor/liveness.py",
             "if any(word in text for word in _QUOTA_WORDS):",
             "if False:",
-            ("simulation/test_unborn.py::test_what_is_no_lack_of_capacity_has_a_category_of_its_own",),
+            ("simulation/test_unborn.py::test_quota_and_image_errors_have_their_own_categories",),
         ),
         Guard(
             "what is not said to be a shortage is none",
             "monitor/liveness.py",
             "return NoCapacity if any(word in text for word in _CAPACITY_WORDS) else ProvisioningFailed",
             "return NoCapacity",
-            ("simulation/test_unborn.py::test_what_is_no_lack_of_capacity_has_a_category_of_its_own",),
+            ("simulation/test_unborn.py::test_quota_and_image_errors_have_their_own_categories",),
         ),
     ),
     "A launch is refused: missing template, missing permission ...": (
@@ -912,14 +912,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/backoff.py",
             "2 ** min(failures - 1, 10)",
             "1",
-            (f"{_UNBORN}::test_each_further_failure_lengthens_the_pause",),
+            (f"{_UNBORN}::test_back_off_grows_with_each_failed_launch",),
         ),
         Guard(
             "each node type has pauses of its own",
             "cluster/backoff.py",
             "        entry = self._entries.get(node_type)\n        left",
             "        entry = next(iter(self._entries.values()), None)\n        left",
-            ("simulation/test_outages.py::test_a_launch_that_fails_does_not_keep_another_type_from_growing",),
+            ("simulation/test_outages.py::test_failed_launch_does_not_block_another_node_type",),
         ),
         Guard(
             "it is told at ERROR",
@@ -942,14 +942,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/launch.py",
             "elif pool.finished:",
             "elif False:",
-            ("simulation/test_growth.py::test_a_pool_that_somebody_has_shut_down_is_followed_by_another",),
+            ("simulation/test_growth.py::test_pool_is_replaced_after_somebody_shuts_it_down",),
         ),
         Guard(
             "workers that wait for a pool that has ended are withdrawn",
             "monitor/liveness.py",
             "if pool.finished:",
             "if False:",
-            (f"{_UNBORN}::test_a_pool_that_has_ended_under_its_waiting_workers_is_followed_by_another",),
+            (f"{_UNBORN}::test_pool_is_replaced_after_it_ends_under_waiting_workers",),
         ),
     ),
     "`resources` are missing and cannot be filled in": (
@@ -999,7 +999,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/liveness.py",
             "[node for node in building if node.phase is Phase.PENDING],",
             "[],",
-            (f"{_POOLS}::test_workers_that_find_all_machines_taken_are_given_up_and_the_type_is_left_alone",),
+            (f"{_POOLS}::test_workers_are_withdrawn_and_type_backs_off_when_all_machines_are_taken",),
         ),
     ),
     "A second `ray up` changes how nodes are set up": (
@@ -1034,7 +1034,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "platform/work.py",
             "TASK_BATCH_SIZE = 1_000",
             "TASK_BATCH_SIZE = 10_000",
-            ("simulation/test_growth.py::test_more_than_a_thousand_nodes_at_once_are_added_in_batches",),
+            ("simulation/test_growth.py::test_more_than_a_thousand_nodes_are_submitted_in_batches",),
         ),
     ),
     "An abort is lost": (
@@ -1043,7 +1043,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/terminations.py",
             "ABORT_AGAIN_SECONDS = 10.0",
             "ABORT_AGAIN_SECONDS = 1000.0",
-            ("simulation/test_shrinking.py::test_an_abort_that_is_lost_on_the_way_is_asked_for_again",),
+            ("simulation/test_shrinking.py::test_lost_abort_is_repeated",),
         ),
     ),
     "An abort succeeds and the task continues": (
@@ -1052,14 +1052,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/terminator.py",
             "self._attempt(platform_node_id, self._platform.shut_down_node)",
             "pass",
-            ("simulation/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
+            ("simulation/test_stubborn.py::test_ineffective_abort_is_escalated_until_the_instance_is_gone",),
         ),
         Guard(
             "the instance is terminated",
             "cluster/terminator.py",
             "self._attempt(platform_node_id, self._terminate_instance)",
             "pass",
-            ("simulation/test_stubborn.py::test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone",),
+            ("simulation/test_stubborn.py::test_ineffective_abort_is_escalated_until_the_instance_is_gone",),
         ),
         Guard(
             "the aborts of others, and of an earlier life, are seen through",
@@ -1067,8 +1067,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "self._ledger.observe(tasks, adopt=self._adopts)",
             "self._ledger.observe(tasks, adopt=False)",
             (
-                "simulation/test_stubborn.py::test_what_was_ending_in_an_earlier_life_is_pushed_too",
-                "simulation/test_stubborn.py::test_what_the_user_aborted_is_seen_through",
+                "simulation/test_stubborn.py::test_restarted_autoscaler_escalates_earlier_terminations",
+                "simulation/test_stubborn.py::test_abort_by_the_user_is_escalated",
             ),
         ),
     ),
@@ -1128,8 +1128,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "            node_ids = [node_id for node_id in node_ids if node_id != head.id]\n",
             "",
             (
-                "simulation/test_shrinking.py::test_the_head_does_not_end_itself",
-                "simulation/test_shrinking.py::test_a_head_that_ray_never_sees_is_not_ended_for_it",
+                "simulation/test_shrinking.py::test_head_does_not_terminate_itself",
+                "simulation/test_shrinking.py::test_head_is_kept_when_ray_never_sees_it",
             ),
         ),
     ),
@@ -1139,7 +1139,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/lifetime.py",
             "if reached is not None and reached != self._announced:",
             "if reached is not None:",
-            ("simulation/test_lifetime.py::test_it_is_announced_in_good_time_and_once_each",),
+            ("simulation/test_lifetime.py::test_end_of_lifetime_is_announced_once_at_each_step",),
         ),
         Guard(
             "the workers are drained",
@@ -1147,7 +1147,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "if left > DRAIN:",
             "if True:",
             (
-                "simulation/test_lifetime.py::test_in_the_last_minute_the_workers_take_no_new_work_and_keep_what_they_have",
+                "simulation/test_lifetime.py::test_workers_are_drained_in_the_last_minute",
             ),
         ),
         Guard(
@@ -1162,14 +1162,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/launch.py",
             "return work, remaining\n",
             "return work, remaining + timedelta(days=1)\n",
-            ("simulation/test_lifetime.py::test_at_the_end_nothing_lives_on",),
+            ("simulation/test_lifetime.py::test_no_instance_lives_after_the_lifetime",),
         ),
         Guard(
             "the last launch is in time to be of use",
             "cluster/launch.py",
             "if remaining <= min(LAST_LAUNCH, (deadline - work.created) * LAST_LAUNCH_SHARE):",
             "if not remaining:",
-            ("simulation/test_lifetime.py::test_no_worker_is_made_that_could_do_no_more_than_boot",),
+            ("simulation/test_lifetime.py::test_no_worker_is_launched_in_the_last_two_minutes",),
         ),
     ),
     "All RayDog processes are gone for good": (
@@ -1178,14 +1178,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "platform/provisioning.py",
             "idleNodeShutdown=AutoShutdown(enabled=True,",
             "idleNodeShutdown=AutoShutdown(enabled=False,",
-            ("simulation/test_lifetime.py::test_at_the_end_nothing_lives_on",),
+            ("simulation/test_lifetime.py::test_no_instance_lives_after_the_lifetime",),
         ),
         Guard(
             "a pool ends after the lifetime",
             "platform/compute.py",
             "end = AutoShutdown(enabled=True, timeout=time)",
             "end = AutoShutdown(enabled=False, timeout=time)",
-            ("simulation/test_lifetime.py::test_at_the_end_no_machine_follows_another_though_nobody_is_there",),
+            ("simulation/test_lifetime.py::test_no_instance_lives_after_the_lifetime_without_head",),
         ),
         Guard(
             "workers do not depend on it",
@@ -1272,7 +1272,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "cluster/task_cache.py",
             "if self._nothing_moved(group.id, known, group.counts):\n                known.counts",
             "if False:\n                known.counts",
-            ("simulation/test_quiet.py::test_the_calls_of_a_quiet_tick_do_not_grow_with_the_cluster",),
+            ("simulation/test_quiet.py::test_calls_of_a_quiet_tick_do_not_grow_with_the_cluster",),
         ),
         Guard(
             "a node that is not known has no address",

@@ -1,7 +1,7 @@
-"""Hosts with several addresses, of which the platform shows one."""
+"""Nodes with several addresses, of which the platform shows one."""
 
 
-def test_a_node_that_has_joined_with_another_address_than_the_platform_shows_is_the_same_node(world, monkeypatch):
+def test_node_is_same_node_when_it_joins_with_another_address(world, monkeypatch):
     observe = world.ray.observe
 
     def observe_another() -> None:

@@ -1,4 +1,4 @@
-"""A creating call of the autoscaler that may have been applied, or not: no node, pool or task group is made twice."""
+"""Creating calls of the autoscaler that may or may not have been applied: no node, pool or task group exists twice."""
 
 from contextlib import ExitStack
 
@@ -13,11 +13,11 @@ ADD_GROUP = "PUT /work/requirements"
 ADD_POOL = "POST /workerPools/provisioned/template"
 ADD_TASKS = "POST /work/taskGroups/*/tasks"
 CREATING = {FIRST: (ADD_GROUP, ADD_POOL, ADD_TASKS), FURTHER: (ADD_TASKS,), NOTICE: (ADD_TASKS,)}
-"""What each phase makes, each of which goes wrong once, one after the other."""
+"""The creating calls of each phase; each call fails once, one after the other."""
 
 
 @pytest.mark.parametrize("ambiguity", AMBIGUITIES, ids=str)
-def test_whatever_the_answer_was_nothing_is_made_twice(make_world, ambiguity):
+def test_autoscaler_creates_nothing_twice_after_ambiguous_answer(make_world, ambiguity):
     world = make_world(**YAML)
     world.tick()
 

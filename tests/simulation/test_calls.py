@@ -1,4 +1,4 @@
-"""How many platform calls a cluster's life costs: one per node for its end, and no other grows with the nodes."""
+"""The number of platform calls in a cluster's lifetime: one per node for its termination, no other grows with nodes."""
 
 import re
 from collections import Counter
@@ -6,16 +6,16 @@ from collections import Counter
 import pytest
 
 LIFE_TICKS = (4, 25)
-"""To grow, and to be idle and shrink."""
+"""Ticks to grow, and ticks to be idle and shrink."""
 
 LIFE_CALLS = 100
-"""For all ticks of a life: two when nothing changes, a few more when something does."""
+"""All calls of a lifetime apart from terminations: two per stable tick, a few more when something changes."""
 
 SIZES = [10, 60]
 
 
 def calls_of(world, ticks: int) -> list[str]:
-    """What some ticks, and what they have begun, ask of the platform."""
+    """The platform calls of some ticks and of the work that they begin."""
     made = []
     for _ in range(ticks):
         assert world.tick()
@@ -24,7 +24,7 @@ def calls_of(world, ticks: int) -> list[str]:
 
 
 @pytest.mark.parametrize("count", SIZES)
-def test_a_nodes_whole_life_is_one_call_of_its_own(world, count):
+def test_node_costs_one_call_of_its_own_in_its_lifetime(world, count):
     growing, shrinking = LIFE_TICKS
     world.want_cpus(count)
     made = calls_of(world, growing)
@@ -38,7 +38,7 @@ def test_a_nodes_whole_life_is_one_call_of_its_own(world, count):
     assert len(made) - count <= LIFE_CALLS
 
 
-def test_tasks_are_asked_for_by_the_batch(world, monkeypatch):
+def test_tasks_are_submitted_in_batches(world, monkeypatch):
     monkeypatch.setattr("yellowdog_ray.platform.work.TASK_BATCH_SIZE", 10)
     world.tick()
 
@@ -50,19 +50,19 @@ def test_tasks_are_asked_for_by_the_batch(world, monkeypatch):
     assert len(made) <= 6 + 10
 
 
-def test_addresses_are_asked_for_once(world):
+def test_addresses_cost_no_call_once_known(world):
     world.grown_to(20)
     world.wire.clear()
 
     for node_id in world.listed():
-        for _ in range(12):  # as often as Ray's old autoscaler asks on each tick
+        for _ in range(12):  # as often as autoscaler v1 reads it on each tick
             assert world.provider.internal_ip(node_id)
         assert world.provider.external_ip(node_id)
 
     assert world.wire.calls == []
 
 
-def test_what_ray_asks_between_two_looks_at_the_platform_costs_no_call(world):
+def test_tick_before_next_poll_costs_no_call(world):
     world.grown_to(5)
     world.ticks(2)
 
@@ -72,7 +72,7 @@ def test_what_ray_asks_between_two_looks_at_the_platform_costs_no_call(world):
     assert len(world.told) == 6
 
 
-def test_while_nodes_come_the_platform_is_read_on_every_tick(world):
+def test_platform_is_read_on_every_tick_while_nodes_join(world):
     world.want_cpus(3)
     world.tick()
 
@@ -81,7 +81,7 @@ def test_while_nodes_come_the_platform_is_read_on_every_tick(world):
     assert world.wire.calls != []
 
 
-def test_when_nothing_changes_for_long_little_but_spot_notices_is_asked_for(world):
+def test_stable_cluster_reads_little_but_spot_notices(world):
     world.grown_to(5)
     world.ticks(8)
 

@@ -1,4 +1,4 @@
-"""A node type on machines of the user's own, beside one that is provisioned, under Ray's autoscalers."""
+"""A node type on the user's own machines beside a provisioned one, under Ray's autoscalers."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def world(pool, make_world):
     return make_world(available_node_types=TYPES, worker_node_build_timeout_minutes=2.0)
 
 
-def test_it_grows_on_its_machines_and_shrinks_off_them_without_ending_any(world, pool):
+def test_cluster_grows_and_shrinks_on_own_machines_without_terminating_them(world, pool):
     world.want(Demand({"own": 1}, 3), Demand({"cloud": 1}, 2))
     world.ticks(4)
     assert (len(world.listed("own")), len(world.listed("cloud"))) == (3, 2)
@@ -39,7 +39,7 @@ def test_it_grows_on_its_machines_and_shrinks_off_them_without_ending_any(world,
     assert machines_of(pool) == ["own-0", "own-1", "own-2"]
 
 
-def test_workers_that_find_all_machines_taken_are_given_up_and_the_type_is_left_alone(world, pool, caplog):
+def test_workers_are_withdrawn_and_type_backs_off_when_all_machines_are_taken(world, pool, caplog):
     world.want(Demand({"own": 1}, 5))
     world.ticks(30)
 
@@ -51,7 +51,7 @@ def test_workers_that_find_all_machines_taken_are_given_up_and_the_type_is_left_
     assert len(world.listed()) == 3
 
 
-def test_a_machine_that_is_lost_is_replaced_by_another_that_is_free(world, pool):
+def test_lost_machine_is_replaced_by_a_free_one(world, pool):
     world.want(Demand({"own": 1}, 2))
     world.ticks(4)
     node_id = min(world.listed())
@@ -64,7 +64,7 @@ def test_a_machine_that_is_lost_is_replaced_by_another_that_is_free(world, pool)
     assert len(machines_of(pool)) == 2
 
 
-def test_the_autoscalers_next_life_leaves_the_machines_alone_too(world, pool):
+def test_restarted_autoscaler_terminates_no_own_machine(world, pool):
     world.want(Demand({"own": 1}, 2))
     world.ticks(4)
     world.fault("abort-lost")

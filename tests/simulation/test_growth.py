@@ -1,4 +1,4 @@
-"""How a cluster grows: Ray's own decision, carried out on the platform."""
+"""Launches: Ray's own decision, carried out on the platform."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.simulation.config import node_type
 from tests.simulation.raylets import Demand
 
 GROWTH_CALLS = 8
-"""A look at the cluster, and what the first nodes of a type take: task group, pool and tasks, each looked up before."""
+"""One listing, then the calls of the first launch of a type: task group, pool and tasks, each looked up before."""
 
 FIRST_LISTING_CALLS = 4
 
@@ -20,7 +20,7 @@ TWO_TYPES = {
 
 
 @pytest.mark.parametrize("count", [1, 5, 200])
-def test_demand_for_n_nodes_is_n_nodes_in_one_tick(world, count):
+def test_demand_for_n_nodes_launches_n_nodes_in_one_tick(world, count):
     world.tick()
     world.want_cpus(count)
 
@@ -32,7 +32,7 @@ def test_demand_for_n_nodes_is_n_nodes_in_one_tick(world, count):
     assert len(world.ray.workers) == len(world.instances) == count
 
 
-def test_further_demand_is_met_with_what_is_there_and_one_batch_more(world):
+def test_further_demand_reuses_the_pool_and_submits_one_batch(world):
     world.grown_to(2)
 
     world.want_cpus(12)
@@ -44,7 +44,7 @@ def test_further_demand_is_met_with_what_is_there_and_one_batch_more(world):
     assert len(world.ray.workers) == len(world.instances) == 12
 
 
-def test_more_than_a_thousand_nodes_at_once_are_added_in_batches(make_world):
+def test_more_than_a_thousand_nodes_are_submitted_in_batches(make_world):
     types = {
         "head": node_type(resources={"CPU": 0}, max_workers=0),
         "worker": node_type(min_workers=1_050, max_workers=1_050),
@@ -59,7 +59,7 @@ def test_more_than_a_thousand_nodes_at_once_are_added_in_batches(make_world):
 
 
 @pytest.mark.parametrize("limits", [(3, 300), (300, 3)], ids=["of the cluster", "of the type"])
-def test_no_more_nodes_than_the_limit(make_world, limits):
+def test_demand_launches_no_more_nodes_than_the_limit(make_world, limits):
     of_cluster, of_type = limits
     types = {
         "head": node_type(resources={"CPU": 0}, max_workers=0),
@@ -73,7 +73,7 @@ def test_no_more_nodes_than_the_limit(make_world, limits):
     assert len(world.listed()) == len(world.instances) == 3
 
 
-def test_min_workers_are_there_without_demand_and_stay(make_world):
+def test_min_workers_are_launched_without_demand_and_kept(make_world):
     types = {
         "head": node_type(resources={"CPU": 0}, max_workers=0),
         "worker": node_type(min_workers=2, max_workers=10),
@@ -89,7 +89,7 @@ def test_min_workers_are_there_without_demand_and_stay(make_world):
     assert len(world.ray.workers) == len(world.instances) == 2
 
 
-def test_what_is_idle_goes_down_to_min_workers(make_world):
+def test_idle_workers_are_terminated_down_to_min_workers(make_world):
     types = {
         "head": node_type(resources={"CPU": 0}, max_workers=0),
         "worker": node_type(min_workers=2, max_workers=10),
@@ -112,7 +112,7 @@ def test_what_is_idle_goes_down_to_min_workers(make_world):
     ],
     ids=["a GPU", "a whole machine", "parts of a machine"],
 )
-def test_of_two_types_the_one_that_fits_grows(make_world, demand, expected):
+def test_demand_launches_the_node_type_that_fits(make_world, demand, expected):
     world = make_world(available_node_types=TWO_TYPES)
     world.want(demand)
 
@@ -122,20 +122,20 @@ def test_of_two_types_the_one_that_fits_grows(make_world, demand, expected):
     assert world.ray.pending == []
 
 
-def test_both_types_grow_in_one_tick_when_both_are_wanted(make_world):
+def test_both_node_types_launch_in_one_tick_when_both_are_wanted(make_world):
     world = make_world(available_node_types=TWO_TYPES)
     world.want(Demand({"GPU": 1}, 2), Demand({"CPU": 4}, 5))
 
     world.tick()
 
-    # The machines with a GPU have CPUs as well, which Ray counts.
+    # Ray counts the CPUs of the machines with a GPU as well.
     assert (len(world.listed("gpu")), len(world.listed("cpu"))) == (2, 3)
     world.ticks(BOOT_TICKS)
     assert world.ray.pending == []
 
 
-@pytest.mark.parametrize("kind", ["v2"], indirect=True, ids=["v2"])  # Ray's v1 knows no label selectors
-def test_a_label_that_is_asked_for_decides_the_type(make_world):
+@pytest.mark.parametrize("kind", ["v2"], indirect=True, ids=["v2"])  # v1 has no label selectors
+def test_label_selector_decides_the_node_type(make_world):
     world = make_world(available_node_types=TWO_TYPES)
     world.want(Demand({"CPU": 4}, 3, {"zone": "b"}))
 
@@ -145,7 +145,7 @@ def test_a_label_that_is_asked_for_decides_the_type(make_world):
     assert world.ray.pending == []
 
 
-def test_what_no_type_can_do_launches_nothing(world):
+def test_infeasible_demand_launches_nothing(world):
     world.want(Demand({"GPU": 8}, 2))
 
     world.ticks(4)
@@ -154,7 +154,7 @@ def test_what_no_type_can_do_launches_nothing(world):
     assert world.instances == []
 
 
-def test_a_node_is_uninitialized_until_its_raylet_has_joined(world, kind):
+def test_node_is_uninitialized_until_its_raylet_joins(world, kind):
     world.want_cpus(1)
     world.tick()
     (node_id,) = world.listed()
@@ -162,12 +162,12 @@ def test_a_node_is_uninitialized_until_its_raylet_has_joined(world, kind):
 
     world.ticks(BOOT_TICKS)
 
-    # v1 takes a node for dead that is up-to-date and unknown to Ray; v2 does not look at the status.
+    # v1 considers a node dead that is up-to-date and unknown to Ray; v2 does not read the status.
     after = world.provider.node_tags(node_id)["ray-node-status"]
     assert (before, after) == ("uninitialized", "up-to-date" if kind == "v1" else "uninitialized")
 
 
-def test_a_pool_that_somebody_has_shut_down_is_followed_by_another(world):
+def test_pool_is_replaced_after_somebody_shuts_it_down(world):
     world.grown_to(2)
     (pool,) = (pool for pool in world.lab.platform.store.open_pools.values() if pool.name.startswith("ray-worker-"))
     with world.lab.platform.locked():

@@ -1,4 +1,4 @@
-"""SIGKILL of the head's autoscaler at any platform call: its next life knows every node and makes none twice."""
+"""SIGKILL of the head's autoscaler at any platform call: the next one lists every node and launches none twice."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.simulation.processes import every_kill
 
 @pytest.mark.search
 @pytest.mark.timeout(600)  # each of some 60 kills has a life of the autoscaler after it
-def test_whatever_it_was_doing_its_next_life_goes_on_with_it(make_world):
+def test_restarted_autoscaler_completes_what_a_killed_one_has_begun(make_world):
     world = make_world(**YAML)
     world.tick()
     recorded = {phase: phase.run(world, TYPES[0]) for phase in PHASES}

@@ -15,20 +15,20 @@ def said(caplog):
 
 @pytest.fixture
 def world(make_world):
-    """A cluster that lives for half an hour."""
+    """A cluster with a lifetime of half an hour."""
     world = make_world(cluster_lifetime_hours=0.5)
     world.grown_to(2)
     return world
 
 
-def test_it_is_announced_in_good_time_and_once_each(world, said):
+def test_end_of_lifetime_is_announced_once_at_each_step(world, said):
     world.ticks(28 * MINUTE_TICKS)
 
     assert [text.split(" in ")[1].split(",")[0] for text in said()] == ["10 min", "5 min"]
     assert all("provider.cluster_lifetime_hours" in text for text in said())
 
 
-def test_in_the_last_minute_the_workers_take_no_new_work_and_keep_what_they_have(world):
+def test_workers_are_drained_in_the_last_minute(world):
     world.ticks(28 * MINUTE_TICKS)
     assert all(raylet.draining_until is None for raylet in world.ray.workers)
 
@@ -38,7 +38,7 @@ def test_in_the_last_minute_the_workers_take_no_new_work_and_keep_what_they_have
     assert [raylet.draining_until for raylet in world.ray.workers] == [deadline, deadline]
 
 
-def test_no_worker_is_made_that_could_do_no_more_than_boot(world):
+def test_no_worker_is_launched_in_the_last_two_minutes(world):
     world.ticks(28 * MINUTE_TICKS)
 
     world.want_cpus(5)
@@ -47,7 +47,7 @@ def test_no_worker_is_made_that_could_do_no_more_than_boot(world):
     assert len(world.listed()) == 2
 
 
-def test_at_the_end_nothing_lives_on(world):
+def test_no_instance_lives_after_the_lifetime(world):
     world.pass_time(32 * 60)
     assert world.head is None
 
@@ -56,7 +56,7 @@ def test_at_the_end_nothing_lives_on(world):
     assert list(world.ours.instances()) == []
 
 
-def test_at_the_end_no_machine_follows_another_though_nobody_is_there(make_world):
+def test_no_instance_lives_after_the_lifetime_without_head(make_world):
     world = make_world(cluster_lifetime_hours=0.5)
     world.fault("never-registers")
     world.want_cpus(2)

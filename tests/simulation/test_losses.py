@@ -10,7 +10,7 @@ def of_three(world):
     return world
 
 
-def test_a_node_that_dies_is_replaced_while_it_is_wanted(of_three):
+def test_lost_node_is_replaced_while_it_is_wanted(of_three):
     lost, *kept = sorted(of_three.listed())
 
     of_three.lose(lost)
@@ -22,7 +22,7 @@ def test_a_node_that_dies_is_replaced_while_it_is_wanted(of_three):
 
 
 @pytest.mark.parametrize("how", ["its task exits", "its cable is cut"])
-def test_a_node_that_the_platform_gives_up_is_replaced_too(world, how):
+def test_node_that_the_platform_loses_is_replaced(world, how):
     if how == "its task exits":
         world.fault("task-exits", times=1)
     world.want_cpus(3)
@@ -36,7 +36,7 @@ def test_a_node_that_the_platform_gives_up_is_replaced_too(world, how):
     assert len([task for task in world.tasks() if task is not world.head]) == 4
 
 
-def test_a_node_that_dies_is_not_replaced_when_nobody_wants_it(of_three):
+def test_lost_node_is_not_replaced_without_demand(of_three):
     lost, *kept = sorted(of_three.listed())
 
     of_three.want_cpus(2)
@@ -47,7 +47,7 @@ def test_a_node_that_dies_is_not_replaced_when_nobody_wants_it(of_three):
     assert len(of_three.instances) == 2
 
 
-def test_all_nodes_at_once_are_replaced_too(of_three):
+def test_all_nodes_are_replaced_when_lost_at_once(of_three):
     before = of_three.listed()
 
     for node_id in before:
@@ -58,7 +58,7 @@ def test_all_nodes_at_once_are_replaced_too(of_three):
     assert len(of_three.ray.workers) == len(of_three.instances) == 3
 
 
-def test_a_node_that_dies_while_it_boots_is_asked_for_again(world):
+def test_node_lost_while_booting_is_replaced(world):
     world.want_cpus(2)
     world.tick()
     world.tick(1)
@@ -71,7 +71,7 @@ def test_a_node_that_dies_while_it_boots_is_asked_for_again(world):
     assert len(world.listed()) == 2
 
 
-def test_a_node_whose_raylet_has_died_is_ended_and_replaced(of_three):
+def test_node_is_terminated_and_replaced_after_its_raylet_dies(of_three):
     dead, *kept = sorted(of_three.listed())
 
     of_three.ray.crash(dead)

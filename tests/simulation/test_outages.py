@@ -1,4 +1,4 @@
-"""A platform that cannot be reached, or only half: nothing is destroyed, nothing is made twice, and Ray catches up."""
+"""An unreachable or partly reachable platform: nothing is terminated or created twice, and Ray catches up."""
 
 import logging
 
@@ -19,7 +19,7 @@ def adds_tasks(call: str) -> bool:
     return call.startswith("POST") and call.endswith("/tasks")
 
 
-def test_while_the_platform_cannot_be_reached_the_last_listing_stands(world):
+def test_last_listing_stands_while_the_platform_is_unreachable(world):
     world.grown_to(3)
     before = world.listed()
 
@@ -33,7 +33,7 @@ def test_while_the_platform_cannot_be_reached_the_last_listing_stands(world):
     assert len(world.instances) == 3
 
 
-def test_a_key_that_is_revoked_costs_no_node_and_is_told(world, caplog):
+def test_revoked_key_costs_no_node_and_is_logged(world, caplog):
     world.grown_to(3)
     before = world.listed()
 
@@ -48,7 +48,7 @@ def test_a_key_that_is_revoked_costs_no_node_and_is_told(world, caplog):
     assert len(world.ray.workers) == len(world.instances) == 3
 
 
-def test_what_was_wanted_meanwhile_is_made_once_afterwards(world):
+def test_demand_during_an_outage_is_launched_once_afterwards(world):
     world.grown_to(3)
 
     world.want_cpus(5)
@@ -60,7 +60,7 @@ def test_what_was_wanted_meanwhile_is_made_once_afterwards(world):
     assert len(world.ray.workers) == len(world.instances) == len(world.listed()) == 5
 
 
-def test_what_was_given_back_meanwhile_ends_afterwards(world):
+def test_idle_nodes_of_an_outage_are_terminated_afterwards(world):
     world.grown_to(3)
 
     world.want_cpus(0)
@@ -73,7 +73,7 @@ def test_what_was_given_back_meanwhile_ends_afterwards(world):
     assert world.instances == []
 
 
-def test_what_died_meanwhile_is_replaced_afterwards(world):
+def test_node_lost_during_an_outage_is_replaced_afterwards(world):
     world.grown_to(3)
     lost = min(world.listed())
 
@@ -87,7 +87,7 @@ def test_what_died_meanwhile_is_replaced_afterwards(world):
     assert len(world.ray.workers) == len(world.instances) == 3
 
 
-def test_an_autoscaler_that_starts_during_an_outage_waits_it_out(world):
+def test_autoscaler_started_during_an_outage_skips_ticks(world):
     world.grown_to(3)
     before = world.listed()
 
@@ -101,7 +101,7 @@ def test_an_autoscaler_that_starts_during_an_outage_waits_it_out(world):
     assert len(world.ray.workers) == len(world.instances) == 3
 
 
-def test_a_listing_that_breaks_off_between_two_pages_is_none(world, monkeypatch):
+def test_listing_is_discarded_when_it_breaks_off_between_pages(world, monkeypatch):
     monkeypatch.setattr("yellowdog_ray.platform.calls.PAGE_SIZE", 2)
     world.grown_to(5)
     before = world.listed()
@@ -118,7 +118,7 @@ def test_a_listing_that_breaks_off_between_two_pages_is_none(world, monkeypatch)
     assert world.listed() == before
 
 
-def test_platform_nodes_that_cannot_be_read_cost_no_node(world):
+def test_unreadable_platform_nodes_cost_no_node(world):
     world.want_cpus(4)
     world.tick()
     asked = world.listed()
@@ -133,7 +133,7 @@ def test_platform_nodes_that_cannot_be_read_cost_no_node(world):
 
 
 @pytest.mark.parametrize("listing", ["GET /workerPools/nodes", "GET /work/tasks"])
-def test_what_is_listed_late_costs_no_node(world, listing):
+def test_listing_lag_costs_no_node(world, listing):
     world.fault("listing-lag", call=listing, seconds=12)
     world.want_cpus(4)
     world.tick()
@@ -147,7 +147,7 @@ def test_what_is_listed_late_costs_no_node(world, listing):
     assert len(world.ray.workers) == len(world.instances) == 4
 
 
-def test_a_launch_that_fails_says_why(world):
+def test_failed_launch_raises_its_reason(world):
     config = world.config["available_node_types"]["worker"]["node_config"]
     world.tick()
 
@@ -158,7 +158,7 @@ def test_a_launch_that_fails_says_why(world):
     assert "check the network" in failure.value.description
 
 
-def test_a_launch_that_fails_does_not_stop_the_loop(world):
+def test_failed_launch_does_not_stop_the_loop(world):
     world.tick()
     world.want_cpus(4)
 
@@ -173,7 +173,7 @@ def test_a_launch_that_fails_does_not_stop_the_loop(world):
     assert len(world.ray.workers) == len(world.instances) == len(world.listed()) == 4
 
 
-def test_a_launch_that_fails_does_not_keep_another_type_from_growing(make_world):
+def test_failed_launch_does_not_block_another_node_type(make_world):
     world = make_world(available_node_types=TWO_TYPES)
     world.want(Demand({"GPU": 1}, 2))
     world.ticks(4)

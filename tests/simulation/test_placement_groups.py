@@ -1,4 +1,4 @@
-"""Placement groups under autoscaler v1, which Ray tells of them with up to a second's delay."""
+"""Placement groups under autoscaler v1, to which Ray reports them up to a second late."""
 
 import pytest
 from ray.core.generated.common_pb2 import Bundle, PlacementStrategy
@@ -15,7 +15,7 @@ GROUP = PlacementGroupTableData(
 pytestmark = pytest.mark.parametrize("kind", ["v1"], indirect=True)
 
 
-def test_a_group_that_waits_gets_its_nodes_at_once(world):
+def test_waiting_group_launches_its_nodes_at_once(world):
     world.grown_to(2)
     world.ray.groups = world.ray.groups_told = [GROUP]
 
@@ -24,7 +24,7 @@ def test_a_group_that_waits_gets_its_nodes_at_once(world):
     assert len(world.listed()) == 4
 
 
-def test_a_group_that_has_its_nodes_gets_no_others_while_ray_still_says_that_it_waits(world):
+def test_placed_group_launches_nothing_while_ray_reports_it_late(world):
     world.grown_to(2)
     world.ray.groups_told = [GROUP]
     world.tick()
@@ -37,7 +37,7 @@ def test_a_group_that_has_its_nodes_gets_no_others_while_ray_still_says_that_it_
     assert len(world.listed()) == 3
 
 
-def test_old_news_of_groups_keep_a_demand_waiting_for_a_few_ticks_only(world):
+def test_stale_groups_delay_other_demand_for_few_ticks(world):
     world.grown_to(2)
     world.ray.groups_told = [GROUP]
     world.want_cpus(3)
@@ -48,7 +48,7 @@ def test_old_news_of_groups_keep_a_demand_waiting_for_a_few_ticks_only(world):
     assert len(world.listed()) > 2
 
 
-def test_the_provider_lets_ray_decide_while_its_control_store_is_silent(world, monkeypatch):
+def test_ray_decides_while_its_control_store_does_not_answer(world, monkeypatch):
     world.grown_to(2)
     world.ray.groups = world.ray.groups_told = [GROUP]
     monkeypatch.setattr(world.provider.side.ray_nodes, "_request", lambda call: None)

@@ -1,4 +1,4 @@
-"""A spot notice: the node is drained by Ray, its replacement is there before it is lost."""
+"""Spot notices: Ray drains the node, and its replacement joins before the node is lost."""
 
 import pytest
 
@@ -7,21 +7,21 @@ NOTICE_SECONDS = 120
 
 @pytest.fixture
 def world(make_world):
-    """Two busy workers, whose replacements do not become idle before they are needed."""
+    """Two busy workers; their replacements do not time out as idle before they are needed."""
     world = make_world(idle_timeout_minutes=5)
     world.grown_to(2)
     return world
 
 
 def warn(world, node_id, notice_seconds=NOTICE_SECONDS):
-    """Let the cloud warn of the loss of a node's instance."""
+    """Send a spot notice for a node's instance."""
     pool = world.task(node_id).worker.node.pool.name
     world.fault("lost", pool=pool, notice=True, notice_seconds=notice_seconds, times=1)
     world.lab.advance(0.1)
 
 
 def warned(world):
-    """Which node was meant."""
+    """The id of the node that has had a notice."""
     (node_id,) = (
         task.entity.name
         for task in world.tasks()
@@ -30,7 +30,7 @@ def warned(world):
     return node_id
 
 
-def test_the_replacement_is_there_before_the_loss(world):
+def test_replacement_joins_before_the_loss(world):
     before = world.listed()
     warn(world, min(before))
     lost = warned(world)
@@ -51,7 +51,7 @@ def test_the_replacement_is_there_before_the_loss(world):
     assert len(world.ray.workers) == len(world.instances) == len(world.listed()) == 2
 
 
-def test_one_notice_is_one_replacement_however_often_it_is_seen(world, caplog):
+def test_spot_notice_launches_one_replacement_however_often_it_is_read(world, caplog):
     warn(world, min(world.listed()))
 
     world.ticks(15)
@@ -61,7 +61,7 @@ def test_one_notice_is_one_replacement_however_often_it_is_seen(world, caplog):
     assert len([task for task in world.tasks() if task is not world.head]) == 3
 
 
-def test_an_idle_node_is_not_replaced(world):
+def test_idle_node_is_not_replaced(world):
     world.want_cpus(0)
     world.ticks(2)
     warn(world, min(world.listed()))
@@ -71,7 +71,7 @@ def test_an_idle_node_is_not_replaced(world):
     assert len([task for task in world.tasks() if task is not world.head]) == 2
 
 
-def test_where_ray_does_not_answer_the_node_is_replaced_all_the_same(world, monkeypatch):
+def test_node_is_replaced_when_ray_does_not_answer(world, monkeypatch):
     monkeypatch.setattr(world.provider.side.ray_nodes, "_request", lambda call: None)
     warn(world, min(world.listed()))
 
@@ -80,7 +80,7 @@ def test_where_ray_does_not_answer_the_node_is_replaced_all_the_same(world, monk
     assert len(world.listed()) == 3
 
 
-def test_a_replacement_that_cannot_be_made_at_once_is_made_at_the_next_tick(world):
+def test_failed_replacement_is_retried_at_the_next_tick(world):
     warn(world, min(world.listed()))
 
     with world.wire.losing(lambda call: call.startswith("POST") and call.endswith("/tasks")):
@@ -91,7 +91,7 @@ def test_a_replacement_that_cannot_be_made_at_once_is_made_at_the_next_tick(worl
     assert len(world.listed()) == 3
 
 
-def test_the_most_workers_are_never_exceeded(make_world):
+def test_replacements_never_exceed_max_workers(make_world):
     world = make_world(max_workers=2, idle_timeout_minutes=5)
     world.grown_to(2)
     warn(world, min(world.listed()))
@@ -102,10 +102,10 @@ def test_the_most_workers_are_never_exceeded(make_world):
     assert lost not in world.listed()
     assert len(world.ray.workers) == len(world.instances) == 2
     made = [task for task in world.tasks() if task is not world.head]
-    assert len(made) == 3, "none was made only to be ended by Ray for being one too many"
+    assert len(made) == 3, "a replacement was launched only to be terminated by Ray as one too many"
 
 
-def test_a_notice_for_the_head_is_told_and_changes_nothing(world, caplog):
+def test_notice_for_the_head_is_logged_and_changes_nothing(world, caplog):
     before = world.listed()
     warn(world, world.head.entity.name, notice_seconds=1000)
 
@@ -117,7 +117,7 @@ def test_a_notice_for_the_head_is_told_and_changes_nothing(world, caplog):
     assert {raylet.draining_until for raylet in world.ray.alive} == {None}
 
 
-def test_a_notice_about_another_clusters_node_is_none_of_ours(world):
+def test_notice_for_another_cluster_changes_nothing(world):
     pools = world.lab.platform.store.open_pools.values()
     (pool,) = (pool.name for pool in pools if pool.name.startswith("ray-production-worker-"))
     world.fault("lost", pool=pool, notice=True, notice_seconds=1000, times=1)
@@ -129,7 +129,7 @@ def test_a_notice_about_another_clusters_node_is_none_of_ours(world):
     assert len([task for task in world.tasks() if task is not world.head]) == 2
 
 
-def test_an_autoscaler_that_restarts_after_a_notice_does_not_replace_the_node_again(world):
+def test_restarted_autoscaler_does_not_replace_a_warned_node_again(world):
     warn(world, min(world.listed()))
     world.tick()
 

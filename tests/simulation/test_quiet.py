@@ -1,10 +1,10 @@
-"""A cluster on which nothing happens costs next to nothing, and a restart of the autoscaler changes nothing."""
+"""A stable cluster costs few calls, and a restart of the autoscaler changes nothing."""
 
 QUIET_CALLS = 2
-"""One to see whether anything has changed (now and then all tasks, to be sure), and one for spot notices."""
+"""One to detect changes (now and then a full listing), and one for spot notices."""
 
 
-def test_on_ten_quiet_ticks_nothing_is_made_or_ended(world):
+def test_quiet_ticks_launch_and_terminate_nothing(world):
     world.grown_to(5)
     before = world.listed()
 
@@ -17,7 +17,7 @@ def test_on_ten_quiet_ticks_nothing_is_made_or_ended(world):
     assert len(world.ray.workers) == len(world.instances) == 5
 
 
-def test_the_calls_of_a_quiet_tick_do_not_grow_with_the_cluster(world):
+def test_calls_of_a_quiet_tick_do_not_grow_with_the_cluster(world):
     world.grown_to(40)
 
     calls = []
@@ -28,7 +28,7 @@ def test_the_calls_of_a_quiet_tick_do_not_grow_with_the_cluster(world):
     assert max(calls) <= QUIET_CALLS
 
 
-def test_a_tag_store_that_is_not_there_keeps_the_loop_waiting_for_nothing(world, waits):
+def test_absent_tag_store_does_not_block_the_loop(world, waits):
     waits.clear()
 
     world.tick()
@@ -36,7 +36,7 @@ def test_a_tag_store_that_is_not_there_keeps_the_loop_waiting_for_nothing(world,
     assert sum(waits) == 0
 
 
-def test_an_autoscaler_that_restarts_leaves_everything_as_it_is(world):
+def test_restarted_autoscaler_changes_nothing(world):
     world.grown_to(3)
     before = world.listed()
 
@@ -50,7 +50,7 @@ def test_an_autoscaler_that_restarts_leaves_everything_as_it_is(world):
     assert len(world.instances) == 3
 
 
-def test_an_autoscaler_that_restarts_while_nodes_boot_does_not_ask_for_them_again(world):
+def test_restarted_autoscaler_does_not_launch_booting_nodes_again(world):
     world.want_cpus(4)
     world.tick()
     before = world.listed()
@@ -62,7 +62,7 @@ def test_an_autoscaler_that_restarts_while_nodes_boot_does_not_ask_for_them_agai
     assert len(world.instances) == 4
 
 
-def test_a_restarted_autoscaler_grows_and_shrinks_the_cluster_it_finds(world):
+def test_restarted_autoscaler_grows_and_shrinks_the_cluster(world):
     world.grown_to(2)
     world.restart_autoscaler()
     world.tick()
@@ -75,7 +75,7 @@ def test_a_restarted_autoscaler_grows_and_shrinks_the_cluster_it_finds(world):
     assert world.instances == []
 
 
-def test_nodes_that_were_ending_when_the_autoscaler_restarted_still_end(world):
+def test_restarted_autoscaler_completes_terminations(world):
     world.grown_to(3)
     world.want_cpus(0)
     with world.wire.losing(lambda call: "/work/tasks/" in call and not call.startswith("GET")):

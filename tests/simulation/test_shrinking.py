@@ -1,12 +1,12 @@
-"""How a cluster shrinks: what Ray gives back ends on the platform, and nothing else does."""
+"""Terminations: a node that Ray terminates ends on the platform, and no other does."""
 
 import pytest
 
 GIVE_BACK_TICKS = 25
-"""A minute of idleness, and what the platform takes to end an instance."""
+"""The idle timeout of one minute, and the time in which the platform terminates an instance."""
 
 
-def test_idle_nodes_are_given_back_and_their_instances_end(world):
+def test_idle_nodes_and_their_instances_are_terminated(world):
     world.grown_to(5)
 
     world.want_cpus(0)
@@ -17,7 +17,7 @@ def test_idle_nodes_are_given_back_and_their_instances_end(world):
     assert not world.head.status.finished
 
 
-def test_a_cluster_that_has_shrunk_grows_again(world):
+def test_cluster_grows_again_after_shrinking(world):
     world.grown_to(3)
     world.want_cpus(0)
     world.ticks(GIVE_BACK_TICKS)
@@ -27,7 +27,7 @@ def test_a_cluster_that_has_shrunk_grows_again(world):
     assert len(world.instances) == 4
 
 
-def test_a_busy_node_stays_while_the_idle_ones_go(world):
+def test_busy_node_is_kept_while_idle_nodes_are_terminated(world):
     world.grown_to(4)
     world.want_cpus(1)
     world.tick()
@@ -39,7 +39,7 @@ def test_a_busy_node_stays_while_the_idle_ones_go(world):
     assert len(world.instances) == 1
 
 
-def test_nobody_is_given_back_before_the_idle_time_is_over(world):
+def test_no_node_is_terminated_before_the_idle_timeout(world):
     world.grown_to(3)
 
     world.want_cpus(0)
@@ -48,7 +48,7 @@ def test_nobody_is_given_back_before_the_idle_time_is_over(world):
     assert len(world.listed()) == 3
 
 
-def test_an_abort_that_is_lost_on_the_way_is_asked_for_again(world):
+def test_lost_abort_is_repeated(world):
     world.grown_to(2)
     (node_id, _) = sorted(world.listed())
     with world.wire.losing(lambda call: "/work/tasks/" in call):
@@ -62,7 +62,7 @@ def test_an_abort_that_is_lost_on_the_way_is_asked_for_again(world):
     assert world.task(node_id).status.finished
 
 
-def test_ids_of_nodes_that_nobody_knows_are_no_reason_to_spare_the_others(world):
+def test_unknown_node_ids_do_not_prevent_other_terminations(world):
     world.grown_to(2)
     gone, kept = sorted(world.listed())
 
@@ -74,7 +74,7 @@ def test_ids_of_nodes_that_nobody_knows_are_no_reason_to_spare_the_others(world)
     assert not world.task(kept).status.finished
 
 
-def test_ending_a_node_twice_is_ending_it_once(world):
+def test_node_may_be_terminated_twice(world):
     world.grown_to(1)
     (node_id,) = world.listed()
 
@@ -86,7 +86,7 @@ def test_ending_a_node_twice_is_ending_it_once(world):
 
 
 @pytest.mark.parametrize("together_with_workers", [False, True])
-def test_the_head_does_not_end_itself(world, together_with_workers):
+def test_head_does_not_terminate_itself(world, together_with_workers):
     world.grown_to(2)
     workers = sorted(world.listed()) if together_with_workers else []
 
@@ -98,8 +98,8 @@ def test_the_head_does_not_end_itself(world, together_with_workers):
     assert all(world.task(node_id).status.finished for node_id in workers)
 
 
-@pytest.mark.parametrize("kind", ["v2"], indirect=True, ids=["v2"])  # Ray's v1 never ends a head
-def test_a_head_that_ray_never_sees_is_not_ended_for_it(make_world):
+@pytest.mark.parametrize("kind", ["v2"], indirect=True, ids=["v2"])  # v1 never terminates a head
+def test_head_is_kept_when_ray_never_sees_it(make_world):
     world = make_world(cluster_lifetime_hours=5)
     world.ray.silent = {world.head.entity.name}
 
@@ -109,7 +109,7 @@ def test_a_head_that_ray_never_sees_is_not_ended_for_it(make_world):
     assert not world.head.status.finished
 
 
-def test_many_nodes_in_one_call_all_end_and_leave_the_listing_at_once(world):
+def test_many_nodes_in_one_call_leave_the_listing_at_once_and_are_terminated(world):
     world.want_cpus(150)
     world.tick()
     nodes = world.listed()
@@ -122,7 +122,7 @@ def test_many_nodes_in_one_call_all_end_and_leave_the_listing_at_once(world):
     assert all(task.status.finished for task in world.tasks() if task is not world.head)
 
 
-def test_a_node_that_is_given_up_before_the_platform_shows_it_still_ends(world):
+def test_node_is_terminated_before_the_platform_lists_it(world):
     world.want_cpus(1)
     world.tick()
     (node_id,) = world.listed()

@@ -1,4 +1,4 @@
-"""Terminations that do not take: pushed harder, step by step, each step named in the log."""
+"""Ineffective terminations: escalated step by step, each step logged."""
 
 import logging
 
@@ -9,7 +9,7 @@ SHUT_DOWN_NODE = "DELETE /workerPools/nodes/{id}"
 
 @pytest.fixture
 def said(caplog):
-    """What the log says of the endings."""
+    """The steps of escalation that were logged."""
     caplog.set_level(logging.WARNING)
     steps = ("again", "platform node down", "its instance")
 
@@ -20,7 +20,7 @@ def said(caplog):
     return named
 
 
-def test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone(world, said):
+def test_ineffective_abort_is_escalated_until_the_instance_is_gone(world, said):
     world.grown_to(3)
     world.fault("abort-lost")
     mark = world.lab.calls.mark()
@@ -37,7 +37,7 @@ def test_an_abort_that_does_not_take_is_pushed_until_the_instance_is_gone(world,
     assert {"platform node down", "its instance"} <= set(said())
 
 
-def test_what_was_ending_in_an_earlier_life_is_pushed_too(world):
+def test_restarted_autoscaler_escalates_earlier_terminations(world):
     world.grown_to(2)
     world.fault("abort-lost")
     world.want_cpus(0)
@@ -49,7 +49,7 @@ def test_what_was_ending_in_an_earlier_life_is_pushed_too(world):
     assert world.instances == []
 
 
-def test_what_the_user_aborted_is_seen_through(world):
+def test_abort_by_the_user_is_escalated(world):
     world.grown_to(2)
     world.fault("abort-lost")
     victim = min(world.listed())
@@ -64,7 +64,7 @@ def test_what_the_user_aborted_is_seen_through(world):
     assert len(world.ray.workers) == len(world.instances) == 2
 
 
-def test_a_busy_node_that_takes_its_time_is_not_pushed(world, said):
+def test_effective_abort_is_not_escalated(world, said):
     world.grown_to(1)
     world.want_cpus(0)
 

@@ -1,4 +1,4 @@
-"""Nodes that were asked for and never come: given up in time, with the reason, and tried again ever later."""
+"""Nodes that never join: withdrawn in time, with the reason, and launched again after a growing back-off."""
 
 import itertools
 import logging
@@ -11,13 +11,13 @@ TICK = 5
 
 @pytest.fixture
 def errors(caplog):
-    """What the autoscaler's log says at ERROR."""
+    """The provider's log messages at ERROR."""
     caplog.set_level(logging.ERROR)
     return lambda: [record.getMessage() for record in caplog.records if record.name.startswith("yellowdog_ray")]
 
 
 @pytest.mark.parametrize("fault", ["never-boots", "never-registers"])
-def test_a_node_that_no_machine_comes_for_is_withdrawn_and_asked_for_again(world, errors, fault):
+def test_node_is_withdrawn_and_replaced_when_no_instance_registers(world, errors, fault):
     world.fault(fault, times=1)
     world.want_cpus(1)
     world.tick()
@@ -34,7 +34,7 @@ def test_a_node_that_no_machine_comes_for_is_withdrawn_and_asked_for_again(world
     assert len(world.ray.workers) == 1
 
 
-def test_a_node_whose_raylet_never_joins_is_ended_and_asked_for_again(world, errors):
+def test_node_is_terminated_and_replaced_when_its_raylet_never_joins(world, errors):
     world.want_cpus(1)
     world.tick()
     (first,) = world.listed()
@@ -50,7 +50,7 @@ def test_a_node_whose_raylet_never_joins_is_ended_and_asked_for_again(world, err
     assert len(world.ray.workers) == len(world.instances) == 1
 
 
-def test_the_timeout_is_the_users_to_set(make_world):
+def test_build_timeout_is_read_from_the_yaml(make_world):
     world = make_world(worker_node_build_timeout_minutes=2)
     world.fault("never-boots")
     world.want_cpus(1)
@@ -62,7 +62,7 @@ def test_the_timeout_is_the_users_to_set(make_world):
     assert first not in world.listed()
 
 
-def test_while_ray_does_not_answer_nobody_is_judged(world, monkeypatch):
+def test_no_node_times_out_while_ray_does_not_answer(world, monkeypatch):
     world.grown_to(2)
     before = world.listed()
     world.restart_autoscaler()
@@ -74,11 +74,11 @@ def test_while_ray_does_not_answer_nobody_is_judged(world, monkeypatch):
 
 
 class TestWithoutIds:
-    """A script that starts Ray in a container may give it no id."""
+    """A script that starts Ray in a container may not pass the id on."""
 
     @pytest.fixture
     def nameless(self, world, monkeypatch):
-        """Makes all raylets forget their ids, and another life of the autoscaler begin."""
+        """Removes the ids of all raylets and restarts the autoscaler."""
         told = world.gcs.get_all_node_info
 
         def without_ids(**options):
@@ -93,7 +93,7 @@ class TestWithoutIds:
 
         return forget
 
-    def test_a_raylet_is_known_by_its_address(self, world, nameless):
+    def test_raylet_without_id_is_matched_by_its_address(self, world, nameless):
         world.grown_to(2)
         before = world.listed()
 
@@ -102,7 +102,7 @@ class TestWithoutIds:
 
         assert world.listed() == before
 
-    def test_the_log_says_once_what_is_missing_in_which_script_where_it_matters(self, world, nameless, errors, kind):
+    def test_missing_id_is_logged_once_with_the_script(self, world, nameless, errors, kind):
         world.grown_to(2)
         assert errors() == []
 
@@ -121,7 +121,7 @@ class TestWithoutIds:
 
 
 class TestShortage:
-    def test_workers_that_no_source_serves_are_withdrawn_with_the_reason(self, world, errors):
+    def test_workers_are_withdrawn_with_the_reason_when_no_source_has_capacity(self, world, errors):
         world.grown_to(2)
         world.fault("capacity", limit=2, message="no capacity in the zone")
         served = world.listed()
@@ -139,7 +139,7 @@ class TestShortage:
         assert len(world.instances) == 2
         assert failed == {"worker"}
 
-    def test_workers_that_an_instance_is_coming_for_stay(self, world):
+    def test_workers_are_kept_while_their_instances_boot(self, world):
         world.fault("capacity", limit=len(world.lab.hosts.instance_ids) + 2)
         world.fault("never-boots")
 
@@ -151,7 +151,7 @@ class TestShortage:
         assert len(asked) == 5
         assert len(asked & world.listed()) == 2
 
-    def test_once_there_is_capacity_again_the_nodes_come(self, world):
+    def test_nodes_are_launched_once_there_is_capacity_again(self, world):
         fault = world.fault("capacity", limit=0)
         world.want_cpus(3)
         world.ticks(40)
@@ -162,7 +162,7 @@ class TestShortage:
 
         assert len(world.ray.workers) == len(world.instances) == 3
 
-    def test_a_moments_shortage_withdraws_nothing(self, world):
+    def test_short_shortage_withdraws_nothing(self, world):
         fault = world.fault("capacity", limit=0)
         world.want_cpus(3)
         world.tick()
@@ -179,7 +179,7 @@ class TestShortage:
         ("message", "category"),
         [("vCPU quota exceeded", "QuotaExceeded"), ("image ami-1 does not exist", "ProvisioningFailed")],
     )
-    def test_what_is_no_lack_of_capacity_has_a_category_of_its_own(self, world, errors, message, category):
+    def test_quota_and_image_errors_have_their_own_categories(self, world, errors, message, category):
         world.fault("capacity", limit=0, message=message)
         world.want_cpus(1)
 
@@ -187,7 +187,7 @@ class TestShortage:
 
         assert any(category in text and message in text for text in errors())
 
-    def test_each_further_failure_lengthens_the_pause(self, world):
+    def test_back_off_grows_with_each_failed_launch(self, world):
         world.fault("capacity", limit=0)
         world.want_cpus(1)
 
@@ -201,7 +201,7 @@ class TestShortage:
         assert gaps == sorted(gaps)
         assert gaps[-1] > 3 * gaps[0]
 
-    def test_a_pool_that_has_ended_under_its_waiting_workers_is_followed_by_another(self, world, errors):
+    def test_pool_is_replaced_after_it_ends_under_waiting_workers(self, world, errors):
         world.fault("never-boots", times=1)
         world.want_cpus(1)
         world.tick()

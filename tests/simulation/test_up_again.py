@@ -1,4 +1,4 @@
-"""Another `ray up` while a cluster works: its changes take effect, and no work is lost."""
+"""Another `ray up` on a busy cluster: its changes take effect, and no work is lost."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def types(**others):
 
 @pytest.fixture
 def world(make_world):
-    """Three busy workers, and more that is wanted than there may be workers."""
+    """Three busy workers, and a demand for more workers than the limit."""
     world = make_world(available_node_types=types(), idle_timeout_minutes=5)
     world.want_cpus(5)
     world.ticks(4)
@@ -24,7 +24,7 @@ def world(make_world):
     return world
 
 
-def test_more_workers_may_be(world):
+def test_higher_max_workers_launches_more_workers(world):
     before = world.listed()
 
     world.up_again(available_node_types=types(worker=node_type(max_workers=10)))
@@ -35,7 +35,7 @@ def test_more_workers_may_be(world):
     assert world.ray.pending == []
 
 
-def test_a_new_node_type_grows(world):
+def test_new_node_type_is_launched(world):
     before = world.listed()
     world.want(Demand({"CPU": 1}, 3), Demand({"GPU": 1}, 2))
     world.ticks(2)
@@ -49,7 +49,7 @@ def test_a_new_node_type_grows(world):
     assert world.ray.pending == []
 
 
-def test_a_new_node_type_may_use_a_configured_pool(world, lab):
+def test_new_node_type_may_use_a_configured_pool(world, lab):
     configured_pool(lab)
     own = node_type(resources={"own": 1}, max_workers=2, node_config={"worker_pool": "demo/own"})
 
@@ -61,7 +61,7 @@ def test_a_new_node_type_may_use_a_configured_pool(world, lab):
     assert world.ray.pending == []
 
 
-def test_a_type_of_which_no_node_runs_may_go(make_world):
+def test_unused_node_type_may_be_removed(make_world):
     world = make_world(available_node_types=types(gpu=node_type(resources={"GPU": 1}, max_workers=2)))
     world.want_cpus(2)
     world.ticks(4)
@@ -72,7 +72,7 @@ def test_a_type_of_which_no_node_runs_may_go(make_world):
     assert len(world.ray.workers) == 2
 
 
-def test_new_workers_are_made_from_the_new_node_config_and_script_and_the_others_stay(world):
+def test_new_node_config_and_script_apply_to_new_workers_only(world):
     before = world.listed()
 
     changed = node_type(max_workers=5, node_config={"compute_requirement_template": ROOMY, "userdata": "echo new"})
@@ -91,7 +91,7 @@ def test_new_workers_are_made_from_the_new_node_config_and_script_and_the_others
         assert ("echo new" in (task.worker.node.instance.source.entity.userData or "")) is is_new
 
 
-def test_an_autoscaler_that_restarts_goes_on_with_the_new_node_config(world):
+def test_restarted_autoscaler_uses_the_new_node_config(world):
     world.up_again(available_node_types=types(worker=node_type(max_workers=5)))
     world.restart_autoscaler()
     world.ticks(4)
@@ -100,8 +100,8 @@ def test_an_autoscaler_that_restarts_goes_on_with_the_new_node_config(world):
     assert len({world.task(node_id).worker.node.pool.id for node_id in world.listed()}) == 1
 
 
-@pytest.mark.parametrize("kind", ["v1"], indirect=True, ids=["v1"])  # for v2 a node that is drained is gone
-def test_the_new_limit_counts_for_replacements_too(world):
+@pytest.mark.parametrize("kind", ["v1"], indirect=True, ids=["v1"])  # v2 does not count a drained node
+def test_new_limit_applies_to_replacements(world):
     world.want_cpus(3)
     world.tick()
     warn(world, min(world.listed()))
@@ -114,18 +114,18 @@ def test_the_new_limit_counts_for_replacements_too(world):
     assert len(world.listed()) == 4
 
 
-def test_workers_above_a_lower_limit_are_ended_by_ray_although_they_work(world):
+def test_busy_workers_above_a_lower_limit_are_terminated_by_ray(world):
     before, config = world.listed(), world.config
 
     world.up_again(available_node_types=types(worker=node_type(max_workers=1)))
-    world.config = config  # the limit by which the world is judged: v2 drains nodes before it ends them
+    world.config = config  # the limit of the checks: v2 drains nodes before it terminates them
     world.ticks(4)
 
     assert len(world.listed()) == 1
     assert world.listed() < before
 
 
-def test_a_file_that_is_nonsense_changes_nothing(world, home, caplog):
+def test_invalid_config_file_changes_nothing(world, home, caplog):
     (home / "ray_bootstrap_config.yaml").write_text('{"cluster_name": ')
 
     world.ticks(3)

@@ -1,4 +1,4 @@
-"""Workers that Ray's updaters set up over SSH, with Ray's real updaters; only what SSH would do is a fake."""
+"""Workers that Ray's real updaters set up; only SSH itself is a fake."""
 
 import itertools
 import logging
@@ -14,11 +14,11 @@ TICK = 5
 
 
 class Ssh:
-    """What is done to nodes over SSH. A raylet joins where the start command has come through.
+    """The commands and copies over SSH. A raylet joins once the start command has succeeded on its node.
 
     Attributes:
-        done: node id and command, or copy, in their order.
-        broken: asked with a node id and a command, whether it fails there.
+        done: node id and command, or copy, in order.
+        broken: whether a command fails, by node id and command.
     """
 
     def __init__(self):
@@ -58,7 +58,7 @@ def ssh(monkeypatch):
 
 @pytest.fixture
 def updated(make_world, ssh, home):
-    """A cluster whose workers get a file and a command."""
+    """A cluster whose workers receive a file and a setup command."""
     (home / "data").write_text("x\n")
     world = make_world(worker_setup_commands=[INSTALL], file_mounts={str(home / "data"): str(home / "data")})
     world.ray.barred = ssh
@@ -67,12 +67,12 @@ def updated(make_world, ssh, home):
 
 @pytest.fixture
 def errors(caplog):
-    """What the provider says at ERROR."""
+    """The provider's log messages at ERROR."""
     caplog.set_level(logging.ERROR)
     return lambda: [record.getMessage() for record in caplog.records if record.name.startswith("yellowdog_ray")]
 
 
-def test_a_worker_is_set_up_and_then_left_alone(updated, ssh, home):
+def test_worker_is_set_up_once(updated, ssh, home):
     updated.want_cpus(1)
     updated.ticks(8)
     (node_id,) = updated.listed()
@@ -97,7 +97,7 @@ def test_a_worker_is_set_up_and_then_left_alone(updated, ssh, home):
     assert ssh.commands(node_id) == commands
 
 
-def test_how_far_a_node_is_the_updater_says_and_not_its_raylet(updated):
+def test_status_tag_is_set_by_the_updater_not_by_the_raylet(updated):
     updated.want_cpus(1)
     updated.ticks(8)
     (node_id,) = updated.listed()
@@ -108,7 +108,7 @@ def test_how_far_a_node_is_the_updater_says_and_not_its_raylet(updated):
 
 
 @pytest.mark.parametrize("kind", ["v1"], indirect=True)  # v2 has no updaters that recover nodes
-def test_a_worker_that_ray_has_not_heard_of_for_a_while_is_neither_ended_nor_set_up_again(updated, ssh):
+def test_silent_worker_is_neither_terminated_nor_set_up_again(updated, ssh):
     updated.want_cpus(1)
     updated.ticks(8)
     (node_id,) = updated.listed()
@@ -125,7 +125,7 @@ def test_a_worker_that_ray_has_not_heard_of_for_a_while_is_neither_ended_nor_set
     assert start.endswith(wait_for_raylet_command())
 
 
-def test_a_worker_whose_set_up_fails_is_given_up_with_the_reason_and_replaced(updated, ssh, errors):
+def test_worker_is_terminated_with_the_reason_and_replaced_when_its_set_up_fails(updated, ssh, errors):
     updated.want_cpus(1)
     updated.tick()
     (first,) = updated.listed()
@@ -141,7 +141,7 @@ def test_a_worker_whose_set_up_fails_is_given_up_with_the_reason_and_replaced(up
     assert len(updated.ray.workers) == len(updated.instances) == 1
 
 
-def test_a_set_up_that_always_fails_is_tried_ever_more_rarely(updated, ssh):
+def test_back_off_grows_when_set_up_always_fails(updated, ssh):
     ssh.broken = lambda _, command: command.endswith(INSTALL)
     updated.want_cpus(1)
 
@@ -156,8 +156,8 @@ def test_a_set_up_that_always_fails_is_tried_ever_more_rarely(updated, ssh):
     assert gaps[-1] > 3 * gaps[0]
 
 
-def test_a_set_up_may_be_long_as_long_as_it_goes_on(world, errors):
-    """The updater's steps are told by hand, so that they can take their time."""
+def test_long_set_up_does_not_time_out_while_it_makes_progress(world, errors):
+    """The test reports the updater's steps itself, so that a step can be long."""
     world.want_cpus(1)
     world.tick()
     (first,) = world.listed()

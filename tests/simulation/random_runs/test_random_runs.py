@@ -1,4 +1,4 @@
-"""A few of the random runs, fast; that their invariants can fail; and that a seed gives one story only."""
+"""Some random runs; that their checks can fail; and that a seed always gives the same story."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.search
 SEEDS = range(40)
 
 CAUGHT_WITHIN = 20
-"""Scenarios within which a provider that is broken in a plain way is caught."""
+"""The maximum number of scenarios until a check detects a provider that is broken in a plain way."""
 
 PLAIN_SABOTAGES = {
     "neighbours_pools_too": "neighbours",
@@ -26,18 +26,18 @@ PLAIN_SABOTAGES = {
     "pools_survive": "left",
     "waits_in_the_loop": "loop",
 }
-"""How the provider is broken, and which invariant is to say so."""
+"""Sabotages of the provider, and the check that must fail for each."""
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_whatever_goes_wrong_the_invariants_hold(seed):
+def test_random_run_violates_no_check(seed):
     outcome = run(seed)
 
     assert outcome.invariant is None, f"{outcome.text}\nagain: {outcome.command}\n\n{outcome.story}"
 
 
 @pytest.mark.parametrize("sabotage", PLAIN_SABOTAGES)
-def test_a_broken_provider_is_caught(sabotage):
+def test_broken_provider_is_detected(sabotage):
     for seed in range(CAUGHT_WITHIN):
         outcome = run(seed, sabotage=sabotage)
         if outcome.invariant is not None:
@@ -47,11 +47,11 @@ def test_a_broken_provider_is_caught(sabotage):
 
 
 @pytest.mark.parametrize("seed", [15, 31])
-def test_a_seed_gives_one_story_only(seed):
+def test_story_is_the_same_for_the_same_seed(seed):
     assert run(seed).story == run(seed).story
 
 
-def test_a_run_starts_no_thread(monkeypatch):
+def test_run_starts_no_thread(monkeypatch):
     started: list[str] = []
     start = threading.Thread.start
 
@@ -67,7 +67,7 @@ def test_a_run_starts_no_thread(monkeypatch):
 
 
 @pytest.mark.timeout(120)
-def test_a_story_depends_on_no_hash_seed():
+def test_story_does_not_depend_on_the_hash_seed():
     root = Path(__file__).resolve().parents[3]
     stories = {
         subprocess.run(
@@ -85,7 +85,7 @@ def test_a_story_depends_on_no_hash_seed():
     assert "all invariants held" in story
 
 
-def test_scenarios_differ_and_meet_everything_that_can_happen():
+def test_scenarios_differ_and_cover_all_incidents():
     scenarios = [scenario(seed) for seed in range(400)]
 
     assert {incident.what for one in scenarios for incident in one.incidents} >= set(INCIDENTS)
