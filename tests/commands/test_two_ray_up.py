@@ -58,11 +58,11 @@ def test_one_of_two_ray_up_fails_with_another_configuration(
     (other,) = meanwhile
 
     if (call, applied) == (CREATING[2], True):  # the first has its head already
-        told, up, phrase = other, result, RUNS
+        failed, up, phrase = other, result, RUNS
     else:
-        told, up, phrase = result, other, DIFFERS
+        failed, up, phrase = result, other, DIFFERS
     assert up.exit_code == 0, up.output
-    assert_one_clear_message(told, phrase)
+    assert_one_clear_message(failed, phrase)
     account.assert_one_cluster()
 
 

@@ -142,7 +142,7 @@ class Checks:
     def _note_launches(self, monitor: Monitor) -> None:
         for launch in monitor.life.launches:
             outcome = f"fails: {launch.error}" if launch.error else f"{launch.made} made"
-            self._world.story.tell("head", f"Ray asks for {launch.count} x {launch.node_type}: {outcome}")
+            self._world.story.add("head", f"Ray asks for {launch.count} x {launch.node_type}: {outcome}")
 
     def loop_raised(self, monitor: Monitor, error: Exception) -> None:
         """Check that a round may raise: only an autoscaler that has never had a listing may, while calls fail."""
@@ -178,16 +178,16 @@ class Checks:
 
     def _no_node_is_omitted(self, monitor: Monitor, tick: Tick, before: Before) -> None:
         """A single omission costs a healthy node its life, in v2 an hour later."""
-        if tick.told is None:
+        if tick.listing is None:
             return
         living = self._living()
         terminated = self._terminated(monitor)
-        if omitted := living & before.known - before.terminated - terminated - tick.told:
+        if omitted := living & before.known - before.terminated - terminated - tick.listing:
             self._world.fail("omitted", f"the listing lacks {sorted(omitted)}, which the provider knew")
         alive = living & before.living - terminated
-        if omitted := alive & monitor.life.listed - tick.told:
+        if omitted := alive & monitor.life.listed - tick.listing:
             self._world.fail("omitted", f"the listing lacks {sorted(omitted)}, which it had before and which live")
-        if tick.fresh and not self._world.lab.faults.has_list_rules and (unknown := alive - tick.told):
+        if tick.fresh and not self._world.lab.faults.has_list_rules and (unknown := alive - tick.listing):
             self._world.fail("omitted", f"the listing, just read, lacks {sorted(unknown)}, which live")
 
     def _every_task_is_known(self, monitor: Monitor) -> None:
@@ -273,7 +273,7 @@ class Checks:
         names = {str(task.entity.name) for task in living}
         if names & terminated or any(is_ending(task) for task in living):
             return "given up", TERMINATED_SECONDS
-        if names <= (tick.told or listed):
+        if names <= (tick.listing or listed):
             return None, 0.0
         return "unknown", 2 * TICK if listed else TERMINATED_SECONDS
 
@@ -292,7 +292,7 @@ class Checks:
     def _terminated(self, monitor: Monitor) -> frozenset[str]:
         """Ids of the nodes whose termination has begun. Ray may request that of the head too, which must stay."""
         head = self._world.head
-        return (monitor.provider.side.cluster.terminating | monitor.life.given_up) - {
+        return (monitor.provider.side.cluster.terminating | monitor.life.terminated) - {
             head.entity.name if head else None
         }
 

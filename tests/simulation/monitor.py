@@ -1,4 +1,4 @@
-"""The head's autoscaler: one life of Ray's real one, and what it and the provider do in each tick, noted."""
+"""The head's autoscaler process: one life of Ray's real autoscaler, with a record of each round."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from yellowdog_ray.provider import RayDogNodeProvider
 
 @dataclass
 class Tick:
-    """What one round came to.
+    """The result of one round.
 
     Attributes:
         began: when, in seconds.
-        told: the ids that Ray was told; None if it was told nothing.
-        fresh: whether they were read in this tick.
+        listing: the ids that Ray received; None if it received none.
+        fresh: whether they were read in this round.
         done: whether Ray carried the round out.
-        loop_seconds: for how long the loop was kept waiting.
+        loop_seconds: how long the round kept the loop waiting.
         loop_calls, calls: the platform calls of the loop, and of the whole round.
     """
 
     began: float
-    told: set[str] | None = None
+    listing: set[str] | None = None
     fresh: bool = False
     done: bool = False
     loop_seconds: float = 0.0
@@ -48,29 +48,29 @@ class Launch:
 
 @dataclass
 class Life:
-    """What is remembered of one life.
+    """The record of one life.
 
     Attributes:
-        given_up: ids of the nodes whose end was asked for.
-        listed: all ids that Ray was ever told.
-        launches: those of the present round.
+        terminated: ids of the nodes whose termination was requested.
+        listed: all ids that Ray ever received.
+        launches: the launches of the present round.
     """
 
-    given_up: set[str] = field(default_factory=set)
+    terminated: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
     launches: list[Launch] = field(default_factory=list)
 
 
 class Monitor:
-    """One life of the head's autoscaler process. To be made inside its process.
+    """One life of the head's autoscaler process; construct it inside that process.
 
     Args:
-        kind: which autoscaler.
-        process: the process that this is.
+        kind: the autoscaler's version.
+        process: the process.
         config_file: the configuration on the head.
         gcs: Ray's control store.
-        count_nodes: how many nodes the platform has been asked for so far.
-        seconds: the time.
+        count_nodes: returns the number of tasks submitted so far.
+        seconds: returns the time.
     """
 
     def __init__(
@@ -119,14 +119,14 @@ class Monitor:
             self.last.fresh = True
             return snapshot
 
-        def tell(tag_filters: dict[str, str]) -> list[str]:
+        def list_nodes(tag_filters: dict[str, str]) -> list[str]:
             ids: list[str] = listing(tag_filters)
-            self.last.told = set(ids)
-            self.life.listed |= self.last.told
+            self.last.listing = set(ids)
+            self.life.listed |= self.last.listing
             return ids
 
         def end(node_ids: list[str]) -> Any:
-            self.life.given_up |= set(node_ids)
+            self.life.terminated |= set(node_ids)
             return ending(node_ids)
 
         def launch(node_config: Any, tags: Any, count: int, *more: Any) -> Any:
@@ -141,6 +141,6 @@ class Monitor:
                 self.life.launches.append(Launch(tags["ray-user-node-type"], count, made, error))
 
         provider.side.cluster.refresh = read
-        provider.non_terminated_nodes = tell
+        provider.non_terminated_nodes = list_nodes
         provider.terminate_nodes = end
         provider.create_node_with_resources_and_labels = launch

@@ -1,7 +1,6 @@
-"""What an autoscaler does to the workers of one type in its life, phase by phase.
+"""The phases of a worker type under an autoscaler: first launch, further launches, spot notice, shrinking.
 
-The phases follow one another; each round of them needs a node type of its own, so that its first worker is a first one
-every time.
+Each sequence of phases needs a node type of its own, so that its first worker is the first of its type.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from tests.simulation.world import World
 from yellowdog_local.recording import RecordedCall
 from yellowdog_local.state.records import TaskRecord
 
-MOST_TICKS = 30
+MAX_TICKS = 30
 NOTICE_SECONDS = 12.0
 TYPES = tuple(f"type-{number:02}" for number in range(40))
 
@@ -28,13 +27,13 @@ CHANGING = {
 
 @dataclass(frozen=True)
 class Phase:
-    """One thing that an autoscaler does.
+    """One phase.
 
     Attributes:
-        name: what.
-        wanted: how many workers are wanted from then on.
-        made: how many were made up to its end, in all phases.
-        notice: whether one of those that are there gets a spot notice first.
+        name: for people.
+        wanted: the number of workers wanted from then on.
+        made: the number of workers launched up to its end, in all phases.
+        notice: whether one of the present workers gets a spot notice first.
     """
 
     name: str
@@ -43,7 +42,7 @@ class Phase:
     notice: bool = False
 
     def begin(self, world: World, of_type: str) -> None:
-        """Let that be wanted."""
+        """Set the demand, and send the notice."""
         world.want(*([Demand({of_type: 1}, self.wanted)] if self.wanted else []))
         if self.notice:
             pool = world.task(min(world.listed(of_type))).worker.node.pool.name
@@ -51,21 +50,21 @@ class Phase:
             world.lab.advance(0.1)
 
     def run(self, world: World, of_type: str) -> list[RecordedCall]:
-        """Begin, and go on to the end. Returns the platform calls."""
+        """Run the phase to its end. Returns the platform calls."""
         mark = world.lab.calls.mark()
         self.begin(world, of_type)
         self.finish(world, of_type)
         return world.lab.calls.since(mark)
 
     def finish(self, world: World, of_type: str) -> None:
-        """Tick until exactly the workers that are wanted are there, and nothing was made twice."""
-        for _ in range(MOST_TICKS):
+        """Tick until exactly the wanted workers have joined; check that nothing was created twice."""
+        for _ in range(MAX_TICKS):
             assert world.tick()
             if self._is_over(world, of_type):
                 break
         else:
             listed, joined = sorted(world.listed()), [raylet.node_id for raylet in world.ray.workers]
-            raise AssertionError(f"after {MOST_TICKS} ticks {self.wanted} are wanted, {listed} listed, {joined} joined")
+            raise AssertionError(f"after {MAX_TICKS} ticks {self.wanted} are wanted, {listed} listed, {joined} joined")
         made = [task.entity.name for task in _tasks(world, of_type)]
         assert len(made) == self.made, f"made twice: {made}"
         groups = [group.entity.name for group in world.work.groups]
@@ -97,7 +96,7 @@ YAML = {
     "idle_timeout_minutes": 0.2,
     "cluster_lifetime_hours": 5,
 }
-"""What a cluster's YAML must say for this."""
+"""The YAML that the phases need."""
 
 
 def _tasks(world: World, of_type: str) -> list[TaskRecord]:

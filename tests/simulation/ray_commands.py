@@ -1,4 +1,4 @@
-"""What `ray up` and `ray down` ask of the provider, in the order of autoscaler/_private/commands.py of Ray 2.60."""
+"""The calls of the provider by `ray up` and `ray down`, in the order of autoscaler/_private/commands.py (Ray 2.60)."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _WORKERS = {TAG_RAY_NODE_KIND: NODE_KIND_WORKER}
 
 
 class CommandFailed(Exception):
-    """The command ended with an error that it told its user."""
+    """The command ended with an error message."""
 
 
-def told(command: Callable[[], Any]) -> Any:
-    """Run a command and give what it returns.
+def run_command(command: Callable[[], Any]) -> Any:
+    """Run a command and return its result.
 
     Raises:
-        CommandFailed: it failed, and said why in one sentence. Whatever else it raises would be a traceback.
+        CommandFailed: it failed with one message. Any other exception would be a traceback for its user.
     """
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         try:
@@ -54,7 +54,7 @@ def told(command: Callable[[], Any]) -> Any:
 
 
 def ray_up(user_config: dict[str, Any], sleep: Sleep) -> dict[str, Any]:
-    """Find or make the head and set it up. Returns the configuration that the head gets."""
+    """Find or create the head and set it up. Returns the configuration for the head."""
     config = RayDogNodeProvider.bootstrap_config(copy.deepcopy(user_config))
     provider = RayDogNodeProvider(config["provider"], config["cluster_name"])
     head_type = config["head_node_type"]
@@ -109,7 +109,7 @@ def make_workers(user_config: dict[str, Any], workers: dict[str, int]) -> None:
 
 
 def ray_down(user_config: dict[str, Any], sleep: Sleep) -> None:
-    """End all nodes, then whatever else the provider has made."""
+    """Terminate all nodes, then everything else that the provider has created."""
     config = RayDogNodeProvider.bootstrap_config(copy.deepcopy(user_config))
     provider = RayDogNodeProvider(config["provider"], config["cluster_name"])
 

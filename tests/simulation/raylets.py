@@ -1,7 +1,7 @@
 """Ray's side of a simulated cluster: raylets that live and die with the platform's tasks, and the load on them.
 
 A task that executes is a raylet that has joined, with the id, the resources and the labels that its environment
-declares. `FakeGcs` tells the autoscaler of them in the words of Ray's own control store.
+declares. `FakeGcs` reports them to the autoscaler in the messages of Ray's own control store.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:  # benchmarks run this where it is not installed
     from yellowdog_local.state.records import TaskRecord
 
 HEAD_RESOURCE = "node:__internal_head__"
-"""The resource by which Ray's autoscaler knows the head (autoscaler/v2/utils.py of Ray 2.60)."""
+"""The resource by which Ray's autoscaler identifies the head (autoscaler/v2/utils.py of Ray 2.60)."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """So many tasks or actors of one shape; `labels` is what a node must be labelled with."""
+    """A number of tasks or actors of one shape; `labels` are those that a node must have."""
 
     resources: dict[str, float]
     count: int = 1
@@ -79,19 +79,19 @@ class Raylet:
 
 
 class RayCluster:
-    """The raylets of one cluster, and what Ray's users want of them.
+    """The raylets of one cluster, and the demand of its users.
 
     Args:
-        tasks: gives the platform's tasks of the cluster, ended ones too.
-        now: the time.
+        tasks: returns the cluster's tasks on the platform, ended ones too.
+        now: returns the time.
 
     Attributes:
-        demands: what is wanted.
+        demands: the demand.
         pending: the part of it that no living raylet has room for.
-        silent: node ids of raylets that Ray's control store does not know of.
+        silent: node ids of raylets that Ray's control store does not report.
         barred: node ids of nodes whose raylet never joins although their task executes.
         groups: placement groups that wait for nodes.
-        groups_told: those of which v1 is told that they wait, which is older news.
+        reported_groups: the placement groups that v1 receives as waiting; they may be out of date.
     """
 
     def __init__(self, tasks: Callable[[], Iterable[TaskRecord]], now: Callable[[], datetime]) -> None:
@@ -103,10 +103,10 @@ class RayCluster:
         self.silent: set[str] = set()
         self.barred: set[str] = set()
         self.groups: list[PlacementGroupTableData] = []
-        self.groups_told: list[PlacementGroupTableData] = []
+        self.reported_groups: list[PlacementGroupTableData] = []
 
     def observe(self) -> None:
-        """Let raylets join and die as their tasks have started and ended, and put the load on those that live."""
+        """Let raylets join and die with their tasks, and place the load on those that live."""
         executing = {}
         for task in self._tasks():
             if task.worker is not None and task.entity.startedTime is not None and not task.status.finished:
@@ -131,7 +131,7 @@ class RayCluster:
         return [raylet for raylet in self.alive if not raylet.is_head]
 
     def drain(self, ray_id: bytes) -> bool:
-        """End a raylet without load, as Ray's control store does when the autoscaler asks."""
+        """End a raylet without load, as Ray's control store does on request of the autoscaler."""
         for raylet in self.alive:
             if raylet.ray_id == ray_id:
                 raylet.ended = True
@@ -191,7 +191,7 @@ def _joined(task: TaskRecord, now: datetime) -> Raylet:
 
 
 class FakeGcs:
-    """What Ray's autoscalers ask of its control store, answered from a `RayCluster`."""
+    """Ray's control store, as far as its autoscalers use it; serves a `RayCluster`."""
 
     address = "127.0.0.1:6379"
 
@@ -217,7 +217,7 @@ class FakeGcs:
         return GetClusterResourceStateReply(cluster_resource_state=state).SerializeToString()
 
     def get_all_resource_usage(self, **_: Any) -> GetAllResourceUsageReply:
-        groups = PlacementGroupLoad(placement_group_data=self._ray.groups_told)
+        groups = PlacementGroupLoad(placement_group_data=self._ray.reported_groups)
         return GetAllResourceUsageReply(resource_usage_data=ResourceUsageBatchData(placement_group_load=groups))
 
     def _node_state(self, raylet: Raylet) -> NodeState:

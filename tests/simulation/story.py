@@ -1,4 +1,4 @@
-"""What happened in a run, in the order in which it happened, for a human to read."""
+"""The events of a simulation in their order, for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Story:
     """Lines with the time since the beginning.
 
     Args:
-        now: the time.
+        now: returns the time.
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
@@ -19,7 +19,7 @@ class Story:
         self._now = now
         self._began = now()
 
-    def tell(self, who: str, what: str) -> None:
+    def add(self, who: str, what: str) -> None:
         """Add a line."""
         seconds = (self._now() - self._began).total_seconds()
         self.lines.append(f"[{seconds:7.1f} s] {who:10} {what}")
@@ -29,11 +29,11 @@ class Story:
 
 
 class StoryHandler(logging.Handler):
-    """Has the log's lines told as well.
+    """Adds the log's lines.
 
     Args:
-        story: where.
-        who: gives the name of the process that speaks.
+        story: receives the lines.
+        who: returns the name of the running process.
     """
 
     def __init__(self, story: Story, who: Callable[[], str]) -> None:
@@ -42,9 +42,9 @@ class StoryHandler(logging.Handler):
         self._who = who
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell one line of the log, the last one of a traceback with it."""
+        """Add the first line of a log record, with the error of its traceback."""
         text = record.getMessage().splitlines()[0] if record.getMessage() else ""
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             text = f"{text} [{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}]"
-        self._story.tell(self._who(), f"log {record.levelname}: {text}")
+        self._story.add(self._who(), f"log {record.levelname}: {text}")

@@ -10,7 +10,7 @@ def test_node_is_same_node_when_it_joins_with_another_address(world, monkeypatch
             raylet.ip = f"192.0.2.{number}"
 
     monkeypatch.setattr(world.ray, "observe", observe_another)
-    world.grown_to(2)
+    world.grow_to(2)
     before = world.listed()
 
     world.ticks(20)

@@ -51,7 +51,7 @@ def test_tasks_are_submitted_in_batches(world, monkeypatch):
 
 
 def test_addresses_cost_no_call_once_known(world):
-    world.grown_to(20)
+    world.grow_to(20)
     world.wire.clear()
 
     for node_id in world.listed():
@@ -63,13 +63,13 @@ def test_addresses_cost_no_call_once_known(world):
 
 
 def test_tick_before_next_poll_costs_no_call(world):
-    world.grown_to(5)
+    world.grow_to(5)
     world.ticks(2)
 
     assert world.tick(2.0)
 
     assert world.wire.calls == []
-    assert len(world.told) == 6
+    assert len(world.listing) == 6
 
 
 def test_platform_is_read_on_every_tick_while_nodes_join(world):
@@ -82,7 +82,7 @@ def test_platform_is_read_on_every_tick_while_nodes_join(world):
 
 
 def test_stable_cluster_reads_little_but_spot_notices(world):
-    world.grown_to(5)
+    world.grow_to(5)
     world.ticks(8)
 
     made = Counter(re.sub("/ydid:.*", "", call) for call in calls_of(world, 24))  # two minutes

@@ -33,7 +33,7 @@ def test_demand_for_n_nodes_launches_n_nodes_in_one_tick(world, count):
 
 
 def test_further_demand_reuses_the_pool_and_submits_one_batch(world):
-    world.grown_to(2)
+    world.grow_to(2)
 
     world.want_cpus(12)
     world.tick()
@@ -95,7 +95,7 @@ def test_idle_workers_are_terminated_down_to_min_workers(make_world):
         "worker": node_type(min_workers=2, max_workers=10),
     }
     world = make_world(available_node_types=types)
-    world.grown_to(5)
+    world.grow_to(5)
 
     world.want_cpus(0)
     world.ticks(25)
@@ -168,7 +168,7 @@ def test_node_is_uninitialized_until_its_raylet_joins(world, kind):
 
 
 def test_pool_is_replaced_after_somebody_shuts_it_down(world):
-    world.grown_to(2)
+    world.grow_to(2)
     (pool,) = (pool for pool in world.lab.platform.store.open_pools.values() if pool.name.startswith("ray-worker-"))
     with world.lab.platform.locked():
         world.lab.platform.pools.shut_down(pool)

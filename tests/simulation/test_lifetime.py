@@ -17,7 +17,7 @@ def said(caplog):
 def world(make_world):
     """A cluster with a lifetime of half an hour."""
     world = make_world(cluster_lifetime_hours=0.5)
-    world.grown_to(2)
+    world.grow_to(2)
     return world
 
 

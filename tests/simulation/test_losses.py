@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture
 def of_three(world):
     """A cluster of three busy workers."""
-    world.grown_to(3)
+    world.grow_to(3)
     return world
 
 

@@ -20,7 +20,7 @@ def adds_tasks(call: str) -> bool:
 
 
 def test_last_listing_stands_while_the_platform_is_unreachable(world):
-    world.grown_to(3)
+    world.grow_to(3)
     before = world.listed()
 
     with world.wire.losing():
@@ -34,7 +34,7 @@ def test_last_listing_stands_while_the_platform_is_unreachable(world):
 
 
 def test_revoked_key_costs_no_node_and_is_logged(world, caplog):
-    world.grown_to(3)
+    world.grow_to(3)
     before = world.listed()
 
     fault = world.fault("key-revoked")
@@ -49,7 +49,7 @@ def test_revoked_key_costs_no_node_and_is_logged(world, caplog):
 
 
 def test_demand_during_an_outage_is_launched_once_afterwards(world):
-    world.grown_to(3)
+    world.grow_to(3)
 
     world.want_cpus(5)
     with world.wire.losing():
@@ -61,7 +61,7 @@ def test_demand_during_an_outage_is_launched_once_afterwards(world):
 
 
 def test_idle_nodes_of_an_outage_are_terminated_afterwards(world):
-    world.grown_to(3)
+    world.grow_to(3)
 
     world.want_cpus(0)
     with world.wire.losing():
@@ -74,7 +74,7 @@ def test_idle_nodes_of_an_outage_are_terminated_afterwards(world):
 
 
 def test_node_lost_during_an_outage_is_replaced_afterwards(world):
-    world.grown_to(3)
+    world.grow_to(3)
     lost = min(world.listed())
 
     with world.wire.losing():
@@ -88,7 +88,7 @@ def test_node_lost_during_an_outage_is_replaced_afterwards(world):
 
 
 def test_autoscaler_started_during_an_outage_skips_ticks(world):
-    world.grown_to(3)
+    world.grow_to(3)
     before = world.listed()
 
     world.restart_autoscaler()
@@ -103,7 +103,7 @@ def test_autoscaler_started_during_an_outage_skips_ticks(world):
 
 def test_listing_is_discarded_when_it_breaks_off_between_pages(world, monkeypatch):
     monkeypatch.setattr("yellowdog_ray.platform.calls.PAGE_SIZE", 2)
-    world.grown_to(5)
+    world.grow_to(5)
     before = world.listed()
     pages = iter(range(1_000))
 
@@ -187,7 +187,7 @@ def test_failed_launch_does_not_block_another_node_type(make_world):
 
 
 def test_bug_in_conversion_keeps_last_listing_and_is_logged_with_its_line(world, monkeypatch, caplog):
-    world.grown_to(3)
+    world.grow_to(3)
     before = world.listed()
 
     def broken(task):
@@ -205,7 +205,7 @@ def test_bug_in_conversion_keeps_last_listing_and_is_logged_with_its_line(world,
 
 
 def test_bug_in_one_duty_leaves_the_loop_running(world, monkeypatch, caplog):
-    world.grown_to(1)
+    world.grow_to(1)
     supervisor = world.provider.side.supervisor
     monkeypatch.setattr(supervisor, "_duties", (lambda _: 1 + "a", *supervisor._duties))
 

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.parametrize("kind", ["v1"], indirect=True)
 
 
 def test_waiting_group_launches_its_nodes_at_once(world):
-    world.grown_to(2)
-    world.ray.groups = world.ray.groups_told = [GROUP]
+    world.grow_to(2)
+    world.ray.groups = world.ray.reported_groups = [GROUP]
 
     world.tick()
 
@@ -25,10 +25,10 @@ def test_waiting_group_launches_its_nodes_at_once(world):
 
 
 def test_placed_group_launches_nothing_while_ray_reports_it_late(world):
-    world.grown_to(2)
-    world.ray.groups_told = [GROUP]
+    world.grow_to(2)
+    world.ray.reported_groups = [GROUP]
     world.tick()
-    world.ray.groups_told = []
+    world.ray.reported_groups = []
     world.tick()
     assert len(world.listed()) == 2
 
@@ -38,8 +38,8 @@ def test_placed_group_launches_nothing_while_ray_reports_it_late(world):
 
 
 def test_stale_groups_delay_other_demand_for_few_ticks(world):
-    world.grown_to(2)
-    world.ray.groups_told = [GROUP]
+    world.grow_to(2)
+    world.ray.reported_groups = [GROUP]
     world.want_cpus(3)
 
     world.ticks(MAX_SKIPPED_TICKS)
@@ -49,8 +49,8 @@ def test_stale_groups_delay_other_demand_for_few_ticks(world):
 
 
 def test_ray_decides_while_its_control_store_does_not_answer(world, monkeypatch):
-    world.grown_to(2)
-    world.ray.groups = world.ray.groups_told = [GROUP]
+    world.grow_to(2)
+    world.ray.groups = world.ray.reported_groups = [GROUP]
     monkeypatch.setattr(world.provider.side.ray_nodes, "_request", lambda call: None)
 
     world.tick()

@@ -9,7 +9,7 @@ NOTICE_SECONDS = 120
 def world(make_world):
     """Two busy workers; their replacements do not time out as idle before they are needed."""
     world = make_world(idle_timeout_minutes=5)
-    world.grown_to(2)
+    world.grow_to(2)
     return world
 
 
@@ -93,7 +93,7 @@ def test_failed_replacement_is_retried_at_the_next_tick(world):
 
 def test_replacements_never_exceed_max_workers(make_world):
     world = make_world(max_workers=2, idle_timeout_minutes=5)
-    world.grown_to(2)
+    world.grow_to(2)
     warn(world, min(world.listed()))
     lost = warned(world)
 
@@ -111,8 +111,8 @@ def test_notice_for_the_head_is_logged_and_changes_nothing(world, caplog):
 
     world.ticks(3)
 
-    told = [record.getMessage() for record in caplog.records if "the head's own instance" in record.getMessage()]
-    assert len(told) == 1
+    logged = [record.getMessage() for record in caplog.records if "the head's own instance" in record.getMessage()]
+    assert len(logged) == 1
     assert world.listed() == before
     assert {raylet.draining_until for raylet in world.ray.alive} == {None}
 

@@ -5,7 +5,7 @@ QUIET_CALLS = 2
 
 
 def test_quiet_ticks_launch_and_terminate_nothing(world):
-    world.grown_to(5)
+    world.grow_to(5)
     before = world.listed()
 
     for _ in range(10):
@@ -18,7 +18,7 @@ def test_quiet_ticks_launch_and_terminate_nothing(world):
 
 
 def test_calls_of_a_quiet_tick_do_not_grow_with_the_cluster(world):
-    world.grown_to(40)
+    world.grow_to(40)
 
     calls = []
     for _ in range(8):
@@ -37,7 +37,7 @@ def test_absent_tag_store_does_not_block_the_loop(world, waits):
 
 
 def test_restarted_autoscaler_changes_nothing(world):
-    world.grown_to(3)
+    world.grow_to(3)
     before = world.listed()
 
     world.restart_autoscaler()
@@ -63,11 +63,11 @@ def test_restarted_autoscaler_does_not_launch_booting_nodes_again(world):
 
 
 def test_restarted_autoscaler_grows_and_shrinks_the_cluster(world):
-    world.grown_to(2)
+    world.grow_to(2)
     world.restart_autoscaler()
     world.tick()
 
-    world.grown_to(4)
+    world.grow_to(4)
     world.want_cpus(0)
     world.ticks(25)
 
@@ -76,7 +76,7 @@ def test_restarted_autoscaler_grows_and_shrinks_the_cluster(world):
 
 
 def test_restarted_autoscaler_completes_terminations(world):
-    world.grown_to(3)
+    world.grow_to(3)
     world.want_cpus(0)
     with world.wire.losing(lambda call: "/work/tasks/" in call and not call.startswith("GET")):
         world.ticks(15)

@@ -7,7 +7,7 @@ GIVE_BACK_TICKS = 25
 
 
 def test_idle_nodes_and_their_instances_are_terminated(world):
-    world.grown_to(5)
+    world.grow_to(5)
 
     world.want_cpus(0)
     world.ticks(GIVE_BACK_TICKS)
@@ -18,17 +18,17 @@ def test_idle_nodes_and_their_instances_are_terminated(world):
 
 
 def test_cluster_grows_again_after_shrinking(world):
-    world.grown_to(3)
+    world.grow_to(3)
     world.want_cpus(0)
     world.ticks(GIVE_BACK_TICKS)
 
-    world.grown_to(4)
+    world.grow_to(4)
 
     assert len(world.instances) == 4
 
 
 def test_busy_node_is_kept_while_idle_nodes_are_terminated(world):
-    world.grown_to(4)
+    world.grow_to(4)
     world.want_cpus(1)
     world.tick()
     (busy,) = {raylet.node_id for raylet in world.ray.workers if not raylet.idle}
@@ -40,7 +40,7 @@ def test_busy_node_is_kept_while_idle_nodes_are_terminated(world):
 
 
 def test_no_node_is_terminated_before_the_idle_timeout(world):
-    world.grown_to(3)
+    world.grow_to(3)
 
     world.want_cpus(0)
     world.ticks(10)
@@ -49,11 +49,11 @@ def test_no_node_is_terminated_before_the_idle_timeout(world):
 
 
 def test_lost_abort_is_repeated(world):
-    world.grown_to(2)
+    world.grow_to(2)
     (node_id, _) = sorted(world.listed())
     with world.wire.losing(lambda call: "/work/tasks/" in call):
         world.provider.terminate_nodes([node_id])
-        world.settle()
+        world.run_threads()
     assert not world.task(node_id).status.finished
 
     world.want_cpus(1)
@@ -63,11 +63,11 @@ def test_lost_abort_is_repeated(world):
 
 
 def test_unknown_node_ids_do_not_prevent_other_terminations(world):
-    world.grown_to(2)
+    world.grow_to(2)
     gone, kept = sorted(world.listed())
 
     world.provider.terminate_nodes(["worker-of-yesterday", gone])
-    world.settle()
+    world.run_threads()
 
     assert world.listed() == {kept}
     assert world.task(gone).status.finished
@@ -75,23 +75,23 @@ def test_unknown_node_ids_do_not_prevent_other_terminations(world):
 
 
 def test_node_may_be_terminated_twice(world):
-    world.grown_to(1)
+    world.grow_to(1)
     (node_id,) = world.listed()
 
     world.provider.terminate_nodes([node_id])
     world.provider.terminate_nodes([node_id])
-    world.settle()
+    world.run_threads()
 
     assert world.task(node_id).status.finished
 
 
 @pytest.mark.parametrize("together_with_workers", [False, True])
 def test_head_does_not_terminate_itself(world, together_with_workers):
-    world.grown_to(2)
+    world.grow_to(2)
     workers = sorted(world.listed()) if together_with_workers else []
 
     world.provider.terminate_nodes([world.head.entity.name, *workers])
-    world.settle()
+    world.run_threads()
 
     assert not world.head.status.finished
     assert world.head.entity.abortRequestedTime is None
@@ -118,7 +118,7 @@ def test_many_nodes_in_one_call_leave_the_listing_at_once_and_are_terminated(wor
     world.provider.terminate_nodes(sorted(nodes))
 
     assert world.listed() == set()
-    world.settle()
+    world.run_threads()
     assert all(task.status.finished for task in world.tasks() if task is not world.head)
 
 
@@ -129,7 +129,7 @@ def test_node_is_terminated_before_the_platform_lists_it(world):
 
     world.want_cpus(0)
     world.provider.terminate_nodes([node_id])
-    world.settle()
+    world.run_threads()
     world.ticks(6)
 
     assert world.task(node_id).status.finished

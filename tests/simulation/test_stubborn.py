@@ -21,7 +21,7 @@ def said(caplog):
 
 
 def test_ineffective_abort_is_escalated_until_the_instance_is_gone(world, said):
-    world.grown_to(3)
+    world.grow_to(3)
     world.fault("abort-lost")
     mark = world.lab.calls.mark()
 
@@ -38,7 +38,7 @@ def test_ineffective_abort_is_escalated_until_the_instance_is_gone(world, said):
 
 
 def test_restarted_autoscaler_escalates_earlier_terminations(world):
-    world.grown_to(2)
+    world.grow_to(2)
     world.fault("abort-lost")
     world.want_cpus(0)
     world.ticks(14)
@@ -50,7 +50,7 @@ def test_restarted_autoscaler_escalates_earlier_terminations(world):
 
 
 def test_abort_by_the_user_is_escalated(world):
-    world.grown_to(2)
+    world.grow_to(2)
     world.fault("abort-lost")
     victim = min(world.listed())
     world.checks.aborted_by_others(world.task(victim))
@@ -65,7 +65,7 @@ def test_abort_by_the_user_is_escalated(world):
 
 
 def test_effective_abort_is_not_escalated(world, said):
-    world.grown_to(1)
+    world.grow_to(1)
     world.want_cpus(0)
 
     world.ticks(20)

@@ -63,7 +63,7 @@ def test_build_timeout_is_read_from_the_yaml(make_world):
 
 
 def test_no_node_times_out_while_ray_does_not_answer(world, monkeypatch):
-    world.grown_to(2)
+    world.grow_to(2)
     before = world.listed()
     world.restart_autoscaler()
     monkeypatch.setattr(world.gcs, "get_all_node_info", lambda **_: 1 / 0)
@@ -79,10 +79,10 @@ class TestWithoutIds:
     @pytest.fixture
     def nameless(self, world, monkeypatch):
         """Removes the ids of all raylets and restarts the autoscaler."""
-        told = world.gcs.get_all_node_info
+        read = world.gcs.get_all_node_info
 
         def without_ids(**options):
-            nodes = told(**options)
+            nodes = read(**options)
             for info in nodes.values():
                 info.instance_id = ""
             return nodes
@@ -94,7 +94,7 @@ class TestWithoutIds:
         return forget
 
     def test_raylet_without_id_is_matched_by_its_address(self, world, nameless):
-        world.grown_to(2)
+        world.grow_to(2)
         before = world.listed()
 
         nameless()
@@ -103,18 +103,18 @@ class TestWithoutIds:
         assert world.listed() == before
 
     def test_missing_id_is_logged_once_with_the_script(self, world, nameless, errors, kind):
-        world.grown_to(2)
+        world.grow_to(2)
         assert errors() == []
 
         nameless()
         world.ticks(4)
 
-        told = [text for text in errors() if "RAY_CLOUD_INSTANCE_ID" in text]
+        logged = [text for text in errors() if "RAY_CLOUD_INSTANCE_ID" in text]
         if kind == "v1":
-            assert told == []
+            assert logged == []
             return
-        (of_head,) = (text for text in told if "ray_head_node_task_script" in text)
-        (of_workers,) = (text for text in told if "ray_worker_node_task_script" in text)
+        (of_head,) = (text for text in logged if "ray_head_node_task_script" in text)
+        (of_workers,) = (text for text in logged if "ray_worker_node_task_script" in text)
         assert world.head.entity.name in of_head
         assert "the cluster cannot grow" in of_head
         assert all(node_id in of_workers for node_id in world.listed())
@@ -122,7 +122,7 @@ class TestWithoutIds:
 
 class TestShortage:
     def test_workers_are_withdrawn_with_the_reason_when_no_source_has_capacity(self, world, errors):
-        world.grown_to(2)
+        world.grow_to(2)
         world.fault("capacity", limit=2, message="no capacity in the zone")
         served = world.listed()
 

@@ -42,7 +42,7 @@ class V1:
 
     @staticmethod
     def prepare(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
-        """Do what importing Ray with the head's environment would have done."""
+        """Set what Ray reads from the head's environment when it is imported."""
         init = ray_autoscaler.StandardAutoscaler.__init__
         defaults = {
             name: parameter.default
@@ -55,12 +55,12 @@ class V1:
         monkeypatch.setattr(init, "__defaults__", tuple(defaults.values()))
 
     def read_config(self) -> None:
-        """Take in what `ray up` has put in the place of the configuration."""
+        """Read the configuration that `ray up` has written."""
         self._text = self._config_file.read_text()
 
     @property
     def provider(self) -> RayDogNodeProvider:
-        """The node provider that it has made for itself."""
+        """The node provider that it has constructed."""
         return self._autoscaler.provider
 
     def tick(self) -> bool:
@@ -99,6 +99,6 @@ class V1:
         self._metrics.set_resource_requests(bundles)
 
     def failed_types(self) -> set[str]:
-        """The node types of which Ray knows that a launch has failed."""
+        """The node types for which Ray has recorded a failed launch."""
         records = self._autoscaler.node_provider_availability_tracker.summary().node_availabilities
         return {node_type for node_type, record in records.items() if not record.is_available}

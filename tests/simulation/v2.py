@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # benchmarks run this where neither is installed
 
 
 class _Reader(ray_config.FileConfigReader):
-    """Reads the file when told to: Ray reads it on every tick, which would be most of a test's time."""
+    """Reads the file on request only: Ray reads it on every tick, which would take most of a test's time."""
 
     def refresh_cached_autoscaling_config(self) -> None:
         pass
@@ -47,7 +47,7 @@ class V2:
 
     @staticmethod
     def prepare(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
-        """Do what importing Ray with the head's environment would have done."""
+        """Set what Ray reads from the head's environment when it is imported."""
         batch = int(environment["AUTOSCALER_MAX_LAUNCH_BATCH"])
         most = int(environment["AUTOSCALER_MAX_CONCURRENT_LAUNCHES"])
         monkeypatch.setattr(NodeProviderAdapter.__init__, "__defaults__", (batch, most))
@@ -58,12 +58,12 @@ class V2:
         monkeypatch.setattr(reconcile.__init__, "__defaults__", tuple(defaults))
 
     def read_config(self) -> None:
-        """Take in what `ray up` has put in the place of the configuration."""
+        """Read the configuration that `ray up` has written."""
         self._reader.read_again()
 
     @property
     def provider(self) -> RayDogNodeProvider:
-        """The node provider that it has made for itself."""
+        """The node provider that it has constructed."""
         return self._autoscaler._cloud_instance_provider.v1_provider
 
     def tick(self) -> bool:
@@ -71,7 +71,7 @@ class V2:
         return self._autoscaler.update_autoscaling_state() is not None
 
     def failed_types(self) -> set[str]:
-        """The node types of which Ray knows that a launch has failed."""
+        """The node types for which Ray has recorded a failed launch."""
         storage = self._autoscaler._instance_manager._instance_storage
         failed, _ = storage.get_instances(status_filter={Instance.ALLOCATION_FAILED})
         return {instance.instance_type for instance in failed.values()}

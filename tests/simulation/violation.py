@@ -1,13 +1,13 @@
-"""How a random run ends when something that must hold does not."""
+"""The exception of a failed check."""
 
 from __future__ import annotations
 
 
 class Violation(BaseException):
-    """An invariant does not hold. Not an `Exception`, so that no loop of Ray's or of the provider's can swallow it.
+    """A check failed. It is no `Exception`, so that no loop of Ray's or the provider's swallows it.
 
     Attributes:
-        invariant: its short name.
+        invariant: the check's name.
     """
 
     def __init__(self, invariant: str, text: str) -> None:

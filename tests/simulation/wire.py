@@ -245,7 +245,7 @@ class Wire:
         if trouble is None:
             answer = self._serve(method, url, body, headers)
         else:
-            self._story.tell(process.name, f"{call}: {trouble.kind}")
+            self._story.add(process.name, f"{call}: {trouble.kind}")
             self._fail_before_the_platform(trouble, pool, conn, url)
             answer = self._serve(method, url, body, headers) if trouble.served else _refusal(trouble.kind)
         process.survives(applied=True)

@@ -24,7 +24,7 @@ from tests.simulation.lab import Lab
 from tests.simulation.machine import prepare
 from tests.simulation.monitor import Monitor, Tick
 from tests.simulation.processes import Kill, Killed, Process, Processes
-from tests.simulation.ray_commands import CommandFailed, make_workers, ray_down, ray_up, told
+from tests.simulation.ray_commands import CommandFailed, make_workers, ray_down, ray_up, run_command
 from tests.simulation.raylets import Demand, FakeGcs, RayCluster
 from tests.simulation.story import Story
 from tests.simulation.tag_server import TagServer
@@ -60,7 +60,7 @@ class World(ClusterView):
         gcs: Ray's control store.
         monitor: the head's autoscaler, while it runs.
         config: the configuration on the head, once a `ray up` has succeeded.
-        told: the ids that the provider listed for Ray in the last round; None if it listed nothing.
+        listing: the ids that the provider listed for Ray in the last round; None if it listed nothing.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class World(ClusterView):
         self.gcs = FakeGcs(self.ray)
         self.monitor: Monitor | None = None
         self.config: dict[str, Any] | None = None
-        self.told: set[str] | None = None
+        self.listing: set[str] | None = None
         self.agenda = Agenda()
         self.monkeypatch = pytest.MonkeyPatch()
         self.home = home
@@ -150,7 +150,7 @@ class World(ClusterView):
     def add_neighbour(self, config: dict[str, Any], workers: dict[str, int]) -> None:
         """Bring up another cluster with so many workers of each type, which run on without an autoscaler."""
         with self.processes.inside(self.laptop(config["cluster_name"])):
-            told(lambda: ray_up(config, self.pass_time))
+            run_command(lambda: ray_up(config, self.pass_time))
             make_workers(config, workers)
         self.pass_time(TICK_SECONDS)
 
@@ -192,19 +192,19 @@ class World(ClusterView):
         process = self.laptop(name)
         if kill:
             process.condemn(kill)
-        self.story.tell(name, f"begins{f', and will be killed {kill}' if kill else ''}")
+        self.story.add(name, f"begins{f', and will be killed {kill}' if kill else ''}")
         result = None
         with self.processes.inside(process):
             try:
-                result = told(run)
+                result = run_command(run)
             except CommandFailed as error:
-                self.story.tell(name, f"fails: {error}")
+                self.story.add(name, f"fails: {error}")
             except Killed:
-                self.story.tell(name, f"is killed {kill}")
+                self.story.add(name, f"is killed {kill}")
             except Exception as error:  # noqa: BLE001  a violation, whatever it is
                 self.fail("commands", f"`{name}` ends with a traceback: {error!r}", error)
             else:
-                self.story.tell(name, "succeeds")
+                self.story.add(name, "succeeds")
         self.checks.others_are_untouched()
         return result
 
@@ -231,7 +231,7 @@ class World(ClusterView):
                 self.kind, process, file, self.gcs, lambda: sum(1 for _ in self.tasks()), lambda: self.seconds
             )
         self.monitor.due = self.seconds + TICK_SECONDS
-        self.story.tell("head", f"the autoscaler begins its life {self._lives}")
+        self.story.add("head", f"the autoscaler begins its life {self._lives}")
 
     def _write_config(self) -> None:
         assert self.config is not None
@@ -244,7 +244,7 @@ class World(ClusterView):
 
     def stop_monitor(self, reason: str, pause: float) -> None:
         """End the head's autoscaler, and begin another life of it after a pause (seconds)."""
-        self.story.tell("head", f"the autoscaler ends: {reason}")
+        self.story.add("head", f"the autoscaler ends: {reason}")
         self.monitor = None
         self.at(pause, self.start_again)
 
@@ -256,7 +256,7 @@ class World(ClusterView):
     def condemn_monitor(self, kill: Kill, pause: float) -> None:
         """Kill the head's autoscaler at one of its next calls, and begin another life of it after a pause (seconds)."""
         if self.monitor is not None and self.monitor.process.kill is None:
-            self.story.tell("head", f"the autoscaler will be killed {kill} from now")
+            self.story.add("head", f"the autoscaler will be killed {kill} from now")
             self.monitor.process.condemn(kill)
             self._pause = pause
 
@@ -280,7 +280,7 @@ class World(ClusterView):
         for _ in range(count):
             assert self.tick()
 
-    def settle(self) -> None:
+    def run_threads(self) -> None:
         """Run the work of the autoscaler's threads, and what becomes due at once on the platform."""
         monitor = self._running
         with self.processes.inside(monitor.process):
@@ -289,7 +289,7 @@ class World(ClusterView):
 
     def _tick_when_due(self, monitor: Monitor) -> None:
         if self.head is None or self.head.entity.name != self._head:
-            self.story.tell("head", "the autoscaler is gone with its head")
+            self.story.add("head", "the autoscaler is gone with its head")
             self.monitor = None
             return
         try:
@@ -300,7 +300,7 @@ class World(ClusterView):
     def _round(self, monitor: Monitor) -> Tick:
         self._observe()
         self.wire.clear()
-        self.told = None
+        self.listing = None
         before = self.checks.before_tick(monitor)
         calls = monitor.process.calls
         with self.processes.inside(monitor.process):
@@ -313,7 +313,7 @@ class World(ClusterView):
                 self.checks.loop_raised(monitor, error)
         tick.calls = monitor.process.calls - calls
         monitor.due = max(monitor.due, self.seconds) + TICK_SECONDS
-        self.told = tick.told
+        self.listing = tick.listing
         self.checks.after_tick(monitor, tick, before)
         return tick
 
@@ -325,7 +325,7 @@ class World(ClusterView):
         for name in sorted({*now, *self._states}):
             state = now.get(name, "gone")
             if self._states.get(name) != state:
-                self.story.tell("platform", f"{name} is {state}")
+                self.story.add("platform", f"{name} is {state}")
         self._states = now
 
     # Load and faults
@@ -338,7 +338,7 @@ class World(ClusterView):
         """Let Ray's users want so many tasks of one CPU each."""
         self.want(*([Demand({"CPU": 1}, count)] if count else []))
 
-    def grown_to(self, count: int) -> None:
+    def grow_to(self, count: int) -> None:
         """Grow to so many busy workers, all of which join."""
         self.want_cpus(count)
         self.ticks(4)

@@ -112,7 +112,13 @@ def _options() -> argparse.Namespace:
     add("--seed", type=int, metavar="N", help="the first one's seed (0)")
     add("--autoscaler", choices=("v1", "v2"), help="only this one; otherwise the seed decides")
     add("--jobs", type=int, default=min(os.cpu_count() or 1, 8), metavar="N", help="processes (one per CPU)")
-    add("--stories", type=Path, default=Path("chaos-stories"), metavar="DIR", help="where failures are told in full")
+    add(
+        "--stories",
+        type=Path,
+        default=Path("chaos-stories"),
+        metavar="DIR",
+        help="where stories of failures are written",
+    )
     add("--sabotage", metavar="NAME", help="break the provider on purpose, and stop at the first failure")
     add("--list-sabotages", action="store_true", help="in which ways it can be broken")
     return parser.parse_args()

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def happen(world: World, incident: Incident) -> None:
     """Let it happen, if there is anything that it can strike."""
-    world.story.tell("incident", incident.what)
+    world.story.add("incident", incident.what)
     _HAPPENINGS[incident.what](world, incident)
 
 
@@ -28,14 +28,14 @@ def _all_workers_are_lost(world: World, _: Incident) -> None:
 def _raylet_dies(world: World, incident: Incident) -> None:
     task = _one(_executing(world), incident)
     if task is not None and task.entity.name in world.ray.raylets:
-        world.story.tell("incident", f"it is the raylet of {task.entity.name}")
+        world.story.add("incident", f"it is the raylet of {task.entity.name}")
         world.ray.crash(str(task.entity.name))
 
 
 def _agent_falls_silent(world: World, incident: Incident) -> None:
     task = _one(_executing(world), incident)
     if task is not None and task.worker is not None:
-        world.story.tell("incident", f"it is the agent of {task.entity.name}")
+        world.story.add("incident", f"it is the agent of {task.entity.name}")
         world.lab.hosts.unplug(task.worker.node.instance.id)
 
 
@@ -47,7 +47,7 @@ def _raylet_never_joins(world: World, incident: Incident) -> None:
     ]
     name = _one(waiting, incident)
     if name is not None:
-        world.story.tell("incident", f"it is that of {name}")
+        world.story.add("incident", f"it is that of {name}")
         world.ray.barred.add(name)
 
 
@@ -102,7 +102,7 @@ def _executing(world: World) -> list[TaskRecord]:
 
 def _lose(world: World, task: TaskRecord | None) -> None:
     if task is not None and task.worker is not None:
-        world.story.tell("incident", f"it is {task.entity.name}")
+        world.story.add("incident", f"it is {task.entity.name}")
         world.lab.hosts.lose(task.worker.node.instance.id)
 
 

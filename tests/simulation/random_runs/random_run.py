@@ -114,7 +114,7 @@ class RandomRun(World):
 
     def _want(self, load: Load) -> None:
         self.want(*load.demands)
-        self.story.tell("users", f"want {load}")
+        self.story.add("users", f"want {load}")
 
     # Trouble
 
@@ -124,7 +124,7 @@ class RandomRun(World):
             self.at(trouble.begins, lambda trouble=trouble: self._begin(trouble), anywhere=True)
 
     def _begin(self, trouble: CallTrouble | MachineTrouble) -> None:
-        self.story.tell("trouble", f"begins: {trouble}")
+        self.story.add("trouble", f"begins: {trouble}")
         if isinstance(trouble, CallTrouble):
             on_wire = trouble.on_wire()
             self.wire.add(on_wire)
@@ -140,12 +140,12 @@ class RandomRun(World):
         if not stands():
             return
         end()
-        self.story.tell("trouble", f"ends: {trouble}")
+        self.story.add("trouble", f"ends: {trouble}")
         self.checks.trouble_has_changed()
 
     def _all_trouble_ends(self) -> None:
         """From now on nothing fails, and nothing is planned to."""
-        self.story.tell("trouble", "all trouble ends")
+        self.story.add("trouble", "all trouble ends")
         self.agenda.keep_only(self.start_again)
         self.wire.troubles.clear()
         self.lab.faults.clear()
@@ -182,7 +182,7 @@ class RandomRun(World):
             if self.seconds - began > seconds:
                 self.fail(check, f"after {seconds:.0f} s: {self._state()}")
             self.pass_time(TICK)
-        self.story.tell("invariants", f"{check} after {self.seconds - began:.0f} s")
+        self.story.add("invariants", f"{check} after {self.seconds - began:.0f} s")
 
     def _state(self) -> str:
         instances = len(list(self.ours.instances()))

@@ -71,7 +71,7 @@ def run(seed: int, autoscaler: str | None = None, sabotage: str | None = None) -
                 world.run()
             except Violation as violation:
                 invariant, text = violation.invariant, str(violation)
-                world.story.tell("invariants", text)
+                world.story.add("invariants", text)
                 if violation.__cause__ is not None:
                     world.story.lines += traceback.format_exception(violation.__cause__)
         story = "\n".join([*what.lines(), "", str(world.story)])
