@@ -117,7 +117,7 @@ def _options() -> argparse.Namespace:
         type=Path,
         default=Path("chaos-stories"),
         metavar="DIR",
-        help="where stories of failures are written",
+        help="where failed runs are written",
     )
     add("--sabotage", metavar="NAME", help="break the provider on purpose, and stop at the first failure")
     add("--list-sabotages", action="store_true", help="in which ways it can be broken")
