@@ -155,18 +155,14 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "commands/up.py",
             "if dict(head.tags) != dict(tags):",
             "if False:",
-            (
-                "commands/test_two_ray_up.py::test_one_of_two_ray_up_fails_with_another_configuration",
-            ),
+            ("commands/test_two_ray_up.py::test_one_of_two_ray_up_fails_with_another_configuration",),
         ),
         Guard(
             "a `ray up` knows its own incarnation, though it has ended",
             "cluster/cluster.py",
             "if not self._adopted:",
             "if True:",
-            (
-                "commands/test_two_ray_up.py::test_ray_up_keeps_the_cluster_that_has_replaced_its_head",
-            ),
+            ("commands/test_two_ray_up.py::test_ray_up_keeps_the_cluster_that_has_replaced_its_head",),
         ),
     ),
     "A creating call times out, is cut, or is applied and answered with an error": (
@@ -671,9 +667,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/side.py",
             "(self.ray_nodes.address(node_id) or node.private_ip)",
             "node.private_ip",
-            (
-                f"{_ADDRESSES}::test_node_is_same_node_when_it_joins_with_another_address",
-            ),
+            (f"{_ADDRESSES}::test_node_is_same_node_when_it_joins_with_another_address",),
         ),
     ),
     "An instance dies, its network is cut, its agent is lost, or its task exits": (
@@ -1146,9 +1140,7 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             "monitor/lifetime.py",
             "if left > DRAIN:",
             "if True:",
-            (
-                "simulation/test_lifetime.py::test_workers_are_drained_in_the_last_minute",
-            ),
+            ("simulation/test_lifetime.py::test_workers_are_drained_in_the_last_minute",),
         ),
         Guard(
             "late workers live only as long as the cluster",
