@@ -244,7 +244,7 @@ class Compute:
         self._store.add_requirement(record)
         self.set_auto_shutdown(record, record.entity.autoShutdown)
         _log.info(
-            "compute requirement %s/%s wants %d instances",
+            "compute requirement %s/%s was added with a target of %d instances",
             record.namespace,
             record.name,
             record.entity.targetInstanceCount,
@@ -332,7 +332,7 @@ class Compute:
             self._move(requirement, "provision")
 
     def refresh(self, requirement: RequirementRecord) -> None:
-        """Update a requirement's status after one of its instances, or the number that it wants, has changed."""
+        """Update a requirement's status after a change of its instances or its target."""
         entity = requirement.entity
         entity.expectedInstanceCount = requirement.alive
         self._events.requirement_changed(requirement)
