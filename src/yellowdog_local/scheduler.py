@@ -125,7 +125,7 @@ class Scheduler:
 
     def _autoscale_and_rearm(self) -> None:
         self._autoscale_timer = None
-        # Without an effect now there is none until a change, and every change leads to a pass.
+        # A run without an effect has none until a change, and every change leads to a pass.
         if self._autoscale():
             self._kernel.want_pass()
 

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import ast
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from yellowdog_client.model import NodeStatus, TaskStatus
+from yellowdog_client.model import (
+    NodeStatus,
+    RunSpecification,
+    TaskGroup,
+    TaskStatus,
+    WorkRequirement,
+)
+from yellowdog_client.model.exceptions import InternalServerException
 
 import yellowdog_local
 from tests.simulation.lab import Lab, LabMaker
 from tests.simulation.transitions import RECORDS, Transitions
 from tests.yellowdog_local.state import scenarios_of_machines, scenarios_of_work
 from yellowdog_local.state import lives
+from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.state.lifecycle import Lifecycle, UndeclaredStep
 from yellowdog_local.state.lives_page import page
+from yellowdog_local.testing import local_platform
+from yellowdog_local.work import requirements
 
 SOURCES = Path(yellowdog_local.__file__).parent
 PAGE = Path(__file__).parents[3] / "docs" / "development" / "lives.md"
@@ -75,6 +86,19 @@ def test_undeclared_step_is_refused_and_changes_nothing(lab: Lab) -> None:
     with pytest.raises(UndeclaredStep, match=r"Platform node ydid:node:.*'recover' is not declared in status RUNNING"):
         lives.PLATFORM_NODE.move(node, "recover")
     assert (node.status, node.entity.status) == (NodeStatus.RUNNING, NodeStatus.RUNNING)
+
+
+def test_undeclared_step_is_an_internal_error_with_its_name_over_http(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(requirements, "TASK_GROUP", replace(lives.TASK_GROUP, steps={}))
+    group = TaskGroup("group", RunSpecification(["bash"]))
+    with local_platform(clock=SteppedClock()) as running, running.client() as client:
+        work = client.work_client.add_work_requirement(WorkRequirement("demo", "work", [group]))
+        with pytest.raises(InternalServerException, match=r"UndeclaredStep: Task group .* the event 'hold'"):
+            client.work_client.hold_work_requirement(work)
+    errors = [record.exc_info for record in caplog.records if record.levelname == "ERROR"]
+    assert {info[0] for info in errors if info} == {UndeclaredStep}  # the SDK retries a 500
 
 
 def test_move_changes_record_and_entity_and_returns_the_status_before(lab: Lab) -> None:
