@@ -1,4 +1,4 @@
-"""The pages of failures and of the specification name tests that there are."""
+"""The pages name tests that exist, link to files that exist, and quote messages of the sources."""
 
 import ast
 import re
@@ -7,22 +7,29 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-DOCS = TESTS.parent / "docs"
+ROOT = TESTS.parent
+DOCS = ROOT / "docs"
 PAGE = DOCS / "reliability.md"
 SPECIFICATION = DOCS / "spec.md"
+TROUBLESHOOTING = DOCS / "troubleshooting.md"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 NAMED = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+VARYING = re.compile(r"\.{3,}|'[^']*'|\([A-Z]+\)|\b[A-Z]+_[A-Z_]+\b|\b\d+\b")
+"""Parts of a quoted message that are computed: omissions, names, statuses, variables, numbers."""
 
 
 @pytest.mark.parametrize("page", [PAGE, SPECIFICATION], ids=lambda page: page.stem)
-def test_every_test_that_a_page_names_exists(page):
+def test_page_names_existing_tests_only(page):
     names = named(page)
 
     assert len(names) > 20
     assert [f"{file}::{name}" for file, name in names if not exists(file, name)] == []
 
 
-def test_every_requirement_of_the_specification_has_what_proves_it():
+def test_specification_has_proof_of_every_requirement():
     rows = [line for line in SPECIFICATION.read_text().splitlines() if line.startswith("| ")]
     rows = [row for row in rows if not row.startswith(("| the specification", "| feature"))]
 
@@ -30,15 +37,32 @@ def test_every_requirement_of_the_specification_has_what_proves_it():
     assert [row for row in rows if not re.search(r"`[\w/]+\.py::|`scripts/", row.rsplit("|", 2)[1])] == []
 
 
-def test_every_failure_of_the_page_has_a_test():
+def test_reliability_page_has_test_of_every_failure():
     rows = [line for line in tables().splitlines() if line.startswith("| ") and not line.startswith("| failure")]
 
     assert len(rows) > 30
     assert [row for row in rows if not NAMED.search(row.rsplit("|", 2)[1])] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_links_to_existing_files_and_headings(page):
+    links = [link for link in LINK.findall(FENCED.sub("", page.read_text())) if "://" not in link]
+
+    assert [link for link in links if not resolves(page, link)] == []
+
+
+def test_troubleshooting_quotes_messages_of_the_sources():
+    rows = [line for line in TROUBLESHOOTING.read_text().splitlines() if line.startswith("| `")]
+    quotes = [quote for row in rows for quote in re.findall(r"`([^`]+)`", row.split("|")[1]) if " " in quote]
+    parts = {part.strip(" ,:") for quote in quotes if not quote.startswith("ray ") for part in VARYING.split(quote)}
+    messages = source_texts()
+
+    assert len(parts) > 15
+    assert [part for part in sorted(parts) if part not in messages] == []
+
+
 def tables() -> str:
-    """The part of the page that goes through the failures."""
+    """The part of the page with the tables of failures."""
     return PAGE.read_text().split("## Combined failures")[0]
 
 
@@ -52,3 +76,30 @@ def exists(file: str, name: str) -> bool:
         return False
     functions = {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
     return not name or name in functions
+
+
+def resolves(page: Path, link: str) -> bool:
+    """Whether a relative link leads to a file and, if it names one, to a heading of it."""
+    path, _, heading = link.partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not heading or heading in headings(target))
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as a forge makes them."""
+    texts = re.findall(r"^#+ (.*)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in texts}
+
+
+def source_texts() -> str:
+    """All string literals of the sources on one line, with the computed parts of f-strings left out."""
+    texts = []
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                texts.append(
+                    "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return re.sub(r"\s+", " ", "\n".join(texts))
