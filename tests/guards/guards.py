@@ -19,6 +19,7 @@ _ADDRESSES = "simulation/test_addresses.py"
 _POOLS = "simulation/test_configured_pools.py"
 _UPDATERS = "simulation/test_updaters.py"
 _UNBORN = "simulation/test_unborn.py"
+_COMPLETE = "yellowdog_ray/cluster/test_task_cache_completeness.py"
 _GROUPS = "simulation/test_placement_groups.py"
 
 _POOLS_LAST = Edit(
@@ -387,8 +388,8 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
         Guard(
             "what was asked for is listed though it is not shown",
             "cluster/task_cache.py",
-            "return tasks | {name: added.task for name, added in self._added.items() if name not in tasks}",
-            "return tasks",
+            "tasks = {task_id: added.task for task_id, added in self._added.items()}",
+            "tasks: dict[str, TaskView] = {}",
             ("simulation/test_outages.py::test_listing_lag_costs_no_node",),
         ),
         Guard(
@@ -453,6 +454,63 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
             " or len(seen) >= MAX_PAGES:",
             " or len(seen) >= 50:",
             ("yellowdog_ray/platform/test_client.py::test_list_without_end_raises_malformed_response",),
+        ),
+    ),
+    "A list of tasks skips, repeats, lags, or changes between its pages": (
+        Guard(
+            "a task that a list lacks is requested by its id",
+            "cluster/task_cache.py",
+            "            found = self._platform.task(task.id)\n",
+            "            raise NotFound(task.id)\n",
+            (
+                f"{_COMPLETE}::test_living_task_stays_when_list_lacks_it_after_change",
+                f"{_COMPLETE}::test_living_task_stays_when_full_readings_lack_it",
+                f"{_COMPLETE}::test_living_task_stays_when_another_moves_it_off_its_page",
+                f"{_COMPLETE}::test_no_living_task_is_dropped_and_every_ended_one_is_eventually",
+            ),
+        ),
+        Guard(
+            "a task that was seen ended stays ended",
+            "cluster/task_reading.py",
+            "if not task.finished and id_ not in ended_before}",
+            "if not task.finished}",
+            (f"{_COMPLETE}::test_ended_task_is_not_revived_by_list_that_lags",),
+        ),
+    ),
+    "The autoscaler starts, and the first list lacks nodes": (
+        Guard(
+            "the first list has all tasks that the platform counts",
+            "cluster/task_cache.py",
+            "        self._require_complete(work, now)\n",
+            "",
+            (
+                f"{_COMPLETE}::test_first_reading_that_lacks_a_counted_task_is_no_listing",
+                f"{_COMPLETE}::test_first_reading_is_completed_by_the_next",
+                f"{_COMPLETE}::test_lists_are_believed_after_a_while_when_counts_never_agree",
+            ),
+        ),
+    ),
+    "Another user copies a worker's task in the portal": (
+        Guard(
+            "a node of ours has the name that its environment says",
+            "platform/convert.py",
+            "    if environment.get(CLOUD_INSTANCE_ID) != task.name:\n        return {}\n",
+            "",
+            ("yellowdog_ray/cluster/test_cluster.py::test_copy_of_a_workers_task_is_no_node",),
+        ),
+        Guard(
+            "a copy is logged",
+            "cluster/task_cache.py",
+            "            self._copies.warn_of(self._all())\n",
+            "            pass\n",
+            (f"{_COMPLETE}::test_copy_with_other_name_is_logged_once",),
+        ),
+        Guard(
+            "the original of two tasks with one name is listed",
+            "cluster/task_reading.py",
+            "task if other is None else min(task, other, key=_originality)",
+            "task",
+            (f"{_COMPLETE}::test_original_is_listed_when_its_copy_has_its_name",),
         ),
     ),
     "RayDog has a bug, for example in the conversion of an answer": (

@@ -15,7 +15,7 @@ from yellowdog_ray import names
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.platform_nodes import PlatformNodes
 from yellowdog_ray.cluster.snapshot import Snapshot, build_snapshot
-from yellowdog_ray.cluster.task_cache import Listing
+from yellowdog_ray.cluster.task_cache import TaskCache
 from yellowdog_ray.cluster.terminator import Terminator
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import MachineSize, TaskGroupView, TaskView, WorkRequirementView
@@ -64,7 +64,7 @@ class Cluster:
         self._adopted = identity.fixed
         self._lock = threading.RLock()  # guards what is remembered; never held during a platform call
         self._listing_lock = threading.Lock()  # one reading at a time
-        self._listing = Listing(lambda: platform, clock.monotonic)
+        self._listing = TaskCache(platform, clock.monotonic)
         self._platform_nodes = PlatformNodes(platform)
         self._snapshot = Snapshot()
         self._composed = False  # whether the snapshot shows all that the listing holds
@@ -148,7 +148,7 @@ class Cluster:
         """
         with self._listing_lock:
             if not self._is_confirmed():
-                self._read()
+                self._platform.retry_policy.run(self._read)
             self._compose()
             self._escalate()
             return self._snapshot

@@ -1,60 +1,90 @@
-"""The live tasks of a cluster as last read, and how little of them must be read again. Knows nothing of Ray's nodes.
+"""The live tasks of a cluster as last read, proven complete, and how little must be read again. No word of Ray's nodes.
 
-A task only moves forward: it waits, is given to a platform node, executes, ends. So as long as the platform counts as
-many tasks at each phase as are known here, none has moved, and nothing is read. A task group whose counts differ is
-read: whole while it fits a page, else only what has started and ended since, which must then add up to the platform's
-counts, or it is read whole after all.
+A task only moves forward: it waits, gets a platform node, executes, ends. While the platform counts as many tasks in
+each phase as are known, none has moved and nothing is read. A task group whose counts differ is read: first the tasks
+that have ended since, for a large group those that have started too, and the whole list if that does not explain the
+counts.
+
+No list is trusted to be complete: it may skip, repeat, lag, or change between its pages. So a task disappears only when
+it is seen ended, or is requested by its id and has ended or is not found. A first reading that lacks tasks that the
+platform counts is no listing.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property, partial
 
+from yellowdog_ray.cluster.task_reading import (
+    NOT_FOUND,
+    Copies,
+    Reading,
+    Tasks,
+    adds_up,
+    differences,
+    explains,
+    merged,
+    originals,
+    phases,
+)
 from yellowdog_ray.cluster.terminations import UNSEEN_SECONDS
+from yellowdog_ray.errors import NotFound, PlatformError, Unavailable
 from yellowdog_ray.platform.calls import PAGE_SIZE
 from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.concurrency import MAX_CONCURRENT_CALLS, run_concurrently
 from yellowdog_ray.platform.types import Counts, TaskGroupView, TaskPhase, TaskView, WorkRequirementView
 
-FULL_READING_SECONDS = 30.0
-"""How long after a reading of all tasks all are read again, even if the counts say that nothing has changed: so long
-for each page of them, so that it costs the same whatever the cluster's size. It finds what is in no count, such as an
-abort that somebody else has asked for."""
+logger = logging.getLogger(__name__)
 
-UNSETTLED_SECONDS = 30.0
-"""How long a group whose tasks do not add up to its counts is read on every tick; from then on, this often."""
+FULL_READING_SECONDS = 30.0
+"""The time between two readings of all tasks, per page of them, so that it costs the same at any size. They show
+what no count shows, such as an abort by another user."""
+
+UNEXPLAINED_SECONDS = 30.0
+"""How long a group whose tasks do not explain its counts is read on every tick; from then on, this often."""
+
+FIRST_READING_SECONDS = 25.0
+"""How long a first reading may lack tasks that the platform counts. After that the lists are believed: other counts
+must not stop a cluster for good. Shorter than the time for which a command retries."""
+
+ENDED_SECONDS = 600.0
+"""How long a task that was seen ended is remembered, so that a list that lags does not revive it."""
+
+MAX_LOOKUPS = MAX_CONCURRENT_CALLS
+"""Tasks requested by id per reading: one round of concurrent calls."""
 
 SLACK = timedelta(seconds=2)
 """How far the clocks may be apart that say when the counts have changed and when a task has started or ended."""
 
-Tasks = Mapping[str, TaskView]
-
 
 @dataclass
 class _Group:
-    """What is known of a task group.
+    """One task group as last read.
 
     Attributes:
-        tasks: its live tasks by name, as they were read.
+        tasks: its live tasks.
         counts: what the platform counted shortly before, or counts now if nothing has moved since.
         counted_at: since when it has counted so.
         read_at: when the tasks were read.
+        missing: ids of the tasks that the last whole list lacked and that were not requested by id yet.
     """
 
     tasks: Tasks
     counts: Counts | None
     counted_at: float
     read_at: float
+    missing: frozenset[str] = frozenset()
 
     @cached_property
     def phases(self) -> Counter[TaskPhase]:
-        """How many of the tasks are at each phase."""
-        return _phases(self.tasks.values())
+        """How many of the tasks are in each phase."""
+        return phases(self.tasks.values())
 
 
 @dataclass(frozen=True)
@@ -63,37 +93,34 @@ class _Added:
     at: float
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """The live tasks of a group by name, and the names of those that a list has shown just now, ended ones too."""
-
-    tasks: Tasks
-    shown: Set[str]
-
-
-class Listing:
-    """The live tasks of one work requirement. One thread updates it; others may add and look meanwhile.
+class TaskCache:
+    """The live tasks of one work requirement. One thread updates it; others may add and read meanwhile.
 
     Args:
-        platform: gives the platform.
+        platform: the platform.
         monotonic: seconds that never go back.
     """
 
-    def __init__(self, platform: Callable[[], Platform], monotonic: Callable[[], float]) -> None:
+    def __init__(self, platform: Platform, monotonic: Callable[[], float]) -> None:
         self._platform = platform
         self._monotonic = monotonic
-        self._lock = threading.Lock()  # guards what is remembered; never held during a platform call
-        self._groups: dict[str, _Group] = {}
-        self._added: dict[str, _Added] = {}
-        self._all_read_at = float("-inf")
+        self._lock = threading.RLock()  # guards what is remembered; never held during a platform call
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._groups: dict[str, _Group] = {}
+            self._added: dict[str, _Added] = {}
+            self._ended: dict[str, float] = {}
+            self._copies = Copies()
+            self._all_read_at = float("-inf")
+            self._first_read_at: float | None = None
+            self._is_complete = False
 
     def tasks(self) -> dict[str, TaskView]:
-        """Every live task by name, also those that were added and that no reading shows yet."""
-        with self._lock:
-            tasks: dict[str, TaskView] = {}
-            for group in self._groups.values():
-                tasks |= group.tasks
-            return tasks | {name: added.task for name, added in self._added.items() if name not in tasks}
+        """Every live task by name, with those that were added and that no list shows yet; of copies, the original."""
+        return originals(self._all())
 
     def size(self, group_id: str) -> int:
         """How many live tasks of a group are known."""
@@ -105,13 +132,7 @@ class Listing:
         """The platform has just accepted these."""
         now = self._monotonic()
         with self._lock:
-            self._added |= {task.name: _Added(task, now) for task in tasks}
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._groups, self._added = {}, {}
-            self._all_read_at = float("-inf")
+            self._added |= {task.id: _Added(task, now) for task in tasks}
 
     def confirmed(self, requirement_id: str) -> bool:
         """Read all tasks if that is due. Returns whether they are just as known: then nothing else need be read.
@@ -120,31 +141,37 @@ class Listing:
             PlatformError: they could not be read.
         """
         now = self._monotonic()
-        if not self._groups or not self._is_due(now):
+        if not self._groups or not self._is_due(now) or not self._all_explained():
             return False
-        if {task.name: task for task in self._platform().live_tasks(requirement_id)} != self.tasks():
-            return False
-        self._all_read_at = now
-        return True
+        reading = Reading()
+        reading.show(self._platform.live_tasks(requirement_id))
+        is_same = reading.seen == self._all()
+        self._all_read_at = now if is_same else self._all_read_at
+        return is_same
 
     def update(self, work: WorkRequirementView) -> bool:
         """Read what has changed. Returns whether anything may have.
 
         Raises:
-            PlatformError: something could not be read; then everything stays as it was.
+            PlatformError: something could not be read, and everything stays as it was; or the first listing is not
+                complete yet.
         """
         now = self._monotonic()
         everything = self._is_due(now)
-        groups = list(work.groups) if everything else [group for group in work.groups if self._must_read(group, now)]
-        readings = self._read_whole(work, groups) if everything else self._read(work, groups)
+        groups = [group for group in work.groups if self._must_read(group, now) or everything]
+        readings = self._read(work, groups, everything=everything)
+        looked_up = self._look_up(work, readings, now)
         with self._lock:
             for group in work.groups:
-                if group.id in readings:
-                    self._keep(group, readings[group.id], now)
-            if len(readings) == len(work.groups):
+                self._keep(group, readings.get(group.id), looked_up, now)
+            self._list_unseen(work, now)
+            self._forget_ended(now)
+            if all(group.id in readings and readings[group.id].whole for group in work.groups):
                 self._all_read_at = now
-            expired = self._expire(work, now)
-        return bool(groups) or expired
+        if groups or looked_up:
+            self._copies.warn_of(self._all())
+        self._require_complete(work, now)
+        return bool(groups or looked_up)
 
     # What must be read
 
@@ -162,111 +189,207 @@ class Listing:
                 return False
             if known.counts.at != group.counts.at:
                 return True
-        return now - known.counted_at < UNSETTLED_SECONDS or now - known.read_at >= UNSETTLED_SECONDS
+        return now - known.counted_at < UNEXPLAINED_SECONDS or now - known.read_at >= UNEXPLAINED_SECONDS
 
     def _nothing_moved(self, group_id: str, known: _Group, counts: Counts) -> bool:
         """Whether what is known of a group explains the platform's counts: then none of its tasks has moved."""
         if known.counts is None or known.counts.ended != counts.ended:
             return False
-        phases = known.phases
-        if unseen := self._unseen(group_id):
-            phases = phases + _phases(unseen.values())
-        return _adds_up(phases, counts)
+        return adds_up(known.phases + phases(self._unseen(group_id).values()), counts)
 
     def _unseen(self, group_id: str) -> dict[str, TaskView]:
-        """What was added to a group and is in no reading yet."""
+        """The added tasks of a group that no list has shown yet."""
         group = self._groups.get(group_id)
         read: Tasks = group.tasks if group else {}
         added = (entry.task for entry in self._added.values())
-        return {task.name: task for task in added if task.group_id == group_id and task.name not in read}
+        return {task.id: task for task in added if task.group_id == group_id and task.id not in read}
+
+    def _known(self, group_id: str) -> dict[str, TaskView]:
+        """Every live task of a group, added ones included."""
+        with self._lock:
+            group = self._groups.get(group_id)
+            return {**(group.tasks if group else {}), **self._unseen(group_id)}
+
+    def _all(self) -> dict[str, TaskView]:
+        with self._lock:
+            tasks = {task_id: added.task for task_id, added in self._added.items()}
+            for group in self._groups.values():
+                tasks |= group.tasks
+            return tasks
 
     # Reading
 
-    def _read(self, work: WorkRequirementView, groups: list[TaskGroupView]) -> dict[str, _Reading]:
-        """The live tasks of these groups, by group."""
-        changes = {group.id: self._read_changes(group) for group in groups}
-        whole = self._read_whole(work, [group for group in groups if changes[group.id] is None])
-        return {**{group_id: reading for group_id, reading in changes.items() if reading}, **whole}
+    def _read(self, work: WorkRequirementView, groups: list[TaskGroupView], *, everything: bool) -> dict[str, Reading]:
+        """Read the changes of these groups, and whole lists where the changes do not explain the counts."""
+        readings = {group.id: self._read_changes(group) for group in groups}
+        unexplained = [
+            group
+            for group in groups
+            if everything or not explains(self._merged(group, readings[group.id]), group.counts)
+        ]
+        if unexplained:
+            for group_id, tasks in self._read_whole(work, unexplained).items():
+                reading = readings.setdefault(group_id, Reading())
+                reading.whole = True
+                reading.show(tasks)
+        return readings
 
-    def _read_whole(self, work: WorkRequirementView, groups: list[TaskGroupView]) -> dict[str, _Reading]:
-        """All live tasks of these groups, and of the others if that is no more calls."""
-        if not groups:
-            return {}
-        platform = self._platform()
-        apart = sum(map(_pages, groups)) < sum(map(_count, work.groups)) / PAGE_SIZE
-        if apart:
-            tasks = [task for group in groups for task in platform.live_group_tasks(group.id)]
-        else:
-            tasks = platform.live_tasks(work.id)
-        found: dict[str, dict[str, TaskView]] = {group.id: {} for group in (groups if apart else work.groups)}
-        for task in tasks:
+    def _read_whole(self, work: WorkRequirementView, groups: list[TaskGroupView]) -> dict[str, list[TaskView]]:
+        """The lists of live tasks of these groups, and of the others if that is no more calls."""
+        if sum(map(_pages, groups)) < sum(map(_count, work.groups)) / PAGE_SIZE:
+            return {group.id: self._platform.live_group_tasks(group.id) for group in groups}
+        found: dict[str, list[TaskView]] = {group.id: [] for group in work.groups}
+        for task in self._platform.live_tasks(work.id):
             if task.group_id in found:
-                found[task.group_id][task.name] = task
-        return {group_id: _Reading(of_group, of_group.keys()) for group_id, of_group in found.items()}
+                found[task.group_id].append(task)
+        return found
 
-    def _read_changes(self, group: TaskGroupView) -> _Reading | None:
-        """The live tasks of a large group, by reading only what has moved; None if that does not work out."""
+    def _read_changes(self, group: TaskGroupView) -> Reading:
+        """The tasks of a group that have moved, until they explain its counts."""
+        reading = Reading()
+        for read in self._change_lists(group):
+            reading.show(read())
+            if explains(self._merged(group, reading), group.counts):
+                break
+        return reading
+
+    def _change_lists(self, group: TaskGroupView) -> list[Callable[[], list[TaskView]]]:
+        """The lists that show what has moved in a group; none where the whole list costs no more."""
         known, counts = self._groups.get(group.id), group.counts
         before = known.counts if known else None
-        if not (known and before and before.changed and counts and counts.live > PAGE_SIZE):
-            return None
-        with self._lock:
-            tasks = {**known.tasks, **self._unseen(group.id)}
-        most = max(PAGE_SIZE, 2 * _differences(_phases(tasks.values()), counts))
+        if counts is None or before is None or before.changed is None:
+            return []
+        since = before.changed - SLACK
+        lists: list[Callable[[], list[TaskView]]] = []
+        if (newly_ended := counts.ended - before.ended) > 0:
+            lists.append(partial(self._platform.ended_tasks, group.id, since, max(PAGE_SIZE, 2 * newly_ended)))
+        if counts.live <= PAGE_SIZE:
+            return lists
+        most = max(PAGE_SIZE, 2 * differences(phases(self._known(group.id).values()), counts))
         if most >= counts.live:
-            return None  # it would be no gain
-        shown: set[str] = set()
-        platform, since = self._platform(), before.changed - SLACK
-        reads = [
-            *([partial(platform.ended_tasks, group.id, since, most)] if counts.ended != before.ended else []),
-            partial(platform.started_tasks, group.id, since, most),
-            partial(platform.allocated_tasks, group.id, most),
+            return []
+        return [
+            *lists,
+            partial(self._platform.started_tasks, group.id, since, most),
+            partial(self._platform.allocated_tasks, group.id, most),
         ]
-        for read in reads:
-            for task in read():
-                shown.add(task.name)
-                if task.finished:
-                    tasks.pop(task.name, None)
-                else:
-                    tasks[task.name] = task
-            if _adds_up(_phases(tasks.values()), counts):
-                return _Reading(tasks, shown)
-        return None
+
+    # Merging what was read with what was known
+
+    def _merged(self, group: TaskGroupView, reading: Reading) -> dict[str, TaskView]:
+        """The live tasks of a group: known ones that were not seen ended, and those that were seen alive."""
+        return merged(self._known(group.id), reading, self._ended, group.counts)
+
+    def _look_up(self, work: WorkRequirementView, readings: Mapping[str, Reading], now: float) -> dict[str, TaskView]:
+        """Request tasks by their ids that lists lack, a few at a time. What is not found comes back as finished."""
+        candidates: dict[str, TaskView] = {}
+        for group in work.groups:
+            reading = readings.get(group.id, Reading())
+            if wanted := self._missing(group, reading) | self._doubtful(group, reading, now):
+                tasks = self._merged(group, reading)
+                candidates |= {id_: task for id_, task in tasks.items() if id_ in wanted}
+        some = list(candidates.values())[:MAX_LOOKUPS]
+        answers = run_concurrently(self._look_up_one, some)
+        return {task.id: answer for task, answer in zip(some, answers, strict=True) if answer is not None}
+
+    def _look_up_one(self, task: TaskView) -> TaskView | None:
+        """The task's present state; None if there was no answer, and it is requested again."""
+        try:
+            found = self._platform.task(task.id)
+        except NotFound:
+            return replace(task, status=NOT_FOUND, executing=False, finished=True)
+        except PlatformError as error:
+            logger.debug("task %s could not be looked up: %s", task.id, error)
+            return None
+        return found if found.id == task.id else None
+
+    def _missing(self, group: TaskGroupView, reading: Reading) -> frozenset[str]:
+        """Ids of the tasks of a group that were listed before, and that the last whole list lacks."""
+        known = self._groups.get(group.id)
+        if known is None:
+            return frozenset()
+        lacking = known.tasks.keys() if reading.whole else known.missing
+        return frozenset(lacking) - reading.seen.keys()
+
+    def _doubtful(self, group: TaskGroupView, reading: Reading, now: float) -> frozenset[str]:
+        """Ids of added tasks that no list shows and that may have ended: the counts do not speak for them."""
+        unseen = self._unseen(group.id).keys() - reading.seen.keys()
+        if not unseen or explains(self._merged(group, reading), group.counts):
+            return frozenset()
+        known = self._groups.get(group.id)
+        before = known.counts if known else None
+        has_ended = before is not None and group.counts is not None and group.counts.ended > before.ended
+        return frozenset(id_ for id_ in unseen if has_ended or now - self._added[id_].at >= UNSEEN_SECONDS)
 
     # Remembering
 
-    def _keep(self, group: TaskGroupView, reading: _Reading, now: float) -> None:
+    def _keep(
+        self, group: TaskGroupView, reading: Reading | None, looked_up: Mapping[str, TaskView], now: float
+    ) -> None:
         before = self._groups.get(group.id)
-        same = before and before.counts and group.counts and before.counts.at == group.counts.at
-        since = before.counted_at if before and same else now
-        self._groups[group.id] = _Group(reading.tasks, group.counts, since, now)
-        for name in reading.shown & self._added.keys():
-            del self._added[name]
+        if before and not reading and not looked_up.keys() & (before.tasks.keys() | self._unseen(group.id).keys()):
+            return
+        shown = {**(reading.seen if reading else {}), **looked_up}
+        self._ended |= {id_: now for id_, task in shown.items() if task.finished and task.status != NOT_FOUND}
+        tasks = self._merged(group, reading or Reading())
+        tasks |= {id_: task for id_, task in looked_up.items() if id_ in tasks}
+        tasks = {id_: task for id_, task in tasks.items() if not task.finished}
+        missing = self._missing(group, reading or Reading()) - looked_up.keys()
+        listed = {id_: task for id_, task in tasks.items() if id_ in shown or id_ not in self._added}
+        if before and not reading:
+            self._groups[group.id] = replace(before, tasks=listed, missing=missing)
+        else:
+            same = before and before.counts and group.counts and before.counts.at == group.counts.at
+            since = before.counted_at if before and same else now
+            self._groups[group.id] = _Group(listed, group.counts, since, now, missing)
+        for id_ in shown.keys() & self._added.keys():
+            del self._added[id_]
 
-    def _expire(self, work: WorkRequirementView, now: float) -> bool:
-        """Give up what no reading has shown for long; but keep it where the platform's counts speak for it."""
-        expired = {name for name, added in self._added.items() if now - added.at >= UNSEEN_SECONDS}
-        if not expired:
-            return False
+    def _list_unseen(self, work: WorkRequirementView, now: float) -> None:
+        """Take added tasks for listed that no list has shown for long, where the platform's counts speak for them."""
         for group in work.groups:
-            known = self._groups.get(group.id)
-            if known and group.counts and self._nothing_moved(group.id, known, group.counts):
-                self._groups[group.id] = replace(known, tasks={**known.tasks, **self._unseen(group.id)})
-        self._added = {name: added for name, added in self._added.items() if name not in expired}
-        return True
+            known, unseen = self._groups.get(group.id), self._unseen(group.id)
+            old = {id_ for id_ in unseen if now - self._added[id_].at >= UNSEEN_SECONDS}
+            if old and known and group.counts and self._nothing_moved(group.id, known, group.counts):
+                self._groups[group.id] = replace(known, tasks={**known.tasks, **unseen})
+                for id_ in unseen:
+                    del self._added[id_]
 
+    def _forget_ended(self, now: float) -> None:
+        if any(now - at >= ENDED_SECONDS for at in self._ended.values()):
+            self._ended = {id_: at for id_, at in self._ended.items() if now - at < ENDED_SECONDS}
 
-def _phases(tasks: Iterable[TaskView]) -> Counter[TaskPhase]:
-    return Counter(task.phase for task in tasks)
+    # Judging what was read
 
+    def _all_explained(self) -> bool:
+        return all(explains(self._known(group_id), group.counts) for group_id, group in self._groups.items())
 
-def _differences(phases: Counter[TaskPhase], counts: Counts) -> int:
-    """By how many tasks the phases differ from the counts; one that has moved on makes a difference at two."""
-    return sum(abs(phases[phase] - counts.at.get(phase, 0)) for phase in TaskPhase if phase is not TaskPhase.ENDED)
+    def _require_complete(self, work: WorkRequirementView, now: float) -> None:
+        """Accept a first listing once it has every task that the platform counts.
 
+        Raises:
+            Unavailable: it lacks some; what was read is kept, and the next reading adds to it.
+        """
+        if self._is_complete:
+            return
+        if self._first_read_at is None:
+            self._first_read_at = now
+        lacking = self._lacking(work)
+        if lacking:
+            # Tasks that have ended between the counting and the list are not lacking.
+            lacking = self._lacking(self._platform.work_requirement(work.id))
+        if lacking and now - self._first_read_at < FIRST_READING_SECONDS:
+            raise Unavailable(f"YellowDog's list of tasks lacks {lacking} of those that it counts: no listing yet")
+        if lacking:
+            logger.warning(
+                "YellowDog counts %d more task(s) than its lists have shown for %.0f s; the lists are believed",
+                lacking,
+                FIRST_READING_SECONDS,
+            )
+        self._is_complete = True
 
-def _adds_up(phases: Counter[TaskPhase], counts: Counts) -> bool:
-    return _differences(phases, counts) == 0
+    def _lacking(self, work: WorkRequirementView) -> int:
+        return sum(max(0, group.counts.live - self.size(group.id)) for group in work.groups if group.counts)
 
 
 def _count(group: TaskGroupView) -> int:

@@ -28,7 +28,7 @@ from yellowdog_client.model import (
     WorkRequirementStatus,
 )
 
-from yellowdog_ray.node.variables import NODE_TAGS
+from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID, NODE_TAGS
 from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.types import (
     Counts,
@@ -126,7 +126,6 @@ def _counts(summary: TaskSummary | None) -> Counts | None:
 def task_view(task: Task) -> TaskView:
     """The view of a task."""
     status = task.status or TaskStatus.PENDING
-    tags = json.loads((task.environment or {}).get(NODE_TAGS, "{}"))
     return TaskView(
         id=identified(task.id, "a task"),
         name=str(task.name),
@@ -136,9 +135,22 @@ def task_view(task: Task) -> TaskView:
         status=word_of(status),
         abort_requested=task.abortRequestedTime is not None,
         platform_node_id=task.nodeId,
-        tags=tags,
+        tags=_node_tags(task),
         errors=tuple(_task_error(error) for error in task.errors or []),
     )
+
+
+def _node_tags(task: Task) -> dict[str, str]:
+    """The node's tags. Empty for a task that is no node of ours: added by hand, or copied and thus renamed."""
+    environment = task.environment or {}
+    if environment.get(CLOUD_INSTANCE_ID) != task.name:
+        return {}
+    try:
+        tags = json.loads(environment.get(NODE_TAGS, "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    is_tags = isinstance(tags, dict) and all(isinstance(value, str) for value in tags.values())
+    return tags if is_tags else {}
 
 
 def _task_error(error: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from yellowdog_ray.cluster import launch
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.task_cache import TaskCache
+from yellowdog_ray.cluster.task_reading import NOT_FOUND
 from yellowdog_ray.cluster.terminations import Escalation, Terminations
 from yellowdog_ray.commands import teardown
 from yellowdog_ray.errors import PlatformError
@@ -66,6 +69,13 @@ def partial_listing(patch: pytest.MonkeyPatch) -> None:
             return []
 
     patch.setattr(Platform, "live_tasks", whatever_comes)
+    _believe_lists(patch)
+
+
+def _believe_lists(patch: pytest.MonkeyPatch) -> None:
+    """A task that a list lacks counts as ended, whatever the platform says of it."""
+    patch.setattr(TaskCache, "_require_complete", lambda *_: None)
+    patch.setattr(TaskCache, "_look_up_one", lambda _, task: replace(task, status=NOT_FOUND, finished=True))
 
 
 def listing_raises(patch: pytest.MonkeyPatch) -> None:
@@ -196,6 +206,7 @@ def nonsense_is_nothing(patch: pytest.MonkeyPatch) -> None:
                 return
 
     patch.setattr(calls.Calls, "_all_items", all_items)
+    _believe_lists(patch)
 
 
 SABOTAGES: dict[str, Sabotage] = {

@@ -1,7 +1,7 @@
 """A cluster on a stepped platform with simulated hosts: listing and shrinking."""
 
 import pytest
-from yellowdog_client.model import InstanceSearch
+from yellowdog_client.model import InstanceSearch, Task, TaskSearch
 
 from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, WORKER_TAGS, grow, make_head, phases
 from yellowdog_ray.cluster.snapshot import Phase
@@ -113,6 +113,21 @@ class TestListing:
         (other,) = make_cluster("ray-production").refresh().nodes
 
         assert mine != other
+
+    def test_copy_of_a_workers_task_is_no_node(self, local, head_side, caplog):
+        first, second = grow(head_side)
+        head_side.refresh()
+        with local.client() as client:
+            (task,) = client.work_client.get_tasks(TaskSearch(name=first)).list_all()
+            copy = Task(name="copy", taskType=task.taskType, environment=task.environment)
+            client.work_client.add_tasks_to_task_group_by_id(task.taskGroupId, [copy])
+
+        local.advance(BOOT)
+        head_side.refresh()
+
+        assert {first, second} <= head_side.snapshot.nodes.keys()
+        assert "copy" not in head_side.snapshot.nodes
+        assert "'copy'" in caplog.text
 
 
 class TestShrinking:

@@ -8,7 +8,7 @@ from tests.simulation.machine import add_templates
 from tests.yellowdog_ray import cluster_lab
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.launch import Launcher, LaunchRequest
-from yellowdog_ray.cluster.task_cache import FULL_READING_SECONDS, UNSETTLED_SECONDS
+from yellowdog_ray.cluster.task_cache import FULL_READING_SECONDS, UNEXPLAINED_SECONDS
 from yellowdog_ray.config.models import NodeConfig
 
 PAGE = 10
@@ -107,7 +107,7 @@ def test_a_node_that_ends_among_many_costs_one_call(head_side, grown, lose, call
 @pytest.mark.usefixtures("small_pages")
 def test_a_node_that_starts_among_many_costs_two(local, head_side, grown, launcher, calls):
     ids = grown(MANY)
-    local.advance(UNSETTLED_SECONDS)
+    local.advance(UNEXPLAINED_SECONDS)
     head_side.refresh()
     (new,) = launcher.launch(request(1))
     head_side.refresh()
@@ -149,7 +149,7 @@ def test_a_clusters_past_costs_nothing(local, head_side, grown, launcher, lose, 
     lose(*gone)
     head_side.refresh()
     grown(3)
-    local.advance(UNSETTLED_SECONDS)
+    local.advance(UNEXPLAINED_SECONDS)
 
     quiet = calls.during(head_side.refresh)
     launcher.launch(request(2))
@@ -206,6 +206,6 @@ def test_counts_that_cannot_be_explained_are_not_asked_for_on_every_tick_for_eve
         readings.append("GET /work/tasks" in calls.during(head_side.refresh))
         local.advance(5)
 
-    settled = readings[int(UNSETTLED_SECONDS / 5) + 1 :]
-    assert all(readings[: int(UNSETTLED_SECONDS / 5)])
+    settled = readings[int(UNEXPLAINED_SECONDS / 5) + 1 :]
+    assert all(readings[: int(UNEXPLAINED_SECONDS / 5)])
     assert 0 < sum(settled) <= len(settled) / 3

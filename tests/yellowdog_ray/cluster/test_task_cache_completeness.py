@@ -1,0 +1,396 @@
+"""No list is trusted to be complete: no living task is ever dropped, and every ended one is, eventually."""
+
+import logging
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.yellowdog_ray.cluster.scripted_platform import (
+    START,
+    WORK,
+    ScriptedPlatform,
+    honest,
+    showing,
+    task,
+    task_id,
+    without,
+)
+from yellowdog_ray.cluster.task_cache import (
+    FIRST_READING_SECONDS,
+    FULL_READING_SECONDS,
+    MAX_LOOKUPS,
+    TaskCache,
+)
+from yellowdog_ray.errors import Unavailable
+
+CREW = ("a", "b", "c", "d", "e")
+TICK = 5.0
+
+
+class Reader:
+    """Reads a scripted platform as a cluster does on the head."""
+
+    def __init__(self, platform: ScriptedPlatform) -> None:
+        self.platform = platform
+        self.now = 1000.0
+        self.cache = TaskCache(platform, lambda: self.now)  # type: ignore[arg-type]
+
+    def tick(self) -> list[str]:
+        """Read once. Returns the calls."""
+        self.now += TICK
+        self.platform.calls.clear()
+        if not self.cache.confirmed(WORK):
+            self.platform.calls.append("work")
+            self.cache.update(self.platform.work())
+        return list(self.platform.calls)
+
+    @property
+    def names(self) -> set[str]:
+        """Names of the tasks that are listed."""
+        return set(self.cache.tasks())
+
+    def wait_for_full_reading(self) -> None:
+        """Let time pass until all tasks are due."""
+        self.now += FULL_READING_SECONDS
+
+
+@pytest.fixture
+def platform() -> ScriptedPlatform:
+    platform = ScriptedPlatform()
+    platform.put(*map(task, CREW))
+    return platform
+
+
+@pytest.fixture
+def reader(platform) -> Reader:
+    """Has read five executing tasks."""
+    reader = Reader(platform)
+    reader.tick()
+    assert reader.names == set(CREW)
+    reader.tick()
+    return reader
+
+
+class TestOmission:
+    """Lists that lack a living task."""
+
+    def test_living_task_stays_when_list_lacks_it_after_change(self, platform, reader):
+        platform.put(task("f", "READY"))
+        platform.live_list = without("c")
+
+        reader.tick()
+
+        assert reader.names == {*CREW, "f"}
+
+    def test_living_task_stays_when_full_readings_lack_it(self, platform, reader):
+        platform.live_list = without("c")
+
+        for _ in range(20):
+            reader.tick()
+            assert reader.names == set(CREW)
+
+    def test_living_task_stays_when_another_moves_it_off_its_page(self, platform, reader):
+        """Paging by offset: "a" ends between two pages, and "c" moves to a page that was read already."""
+
+        def shift(tasks):
+            platform.end("a")
+            return [one for one in tasks if one.name != "c"]
+
+        platform.put(task("f", "READY"))
+        platform.live_list = shift
+        reader.tick()
+        platform.live_list = honest
+
+        assert reader.names >= {"b", "c", "d", "e", "f"}
+        reader.tick()
+        assert reader.names == {"b", "c", "d", "e", "f"}
+
+    def test_living_task_stays_when_its_lookup_fails(self, platform, reader):
+        platform.unreachable = {task_id("c")}
+        platform.live_list = without("c")
+        platform.put(task("f", "READY"))
+
+        reader.tick()
+
+        assert "c" in reader.names
+
+    def test_living_task_stays_when_list_repeats_another(self, platform, reader):
+        platform.put(task("f", "READY"))
+        platform.live_list = lambda tasks: [one for one in tasks if one.name != "c"] + [tasks[0]]
+
+        reader.tick()
+
+        assert reader.names == {*CREW, "f"}
+
+    def test_lookups_are_bounded_per_reading(self, platform, reader):
+        many = [f"m{number}" for number in range(5 * MAX_LOOKUPS)]
+        platform.put(*map(task, many))
+        reader.tick()
+        platform.live_list = lambda _: []
+        platform.put(task("f", "READY"))
+
+        calls = reader.tick()
+
+        assert sum(call.startswith("task") for call in calls) == MAX_LOOKUPS
+        assert reader.names >= {*CREW, *many}
+
+    def test_phase_does_not_go_back_when_list_lags(self, platform, reader):
+        platform.put(task("f", "READY"))
+        platform.live_list = showing([task("a", "ALLOCATED"), *map(task, "bcde")])
+
+        reader.tick()
+
+        assert reader.cache.tasks()["a"].executing
+
+
+class TestEnd:
+    """Tasks that have ended."""
+
+    @pytest.mark.parametrize("counts_missing", [False, True])
+    def test_ended_task_is_dropped_at_next_reading(self, platform, reader, counts_missing):
+        platform.counts_missing = counts_missing
+        platform.end("c")
+
+        reader.tick()
+
+        assert reader.names == set(CREW) - {"c"}
+
+    def test_ended_task_costs_two_calls(self, platform, reader):
+        platform.end("c")
+
+        assert reader.tick() == ["work", "ended"]
+
+    def test_task_that_is_not_found_is_dropped(self, platform, reader):
+        del platform.truth[task_id("c")]
+        platform.changes += 1
+
+        reader.tick()
+
+        assert reader.names == set(CREW) - {"c"}
+
+    def test_ended_task_is_dropped_when_no_list_of_ended_tasks_shows_it(self, platform, reader):
+        platform.end("c")
+        platform.change_list = lambda _: []
+
+        calls = reader.tick()
+
+        assert reader.names == set(CREW) - {"c"}
+        assert calls == ["work", "ended", "live", "task c"]
+
+    def test_ended_task_is_not_revived_by_list_that_lags(self, platform, reader):
+        platform.end("c")
+        reader.tick()
+        platform.live_list = showing(map(task, CREW))
+        platform.put(task("f", "READY"))
+
+        for _ in range(10):
+            reader.tick()
+            assert "c" not in reader.names
+
+    def test_added_task_that_ends_at_once_is_dropped_before_any_list_shows_it(self, platform, reader):
+        reader.cache.add([task("f", "READY")])
+        platform.end("f")
+        platform.change_list = lambda _: []
+
+        reader.tick()
+
+        assert reader.names == set(CREW)
+
+    def test_added_task_stays_as_long_as_it_lives_though_no_list_shows_it(self, platform, reader):
+        reader.cache.add([task("f", "READY")])
+        platform.put(task("f", "READY"))
+        platform.live_list = without("f")
+        platform.counted = [*map(task, CREW)]
+
+        for _ in range(30):
+            reader.tick()
+            assert "f" in reader.names
+
+    def test_mass_loss_costs_no_lookup_per_task(self, platform, reader):
+        platform.end(*CREW)
+
+        assert reader.tick() == ["work", "ended"]
+        assert reader.names == set()
+
+
+class TestQuietTicks:
+    """Readings while nothing changes."""
+
+    def test_quiet_tick_costs_one_call(self, reader):
+        made = [reader.tick() for _ in range(20)]
+
+        assert {len(calls) for calls in made} == {1}
+
+    def test_full_reading_is_not_confirmed_when_counts_disagree(self, platform, reader):
+        platform.counted = [*map(task, CREW), task("unknown")]
+        reader.tick()
+        reader.wait_for_full_reading()
+
+        assert "work" in reader.tick()
+
+
+class TestFirstReading:
+    """Nothing is known yet: no look-up by id can show what a list lacks."""
+
+    def test_first_reading_that_lacks_a_counted_task_is_no_listing(self, platform):
+        reader = Reader(platform)
+        platform.live_list = without("c")
+
+        with pytest.raises(Unavailable, match="lacks 1"):
+            reader.tick()
+
+    def test_first_reading_is_completed_by_the_next(self, platform):
+        reader = Reader(platform)
+        platform.live_list = without("c")
+        with pytest.raises(Unavailable):
+            reader.tick()
+
+        platform.live_list = without("d")
+        reader.tick()
+
+        assert reader.names == set(CREW)
+
+    def test_first_reading_counts_again_when_a_task_ends_meanwhile(self, platform):
+        reader = Reader(platform)
+
+        def end_one(tasks):
+            platform.end("c")
+            return [one for one in tasks if one.name != "c"]
+
+        platform.live_list = end_one
+        reader.tick()
+
+        assert reader.names == set(CREW) - {"c"}
+
+    def test_lists_are_believed_after_a_while_when_counts_never_agree(self, platform, caplog):
+        reader = Reader(platform)
+        platform.counted = [*map(task, CREW), task("never shown")]
+
+        began = reader.now
+        while True:
+            try:
+                reader.tick()
+                break
+            except Unavailable:
+                assert reader.now - began < FIRST_READING_SECONDS + 3 * TICK
+
+        assert reader.names == set(CREW)
+        assert "the lists are believed" in caplog.text
+
+    def test_first_reading_without_counts_is_believed(self, platform):
+        platform.counts_missing = True
+        reader = Reader(platform)
+
+        reader.tick()
+
+        assert reader.names == set(CREW)
+
+
+class TestCopies:
+    """Tasks that somebody has copied in the portal."""
+
+    def test_copy_with_other_name_is_logged_once(self, platform, reader, caplog):
+        platform.put(task("copy", "READY", tags={}))
+
+        for _ in range(10):
+            reader.tick()
+
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        assert "'copy'" in record.getMessage()
+        assert "ray down" in record.getMessage()
+
+    def test_original_is_listed_when_its_copy_has_its_name(self, platform, reader, caplog):
+        platform.put(task("c", id=task_id("c") + "0"))
+
+        for _ in range(10):
+            reader.tick()
+
+        assert reader.cache.tasks()["c"].id == task_id("c")
+        assert len(caplog.records) == 1
+
+    def test_copy_is_not_dropped_into_the_originals_place_when_that_ends(self, platform, reader):
+        platform.put(task("copy", "READY", tags={}))
+        reader.tick()
+        platform.end("c")
+        reader.tick()
+
+        assert reader.names == {*CREW, "copy"} - {"c"}
+
+
+PHASES = ("READY", "ALLOCATED", "EXECUTING")
+
+
+class TestAnyDistortion:
+    """Lists that skip, repeat, reorder, lag and change between pages; counts that lag or are missing."""
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.data())
+    def test_no_living_task_is_dropped_and_every_ended_one_is_eventually(self, data):
+        platform = ScriptedPlatform()
+        platform.put(*map(task, CREW))
+        reader = Reader(platform)
+        reader.tick()
+        past = [list(platform.truth.values())]
+        born = 0
+
+        for _ in range(data.draw(st.integers(1, 12), label="ticks")):
+            for name in data.draw(st.sets(st.sampled_from(sorted(platform.live_names()) or ["a"])), label="ends"):
+                if task_id(name) in platform.truth:
+                    platform.end(name)
+            if data.draw(st.booleans(), label="one is added"):
+                born += 1
+                new = task(f"n{born}", "READY")
+                platform.put(new)
+                reader.cache.add([new])
+            for one in list(platform.truth.values()):
+                if not one.finished and one.phase.value != "executing" and data.draw(st.booleans(), label="moves"):
+                    platform.put(task(one.name, PHASES[PHASES.index(one.status) + 1]))
+            past.append(list(platform.truth.values()))
+            self._distort(data, platform, past)
+
+            reader.tick()
+
+            assert platform.live_names() <= reader.names
+
+        platform.live_list = platform.change_list = honest
+        platform.counted, platform.counts_missing, platform.unreachable = None, False, set()
+        platform.changes += 1
+        for _ in range(20):
+            reader.tick()
+        assert reader.names == platform.live_names()
+        assert {name: one.status for name, one in reader.cache.tasks().items()} == {
+            one.name: one.status for one in platform.truth.values() if not one.finished
+        }
+
+    def _distort(self, data, platform, past):
+        def distorted(kind):
+            lag = data.draw(st.integers(0, len(past) - 1), label=f"{kind} lags")
+            skips = data.draw(st.sets(st.sampled_from([one.id for one in past[-1]]), max_size=4), label="skips")
+            seed = data.draw(st.randoms(use_true_random=False))
+
+            def distort(tasks):
+                finished = bool(tasks) and tasks[0].finished
+                shown = [one for one in past[-1 - lag] if one.finished == finished] if lag else list(tasks)
+                shown = [one for one in shown if one.id not in skips]
+                shown += seed.sample(shown, min(2, len(shown)))
+                seed.shuffle(shown)
+                return shown
+
+            return distort
+
+        platform.live_list = distorted("live list")
+        platform.change_list = distorted("list of changes")
+        counts_lag = data.draw(st.integers(0, len(past) - 1), label="counts lag")
+        platform.counted = past[-1 - counts_lag]
+        platform.counts_missing = data.draw(st.booleans(), label="no counts")
+        platform.unreachable = data.draw(st.sets(st.sampled_from([one.id for one in past[-1]]), max_size=2))
+
+
+def test_scripted_platform_is_honest_by_default():
+    platform = ScriptedPlatform()
+    platform.put(task("a"), task("b", "FAILED"))
+
+    assert [one.name for one in platform.live_tasks(WORK)] == ["a"]
+    assert [one.name for one in platform.ended_tasks(START)] == ["b"]
