@@ -1,4 +1,4 @@
-"""The platform over HTTP with a stepped clock, and the official SDK's client for it."""
+"""The platform over HTTP with a stepped clock, and an SDK client for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes examples of the SDK's classes in which every field that a caller can set is set, and not to its default."""
+"""Creates objects of the SDK's classes with every field of a caller set to a value other than its default."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PLAIN: dict[Any, Any] = {
 
 
 def filled(cls: type[_T], **given: Any) -> _T:
-    """An example, with some fields given; those given as None are left out."""
+    """An object with some fields given; those given as None are omitted."""
     return _filled(cls, {}, given)
 
 
@@ -33,7 +33,7 @@ def leaves(cls: type[_T]) -> list[type[_T]]:
 
 
 def changed(sent: Any, kept: Any) -> list[str]:
-    """Which values of what was sent are not in what is kept, however deep; what the platform has added is ignored."""
+    """The values sent that are not in the object kept, at any depth; fields added by the platform are ignored."""
     return list(_changed(Json.dump(sent), Json.dump(kept), type(sent).__name__))
 
 

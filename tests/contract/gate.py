@@ -1,4 +1,4 @@
-"""Fails a run of the whole contract suite in which some call that is covered was never made with success.
+"""Fails a run of the whole contract suite without a successful call of each covered method.
 
 The tests are spread over processes: each tells the first one, at its end, which calls it has seen.
 """
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 
 class ContractGate:
-    """A plugin, registered in every process of a test run."""
+    """The plugin, registered in every process of a test run."""
 
     def __init__(self) -> None:
         self._called: set[str] = set()
@@ -24,7 +24,7 @@ class ContractGate:
         self.missing: list[str] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """The suite is whole if no file of it is missing; `-k` and the like are looked at below."""
+        """The suite is whole if all its files run; options such as `-k` are checked below."""
         chosen = {item.path for item in session.items if item.path.parent == HERE}
         self._whole = chosen == set(HERE.glob("test_*.py")) and self._whole_until_now(session)
 

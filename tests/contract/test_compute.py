@@ -1,4 +1,4 @@
-"""Compute requirements over the SDK: made, changed, stopped, started, ended; templates provisioned and tested."""
+"""Compute requirements and templates over the SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dynamic templates over the SDK: which sources they choose, in which order, and what the report says of it."""
+"""Dynamic templates over the SDK: choice and order of sources, and the report."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOWER, HIGHER = NumericAttributeRankOrder.PREFER_LOWER, NumericAttributeRankOrde
 
 @pytest.fixture(autouse=True)
 def _sources(client: PlatformClient) -> None:
-    """Three sources in a namespace of their own, beside the one that is there from the start."""
+    """Three sources in a namespace of their own, beside the seeded one."""
     for name, region, price, tier in (("a", "eu", 3.0, "gold"), ("b", "us", 1.0, "tin"), ("c", "eu", 2.0, None)):
         add_source(client, SimulatorComputeSource(name=name, region=region), price, tier)
 
@@ -54,7 +54,7 @@ def use(name: str = "best") -> ComputeRequirementTemplateUsage:
 
 
 def reported(client: PlatformClient, strategy: str = "Waterfall", **fields: Any) -> BestComputeSourceReport:
-    """What the test of a dynamic template says."""
+    """The result of testing a dynamic template."""
     template = ComputeRequirementDynamicTemplate(
         name="best",
         strategyType=STRATEGY.format(strategy),

@@ -1,4 +1,4 @@
-"""Each kind of fault, shown over HTTP as a client meets it; and after the usual clean-up nothing is left of it.
+"""Each kind of fault over HTTP: its effect on a client, and no trace after the clean-up.
 
 The clean-up is done while the fault is still in force, except where no call could be made then.
 """
@@ -195,7 +195,7 @@ def a_cloud_has_too_few_machines_and_says_so(local: RunningPlatform, client: Pla
 
 
 def clean_up(client: PlatformClient) -> None:
-    """What whoever made all this does to be rid of it."""
+    """The clean-up by its creator."""
     for work in client.work_client.get_work_requirements(WorkRequirementSearch()).list_all():
         if not work.status.finished:
             client.work_client.cancel_work_requirement_by_id(work.id, abort=True)

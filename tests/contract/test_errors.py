@@ -1,4 +1,4 @@
-"""Each kind of error over the SDK: what a caller gets to catch, with which status, type and words."""
+"""Each kind of error over the SDK: its exception, status, type and message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults as clients meet them: the official SDK against refused, applied, hung, cut and late calls; the admin API."""
+"""Faults over HTTP: the SDK with refused, applied, hanging, cut and delayed calls; the admin API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the wire carries where the SDK does not look: refusals, forms of paths, the agents' protocol."""
+"""HTTP below the SDK: refusals, forms of paths, the agents' protocol."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_unknown_fields_are_ignored_and_unknown_filter_values_refused(http: http
 
 
 class ManualHosts:
-    """Hosts that are up at once and whose agents are played by the test, over HTTP."""
+    """Hosts that run at once; the test plays their agents over HTTP."""
 
     kind = "manual"
 
@@ -128,7 +128,7 @@ class ManualHosts:
 
 
 class Agent:
-    """An agent that does what the test says."""
+    """An agent controlled by the test."""
 
     def __init__(self, local: RunningPlatform, request: HostRequest) -> None:
         headers = {"Authorization": f"yd-agent {request.agent_token}"}

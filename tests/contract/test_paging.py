@@ -1,4 +1,4 @@
-"""Every search comes in slices: in order, whole, one call each. A slice holds 3 entries in these tests."""
+"""Every search returns everything in order over several slices, of 3 entries in these tests."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ SEARCHES: dict[str, tuple[Search, Callable[[Any], str]]] = {
 
 @pytest.fixture
 def seven(local: RunningPlatform, client: PlatformClient) -> PlatformClient:
-    """A platform with seven of everything that is searched for."""
+    """A platform with seven entities of each kind."""
     for name in NAMES:
         work = submit(client, name)
         add(client, work, name)

@@ -1,4 +1,4 @@
-"""What the platform only keeps: images, keyrings, allowances, and the little that it says of the account."""
+"""Entities without behaviour over the SDK: images, keyrings, allowances, the account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent is what is kept: of each thing that can be made, every field that a caller can set, of every type."""
+"""Round trips: every entity keeps every field that a caller can set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The official SDK drives the platform unchanged; values are checked, since the SDK loads malformed ones as None."""
+"""The official SDK, unchanged; tests check values, because the SDK loads malformed ones as None."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event streams: the state at once, one event per change, comments in silence, the end after the final state."""
+"""Event streams: the state at once, an event per change, comments without changes, the end after the final state."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_stream_demands_a_key_and_an_entity(local: RunningPlatform) -> None:
 
 
 class _Listener(SubscriptionEventListener[Any]):
-    """Hears until a status comes."""
+    """Listens until a status is reached."""
 
     def __init__(self, status: Any) -> None:
         self.heard = threading.Event()
@@ -168,7 +168,7 @@ class _Listener(SubscriptionEventListener[Any]):
         raise error
 
     def subscription_cancelled(self) -> None:
-        """Nothing to do."""
+        """Ignored."""
 
 
 def test_sdk_listener_receives_changes_of_a_work_requirement(client: PlatformClient) -> None:

@@ -1,4 +1,4 @@
-"""The watch over the SDK itself: it sees what an answer loses, which calls were made, and what no test has called."""
+"""The watch over the SDK: lost values of answers, successful calls, and calls without a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Task groups and tasks over the SDK: resubmission, completed tasks that are forgotten, searches and their order."""
+"""Task groups and tasks over the SDK: resubmission, expiry of completed tasks, searches and their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker pools over the SDK: resized, capped by their namespace, configured, and acted on."""
+"""Worker pools over the SDK: resizing, namespace policies, configured pools, node actions."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_namespace_policy_limits_scaling_up(local: RunningPlatform, client: Plat
 
 
 class Machine:
-    """An agent on a machine of the user's own, played by the test."""
+    """An agent on a machine of the user's, played by the test."""
 
     def __init__(self, local: RunningPlatform, secret: str, instance_id: str = "box-1", **said: Any) -> None:
         self.http = httpx.Client(base_url=local.url, headers={"Authorization": f"yd-agent {secret}"})

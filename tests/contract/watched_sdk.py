@@ -1,4 +1,4 @@
-"""Watches the official SDK while contract tests use it: which calls succeeded, and whether each answer survived.
+"""Watches the SDK in contract tests: successful calls, and values lost from answers.
 
 The SDK loads what it does not understand as None, without a word. So each answer is written back to JSON by the SDK,
 and must be what the platform sent: no field that the SDK does not know, no value that it could not read.
@@ -44,12 +44,12 @@ def watched() -> Iterator[None]:
 
 
 def covered() -> set[str]:
-    """The calls that docs/coverage.md promises."""
+    """The covered calls of docs/coverage.md."""
     return {f"{call.service}.{call.name}" for call in coverage.sdk_calls() if call.route is not None}
 
 
 def lost(sent: Any, kept: Any, path: str = "") -> Iterator[str]:
-    """Where what the SDK kept of an answer is not what was sent.
+    """The places where the SDK's object differs from the answer.
 
     A null is the same as nothing. Strings count in any order: the SDK keeps some lists of them as sets.
     """

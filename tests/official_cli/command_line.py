@@ -1,4 +1,4 @@
-"""Runs YellowDog's own command line, unmodified, from its own environment, against one platform and nothing else."""
+"""Runs YellowDog's own command line, unmodified, from its own environment, against one platform."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_WAY_OUT = "http://127.0.0.1:9"
 
 
 def variables(home: Path, *programs: Path) -> dict[str, str]:
-    """The whole environment of a command: nothing of the tester's own settings reaches it."""
+    """The whole environment of a command, without the settings of this user."""
     kept = {name: os.environ[name] for name in ("PYTHONDONTWRITEBYTECODE",) if name in os.environ}
     path = os.pathsep.join([*map(str, programs), str(HOME / "bin"), os.environ.get("PATH", os.defpath)])
     return {**kept, "PATH": path, "HOME": str(home), "COLUMNS": "200", "HTTPS_PROXY": _NO_WAY_OUT}
@@ -28,13 +28,13 @@ def is_installed() -> bool:
 
 
 def console_scripts() -> set[str]:
-    """What the distribution installs: `yd` and all `yd-...`."""
+    """The installed commands: `yd` and all `yd-...`."""
     return {path.name for path in (HOME / "bin").iterdir() if path.name == "yd" or path.name.startswith("yd-")}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command said."""
+    """The output of a command."""
 
     out: str
     err: str
@@ -45,13 +45,13 @@ class Answer:
 
     @property
     def item(self) -> Any:
-        """The one entry of the list that most commands answer with `--json`."""
+        """The only entry of the list that most commands print with `--json`."""
         (only,) = self.json
         return only
 
 
 class OfficialCli:
-    """The command line in a directory of its own, where `.env` and `config.toml` are."""
+    """The command line in a directory with `.env` and `config.toml`."""
 
     def __init__(self, directory: Path, environment: str, configuration: str) -> None:
         self.directory = directory
@@ -64,7 +64,7 @@ class OfficialCli:
         return name
 
     def run(self, command: str, *arguments: str, exit_code: int = 0) -> Answer:
-        """Run a command to its end; it must end with the exit code that is said."""
+        """Run a command; it must end with the given exit code."""
         done = subprocess.run(
             [str(HOME / "bin" / command), *arguments, "--no-format"],
             cwd=self.directory,
@@ -79,5 +79,5 @@ class OfficialCli:
         return Answer(done.stdout, done.stderr)
 
     def act(self, command: str, *arguments: str) -> Any:
-        """Run a command that changes something, without asking; what it did to the one thing that it was given."""
+        """Run a command that changes one entity, without confirmation; its result."""
         return self.run(command, "--yes", "--json", *arguments).item

@@ -1,4 +1,4 @@
-"""A platform in real time with simulated hosts, and YellowDog's own command line set up for it as the docs say."""
+"""A platform in real time with simulated hosts, and YellowDog's own command line configured for it as in the docs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def yd(local: RunningPlatform, tmp_path: Path) -> OfficialCli:
 
 @pytest.fixture
 def pool(local: RunningPlatform, client: PlatformClient) -> ProvisionedWorkerPool:
-    """A pool of one platform node that waits for tasks, and stays the only one."""
+    """A pool of one idle platform node, and no more."""
     usage = ComputeRequirementTemplateUsage(
         templateId="demo/local",
         requirementNamespace="demo",

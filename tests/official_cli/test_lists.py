@@ -1,4 +1,4 @@
-"""Every kind of thing that `yd-list` lists, and what `yd-show` shows: the values, not only that it prints something."""
+"""Every kind of entity with `yd-list` and `yd-show`, with the values printed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from yellowdog_local.testing import RunningPlatform
 
 @pytest.fixture
 def populated(local: RunningPlatform, client: PlatformClient, pool: ProvisionedWorkerPool) -> RunningPlatform:
-    """A platform that holds something of each kind."""
+    """A platform with an entity of each kind."""
     group = TaskGroup("group", runSpecification=RunSpecification(["bash"], workerTags=["cpu"]))
     work = client.work_client.add_work_requirement(WorkRequirement("demo", "work", [group], tag="daily"))
     tasks = [Task(name=name, taskType="bash") for name in ("a", "b")]

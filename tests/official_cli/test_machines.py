@@ -1,4 +1,4 @@
-"""Worker pools and compute requirements by YellowDog's own command line: made, resized, acted on, ended."""
+"""Worker pools and compute requirements with YellowDog's own command line."""
 
 from __future__ import annotations
 

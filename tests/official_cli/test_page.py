@@ -1,4 +1,4 @@
-"""docs/official-cli.md is true: its round runs on real hosts as it stands there, and its table is that of the tests."""
+"""docs/official-cli.md: its example runs unchanged on real hosts, and its table agrees with the tests."""
 
 from __future__ import annotations
 

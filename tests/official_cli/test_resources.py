@@ -1,4 +1,4 @@
-"""Templates and other resources by YellowDog's own command line; and what the platform answers as not covered."""
+"""Templates and other resources with YellowDog's own command line; refusals of uncovered calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work requirements by YellowDog's own command line: submitted, followed, held, started, compared, ended."""
+"""Work requirements with YellowDog's own command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yellowdog_local.testing import RunningPlatform
 
 
 def batch(name: str, *, seconds: float | None = None, exit_codes: tuple[int, ...] = (0, 0)) -> dict[str, Any]:
-    """A specification as a user writes it; without `seconds` its tasks run until they are aborted."""
+    """A user's specification; without `seconds` its tasks run until they are aborted."""
     runs = {} if seconds is None else {"SIM_TASK_SECONDS": str(seconds)}
     tasks = [
         {

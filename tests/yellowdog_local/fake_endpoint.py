@@ -1,4 +1,4 @@
-"""A platform as an agent sees it, for tests: registers, hands out commands, keeps what it is told. Nothing else."""
+"""A fake platform for one agent: registers it, sends commands, records its events."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class FakeEndpoint:
                 self._changed.wait(min(left, 0.05))
 
     def finished(self, task_id: str = "ydid:task:0:1:1:1") -> Json:
-        """The FINISHED event of a task, waiting for it."""
+        """Wait for the FINISHED event of a task."""
 
         def found() -> list[Json]:
             return [e for e in self.events if e["type"] == "FINISHED" and e["taskId"] == task_id]
@@ -142,6 +142,6 @@ def _handler(endpoint: FakeEndpoint) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = _serve  # noqa: N815 (names that the base class looks for)
 
         def log_message(self, *_: object) -> None:
-            """Tests say what matters."""
+            """No log."""
 
     return Handler

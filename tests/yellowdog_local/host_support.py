@@ -1,4 +1,4 @@
-"""What tests of real hosts share: a listener that remembers, and a way in by SSH."""
+"""Shared by tests of real hosts: a recording listener, and logins by SSH."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS: dict[str, type[RealHosts]] = {"namespace": NamespaceHosts, "process": Pro
 
 
 class Recorder:
-    """A listener that remembers what it was told, and when."""
+    """A listener that records events and their times."""
 
     def __init__(self) -> None:
         self.running: dict[str, HostAddress] = {}
@@ -58,7 +58,7 @@ class Recorder:
 
 
 class Lab:
-    """Hosts of one kind in a directory of their own, with a key to log in."""
+    """Hosts of one kind in a directory of their own, with a key for logins."""
 
     def __init__(
         self, directory: Path, kind: str = "namespace", *, platform_url: str = "", with_agent: bool = False
@@ -78,7 +78,7 @@ class Lab:
         return self.hosts.bridge
 
     def shared(self) -> list[str]:
-        """What `leftovers` finds of hosts that are open and of which none lives."""
+        """The findings of `leftovers` while hosts are open and none exists."""
         if isinstance(self.hosts, NamespaceHosts):
             return [f"bridge {self.bridge.name}"]
         return [f"directory {temporary_root(self.data)}"]
@@ -147,14 +147,14 @@ def eventually(condition: Callable[[], Any], timeout: float = PATIENCE_SECONDS) 
 
 
 def said(lab: Lab, name: str, command: str) -> str:
-    """What a command on a host prints; it must succeed."""
+    """The output of a command on a host; it must succeed."""
     done = lab.ssh(name, command)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def sleepers(prefix: str) -> list[int]:
-    """The processes on the machine that sleep for a time that tells them as ours."""
+    """The processes on the machine that sleep for this time."""
     mark = f"sleep\0{prefix}".encode()
     return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _is(path, mark)]
 

@@ -1,4 +1,4 @@
-"""The page that says what is covered is the one that the code makes, and the calls that matter are on it."""
+"""The coverage page is up to date and has the essential calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A platform inside a test, with hosts of the kind that the test asks for."""
+"""A platform inside a test, with each kind of hosts."""
 
 from __future__ import annotations
 

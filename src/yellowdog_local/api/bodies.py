@@ -16,7 +16,7 @@ BODY_TIMEOUT_SECONDS = 60.0
 class BodyLimits:
     """Refuses bodies that are too large (413) or take too long to arrive (408).
 
-    The limits apply to whatever reads the body. A body that nobody reads costs nothing: the server stops receiving.
+    The limits apply when the application reads the body. An unread body costs no memory: the server stops receiving it.
 
     Args:
         app: the application that reads the bodies.

@@ -73,7 +73,7 @@ def _transition(call: Call) -> object:
         ComputeRequirementStatus.TERMINATED: compute.terminate,
     }
     if status not in moves:
-        raise InvalidComputeStatus(f"A compute requirement cannot be asked to become {status}")
+        raise InvalidComputeStatus(f"{status} is no target status of a compute requirement")
     record = call.platform.store.requirement(call.path["id"])
     moves[status](record)
     return requirement_view(record)
@@ -81,7 +81,7 @@ def _transition(call: Call) -> object:
 
 def _set_auto_shutdown(call: Call) -> object:
     record = call.platform.store.requirement(call.path["id"])
-    # The SDK sends no body at all for "no auto-shutdown".
+    # The SDK sends no body for "no auto-shutdown".
     wanted = call.load(AutoShutdown) if call.body is not None else None
     call.platform.compute.set_auto_shutdown(record, wanted)
     return requirement_view(record)
@@ -102,7 +102,7 @@ def _transition_instances(call: Call) -> None:
         InstanceStatus.TERMINATED: lambda instance: live.terminate(instance, "its user terminated it"),
     }
     if status not in moves:
-        raise InvalidRequest(f"An instance cannot be asked to become {status}")
+        raise InvalidRequest(f"{status} is no target status of an instance")
     if status is not InstanceStatus.TERMINATED:
         call.platform.compute.check_can_stop(record)
     for instance in instances:

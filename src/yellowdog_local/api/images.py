@@ -19,7 +19,7 @@ def _update_family(call: Call) -> object:
 def _list_families(call: Call) -> object:
     search = call.search(MachineImageFamilySearch)
     families = call.platform.images.search(search)
-    # The SDK asks for all of them, and then for no slice, by asking for nothing at all.
+    # Without parameters the SDK expects all of them, not a slice.
     return call.slice(families, family_summary, search) if call.query else [family_summary(f) for f in families]
 
 

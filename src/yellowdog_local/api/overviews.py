@@ -18,7 +18,7 @@ def overview(platform: LocalPlatform) -> dict[str, Any]:
     """Hosts, pools, nodes and tasks; of finished ones only their number."""
     with platform.locked():
         store = platform.store
-        live = [i for r in store.requirements.values() for i in r.live.values() if i.status.alive]
+        alive = [i for r in store.requirements.values() for i in r.live.values() if i.status.alive]
         groups = [group for group in store.groups.values() if group.counts]
         running = (task for group in groups for task in group.having(TaskStatus.EXECUTING))
         active = [node for pool in store.open_pools.values() for node in pool.nodes.values() if node.status.active]
@@ -27,7 +27,7 @@ def overview(platform: LocalPlatform) -> dict[str, Any]:
             tasks.update({status.value: count for status, count in group.counts.items() if count})
         return {
             "time": platform.clock.now().isoformat(),
-            "hosts": [_host(instance) for instance in live],
+            "hosts": [_host(instance) for instance in alive],
             "pools": [_pool(pool) for pool in store.open_pools.values() if not pool.status.finished],
             "nodes": dict(sorted(Counter(node.status.value for node in store.nodes.values()).items())),
             "tasks": dict(sorted(tasks.items())),
@@ -53,7 +53,7 @@ def _pool(pool: PoolRecord) -> dict[str, Any]:
         "name": pool.name,
         "status": pool.status.value,
         "nodes": pool.active_nodes,
-        "wanted": pool.target,
+        "target": pool.target,
         "awaited": pool.pending_nodes,
         "workers": sum(count for status, count in pool.worker_counts.items() if status.available),
         "working": pool.claimed,

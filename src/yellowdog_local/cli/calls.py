@@ -143,7 +143,7 @@ def _pools(seen: Overview) -> Table:
     names = ("worker pool", "status", "nodes", "target", "booting", "workers", "working", "error")
     table = Table(*names, title="Worker pools", title_justify="left")
     for pool in seen.pools[:ROWS]:
-        numbers = (str(pool[name]) for name in ("nodes", "wanted", "awaited", "workers", "working"))
+        numbers = (str(pool[name]) for name in ("nodes", "target", "awaited", "workers", "working"))
         table.add_row(pool["name"], pool["status"], *numbers, pool["error"] or "-")
     return table
 

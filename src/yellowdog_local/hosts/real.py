@@ -133,7 +133,7 @@ class RealHosts(ABC):
             for left in leftovers.find(self.data_directory):
                 LOGGER.error("left on the machine: %s", left)
 
-    def forget(self, instance_id: str) -> None:
+    def remove(self, instance_id: str) -> None:
         """Remove a host from the set; called by its thread at its end."""
         with self._lock:
             self._hosts.pop(instance_id, None)
@@ -188,7 +188,7 @@ class HostThread(threading.Thread, ABC):
             reason = DESTROYED if self._off.is_set() else str(error)
         finally:
             self._clean_up()
-            self._owner.forget(self._request.instance_id)
+            self._owner.remove(self._request.instance_id)
             LOGGER.info("host %s is gone: %s", self._request.instance_id, reason)
             self._listener.host_gone(self._request.instance_id, reason)
 

@@ -34,10 +34,10 @@ PROGRAMS = (
     Program(("redis-server", "valkey-server"), "redis-server"),
 )
 NAMESPACE_PROGRAMS = (Program(("ip",), "iproute2"), Program(("unshare",), "util-linux"))
-# Programs of the system live in directories that are not on every user's PATH.
+# Some system programs are in directories that are not on every user's PATH.
 SEARCH_PATH = ":".join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 _SHADOW = Path("/etc/shadow")
-# The numbers are the kernel's (capability.h). AUDIT_WRITE: without it sshd ends a login that wants a terminal.
+# The numbers are the kernel's (capability.h). AUDIT_WRITE: without it sshd ends logins with a terminal.
 SSHD_CAPABILITIES = {"SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18, "AUDIT_WRITE": 29}
 
 

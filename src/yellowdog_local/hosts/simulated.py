@@ -44,7 +44,7 @@ class _Run:
     timer: Timer | None = None
 
 
-class _Nobody:
+class _NoListener:
     """The listener of a machine that is no host of the platform."""
 
     def host_running(self, instance_id: str, address: HostAddress) -> None:
@@ -98,7 +98,7 @@ class SimulatedHosts:
         """
         said = {"createWorkers": WorkerTarget(targetCount=slots), **said}
         request = HostRequest(instance_id, token, None, "", "", "", 0.0)
-        host = _Host(request, _Nobody(), self._next_address(instance_id), said=said)
+        host = _Host(request, _NoListener(), self._next_address(instance_id), said=said)
         with self._connected_agents().locked():
             self._hosts[instance_id] = host
             self._booted(host)
@@ -158,7 +158,7 @@ class SimulatedHosts:
             if timer is not None:
                 timer.cancel()
         host.tasks.clear()
-        if host.session is not None and isinstance(host.listener, _Nobody):
+        if host.session is not None and isinstance(host.listener, _NoListener):
             self._connected_agents().disconnect(host.session)
         return host
 

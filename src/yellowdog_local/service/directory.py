@@ -105,7 +105,7 @@ class PlatformDirectory:
             raise LocalPlatformError(_unusable(error, self.path)) from error
 
     def _make_ssh_key(self) -> None:
-        # ssh-keygen writes through links: it writes where nobody else can.
+        # In a private directory, because ssh-keygen writes through links.
         with TemporaryDirectory(prefix="raydog-") as temporary:
             made = Path(temporary, self.ssh_key.name)
             make_key(made, "raydog-local")

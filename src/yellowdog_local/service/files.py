@@ -1,11 +1,11 @@
 """Reads and writes files where other users may write too. Imports nothing of the platform.
 
 Under `sudo` the platform runs as root in a directory of the caller's, and `--dir` and `--env-file` may name a directory
-that everybody writes to. There another user may have put a link or a file of his own in the place of ours. So:
+that everybody writes to. There another user may have put a link, or a file of their own, in the place of ours. So:
 
 - no link is followed, for reading, writing, or changing the owner;
 - files of ours belong to this user, to root, or to the caller of `sudo`; any other owner is refused;
-- a file is written under a name that nobody can predict, and then moved to its place;
+- a file is written under an unpredictable name, and then moved to its place;
 - only what this process has just created is given to the caller of `sudo`.
 """
 
@@ -26,7 +26,7 @@ PUBLIC = 0o644
 
 
 class UntrustedFileError(OSError):
-    """You named a file that is a link, or that another user owns. Its `strerror` says which, and what to do."""
+    """You named a file that is a link, or that another user owns. Its `strerror` names the reason."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(0, reason, str(path))
@@ -41,7 +41,7 @@ class Owner:
 
 
 def sudo_caller() -> Owner | None:
-    """Who has called `sudo`; None where this process is not root, or not by `sudo`."""
+    """The caller of `sudo`; None if this process is not root by `sudo`."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if os.geteuid() == 0 and uid.isdecimal() and gid.isdecimal():
         return Owner(int(uid), int(gid))
@@ -73,8 +73,8 @@ def opened(path: Path, flags: int) -> Iterator[BinaryIO]:
         UntrustedFileError: it is a link, no regular file, or another user owns it.
         OSError: it cannot be opened.
     """
-    check_owner(path)  # says more than the error of `open` below, which decides
-    # Not blocking: opening a pipe that somebody has put there would wait for its other end.
+    check_owner(path)  # for its message; the checks below decide
+    # Not blocking: opening a pipe would wait for its other end.
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, PUBLIC)
     with os.fdopen(descriptor, "rb" if flags & os.O_ACCMODE == os.O_RDONLY else "wb") as file:
         found = os.fstat(descriptor)
@@ -91,7 +91,7 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str, mode: int = PRIVATE, owner: Owner | None = None) -> None:
-    """Replace a file, or create it: readers see the old text or the new one, and nobody else at any moment.
+    """Replace or create a file: readers see the old text or the new one, and other users neither.
 
     Args:
         path: the file; a link there is replaced, not followed.

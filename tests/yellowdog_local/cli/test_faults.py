@@ -1,4 +1,4 @@
-"""`raydog local fault`, `calls`, `top` and `reset`, against a platform that runs in this process."""
+"""`raydog local fault`, `calls`, `top` and `reset`, against a platform in this process."""
 
 from __future__ import annotations
 

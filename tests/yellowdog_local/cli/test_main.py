@@ -1,4 +1,4 @@
-"""`raydog local`: what is printed, with which exit code; errors are one sentence and never a traceback."""
+"""`raydog local`: output and exit codes; an error is one sentence without a traceback."""
 
 from __future__ import annotations
 

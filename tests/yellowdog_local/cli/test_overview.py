@@ -1,4 +1,4 @@
-"""The overview of a platform: what is counted, what is left out, and what is said when it does not answer."""
+"""The overview of a platform: its counts, and its errors without an answer."""
 
 from __future__ import annotations
 

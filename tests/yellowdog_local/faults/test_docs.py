@@ -1,4 +1,4 @@
-"""What docs/faults.md shows is run as it stands there."""
+"""Runs the examples of docs/faults.md unchanged."""
 
 from __future__ import annotations
 

@@ -405,7 +405,7 @@ def test_reset_cancels_timers(lab: Lab) -> None:
 
 
 def test_reset_during_provisioning_leaves_no_host(lab: Lab) -> None:
-    """Calls that are being served meanwhile may still make something: that is ended as well."""
+    """A call in progress may still create hosts during a reset: they are terminated too."""
     stop = threading.Event()
 
     def provision() -> None:

@@ -1,4 +1,4 @@
-"""Faults of machines on namespace hosts: what strikes there is the real thing, and a reset leaves nothing running."""
+"""Faults of machines on namespace hosts, and the end of all hosts by a reset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to real hosts, as clients of the platform see it: cut off, without power, reclaimed; several workers."""
+"""Failures of real hosts as clients see them: cut network, lost power, spot notice; several workers of a node."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NOTICE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Scene:
-    """A platform with real hosts, a client of it, and a look behind the scenes."""
+    """A platform with real hosts, and a client of it."""
 
     running: RunningPlatform
     client: PlatformClient
@@ -87,7 +87,7 @@ class Scene:
         return self.client.work_client.get_task_by_id(task_id)
 
     def executing(self, script: str) -> str:
-        """A task that runs."""
+        """A running task."""
         (task_id,) = self.tasks(script)
         eventually(lambda: self.task(task_id).status is TaskStatus.EXECUTING)
         return task_id

@@ -1,4 +1,4 @@
-"""Which kind of hosts is used follows from the wish and the machine, and is explained."""
+"""The choice of the kind of hosts, by request and machine, and its reason."""
 
 from __future__ import annotations
 

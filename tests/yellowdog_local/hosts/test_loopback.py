@@ -1,4 +1,4 @@
-"""Every platform has a piece of 127.0.0.0/8 for itself, every host an address, and port 22 is asked for beforehand."""
+"""A subnet of 127.0.0.0/8 for each platform, an address for each host, and the check of port 22."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Namespace hosts: a machine each, apart from the machine. What they share with others is in `test_hosts_real.py`."""
+"""Namespace hosts: isolation of the machine and of each other. Common tests of real hosts are in `test_real.py`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MARKER = "raydog-test-marker"
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Two hosts that tests may look at and log in to, and must leave as they are."""
+    """Two hosts for tests that change nothing on them."""
     with lab(tmp_path_factory.mktemp("pair")) as made:
         made.create("i-a", f"#!/bin/bash\nid -un\necho words >&2\ntouch /etc/{MARKER} /usr/{MARKER}\n")
         made.create("i-b")

@@ -1,4 +1,4 @@
-"""The hosts' network: addresses are not reused soon, subnets in use are avoided, a bridge knows its owner."""
+"""The hosts' network: late reuse of addresses, free subnets, and bridges with the alias of their owner."""
 
 from __future__ import annotations
 

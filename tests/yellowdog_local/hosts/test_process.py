@@ -1,4 +1,4 @@
-"""Process hosts: apart from each other without the kernel's help, and plain about what they cannot do."""
+"""Process hosts: isolation of each other without namespaces, and its limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process host has on disk, before anything runs on it."""
+"""The files of a process host before its first process starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the programs of hosts are run: from anywhere, isolated, without the package."""
+"""The programs of hosts run isolated, without an installed package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What namespace hosts and process hosts promise alike: reachable, furnished, and gone without a trace."""
+"""Common tests of namespace hosts and process hosts: logins, user data, agents, and the end of hosts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Iterator[Lab]:
-    """Two hosts that tests may look at and log in to, and must leave as they are."""
+    """Two hosts for tests that change nothing on them."""
     with lab(tmp_path_factory.mktemp("pair"), kind) as made:
         made.create("i-a", '#!/bin/bash\nid -u\ncd "$YD_AGENT_HOME" && pwd >&2\n')
         made.create("i-b")

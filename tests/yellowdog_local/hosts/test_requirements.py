@@ -1,4 +1,4 @@
-"""What a machine lacks for hosts of a kind is one sentence that says how to get it."""
+"""Checks of a machine for each kind of hosts: one sentence with the remedy."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def container(
     capabilities: int = 0xA80425FB,  # Docker's
     tty: int = 5,
 ) -> None:
-    """A machine that grants what Docker's containers grant, or what is asked for here."""
+    """A machine with the privileges of a Docker container, or the given ones."""
     having(monkeypatch, without={"ip", "unshare"}, uid=uid, namespaces=False)
     account = pwd.struct_passwd(("somebody", "x", uid, uid, "", "/home", shell))
     monkeypatch.setattr(requirements, "current_user", lambda: account)

@@ -1,4 +1,4 @@
-"""The hosts' image, as data: what is laid over the machine's file system, and what is not touched."""
+"""The image of namespace hosts, as data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running the platform in the background: it starts once, ends wholly, and a killed one is cleaned up after."""
+"""The platform in the background: start, stop, and clean-up after a killed one."""
 
 from __future__ import annotations
 

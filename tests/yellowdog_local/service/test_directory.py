@@ -1,4 +1,4 @@
-"""The platform's directory: keys are made once and kept from others, and the lock tells who runs."""
+"""The platform's directory: keys, lock and state."""
 
 from __future__ import annotations
 

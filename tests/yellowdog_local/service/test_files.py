@@ -29,7 +29,7 @@ def sudo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """A file that a link of somebody's leads to."""
+    """The target of another user's link."""
     file = tmp_path / "victim"
     file.write_text("OTHER=1\n")
     return file

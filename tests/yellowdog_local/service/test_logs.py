@@ -1,4 +1,4 @@
-"""Showing logs: which files belong to what was asked for, how they are headed, and that growth is followed."""
+"""Logs: the files of a host or task, headings, and following."""
 
 from __future__ import annotations
 

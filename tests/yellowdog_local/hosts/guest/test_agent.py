@@ -1,4 +1,4 @@
-"""The agent, run as a plain process against a fake platform: what a task finds, and what the platform is told."""
+"""The agent as a process against a fake platform: environment of tasks, and reports to the platform."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def endpoint() -> Iterator[FakeEndpoint]:
 
 
 def copied(directory: Path) -> Path:
-    """A copy of the agent's files alone, as on a host that has no package of ours."""
+    """A copy of the agent's files alone, as on a host without the package."""
     root = directory / "agent"
     for name, text in programs.agent_files().items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -242,7 +242,7 @@ def test_task_has_the_environment_and_umask_of_the_platforms_settings(endpoint: 
 
 
 def _act(endpoint: FakeEndpoint, number: int, **action: object) -> dict[str, Any]:
-    """Have a node action done, and wait for its end."""
+    """Run a node action and wait for its end."""
     endpoint.command("RUN_ACTION", action={"number": number, **action})
 
     def ended() -> list[dict[str, Any]]:
@@ -371,7 +371,7 @@ def test_token_is_absent_from_the_process_list(endpoint: FakeEndpoint, running: 
 
 
 def _ended(process_id: int) -> bool:
-    """Whether a process (of nobody's children here) is gone, or dead and waiting to be reaped."""
+    """Whether a process, no child of this one, is gone or a zombie."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:

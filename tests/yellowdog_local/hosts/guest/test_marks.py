@@ -1,4 +1,4 @@
-"""A mark stays on a process and all that it starts, whatever they do, and finds them to be killed."""
+"""Marks of processes: inherited by all children, found and killed by them."""
 
 from __future__ import annotations
 

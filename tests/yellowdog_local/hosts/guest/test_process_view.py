@@ -1,4 +1,4 @@
-"""What Python on a process host is shown, module by module; that Ray believes it is tested on hosts."""
+"""The view of Python on a process host, by module; its effect on Ray is tested on hosts."""
 
 from __future__ import annotations
 
