@@ -77,7 +77,7 @@ def test_foreground_platform_runs_until_ctrl_c(tmp_path: Path) -> None:
     assert process.returncode == 0, errors
     assert "The local platform runs at http://" in output
     assert output.endswith("stopped; nothing is left\n")
-    assert "SIGINT: ending" in errors
+    assert "SIGINT: stopping" in errors
     assert leftovers.find(place.path) == []
 
 

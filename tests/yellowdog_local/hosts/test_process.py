@@ -153,7 +153,7 @@ def test_hosts_run_with_the_privileges_of_an_ordinary_container(tmp_path: Path) 
 
     assert done.returncode == 0, done.stderr
     chosen, user, terminal = done.stdout.split("\n")[:3]
-    assert chosen.startswith("process | namespace hosts are not possible here: this machine does not let root make")
+    assert chosen.startswith("process | namespace hosts are not possible here: this machine does not let root create")
     assert user == "root"
     assert terminal.startswith("/dev/pts/")
 

@@ -69,7 +69,7 @@ def test_speed_is_refused_with_real_hosts(place: PlatformDirectory) -> None:
 
 @pytest.mark.hosts
 def test_platform_starts_once_and_stops_without_leftovers(place: PlatformDirectory) -> None:
-    told: list[str] = []
+    steps: list[str] = []
     port = free_port()
     state = daemon.start(place, port)
 
@@ -79,13 +79,13 @@ def test_platform_starts_once_and_stops_without_leftovers(place: PlatformDirecto
     with pytest.raises(LocalPlatformError, match="runs already"):
         daemon.start(place, port)
 
-    assert daemon.stop(place, told.append)
-    assert told == [f"ending process {state.pid} and its hosts", "looking for anything that is left"]
+    assert daemon.stop(place, steps.append)
+    assert steps == [f"stopping process {state.pid} and its hosts", "removing leftovers"]
     assert not place.is_running()
     assert not daemon._lives(state.pid)
     assert leftovers.find(place.path) == []
     assert "ready at" in place.log.read_text()
-    assert not daemon.stop(place, told.append)
+    assert not daemon.stop(place, steps.append)
 
 
 @pytest.mark.hosts
