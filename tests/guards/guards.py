@@ -19,6 +19,7 @@ _ADDRESSES = "simulation/test_addresses.py"
 _POOLS = "simulation/test_configured_pools.py"
 _UPDATERS = "simulation/test_updaters.py"
 _UNBORN = "simulation/test_unborn.py"
+_NODE_ADDRESSES = "yellowdog_ray/cluster/test_platform_node_addresses.py"
 _COMPLETE = "yellowdog_ray/cluster/test_task_cache_completeness.py"
 _GROUPS = "simulation/test_placement_groups.py"
 
@@ -488,6 +489,25 @@ GUARDS: dict[str, tuple[Guard, ...]] = {
                 f"{_COMPLETE}::test_first_reading_is_completed_by_the_next",
                 f"{_COMPLETE}::test_lists_are_believed_after_a_while_when_counts_never_agree",
             ),
+        ),
+    ),
+    "A platform node's address comes late, or changes": (
+        Guard(
+            "a platform node without an address is read again",
+            "cluster/platform_nodes.py",
+            " or (node.private_ip is None and age >= ADDRESS_SECONDS)",
+            "",
+            (
+                f"{_NODE_ADDRESSES}::test_address_that_comes_late_is_read",
+                f"{_NODE_ADDRESSES}::test_missing_address_is_read_at_a_bounded_rate",
+            ),
+        ),
+        Guard(
+            "every platform node is read again now and then",
+            "cluster/platform_nodes.py",
+            "return age >= self._reread_seconds or (",
+            "return (",
+            (f"{_NODE_ADDRESSES}::test_address_that_changes_is_read",),
         ),
     ),
     "Another user copies a worker's task in the portal": (

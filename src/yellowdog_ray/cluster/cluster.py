@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from yellowdog_ray import names
 from yellowdog_ray.clock import Clock
-from yellowdog_ray.cluster.platform_nodes import PlatformNodes
+from yellowdog_ray.cluster.platform_nodes import ADDRESS_SECONDS, REREAD_SECONDS, PlatformNodes
 from yellowdog_ray.cluster.snapshot import Snapshot, build_snapshot
 from yellowdog_ray.cluster.task_cache import TaskCache
 from yellowdog_ray.cluster.terminator import Terminator
@@ -65,7 +65,9 @@ class Cluster:
         self._lock = threading.RLock()  # guards what is remembered; never held during a platform call
         self._listing_lock = threading.Lock()  # one reading at a time
         self._listing = TaskCache(platform, clock.monotonic)
-        self._platform_nodes = PlatformNodes(platform)
+        self._platform_nodes = PlatformNodes(
+            platform, clock.monotonic, REREAD_SECONDS if identity.fixed else ADDRESS_SECONDS
+        )
         self._snapshot = Snapshot()
         self._composed = False  # whether the snapshot shows all that the listing holds
         self._tasks: Mapping[str, TaskView] = {}
@@ -166,6 +168,8 @@ class Cluster:
             self._forget_tasks()
             return
         if self._listing.update(work):
+            self._composed = False
+        if self._platform_nodes.is_due:
             self._composed = False
         if not self._composed:
             self._platform_nodes.update(self._listing.tasks().values(), work.groups)

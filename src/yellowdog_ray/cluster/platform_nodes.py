@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from yellowdog_ray.errors import NotFound
@@ -20,15 +20,29 @@ REGISTERED_BEFORE = timedelta(minutes=1)
 """How long before a task is given to it a platform node may have registered, and still be read with the latest."""
 
 
+ADDRESS_SECONDS = 10.0
+"""How often a platform node without a private address is read again."""
+
+REREAD_SECONDS = 600.0
+"""How often every platform node is read again: an address may change, and the platform shows no sign of it."""
+
+
 class PlatformNodes:
     """Reads platform nodes when a task is given to them, by as few calls as possible.
 
     Args:
         platform: the platform.
+        monotonic: seconds that never go back.
+        reread_seconds: how often every platform node is read again.
     """
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(
+        self, platform: Platform, monotonic: Callable[[], float], reread_seconds: float = REREAD_SECONDS
+    ) -> None:
         self._platform = platform
+        self._monotonic = monotonic
+        self._reread_seconds = reread_seconds
+        self._read_at = monotonic()
         self._known: Mapping[str, PlatformNodeView] = {}
         self._read_until: dict[str, datetime] = {}
         self._pool_ids: dict[str, str] = {}
@@ -42,8 +56,17 @@ class PlatformNodes:
         """Forget which pools serve which task groups: another work requirement has others."""
         self._pool_ids.clear()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether an address is missing, or may have changed, and it is time to read it again. No call."""
+        return bool(self._known) and any(map(self._is_stale, self._known.values()))
+
+    def _is_stale(self, node: PlatformNodeView) -> bool:
+        age = self._monotonic() - self._read_at
+        return age >= self._reread_seconds or (node.private_ip is None and age >= ADDRESS_SECONDS)
+
     def update(self, tasks: Collection[TaskView], groups: Iterable[TaskGroupView]) -> None:
-        """Read the platform nodes of these tasks that are not known yet; forget those of no task.
+        """Read the platform nodes of these tasks that are not known yet, or are due; forget those of no task.
 
         Args:
             tasks: every live task.
@@ -54,17 +77,20 @@ class PlatformNodes:
         """
         nodes: dict[str, PlatformNodeView] = {}
         unknown: dict[str, set[str]] = {}
+        is_due = self.is_due
         for task in tasks:
             if (node_id := task.platform_node_id) is None:
                 continue
             if node_id in self._known:
                 nodes[node_id] = self._known[node_id]
-            else:
+            if node_id not in self._known or self._is_stale(self._known[node_id]):
                 unknown.setdefault(task.group_id, set()).add(node_id)
         sizes = Counter(task.group_id for task in tasks) if unknown else Counter[str]()
         wanted = [group for group in groups if group.id in unknown]
         for found in run_concurrently(lambda group: self._read(group, unknown[group.id], sizes[group.id]), wanted):
             nodes |= found
+        if is_due or not self._known:
+            self._read_at = self._monotonic()
         self._known = nodes
 
     def _read(self, group: TaskGroupView, node_ids: set[str], group_size: int) -> dict[str, PlatformNodeView]:
@@ -74,7 +100,7 @@ class PlatformNodes:
         pool_id = self._pool_of(group, node_ids)
         if pool_id is None:
             return {}
-        since = self._read_until.get(pool_id)
+        since = None if node_ids & self._known.keys() else self._read_until.get(pool_id)
         found = self._read_pool(pool_id, since, node_ids)
         if since and node_ids - found.keys():
             found = self._read_pool(pool_id, None, node_ids)

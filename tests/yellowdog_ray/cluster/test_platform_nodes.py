@@ -60,7 +60,7 @@ def platform() -> ScriptedPlatform:
 
 @pytest.fixture
 def nodes(platform) -> PlatformNodes:
-    return PlatformNodes(platform)
+    return PlatformNodes(platform, lambda: 0.0)
 
 
 def group(group_id: str = "g", *, configured: bool = False, changed: datetime | None = CHANGED) -> TaskGroupView:
