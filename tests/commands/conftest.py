@@ -16,6 +16,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     with World(tmp_path) as world:
         ray_commands.prepare(world)
         yield world
+        world.witness.look()
 
 
 @pytest.fixture

@@ -328,7 +328,11 @@ def test_event_stream_is_recorded_when_it_starts(local: RunningPlatform, client:
     headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
     with httpx.stream("GET", f"{local.url}/work/requirements/{work.id}/updates", headers=headers):
         assert local.calls.matching("GET /work/requirements/*/updates")[0].status == 200
-    time.sleep(0.05)
+    deadline = time.monotonic() + 5
+    while local.platform._kernel._watchers:
+        assert time.monotonic() < deadline, "the server did not notice the end of the stream"
+        time.sleep(0.001)
+    httpx.get(f"{local.url}/work/tasks", headers=headers)  # served after the stream has ended
     assert local.calls.count("GET /work/requirements/*/updates") == 1
 
 

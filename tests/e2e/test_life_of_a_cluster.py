@@ -165,7 +165,7 @@ def secrets_stay_secret(platform: PlatformView, box: Box, ray: Ray) -> None:
     secret = platform.key_secret
     for task in platform.all_tasks():
         assert secret not in str(task), "no task carries the secret, in its data, arguments or environment"
-    time.sleep(0.5)  # let log lines be written out
+    time.sleep(0.5)  # real processes write their logs: no event reports the last line
     found = {file.name: file for folder in (box.folder, ray.folder) for file in files_with(secret, folder)}
     assert set(found) == {
         "credentials.json",  # the platform's own record of the key that it made

@@ -28,6 +28,7 @@ def platform_only(tmp_path: Path, kind: str) -> Iterator[World]:
         world.add_neighbour(config, {"worker": NEIGHBOUR_WORKERS})
         world.pass_time(10)  # until its workers have booted
         yield world
+        world.witness.look()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from tests.simulation.config import CONFIG_FILE, KEY_FILE
 from tests.simulation.lab import Lab
 from tests.simulation.machine import prepare
 from tests.simulation.monitor import Monitor, Tick
+from tests.simulation.platform_invariants import Witness
 from tests.simulation.processes import Kill, Killed, Process, Processes
 from tests.simulation.ray_commands import CommandFailed, make_workers, ray_down, ray_up, run_command
 from tests.simulation.raylets import Demand, FakeGcs, RayCluster
@@ -58,6 +59,7 @@ class World(ClusterView):
     Attributes:
         ray: Ray's side of the present cluster: raylets and load.
         gcs: Ray's control store.
+        witness: checks the platform itself, at the end of a scenario or whenever `look` is called.
         monitor: the head's autoscaler, while it runs.
         config: the configuration on the head, once a `ray up` has succeeded.
         listing: the ids that the provider listed for Ray in the last round; None if it listed nothing.
@@ -72,6 +74,7 @@ class World(ClusterView):
         settings = Settings(random_seed=seed)
         platform = LocalPlatform(hosts=hosts, clock=clock, settings=settings, api_key=("id", "secret"))
         super().__init__(Lab(platform, clock, hosts))
+        self.witness = Witness(self.lab)
         self.processes = Processes()
         self.story = Story(clock.now)
         self.wire = Wire(platform, self.processes, self.chance, self.story, self.pass_time)

@@ -85,6 +85,7 @@ class RandomRun(World):
         self._all_trouble_ends()
         self._want(scenario.last_load)
         self._demand_is_served()
+        self.witness.look()
         self._all_is_tidy()
         if scenario.gives_back:
             self._want(Load(self.seconds, ()))
@@ -95,6 +96,7 @@ class RandomRun(World):
         if not self.down():
             self.fail("commands", "`ray down` fails though nothing is wrong")
         self._stays_down()
+        self.witness.look()
 
     def _try(self, run: Callable[..., bool], command: Command) -> None:
         self._troubled(command.troubles)

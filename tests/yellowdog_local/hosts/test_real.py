@@ -162,7 +162,7 @@ def test_destroy_reports_a_host_gone_only_once(own: Lab) -> None:
 def test_destroy_ends_a_booting_host(own: Lab) -> None:
     for number in range(6):
         own.create(f"i-{number}")
-        time.sleep(0.02 * number)
+        time.sleep(0.02 * number)  # real hosts: each is destroyed at another moment of its boot
         own.hosts.destroy(f"i-{number}")
     own.recorder.wait_for(lambda: len(own.recorder.gone) == 6)
 
