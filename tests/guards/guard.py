@@ -1,114 +1,57 @@
-"""What a guard is, and how one is taken out of a copy of the source. Starts nothing."""
+r"""The list of guards, the tests that must fail without them, and the removal of a guard from a copy.
 
-from __future__ import annotations
+In guards.txt a line `## ROW` names a row of docs/reliability.md. Each line below it, `OLD => NEW`, is a guard: NEW
+replaces OLD, which exists once in the provider, in any file and layout. A file in front limits the search:
+`launch.py: OLD => NEW`. `\n` in NEW begins a line with the same indentation. A line `+ OLD => NEW` belongs to the guard
+above it: both keep the same promise, so they are removed together.
+"""
 
 import ast
-from dataclasses import dataclass
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PROVIDER = "src/yellowdog_ray"
+
+Guard = tuple[str, ...]
+_TEST = re.compile(r"`([\w/]+\.py::\w+)`")
+_LINE = re.compile(r"(?:(?P<file>[\w/]+\.(?:py|yaml)): )?(?P<old>.+?) =>(?: (?P<new>.*))?")
 
 
-@dataclass(frozen=True)
-class Edit:
-    """A piece of text, and what stands there when it is taken out.
-
-    Attributes:
-        file: where it is, below the provider's source (or, with a `/` in front, below the repository).
-        text: it stands there exactly once.
-        without: what takes its place.
-    """
-
-    file: str
-    text: str
-    without: str
-
-    @property
-    def path(self) -> str:
-        """The file, below the repository."""
-        return self.file.removeprefix("/") if self.file.startswith("/") else f"{PROVIDER}/{self.file}"
-
-    def made_in(self, source: str) -> str:
-        """The source without the text.
-
-        Raises:
-            GuardError: the text is not there, or more than once, or what remains is no Python.
-        """
-        found = source.count(self.text)
-        if found != 1:
-            raise GuardError(f"the text stands {found} times in {self.path}, not once: {self.text!r}")
-        changed = source.replace(self.text, self.without)
-        if self.path.endswith(".py"):
-            try:
-                ast.parse(changed)
-            except SyntaxError as error:
-                raise GuardError(f"{self.path} is no Python without {self.text!r}: {error}") from error
-        return changed
-
-
-@dataclass(frozen=True)
-class Guard:
-    """What keeps a promise of docs/reliability.md.
-
-    Attributes:
-        keeps: what holds because of it, in a few words.
-        file: see `Edit`.
-        text: see `Edit`.
-        without: see `Edit`.
-        tests: who must notice when it is gone, each as `file::function`, as the page names them.
-        also: what must go with it, because it would keep the same promise alone.
-    """
-
-    keeps: str
-    file: str
-    text: str
-    without: str
-    tests: tuple[str, ...]
-    also: tuple[Edit, ...] = ()
-
-    @property
-    def edits(self) -> tuple[Edit, ...]:
-        """All that is taken out."""
-        return (Edit(self.file, self.text, self.without), *self.also)
-
-    def take_out_of(self, root: Path) -> None:
-        """Change the files of a copy of the repository.
-
-        Raises:
-            GuardError: a text is not there, or more than once, or what remains is no Python.
-        """
-        for edit in self.edits:
-            path = root / edit.path
-            path.write_text(edit.made_in(path.read_text()))
-
-
-class GuardError(Exception):
-    """A guard cannot be taken out as its entry says."""
-
-
-def node_ids(test: str, root: Path = ROOT) -> list[str]:
-    """What pytest calls a test of the page, whose class the page leaves out.
-
-    Raises:
-        GuardError: there is no such test.
-    """
-    file, _, name = test.partition("::")
-    path = root / "tests" / file
-    if not path.is_file():
-        raise GuardError(f"there is no file tests/{file}")
-    if not name:
-        return [f"tests/{file}"]
-    module = ast.parse(path.read_text())
-    holders = [("", module.body)] + [
-        (f"{node.name}::", node.body) for node in module.body if isinstance(node, ast.ClassDef)
-    ]
-    found = [
-        f"tests/{file}::{prefix}{name}"
-        for prefix, body in holders
-        for node in body
-        if isinstance(node, ast.FunctionDef) and node.name == name
-    ]
-    if not found:
-        raise GuardError(f"tests/{file} has no {name}")
+def guards() -> dict[str, list[Guard]]:
+    """The guards of each row."""
+    found: dict[str, list[Guard]] = {}
+    for line in (ROOT / "tests/guards/guards.txt").read_text().splitlines():
+        if line.startswith("## "):
+            of_row = found.setdefault(line.removeprefix("## "), [])
+        elif line.startswith("+ "):
+            of_row[-1] += (line.removeprefix("+ "),)
+        else:
+            of_row.append((line,))
     return found
+
+
+def row_tests() -> dict[str, set[str]]:
+    """The tests of each row, as `file::function`, without end-to-end tests."""
+    lines = (ROOT / "docs/reliability.md").read_text().splitlines()
+    rows = [line.split("|") for line in lines if line.startswith("| ") and _TEST.search(line)]
+    return {row[1].strip(): {test for test in _TEST.findall(row[-2]) if not test.startswith("e2e/")} for row in rows}
+
+
+def without(line: str, root: Path = ROOT) -> tuple[Path, str]:
+    """The file of a guard's line, and its text without the guard; ValueError or SyntaxError if that is impossible."""
+    match = _LINE.fullmatch(line)
+    if not match:
+        raise ValueError(f"not of the form OLD => NEW: {line}")
+    text = re.compile(r"\s*".join(re.escape(token) for token in re.findall(r"\w+|[^\w\s]", match["old"])))
+    paths = [*root.glob("src/yellowdog_ray/**/*.py"), *root.glob("examples/**/*.yaml")]
+    sources = [(path, path.read_text()) for path in paths if path.as_posix().endswith(match["file"] or ".py")]
+    hits = [(path, source, hit) for path, source in sources for hit in text.finditer(source)]
+    if len(hits) != 1:
+        raise ValueError(f"exists {len(hits)} times, in {[path.name for path, *_ in hits]}: {match['old']}")
+    path, source, hit = hits[0]
+    begun = source[: hit.start()].rpartition("\n")[2]
+    indentation = begun[: len(begun) - len(begun.lstrip())]
+    changed = hit.string[: hit.start()] + (match["new"] or "").replace("\\n", f"\n{indentation}") + source[hit.end() :]
+    if path.suffix == ".py":
+        ast.parse(changed)
+    return path, changed

@@ -1,59 +1,46 @@
-"""A pytest plugin for a run without a guard: is it our copy that is tested, and which tests have failed of themselves?
+"""Pytest plugin of a guard run: selects tests as docs/reliability.md names them, and writes their outcomes."""
 
-Loaded with `-p tests.guards.watch`, told by two variables what to look for and where to write.
-"""
-
-from __future__ import annotations
-
-import importlib.util
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-COPY = "RAYDOG_GUARDS_COPY"
-"""The copy of the repository whose modules must be the ones that are imported."""
+import yellowdog_local
+import yellowdog_ray
 
-REPORT = "RAYDOG_GUARDS_REPORT"
-"""Where the outcomes are written, as a JSON object: `passed`, `failed`, ... by the test's name without parameters."""
-
+_RUN = json.loads(os.environ["RAYDOG_GUARDS"])
 _outcomes: dict[str, str] = {}
-_RANK = {"passed": 1, "skipped": 0, "timed out": 2, "broken": 3, "failed": 4}
 
 
 def pytest_configure() -> None:
-    copy = Path(os.environ[COPY])
-    for package in ("yellowdog_ray", "yellowdog_local"):
-        spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None or not Path(spec.origin).is_relative_to(copy / "src"):
-            raise pytest.UsageError(f"{package} would be imported from {spec and spec.origin}, not from {copy}")
+    for package in (yellowdog_ray, yellowdog_local):
+        assert Path(package.__file__ or "").is_relative_to(_RUN["copy"]), package
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if _name(item.nodeid) in _RUN["tests"]]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if _outcomes.get(_name(item.nodeid)) == "failed":
-        pytest.skip("this test has noticed already")
+    if _outcomes.get(_name(item.nodeid), "passed") != "passed":
+        pytest.skip("did not pass with other parameters")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    outcome = _outcome(report)
-    name = _name(report.nodeid)
-    if _RANK[outcome] >= _RANK.get(_outcomes.get(name, ""), -1):
-        _outcomes[name] = outcome
-
-
-def _outcome(report: pytest.TestReport) -> str:
-    """A test has noticed if what it says is wrong; not if its set-up fails, or if it never ends."""
-    if report.outcome != "failed":
-        return report.outcome
-    if "from pytest-timeout" in str(report.longrepr):
-        return "timed out"
-    return "failed" if report.when == "call" else "broken"
+    """A test fails by its own assertion: not by its set-up, and not by a timeout."""
+    outcome: str = report.outcome
+    if outcome == "failed":
+        timed_out = "from pytest-timeout" in str(report.longrepr)
+        outcome = "timed out" if timed_out else "failed" if report.when == "call" else "broken"
+    if _outcomes.get(_name(report.nodeid), "passed") == "passed":
+        _outcomes[_name(report.nodeid)] = outcome
 
 
 def pytest_sessionfinish() -> None:
-    Path(os.environ[REPORT]).write_text(json.dumps(_outcomes))
+    Path(_RUN["report"]).write_text(json.dumps(_outcomes))
 
 
 def _name(node_id: str) -> str:
-    return node_id.split("[")[0]
+    file, *_, function = node_id.split("[")[0].split("::")
+    return f"{file.removeprefix('tests/')}::{function}"
