@@ -13,10 +13,9 @@ from pathlib import Path
 from tests.guards.guard import ROOT, Guard, guards, row_tests, without
 
 _HELP = """\
-A guard is the piece of source that keeps a promise of docs/reliability.md; tests/guards/guards.txt lists them. For each
-row, the row's tests run with all guards, and must pass. Then they run without each guard, in temporary copies. Without
-each guard a test must fail, and each test must fail without some guard. A set-up that fails, a timeout and a skipped
-test count as nothing. End-to-end tests are excluded, because their hosts use the provider of the checkout."""
+A guard is the source that keeps a promise of docs/reliability.md; tests/guards/guards.txt lists them. The tests of each
+row must pass with all guards. Then they run without each guard, in a copy of the checkout. A test must fail each time,
+and each test must fail without some guard. A timeout, a failed set-up and a skipped test count as nothing."""
 
 
 def main() -> int:
@@ -46,8 +45,7 @@ def _row(folder: Path, row: str, of_row: list[Guard], tests: set[str]) -> bool:
     problems = [f"{test} with all guards: {control.get(test)}" for test in tests if control.get(test) != "passed"]
     for guard in [] if problems else of_row:
         outcomes = _run(folder, guard, tests)
-        failed = {test for test in tests if outcomes.get(test) == "failed"}
-        passing -= failed
+        passing -= (failed := {test for test in tests if outcomes.get(test) == "failed"})
         lines.append(f"{len(failed)}/{len(tests)} tests fail without {' and '.join(guard)}")
         problems += [] if failed else [f"SURVIVED: {guard[0]}: {outcomes}"]
     problems += [f"SURVIVES every removal: {test}" for test in passing]

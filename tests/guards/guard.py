@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 Guard = tuple[str, ...]
 _TEST = re.compile(r"`([\w/]+\.py::\w+)`")
-_LINE = re.compile(r"(?:(?P<file>[\w/]+\.(?:py|yaml)): )?(?P<old>.+?) =>(?: (?P<new>.*))?")
+_FILE_AND_OLD = re.compile(r"^(?:([\w/]+\.(?:py|yaml)): )?(.*)")
 
 
 def guards() -> dict[str, list[Guard]]:
@@ -39,19 +39,17 @@ def row_tests() -> dict[str, set[str]]:
 
 def without(line: str, root: Path = ROOT) -> tuple[Path, str]:
     """The file of a guard's line, and its text without the guard; ValueError or SyntaxError if that is impossible."""
-    match = _LINE.fullmatch(line)
-    if not match:
-        raise ValueError(f"not of the form OLD => NEW: {line}")
-    text = re.compile(r"\s*".join(re.escape(token) for token in re.findall(r"\w+|[^\w\s]", match["old"])))
+    text, _, new = line.partition(" =>")
+    file, old = _FILE_AND_OLD.findall(text)[0]
+    pattern = re.compile(r"\s*".join(re.escape(token) for token in re.findall(r"\w+|[^\w\s]", old)))
     paths = [*root.glob("src/yellowdog_ray/**/*.py"), *root.glob("examples/**/*.yaml")]
-    sources = [(path, path.read_text()) for path in paths if path.as_posix().endswith(match["file"] or ".py")]
-    hits = [(path, source, hit) for path, source in sources for hit in text.finditer(source)]
+    sources = [(path, path.read_text()) for path in paths if path.as_posix().endswith(file or ".py")]
+    hits = [(path, source, hit) for path, source in sources for hit in pattern.finditer(source)]
     if len(hits) != 1:
-        raise ValueError(f"exists {len(hits)} times, in {[path.name for path, *_ in hits]}: {match['old']}")
+        raise ValueError(f"exists {len(hits)} times, in {[path.name for path, *_ in hits]}: {old}")
     path, source, hit = hits[0]
-    begun = source[: hit.start()].rpartition("\n")[2]
-    indentation = begun[: len(begun) - len(begun.lstrip())]
-    changed = hit.string[: hit.start()] + (match["new"] or "").replace("\\n", f"\n{indentation}") + source[hit.end() :]
-    if path.suffix == ".py":
-        ast.parse(changed)
+    before, after = source[: hit.start()], source[hit.end() :]
+    indentation = re.findall(r"^ *", before, re.MULTILINE)[-1]
+    changed = before + new.removeprefix(" ").replace("\\n", f"\n{indentation}") + after
+    ast.parse(changed if path.suffix == ".py" else "")
     return path, changed

@@ -29,12 +29,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """A test fails by its own assertion: not by its set-up, and not by a timeout."""
-    outcome: str = report.outcome
-    if outcome == "failed":
-        timed_out = "from pytest-timeout" in str(report.longrepr)
-        outcome = "timed out" if timed_out else "failed" if report.when == "call" else "broken"
     if _outcomes.get(_name(report.nodeid), "passed") == "passed":
-        _outcomes[_name(report.nodeid)] = outcome
+        unclear = report.failed and (report.when != "call" or "from pytest-timeout" in str(report.longrepr))
+        _outcomes[_name(report.nodeid)] = "unclear" if unclear else report.outcome
 
 
 def pytest_sessionfinish() -> None:
