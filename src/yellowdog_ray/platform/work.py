@@ -43,12 +43,17 @@ class WorkCalls(Calls):
 
     @platform_call
     def find_work_requirement(self, name: str, *, finished: bool = False) -> WorkRequirementView | None:
-        """The work requirement of exactly this name: two calls.
+        """The work requirement of exactly this name: one call if it is unfinished, otherwise two or three.
+
+        It is requested by its name before it is searched for, since a search may not show it yet.
 
         Args:
             name: the whole name; the platform's search matches parts of names.
             finished: also accept one that has ended; then the youngest of all counts.
         """
+        named = self._named_work_requirement(name)
+        if named is not None and not named.finished:
+            return named
         subject = f"work requirement '{name}'"
         search = WorkRequirementSearch(namespace=self.namespace, name=name, statuses=None if finished else _LIVE_WORK)
         with self._sdk(subject):
@@ -59,9 +64,21 @@ class WorkCalls(Calls):
             if identified(summary.name, subject) == name and summary.namespace == self.namespace
         ]
         if not found:
-            return None
+            return named if finished else None
         youngest = max(found, key=lambda summary: (not is_finished(summary.status), time_of(summary.createdTime)))
+        if named is not None and is_finished(youngest.status) and time_of(youngest.createdTime) <= named.created:
+            return named
         return self.work_requirement(identified(youngest.id, subject))
+
+    def _named_work_requirement(self, name: str) -> WorkRequirementView | None:
+        """The work requirement that the platform gives for a name: which, if an ended one has it too, is not known."""
+        subject = f"work requirement '{name}'"
+        try:
+            with self._sdk(subject):
+                found = self._client.work_client.get_work_requirement_by_name(self.namespace, name)
+        except NotFound:
+            return None
+        return work_view(entity(found, WorkRequirement, subject))
 
     @platform_call
     def work_requirement(self, requirement_id: str) -> WorkRequirementView:

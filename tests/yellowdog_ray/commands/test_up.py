@@ -48,7 +48,7 @@ def test_create_head_makes_few_sequential_calls(make_cluster, calls):
 
     changes = [call.split("/")[-1] for call in made if not call.startswith("GET")]
     assert changes == ["requirements", "template", "tasks"]
-    assert len(made) == 3 + 5  # the account, the template, is there such a cluster; what has become of it: two
+    assert len(made) == 3 + 6  # the account, the template, such a cluster by name and by search, its state: two
 
 
 def test_create_head_fails_when_another_configuration_was_first(make_cluster):
