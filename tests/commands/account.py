@@ -53,6 +53,10 @@ class Account:
         """Close the client."""
         self._client.close()
 
+    def instances(self) -> list[str]:
+        """The ids of our instances that are alive."""
+        return [instance.id for instance in self._ours.instances()]
+
     def imitate(self) -> None:
         """Let somebody make a pool beside each open one of ours, of the same name plus a suffix."""
         for pool in self._ours.open_pools:

@@ -22,7 +22,7 @@ from yellowdog_ray.commands.down import AfterRayDown, TeardownRunner
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.credentials import load_credentials
-from yellowdog_ray.errors import HeadError, PlatformError, RayDogError, SshError
+from yellowdog_ray.errors import HeadError, PlatformError, RayDogError, SshError, TeardownIncomplete
 from yellowdog_ray.lazy import lazy
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.tags import TagStore, TunnelledPort
@@ -89,7 +89,14 @@ class LaptopSide(Side):
             # Ray would list again and again, 5 s apart; `tear_down` waits for the end.
             return Snapshot()
         drop_cached_config(self._provider_config)
-        snapshot = self.cluster.refresh()
+        try:
+            snapshot = self.cluster.refresh()
+        except PlatformError as error:
+            if not ends_the_cluster():
+                raise
+            # `tear_down` needs no list of nodes, and reports what it cannot do.
+            cli_logger.warning("{}", f"the cluster's nodes cannot be listed, and end with the cluster: {error}")
+            return Snapshot()
         self._read_tags(snapshot)
         return snapshot
 
@@ -202,7 +209,8 @@ class LaptopSide(Side):
 
         work = self.cluster.find()
         if work is not None:
-            request_end(self.platform, work)
+            for failure in request_end(self.platform, work):
+                cli_logger.warning("{}", f"{failure}: `ray down` tries again")
         self._end_requested = True
 
     def tear_down(self) -> None:
@@ -215,12 +223,26 @@ class LaptopSide(Side):
             if work is not None:
                 tear_down(self.platform, work, progress, self._clock)
                 self.cluster.forget()
-        except RayDogError as error:
+        except TeardownIncomplete as error:
             _fail(error)
+        except RayDogError as error:
+            _fail(self._not_removed(error))
         finally:
             if self.is_made("tag_store"):
                 self.tag_store.close()
-        progress.report(f"nothing is left of cluster '{self._cluster_name}' on YellowDog")
+        if work is None:
+            namespace = self.settings.current.cluster_namespace
+            progress.report(f"YellowDog shows no cluster '{self._cluster_name}' in namespace '{namespace}' to this key")
+        else:
+            progress.report(f"nothing is left of cluster '{self._cluster_name}' on YellowDog")
+
+    def _not_removed(self, error: RayDogError) -> TeardownIncomplete:
+        """The error of a teardown that could not find what it has to remove."""
+        return TeardownIncomplete(
+            f"{error}. The cluster was not removed: run `ray down` again, or end work requirement "
+            f"'{self._cluster_name}' and the worker pools named after it in YellowDog's portal (namespace "
+            f"{self.settings.current.cluster_namespace})"
+        )
 
     def _youngest(self) -> WorkRequirementView | None:
         """The work requirement that is alive, or the last one in case its pools outlived it."""

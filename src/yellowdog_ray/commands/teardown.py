@@ -1,16 +1,19 @@
 """Tear down a cluster: remove everything that belongs to one work requirement, and verify that nothing is left.
 
-Pools end before the work requirement: a later `ray down` finds the rest by it, if this one is killed.
+Pools end before the work requirement: a later `ray down` finds the rest by it, if this one is killed. Each step is
+tried although another has failed, and none depends on a reading that only informs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.errors import TeardownIncomplete
+from yellowdog_ray.errors import PlatformError, TeardownIncomplete
 from yellowdog_ray.names import head_id, token_of
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
@@ -24,108 +27,223 @@ GRACE_SECONDS = 45.0
 TEARDOWN_TIMEOUT_SECONDS = 600.0
 """Seconds in which the platform must show that nothing is alive."""
 
+UNREADABLE_TIMEOUT_SECONDS = 60.0
+"""Seconds without a readable answer about what remains, after everything else has ended. Above `GRACE_SECONDS`, so that
+the instances' end has been requested too."""
+
 _POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
 _POLL_SHARE = 0.1  # of the time waited: after a minute, a poll every five seconds or so
 
+A = TypeVar("A")
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
-class _Remains:
-    """The objects of a cluster that the platform still shows."""
+class _PoolState:
+    """A pool and its instances as last read; `failure` says why they could not be read this time."""
 
-    work: WorkRequirementView
-    pools: tuple[tuple[PoolView, ComputeView | None], ...]
+    name: str
+    pool: PoolView | None
+    compute: ComputeView | None
+    failure: PlatformError | None
 
     @property
     def is_empty(self) -> bool:
-        return self.work.finished and all(
-            pool.finished and (compute is None or (compute.finished and not compute.live_instances))
-            for pool, compute in self.pools
-        )
+        if self.failure is not None or self.pool is None or not self.pool.finished:
+            return False
+        return self.compute is None or (self.compute.finished and not self.compute.live_instances)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the platform has shown this time that something of it is alive."""
+        return self.failure is None and not self.is_empty
+
+
+@dataclass(frozen=True)
+class _Remains:
+    """The objects of a cluster that the platform still shows, or that it could not be read about."""
+
+    work: WorkRequirementView
+    work_failure: PlatformError | None
+    pools: tuple[_PoolState, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        return self.work_failure is None and self.work.finished and all(pool.is_empty for pool in self.pools)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the platform has shown this time that something is alive."""
+        return (self.work_failure is None and not self.work.finished) or any(pool.is_shown for pool in self.pools)
+
+    @property
+    def failures(self) -> list[PlatformError]:
+        """Why something could not be read this time."""
+        failures = [self.work_failure, *(pool.failure for pool in self.pools)]
+        return [failure for failure in failures if failure is not None]
 
     def __str__(self) -> str:
-        instances = sum(compute.live_instances for _, compute in self.pools if compute)
-        pools = [pool.name for pool, compute in self.pools if not pool.finished or (compute and not compute.finished)]
+        alive = [state for state in self.pools if not state.is_empty]
+        instances = sum(state.compute.live_instances for state in self.pools if state.compute and not state.failure)
+        pools = [
+            state.name
+            for state in alive
+            if state.failure
+            or not (state.pool and state.pool.finished)
+            or (state.compute and not state.compute.finished)
+        ]
         parts = [f"{instances} instance{'s' * (instances != 1)}"]
         if pools:
             parts.append(f"worker pool{'s' * (len(pools) != 1)} {', '.join(pools)}")
-        if not self.work.finished:
+        if self.work_failure or not self.work.finished:
             parts.append(f"work requirement {self.work.name} ({self.work.status})")
-        return ", ".join(parts)
+        return ", ".join(parts) + "".join(f"; not readable: {failure}" for failure in self.failures[:1])
 
 
-def request_end(platform: Platform, work: WorkRequirementView) -> None:
-    """Shut down every pool, then cancel the work requirement. No wait; repeating it is harmless."""
-    _request_end(platform, work, _find_pools(platform, work).values())
+def request_end(platform: Platform, work: WorkRequirementView) -> list[PlatformError]:
+    """Shut down every pool, then cancel the work requirement. No wait; repeating it is harmless.
+
+    Returns:
+        The failures. Each step is tried, whatever failed before it.
+    """
+    return _request_end(platform, work, _find_pools(platform, work))
 
 
-def _request_end(platform: Platform, work: WorkRequirementView, pools: Iterable[PoolView]) -> None:
-    _shut_down(platform, pools)
-    if not work.finished:
-        platform.cancel_work_requirement(work.id)
+def _request_end(
+    platform: Platform, work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]
+) -> list[PlatformError]:
+    pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
+    return _failures(found.values()) + _shut_down(platform, pools) + _cancel(platform, work)
 
 
-def _shut_down(platform: Platform, pools: Iterable[PoolView]) -> None:
-    run_concurrently(platform.shut_down_pool, [pool.id for pool in pools if not pool.finished])
+def _shut_down(platform: Platform, pools: Iterable[PoolView]) -> list[PlatformError]:
+    ids = [pool.id for pool in pools if not pool.finished]
+    return _failures(run_concurrently(partial(_attempt, platform.shut_down_pool), ids))
+
+
+def _cancel(platform: Platform, work: WorkRequirementView) -> list[PlatformError]:
+    return [] if work.finished else _failures([_attempt(platform.cancel_work_requirement, work.id)])
 
 
 def tear_down(platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> None:
     """Remove everything of one work requirement, and wait until the platform shows nothing alive.
 
     Raises:
-        TeardownIncomplete: something is still alive after `TEARDOWN_TIMEOUT_SECONDS`; the text names it.
-        PlatformError: a platform call failed.
+        TeardownIncomplete: something is still alive after `TEARDOWN_TIMEOUT_SECONDS`, or could not be read for
+            `UNREADABLE_TIMEOUT_SECONDS`; the text names it.
     """
-    pools = _find_pools(platform, work)
-    _request_end(platform, work, pools.values())
-    started = clock.monotonic()
-    terminated: set[str] = set()
-    while True:
-        remains = _read(platform, work.id, pools)
-        if remains.is_empty:
-            host_key_file(head_id(token_of(work.groups[0].worker_tag))).unlink(missing_ok=True)
-            return
-        waited = clock.monotonic() - started
+    _Teardown(platform, work, progress, clock).run()
+
+
+class _Teardown:
+    """One teardown: what it has found so far, and what it has requested."""
+
+    def __init__(self, platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> None:
+        self._platform = platform
+        self._work = work
+        self._progress = progress
+        self._clock = clock
+        self._pools: dict[str, PoolView] = {}
+        self._terminated: set[str] = set()
+
+    def run(self) -> None:
+        """Request the end of everything, and wait for it."""
+        _request_end(self._platform, self._work, self._find())
+        started = readable_at = self._clock.monotonic()
+        while True:
+            remains = self._read()
+            if remains.is_empty:
+                host_key_file(head_id(token_of(self._work.groups[0].worker_tag))).unlink(missing_ok=True)
+                return
+            now = self._clock.monotonic()
+            readable_at = now if remains.is_shown else readable_at
+            self._check_time(remains, now - started, now - readable_at)
+            self._repeat_requests(remains, now - started)
+            self._progress.update(f"waiting for the end of {remains}")
+            self._clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, (now - started) * _POLL_SHARE)))
+
+    def _check_time(self, remains: _Remains, waited: float, unreadable: float) -> None:
+        remedy = f"run `ray down` again, or end them in YellowDog's portal (namespace {self._platform.namespace})"
         if waited > TEARDOWN_TIMEOUT_SECONDS:
             raise TeardownIncomplete(
-                f"the platform still shows {remains} after {TEARDOWN_TIMEOUT_SECONDS:g} s: run `ray down` again, "
-                f"or end them in YellowDog's portal (namespace {platform.namespace})"
+                f"the platform still shows {remains} after {TEARDOWN_TIMEOUT_SECONDS:g} s: {remedy}"
             )
-        # The monitor may have created a pool meanwhile, and a cancellation may have had no effect.
-        _shut_down(platform, pools.values())
-        if not (remains.work.finished or remains.work.cancelling):
-            platform.cancel_work_requirement(work.id)
+        if unreadable > UNREADABLE_TIMEOUT_SECONDS:
+            raise TeardownIncomplete(
+                f"the end of everything was requested, and YellowDog does not show that this has ended: {remains}: "
+                f"{remedy}"
+            )
+
+    def _repeat_requests(self, remains: _Remains, waited: float) -> None:
+        """The monitor may have created a pool meanwhile, and a request may have had no effect."""
+        _shut_down(self._platform, self._pools.values())
+        if not remains.work.cancelling:
+            _cancel(self._platform, remains.work)
         if remains.work.finished or waited > GRACE_SECONDS:
-            _terminate_instances(platform, remains, terminated)
-        progress.update(f"waiting for the end of {remains}")
-        clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, waited * _POLL_SHARE)))
+            self._terminate_instances(remains)
+
+    def _terminate_instances(self, remains: _Remains) -> None:
+        """Terminate the instances of each pool; also of one whose instances cannot be read."""
+        for state in remains.pools:
+            requirement_id = state.pool.compute_requirement_id if state.pool else None
+            if requirement_id is None or requirement_id in self._terminated:
+                continue
+            if state.failure is None and (state.compute is None or state.compute.finished):
+                continue
+            if not _failures([_attempt(self._platform.terminate_compute, requirement_id)]):
+                self._terminated.add(requirement_id)
+
+    def _read(self) -> _Remains:
+        """Read the present state, and note new pools.
+
+        A pool that was seen once stays noted. YellowDog shows ended pools too, so "not found" later does not mean that
+        its machines have ended.
+        """
+        work = _attempt(self._platform.work_requirement, self._work.id)
+        if isinstance(work, WorkRequirementView):
+            self._work = work
+        found = self._find()
+        states = run_concurrently(self._read_instances, self._pools.values())
+        unread = [
+            _PoolState(tag, self._pools.get(tag), None, failure)
+            for tag, failure in found.items()
+            if isinstance(failure, PlatformError)
+        ]
+        names = {state.name for state in unread}
+        read = [state for state in states if state.name not in names]
+        return _Remains(self._work, work if isinstance(work, PlatformError) else None, (*read, *unread))
+
+    def _find(self) -> dict[str, PoolView | PlatformError]:
+        found = _find_pools(self._platform, self._work)
+        self._pools |= {tag: pool for tag, pool in found.items() if isinstance(pool, PoolView)}
+        return found
+
+    def _read_instances(self, pool: PoolView) -> _PoolState:
+        if pool.compute_requirement_id is None:
+            return _PoolState(pool.name, pool, None, None)
+        compute = _attempt(self._platform.compute, pool.compute_requirement_id)
+        if isinstance(compute, PlatformError):
+            return _PoolState(pool.name, pool, None, compute)
+        return _PoolState(pool.name, pool, compute, None)
 
 
-def _read(platform: Platform, requirement_id: str, pools: dict[str, PoolView]) -> _Remains:
-    """Read the present state, and add new pools to `pools`.
-
-    A pool that was seen once stays in it. YellowDog shows ended pools too, so "not found" later does not mean that its
-    machines have ended.
-    """
-    work = platform.work_requirement(requirement_id)
-    pools |= _find_pools(platform, work)
-    requirements = [pool.compute_requirement_id for pool in pools.values()]
-    computes = run_concurrently(lambda id_: platform.compute(id_) if id_ else None, requirements)
-    return _Remains(work, tuple(zip(pools.values(), computes, strict=True)))
-
-
-def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView]:
-    """The provisioned pools of a cluster's task groups, by name: one call per task group."""
+def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView | PlatformError]:
+    """The provisioned pools of a cluster's task groups, or why one cannot be read, by name: one call per task group."""
     token = token_of(work.groups[0].worker_tag)
     groups = [group for group in work.groups if not group.configured]
     tags = [group.worker_tag for group in groups if token_of(group.worker_tag) == token]
-    found = dict(zip(tags, run_concurrently(platform.find_pool, tags), strict=True))
+    found = dict(zip(tags, run_concurrently(partial(_attempt, platform.find_pool), tags), strict=True))
     return {tag: pool for tag, pool in found.items() if pool is not None}
 
 
-def _terminate_instances(platform: Platform, remains: _Remains, terminated: set[str]) -> None:
-    for pool, compute in remains.pools:
-        requirement_id = pool.compute_requirement_id
-        if requirement_id and compute and not compute.finished and requirement_id not in terminated:
-            platform.terminate_compute(requirement_id)
-            terminated.add(requirement_id)
+def _attempt(call: Callable[[A], T], argument: A) -> T | PlatformError:
+    """The result of a platform call, or its failure."""
+    try:
+        return call(argument)
+    except PlatformError as failure:
+        return failure
+
+
+def _failures(results: Iterable[object]) -> list[PlatformError]:
+    return [result for result in results if isinstance(result, PlatformError)]

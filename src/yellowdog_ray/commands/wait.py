@@ -12,7 +12,7 @@ from yellowdog_ray.cluster.snapshot import ClusterNode, Phase
 from yellowdog_ray.commands.access import SshSettings
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.config.models import ProviderSettings
-from yellowdog_ray.errors import HeadBuildTimeout, HeadEnded, HeadUnreachable, HostKeyChanged, SshError
+from yellowdog_ray.errors import HeadBuildTimeout, HeadEnded, HeadUnreachable, HostKeyChanged, PlatformError, SshError
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import ComputeView, PoolView
@@ -97,6 +97,13 @@ class HeadWait:
         )
 
     def _describe(self, head: ClusterNode) -> str:
+        """The phase that the head waits for. It only informs, so a failure is no reason to stop waiting."""
+        try:
+            return self._phase(head)
+        except PlatformError as error:
+            return f"waiting for the head; what it waits for cannot be read: {error}"
+
+    def _phase(self, head: ClusterNode) -> str:
         summary = self._settings.internal.node_types.get(head.node_type)
         if summary is not None and summary.worker_pool is not None:
             return f"worker pool {summary.worker_pool}: waiting for a platform node that is free for the head's task"
@@ -141,9 +148,16 @@ def describe_wait(pool: PoolView | None, compute: ComputeView | None, *, registe
 def why_ended(platform: Platform, cluster: Cluster) -> str:
     """Why the head is gone: a teardown meanwhile, or the status and errors of its task."""
     text = f"the head of cluster '{cluster.name}' has ended"
-    work = cluster.last()
+    try:
+        work = cluster.last()
+    except PlatformError as error:
+        return f"{text}, and the reason cannot be read: {error}"
     group = work.group(HEAD_GROUP) if work else None
     if work is None or group is None or work.finished or work.cancelling:
         return f"{text}: it was torn down while this command was waiting"
-    reasons = [f"{task.status} {'; '.join(task.errors)}".strip() for task in platform.group_tasks(group.id)]
+    try:
+        tasks = platform.group_tasks(group.id)
+    except PlatformError as error:
+        return f"{text}, and the reason cannot be read: {error}"
+    reasons = [f"{task.status} {'; '.join(task.errors)}".strip() for task in tasks]
     return f"{text} ({', '.join(reasons)}): its script is provider.ray_head_node_task_script"

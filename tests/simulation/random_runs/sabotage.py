@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from yellowdog_ray.monitor import liveness
 from yellowdog_ray.monitor.side import HeadSide
 from yellowdog_ray.names import worker_id
 from yellowdog_ray.platform import calls
+from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import TaskSpec, TaskView
@@ -43,17 +44,18 @@ def names_by_prefix(patch: pytest.MonkeyPatch) -> None:
         "find_work_requirement",
         lambda self, name, **options: find(self, AnyPrefix(name), **options),
     )
+    patch.setattr(Platform, "_named_work_requirement", lambda *_: None)
 
 
 def neighbours_pools_too(patch: pytest.MonkeyPatch) -> None:
     """`ray down` shuts down every pool of the namespace whose name begins like the cluster's."""
     end = teardown.request_end
 
-    def end_more(on: Platform, work: Any) -> None:
+    def end_more(on: Platform, work: Any) -> list[PlatformError]:
         for pool in on._client.worker_pool_client.find_all_worker_pools():
             if str(pool.name).startswith(work.name):
                 on.shut_down_pool(str(pool.id))
-        end(on, work)
+        return end(on, work)
 
     patch.setattr(teardown, "request_end", end_more)
 
@@ -143,12 +145,10 @@ def pools_survive(patch: pytest.MonkeyPatch) -> None:
 def work_before_pools(patch: pytest.MonkeyPatch) -> None:
     """`ray down` cancels the work requirement first, and a second one looks for a living work requirement."""
 
-    def end(on: Platform, work: Any, pools: Iterable[Any]) -> None:
-        if not work.finished:
-            on.cancel_work_requirement(work.id)
-        for pool in pools:
-            if not pool.finished:
-                on.shut_down_pool(pool.id)
+    def end(on: Platform, work: Any, found: Mapping[str, Any]) -> list[PlatformError]:
+        failures = teardown._cancel(on, work)
+        pools = [pool for pool in found.values() if not isinstance(pool, PlatformError)]
+        return failures + teardown._shut_down(on, pools)
 
     find = Platform.find_work_requirement
     patch.setattr(teardown, "_request_end", end)
