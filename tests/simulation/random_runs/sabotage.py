@@ -20,7 +20,6 @@ from yellowdog_ray.monitor import liveness
 from yellowdog_ray.monitor.side import HeadSide
 from yellowdog_ray.names import worker_id
 from yellowdog_ray.platform import calls
-from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import TaskSpec, TaskView
