@@ -1,4 +1,4 @@
-"""How a process carries out many platform calls: waiting for them, or in the background. Knows nothing of clusters."""
+"""Executes many platform calls: waiting for them, or in the background. Independent of clusters."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class BlockingExecutor(BackgroundExecutor):
 
 
 def _logged(action: Callable[[T], None], thing: T) -> None:
-    """Run an action. What it does not handle would be lost with its future."""
+    """Run an action. An error that it does not handle would be lost with its future."""
     try:
         action(thing)
     except Exception:

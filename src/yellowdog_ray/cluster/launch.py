@@ -96,7 +96,7 @@ class Launcher:
         """Submit workers; they are in the snapshot when this returns.
 
         The first workers of a node type need a task group and a pool: seven calls. Later ones need two calls that read
-        (is the cluster still wanted, is the pool alive?) and one per 1,000 workers.
+        (the work requirement and the pool, which must be alive) and one per 1,000 workers.
 
         Returns:
             The new nodes' ids.
@@ -181,7 +181,7 @@ class Launcher:
         return work, remaining
 
     def _group_with_room(
-        self, request: LaunchRequest, wanted: int, work: WorkRequirementView, timeout: timedelta
+        self, request: LaunchRequest, count: int, work: WorkRequirementView, timeout: timedelta
     ) -> tuple[TaskGroupView, int]:
         """A task group of the node type whose pool is alive, and how many more nodes it can have."""
         generation = 0
@@ -200,7 +200,7 @@ class Launcher:
             # A pool is created after its task group, so a new group has none yet.
             pool = None if is_new else self._platform.find_pool(group.worker_tag)
             if pool is None:
-                self._make_pool(self._pool_spec(request, group.worker_tag, min(wanted, room), timeout))
+                self._make_pool(self._pool_spec(request, group.worker_tag, min(count, room), timeout))
             elif pool.finished:
                 self._ended_pools.add(group.worker_tag)
                 continue

@@ -1,4 +1,4 @@
-"""The platform nodes that a cluster's tasks were given to, as last read. Knows nothing of Ray's nodes.
+"""The platform nodes that a cluster's tasks were allocated to, as last read. Independent of Ray's nodes.
 
 One thread updates; others may read meanwhile.
 """
@@ -17,8 +17,7 @@ from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import PlatformNodeView, TaskGroupView, TaskView
 
 REGISTERED_BEFORE = timedelta(minutes=1)
-"""How long before a task is given to it a platform node may have registered, and still be read with the latest."""
-
+"""How long before its task's allocation a platform node may have registered and still be among the latest."""
 
 ADDRESS_SECONDS = 10.0
 """How often a platform node without a private address is read again."""
@@ -28,7 +27,7 @@ REREAD_SECONDS = 600.0
 
 
 class PlatformNodes:
-    """Reads platform nodes when a task is given to them, by as few calls as possible.
+    """Reads platform nodes when a task is allocated to them, by as few calls as possible.
 
     Args:
         platform: the platform.
@@ -86,8 +85,8 @@ class PlatformNodes:
             if node_id not in self._known or self._is_stale(self._known[node_id]):
                 unknown.setdefault(task.group_id, set()).add(node_id)
         sizes = Counter(task.group_id for task in tasks) if unknown else Counter[str]()
-        wanted = [group for group in groups if group.id in unknown]
-        for found in run_concurrently(lambda group: self._read(group, unknown[group.id], sizes[group.id]), wanted):
+        to_read = [group for group in groups if group.id in unknown]
+        for found in run_concurrently(lambda group: self._read(group, unknown[group.id], sizes[group.id]), to_read):
             nodes |= found
         if is_due or not self._known:
             self._read_at = self._monotonic()
@@ -108,8 +107,8 @@ class PlatformNodes:
             self._read_until[pool_id] = group.counts.changed - REGISTERED_BEFORE
         return found
 
-    def _read_pool(self, pool_id: str, since: datetime | None, wanted: set[str]) -> dict[str, PlatformNodeView]:
-        return {node.id: node for node in self._platform.platform_nodes(pool_id, since) if node.id in wanted}
+    def _read_pool(self, pool_id: str, since: datetime | None, node_ids: set[str]) -> dict[str, PlatformNodeView]:
+        return {node.id: node for node in self._platform.platform_nodes(pool_id, since) if node.id in node_ids}
 
     def _read_each(self, node_ids: Iterable[str]) -> dict[str, PlatformNodeView]:
         found = {}

@@ -29,7 +29,7 @@ class ClusterNode:
         group_id: the YellowDog id of the task group, which is its node type's.
         tags: the tags of the launch request; later changes are in the tag store.
         private_ip: the address that Ray nodes use among themselves, or None while unknown.
-        public_ip: the address for the outside, or None while unknown or where there is none.
+        public_ip: the address outside the platform's network; None while unknown, or without one.
         platform_node_id: the platform node that its task was allocated to, or None while it waits for one.
     """
 
@@ -74,7 +74,7 @@ def build_snapshot(
 
     Args:
         tasks: every live task of the work requirement.
-        platform_nodes: what is known of platform nodes, by their id.
+        platform_nodes: the platform nodes that were read, by their id.
         hidden: ids of the nodes that are being terminated; they are omitted whatever the platform still shows.
     """
     nodes = {}

@@ -1,7 +1,7 @@
-"""The ledger of terminations: nodes that are to end, until the platform shows them no more. Pure; knows no platform.
+"""The ledger of terminations: nodes that are to end, until the platform shows them no more. Pure; makes no call.
 
-An abort may be answered with success and yet have no effect. So each termination escalates: the task is aborted, its
-platform node is shut down, its instance is terminated. On machines that are not ours the task is aborted, no more.
+An abort may succeed and yet have no effect. So each termination escalates: the task is aborted, its
+platform node is shut down, its instance is terminated. On machines that are not ours only the task is aborted.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Terminations:
         self._node_ids = frozenset(self._entries)
 
     def acted(self, node_id: str, *, acknowledged: bool = False) -> None:
-        """Note that the action that was due on a node has been carried out.
+        """Record that the due action on a node has been carried out.
 
         Args:
             node_id: the node.

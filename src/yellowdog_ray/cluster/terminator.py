@@ -1,6 +1,6 @@
 """Carries terminations out on the platform: aborts, and the harder actions after one that has had no effect.
 
-Thread-safe. Which action is due when is the ledger's business (`terminations`).
+Thread-safe. The ledger (`terminations`) decides which action is due.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ray's control store on the head: joined nodes, busy nodes, placement groups, draining. No word of YellowDog."""
+"""Ray's control store on the head: joined nodes, busy nodes, placement groups, draining. Independent of YellowDog."""
 
 from __future__ import annotations
 

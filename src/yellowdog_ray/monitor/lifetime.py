@@ -39,7 +39,7 @@ class Lifetime:
         self._drained: set[str] = set()
 
     def tick(self, snapshot: Snapshot) -> None:
-        """Log a warning as the end approaches, and drain the workers at last."""
+        """Log a warning as the end approaches, and drain the workers in its last minute."""
         deadline = self._cluster.deadline()
         if deadline is None:
             return

@@ -1,4 +1,4 @@
-"""Logs readings that fail: an outage with its beginning, length and end; a mistake of ours with its traceback.
+"""Logs failed readings: an outage with its start, duration and end; an unexpected error with its traceback.
 
 Changes nothing.
 """
@@ -18,14 +18,14 @@ REPEAT_SECONDS = 60.0
 """How often an outage that continues is logged."""
 
 
-class Mistakes:
-    """Logs exceptions that no failure of the platform explains, each line of code once."""
+class UnexpectedErrors:
+    """Logs exceptions that no failure of the platform explains, once per line of code."""
 
     def __init__(self) -> None:
         self._errors = DistinctErrors()
 
     def report(self, error: Exception) -> None:
-        """Log a mistake of ours with its traceback, unless it was logged before."""
+        """Log an unexpected error with its traceback, unless it was logged before."""
         if self._errors.is_new(error):
             logger.error(
                 "a bug in RayDog: the last complete listing stands and no node is terminated; please report it",
@@ -42,14 +42,14 @@ class Outage:
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
-        self._mistakes = Mistakes()
+        self._unexpected = UnexpectedErrors()
         self._since: float | None = None
         self._logged_at = float("-inf")
 
     def failed(self, error: Exception) -> None:
-        """A reading has failed; only a `PlatformError` is an outage."""
+        """Record a failed reading; only a `PlatformError` is an outage."""
         if not isinstance(error, PlatformError):
-            self._mistakes.report(error)
+            self._unexpected.report(error)
             return
         now = self._wall()
         if self._since is None:
@@ -66,7 +66,7 @@ class Outage:
         )
 
     def succeeded(self) -> None:
-        """A reading has succeeded."""
+        """Record a successful reading."""
         if self._since is None:
             return
         logger.warning("YellowDog can be read again, after %.0f s", self._wall() - self._since)

@@ -78,22 +78,24 @@ class Preemption:
         self._handled &= snapshot.nodes.keys()
         if not any(node.phase is Phase.RUNNING and not node.is_head for node in snapshot.nodes.values()):
             return
-        noticed = self._platform.warned_nodes()
+        noticed = self._platform.nodes_with_spot_notice()
         if not noticed:
             return
         running = {node.platform_node_id: node for node in snapshot.nodes.values() if node.phase is Phase.RUNNING}
-        for warned in noticed:
-            node = running.get(warned.id)
+        for platform_node in noticed:
+            node = running.get(platform_node.id)
             if node is not None and node.id not in self._handled:
-                self._prepare(node, warned)
+                self._prepare(node, platform_node)
 
-    def _prepare(self, node: ClusterNode, warned: PlatformNodeView) -> None:
-        ends = (warned.warned or self._clock.now()) + NOTICE.get(warned.provider or "", DEFAULT_NOTICE)
+    def _prepare(self, node: ClusterNode, platform_node: PlatformNodeView) -> None:
+        ends = (platform_node.spot_notice or self._clock.now()) + NOTICE.get(
+            platform_node.provider or "", DEFAULT_NOTICE
+        )
         if node.is_head:
             logger.error(
                 "the head's own instance (%s) will be lost at %s (spot notice): the cluster ends with it. Use a "
                 "template without spot instances for the head",
-                warned.instance_id,
+                platform_node.instance_id,
                 _time(ends),
             )
             self._handled.add(node.id)
@@ -111,7 +113,7 @@ class Preemption:
         logger.warning("node %s gets a spot notice: its instance is expected to be lost at %s", node.id, _time(ends))
         self._ray_nodes.refresh()
         if not self._ray_nodes.drain(node.id, ends, "the instance is about to be taken away (spot notice)"):
-            logger.warning("Ray has not agreed to drain node %s, which goes on until it is lost", node.id)
+            logger.warning("Ray has not agreed to drain node %s, which runs until it is lost", node.id)
         self._drained.add(node.id)
 
     def _is_idle(self, node: ClusterNode) -> bool:

@@ -30,7 +30,7 @@ class HeadFile:
         self._path = path or Path(CONFIG_FILE).expanduser()
         self._stamp: tuple[int, int, int] | None = None
 
-    def news(self) -> ProviderSettings | None:
+    def changed_settings(self) -> ProviderSettings | None:
         """The `provider` section if the file changed since the last call, or None. One `stat` without a change."""
         try:
             found = self._path.stat()

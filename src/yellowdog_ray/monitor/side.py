@@ -1,6 +1,6 @@
-"""The provider in the autoscaler on the head: reads at a fitting pace, survives outages, supervises workers.
+"""The provider in the autoscaler on the head: polls the platform, survives outages, supervises workers.
 
-Nothing here waits: Ray's loop must not be blocked.
+No method waits: Ray's loop must not be blocked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import lazy
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.outage import Outage
-from yellowdog_ray.monitor.polling import Pace
+from yellowdog_ray.monitor.polling import PollingSchedule
 from yellowdog_ray.monitor.reload import HeadFile
 from yellowdog_ray.monitor.scale_gate import ScaleGate
 from yellowdog_ray.monitor.supervisor import Supervisor
@@ -109,9 +109,9 @@ class HeadSide(Side):
         return Setups(self._clock.monotonic)
 
     @lazy
-    def pace(self) -> Pace:
-        """How often the platform is read."""
-        return Pace(self._clock.monotonic)
+    def schedule(self) -> PollingSchedule:
+        """When the platform is polled."""
+        return PollingSchedule(self._clock.monotonic)
 
     @lazy
     def head_file(self) -> HeadFile:
@@ -139,10 +139,10 @@ class HeadSide(Side):
     # Listing
 
     def _read(self) -> Snapshot:
-        if (settings := self.head_file.news()) is not None:
+        if (settings := self.head_file.changed_settings()) is not None:
             self.settings.replace(settings)
-        if not self.pace.nodes_are_due(stable=self._stable):
-            if self.pace.notices_are_due():
+        if not self.schedule.is_listing_due(stable=self._stable):
+            if self.schedule.are_spot_notices_due():
                 self._supervise(self.cluster.snapshot)
             return self.cluster.snapshot
         before = self.cluster.snapshot
@@ -156,7 +156,7 @@ class HeadSide(Side):
         self._outage.succeeded()
         self._read_tags(snapshot)
         self._supervise(snapshot)
-        self.pace.nodes_read(changed=snapshot is not before or not self._stable)
+        self.schedule.listing_done(changed=snapshot is not before or not self._stable)
         return self.cluster.snapshot
 
     @property
@@ -166,7 +166,7 @@ class HeadSide(Side):
 
     def _supervise(self, snapshot: Snapshot) -> None:
         self.supervisor.tick(snapshot)
-        self.pace.notices_read()
+        self.schedule.spot_notices_done()
 
     def _read_tags(self, snapshot: Snapshot) -> None:
         head = snapshot.head

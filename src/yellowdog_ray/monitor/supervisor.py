@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.errors import RayDogError, Unavailable
-from yellowdog_ray.monitor.outage import Mistakes
+from yellowdog_ray.monitor.outage import UnexpectedErrors
 
 logger = logging.getLogger(__name__)
 
 Duty = Callable[[Snapshot], None]
-"""What is to be done about a fresh listing. It may raise `RayDogError`, and is then retried at the next tick."""
+"""An action on each fresh listing. It may raise `RayDogError`, and is then retried at the next tick."""
 
 
 class Supervisor:
@@ -24,12 +24,12 @@ class Supervisor:
 
     def __init__(self, duties: Sequence[Duty]) -> None:
         self._duties = tuple(duties)
-        self._mistakes = Mistakes()
+        self._unexpected = UnexpectedErrors()
 
     def tick(self, snapshot: Snapshot) -> None:
         """Run every duty once, but none after one that found the platform unavailable.
 
-        Each further one would block the loop for as long.
+        Each further one would block the loop for the same time.
         """
         for duty in self._duties:
             if not self._completed(duty, snapshot):
@@ -43,5 +43,5 @@ class Supervisor:
             logger.warning("will be retried at the next tick: %s", error)
             return not isinstance(error, Unavailable)
         except Exception as error:  # noqa: BLE001 - a mistake in one duty must not stop the loop, or the other duties
-            self._mistakes.report(error)
+            self._unexpected.report(error)
         return True

@@ -25,20 +25,20 @@ PAGE_SIZE = 1_000
 """Entities per page: the platform's maximum (SDK `model/slice_reference.py`)."""
 
 MAX_PAGES = 1_000
-"""Pages per list: a hundred times the platform's largest pool. A list that goes on beyond is malformed."""
+"""Pages per list: a hundred times the platform's largest pool. A longer list is malformed."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Calls:
-    """What the calls of every service share. Thread-safe.
+    """Base of the calls of every service. Thread-safe.
 
     Args:
         client: the SDK's client.
         responses: receives the responses of the client's session.
         namespace: where everything is created.
-        retry_policy: how long failing calls are repeated.
+        retry_policy: how long failing calls are retried.
     """
 
     def __init__(self, client: PlatformClient, responses: Responses, namespace: str, retry_policy: RetryPolicy) -> None:
@@ -65,7 +65,7 @@ class Calls:
         """The results of a search, at most `most` of them: one call per page.
 
         Raises:
-            PlatformError: a page could not be read; what came before it is no list.
+            PlatformError: a page could not be read; the items before it are no complete list.
         """
         return islice(self._all_items(subject, search, kind), most)
 
@@ -76,7 +76,7 @@ class Calls:
             with self._sdk(subject):
                 page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))
             if page.items is None:
-                # The SDK makes a page without items of any other JSON. As an empty list it would cost every node.
+                # The SDK converts other JSON to a page without items. Read as an empty list, it would end every node.
                 raise malformed(f"{subject}: a page without items")
             for item in page.items:
                 yield entity(item, kind, subject)
@@ -89,7 +89,7 @@ class Calls:
 
 
 def platform_call(method: Callable[P, T]) -> Callable[P, T]:
-    """Run a method of `Calls` under its retry policy, and report the malformed responses that it meets."""
+    """Run a method of `Calls` under its retry policy, and report its malformed responses."""
 
     @functools.wraps(method)
     def call(*arguments: P.args, **options: P.kwargs) -> T:
@@ -106,7 +106,7 @@ def platform_call(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def entity(value: object, kind: type[T], subject: str) -> T:
-    """An SDK entity of the expected class. The SDK passes some JSON of another shape through as it is.
+    """An SDK entity of the expected class. The SDK returns some JSON of another shape unconverted.
 
     Raises:
         MalformedResponse: it is something else.

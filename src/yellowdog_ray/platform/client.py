@@ -1,4 +1,4 @@
-"""The YellowDog client: typed views, timeouts, typed failures. Decides nothing; `cluster` does. Knows nothing of Ray.
+"""The YellowDog client: typed views, timeouts, typed failures. Decides nothing; `cluster` does. Imports no Ray.
 
 Every method is one platform call (or one per page) unless its docstring says otherwise. A creating call that fails with
 `Unavailable` may have been applied: look it up by name before a second attempt (`idempotent`).
@@ -19,20 +19,20 @@ from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.platform.work import WorkCalls
 
 MAX_CONNECTIONS = 20
-"""Connections that are kept: for the concurrent aborts, and for the calls beside them."""
+"""Connections kept in the pool: for the concurrent aborts, and for other calls at the same time."""
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 READ_TIMEOUT = timedelta(seconds=20)
-"""The longest time between two bytes of an answer; a page of 1,000 tasks takes a second or two."""
+"""Maximum time between two bytes of an answer; a page of 1,000 tasks takes a second or two."""
 
 
 class Platform(WorkCalls, PoolCalls):
-    """YellowDog, as far as a cluster needs it. Thread-safe.
+    """All platform calls that a cluster needs. Thread-safe.
 
     Args:
-        credentials: the key, and the platform that it is for.
+        credentials: the API key and the URL of its platform.
         namespace: where everything is created.
-        retry_policy: how long failing calls are repeated; `account_name`, the check of the key, never is.
+        retry_policy: how long failing calls are retried; `account_name`, the check of the key, is never retried.
     """
 
     def __init__(

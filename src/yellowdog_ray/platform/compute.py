@@ -1,4 +1,4 @@
-"""Calls of the compute service: templates, sizes of machines, compute requirements and their instances."""
+"""Calls of the compute service: templates, machine sizes, compute requirements and their instances."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def task_group_entity(spec: TaskGroupSpec, namespace: str) -> TaskGroup:
             namespaces=list(placement.namespaces) or None,
             providers=[CloudProvider[word] for word in placement.providers] or None,
         ),
-        # Nodes come and go for as long as the cluster lives.
+        # Nodes are launched and terminated until the cluster is torn down.
         finishIfAllTasksFinished=False,
         finishIfAnyTaskFailed=False,
     )
@@ -169,7 +169,7 @@ def platform_node_view(node: Node) -> PlatformNodeView:
         private_ip=details.privateIpAddress if details else None,
         public_ip=details.publicIpAddress if details else None,
         provider=word_of(details.provider) if details and details.provider else None,
-        warned=node.preemptionWarningTime,
+        spot_notice=node.preemptionWarningTime,
         alive=node.status in LIVE_NODES,
         task_types=tuple(details.supportedTaskTypes or ()) if details else (),
         size=MachineSize(details.vcpus, details.ram) if details and details.vcpus and details.ram else None,
@@ -199,8 +199,8 @@ def pool_view(pool: object) -> PoolView:
 
 
 def instance_id_of(instance: Instance) -> InstanceId | None:
-    """An instance's id, or None where the platform does not say."""
-    return getattr(instance, "id", None)  # the SDK leaves out what an unknown kind of instance lacks
+    """An instance's id, or None where the platform gives none."""
+    return getattr(instance, "id", None)  # the SDK omits attributes that an unknown kind of instance lacks
 
 
 def source_messages(requirement: ComputeRequirement) -> tuple[str, ...]:
@@ -231,5 +231,5 @@ def identified(text: str | None, subject: str) -> str:
 
 
 def word_of(value: object) -> str:
-    """The platform's own word for an enumeration's value."""
+    """The platform's own name of an enumeration's value."""
     return str(getattr(value, "value", value))

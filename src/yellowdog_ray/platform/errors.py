@@ -1,7 +1,7 @@
 """Translates the exceptions of the SDK, and of the HTTP client below it, into ours. Decides nothing.
 
-A mistake of ours stays what it is: only the SDK's own work runs inside `sdk_errors`, and only what it raises after a
-response has arrived is `MalformedResponse`.
+A mistake of ours is not translated: only SDK code runs inside `sdk_errors`, and only its exceptions after a response
+has arrived become `MalformedResponse`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _TAKEN = ("already exists", "must be unique")
 
 
 def malformed(subject: str) -> MalformedResponse:
-    """The error for a response that is not YellowDog's; `subject` says what is wrong with it."""
+    """The error for a response that is not YellowDog's; `subject` names its defect."""
     return MalformedResponse(f"unexpected response from {API_URL} ({subject}): is it a YellowDog endpoint?")
 
 

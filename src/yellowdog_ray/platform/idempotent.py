@@ -1,4 +1,4 @@
-"""Creating calls that may have been applied although they failed: looked up by name before anything is made again."""
+"""Creating calls that may have been applied although they failed: looks up by name before it creates again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from yellowdog_ray.platform.types import (
 )
 
 _AMBIGUOUS = (AlreadyExists, Unavailable)
-"""The name may be taken by an earlier try of our own, and an answer that was lost may have been a good one."""
+"""Failures after which the thing may exist: an earlier attempt took its name, or the answer of a success was lost."""
 
 
 def make_work_requirement(platform: Platform, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
-    """Make a work requirement, or find the one that an earlier try, or another process, has made."""
+    """Make a work requirement, or find the one that an earlier attempt, or another process, has made."""
     try:
         return platform.create_work_requirement(name, tag, group)
     except _AMBIGUOUS:
@@ -32,7 +32,7 @@ def make_work_requirement(platform: Platform, name: str, tag: str | None, group:
 
 
 def make_pool(platform: Platform, spec: PoolSpec) -> PoolView:
-    """Provision a pool, or find the one that an earlier try of this very call has made."""
+    """Provision a pool, or find the one that an earlier attempt of this very call has made."""
     try:
         return platform.create_pool(spec)
     except _AMBIGUOUS:
@@ -43,7 +43,7 @@ def make_pool(platform: Platform, spec: PoolSpec) -> PoolView:
 
 
 def add_task_group(platform: Platform, requirement_id: str, spec: TaskGroupSpec) -> TaskGroupView:
-    """Add a task group, or find the one that an earlier try of this very call has added."""
+    """Add a task group, or find the one that an earlier attempt of this very call has added."""
     try:
         group = platform.add_task_group(requirement_id, spec).group(spec.name)
     except _AMBIGUOUS:
@@ -51,20 +51,20 @@ def add_task_group(platform: Platform, requirement_id: str, spec: TaskGroupSpec)
         if group is None:
             raise
     if group is None:
-        raise PlatformError(f"the platform took task group '{spec.name}' but does not show it")
+        raise PlatformError(f"the platform accepted task group '{spec.name}' but does not show it")
     return group
 
 
 def add_tasks(platform: Platform, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
-    """Add tasks, or find those that an earlier try of this very call, or another process, has added.
+    """Add tasks, or find those that an earlier attempt of this very call, or another process, has added.
 
-    Their names are our own, so whatever bears them is what was asked for.
+    Their names are unique to this cluster, so tasks of these names are the requested ones.
     """
     try:
         return platform.add_tasks(group_id, specs)
     except _AMBIGUOUS:
         wanted = {spec.name for spec in specs}
-        # Several are new, by their random names: none has ended yet. One may have been made long ago.
+        # Several tasks have new random names: none has ended yet. A single one may have been added long ago.
         one = len(specs) == 1
         shown = platform.named_tasks(group_id, specs[0].name) if one else platform.live_group_tasks(group_id)
         added = [task for task in shown if task.name in wanted]

@@ -41,7 +41,7 @@ class PoolCalls(ComputeCalls):
 
     @platform_call
     def create_pool(self, spec: PoolSpec) -> PoolView:
-        """Provision a worker pool: two calls, since only ids are sure to be accepted. It costs money from now on."""
+        """Provision a worker pool: two calls, since not every platform accepts names. It costs money from now on."""
         usage = template_usage(spec, self.template_id(spec.machine.template), self.namespace)
         properties = pool_properties(spec)
         with self._sdk(f"worker pool '{spec.name}'"):
@@ -80,7 +80,7 @@ class PoolCalls(ComputeCalls):
         return self._nodes(f"the nodes with worker tag '{worker_tag}'", search)
 
     @platform_call
-    def warned_nodes(self) -> list[PlatformNodeView]:
+    def nodes_with_spot_notice(self) -> list[PlatformNodeView]:
         """Every living platform node with a spot notice, of any pool that this key sees: one call."""
         search = NodeSearch(statuses=LIVE_NODES, preemptionWarningTime=InstantRange(min=LONG_AGO))
         return self._nodes("the nodes with a spot notice", search)

@@ -1,6 +1,6 @@
-"""Retry policy of platform calls. Independent of what is called.
+"""Retry policy of platform calls. Independent of the call.
 
-The SDK's own retries are off: they obey any `Retry-After`, and inside the autoscaler's loop nothing may wait.
+The SDK's own retries are off: they obey any `Retry-After`, and must not block the autoscaler's loop.
 """
 
 from __future__ import annotations

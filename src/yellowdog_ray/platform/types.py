@@ -1,4 +1,4 @@
-"""What the platform is asked for, and what it answers, in our own few words. Plain records; no SDK, no Ray."""
+"""Views of the platform's entities, and specifications of new ones. Plain records; imports no SDK and no Ray."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class TaskPhase(Enum):
-    """How far a task has come. It only moves forward: there are no retries."""
+    """The phase of a task. It only moves forward: there are no retries."""
 
     WAITING = "waiting"
     ALLOCATED = "allocated"
@@ -31,7 +31,7 @@ def phase_of(status: str) -> TaskPhase:
 
 @dataclass(frozen=True)
 class TaskView:
-    """What we need of a YellowDog task."""
+    """The fields of a YellowDog task that RayDog uses."""
 
     id: str
     name: str
@@ -46,13 +46,13 @@ class TaskView:
 
     @property
     def phase(self) -> TaskPhase:
-        """How far it has come."""
+        """The phase that its status belongs to."""
         return phase_of(self.status)
 
 
 @dataclass(frozen=True)
 class MachineSize:
-    """What a machine has: vCPUs, memory (GiB), GPUs; of the last, None says that it is not known."""
+    """The size of a machine: vCPUs, memory (GiB), GPUs; None for an unknown number of GPUs."""
 
     vcpus: float
     ram: float
@@ -61,16 +61,16 @@ class MachineSize:
 
 @dataclass(frozen=True)
 class PlatformNodeView:
-    """What we need of YellowDog's node: an instance with an agent.
+    """The fields of YellowDog's node (an instance with an agent) that RayDog uses.
 
     Attributes:
         instance_id: the cloud provider's id of the instance.
-        provider: the cloud provider, in YellowDog's word for it, such as `AWS`.
-        warned: when the agent heard that the instance will be taken away; None as long as it has not.
-        alive: whether its agent is heard of.
-        task_types: what its agent can run.
+        provider: YellowDog's name of the cloud provider, such as `AWS`.
+        spot_notice: when the agent received a spot notice; None without one.
+        alive: whether its agent reports to the platform.
+        task_types: the types of task that its agent can run.
         slots: how many tasks it runs at once.
-        size: what its agent says that it has.
+        size: the size that its agent reports.
     """
 
     id: str
@@ -79,7 +79,7 @@ class PlatformNodeView:
     private_ip: str | None
     public_ip: str | None
     provider: str | None = None
-    warned: datetime | None = None
+    spot_notice: datetime | None = None
     alive: bool = True
     task_types: tuple[str, ...] = ()
     slots: int = 1
@@ -98,12 +98,12 @@ class TaskSpec:
 
 @dataclass(frozen=True)
 class Placement:
-    """Which platform nodes may run a task group's tasks: each condition that is not empty must hold.
+    """The platform nodes that may run a task group's tasks: each condition that is not empty must hold.
 
     Attributes:
-        worker_tags: those of the pool, one of which it must have.
-        namespaces: where the pool must be.
-        providers: what the platform node must say of itself.
+        worker_tags: worker tags, one of which the pool must have.
+        namespaces: namespaces, one of which the pool must be in.
+        providers: cloud providers, one of which the platform node must report.
     """
 
     worker_tags: tuple[str, ...]
@@ -129,10 +129,10 @@ class TaskGroupSpec:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many tasks of a group the platform counts at each phase.
+    """The platform's numbers of tasks of a group, by phase.
 
     Attributes:
-        changed: when one of them last changed phase, by the platform's clock; None if it does not say.
+        changed: when one of them last changed phase, by the platform's clock; None if the platform does not report it.
     """
 
     at: Mapping[TaskPhase, int]
@@ -140,18 +140,18 @@ class Counts:
 
     @property
     def live(self) -> int:
-        """How many have not ended."""
+        """The number of tasks that have not ended."""
         return sum(count for phase, count in self.at.items() if phase is not TaskPhase.ENDED)
 
     @property
     def ended(self) -> int:
-        """How many have ended; never less than before."""
+        """The number of tasks that have ended; it never decreases."""
         return self.at.get(TaskPhase.ENDED, 0)
 
 
 @dataclass(frozen=True)
 class TaskGroupView:
-    """What we need of a task group. `counts` is None where the platform does not say."""
+    """The fields of a task group that RayDog uses. `counts` is None where the platform reports none."""
 
     id: str
     name: str
@@ -162,13 +162,13 @@ class TaskGroupView:
 
     @property
     def configured(self) -> bool:
-        """Whether a configured pool serves it, whose machines are not ours to end; not a pool of its own."""
+        """Whether a configured pool serves it, whose machines RayDog must not end, and no pool of its own."""
         return self.worker_tag not in self.placement.worker_tags
 
 
 @dataclass(frozen=True)
 class WorkRequirementView:
-    """What we need of a work requirement: one incarnation of a cluster."""
+    """The fields of a work requirement (one incarnation of a cluster) that RayDog uses."""
 
     id: str
     name: str
@@ -185,11 +185,11 @@ class WorkRequirementView:
 
 @dataclass(frozen=True)
 class PoolView:
-    """What we need of a worker pool.
+    """The fields of a worker pool that RayDog uses.
 
     Attributes:
         configured: whether its machines join by themselves, instead of being provisioned.
-        worker_tag: what task groups name to have their tasks run there.
+        worker_tag: the tag by which task groups select the pool.
     """
 
     id: str
@@ -204,7 +204,7 @@ class PoolView:
 
 @dataclass(frozen=True)
 class ComputeView:
-    """What we need of a compute requirement: whether anything is still paid for, and what its sources complain of."""
+    """The fields of a compute requirement that RayDog uses: its live instances, and the errors of its sources."""
 
     status: str
     finished: bool

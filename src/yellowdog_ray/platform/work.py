@@ -120,12 +120,12 @@ class WorkCalls(Calls):
 
     @platform_call
     def task(self, task_id: str) -> TaskView:
-        """One task, also if it has ended."""
+        """One task; an ended one too."""
         return task_view(self._task(task_id))
 
     @platform_call
     def task_spec(self, task_id: str) -> TaskSpec:
-        """What a task was made of, so that another can be made like it."""
+        """The specification of an existing task, for a new one like it."""
         task = self._task(task_id)
         environment, timeout = dict(task.environment or {}), task.timeout or timedelta(0)
         return TaskSpec(identified(task.name, f"task {task_id}"), task.taskData or "", environment, timeout)

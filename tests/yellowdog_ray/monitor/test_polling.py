@@ -1,68 +1,68 @@
-"""How often the platform is read."""
+"""The intervals at which the platform is polled."""
 
 import pytest
 
 from yellowdog_ray.monitor.polling import (
     BUSY_SECONDS,
     CALM_AFTER_SECONDS,
-    CALM_NOTICES_SECONDS,
     CALM_SECONDS,
+    CALM_SPOT_NOTICES_SECONDS,
     QUIET_SECONDS,
-    Pace,
+    PollingSchedule,
 )
 
 
 @pytest.fixture
-def pace(time) -> Pace:
-    """Read just now, after a change."""
-    pace = Pace(time)
-    pace.nodes_read(changed=True)
-    pace.notices_read()
-    return pace
+def schedule(time) -> PollingSchedule:
+    """A schedule whose last readings are recent and found a change."""
+    schedule = PollingSchedule(time)
+    schedule.listing_done(changed=True)
+    schedule.spot_notices_done()
+    return schedule
 
 
-def calm(time, pace) -> None:
+def make_calm(time, schedule) -> None:
     time.now += CALM_AFTER_SECONDS
-    pace.nodes_read(changed=False)
-    pace.notices_read()
+    schedule.listing_done(changed=False)
+    schedule.spot_notices_done()
 
 
-def test_before_the_first_reading_everything_is_due(time):
-    pace = Pace(time)
+def test_listing_and_notices_are_due_before_first_reading(time):
+    schedule = PollingSchedule(time)
 
-    assert pace.nodes_are_due(stable=True)
-    assert pace.notices_are_due()
+    assert schedule.is_listing_due(stable=True)
+    assert schedule.are_spot_notices_due()
 
 
-def test_while_nodes_come_or_go_they_are_due_soon(time, pace):
-    assert not pace.nodes_are_due(stable=False)
+def test_listing_is_due_soon_while_nodes_change_phase(time, schedule):
+    assert not schedule.is_listing_due(stable=False)
 
     time.now += BUSY_SECONDS
-    assert pace.nodes_are_due(stable=False)
-    assert not pace.nodes_are_due(stable=True)
+    assert schedule.is_listing_due(stable=False)
+    assert not schedule.is_listing_due(stable=True)
 
 
-def test_shortly_after_a_change_they_are_read_often(time, pace):
+def test_listing_and_notices_are_due_often_shortly_after_a_change(time, schedule):
     time.now += QUIET_SECONDS
 
-    assert pace.nodes_are_due(stable=True)
-    assert pace.notices_are_due()
+    assert schedule.is_listing_due(stable=True)
+    assert schedule.are_spot_notices_due()
 
 
-def test_when_nothing_has_changed_for_long_they_are_read_seldom(time, pace):
-    calm(time, pace)
+def test_listing_is_due_seldom_long_after_the_last_change(time, schedule):
+    make_calm(time, schedule)
 
-    time.now += CALM_NOTICES_SECONDS
-    assert pace.notices_are_due()
-    assert not pace.nodes_are_due(stable=True)
+    time.now += CALM_SPOT_NOTICES_SECONDS
+    assert schedule.are_spot_notices_due()
+    assert not schedule.is_listing_due(stable=True)
 
-    time.now += CALM_SECONDS - CALM_NOTICES_SECONDS
-    assert pace.nodes_are_due(stable=True)
+    time.now += CALM_SECONDS - CALM_SPOT_NOTICES_SECONDS
+    assert schedule.is_listing_due(stable=True)
 
 
-def test_a_change_makes_it_quick_again(time, pace):
-    calm(time, pace)
-    pace.nodes_read(changed=True)
+def test_change_shortens_a_calm_interval(time, schedule):
+    make_calm(time, schedule)
+    schedule.listing_done(changed=True)
 
     time.now += QUIET_SECONDS
-    assert pace.nodes_are_due(stable=True)
+    assert schedule.is_listing_due(stable=True)

@@ -35,7 +35,7 @@ class Scripted:
         self.drained: list[tuple[str, datetime]] = []
         self.replaced: list[str] = []
 
-    def warned_nodes(self) -> list[PlatformNodeView]:
+    def nodes_with_spot_notice(self) -> list[PlatformNodeView]:
         self.polls += 1
         return self.notices
 
@@ -65,7 +65,7 @@ def world() -> Scripted:
 
 
 def notice(node_id: str, provider: str | None = None) -> PlatformNodeView:
-    return PlatformNodeView(node_id, "pool", f"i-{node_id}", None, None, provider=provider, warned=WARNED)
+    return PlatformNodeView(node_id, "pool", f"i-{node_id}", None, None, provider=provider, spot_notice=WARNED)
 
 
 def preemption(world: Scripted, *, max_workers: int | None = None, drained_count: bool = False) -> Preemption:

@@ -16,25 +16,25 @@ class TestHeadFile:
         path.write_text(json.dumps(self.config))
         return path
 
-    def test_news_returns_settings_once_per_change(self, file):
+    def test_changed_settings_returns_settings_once_per_change(self, file):
         head_file = HeadFile("demo", file)
 
-        assert head_file.news() is not None
-        assert head_file.news() is None
+        assert head_file.changed_settings() is not None
+        assert head_file.changed_settings() is None
         self.config["provider"]["cluster_tag"] = "changed"
         file.write_text(json.dumps(self.config))
-        assert head_file.news().cluster_tag == "changed"
+        assert head_file.changed_settings().cluster_tag == "changed"
 
-    def test_news_ignores_file_of_another_cluster(self, file):
-        assert HeadFile("dem", file).news() is None
+    def test_changed_settings_ignores_file_of_another_cluster(self, file):
+        assert HeadFile("dem", file).changed_settings() is None
 
     @pytest.mark.parametrize("text", ["{", "[1]", "{}", '{"cluster_name": "demo", "provider": {"x": 1}}'])
-    def test_news_warns_and_keeps_settings_when_file_is_unusable(self, file, text, caplog):
+    def test_changed_settings_warns_and_keeps_settings_when_file_is_unusable(self, file, text, caplog):
         file.write_text(text)
 
-        assert HeadFile("demo", file).news() is None
+        assert HeadFile("demo", file).changed_settings() is None
         assert "the settings stay as they are" in caplog.text
 
-    def test_news_is_silent_without_file(self, tmp_path, caplog):
-        assert HeadFile("demo", tmp_path / "none").news() is None
+    def test_changed_settings_is_silent_without_file(self, tmp_path, caplog):
+        assert HeadFile("demo", tmp_path / "none").changed_settings() is None
         assert caplog.text == ""
