@@ -327,13 +327,13 @@ class TaskCache:
         self, group: TaskGroupView, reading: Reading | None, looked_up: Mapping[str, TaskView], now: float
     ) -> None:
         before = self._groups.get(group.id)
-        if before and not reading and not looked_up.keys() & (before.tasks.keys() | self._unseen(group.id).keys()):
+        looked_up = {id_: task for id_, task in looked_up.items() if task.group_id == group.id}
+        if before and not reading and not looked_up:
             return
         shown = {**(reading.seen if reading else {}), **looked_up}
         self._ended |= {id_: now for id_, task in shown.items() if task.finished and task.status != NOT_FOUND}
         tasks = self._merged(group, reading or Reading())
-        tasks |= {id_: task for id_, task in looked_up.items() if id_ in tasks}
-        tasks = {id_: task for id_, task in tasks.items() if not task.finished}
+        tasks = {id_: task for id_, task in (tasks | looked_up).items() if id_ in tasks and not task.finished}
         missing = self._missing(group, reading or Reading()) - looked_up.keys()
         listed = {id_: task for id_, task in tasks.items() if id_ in shown or id_ not in self._added}
         if before and not reading:

@@ -64,6 +64,7 @@ class ScriptedPlatform:
         unreachable: ids whose look-up fails.
         calls: every call.
         changes: how often the truth has changed; the counts show it as a time.
+        empty_groups: ids of task groups without tasks, which the work requirement shows before that of the tasks.
     """
 
     truth: dict[str, TaskView] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class ScriptedPlatform:
     unreachable: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
     changes: int = 0
+    empty_groups: tuple[str, ...] = ()
 
     def put(self, *tasks: TaskView) -> None:
         """Set the truth of tasks."""
@@ -89,8 +91,10 @@ class ScriptedPlatform:
         shown = self.counted if self.counted is not None else list(self.truth.values())
         at = Counter(one.phase for one in shown)
         counts = None if self.counts_missing else Counts(at, START + timedelta(seconds=self.changes))
-        group = TaskGroupView(GROUP, "cpu", "tag", None, counts, Placement(("tag",), ("ns",)))
-        return WorkRequirementView(WORK, "demo", "RUNNING", False, False, START, (group,))
+        placement = Placement(("tag",), ("ns",))
+        empty = [TaskGroupView(id_, id_, "tag", None, Counts(Counter(), START), placement) for id_ in self.empty_groups]
+        group = TaskGroupView(GROUP, "cpu", "tag", None, counts, placement)
+        return WorkRequirementView(WORK, "demo", "RUNNING", False, False, START, (*empty, group))
 
     def work_requirement(self, _: str) -> WorkRequirementView:
         """The work requirement."""

@@ -207,6 +207,19 @@ class TestEnd:
             reader.tick()
             assert "f" in reader.names
 
+    def test_added_task_stays_when_it_is_looked_up_in_cluster_of_two_groups(self, platform):
+        platform.empty_groups = ("ydid:taskgrp:000000:1:0",)
+        reader = Reader(platform)
+        reader.tick()
+        reader.cache.add([task("f", "READY")])
+        platform.put(task("f"))
+        platform.end("a")
+        platform.live_list = platform.change_list = without("f")
+
+        assert "task f" in reader.tick()
+
+        assert reader.names == {*CREW, "f"} - {"a"}
+
     def test_mass_loss_costs_no_lookup_per_task(self, platform, reader):
         platform.end(*CREW)
 
