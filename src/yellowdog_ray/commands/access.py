@@ -41,6 +41,10 @@ class SshSettings:
         """Whether SSH connects directly to a private address of the head."""
         return not self.proxy_command and (self.use_private_ip or head.public_ip is None)
 
+    def needs_route(self, head: ClusterNode) -> bool:
+        """Whether it depends on this machine's network, or on the proxy command, that the head can be reached."""
+        return bool(self.proxy_command) or self.is_private(head)
+
 
 def ssh_settings(settings: ProviderSettings, provider_config: Mapping[str, Any]) -> SshSettings | None:
     """How the head is reached, if the YAML says so.

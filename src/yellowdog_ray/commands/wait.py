@@ -25,9 +25,12 @@ _POLL_SHARE = 0.02  # of the time waited: after a minute of booting, about one p
 DESCRIBE_INTERVAL_SECONDS = 2.0
 """Seconds between two descriptions of the phase that the head is in: four calls each."""
 
-PRIVATE_ADDRESS_TIMEOUT_SECONDS = 60.0
-"""Seconds without SSH after which a private address counts as unreachable, once the head's task runs. The machine
-booted long before; only SSH may start a little later than the agent."""
+UNREACHABLE_TIMEOUT_SECONDS = 60.0
+"""Seconds without SSH after which a private address, or a head behind a proxy, counts as unreachable, once the head's
+task runs. The machine booted long before; only SSH may start a little later than the agent."""
+
+_SERVER_ANSWERED = ("Permission denied", "Too many authentication failures", "`true` ")
+"""Parts of the messages of OpenSSH, and of `SshTarget.run`, that come after a server has answered."""
 
 
 class HeadWait:
@@ -56,7 +59,8 @@ class HeadWait:
         Raises:
             HeadEnded: the head's task ended, or the cluster was torn down meanwhile.
             HeadBuildTimeout: `head_node_build_timeout_minutes` passed.
-            HeadUnreachable: the head has only a private address, and nothing answers there.
+            HeadUnreachable: the head has only a private address, and nothing answers there; or the proxy command
+                does not connect to it.
             HostKeyChanged: another host answers at its address.
         """
         limit = timedelta(minutes=self._settings.head_node_build_timeout_minutes)
@@ -76,8 +80,8 @@ class HeadWait:
             elif now - described_at >= DESCRIBE_INTERVAL_SECONDS:
                 waiting_for, described_at = self._describe(head), now
             running_since = min(running_since, now) if target else running_since
-            if now - running_since > PRIVATE_ADDRESS_TIMEOUT_SECONDS and target and ssh.is_private(head):
-                self._require_route(target)
+            if now - running_since > UNREACHABLE_TIMEOUT_SECONDS and target and ssh.needs_route(head):
+                self._require_route(target, str(waiting_for))
             if now - started > limit.total_seconds():
                 raise HeadBuildTimeout(
                     f"the head of cluster '{self._cluster.name}' was not reachable within {limit}: {waiting_for}. Look "
@@ -86,7 +90,10 @@ class HeadWait:
             self._progress.update(str(waiting_for))
             self._clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, (now - started) * _POLL_SHARE)))
 
-    def _require_route(self, target: SshTarget) -> None:
+    def _require_route(self, target: SshTarget, waiting_for: str) -> None:
+        if target.proxy_command:
+            self._require_proxy(waiting_for)
+            return
         if answers(target.host):
             return  # the network is fine
         raise HeadUnreachable(
@@ -96,8 +103,19 @@ class HeadWait:
             "public address and remove provider.use_internal_ips"
         )
 
+    def _require_proxy(self, waiting_for: str) -> None:
+        if any(text in waiting_for for text in _SERVER_ANSWERED):
+            return  # the proxy leads to the head
+        raise HeadUnreachable(
+            f"the head of cluster '{self._cluster.name}' runs, but auth.ssh_proxy_command does not connect to it "
+            f"({'; '.join(waiting_for.splitlines())}): run that command by itself with the head's address, and correct "
+            "it"
+        )
+
     def _describe(self, head: ClusterNode) -> str:
         """The phase that the head waits for. It only informs, so a failure is no reason to stop waiting."""
+        if head.phase is Phase.RUNNING:
+            return "the head's task runs; YellowDog does not show its address yet"
         try:
             return self._phase(head)
         except PlatformError as error:

@@ -1,13 +1,18 @@
 """`ray up` waits until the head is reachable, and reports what it waits for."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
+from yellowdog_client.model import Node
 
 from tests.yellowdog_ray.cluster_lab import BOOT, make_head, wait_until_reachable
 from yellowdog_ray.commands import wait as wait_module
 from yellowdog_ray.commands.access import SshSettings
 from yellowdog_ray.commands.wait import describe_wait
 from yellowdog_ray.errors import HeadBuildTimeout, HeadEnded, HeadError, HeadUnreachable, HostKeyChanged, SshError
-from yellowdog_ray.platform.types import ComputeView, PoolView
+from yellowdog_ray.platform import convert, pools
+from yellowdog_ray.platform.types import ComputeView, PlatformNodeView, PoolView
 from yellowdog_ray.remote.ssh import SshTarget
 
 SSH = SshSettings("yd-agent", "key")
@@ -74,6 +79,62 @@ class TestWaitUntilReachable:
             wait_until_reachable(cluster, SSH)
 
 
+class TestLateAddress:
+    """The platform node of the head has no address when its task starts, or gets another one."""
+
+    @pytest.fixture
+    def addresses(self, local, monkeypatch):
+        """Sets the addresses that the platform shows from now on, or from some seconds on."""
+
+        def show(private: str | None, public: str | None, after: float = 0.0) -> None:
+            real = convert.platform_node_view
+            changes_at = local.clock.now() + timedelta(seconds=after)
+
+            def view(node: Node) -> PlatformNodeView:
+                seen = real(node)
+                return replace(seen, private_ip=private, public_ip=public) if local.clock.now() < changes_at else seen
+
+            monkeypatch.setattr(pools, "platform_node_view", view)
+
+        return show
+
+    @pytest.fixture
+    def booted(self, local, make_cluster):
+        cluster = make_cluster(head_node_build_timeout_minutes=5)
+        make_head(cluster)
+        local.advance(BOOT)
+        return cluster
+
+    @pytest.mark.parametrize(
+        ("first", "after", "ssh"),
+        [
+            ((None, None), 90.0, SSH),
+            ((None, None), 90.0, SshSettings("yd-agent", "key", use_private_ip=True)),
+            (("10.9.9.9", None), 30.0, SSH),
+            (("10.9.9.9", "203.0.113.9"), 90.0, SSH),
+        ],
+        ids=["none", "none, private wanted", "no public one", "another"],
+    )
+    def test_head_is_reached_at_the_address_that_comes_later(
+        self, booted, local, addresses, monkeypatch, first, after, ssh
+    ):
+        addresses(*first, after)
+        monkeypatch.setattr(wait_module, "answers", lambda host: host in ("198.18.0.1", "10.0.0.1"))
+        monkeypatch.setattr(SshTarget, "run", lambda *_, **__: "")
+        started = booted.clock.monotonic()
+
+        target = wait_until_reachable(booted, ssh)
+
+        assert target.host == (booted.snapshot.head.private_ip if ssh.use_private_ip else "198.18.0.1")
+        assert booted.clock.monotonic() - started < after + 15
+
+    def test_wait_names_the_missing_address_when_none_comes(self, booted, addresses, monkeypatch):
+        addresses(None, None, after=3600)
+
+        with pytest.raises(HeadBuildTimeout, match="the head's task runs; YellowDog does not show its address yet"):
+            wait_until_reachable(booted, SSH)
+
+
 class TestPrivateAddress:
     """The head's task runs, and no SSH server answers."""
 
@@ -113,13 +174,26 @@ class TestPrivateAddress:
         assert isinstance(error, HeadBuildTimeout)
         assert "Permission denied" in str(error)
 
-    def test_private_head_times_out_behind_a_proxy(self, waiting, monkeypatch):
-        monkeypatch.setattr(SshTarget, "run", failing_with(SshError("bastion is down")))
+    @pytest.mark.parametrize("private", [True, False])
+    def test_proxy_that_fails_is_reported_before_timeout(self, waiting, private):
+        command = "sh -c 'echo no such bastion >&2; exit 1'"
+
+        seconds, error = waiting(SshSettings("yd-agent", "key", command, use_private_ip=private))
+
+        assert isinstance(error, HeadUnreachable)
+        assert 60 < seconds < 70
+        assert "auth.ssh_proxy_command does not connect to it" in str(error)
+        assert "no such bastion" in str(error)
+        assert "\n" not in str(error)
+
+    @pytest.mark.parametrize("answer", ["Permission denied (publickey)", "`true` did not end within 20 s"])
+    def test_head_behind_a_proxy_times_out_when_its_server_answered(self, waiting, monkeypatch, answer):
+        monkeypatch.setattr(SshTarget, "run", failing_with(SshError(f"yd-agent@10.0.0.1: {answer}")))
 
         _, error = waiting(SshSettings("yd-agent", "key", "ssh -W %h:%p bastion", use_private_ip=True))
 
         assert isinstance(error, HeadBuildTimeout)
-        assert "bastion is down" in str(error)
+        assert answer in str(error)
 
     def test_head_with_public_address_times_out(self, waiting):
         _, error = waiting(SSH)
