@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from yellowdog_ray import names
+from yellowdog_ray.config.ports import free_port
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 
@@ -142,9 +143,9 @@ class ProviderSettings(_Section):
     )
     head_node_build_timeout_minutes: Annotated[float, _MINUTES] = Field(default=10.0, gt=0, allow_inf_nan=False)
     worker_node_build_timeout_minutes: Annotated[float, _MINUTES] = Field(default=10.0, gt=0, allow_inf_nan=False)
-    head_node_tag_server_port: Annotated[int, Remedy(f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}")] = (
-        Field(default=DEFAULT_TAG_SERVER_PORT, ge=1, le=65535)
-    )
+    head_node_tag_server_port: Annotated[
+        int, AfterValidator(free_port), Remedy(f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}")
+    ] = Field(default=DEFAULT_TAG_SERVER_PORT, ge=1, le=65535)
     auth: Auth | None = None
     ray_head_node_task_script: str | None = None
     ray_worker_node_task_script: str | None = None

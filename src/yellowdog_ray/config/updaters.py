@@ -72,7 +72,7 @@ def head_start(config: Mapping[str, Any], script: str | None, source: str) -> St
     if _starts_ray(given, script, source, "head"):
         return Start(_in_environment(given, script), STARTS_RAY)
     sets_up = any(config.get(key) for key in _BEFORE_THE_HEADS_RAY)
-    return Start([*given, wait_for_ray_command()], SETS_UP if sets_up else "")
+    return Start([*given, wait_for_ray_command(default_script=not script)], SETS_UP if sets_up else "")
 
 
 def worker_start(config: Mapping[str, Any], script: str | None, source: str) -> Start:

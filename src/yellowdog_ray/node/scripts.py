@@ -153,19 +153,51 @@ _PROGRESS_SECONDS = 3
 _SESSION_POLLS = 20 * _POLLS_PER_SECOND  # limit: the session directory of Ray in a container may not be visible
 
 
-def wait_for_ray_command() -> str:
-    """The head's start command: the head's task starts Ray, so the command waits until Ray answers.
+_THIS_HEAD = f"{_NODE_ID}=${{{_NODE_ID}:-head-.*}}"  # `ray up` exports the head's id under autoscaler v2
+
+# Ready means that this head's own gcs_server listens; a process of another user cannot be examined.
+_OURS_LISTENS = (
+    "ours() { local pid inode sockets; sockets=$(awk "
+    f"'$2 ~ /:{GCS_PORT:04X}$/ && $4 == \"0A\" {{print $10}}' /proc/net/tcp /proc/net/tcp6 2>/dev/null); "
+    "for pid in $(pgrep -x gcs_server); do "
+    "[ -e /proc/$pid/environ ] || continue; [ -r /proc/$pid/environ ] || return 0; "
+    f'grep -qzxs "{_THIS_HEAD}" /proc/$pid/environ || continue; '
+    "for inode in $sockets; do "
+    'ls -l /proc/$pid/fd 2>/dev/null | grep -q "socket:.$inode." && return 0; done; done; return 1; }; '
+)
+
+# A script of the user's may hide Ray in a container: refuse only what is seen to be something else, which is another
+# head's gcs_server, or a server with a text protocol such as Redis.
+_NOTHING_ELSE_LISTENS = (
+    "ours() { local pid other= reply; for pid in $(pgrep -x gcs_server); do "
+    f'grep -qzxs "{_THIS_HEAD}" /proc/$pid/environ && return 0; '
+    f'grep -qzs "^{_NODE_ID}=" /proc/$pid/environ && other=1; done; [ -z "$other" ] || return 1; '
+    f"reply=$( (exec 3<>/dev/tcp/127.0.0.1/{GCS_PORT}; printf 'PING\\r\\n' >&3; timeout 1 head -c 1 <&3) 2>/dev/null "
+    "| tr -dc '+-'); [ -z \"$reply\" ]; }; "
+)
+
+
+def wait_for_ray_command(*, default_script: bool = True) -> str:
+    """The head's start command: the head's task starts Ray, so the command waits until this cluster's Ray answers.
 
     Its text contains `ray start` and its option, because Ray warns about start commands that lack them.
+
+    Args:
+        default_script: whether the head's task runs `HEAD_SCRIPT`, so that its gcs_server can be seen on the host.
     """
     listening = f"(exec 3<>/dev/tcp/127.0.0.1/{GCS_PORT}) 2>/dev/null"
+    ours = (
+        f"{{ ours || {{ other=$((${{other:-0}} + 1)); [ $other -le {_SESSION_POLLS} ] || {{ "
+        f"echo 'Port {GCS_PORT} of the head is used by another program than Ray of this cluster, such as redis-server: "
+        "remove it from the image'; exit 1; }; false; }; }"
+    )
     address_file = f'"${{{variables.RAY_TMPDIR}:-${{TMPDIR:-/tmp}}}}/ray/ray_current_cluster"'  # Ray reads it there
     started = (
         f"listening=$((${{listening:-0}} + 1)) && {{ [ -s {address_file} ] || [ $listening -gt {_SESSION_POLLS} ]; }}"
     )
-    return _wait_command(
+    return (_OURS_LISTENS if default_script else _NOTHING_ELSE_LISTENS) + _wait_command(
         "Waiting for ray start --head --autoscaling-config=~/ray_bootstrap_config.yaml in the head task",
-        f"{listening} && {started}",
+        f"{listening} && {ours} && {started}",
         check_environment_command(),
     )
 

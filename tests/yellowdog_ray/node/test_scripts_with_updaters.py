@@ -72,7 +72,15 @@ def test_default_scripts_are_valid_bash_and_stop_ray(script):
     assert "--block" in script
 
 
-@pytest.mark.parametrize("command", [wait_for_ray_command(), wait_for_raylet_command(), in_task_environment("true")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        wait_for_ray_command(),
+        wait_for_ray_command(default_script=False),
+        wait_for_raylet_command(),
+        in_task_environment("true"),
+    ],
+)
 def test_start_commands_are_valid_bash(command):
     subprocess.run(["bash", "-n"], input=command, text=True, check=True)
 
@@ -86,7 +94,7 @@ case $(wc -l < "$HOME/slept") in
   160) mkdir "$HOME/ray" && echo 10.0.0.1:6379 > "$HOME/ray/ray_current_cluster" ;;
 esac
 """)
-    command = wait_for_ray_command()
+    command = wait_for_ray_command(default_script=False)
     listening = "(exec 3<>/dev/tcp/127.0.0.1/6379) 2>/dev/null"
     assert listening in command
 
