@@ -8,6 +8,7 @@
 #   setup_main_venv         .venv with the preferred Python, or with the best one of this machine
 #   setup_official_cli      YellowDog's own command line in its own environment, for the tests that drive it
 #   setup_bench             what benchmarks need, in .venv; the published package, in its own environment
+#   setup_mutation          what scripts/mutate needs, in .venv
 #   venv_python DIR         version of the Python in DIR, for example 3.12
 #   root_prefix             set ROOT_PREFIX: how to run a command as root      (0: possible, 1: not)
 #
@@ -21,6 +22,7 @@ readonly STAMP_FORMAT=2
 # Written by scripts/lock.
 readonly LOCK=requirements/dev.txt
 readonly BENCH_LOCK=requirements/bench.txt
+readonly MUTATION_LOCK=requirements/mutation.txt
 readonly MAIN_PYTHON=3.12
 # tests/official_cli runs it unmodified, and names this directory too.
 readonly OFFICIAL_CLI="yellowdog-cli==15.3.0"
@@ -210,6 +212,22 @@ install_bench() {
   "$UV_COMMAND" pip install --quiet --compile-bytecode --require-hashes --python "$REPO/.venv/bin/python" \
     -r "$REPO/$BENCH_LOCK" || return 1
   bench_stamp >"$REPO/.venv/$BENCH_STAMP"
+}
+
+# After setup_main_venv.
+setup_mutation() { has_stamp .venv "$MUTATION_STAMP" "$(mutation_stamp)" || locked install_mutation; }
+
+readonly MUTATION_STAMP=.raydog-mutation
+
+mutation_stamp() { printf '%s %s\n' "$(bench_stamp)" "$(sha256sum <"$REPO/$MUTATION_LOCK")"; }
+
+install_mutation() {
+  find_uv || return 1
+  index_like_pip
+  say "Installing what mutation tests need into .venv"
+  "$UV_COMMAND" pip install --quiet --compile-bytecode --require-hashes --python "$REPO/.venv/bin/python" \
+    -r "$REPO/$MUTATION_LOCK" || return 1
+  mutation_stamp >"$REPO/.venv/$MUTATION_STAMP"
 }
 
 # With the same Python and Ray, so that only the packages differ.

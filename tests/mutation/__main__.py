@@ -1,0 +1,130 @@
+"""The command `scripts/mutate`: mutates modules of the provider, runs their quick tests, and judges the survivors."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.mutation.survivors import JUDGED, Mutant, judgements
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src/yellowdog_ray"
+
+_HELP = """\
+Each mutation changes one expression of a module, in a temporary copy of the checkout. The quick tests of the module
+must then fail; otherwise the mutation survives. Prints each module's share of killed mutations, and the survivors.
+Exits with 1 if a survivor is not judged in tests/mutation/survivors.yaml. A mutation takes about a second.
+"""
+
+_NOT_MUTATED = [r"\blogger\.\w+\(", r"\bcast\(", r"\bTypeVar\("]
+
+TESTS = {
+    "cluster": "cluster growth shrinking quiet stubborn outages losses",
+    "commands": "commands",
+    "config": "config commands/test_up.py commands/test_side.py",
+    "monitor": "monitor unborn preemption lifetime outages updaters placement_groups addresses",
+    "node": "node",
+    "platform": "platform cluster",
+    "remote": "remote",
+    ".": "test_names.py test_redaction.py test_provider.py test_distinct.py commands/test_side.py monitor/test_side.py",
+}
+"""Tests of each package: paths below tests/yellowdog_ray, and scenarios of tests/simulation."""
+
+
+def main() -> int:
+    """The command; 1 if a survivor is not judged."""
+    options = _options()
+    modules = _modules(options.modules)
+    if options.list or not modules:
+        print(*modules, sep="\n")
+        return int(not modules)
+    if options.survivors:
+        print(JUDGED.read_text())
+        return 0
+    mutants = [mutant for package, of_package in _by_package(modules).items() for mutant in _run(package, of_package)]
+    return _report(mutants)
+
+
+def _modules(words: list[str]) -> list[str]:
+    """The modules of the provider that are named, or are in a named package; all if none is named."""
+    names = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+    return [name for name in names if not words or any(name == w or name.startswith(f"{w}/") for w in words)]
+
+
+def _by_package(modules: Iterable[str]) -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for module in modules:
+        package = Path(module).parent.as_posix()
+        found[package if package in TESTS else "."].append(module)
+    return found
+
+
+def _run(package: str, modules: list[str]) -> list[Mutant]:
+    with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
+        copy, report = Path(folder) / "copy", Path(folder) / "report.json"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "dist"))
+        with (copy / "pyproject.toml").open("a") as settings:
+            settings.write(_settings(package, modules))
+        print(f"{package}: {len(modules)} modules", flush=True)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(copy), os.environ.get("PYTHONPATH", "")])}
+        command = [sys.executable, "-m", "tests.mutation.engine", str(report)]
+        subprocess.run(command, cwd=copy, env=environment, check=True)
+        return [Mutant(**mutant) for mutant in json.loads(report.read_text())]
+
+
+def _settings(package: str, modules: Iterable[str]) -> str:
+    tests = [
+        f"tests/simulation/test_{word}.py"
+        if word.isidentifier() and word not in TESTS
+        else f"tests/yellowdog_ray/{word}"
+        for word in TESTS[package].split()
+    ]
+    settings = {
+        "source_paths": ["src"],
+        "only_mutate": [f"src/yellowdog_ray/{module}" for module in modules],
+        "do_not_mutate_patterns": _NOT_MUTATED,
+        "pytest_add_cli_args_test_selection": tests,
+        "pytest_add_cli_args": [
+            "-m",
+            "not hosts and not e2e and not search and not hypothesis",
+            "-p",
+            "no:cacheprovider",
+        ],
+        "also_copy": ["examples", "docs", "scripts", "benchmarks"],
+    }
+    return "\n[tool.mutmut]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
+
+
+def _report(mutants: Iterable[Mutant]) -> int:
+    by_module = defaultdict(list)
+    for mutant in mutants:
+        by_module[mutant.module].append(mutant)
+    unjudged = 0
+    for module, of_module in sorted(by_module.items()):
+        survivors = [mutant for mutant in of_module if not mutant.killed]
+        print(f"\n{module}: {len(of_module) - len(survivors)} of {len(of_module)} mutations killed")
+        for mutant in survivors:
+            judgement = judgements().get(mutant.function, {}).get(mutant.change)
+            unjudged += judgement is None
+            print(f"  {judgement or 'NOT JUDGED'} ({mutant.status}): {mutant.function}: {mutant.change}")
+    total, killed = sum(map(len, by_module.values())), sum(m.killed for of in by_module.values() for m in of)
+    print(f"\n{killed} of {total} mutations killed, {total - killed} survived, {unjudged} of them not judged")
+    return int(unjudged > 0)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("scripts/mutate", description=_HELP)
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as cluster/backoff.py or monitor (all)")
+    parser.add_argument("--list", action="store_true", help="show the selected modules, and end")
+    parser.add_argument("--survivors", action="store_true", help="show the judged survivors, and end")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

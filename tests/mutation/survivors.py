@@ -1,0 +1,50 @@
+"""Mutants, and the judged survivors. A survivor is identified by its function and changed lines, not by a number."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+JUDGED = Path(__file__).with_name("survivors.yaml")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A mutation and its result.
+
+    Attributes:
+        module: below the provider's source, such as `cluster/backoff.py`.
+        name: mutmut's name of it.
+        status: mutmut's word: killed, survived, timeout, no tests ...
+        diff: the change, as a unified diff.
+    """
+
+    module: str
+    name: str
+    status: str
+    diff: str
+
+    @property
+    def function(self) -> str:
+        """Such as `cluster/backoff.py Backoff.failed`."""
+        mangled = self.name.rpartition(".")[2].rpartition("__mutmut_")[0]
+        return f"{self.module} {mangled.removeprefix('x_').removeprefix('xǁ').replace('ǁ', '.')}"
+
+    @property
+    def change(self) -> str:
+        """The changed lines, as `OLD => NEW`."""
+        lines = {sign: [] for sign in "-+"}  # type: dict[str, list[str]]
+        for sign, text in re.findall(r"^([-+])(?!--|\+\+)(.*)$", self.diff, re.MULTILINE):
+            lines[sign].append(text.strip())
+        return f"{' '.join(lines['-'])} => {' '.join(lines['+'])}"
+
+    @property
+    def killed(self) -> bool:
+        """Whether the tests failed; a mutant that never ends is detected by its timeout."""
+        return self.status in ("killed", "timeout", "suspicious", "segfault")
+
+
+def judgements() -> dict[str, dict[str, str]]:
+    """The judgement of each judged change, by function and change."""
+    return yaml.safe_load(JUDGED.read_text()) or {}

@@ -1,0 +1,30 @@
+"""The list of judged survivors fits the source; mutants are identified by their change."""
+
+import pytest
+
+from tests.guards.guard import ROOT
+from tests.mutation.survivors import Mutant, judgements
+
+DIFF = """--- src/yellowdog_ray/cluster/backoff.py
++++ src/yellowdog_ray/cluster/backoff.py
+@@ -1,2 +1,2 @@
+ def left(self):
+-    return a + 1
++    return a + 2
+"""
+
+
+def test_mutant_is_identified_by_function_and_change():
+    mutant = Mutant("cluster/backoff.py", "yellowdog_ray.cluster.backoff.xǁBackoffǁleft__mutmut_3", "survived", DIFF)
+
+    assert mutant.function == "cluster/backoff.py Backoff.left"
+    assert mutant.change == "return a + 1 => return a + 2"
+    assert not mutant.killed
+
+
+@pytest.mark.parametrize(("function", "changes"), judgements().items())
+def test_judged_survivor_exists_in_the_source(function, changes):
+    source = (ROOT / "src/yellowdog_ray" / function.split()[0]).read_text()
+
+    assert f"def {function.split()[1].rpartition('.')[2]}(" in source
+    assert [change for change in changes if change.partition(" => ")[0] not in source] == []
