@@ -18,7 +18,7 @@ class TagServer:
 
     def __init__(self) -> None:
         self.up = False
-        self._hashes: dict[str, dict[str, str]] = {}
+        self._hashes: dict[str, dict[bytes, bytes]] = {}
 
     def start(self) -> None:
         """Answer from now on, with an empty store."""
@@ -35,7 +35,11 @@ class TagServer:
 
         monkeypatch.setattr(redis, "Redis", Client)
 
-    def execute(self, command: str, key: str, *arguments: Any) -> Any:
+    def poison(self, key: str, fields: dict[bytes, bytes]) -> None:
+        """Write what another program on the head may write."""
+        self._hashes.setdefault(key, {}).update(fields)
+
+    def execute(self, command: str, key: str, *arguments: str) -> Any:
         """Execute one command.
 
         Raises:
@@ -49,19 +53,19 @@ class TagServer:
             "HSET": self._hset,
             "HDEL": self._hdel,
         }
-        return commands[command](self._hashes.setdefault(key, {}), *arguments)
+        return commands[command](self._hashes.setdefault(key, {}), *(argument.encode() for argument in arguments))
 
     @staticmethod
-    def _hget(fields: dict[str, str], name: str) -> str | None:
+    def _hget(fields: dict[bytes, bytes], name: bytes) -> bytes | None:
         return fields.get(name)
 
     @staticmethod
-    def _hset(fields: dict[str, str], *pairs: str) -> int:
+    def _hset(fields: dict[bytes, bytes], *pairs: bytes) -> int:
         new = dict(zip(pairs[::2], pairs[1::2], strict=True))
         added = len(new.keys() - fields.keys())
         fields.update(new)
         return added
 
     @staticmethod
-    def _hdel(fields: dict[str, str], *names: str) -> int:
+    def _hdel(fields: dict[bytes, bytes], *names: bytes) -> int:
         return sum(fields.pop(name, None) is not None for name in names)

@@ -183,10 +183,14 @@ class HeadSide(Side):
         """A node's tags: those it was created with, and what has changed since. Empty for an unknown node."""
         tags = super().node_tags(node_id)
         # Autoscaler v1 kills a node that is `up-to-date` before Ray has its raylet and thus its address. Where it has
-        # updaters, they set the status.
+        # updaters, they set the status; elsewhere a worker's status in the tag store is somebody else's.
         node = self.node(node_id) if self._shows_joined else None
-        if node is not None and self.ray_nodes.joined(node_id, node.private_ip):
+        if node is None:
+            return tags
+        if self.ray_nodes.joined(node_id, node.private_ip):
             tags[TAG_RAY_NODE_STATUS] = STATUS_UP_TO_DATE
+        elif not node.is_head and TAG_RAY_NODE_STATUS in node.tags:
+            tags[TAG_RAY_NODE_STATUS] = node.tags[TAG_RAY_NODE_STATUS]
         return tags
 
     def internal_ip(self, node_id: str) -> str | None:

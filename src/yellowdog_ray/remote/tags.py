@@ -6,7 +6,6 @@ It holds nothing else, and losing it loses no node. Must not import `platform`.
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import time
 import uuid
@@ -15,13 +14,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.remote.ssh import Tunnel
+from yellowdog_ray.remote.tag_values import ForeignValue, Tags, decode, encode
 
 if TYPE_CHECKING:
     import redis
 
+    from yellowdog_ray.remote.valkey import Valkey
+
 logger = logging.getLogger(__name__)
 
-Tags = dict[str, str]
 T = TypeVar("T")
 
 _VERSION = ":version"
@@ -30,7 +31,12 @@ _VERSION = ":version"
 SPARE_NODES = 1_000
 """Maximum number of ended nodes with tags in the store."""
 
+MAX_BYTES = 8 * 1024 * 1024
+"""Bytes that one call reads from the store: four times the tags of 10,000 nodes."""
+
 _TIMEOUT_SECONDS = 3.0
+"""For a whole call."""
+
 _RETRY_SECONDS = 20.0
 
 
@@ -41,16 +47,26 @@ class TagStore:
         cluster: the cluster's name; part of the key.
         connect: returns the local port of the store, and opens a tunnel if necessary. It may raise `SshError`.
         restores: whether to write the tags again into a store that restarted empty.
+        timeout: seconds that one call to the store may take.
     """
 
-    def __init__(self, cluster: str, connect: Callable[[], int], *, restores: bool = False) -> None:
+    def __init__(
+        self,
+        cluster: str,
+        connect: Callable[[], int],
+        *,
+        restores: bool = False,
+        timeout: float = _TIMEOUT_SECONDS,
+    ) -> None:
         self._key = f"raydog:{cluster}:tags"
         self._connect = connect
         self._restores = restores
+        self._timeout = timeout
         self._own: dict[str, Tags] = {}
         self._stored: dict[str, Tags] = {}
-        self._version: str | None = None
-        self._client: tuple[int, redis.Redis] | None = None
+        self._version: bytes | None = None
+        self._client: Valkey | None = None
+        self._warned = False
 
     def get(self, node_id: str) -> Tags:
         """A node's mutable tags as of the last `refresh`, and those set since."""
@@ -61,26 +77,49 @@ class TagStore:
         fields = self._call(self._read)
         if fields is None:
             return False
-        version = fields.pop(_VERSION, None)
+        version = fields.pop(_VERSION.encode(), None)
         if version is not None and version == self._version and not fields:
             return True
         if self._restores and self._stored and not fields:
             logger.warning("the tag store restarted empty; its tags are restored")
             self._write(self._stored)
             return True
-        self._stored = {node_id: json.loads(tags) for node_id, tags in fields.items()}
+        self._stored = self._decoded(fields)
         self._version = version
         return True
 
-    def _read(self, client: redis.Redis) -> dict[str, str]:
+    def _decoded(self, fields: Mapping[bytes, bytes]) -> dict[str, Tags]:
+        """The tags by node id. A node whose value is not RayDog's keeps the tags that were read before."""
+        decoded: dict[str, Tags] = {}
+        for field, value in fields.items():
+            try:
+                node_id, tags = decode(field, value)
+            except ForeignValue as error:
+                self._warn(f"field {field[:60]!r} of {self._key}: {error}")
+                node_id = field.decode(errors="replace")
+                tags = self._stored.get(node_id, {})
+            if tags:
+                decoded[node_id] = tags
+        return decoded
+
+    def _warn(self, problem: str) -> None:
+        """Report content that is not RayDog's, once: whoever writes it may do so at every tick."""
+        if not self._warned:
+            self._warned = True
+            logger.warning("ignored what another program wrote into the tag store on the head: %s", problem)
+
+    def _read(self, client: redis.Redis) -> dict[bytes, bytes]:
         """All fields; the version alone if it has not changed."""
         version = client.hget(self._key, _VERSION)
         if version is not None and version == self._version:
-            return {_VERSION: version}
-        return dict(client.hgetall(self._key))
+            return {_VERSION.encode(): version}
+        fields = dict(client.hgetall(self._key))
+        if not all(isinstance(part, bytes) for pair in fields.items() for part in pair):
+            raise TypeError("an answer that is not Valkey's")
+        return fields
 
     def _write(self, tags: Mapping[str, Tags]) -> bool:
-        fields = {node_id: json.dumps(of_node) for node_id, of_node in tags.items()}
+        fields = {node_id: encode(of_node) for node_id, of_node in tags.items()}
         fields[_VERSION] = uuid.uuid4().hex
         return self._call(lambda client: client.hset(self._key, mapping=fields)) is not None
 
@@ -107,7 +146,7 @@ class TagStore:
 
     def prepare(self) -> None:
         """Import the client ahead of its use: it takes 0.4 s, which most `ray` commands do not need."""
-        importlib.import_module("redis")
+        importlib.import_module("yellowdog_ray.remote.valkey")
 
     def close(self) -> None:
         """Close the connection and the tunnel to the store, if open."""
@@ -117,37 +156,29 @@ class TagStore:
 
     def _drop_client(self) -> None:
         if self._client is not None:
-            self._client[1].close()
+            self._client.close()
             self._client = None
 
     def _call(self, command: Callable[[redis.Redis], T]) -> T | None:
-        """Send one command to the store; None when it does not answer."""
-        import redis
+        """Send commands to the store; None when it does not answer."""
+        from yellowdog_ray.remote.valkey import StoreError, TooLarge
 
         try:
-            return command(self._client_of(self._connect()))
-        except (redis.RedisError, SshError) as error:
+            return self._client_of(self._connect()).call(command)
+        except TooLarge as error:
+            self._warn(f"{self._key}: {error}; delete this key")
+        except (StoreError, SshError) as error:
             logger.debug("the tag store does not answer: %s", error)
-            return None
+        return None
 
-    def _client_of(self, port: int) -> redis.Redis:
+    def _client_of(self, port: int) -> Valkey:
         """The client of a port, reused: a new connection each time would take half of a quiet tick."""
-        import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
+        from yellowdog_ray.remote.valkey import Valkey
 
-        if self._client is None or self._client[0] != port:
+        if self._client is None or self._client.port != port:
             self._drop_client()
-            client = redis.Redis(
-                port=port,
-                # By default the client retries for seconds, in the autoscaler's loop.
-                retry=Retry(NoBackoff(), 0),
-                socket_timeout=_TIMEOUT_SECONDS,
-                socket_connect_timeout=_TIMEOUT_SECONDS,
-                decode_responses=True,
-            )
-            self._client = port, client
-        return self._client[1]
+            self._client = Valkey(port, self._timeout, MAX_BYTES)
+        return self._client
 
 
 class TunnelledPort:

@@ -1,11 +1,14 @@
 """The tag store against a real Valkey or Redis."""
 
+import itertools
 import shutil
 import socket
+import socketserver
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,28 @@ def server(port: int, folder: Path) -> Iterator[None]:
             time.sleep(0.02)
         yield
         process.terminate()
+
+
+@contextmanager
+def foreign_server(answers: Callable[[], Iterable[bytes]]) -> Iterator[int]:
+    """A server that sends the same bytes to whoever connects, whatever it receives. Yields its port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.recv(1)
+                for data in answers():
+                    self.request.sendall(data)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield running.server_address[1]
+        running.shutdown()
+        thread.join()
 
 
 @pytest.fixture
@@ -70,7 +95,7 @@ def test_set_merges_tags(port):
 
 
 def test_clusters_with_a_common_prefix_share_no_tags(port):
-    TagStore("ray", lambda: port).set("head-1", {"a": "b"})
+    TagStore("ray", lambda: port).set("head-1", {"ray-node-status": "setting-up"})
     other = TagStore("ray-production", lambda: port)
     other.refresh()
 
@@ -173,5 +198,111 @@ def test_store_raises_nothing_when_the_head_is_unreachable():
     store = TagStore("demo", unreachable)
 
     assert not store.refresh()
-    assert not store.set("head-1", {"a": "b"})
-    assert store.get("head-1") == {"a": "b"}
+    assert not store.set("head-1", {"ray-node-status": "setting-up"})
+    assert store.get("head-1") == {"ray-node-status": "setting-up"}
+
+
+class TestForeignValues:
+    """Any process on the head can write to the store."""
+
+    KEY = "raydog:demo:tags"
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            b"no JSON",
+            b"\xff\xfe",
+            b'["up-to-date"]',
+            b"null",
+            b"1e999",
+            b'{"ray-node-status": 5}',
+            b'{"ray-node-status": ["up-to-date"]}',
+            b'{"ray-runtime-config": "%s"}' % (b"a" * 201),
+            b'{"ray-node-status": "up-to-date", "x": "%s"}' % (b"x" * 5_000),
+            b"[" * 4_000,
+        ],
+    )
+    def test_refresh_ignores_value_that_is_not_ours(self, port, caplog, value):
+        store = TagStore("demo", lambda: port)
+        TagStore("demo", lambda: port).set("worker-1", {"ray-runtime-config": "abc"})
+        store.refresh()
+        with redis.Redis(port=port) as client:
+            client.hset(self.KEY, mapping={"worker-1": value, ":version": "another", "worker-2": value})
+
+        assert [store.refresh() for _ in range(3)] == [True] * 3
+        assert store.get("worker-1") == {"ray-runtime-config": "abc"}
+        assert store.get("worker-2") == {}
+        assert len(caplog.records) == 1
+        assert "ignored what another program wrote into the tag store" in caplog.text
+
+    @pytest.mark.parametrize("field", [b"\xff", b"", b"../../etc", b"Worker-1", b"w" * 61])
+    def test_refresh_ignores_field_that_is_no_node_id(self, port, field):
+        with redis.Redis(port=port) as client:
+            client.hset(self.KEY, field, b'{"ray-node-status": "up-to-date"}')
+        store = TagStore("demo", lambda: port)
+
+        assert store.refresh()
+        assert store.get(field.decode(errors="replace")) == {}
+
+    def test_refresh_takes_no_identity_tags_from_the_store(self, port):
+        value = (
+            b'{"ray-node-type": "head", "ray-user-node-type": "gpu", "ray-node-name": "x", "ray-launch-request": "1",'
+            b' "ray-node-status": "up-to-date"}'
+        )
+        with redis.Redis(port=port) as client:
+            client.hset(self.KEY, "worker-1", value)
+        store = TagStore("demo", lambda: port)
+        store.refresh()
+
+        assert store.get("worker-1") == {"ray-node-status": "up-to-date"}
+
+    def test_refresh_ignores_key_of_another_kind(self, port):
+        with redis.Redis(port=port) as client:
+            client.set(self.KEY, "text")
+        store = TagStore("demo", lambda: port)
+
+        assert not store.refresh()
+        assert not store.set("worker-1", {"ray-node-status": "up-to-date"})
+        assert store.get("worker-1") == {"ray-node-status": "up-to-date"}
+
+    def test_refresh_reads_a_bounded_number_of_bytes(self, port, monkeypatch, caplog):
+        monkeypatch.setattr("yellowdog_ray.remote.tags.MAX_BYTES", 100_000)
+        with redis.Redis(port=port) as client:
+            client.hset(self.KEY, "worker-1", b"x" * 1_000_000)
+        store = TagStore("demo", lambda: port)
+
+        assert [store.refresh() for _ in range(3)] == [False] * 3
+        assert len(caplog.records) == 1
+        assert "exceeds 100000 bytes; delete this key" in caplog.text
+
+
+class TestForeignServer:
+    """Another program answers at the store's port."""
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            b"$abc\r\n",
+            b"*1000000000\r\n",
+            b":1\r\n",
+            b"*1\r\n" * 5_000,
+            b"*2\r\n:1\r\n:2\r\n" * 10,
+            b"",
+        ],
+    )
+    def test_refresh_raises_nothing_on_foreign_answer(self, answer):
+        with foreign_server(lambda: [answer]) as port:
+            store = TagStore("demo", lambda: port, timeout=0.3)
+
+            assert not store.refresh()
+            assert not store.set("worker-1", {"ray-node-status": "up-to-date"})
+
+    def test_refresh_ends_at_its_deadline_when_the_answer_drips(self):
+        dripping = (b"x" for _ in iter(lambda: time.sleep(0.05), 0))
+        with foreign_server(lambda: itertools.chain([b"$99999\r\n"], dripping)) as port:
+            store = TagStore("demo", lambda: port, timeout=0.3)
+            began = time.monotonic()
+
+            assert not store.refresh()
+            assert time.monotonic() - began < 1.5
