@@ -1,4 +1,4 @@
-"""What holds for every test: it leaves nothing behind, and it needs root only when it says so."""
+"""Rules for every test: it leaves nothing behind, and it needs root only with the marker for that."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def _starts_hosts(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def leak_detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeakDetector]:
-    """Tells what was left behind; a fixture that starts a platform may tell it what else to `watch`.
+    """Detects leaks; a fixture that starts a platform may register further things with `watch`.
 
-    At the end of the session, what the fixtures of wider scope left behind counts as well.
+    At the end of the session the leaks of fixtures of wider scope count too.
     """
     detector = LeakDetector(_MARK, own_directory=tmp_path_factory.getbasetemp())
     before = detector.snapshot()

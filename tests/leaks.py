@@ -1,14 +1,12 @@
-"""Finds what a test leaves behind on the machine. Knows nothing of pytest, nor of RayDog's own classes.
+"""Detects leaks of a test: processes, threads, mounts and network devices. Imports neither pytest nor RayDog.
 
-What other people do on the same machine at the same time must never fail a test, so a process counts only
-when it is surely ours: a descendant of the test process, or of a process that is ours; or, when its parents
-are gone, one whose environment carries this run's marker, which everything that we start inherits. One thing
-cannot be told from a stranger: a daemon, forked without an exec, whose parents are gone.
+Other users of the machine must never fail a test, so a process counts only if it is proven to be ours: a descendant
+of the test process or of another process of ours, or a process whose environment contains this run's marker.
+Child processes inherit the marker. One leak is not detected: a daemon, forked without an exec, whose parents are gone.
 
-A mount counts when it is below this run's own temporary directory. A network bridge carries the data directory
-of its platform as its alias, so it counts when that is below our directory, with the cables that are plugged into
-it; or when it has no alias, which is one that was never finished. A network namespace of a host lives only as
-long as its processes do; named ones count when the name says RayDog.
+A mount counts if it is below this run's temporary directory. The alias of a network bridge is the data directory of
+its platform. A bridge counts with its cables if that is below our directory, or if it has no alias: its set-up was
+interrupted. A host's network namespace ends with its processes; a named one counts if its name contains RayDog.
 """
 
 from __future__ import annotations
@@ -29,16 +27,16 @@ GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.02
 _EXEC_SECONDS = 0.003
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD among the flags in /proc/<pid>/stat
-# Helpers of Python's own, which live as long as the interpreter.
+# Python's own helper processes, which end with the interpreter.
 _INTERPRETER_HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
 
 Probe = Callable[[], Collection[str]]
 
 
 def mark_this_run() -> str:
-    """Put a new marker into the environment, for every process that is started from here on; returns it.
+    """Put a new marker into the environment, which later child processes inherit, and return it.
 
-    A run within a run keeps the outer marker as well, so that the outer one still knows its descendants.
+    A nested run keeps the outer marker as well, so that the outer run still identifies its descendants.
     """
     mark = uuid.uuid4().hex
     os.environ[MARKER] = "/".join(filter(None, (os.environ.get(MARKER), mark)))
@@ -47,7 +45,7 @@ def mark_this_run() -> str:
 
 @dataclass(frozen=True)
 class Process:
-    """A process of ours. The start time tells it from a later one with the same number."""
+    """A process of ours. The start time distinguishes it from a later one with the same number."""
 
     pid: int
     started: int
@@ -59,7 +57,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What there was before a test."""
+    """The state of the machine before a test."""
 
     pids: frozenset[int]
     threads: frozenset[threading.Thread]
@@ -73,33 +71,33 @@ class LeakDetector:
     """Compares the machine before and after a test.
 
     Args:
-        mark: what `mark_this_run` returned.
-        own_directory: where this run's temporary files are; what is named after a path below it is ours.
+        mark: the marker of `mark_this_run`.
+        own_directory: the directory of this run's temporary files; names of paths below it are ours.
     """
 
     def __init__(self, mark: str, own_directory: Path | None = None) -> None:
         self._mark = mark.encode()
         self._own_directory = str(own_directory) if own_directory else None
-        self._ours: dict[int, int] = {}  # start times by pid, of the processes that were found to be ours
-        self._strangers: dict[int, int] = {}  # the same, of those that were found to be somebody else's
-        self._looked_at: frozenset[int] = frozenset()
+        self._ours: dict[int, int] = {}  # start times by pid of our processes
+        self._foreign: dict[int, int] = {}  # start times by pid of foreign processes
+        self._examined: frozenset[int] = frozenset()
         self._reported: set[str] = set()
         self._probes: dict[str, Probe] = {}
 
     def watch(self, kind: str, probe: Probe) -> None:
-        """From the next snapshot on, also compare what `probe` returns: say, the names of live instances."""
+        """Compare the results of `probe` too, from the next snapshot on: for example, names of live instances."""
         self._probes[kind] = probe
 
     def unwatch(self, kind: str) -> None:
-        """Forget a probe, when what it looks at is closed."""
+        """Remove a probe."""
         self._probes.pop(kind, None)
 
     def snapshot(self) -> Snapshot:
-        """Look at the machine as it is now."""
+        """Record the present state of the machine."""
         pids = _pids()
-        for pid in pids - self._looked_at:
+        for pid in pids - self._examined:
             self._process_of_ours(pid)
-        self._looked_at = pids
+        self._examined = pids
         return Snapshot(
             pids=pids,
             threads=frozenset(threading.enumerate()),
@@ -110,23 +108,23 @@ class LeakDetector:
         )
 
     def leaks(self, before: Snapshot, *, grace: float = GRACE_SECONDS) -> list[str]:
-        """What there is now and was not before, in words; waits a moment for what is just going.
+        """Describe everything that is new since a snapshot, after a short wait for things that are about to end.
 
-        What was told once is not told again, to a snapshot that is older still.
+        Each leak is reported once, also when a later call compares with an older snapshot.
         """
         deadline = time.monotonic() + grace
-        while (found := self._news(before)) and time.monotonic() < deadline:
+        while (found := self._unreported(before)) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         self._reported.update(found)
         return found
 
     def end_processes(self, before: Snapshot) -> None:
-        """End, by their ids, the processes of ours that were not there before, for the tests that follow."""
+        """End our processes that are new since a snapshot, by their ids, so that they do not disturb later tests."""
         for process in self._processes(before):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process.pid, signal.SIGKILL)
 
-    def _news(self, before: Snapshot) -> list[str]:
+    def _unreported(self, before: Snapshot) -> list[str]:
         return [leak for leak in self._found(before) if leak not in self._reported]
 
     def _found(self, before: Snapshot) -> list[str]:
@@ -159,7 +157,7 @@ class LeakDetector:
     def _is_ours(self, pid: int, stat: _Stat) -> bool:
         me = os.getpid()
         ancestor, seen, line = pid, stat, []
-        while ancestor not in (0, 1, me) and self._strangers.get(ancestor) != seen.started:
+        while ancestor not in (0, 1, me) and self._foreign.get(ancestor) != seen.started:
             if seen.parent == me or self._ours.get(ancestor) == seen.started or self._mark in _environment(ancestor):
                 return True
             line.append((ancestor, seen.started))
@@ -167,7 +165,7 @@ class LeakDetector:
             if above is None:
                 break
             seen = above
-        self._strangers.update(line)
+        self._foreign.update(line)
         return False
 
     def _mounts(self) -> frozenset[str]:
@@ -197,7 +195,7 @@ def _pids() -> frozenset[int]:
 
 
 def _stat(pid: int) -> _Stat | None:
-    """Parent and start time; None for one that is gone, or dead and not yet waited for, and for the kernel's own."""
+    """Parent and start time; None for an ended process, a zombie, and a kernel thread."""
     _, _, rest = _read(f"/proc/{pid}/stat").rpartition(") ")
     fields = rest.split()
     if not fields or fields[0] in "ZX" or int(fields[6]) & _KERNEL_THREAD:
@@ -206,9 +204,9 @@ def _stat(pid: int) -> _Stat | None:
 
 
 def _environment(pid: int) -> bytes:
-    """What the process was started with; empty for one that was given nothing, or that belongs to another user.
+    """The initial environment of a process; empty if it got none, or if it belongs to another user.
 
-    In the middle of an exec there is none for a moment: an empty one is believed at the second look only.
+    It is empty for a moment during an exec, so an empty one is read twice.
     """
     path = f"/proc/{pid}/environ"
     if environment := _read_bytes(path):
@@ -228,7 +226,7 @@ def _lasting_threads() -> frozenset[threading.Thread]:
 
 
 def _bridge_of(link: str) -> str:
-    """The bridge that a cable is plugged into; any other device is its own."""
+    """The bridge of a cable; any other device itself."""
     with suppress(OSError):
         return Path(f"/sys/class/net/{link}/master").readlink().name
     return link
@@ -249,7 +247,7 @@ def _read(path: str) -> str:
 
 
 def _read_bytes(path: str) -> bytes:
-    """A file of /proc, or nothing: processes go while one looks, and some belong to others."""
+    """A file of /proc; empty if it cannot be read: its process has ended, or belongs to another user."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -24,7 +24,7 @@ def filled_in(file: Path, key: Path) -> dict:
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
-def test_an_example_passes_every_check_without_a_warning(file, tmp_path):
+def test_example_passes_every_check_without_warning(file, tmp_path):
     key = tmp_path / "key"
     key.write_text("not a real key\n")
 
@@ -33,7 +33,7 @@ def test_an_example_passes_every_check_without_a_warning(file, tmp_path):
     assert warnings == []
 
 
-def test_the_documented_example_shows_every_option():
+def test_documented_example_shows_every_option():
     text = DOCUMENTED.read_text()
     options = (set(ProviderSettings.model_fields) - {"internal", "auth"}) | set(NodeConfig.model_fields)
 
@@ -42,14 +42,14 @@ def test_the_documented_example_shows_every_option():
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
-def test_the_files_that_an_example_names_are_there(file):
+def test_example_names_existing_files(file):
     named = re.findall(r"file:([\w/.-]+)", file.read_text())
 
     assert [name for name in named if not (file.parent / name).is_file()] == []
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.rglob("*.sh")), ids=lambda script: script.name)
-def test_a_script_explains_itself_and_refuses_what_it_does_not_know(script):
+def test_script_prints_help_and_refuses_unknown_arguments(script):
     def run(argument):
         return subprocess.run(["bash", script, argument], capture_output=True, text=True, timeout=10, check=False)
 
@@ -59,7 +59,7 @@ def test_a_script_explains_itself_and_refuses_what_it_does_not_know(script):
     assert "unknown argument: --hepl" in run("--hepl").stderr
 
 
-def test_no_example_holds_a_key():
+def test_examples_contain_no_private_key():
     for file in EXAMPLES.rglob("*"):
         if file.is_file():
             assert "PRIVATE KEY" not in file.read_text()

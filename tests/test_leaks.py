@@ -1,4 +1,4 @@
-"""The leak detector fires when it should, and only then."""
+"""The leak detector reports leaks of a test, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_GRACE = 0.0
 
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LeakDetector:
-    """A detector of this test's own, with a marker of its own; the one around the test is another."""
+    """A detector with its own marker, independent of the one that checks this test."""
     monkeypatch.setenv(MARKER, os.environ[MARKER])
     return LeakDetector(mark_this_run(), own_directory=tmp_path)
 
@@ -39,7 +39,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def start_daemon(*, marked: bool) -> int:
-    """A process whose parents are gone, as a daemon's are; without the marker it could be anybody's."""
+    """A process whose parents have ended, like a daemon; without the marker it counts as foreign."""
     env = None if marked else {"PATH": os.environ["PATH"]}
     script = "setsid sleep 60 >/dev/null 2>&1 & echo $!"
     return int(subprocess.run(["sh", "-c", script], env=env, check=True, capture_output=True).stdout)
@@ -64,30 +64,30 @@ def _state(pid: int) -> str:
         return ""
 
 
-def test_a_test_that_starts_nothing_leaves_nothing(detector: LeakDetector) -> None:
+def test_leaks_are_none_when_nothing_was_started(detector: LeakDetector) -> None:
     before = detector.snapshot()
     assert detector.leaks(before, grace=NO_GRACE) == []
 
 
-def test_a_child_that_still_runs_is_a_leak(detector: LeakDetector, request: pytest.FixtureRequest) -> None:
+def test_running_child_is_a_leak(detector: LeakDetector, request: pytest.FixtureRequest) -> None:
     before = detector.snapshot()
     process = request.getfixturevalue("child")
     assert detector.leaks(before, grace=NO_GRACE) == [f"process {process.pid} (sleep 60)"]
 
 
-def test_a_child_from_before_is_no_leak(child: subprocess.Popen[bytes], detector: LeakDetector) -> None:
+def test_child_from_before_is_no_leak(child: subprocess.Popen[bytes], detector: LeakDetector) -> None:
     assert child.poll() is None
     assert detector.leaks(detector.snapshot(), grace=NO_GRACE) == []
 
 
-def test_a_child_that_is_just_ending_is_given_the_time(detector: LeakDetector) -> None:
+def test_child_that_ends_within_the_grace_is_no_leak(detector: LeakDetector) -> None:
     before = detector.snapshot()
     process = subprocess.Popen(["sleep", "0.1"])
     assert detector.leaks(before) == []
     process.wait()
 
 
-def test_a_dead_child_that_nobody_waited_for_is_no_leak(detector: LeakDetector) -> None:
+def test_zombie_is_no_leak(detector: LeakDetector) -> None:
     before = detector.snapshot()
     process = subprocess.Popen(["true"])
     wait_until_gone(process.pid)
@@ -95,7 +95,7 @@ def test_a_dead_child_that_nobody_waited_for_is_no_leak(detector: LeakDetector) 
     process.wait()
 
 
-def test_a_daemon_is_known_by_its_marker_and_ended(detector: LeakDetector) -> None:
+def test_daemon_is_identified_by_its_marker_and_ended(detector: LeakDetector) -> None:
     before = detector.snapshot()
     pid = start_daemon(marked=True)
     assert [leak for leak in detector.leaks(before, grace=NO_GRACE) if str(pid) in leak]
@@ -104,7 +104,7 @@ def test_a_daemon_is_known_by_its_marker_and_ended(detector: LeakDetector) -> No
     assert _state(pid) in ("", "Z")
 
 
-def test_a_child_without_the_marker_is_known_by_its_parent(detector: LeakDetector) -> None:
+def test_child_without_marker_is_identified_by_its_parent(detector: LeakDetector) -> None:
     before = detector.snapshot()
     with subprocess.Popen(["env", "-i", "sleep", "60"]) as process:
         wait_for_exec(process.pid)
@@ -113,7 +113,7 @@ def test_a_child_without_the_marker_is_known_by_its_parent(detector: LeakDetecto
     assert found == [f"process {process.pid} (sleep 60)"]
 
 
-def test_a_descendant_without_the_marker_is_known_by_its_ancestors(detector: LeakDetector) -> None:
+def test_descendant_without_marker_is_identified_by_its_ancestors(detector: LeakDetector) -> None:
     before = detector.snapshot()
     script = "env -i sleep 60 & echo $!; wait"
     with subprocess.Popen(["env", "-i", "/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True) as parent:
@@ -125,7 +125,7 @@ def test_a_descendant_without_the_marker_is_known_by_its_ancestors(detector: Lea
     assert f"process {pid} (sleep 60)" in found
 
 
-def test_a_process_of_somebody_else_is_left_alone(detector: LeakDetector) -> None:
+def test_foreign_process_is_not_ended(detector: LeakDetector) -> None:
     before = detector.snapshot()
     pid = start_daemon(marked=False)
     try:
@@ -136,7 +136,7 @@ def test_a_process_of_somebody_else_is_left_alone(detector: LeakDetector) -> Non
         os.kill(pid, 9)
 
 
-def test_a_thread_that_keeps_the_interpreter_alive_is_a_leak(detector: LeakDetector) -> None:
+def test_thread_is_a_leak_unless_it_is_a_daemon(detector: LeakDetector) -> None:
     before = detector.snapshot()
     done = threading.Event()
     lasting = threading.Thread(target=done.wait, name="lasting")
@@ -150,7 +150,7 @@ def test_a_thread_that_keeps_the_interpreter_alive_is_a_leak(detector: LeakDetec
     assert found == ["thread lasting"]
 
 
-def test_a_watched_thing_is_a_leak_when_it_is_new(detector: LeakDetector) -> None:
+def test_watched_item_is_a_leak_when_it_is_new(detector: LeakDetector) -> None:
     instances = {"old"}
     detector.watch("instance", lambda: instances)
     before = detector.snapshot()
@@ -160,7 +160,7 @@ def test_a_watched_thing_is_a_leak_when_it_is_new(detector: LeakDetector) -> Non
     assert detector.leaks(before, grace=NO_GRACE) == []
 
 
-def test_what_was_told_once_is_not_told_again(child: subprocess.Popen[bytes], detector: LeakDetector) -> None:
+def test_leak_is_reported_once(child: subprocess.Popen[bytes], detector: LeakDetector) -> None:
     things: set[str] = set()
     detector.watch("pool", lambda: things)
     session = detector.snapshot()
@@ -170,20 +170,18 @@ def test_what_was_told_once_is_not_told_again(child: subprocess.Popen[bytes], de
     assert detector.leaks(session, grace=NO_GRACE) == []
 
 
-def test_what_was_looked_at_once_is_not_looked_at_again(
-    detector: LeakDetector, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snapshot_reads_each_process_once(detector: LeakDetector, monkeypatch: pytest.MonkeyPatch) -> None:
     before = detector.snapshot()
-    looked_at: list[str] = []
+    reads: list[str] = []
     read = leaks._read_bytes
-    monkeypatch.setattr(leaks, "_read_bytes", lambda path: looked_at.append(path) or read(path))
+    monkeypatch.setattr(leaks, "_read_bytes", lambda path: reads.append(path) or read(path))
     detector.leaks(detector.snapshot(), grace=NO_GRACE)
     old = {f"/proc/{pid}" for pid in before.pids}
-    assert [path for path in looked_at if path.rpartition("/")[0] in old] == []
+    assert [path for path in reads if path.rpartition("/")[0] in old] == []
 
 
 @pytest.mark.hosts
-def test_a_mount_of_this_run_is_a_leak(detector: LeakDetector, tmp_path: Path) -> None:
+def test_mount_of_this_run_is_a_leak(detector: LeakDetector, tmp_path: Path) -> None:
     before = detector.snapshot()
     point = tmp_path / "mounted"
     point.mkdir()
@@ -196,9 +194,7 @@ def test_a_mount_of_this_run_is_a_leak(detector: LeakDetector, tmp_path: Path) -
 
 @pytest.mark.hosts
 @pytest.mark.parametrize("alias", ["", "{own}/platform"])
-def test_a_bridge_of_this_run_is_a_leak_and_so_are_its_cables(
-    detector: LeakDetector, tmp_path: Path, alias: str
-) -> None:
+def test_bridge_of_this_run_is_a_leak_with_its_cables(detector: LeakDetector, tmp_path: Path, alias: str) -> None:
     before = detector.snapshot()
     with bridge_with_cable(alias.format(own=tmp_path)) as (bridge, cable):
         found = detector.leaks(before, grace=NO_GRACE)
@@ -206,7 +202,7 @@ def test_a_bridge_of_this_run_is_a_leak_and_so_are_its_cables(
 
 
 @pytest.mark.hosts
-def test_a_bridge_of_somebody_else_is_no_leak(detector: LeakDetector) -> None:
+def test_foreign_bridge_is_no_leak(detector: LeakDetector) -> None:
     before = detector.snapshot()
     with bridge_with_cable("/somewhere/else"):
         assert detector.leaks(before, grace=NO_GRACE) == []
@@ -230,9 +226,7 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
 
 
-def test_pytest_fails_the_test_that_leaks_and_no_other(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pytest_fails_only_the_test_that_leaks(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     pytester.makeconftest("from tests.conftest import _nothing_left_behind, leak_detector")
     pytester.makepyfile(

@@ -62,7 +62,7 @@ class Follower:
         return not self._thread.is_alive()
 
 
-def test_stream_of_a_work_requirement_begins_with_its_state_and_ends_with_it(
+def test_stream_of_work_requirement_starts_with_its_state_and_ends_with_it(
     local: RunningPlatform, client: PlatformClient
 ) -> None:
     work = submit(client)

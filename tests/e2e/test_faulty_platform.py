@@ -39,9 +39,7 @@ def applied(box: Box) -> int:
 
 @pytest.mark.timeout(560)
 @pytest.mark.parametrize("version", ["v2"])
-def test_a_cluster_lives_and_works_although_calls_fail_and_a_spot_worker_is_lost(
-    life: Ray, box: Box, version: str
-) -> None:
+def test_cluster_runs_work_while_calls_fail_and_spot_worker_is_lost(life: Ray, box: Box, version: str) -> None:
     ray, platform = life, box.view()
     make_calls_fail(box)
 

@@ -77,7 +77,7 @@ def answers(url: str) -> bool:
 
 @pytest.mark.timeout(560)
 @pytest.mark.parametrize("version", ["v2", "v1"])
-def test_a_cluster_comes_up_works_grows_shrinks_and_goes(life: Ray, box: Box, version: str) -> None:
+def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, version: str) -> None:
     platform = box.view()
     ray = life
     with SecretWatch(platform.key_secret) as watch:

@@ -13,7 +13,7 @@ LATER = "# LATER "
 
 @pytest.mark.timeout(560)
 @pytest.mark.parametrize("version", ["mixed"])
-def test_each_type_grows_by_what_is_wanted_of_it_and_another_joins_the_living_cluster(life: Ray, box: Box) -> None:
+def test_node_types_scale_by_demand_and_ray_up_adds_another(life: Ray, box: Box) -> None:
     ray, platform = life, box.view()
     ray("up", "-y")
     (head,) = platform.live_nodes("head")

@@ -44,7 +44,7 @@ def test_further_demand_reuses_the_pool_and_submits_one_batch(world):
     assert len(world.ray.workers) == len(world.instances) == 12
 
 
-def test_more_than_a_thousand_nodes_are_submitted_in_batches(make_world):
+def test_nodes_are_submitted_in_batches_above_a_thousand(make_world):
     types = {
         "head": node_type(resources={"CPU": 0}, max_workers=0),
         "worker": node_type(min_workers=1_050, max_workers=1_050),
@@ -122,7 +122,7 @@ def test_demand_launches_the_node_type_that_fits(make_world, demand, expected):
     assert world.ray.pending == []
 
 
-def test_both_node_types_launch_in_one_tick_when_both_are_wanted(make_world):
+def test_both_node_types_launch_in_one_tick_when_both_have_demand(make_world):
     world = make_world(available_node_types=TWO_TYPES)
     world.want(Demand({"GPU": 1}, 2), Demand({"CPU": 4}, 5))
 

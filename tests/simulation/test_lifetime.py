@@ -47,7 +47,7 @@ def test_no_worker_is_launched_in_the_last_two_minutes(world):
     assert len(world.listed()) == 2
 
 
-def test_no_instance_lives_after_the_lifetime(world):
+def test_no_instance_runs_after_the_lifetime(world):
     world.pass_time(32 * 60)
     assert world.head is None
 
@@ -56,7 +56,7 @@ def test_no_instance_lives_after_the_lifetime(world):
     assert list(world.ours.instances()) == []
 
 
-def test_no_instance_lives_after_the_lifetime_without_head(make_world):
+def test_no_instance_runs_after_the_lifetime_without_head(make_world):
     world = make_world(cluster_lifetime_hours=0.5)
     world.fault("never-registers")
     world.want_cpus(2)

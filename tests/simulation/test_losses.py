@@ -10,7 +10,7 @@ def of_three(world):
     return world
 
 
-def test_lost_node_is_replaced_while_it_is_wanted(of_three):
+def test_lost_node_is_replaced_while_demand_lasts(of_three):
     lost, *kept = sorted(of_three.listed())
 
     of_three.lose(lost)

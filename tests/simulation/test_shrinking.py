@@ -109,7 +109,7 @@ def test_head_is_kept_when_ray_never_sees_it(make_world):
     assert not world.head.status.finished
 
 
-def test_many_nodes_in_one_call_leave_the_listing_at_once_and_are_terminated(world):
+def test_many_nodes_leave_the_listing_at_once_and_are_terminated(world):
     world.want_cpus(150)
     world.tick()
     nodes = world.listed()

@@ -125,7 +125,7 @@ def test_silent_worker_is_neither_terminated_nor_set_up_again(updated, ssh):
     assert start.endswith(wait_for_raylet_command())
 
 
-def test_worker_is_terminated_with_the_reason_and_replaced_when_its_set_up_fails(updated, ssh, errors):
+def test_worker_is_terminated_with_reason_and_replaced_when_set_up_fails(updated, ssh, errors):
     updated.want_cpus(1)
     updated.tick()
     (first,) = updated.listed()

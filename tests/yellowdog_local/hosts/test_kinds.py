@@ -25,7 +25,7 @@ def test_auto_chooses_namespace_hosts_where_possible(monkeypatch: pytest.MonkeyP
     assert choose(HostKind.AUTO) == Choice(HostKind.NAMESPACE, "this machine supports namespaces")
 
 
-def test_auto_chooses_process_hosts_otherwise_and_gives_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_chooses_process_hosts_otherwise_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, namespaces=False, processes=True)
 
     assert choose(HostKind.AUTO) == Choice(HostKind.PROCESS, "namespace hosts are not possible here: no namespaces")

@@ -112,7 +112,7 @@ class TestEnvFile:
 @needs_root
 @pytest.mark.usefixtures("sudo")
 class TestDirectoryUnderSudo:
-    def test_what_is_created_belongs_to_the_caller(self, tmp_path: Path) -> None:
+    def test_created_file_belongs_to_the_caller(self, tmp_path: Path) -> None:
         place = PlatformDirectory(tmp_path / "above" / "place")
         place.prepare()
         assert tmp_path.stat().st_uid == 0

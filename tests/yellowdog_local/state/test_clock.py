@@ -21,7 +21,7 @@ def test_due_calls_run_in_order_of_time() -> None:
     assert made == ["first", "second"]
 
 
-def test_call_queued_by_a_due_call_runs_in_the_same_advance_if_due() -> None:
+def test_due_call_queued_by_another_runs_in_the_same_advance() -> None:
     clock, times = SteppedClock(), []
     start = clock.now()
     clock.call_later(1, lambda: clock.call_later(1, lambda: times.append((clock.now() - start).total_seconds())))

@@ -130,7 +130,7 @@ class TestTable:
             ending |= more
         assert ending == {*lifecycle.first, *lifecycle.steps.values()}
 
-    def test_a_record_of_its_kind_is_observed(self, lifecycle: Lifecycle[Any, Any]) -> None:
+    def test_record_of_its_kind_is_observed(self, lifecycle: Lifecycle[Any, Any]) -> None:
         assert lifecycle in RECORDS.values()
 
 
@@ -146,6 +146,6 @@ def test_only_the_engine_assigns_the_status_of_a_record() -> None:
     assert found == []
 
 
-def test_the_page_is_up_to_date() -> None:
+def test_page_is_up_to_date() -> None:
     command = "python -m yellowdog_local.state.lives > docs/development/lives.md"
     assert PAGE.read_text(encoding="utf-8") == page(lives.ALL), f"run `{command}`"

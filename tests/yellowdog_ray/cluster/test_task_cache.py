@@ -1,4 +1,4 @@
-"""How little of a cluster is read again, counted in platform calls, and that nothing is missed for it."""
+"""The number of platform calls per reading of a cluster, and the completeness of the listing."""
 
 import pytest
 
@@ -21,7 +21,7 @@ BOOT = BOOT_SECONDS["roomy"] + 1
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of ten, so that a cluster of many pages is quickly made."""
+    """Pages of ten, so that few nodes fill many pages."""
     for module in ("platform.calls", "cluster.task_cache", "cluster.platform_nodes"):
         monkeypatch.setattr(f"yellowdog_ray.{module}.PAGE_SIZE", PAGE)
 
@@ -33,13 +33,13 @@ def launcher(local, head_side) -> Launcher:
 
 
 def request(count: int) -> LaunchRequest:
-    """Workers of whose machines there are plenty."""
+    """A request for workers of a template with ample capacity."""
     return cluster_lab.request(count, node_config=NodeConfig(compute_requirement_template=ROOMY))
 
 
 @pytest.fixture
 def grown(local, head_side, launcher):
-    """Makes workers that run and are known."""
+    """Launches workers, and returns once they run and are listed."""
 
     def make(count: int) -> list[str]:
         ids = launcher.launch(request(count))
@@ -54,7 +54,7 @@ def grown(local, head_side, launcher):
 
 @pytest.fixture
 def lose(local, head_side):
-    """Ends tasks as if by themselves, which no one has asked for."""
+    """Loses the instances of nodes, so that their tasks end without a request."""
 
     def end(*node_ids: str) -> None:
         for node_id in node_ids:
@@ -72,7 +72,7 @@ def listed(cluster: Cluster) -> set[str]:
 
 @pytest.mark.parametrize("count", [1, MANY])
 @pytest.mark.usefixtures("small_pages")
-def test_where_nothing_has_changed_one_call_gives_the_same_snapshot(head_side, grown, calls, count):
+def test_refresh_costs_one_call_and_keeps_snapshot_without_change(head_side, grown, calls, count):
     grown(count)
     before = head_side.snapshot
 
@@ -83,7 +83,7 @@ def test_where_nothing_has_changed_one_call_gives_the_same_snapshot(head_side, g
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_what_this_process_has_asked_for_need_not_be_read(head_side, grown, launcher, calls):
+def test_refresh_costs_one_call_after_own_launch(head_side, grown, launcher, calls):
     before = set(grown(2))
 
     new = launcher.launch(request(15))
@@ -94,7 +94,7 @@ def test_what_this_process_has_asked_for_need_not_be_read(head_side, grown, laun
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_node_that_ends_among_many_costs_one_call(head_side, grown, lose, calls):
+def test_ended_node_among_many_costs_one_more_call(head_side, grown, lose, calls):
     ids = grown(MANY)
 
     lose(ids[3])
@@ -105,7 +105,7 @@ def test_a_node_that_ends_among_many_costs_one_call(head_side, grown, lose, call
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_node_that_starts_among_many_costs_two(local, head_side, grown, launcher, calls):
+def test_started_node_among_many_costs_two_more_calls(local, head_side, grown, launcher, calls):
     ids = grown(MANY)
     local.advance(UNEXPLAINED_SECONDS)
     head_side.refresh()
@@ -121,7 +121,7 @@ def test_a_node_that_starts_among_many_costs_two(local, head_side, grown, launch
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_changes_cost_calls_by_the_page_however_many_nodes_stay_as_they_are(head_side, grown, lose, calls):
+def test_ended_nodes_cost_one_call_per_page_of_them(head_side, grown, lose, calls):
     ids = grown(MANY)
 
     lose(*ids[:12])
@@ -132,7 +132,7 @@ def test_changes_cost_calls_by_the_page_however_many_nodes_stay_as_they_are(head
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_where_most_have_changed_all_is_read_at_once(local, head_side, launcher, calls):
+def test_whole_list_is_read_when_most_nodes_have_changed(local, head_side, launcher, calls):
     ids = launcher.launch(request(MANY))
     head_side.refresh()
     local.advance(BOOT)
@@ -144,7 +144,7 @@ def test_where_most_have_changed_all_is_read_at_once(local, head_side, launcher,
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_clusters_past_costs_nothing(local, head_side, grown, launcher, lose, calls):
+def test_ended_nodes_cost_no_later_call(local, head_side, grown, launcher, lose, calls):
     gone = grown(MANY)
     lose(*gone)
     head_side.refresh()
@@ -156,12 +156,12 @@ def test_a_clusters_past_costs_nothing(local, head_side, grown, launcher, lose, 
     local.advance(BOOT)
     changed = calls.during(head_side.refresh)
 
-    assert len(quiet) <= READ_WORK + 1  # now and then, to be sure
+    assert len(quiet) <= READ_WORK + 1  # one more when the full reading is due
     assert len(changed) == READ_WORK + 2  # tasks and platform nodes: a page of each
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_changes_that_do_not_add_up_are_no_listing(head_side, grown, lose, calls, monkeypatch):
+def test_whole_list_is_read_when_changes_do_not_explain_the_counts(head_side, grown, lose, calls, monkeypatch):
     ids = grown(MANY)
     monkeypatch.setattr(head_side.platform, "ended_tasks", lambda *_: [])
 
@@ -172,7 +172,7 @@ def test_changes_that_do_not_add_up_are_no_listing(head_side, grown, lose, calls
     assert sum(call == "GET /work/tasks" for call in made) >= MANY / PAGE
 
 
-def test_now_and_then_all_is_read_in_place_of_the_counts(local, head_side, grown, calls):
+def test_full_reading_replaces_the_counts_when_due(local, head_side, grown, calls):
     grown(2)
     before = head_side.snapshot
     local.advance(FULL_READING_SECONDS)
@@ -181,7 +181,7 @@ def test_now_and_then_all_is_read_in_place_of_the_counts(local, head_side, grown
     assert head_side.snapshot is before
 
 
-def test_an_abort_that_somebody_else_has_asked_for_is_seen_though_nothing_counts_it(local, head_side, grown):
+def test_foreign_abort_is_detected_by_the_full_reading(local, head_side, grown):
     ids = grown(2)
     local.platform.tasks.cancel(local.platform.store.work_by_name("demo", "demo").groups[-1].names[ids[0]], abort=True)
 
@@ -193,9 +193,7 @@ def test_an_abort_that_somebody_else_has_asked_for_is_seen_though_nothing_counts
     assert listed(head_side) == {ids[1]}
 
 
-def test_counts_that_cannot_be_explained_are_not_asked_for_on_every_tick_for_ever(
-    local, head_side, grown, calls, monkeypatch
-):
+def test_list_is_read_less_often_while_counts_stay_unexplained(local, head_side, grown, calls, monkeypatch):
     grown(2)
     live = head_side.platform.live_tasks
     monkeypatch.setattr(head_side.platform, "live_tasks", lambda work: live(work)[:-1])
@@ -206,6 +204,6 @@ def test_counts_that_cannot_be_explained_are_not_asked_for_on_every_tick_for_eve
         readings.append("GET /work/tasks" in calls.during(head_side.refresh))
         local.advance(5)
 
-    settled = readings[int(UNEXPLAINED_SECONDS / 5) + 1 :]
+    later = readings[int(UNEXPLAINED_SECONDS / 5) + 1 :]
     assert all(readings[: int(UNEXPLAINED_SECONDS / 5)])
-    assert 0 < sum(settled) <= len(settled) / 3
+    assert 0 < sum(later) <= len(later) / 3

@@ -188,7 +188,7 @@ class TestEnd:
             reader.tick()
             assert "c" not in reader.names
 
-    def test_added_task_that_ends_at_once_is_dropped_before_any_list_shows_it(self, platform, reader):
+    def test_added_task_is_dropped_when_it_ends_before_any_list_shows_it(self, platform, reader):
         reader.cache.add([task("f", "READY")])
         platform.end("f")
         platform.change_list = lambda _: []
@@ -197,7 +197,7 @@ class TestEnd:
 
         assert reader.names == set(CREW)
 
-    def test_added_task_stays_as_long_as_it_lives_though_no_list_shows_it(self, platform, reader):
+    def test_added_task_stays_until_its_end_without_any_list(self, platform, reader):
         reader.cache.add([task("f", "READY")])
         platform.put(task("f", "READY"))
         platform.live_list = without("f")
@@ -276,7 +276,7 @@ class TestFirstReading:
 
         assert reader.names == set(CREW) - {"c"}
 
-    def test_lists_are_believed_after_a_while_when_counts_never_agree(self, platform, caplog):
+    def test_lists_are_accepted_after_a_while_when_counts_never_agree(self, platform, caplog):
         reader = Reader(platform)
         platform.counted = [*map(task, CREW), task("never shown")]
 
@@ -291,7 +291,7 @@ class TestFirstReading:
         assert reader.names == set(CREW)
         assert "the lists are believed" in caplog.text
 
-    def test_first_reading_without_counts_is_believed(self, platform):
+    def test_first_reading_is_accepted_without_counts(self, platform):
         platform.counts_missing = True
         reader = Reader(platform)
 
@@ -340,7 +340,7 @@ class TestAnyDistortion:
 
     @settings(max_examples=100, deadline=None)
     @given(st.data())
-    def test_no_living_task_is_dropped_and_every_ended_one_is_eventually(self, data):
+    def test_live_tasks_stay_and_ended_ones_are_dropped_eventually(self, data):
         platform = ScriptedPlatform()
         platform.put(*map(task, CREW))
         reader = Reader(platform)

@@ -155,7 +155,7 @@ def test_escalations_are_logged_up_to_a_maximum(platform, terminator, time, capl
 
 
 @pytest.mark.parametrize("adopts", [False, True])
-def test_observe_adopts_foreign_aborts_only_where_wanted(platform, time, adopts):
+def test_observe_adopts_foreign_aborts_only_if_configured(platform, time, adopts):
     terminator = Terminator(platform, DirectExecutor(), time, adopts=adopts)
 
     terminator.observe([replace(TASK, abort_requested=True)])

@@ -99,7 +99,7 @@ def test_create_head_waits_for_a_teardown_in_progress(local, make_cluster):
     assert len(local.hosts.instance_ids) == 1
 
 
-def test_head_pool_ends_by_itself_when_ray_up_is_killed_before_the_head_task(local, make_cluster, monkeypatch):
+def test_head_pool_shuts_down_when_ray_up_dies_before_the_head_task(local, make_cluster, monkeypatch):
     killed = make_cluster()
 
     def die(*_: object) -> None:

@@ -195,7 +195,7 @@ class TestErrors:
 
         assert "cluster.yaml: auth.ssh_proxy_use_node_id needs auth.ssh_proxy_command" in message
 
-    def test_several_mistakes_are_reported_together(self, cluster_yaml, tmp_path):
+    def test_mistakes_are_reported_together(self, cluster_yaml, tmp_path):
         cluster_yaml["provider"] |= {"cluster_namespace": "Bad Name", "head_node_tag_server_port": 0, "typo": 1}
 
         lines = error_of(cluster_yaml, tmp_path).splitlines()
