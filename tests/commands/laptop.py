@@ -6,7 +6,7 @@ runs, takes its files, and its set-up by Ray succeeds; its tag store is never re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -93,21 +93,26 @@ class Laptop:
         self._file = world.home / f"{name}{'-changed' * bool(changes)}.yaml"
         self._file.write_text(yaml.safe_dump(self.yaml))
 
-    def up(self, kill: Kill | None = None) -> Result | None:
+    @property
+    def file(self) -> Path:
+        """The YAML file."""
+        return self._file
+
+    def up(self, kill: Kill | None = None, options: Sequence[str] = ()) -> Result | None:
         """`ray up`; None if it was killed."""
-        return self._ray("up", kill)
+        return self._ray("up", kill, options)
 
     def down(self, kill: Kill | None = None) -> Result | None:
         """`ray down`; None if it was killed."""
         return self._ray("down", kill)
 
-    def _ray(self, command: str, kill: Kill | None) -> Result | None:
+    def _ray(self, command: str, kill: Kill | None, options: Sequence[str] = ()) -> Result | None:
         process = self._world.laptop(f"ray {command}")
         if kill is not None:
             process.condemn(kill)
         result = None
         with self._world.processes.inside(process), _no_cached_provider(), suppress(Killed):
-            result = CliRunner().invoke(cli, [command, str(self._file), "-y"])
+            result = CliRunner().invoke(cli, [command, str(self._file), "-y", *options])
         assert kill is None or process.struck, f"`ray {command}` ended before it was killed {kill}"
         return result
 

@@ -15,12 +15,27 @@ import click
 from yellowdog_ray.node.variables import UP_AUTOSCALER_V2
 
 _ENDING = ("down", "teardown")
+_CREATING = ("up", "create_or_update", "create-or-update")
 
 
 def ends_the_cluster() -> bool:
     """Whether the command tears down a cluster with its head."""
     context = click.get_current_context(silent=True)
     return context is not None and context.info_name in _ENDING and not context.params.get("workers_only")
+
+
+def requires_head() -> bool:
+    """Whether the command cannot do anything without a head that is there already."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.info_name in (*_ENDING, *_CREATING):
+        return False
+    return not context.params.get("start")
+
+
+def restarts_only() -> bool:
+    """Whether the command is `ray up --restart-only`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("restart_only"))
 
 
 def wants_v2() -> bool:

@@ -124,3 +124,12 @@ def head_replacement_error(cluster_name: str, source: str, head: ClusterNode) ->
         "version on this machine have changed. A new head would end the cluster with all its work: restore the old "
         "values, or run `ray down` first. Nothing has been changed"
     )
+
+
+def restart_error(source: str) -> ConfigError:
+    """The error that ends `ray up --restart-only` where Ray is not started by the user's own commands."""
+    return ConfigError(
+        f"{source}: `ray up --restart-only` cannot restart Ray, which runs in the head's task and ends with it. To "
+        "restart it, run `ray down` and `ray up`; to apply changes of the YAML, run `ray up` without --restart-only. "
+        "Nothing has been changed"
+    )

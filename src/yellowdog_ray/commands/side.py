@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from ray.autoscaler._private.cli_logger import cli_logger
-from ray.autoscaler.tags import STATUS_UP_TO_DATE, TAG_RAY_NODE_STATUS
+from ray.autoscaler.tags import NODE_KIND_HEAD, STATUS_UP_TO_DATE, TAG_RAY_NODE_KIND, TAG_RAY_NODE_STATUS
 
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.commands.access import NodeAccess, ssh_settings
-from yellowdog_ray.commands.context import drop_cached_config, ends_the_cluster, wants_v2
+from yellowdog_ray.commands.context import drop_cached_config, ends_the_cluster, requires_head, restarts_only, wants_v2
 from yellowdog_ray.commands.down import AfterRayDown, TeardownRunner
+from yellowdog_ray.commands.leftovers import Created, report_if_command_fails
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.credentials import load_credentials
-from yellowdog_ray.errors import HeadError, PlatformError, RayDogError, SshError, TeardownIncomplete
+from yellowdog_ray.errors import HeadEnded, HeadError, PlatformError, RayDogError, SshError, TeardownIncomplete
 from yellowdog_ray.lazy import lazy
+from yellowdog_ray.node.scripts import STARTS_RAY
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.tags import TagStore, TunnelledPort
 from yellowdog_ray.side import Side
@@ -51,6 +53,7 @@ class LaptopSide(Side):
         self._after_ray_down = AfterRayDown(self.tear_down)
         self._end_requested = False
         self._created_head = False
+        self._created: Created | None = None
 
     @lazy
     def access(self) -> NodeAccess:
@@ -82,7 +85,18 @@ class LaptopSide(Side):
     def list_nodes(self, tag_filters: Mapping[str, str]) -> list[str]:
         """Ids of the nodes whose tags include all of these, by a fresh reading of the platform."""
         self._after_ray_down.observe_listing(tag_filters)
-        return super().list_nodes(tag_filters)
+        listed = super().list_nodes(tag_filters)
+        if not listed and dict(tag_filters) == {TAG_RAY_NODE_KIND: NODE_KIND_HEAD} and requires_head():
+            self._explain_missing_head()
+        return listed
+
+    def _explain_missing_head(self) -> None:
+        """End a command that needs a head with what has become of it. Of an unknown cluster Ray says enough."""
+        from yellowdog_ray.commands.past import why_no_head
+
+        with contextlib.suppress(PlatformError):
+            if reason := why_no_head(self.platform, self.cluster):
+                raise HeadEnded(reason)
 
     def _read(self) -> Snapshot:
         if self._end_requested:
@@ -125,6 +139,8 @@ class LaptopSide(Side):
         self._end_requested = False
         progress = Progress()
         creation = HeadCreation(self.platform, self.cluster, self.settings.current, self._clock, progress)
+        self._created = creation.created
+        report_if_command_fails(lambda: creation.created.names)
         creation.create(node_config, tags, v2=wants_v2())
         self._created_head = True
         for node_id in self.cluster.snapshot.nodes:
@@ -163,10 +179,14 @@ class LaptopSide(Side):
 
     def _check_changes(self) -> None:
         """Refuse what a cluster that runs cannot take on, before anything is sent to its head."""
-        from yellowdog_ray.commands.reconfigure import check_changes
+        from yellowdog_ray.commands.reconfigure import check_changes, restart_error
         from yellowdog_ray.commands.up import check_platform
 
         settings = self.settings.current
+        if settings.internal.head_updater != STARTS_RAY:
+            if restarts_only():
+                raise restart_error(settings.internal.source)
+            Progress().report("Ray on the head runs on: `ray up` restarts nothing there")
         check_platform(self.platform, settings.internal, Progress())
         for warning in check_changes(self.platform, self.cluster, settings, v2=wants_v2()):
             cli_logger.warning("{}", warning)
@@ -182,6 +202,8 @@ class LaptopSide(Side):
             work = self.cluster.find()
             if work is not None:
                 tear_down(self.platform, work, progress, self._clock)
+            if self._created is not None:
+                self._created.removed()
         except RayDogError as error:
             raise HeadError(f"{reason}. What was made could not be removed: run `ray down`. {error}") from error
 

@@ -10,6 +10,7 @@ from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.pools import placement, pool_spec
 from yellowdog_ray.commands.configured_pools import check_configured_pools
+from yellowdog_ray.commands.leftovers import Created
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.resources import describe_origins, excess_warnings
 from yellowdog_ray.commands.teardown import tear_down
@@ -74,6 +75,9 @@ class HeadCreation:
         settings: the `provider` section.
         clock: time.
         progress: shows what the command waits for.
+
+    Attributes:
+        created: what it has created so far.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class HeadCreation:
         self._settings = settings
         self._clock = clock
         self._progress = progress
+        self.created = Created()
 
     def create(self, node_config: NodeConfig, tags: Mapping[str, str], *, v2: bool) -> None:
         """Create work requirement, head pool and head task, or complete what another run began.
@@ -130,7 +135,8 @@ class HeadCreation:
     def _make_work_requirement(self, tag: str, node_config: NodeConfig) -> WorkRequirementView:
         pool = self._platform.existing_pool(node_config.worker_pool) if node_config.worker_pool else None
         group = TaskGroupSpec(HEAD_GROUP, tag, self._settings.lifetime, placement(pool) if pool else None)
-        return make_work_requirement(self._platform, self._cluster.name, self._settings.cluster_tag, group)
+        with self.created.creating(f"work requirement {self._cluster.name}"):
+            return make_work_requirement(self._platform, self._cluster.name, self._settings.cluster_tag, group)
 
     def _provide_pool(self, group: TaskGroupView, node_config: NodeConfig, *, is_new: bool) -> None:
         """Create the head's pool if it needs one and has none. A task group created just now has none yet."""
@@ -148,7 +154,8 @@ class HeadCreation:
             boot_timeout=2 * timeout,
             idle_pool_timeout=timeout,
         )
-        make_pool(self._platform, spec)
+        with self.created.creating(f"worker pool {group.worker_tag}"):
+            make_pool(self._platform, spec)
 
     def _add_head(self, work: WorkRequirementView, tags: Mapping[str, str], *, v2: bool) -> None:
         group = work.groups[0]

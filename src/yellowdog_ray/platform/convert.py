@@ -96,6 +96,7 @@ def work_view(requirement: WorkRequirement) -> WorkRequirementView:
         cancelling=status is WorkRequirementStatus.CANCELLING,
         created=time_of(requirement.createdTime),
         groups=tuple(_group_view(group) for group in requirement.taskGroups or []),
+        status_changed=requirement.statusChangedTime,
     )
 
 
@@ -137,6 +138,7 @@ def task_view(task: Task) -> TaskView:
         platform_node_id=task.nodeId,
         tags=_node_tags(task),
         errors=tuple(_task_error(error) for error in task.errors or []),
+        ended=task.finishedTime,
     )
 
 

@@ -43,6 +43,7 @@ class TaskView:
     platform_node_id: str | None
     tags: Mapping[str, str]
     errors: tuple[str, ...] = ()
+    ended: datetime | None = None
 
     @property
     def phase(self) -> TaskPhase:
@@ -177,6 +178,7 @@ class WorkRequirementView:
     cancelling: bool
     created: datetime
     groups: tuple[TaskGroupView, ...]
+    status_changed: datetime | None = None
 
     def group(self, name: str) -> TaskGroupView | None:
         """The task group of this name."""

@@ -1,0 +1,107 @@
+"""`ray up` that fails: it names what it leaves, with the command that removes it, or leaves nothing."""
+
+import pytest
+from ray.autoscaler._private import commands
+
+from tests.commands.account import NAME
+from tests.commands.laptop import assert_one_clear_message
+from tests.simulation.wire import Trouble
+
+ADD_TASKS = "POST /work/taskGroups/*/tasks"
+
+
+def left(result) -> list[str]:
+    """The lines about what is left."""
+    return [line.partition("] ")[2] for line in result.output.splitlines() if "left on YellowDog" in line]
+
+
+def assert_removable(laptop, account) -> None:
+    assert laptop.down().exit_code == 0
+    account.assert_nothing_left()
+
+
+@pytest.mark.parametrize("kind", ["400", "500"])
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        ("POST /workerPools/provisioned/template", [f"work requirement {NAME}"]),
+        (ADD_TASKS, [f"work requirement {NAME}", f"worker pool {NAME}-head-"]),
+    ],
+)
+def test_failed_ray_up_names_what_it_leaves(laptop, account, wire, call, what, kind):
+    with wire.trouble(kind, call):
+        up = laptop.up()
+
+    assert_one_clear_message(up)
+    (line,) = left(up)
+    for name in what:
+        assert name in line
+    assert f"`ray down {laptop.file}` removes it" in line
+    assert_removable(laptop, account)
+
+
+def test_ray_up_names_what_it_leaves_when_the_platform_fails_during_the_wait(laptop, account, wire):
+    outage = Trouble("500")
+    with wire.interrupted("ray up", ADD_TASKS, lambda: wire.add(outage), applied=True):
+        up = laptop.up()
+    wire.remove(outage)
+
+    assert_one_clear_message(up)
+    (line,) = left(up)
+    assert f"worker pool {NAME}-head-" in line
+    assert_removable(laptop, account)
+
+
+def test_ray_up_names_what_it_leaves_when_set_up_fails(laptop, account, monkeypatch):
+    monkeypatch.setattr(commands.NodeUpdaterThread, "exitcode", 1)
+
+    up = laptop.up()
+
+    assert up.exit_code == 1
+    assert len(left(up)) == 1
+    assert_removable(laptop, account)
+
+
+def test_ray_up_names_nothing_when_nothing_was_created(laptop, account, wire):
+    with wire.trouble("400", "POST /work/requirements"):
+        up = laptop.up()
+
+    assert_one_clear_message(up)
+    assert left(up) == []
+    account.assert_nothing_left()
+
+
+def test_ray_up_names_nothing_after_it_has_removed_everything(laptop, account, world):
+    world.fault("task-exits", task="head-*", exit_code=1)
+
+    up = laptop.up()
+
+    assert_one_clear_message(up, "has ended")
+    assert left(up) == []
+    account.assert_nothing_left()
+
+
+def test_ray_up_names_nothing_when_it_succeeds(laptop, account):
+    up = laptop.up()
+
+    assert left(up) == []
+
+
+class TestRestartOnly:
+    def test_restart_only_is_refused_where_the_heads_task_runs_ray(self, laptop, account, wire):
+        laptop.up()
+        wire.clear()
+
+        again = laptop.up(options=["--restart-only"])
+
+        assert_one_clear_message(again, "`ray up --restart-only` cannot restart Ray")
+        assert wire.changes == []
+        account.assert_one_cluster()
+
+    def test_second_ray_up_reports_that_it_restarts_nothing(self, laptop, account):
+        laptop.up()
+
+        again = laptop.up()
+
+        assert again.exit_code == 0, again.output
+        assert "Ray on the head runs on" in again.output
