@@ -119,8 +119,8 @@ class Driver:
             "ray-node-status": "uninitialized",
             "ray-launch-config": "",
         }
-        ask = self.provider.create_node_with_resources_and_labels
-        return self._timed(lambda: ask(node_config, tags, count, {"CPU": 1}, {}))
+        call = self.provider.create_node_with_resources_and_labels
+        return self._timed(lambda: call(node_config, tags, count, {"CPU": 1}, {}))
 
     def list(self) -> dict[str, Any]:
         """One listing."""
@@ -138,7 +138,7 @@ class Driver:
         """The address lookups of autoscaler v1 in one tick."""
         known = 0
 
-        def ask() -> None:
+        def call() -> None:
             nonlocal known
             for node_id in self.ids:
                 for _ in range(_V1_LOOKUPS):
@@ -146,7 +146,7 @@ class Driver:
                 self.provider.external_ip(node_id)
                 known += address is not None
 
-        return self._timed(ask) | {"nodes": known}
+        return self._timed(call) | {"nodes": known}
 
     def terminate(self) -> dict[str, Any]:
         """Terminate every listed worker."""

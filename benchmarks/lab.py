@@ -221,12 +221,12 @@ def _obey(pipe: Connection, served: _Served) -> None:
             return  # the other side has closed
         try:
             pipe.send((True, getattr(served, name)(*arguments)))
-        except Exception as error:  # noqa: BLE001 - the other side is told, and raises
+        except Exception as error:  # noqa: BLE001 - the other side receives it, and raises
             pipe.send((False, f"{name}: {type(error).__name__}: {error}"))
 
 
 class Lab:
-    """The hand on the platform, from another process."""
+    """Controls the platform from another process."""
 
     def __init__(self, pipe: Connection, address: Address) -> None:
         self._pipe = pipe

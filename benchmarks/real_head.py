@@ -107,8 +107,8 @@ def _with_key_of_the_head(login: list[str]) -> dict[str, Any]:
 
     Outside Ray's monitor, the published package uses the user's own path, which does not exist on the head.
     """
-    told = subprocess.run([*login, f"cat {CONFIG_FILE}"], check=True, capture_output=True).stdout
-    config: dict[str, Any] = json.loads(told)
+    config_text = subprocess.run([*login, f"cat {CONFIG_FILE}"], check=True, capture_output=True).stdout
+    config: dict[str, Any] = json.loads(config_text)
     for auth in (config["auth"], config["provider"]["auth"]):
         auth["ssh_private_key"] = _KEY
     subprocess.run([*login, f"cat > {CONFIG_FILE}"], input=json.dumps(config).encode(), check=True)

@@ -16,7 +16,7 @@ _START_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class Traffic:
     """Traffic of a tag server since the last reading."""
 
     commands: int
@@ -29,22 +29,22 @@ class TagServer:
     def __init__(self, host: str, port: int) -> None:
         self.port = port
         self._client = redis.Redis(host, port, socket_timeout=_START_SECONDS, socket_connect_timeout=_START_SECONDS)
-        self._own = Asked(0, 0)
+        self._own = Traffic(0, 0)
         self._last = self._total()
-        self._own = self.asked()  # a reading causes traffic itself
+        self._own = self.traffic()  # a reading causes traffic itself
 
-    def asked(self) -> Asked:
+    def traffic(self) -> Traffic:
         """Traffic since the last reading, without that of readings."""
         now, last = self._total(), self._last
         self._last = now
-        return Asked(max(0, now.commands - last.commands), max(0, now.bytes - last.bytes - self._own.bytes))
+        return Traffic(max(0, now.commands - last.commands), max(0, now.bytes - last.bytes - self._own.bytes))
 
-    def _total(self) -> Asked:
+    def _total(self) -> Traffic:
         stats = self._client.info("commandstats")
         # Counts include the commands of new connections (HELLO, CLIENT SETINFO).
         commands = sum(of["calls"] for name, of in stats.items() if name != "cmdstat_info")
         traffic = self._client.info("stats")
-        return Asked(commands, traffic["total_net_input_bytes"] + traffic["total_net_output_bytes"])
+        return Traffic(commands, traffic["total_net_input_bytes"] + traffic["total_net_output_bytes"])
 
 
 @contextmanager

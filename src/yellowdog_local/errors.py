@@ -5,8 +5,8 @@ HTTP statuses and types that the real platform does not document are settings: s
 ApiError
 ├── InvalidRequest             400 InvalidRequestException
 │   └── AlreadyExists          400 InvalidRequestException, "... already exists"
-├── NoSources                  400 NoSourcesException: clients look for "No sources" in its text
-├── DuplicateTaskNames         400 ConflictException: clients look for its text
+├── NoSources                  400 NoSourcesException: clients search its text for "No sources"
+├── DuplicateTaskNames         400 ConflictException: clients search for its text
 ├── Conflict                   409 ConflictException
 ├── Unauthorized               401 UnauthorizedException
 ├── NotFound                   404 NotFoundException: never a type that the SDK turns into its own exception

@@ -75,7 +75,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     @staticmethod
     def fillout_available_node_types_resources(cluster_config: dict[str, Any]) -> dict[str, Any]:
-        """Give the node types without `resources` those of their machines, as far as YellowDog knows them."""
+        """Give the node types without `resources` those of their machines, as far as YellowDog reports them."""
         from yellowdog_ray.commands.resources import fill_in
 
         def connect() -> Platform:

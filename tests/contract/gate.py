@@ -1,6 +1,6 @@
 """Fails a run of the whole contract suite without a successful call of each covered method.
 
-The tests are spread over processes: each tells the first one, at its end, which calls it has seen.
+The tests are spread over processes: each sends the calls it has recorded to the first one at its end.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ class ContractGate:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        told = getattr(node, "workeroutput", {})
-        self._called.update(told.get("contract_called", []))
-        self._whole |= bool(told.get("contract_whole"))
+        output = getattr(node, "workeroutput", {})
+        self._called.update(output.get("contract_called", []))
+        self._whole |= bool(output.get("contract_whole"))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._called |= watched_sdk.called
         if hasattr(session.config, "workeroutput"):
-            told = session.config.workeroutput
-            told["contract_called"], told["contract_whole"] = sorted(self._called), self._whole
+            output = session.config.workeroutput
+            output["contract_called"], output["contract_whole"] = sorted(self._called), self._whole
         elif self._whole and exitstatus == pytest.ExitCode.OK:
             self.missing = sorted(watched_sdk.covered() - self._called)
             if self.missing:

@@ -71,7 +71,7 @@ def test_apply_then_fail_applies_to_an_event_stream(
     with local.faults.during(faults.ApplyThenFail(call=UPDATES, status=503)):
         answer = http.get(path)
     assert answer.status_code == 503
-    eventually(lambda: local.platform._kernel._watchers == set())  # nobody follows any more
+    eventually(lambda: local.platform._kernel._watchers == set())  # no follower is left
 
 
 def test_event_stream_continues_after_a_hang(
@@ -126,7 +126,7 @@ def test_error_type_becomes_its_exception_in_the_sdk(local: RunningPlatform, cli
 def test_apply_then_fail_applies_the_call(local: RunningPlatform, client: PlatformClient) -> None:
     rule = faults.ApplyThenFail(call=ADD_WORK, status=500, error_type="InternalServerException", times=1)
     rule_id = local.faults.add(rule)
-    # The SDK tries a failed POST again, and is then told that the name is taken: by itself.
+    # The SDK retries a failed POST, and gets the answer that the name is taken: by itself.
     with pytest.raises(InvalidRequestException, match="already exists"):
         submit(client)
 
@@ -154,7 +154,7 @@ def test_cut_closes_the_connection_within_the_answer(local: RunningPlatform, cli
     assert names(client) == ["work"]
 
     pool = provision(client)
-    with suppress(requests.exceptions.ChunkedEncodingError):  # nobody reads this answer, and urllib3 1 misses nothing
+    with suppress(requests.exceptions.ChunkedEncodingError):  # this answer is not read, and urllib3 1 detects no gap
         client.worker_pool_client.shutdown_worker_pool(pool)
     local.advance()
     assert not local.platform.store.pool(pool.id).status.available
@@ -223,9 +223,9 @@ def test_same_calls_fail_with_the_same_seed(local: RunningPlatform, http: httpx.
 
 def test_revoked_key_is_refused_until_the_rule_is_removed(local: RunningPlatform, client: PlatformClient) -> None:
     with local.faults.during(faults.KeyRevoked()):
-        for ask in (lambda: names(client), lambda: submit(client)):
+        for call in (lambda: names(client), lambda: submit(client)):
             with pytest.raises(requests.HTTPError, match="401 Client Error: Unauthorized"):
-                ask()
+                call()
     assert names(client) == []
 
 
@@ -251,7 +251,7 @@ def test_listing_lag_delays_new_nodes_and_tasks(local: RunningPlatform, client: 
         work = submit(client)
         tasks = add(client, work, "one")
         local.advance(2)
-        assert client.work_client.get_task_by_id(tasks[0].id).name == "one"  # who asks by id is told
+        assert client.work_client.get_task_by_id(tasks[0].id).name == "one"  # a read by id finds it
         assert client.worker_pool_client.get_worker_pool_by_id(pool.id).nodeSummary.statusCounts
         assert listed() == (0, 0)
         local.advance(28)

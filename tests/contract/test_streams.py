@@ -157,12 +157,12 @@ class _Listener(SubscriptionEventListener[Any]):
     """Listens until a status is reached."""
 
     def __init__(self, status: Any) -> None:
-        self.heard = threading.Event()
+        self.received = threading.Event()
         self._status = status
 
     def updated(self, obj: Any) -> None:
         if obj.status is self._status:
-            self.heard.set()
+            self.received.set()
 
     def subscription_error(self, error: Exception) -> None:
         raise error
@@ -175,7 +175,7 @@ def test_sdk_listener_receives_changes_of_a_work_requirement(client: PlatformCli
     work, listener = submit(client), _Listener(WorkRequirementStatus.HELD)
     client.work_client.add_work_requirement_listener(work, listener)
     client.work_client.hold_work_requirement_by_id(work.id)
-    assert listener.heard.wait(5)
+    assert listener.received.wait(5)
     client.work_client.remove_work_requirement_listener(listener)
 
 
@@ -188,8 +188,8 @@ def test_sdk_listener_receives_changes_of_pools_and_requirements(
     client.worker_pool_client.add_worker_pool_listener(pool, booted)
     client.compute_client.add_compute_requirement_listener(requirement, running)
     local.advance(2)
-    assert booted.heard.wait(5)
-    assert running.heard.wait(5)
+    assert booted.received.wait(5)
+    assert running.received.wait(5)
     client.worker_pool_client.remove_worker_pool_listener(booted)
     client.compute_client.remove_compute_requirement_listener(running)
 

@@ -3,7 +3,7 @@
 The SDK loads what it does not understand as None, without a word. So each answer is written back to JSON by the SDK,
 and must be what the platform sent: no field that the SDK does not know, no value that it could not read.
 
-One thing of it is mended for the time: where a stream of events ends, the thread that reads it goes on for ever without
+One thing of it is mended for the time: where a stream of events ends, the thread that reads it runs for ever without
 a pause (yellowdog-sdk 15.9), which would take a whole core from every test that follows.
 """
 

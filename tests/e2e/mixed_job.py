@@ -1,4 +1,4 @@
-"""Meets on three kinds of nodes by a placement group with labels, keeps its actor, and later asks for a fourth kind."""
+"""Uses three node types by a placement group with labels, keeps its actor, and later requests a fourth node type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documented example for containers, as it stands, with a real engine: what it promises while a cluster lives."""
+"""The documented example for containers, unmodified, with a real engine."""
 
 import json
 import re

@@ -51,7 +51,7 @@ def test_cluster_runs_work_while_calls_fail_and_spot_worker_is_lost(life: Ray, b
             "fault", "add", "lost", "--pool", "*-worker-*", "--times", "1", "--notice", "--notice-seconds", "60"
         )
         assert lost.returncode == 0, lost.stdout
-        wait_until(lambda: bool(steadily(lambda: worker_names(platform)) - before), "a replacement is asked for", 50)
+        wait_until(lambda: bool(steadily(lambda: worker_names(platform)) - before), "a replacement is launched", 50)
         wait_until(lambda: not before <= steadily(lambda: worker_names(platform)), "the worker is gone", 90)
         wait_until(lambda: "all 45 tasks are done" in log.read_text(), "the job ends well", 200)
     monitor = ray("exec", "cat /tmp/ray/session_latest/logs/monitor.log")
@@ -64,11 +64,11 @@ def test_cluster_runs_work_while_calls_fail_and_spot_worker_is_lost(life: Ray, b
     assert (platform.live_instances(), platform.live_pools(), platform.unfinished_work()) == (0, [], [])
 
 
-def steadily(look: Callable[[], T]) -> T:
-    """What a look at the platform shows; our own calls are struck too."""
+def steadily(read: Callable[[], T]) -> T:
+    """The result of a reading of the platform, retried: the faults affect the test's own calls too."""
     for _ in range(20):
         with contextlib.suppress(Exception):
-            return look()
+            return read()
     raise AssertionError("the platform did not answer twenty times in a row")
 
 

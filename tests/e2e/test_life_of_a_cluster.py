@@ -1,4 +1,4 @@
-"""The whole life of a cluster, by the real `ray` command, on real hosts. Two lives: one per autoscaler.
+"""The life of a cluster, by the real `ray` command, on real hosts: one cluster per autoscaler.
 
 Each is a minute or so long, because Ray takes its time to start; that is why there are only these two, and why each
 checks so much. The v1 life runs an existing user's YAML, and so proves that too.
@@ -122,7 +122,7 @@ def work_on_two_workers(ray: Ray, platform: PlatformView) -> None:
     output = ray("submit", str(JOB))
     assert "met on 2 workers" in output, output
 
-    ray("exec", request(2))  # so that they are not given back while we look
+    ray("exec", request(2))  # so that they are not terminated as idle during the checks
     wait_until(lambda: running_workers(platform) == 2, "there are two workers")
 
     ips = re.findall(r"^\d+\.\d+\.\d+\.\d+$", ray("get-worker-ips"), flags=re.MULTILINE)
@@ -135,7 +135,7 @@ def work_on_two_workers(ray: Ray, platform: PlatformView) -> None:
 
 
 def request(cpus: int) -> str:
-    """A command for the head that asks its autoscaler for so many CPUs until it is asked for another number."""
+    """A command for the head that requests that many CPUs from its autoscaler, until the next such command."""
     code = f"import ray, ray.autoscaler.sdk as a; ray.init(address='auto'); a.request_resources(num_cpus={cpus})"
     return f'python -c "{code}"'
 
@@ -152,7 +152,7 @@ def looking_in(ray: Ray, version: str) -> None:
     status = ray("exec", "ray status -v")
     assert "Autoscaler status" in status, status
     log = ray("exec", "cat /tmp/ray/session_latest/logs/monitor.log")
-    assert ("StandardAutoscaler" in log) == (version == "v1"), "the autoscaler that was asked for is the one that runs"
+    assert ("StandardAutoscaler" in log) == (version == "v1"), "the requested autoscaler is the one that runs"
 
     with ray.running("monitor", "--lines", "20") as log:
         wait_until(lambda: "==>" in log.read_text() or "monitor" in log.read_text(), "`ray monitor` shows logs", 20)

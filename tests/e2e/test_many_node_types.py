@@ -1,4 +1,4 @@
-"""A cluster of three node types, each wanted by its labels; a fourth is added while it lives, and all of it goes."""
+"""A cluster of three node types, each selected by its labels; a fourth is added while it runs; then `ray down`."""
 
 from pathlib import Path
 
@@ -20,7 +20,9 @@ def test_node_types_scale_by_demand_and_ray_up_adds_another(life: Ray, box: Box)
 
     with ray.running("submit", str(JOB)) as log:
         wait_until(lambda: "met on: cpu gpu spot" in log.read_text(), "each bundle has its node", 120)
-        wait_until(lambda: "waiting for a large node" in log.read_text(), "the job wants what no type has", 20)
+        wait_until(
+            lambda: "waiting for a large node" in log.read_text(), "the job requests a node that no type offers", 20
+        )
         assert types(platform) == ["cpu", "gpu", "spot"]
 
         ray.yaml.write_text(ray.yaml.read_text().replace(LATER, ""))

@@ -1,4 +1,4 @@
-"""Whose things on the platform are: ours, or those of other clusters, which nobody may touch."""
+"""Owners of entities on the platform: our cluster, or others, whose entities the provider must not change."""
 
 from __future__ import annotations
 
@@ -93,5 +93,5 @@ class Ownership:
 
 
 def is_ending(task: TaskRecord) -> bool:
-    """Whether somebody has requested the end of a task."""
+    """Whether the end of a task was requested."""
     return task.entity.abortRequestedTime is not None or task.group.work.status is WorkRequirementStatus.CANCELLING

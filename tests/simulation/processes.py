@@ -27,7 +27,7 @@ class Kill:
     Attributes:
         call: the number of the platform call, counted from 1 at the moment it was condemned.
         applied: after the platform has served that call, instead of before it leaves.
-        signal: `Killed`, or `KeyboardInterrupt` (Ctrl-C), after which the process may go on to clean up.
+        signal: `Killed`, or `KeyboardInterrupt` (Ctrl-C), after which the process may clean up.
         name: the call itself; for messages.
     """
 
@@ -125,7 +125,7 @@ class Pool(Executor):
         self._process = process
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
-        """Queue the work, or run it at once where the process does not go on meanwhile."""
+        """Queue the work, or run it at once where the process waits for it."""
         job = Job(Future(), lambda: work(*arguments, **more))
         if self._process.background:
             self._process.jobs.append(job)

@@ -148,7 +148,7 @@ class RayCluster:
         return False
 
     def crash(self, node_id: str) -> None:
-        """Let a raylet die while its task goes on."""
+        """Let a raylet die while its task continues."""
         self.raylets[node_id].ended = True
 
     def _place(self) -> None:

@@ -121,14 +121,14 @@ def test_listing_is_discarded_when_it_breaks_off_between_pages(world, monkeypatc
 def test_unreadable_platform_nodes_cost_no_node(world):
     world.want_cpus(4)
     world.tick()
-    asked = world.listed()
+    before = world.listed()
 
     with world.wire.losing(lambda call: call.startswith("GET") and call.endswith("/nodes")):
         world.ticks(4)
-        assert world.listed() == asked
+        assert world.listed() == before
     world.ticks(8)
 
-    assert world.listed() == asked
+    assert world.listed() == before
     assert len(world.ray.workers) == len(world.instances) == 4
 
 
@@ -137,13 +137,13 @@ def test_listing_lag_costs_no_node(world, listing):
     world.fault("listing-lag", call=listing, seconds=12)
     world.want_cpus(4)
     world.tick()
-    asked = world.listed()
+    before = world.listed()
 
     world.ticks(4)  # sooner than all tasks are read again in any case
-    assert all(world.provider.external_ip(node_id) for node_id in asked)
+    assert all(world.provider.external_ip(node_id) for node_id in before)
     world.ticks(4)
 
-    assert world.listed() == asked
+    assert world.listed() == before
     assert len(world.ray.workers) == len(world.instances) == 4
 
 

@@ -145,11 +145,11 @@ class TestShortage:
 
         world.want_cpus(5)
         world.tick()
-        asked = world.listed()
+        before = world.listed()
         world.ticks(17)
 
-        assert len(asked) == 5
-        assert len(asked & world.listed()) == 2
+        assert len(before) == 5
+        assert len(before & world.listed()) == 2
 
     def test_nodes_are_launched_once_there_is_capacity_again(self, world):
         fault = world.fault("capacity", limit=0)
@@ -166,13 +166,13 @@ class TestShortage:
         fault = world.fault("capacity", limit=0)
         world.want_cpus(3)
         world.tick()
-        asked = world.listed()
+        before = world.listed()
 
         world.ticks(8)
         world.lab.faults.remove(fault)
         world.ticks(6)
 
-        assert world.listed() == asked
+        assert world.listed() == before
         assert len(world.ray.workers) == 3
 
     @pytest.mark.parametrize(

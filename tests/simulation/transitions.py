@@ -1,4 +1,4 @@
-"""Observes every change of a status of the local platform's records, whoever makes it, and compares with the tables."""
+"""Observes every change of status of the local platform's records, and compares it with the tables."""
 
 from __future__ import annotations
 

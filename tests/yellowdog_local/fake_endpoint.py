@@ -20,7 +20,7 @@ class FakeEndpoint:
     Args:
         address: where to listen.
         token: the token that is accepted.
-        grace: the abort grace that agents are told (seconds).
+        grace: the abort grace that agents receive (seconds).
     """
 
     def __init__(self, address: str = "127.0.0.1", token: str = TOKEN, grace: float = 30.0) -> None:
@@ -139,7 +139,7 @@ def _handler(endpoint: FakeEndpoint) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(payload)
 
-        do_GET = do_POST = _serve  # noqa: N815 (names that the base class looks for)
+        do_GET = do_POST = _serve  # noqa: N815 (names that the base class calls)
 
         def log_message(self, *_: object) -> None:
             """No log."""

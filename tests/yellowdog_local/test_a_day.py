@@ -32,10 +32,10 @@ class CountingClock(SteppedClock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = 0
+        self.readings = 0
 
     def call_later(self, delay_seconds: float, call: Callable[[], None]) -> Timer:
-        self.asked += 1
+        self.readings += 1
         return super().call_later(delay_seconds, call)
 
 
@@ -89,9 +89,9 @@ def test_idle_day_sets_no_timer() -> None:
     full = lab.booted(3, "full", maxNodes=3, workerTag="full")
     lab.tasks(lab.group(workerTags=["full"]), *(f"t{n}" for n in range(10)))  # three run, seven wait for ever
     lab.advance(HOUR)
-    before = clock.asked
+    before = clock.readings
     lab.advance(24 * HOUR)
-    assert (full.active_nodes, full.claimed, clock.asked - before) == (3, 3, 0)
+    assert (full.active_nodes, full.claimed, clock.readings - before) == (3, 3, 0)
     lab.platform.close()
 
 

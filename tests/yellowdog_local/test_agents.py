@@ -99,11 +99,11 @@ def test_log_contains_the_steps_of_a_pool_and_a_task_without_tokens(lab: Lab, ca
         lab.ending(lab.group(), "a", 1)
         lab.advance(1)
         lab.do(lambda p: p.pools.shut_down(pool))
-    told = "\n".join(caplog.messages)
+    logged = "\n".join(caplog.messages)
     for words in ("was provisioned", "is running at", "registered", "is EXECUTING", "is COMPLETED", "is shut down"):
-        assert words in told
+        assert words in logged
     for instance in pool.requirement.instances.values():
-        assert instance.token not in told
+        assert instance.token not in logged
 
 
 def test_sessions_are_removed_with_their_nodes(lab: Lab) -> None:

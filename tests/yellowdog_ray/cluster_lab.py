@@ -87,6 +87,6 @@ def phases(cluster: Cluster) -> dict[str, str]:
 
 
 def pool_names(local: RunningPlatform) -> list[str]:
-    """Every worker pool that the platform knows, ended ones too."""
+    """Every worker pool on the platform, ended ones too."""
     with local.client() as client:
         return [pool.name for pool in client.worker_pool_client.get_worker_pools(WorkerPoolSearch()).list_all()]

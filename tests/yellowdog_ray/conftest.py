@@ -76,7 +76,7 @@ class ApiCalls:
         monkeypatch.setattr(requests.Session, "send", record)
 
     def during(self, action: Callable[[], object]) -> list[str]:
-        """What an action asked for."""
+        """The calls that an action made."""
         self.made.clear()
         action()
         return list(self.made)

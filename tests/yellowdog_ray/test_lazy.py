@@ -54,7 +54,7 @@ def test_lazy_attribute_is_not_made_again_for_thread_that_came_second():
     owner = Owner()
     first = owner.part
 
-    second = Owner.__dict__["part"].__get__(owner, Owner)  # as a thread that looked before it was made
+    second = Owner.__dict__["part"].__get__(owner, Owner)  # as a thread that read before it was made
 
     assert second is first
     assert owner.made == 1

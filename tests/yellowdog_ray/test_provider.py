@@ -92,6 +92,6 @@ def test_failed_launch_raises_node_launch_exception_with_short_category(platform
     assert caught.value.category == "NotFound"
     assert len(caught.value.category) < 20
     assert "demo/gone" in caught.value.description
-    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert "NotFound" in told
-    assert "demo/gone" in told
+    (message,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert "NotFound" in message
+    assert "demo/gone" in message

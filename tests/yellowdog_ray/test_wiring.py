@@ -25,8 +25,8 @@ def test_side_is_head_when_environment_names_one(monkeypatch):
     assert isinstance(make_side(CONFIG, "demo"), HeadSide)
 
 
-@pytest.mark.parametrize(("value", "asks"), [("1", False), ("0", True), (None, True)])
-def test_head_checks_placement_groups_only_under_autoscaler_v1(monkeypatch, value, asks):
+@pytest.mark.parametrize(("value", "checks"), [("1", False), ("0", True), (None, True)])
+def test_head_checks_placement_groups_only_under_autoscaler_v1(monkeypatch, value, checks):
     monkeypatch.setenv("RAYDOG_ON_HEAD", "1")
     monkeypatch.delenv("RAY_enable_autoscaler_v2", raising=False)
     if value is not None:
@@ -34,4 +34,4 @@ def test_head_checks_placement_groups_only_under_autoscaler_v1(monkeypatch, valu
     side = make_side(CONFIG, "demo")
     monkeypatch.setattr(side.ray_nodes, "counts_placed_groups", lambda: True)
 
-    assert side.safe_to_scale() is not asks
+    assert side.safe_to_scale() is not checks

@@ -75,7 +75,7 @@ def build_snapshot(
     Args:
         tasks: every live task of the work requirement.
         platform_nodes: the platform nodes that were read, by their id.
-        hidden: ids of the nodes that are being terminated; they are omitted whatever the platform still shows.
+        hidden: ids of the nodes that are being terminated; they are omitted although the platform may still show them.
     """
     nodes = {}
     for task in tasks:

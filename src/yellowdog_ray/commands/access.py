@@ -128,6 +128,6 @@ class NodeAccess:
         hint = " That address is private: is auth.ssh_proxy_command missing?" if self.ssh.is_private(node) else ""
         raise click.ClickException(
             f"cluster '{self._cluster_name}': node {node.id} does not answer at {target.host}, {how}.{hint} The "
-            "cluster goes on without this machine: look at the network and firewall between them. `ray get-head-ip`, "
+            "cluster runs without this machine: check the network and the firewall between them. `ray get-head-ip`, "
             "`ray get-worker-ips` and `ray down` work all the same"
         )

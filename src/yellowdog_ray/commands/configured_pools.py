@@ -137,8 +137,8 @@ def _sharing_warnings(platform: Platform, named: _Named) -> list[str]:
             f"node of namespace {pool.namespace}. Create the pool again with a workerTag to prevent that"
         )
         return [text]
-    strangers = {node.pool_id for node in platform.tagged_nodes(pool.worker_tag)} - {pool.id}
-    others = [other.name for other in map(platform.pool, sorted(strangers)) if other.namespace == pool.namespace]
+    foreign_pool_ids = {node.pool_id for node in platform.tagged_nodes(pool.worker_tag)} - {pool.id}
+    others = [other.name for other in map(platform.pool, sorted(foreign_pool_ids)) if other.namespace == pool.namespace]
     text = (
         f"{named.path}: worker tag '{pool.worker_tag}' is also that of worker pool {', '.join(others)}: tasks for "
         f"'{pool.name}' may run there too"

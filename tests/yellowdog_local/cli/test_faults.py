@@ -46,7 +46,7 @@ def raydog(place: PlatformDirectory) -> Any:
     return run
 
 
-def ask(local: RunningPlatform, path: str = "/work/tasks") -> int:
+def call(local: RunningPlatform, path: str = "/work/tasks") -> int:
     key_id, secret = local.platform.api_key
     return httpx.get(local.url + path, headers={"Authorization": f"yd-key {key_id}:{secret}"}).status_code
 
@@ -69,12 +69,12 @@ def test_fault_is_added_listed_and_cleared(local: RunningPlatform, raydog: Any) 
     words = ["--call", "GET /work/**", "--status", "503", "--retry-after", "2", "--nth", "2"]
     added = raydog("fault", "add", "status", *words)
     raydog("fault", "add", "lost", "--pool", "ray-*", "--notice", "--notice-seconds", "30", "--after", "5")
-    assert [ask(local), ask(local)] == [200, 503]
+    assert [call(local), call(local)] == [200, 503]
     listed = raydog("fault", "list")
     as_json = json.loads(raydog("fault", "list", "--json").stdout)
     cleared = raydog("fault", "clear", "fault-1")
 
-    assert ask(local) == 200
+    assert call(local) == 200
     assert added.stdout == "fault-1 is active; `raydog local fault clear fault-1` removes it\n"
     assert local.faults.rules()[0].rule == faults.Lost(pool="ray-*", notice=True, notice_seconds=30, after_seconds=5)
     assert "call=GET /work/**  status=503  retry_after_seconds=2" in listed.stdout
@@ -133,7 +133,7 @@ def _parameters(*words: str) -> list[Any]:
 def test_calls_shows_counts_per_route(local: RunningPlatform, raydog: Any) -> None:
     assert raydog("calls").stdout == "no calls yet\n"
     for _ in range(3):
-        ask(local)
+        call(local)
     table = raydog("calls")
     (route,) = json.loads(raydog("calls", "--json").stdout)
 
@@ -145,8 +145,8 @@ def test_calls_shows_counts_per_route(local: RunningPlatform, raydog: Any) -> No
 def test_calls_follow_prints_each_new_call(
     local: RunningPlatform, raydog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask(local)
-    rounds = iter([lambda: ask(local, "/namespaces"), lambda: ask(local, "/application/")])
+    call(local)
+    rounds = iter([lambda: call(local, "/namespaces"), lambda: call(local, "/application/")])
 
     def sleep(_seconds: float) -> None:
         step = next(rounds, None)
@@ -184,7 +184,7 @@ def test_top_counts_calls_per_second(local: RunningPlatform, raydog: Any, monkey
     def sleep(_seconds: float) -> None:
         if len(pictures) > 1:
             raise KeyboardInterrupt
-        ask(local)
+        call(local)
 
     monkeypatch.setattr(cli_calls, "picture", draw)
     monkeypatch.setattr(cli_calls.time, "sleep", sleep)

@@ -26,7 +26,7 @@ def test_pytest_example_of_the_page_passes(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize("line", re.findall(r"^    raydog local (.*)$", PAGE, flags=re.MULTILINE))
 def test_commands_of_the_page_are_accepted(line: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.app, [*shlex.split(line), "--dir", str(tmp_path)])
-    # Without a platform each gets as far as looking for one: all its words were understood.
+    # Without a platform each fails at the search for one, after its arguments were parsed.
     assert result.exit_code == 3, result.output
 
 

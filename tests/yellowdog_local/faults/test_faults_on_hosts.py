@@ -82,7 +82,7 @@ def test_faults_apply_to_real_hosts_and_a_reset_terminates_them(place: PlatformD
         eventually(lambda: status(1) == "FAILED", PATIENCE)
         disks = place.path / leftovers.DISKS
         eventually(lambda: [disk.name for disk in disks.iterdir()] == ["i-sim-3"], PATIENCE)
-        assert leftovers.processes(place.path)  # the host that never registered lives on
+        assert leftovers.processes(place.path)  # the host that never registered still runs
 
         admin.post("/admin/reset", timeout_seconds=RESET_TIMEOUT_SECONDS)
         assert leftovers.processes(place.path) == []

@@ -40,7 +40,7 @@ def recording_target(monkeypatch: pytest.MonkeyPatch, uploaded: dict[str, str]) 
 def test_config_for_the_head_has_no_local_path(platform, in_a_users_folder, cluster_yaml, ssh_key):
     config = RayDogNodeProvider.bootstrap_config(cluster_yaml)
     config["provider"]["_config_cache_path"] = str(ssh_key.parent / "ray-config-x")
-    config["auth"]["ssh_private_key"] = "~/ray_bootstrap_key.pem"  # Ray does that before it asks us
+    config["auth"]["ssh_private_key"] = "~/ray_bootstrap_key.pem"  # Ray does that before it calls the provider
 
     for_head = for_the_head(config)
 

@@ -126,7 +126,7 @@ class TestUnreachableHead:
 
         monkeypatch.setattr("yellowdog_ray.commands.access.Tunnel", mistrust)
         monkeypatch.setattr("yellowdog_ray.commands.access.answers", lambda *_: True)
-        monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("Ray has spoken to it"))
+        monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("Ray has run a command on it"))
 
         result = ray("exec", running, in_a_users_folder, "true")
 

@@ -25,7 +25,7 @@ fi
 echo $$ >"$HOME/ray.pid"
 raylet &
 wait $!
-exec /bin/sleep 60  # `ray start --block` goes on when its raylet leaves
+exec /bin/sleep 60  # `ray start --block` continues when its raylet leaves
 """
 
 
@@ -73,7 +73,7 @@ SLOW_TO_STOP = """\
 #!/bin/bash
 case "$*" in
   "stop --force") kill -KILL "$(cat "$HOME/ray.pid")"; touch "$HOME/forced" ;;
-  stop) /bin/sleep 5 & echo "asked to stop"; wait; kill "$(cat "$HOME/ray.pid")" ;;
+  stop) /bin/sleep 5 & echo "stop requested"; wait; kill "$(cat "$HOME/ray.pid")" ;;
   *) echo $$ >"$HOME/ray.pid"; raylet & wait; exec /bin/sleep 60 ;;
 esac
 """
@@ -106,7 +106,7 @@ def test_ray_stop_is_not_forced_while_the_head_answers(slow_home):
     ):
         wait_for_file(slow_home / "ray.pid")
         process.terminate()
-        wait_for_line(process, "asked to stop")
+        wait_for_line(process, "stop requested")
         wait_for_line(process, "Ray stopped")
 
     assert not (slow_home / "forced").exists()

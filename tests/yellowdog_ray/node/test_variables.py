@@ -15,7 +15,7 @@ SOURCES = Path(yellowdog_ray.__file__).parent
 HOME = SOURCES / "node/variables.py"
 
 NAME = re.compile(r"\b(?:RAYDOG|RAY|AUTOSCALER|YD)_\w+")
-"""What looks like the name of such a variable."""
+"""Matches names of such variables."""
 
 
 def literals(source: str) -> Iterator[tuple[int, str]]:

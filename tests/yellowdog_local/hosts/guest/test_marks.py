@@ -59,14 +59,14 @@ def test_kill_ends_processes_that_fork() -> None:
         eventually(lambda: marks.processes(marks.is_host(mark)))
         assert marks.kill(marks.is_host(mark))
 
-    time.sleep(0.5)  # real processes, each of which lives 0.2 s: no event reports that none forks any more
+    time.sleep(0.5)  # real processes, each of which runs 0.2 s: no event reports that none forks any more
     assert marks.processes(marks.is_host(mark)) == []
 
 
 def test_kill_scans_again_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks, killed = iter([[], [42], []]), []
-    forks = iter([b"1", b"2", b"2", b"2", b"2"])  # one before each look, and one after each that found nothing
-    monkeypatch.setattr(marks, "processes", lambda _wanted: next(looks))
+    readings, killed = iter([[], [42], []]), []
+    forks = iter([b"1", b"2", b"2", b"2", b"2"])  # one before each reading, and one after each that found nothing
+    monkeypatch.setattr(marks, "processes", lambda _wanted: next(readings))
     monkeypatch.setattr(marks, "_forks", lambda: next(forks))
     monkeypatch.setattr(marks, "_kill", lambda number, _wanted: killed.append(number))
 
@@ -78,7 +78,7 @@ def test_zombies_are_not_listed() -> None:
     mark = marks.of_host(PLATFORM, 10)
     wear = "import sys; from yellowdog_local.hosts.guest import marks; marks.wear(int(sys.argv[1]))"
     with subprocess.Popen([sys.executable, "-c", wear, str(mark)]) as process:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has taken note
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended and is a zombie
 
         assert marks.processes(marks.is_host(mark)) == []
 
