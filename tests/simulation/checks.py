@@ -1,15 +1,18 @@
 """What must hold after every round of the autoscaler and every command, whatever fails, with its limits of time.
 
 A check that fails raises `Violation`, with its name: `loop`, `calls`, `twice`, `omitted`, `unknown`, `mistake`, `head`,
-`limits`, `forgotten`, `neighbours`, `left`.
+`limits`, `forgotten`, `neighbours`, `ended`, `left`.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from yellowdog_client.model import WorkRequirementStatus
 
 from tests.simulation.monitor import Launch, Monitor, Tick
 from tests.simulation.ownership import is_ending
@@ -46,18 +49,24 @@ TICK_CALLS = 44
 be at once."""
 
 
+_MAKING = re.compile(r"POST /workerPools/provisioned|PUT /work/requirements|POST /work/taskGroups/[^/]+/tasks")
+"""Calls that make a pool, a task group or tasks."""
+
+
 @dataclass(frozen=True)
 class Before:
     """The state before a round.
 
     Attributes:
         living: names of the tasks that lived.
+        cancelling: whether the work requirement was being cancelled.
         known: ids of the nodes that the provider knew.
         terminated: ids of the nodes whose termination had begun.
         head_ending: whether somebody had requested the end of the head.
     """
 
     living: set[str]
+    cancelling: bool
     known: set[str]
     terminated: frozenset[str]
     head_ending: bool
@@ -121,6 +130,7 @@ class Checks:
         head = self._world.head
         return Before(
             living=self._living(),
+            cancelling=head is not None and head.group.work.status is WorkRequirementStatus.CANCELLING,
             known=set(monitor.provider.side.cluster.snapshot.nodes),
             terminated=self._terminated(monitor),
             head_ending=head is None or is_ending(head),
@@ -131,6 +141,7 @@ class Checks:
         self._note_launches(monitor)
         self._loop_goes_on(monitor, tick)
         self._nothing_is_made_twice(monitor.life.launches)
+        self._nothing_is_made_for_an_ending_cluster(before)
         self._no_busy_node_is_terminated(monitor, before)
         self._head_is_kept(before)
         self._no_node_is_omitted(monitor, tick, before)
@@ -176,6 +187,11 @@ class Checks:
         if twice := [name for name, count in names.items() if count > 1]:
             self._world.fail("twice", f"there is more than one task for the nodes {twice}")
 
+    def _nothing_is_made_for_an_ending_cluster(self, before: Before) -> None:
+        """A launch into a work requirement that is being cancelled costs money, and `ray down` may miss it."""
+        if before.cancelling and (making := [call for call in self._world.wire.calls if _MAKING.match(call)]):
+            self._world.fail("ended", f"the cluster is being cancelled, and there was {making[0]}")
+
     def _no_node_is_omitted(self, monitor: Monitor, tick: Tick, before: Before) -> None:
         """A single omission costs a healthy node its life, in v2 an hour later."""
         if tick.listing is None:
@@ -203,8 +219,8 @@ class Checks:
 
     def _no_busy_node_is_terminated(self, monitor: Monitor, before: Before) -> None:
         """Neither Ray nor the provider terminates a node that works, unless it is about to be lost anyway."""
-        if self._may_shrink:
-            return
+        if self._may_shrink or before.cancelling:
+            return  # whoever cancels the work requirement ends every node
         new = self._terminated(monitor) - before.terminated
         ray = self._world.ray
         for task in self._world.tasks():
@@ -245,6 +261,8 @@ class Checks:
         now = self._world.seconds
         since: dict[tuple[str, str], float] = {}
         for instance in self._ours.instances():
+            if not instance.status.alive:
+                continue  # it terminates already
             why, limit = self._excuse(instance, tick, monitor.life.listed, terminated)
             if why is None:
                 continue

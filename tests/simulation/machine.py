@@ -31,13 +31,18 @@ def prepare(world: World) -> None:
     world.wire.install(world.monkeypatch)
     world.tags.install(world.monkeypatch)
     _replace_environment(world)
-    add_templates(world.lab)
+    add_templates(world.lab, world.shutdown_seconds)
 
 
-def add_templates(lab: Lab) -> None:
+def add_templates(lab: Lab, shutdown_seconds: int = 0) -> None:
     """Add the templates of a simulated cluster, of which there is more than any test needs."""
     for name, seconds in BOOT_SECONDS.items():
-        source = SimulatorComputeSource(name=name, instanceStartupTimeSeconds=seconds, limit=10_000)
+        source = SimulatorComputeSource(
+            name=name,
+            instanceStartupTimeSeconds=seconds,
+            instanceShutdownTimeSeconds=shutdown_seconds,
+            limit=10_000,
+        )
         lab.template(source, name=name)
 
 

@@ -23,17 +23,21 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 from urllib3.response import HTTPResponse
+from urllib3.util.timeout import Timeout
 
+from tests.simulation.distortions import LIST_KINDS, Manners, distorted
 from tests.simulation.processes import Processes
 from tests.simulation.story import Story
+from tests.simulation.violation import Violation
 from yellowdog_local.api.app import create_app
 from yellowdog_local.platform import LocalPlatform
-from yellowdog_ray.platform.client import READ_TIMEOUT
 
-READ_SECONDS = READ_TIMEOUT.total_seconds()
 DELAY_SECONDS = (1.0, 15.0)
 
-SERVED_KINDS = frozenset({"500, applied", "hang, applied", "a web page, applied", "cut", "delay"})
+MAX_CALLS = 3_000
+"""The maximum number of requests between two calls of `clear`: a process that sends more is in an endless loop."""
+
+SERVED_KINDS = frozenset({"500, applied", "hang, applied", "a web page, applied", "cut", "delay", *LIST_KINDS})
 """Kinds of trouble in which the platform serves the call."""
 
 _JSON = {"content-type": "application/json"}
@@ -58,7 +62,8 @@ class Trouble:
 
     Attributes:
         kind: how a struck call fails: "refused" (never leaves), "hang" (never answered), a status with or without
-            ", retry after N", one of the garbled answers, or one of `SERVED_KINDS`.
+            ", retry after N", one of the garbled answers, one of `SERVED_KINDS`, or "late": the client times out,
+            and the platform serves the call when `deliver` is called.
         calls: a pattern of `VERB path`, or a rule.
         probability: the share of these calls that is struck.
         times: the number of calls to strike; None for all.
@@ -103,6 +108,7 @@ class _Interruption:
     calls: str
     applied: bool
     action: Callable[[], None]
+    skip: int = 0
     done: bool = False
 
 
@@ -121,6 +127,8 @@ class Wire:
         calls: the requests since the last `clear`, as `VERB path`; lost requests and urllib3's own retries count.
         total: the number of requests since the beginning.
         ended_at: when a fault last ended, on the platform's clock.
+        manners: how the platform behaves where its documentation leaves it open.
+        read_seconds: how long the present call waits for an answer.
     """
 
     def __init__(
@@ -135,6 +143,8 @@ class Wire:
         self.calls: list[str] = []
         self.total = 0
         self.ended_at = platform.clock.now()
+        self.manners = Manners()
+        self.read_seconds = 0.0
         self._clock = platform.clock
         self._app = create_app(platform, limit_bodies=False)
         self._processes = processes
@@ -142,6 +152,7 @@ class Wire:
         self._story = story
         self._wait = wait
         self._interruptions: list[_Interruption] = []
+        self._late: list[Callable[[], object]] = []
 
     # Faults
 
@@ -186,6 +197,16 @@ class Wire:
             self._interruptions.remove(interruption)
         assert interruption.done, f"{process} made no call {calls}"
 
+    def at_call(self, number: int, process: str, calls: str, action: Callable[[], None]) -> None:
+        """Run an action before a matching call of a process leaves, if it makes that many; counted from 1."""
+        self._interruptions.append(_Interruption(process, calls, applied=False, action=action, skip=number - 1))
+
+    def deliver(self) -> None:
+        """Let the platform serve the requests of kind "late" that it has not received yet."""
+        late, self._late = self._late, []
+        for serve in late:
+            serve()
+
     # Requests
 
     @property
@@ -208,8 +229,11 @@ class Wire:
             url: str,
             body: bytes | None = None,
             headers: dict[str, str] | None = None,
+            *,
+            timeout: Timeout,
             **_: Any,
         ) -> HTTPResponse:
+            wire.read_seconds = float(timeout.read_timeout or 0)
             answer = wire.send(pool, conn, method, url, body or b"", headers or {})
             return HTTPResponse(
                 body=io.BytesIO(answer.body),
@@ -238,6 +262,8 @@ class Wire:
         process = self._processes.current
         self.calls.append(call)
         self.total += 1
+        if len(self.calls) > MAX_CALLS:
+            raise Violation("calls", f"{process.name} makes calls without end: {self.calls[-3:]}")
         process.calls += 1
         process.survives(applied=False)
         self._interrupt(process.name, call, applied=False)
@@ -246,6 +272,8 @@ class Wire:
             answer = self._serve(method, url, body, headers)
         else:
             self._story.add(process.name, f"{call}: {trouble.kind}")
+            if trouble.kind == "late":
+                self._late.append(lambda: self._serve(method, url, body, headers))
             self._fail_before_the_platform(trouble, pool, conn, url)
             answer = self._serve(method, url, body, headers) if trouble.served else _refusal(trouble.kind)
         process.survives(applied=True)
@@ -258,8 +286,10 @@ class Wire:
         for one in self._interruptions:
             due = one.process == process and one.applied is applied and not one.done
             if due and fnmatchcase(call, one.calls):
-                one.done = True
-                one.action()
+                one.skip -= 1
+                if one.skip < 0:
+                    one.done = True
+                    one.action()
 
     def _struck(self, call: str) -> Trouble | None:
         return next((trouble for trouble in self.troubles if trouble.strikes(call, self._chance)), None)
@@ -269,8 +299,8 @@ class Wire:
     ) -> None:
         if trouble.kind == "refused":
             raise NewConnectionError(conn, "the connection is refused")
-        if trouble.kind == "hang":
-            self._wait(READ_SECONDS)
+        if trouble.kind in ("hang", "late"):
+            self._wait(self.read_seconds)
             raise ReadTimeoutError(pool, url, "Read timed out")
         if trouble.kind == "delay":
             self._wait(self._chance.uniform(*DELAY_SECONDS))
@@ -279,8 +309,10 @@ class Wire:
         """The response that replaces that of a call which was served."""
         if kind == "delay":
             return answer
+        if kind in LIST_KINDS:
+            return _with_body(answer, distorted(kind, answer.body, self._chance))
         if kind == "hang, applied":
-            self._wait(READ_SECONDS)
+            self._wait(self.read_seconds)
             raise ReadTimeoutError(pool, url, "Read timed out")
         if kind == "500, applied":
             return _problem(500)
@@ -321,7 +353,9 @@ class Wire:
         else:
             raise RuntimeError(f"{method} {parts.path} waits: only faults on the wire may delay a simulated call")
         answer = {name.decode(): value.decode() for name, value in sent[0].get("headers", [])}
-        return Answer(sent[0]["status"], answer, b"".join(message.get("body", b"") for message in sent[1:]))
+        content = b"".join(message.get("body", b"") for message in sent[1:])
+        shaped = self.manners.shape(f"{method} {parts.path}", content, self._clock.now())
+        return _with_body(Answer(sent[0]["status"], answer, content), shaped)
 
 
 class _Sleeper:
@@ -329,6 +363,10 @@ class _Sleeper:
 
     def __init__(self, sleep: Callable[[float], None]) -> None:
         self.sleep = sleep
+
+
+def _with_body(answer: Answer, body: bytes) -> Answer:
+    return Answer(answer.status, {**answer.headers, "content-length": str(len(body))}, body)
 
 
 def _refusal(kind: str) -> Answer:

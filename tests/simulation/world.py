@@ -57,6 +57,7 @@ class World(ClusterView):
         late_jobs: how often, from 0 to 1, work in threads is left for the next round.
 
     Attributes:
+        shutdown_seconds: how long an instance takes to terminate.
         ray: Ray's side of the present cluster: raylets and load.
         gcs: Ray's control store.
         witness: checks the platform itself, at the end of a scenario or whenever `look` is called.
@@ -64,6 +65,8 @@ class World(ClusterView):
         config: the configuration on the head, once a `ray up` has succeeded.
         listing: the ids that the provider listed for Ray in the last round; None if it listed nothing.
     """
+
+    shutdown_seconds = 0
 
     def __init__(
         self, home: Path, *, autoscaler: str = "v2", seed: int = 0, tag_store: bool = False, late_jobs: float = 0.0

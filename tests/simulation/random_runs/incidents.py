@@ -75,6 +75,15 @@ def _task_is_aborted(world: World, incident: Incident) -> None:
         world.checks.aborted_by_others(task)
 
 
+def _address_changes(world: World, incident: Incident) -> None:
+    """Ray keeps the address that its raylet has joined with."""
+    if task := _one(_executing(world), incident):
+        assert task.worker is not None
+        number = int(incident.which * 250) + 1
+        task.worker.node.entity.details.privateIpAddress = f"10.250.0.{number}"
+        world.story.add("incident", f"it is that of {task.entity.name}")
+
+
 _HAPPENINGS: dict[str, Callable[[World, Incident], object]] = {
     "a worker is lost": lambda world, incident: _lose(world, _one(_executing(world), incident)),
     "all workers are lost": _all_workers_are_lost,
@@ -88,6 +97,7 @@ _HAPPENINGS: dict[str, Callable[[World, Incident], object]] = {
     "the tag store starts empty": lambda world, _: world.tags.start(),
     "somebody shuts a pool down": _pool_is_shut_down,
     "somebody aborts a task": _task_is_aborted,
+    "a platform node's address changes": _address_changes,
     "the user says `ray up` again": lambda world, _: world.up(),
 }
 

@@ -18,7 +18,10 @@ from tests.simulation.random_runs.scenario import (
     MachineTrouble,
     Scenario,
 )
+from tests.simulation.raylets import Demand
+from tests.simulation.wire import Trouble
 from tests.simulation.world import World
+from yellowdog_local import faults
 
 
 class RandomRun(World):
@@ -38,6 +41,9 @@ class RandomRun(World):
             late_jobs=scenario.late_jobs,
         )
         self.scenario = scenario
+        self.shutdown_seconds = scenario.shutdown_seconds
+        self.wire.manners = scenario.manners
+        self.witness.aborts_get_lost = any(isinstance(one.rule, faults.AbortLost) for one in scenario.machines)
         self.yaml = self.user_config()
 
     def user_config(self, name: str = CLUSTER) -> dict[str, Any]:
@@ -49,6 +55,8 @@ class RandomRun(World):
             "head": node_type(QUICK, resources={"CPU": 0}, max_workers=0),
             "cpu": node_type(min_workers=changes["min_workers"], max_workers=most, **template),
         }
+        if name == CLUSTER:
+            types["late"] = node_type(resources={"LATE": 1}, min_workers=0, max_workers=most)
         if changes["gpu"]:
             types["gpu"] = node_type(resources={"GPU": 1}, min_workers=0, max_workers=most)
         return cluster_config(
@@ -93,8 +101,7 @@ class RandomRun(World):
         for command in scenario.downs:
             self._try(self.down, command)
         self._all_trouble_ends()
-        if not self.down():
-            self.fail("commands", "`ray down` fails though nothing is wrong")
+        self._last_down()
         self._stays_down()
         self.witness.look()
 
@@ -106,6 +113,19 @@ class RandomRun(World):
         self._all_trouble_ends()
         if not self.up():
             self.fail("commands", "`ray up` fails though nothing is wrong")
+
+    def _last_down(self) -> None:
+        last = self.scenario.last_down
+        if last.late_pool is not None:
+            self.want(Demand({"LATE": 1}))
+            self.wire.add(Trouble("late", "POST */template"))
+            self.pass_time(TICK)
+            self.wire.at_call(last.late_pool, "ray down", "GET /work/requirements/ydid:*", self.wire.deliver)
+        if last.is_slow_head:
+            self.want(Demand({"LATE": 1}), Demand({"CPU": 1}, 7))
+            self.lab.faults.add(faults.AbortLost(pool=f"{CLUSTER}-*", task="head-*"))
+        if not self.down():
+            self.fail("commands", "`ray down` fails though nothing is wrong")
 
     def _stays_down(self) -> None:
         calls = self.wire.total

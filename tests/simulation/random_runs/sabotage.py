@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from yellowdog_client.model import InstanceStatus
 
-from yellowdog_ray.cluster import launch
+from yellowdog_ray.cluster import launch, task_cache
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.platform_nodes import PlatformNodes
 from yellowdog_ray.cluster.task_cache import TaskCache
 from yellowdog_ray.cluster.task_reading import NOT_FOUND
 from yellowdog_ray.cluster.terminations import Escalation, Terminations
@@ -19,7 +22,7 @@ from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.monitor import liveness
 from yellowdog_ray.monitor.side import HeadSide
 from yellowdog_ray.names import worker_id
-from yellowdog_ray.platform import calls
+from yellowdog_ray.platform import calls, client, compute
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import TaskSpec, TaskView
@@ -193,19 +196,74 @@ def unseen_nodes_are_not_listed(patch: pytest.MonkeyPatch) -> None:
 
 def nonsense_is_nothing(patch: pytest.MonkeyPatch) -> None:
     """A page of a list without items is an empty one."""
+    _read_pages(patch, lambda page: page.items or [])
+    _believe_lists(patch)
 
+
+def _read_pages(patch: pytest.MonkeyPatch, items: Callable[[Any], list[Any]]) -> None:
     def all_items(self: calls.Calls, subject: str, search: Any, _kind: type) -> Iterator[Any]:
         slice_id = None
         while True:
             with self._sdk(subject):
                 page = search.slice(calls.SliceReference(sliceId=slice_id, size=calls.PAGE_SIZE))
-            yield from page.items or []
+                yield from items(page)
             slice_id = page.nextSliceId
             if slice_id is None:
                 return
 
     patch.setattr(calls.Calls, "_all_items", all_items)
-    _believe_lists(patch)
+
+
+def new_pools_survive(patch: pytest.MonkeyPatch) -> None:
+    """`ray down` looks for pools once, and misses one that appears meanwhile."""
+    find = teardown._Teardown._find
+
+    def find_once(self: Any) -> Any:
+        return {} if self._pools else find(self)
+
+    patch.setattr(teardown._Teardown, "_find", find_once)
+
+
+def launches_go_on(patch: pytest.MonkeyPatch) -> None:
+    """Nodes are launched into a work requirement that is being cancelled."""
+    find = Cluster.find
+
+    def find_alive(self: Cluster) -> Any:
+        work = find(self)
+        return replace(work, cancelling=False) if work else None
+
+    patch.setattr(Cluster, "find", find_alive)
+
+
+def ending_is_ended(patch: pytest.MonkeyPatch) -> None:
+    """An instance that stops or terminates counts as ended."""
+    patch.setattr(compute, "_LIVE_INSTANCES", [InstanceStatus.PENDING, InstanceStatus.RUNNING])
+
+
+def calls_without_timeout(patch: pytest.MonkeyPatch) -> None:
+    """A platform call waits half an hour for its answer."""
+    patch.setattr(client, "READ_TIMEOUT", timedelta(seconds=2_000))
+
+
+def lists_remove_nodes(patch: pytest.MonkeyPatch) -> None:
+    """A node that the whole list lacks has ended."""
+    merge = task_cache.merged
+
+    def believe(known: Any, reading: Any, *more: Any) -> Any:
+        tasks = merge(known, reading, *more)
+        return {id_: task for id_, task in tasks.items() if id_ in reading.seen} if reading.whole else tasks
+
+    patch.setattr(task_cache, "merged", believe)
+
+
+def lists_never_end(patch: pytest.MonkeyPatch) -> None:
+    """A list is read as long as it names a next page, whichever that is."""
+    _read_pages(patch, lambda page: page.items)
+
+
+def addresses_are_read_once(patch: pytest.MonkeyPatch) -> None:
+    """The addresses of a platform node stay as they were when it was first read."""
+    patch.setattr(PlatformNodes, "_is_stale", lambda *_: False)
 
 
 SABOTAGES: dict[str, Sabotage] = {
@@ -227,5 +285,12 @@ SABOTAGES: dict[str, Sabotage] = {
         nobody_watches_builds,
         unseen_nodes_are_not_listed,
         nonsense_is_nothing,
+        new_pools_survive,
+        launches_go_on,
+        ending_is_ended,
+        calls_without_timeout,
+        lists_remove_nodes,
+        lists_never_end,
+        addresses_are_read_once,
     )
 }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.simulation.distortions import LIST_KINDS, Manners
 from tests.simulation.processes import Kill
 from tests.simulation.raylets import Demand
 from tests.simulation.wire import Trouble
@@ -99,13 +100,16 @@ INCIDENTS = (
     *("somebody shuts a pool down", "somebody aborts a task", "the user says `ray up` again"),
 )
 
+LATER_INCIDENTS = ("a platform node's address changes",)
+"""Incidents that are drawn apart, so that the others of a seed stay as they are."""
+
 
 @dataclass(frozen=True)
 class Incident:
     """Something happens once.
 
     Attributes:
-        what: one of `INCIDENTS`, or "the head is lost".
+        what: one of `INCIDENTS` or `LATER_INCIDENTS`, or "the head is lost".
         which: chooses among those that it may strike, from 0 to 1.
         kill: for a killed autoscaler, when exactly.
         pause: for a killed autoscaler, how long it is away (seconds).
@@ -132,6 +136,20 @@ class Command:
 
 
 @dataclass(frozen=True)
+class LastDown:
+    """What the last `ray down`, which must succeed, comes across.
+
+    Attributes:
+        is_slow_head: whether the head outlives its abort for a while, with demand for more nodes.
+        late_pool: at which reading of the work requirement by `ray down` the platform serves a call of the autoscaler
+            that makes a pool, and whose answer was lost; None for no such call.
+    """
+
+    is_slow_head: bool = False
+    late_pool: int | None = None
+
+
+@dataclass(frozen=True)
 class Scenario:
     """Everything about one run.
 
@@ -145,6 +163,9 @@ class Scenario:
         gives_back: whether all load ends before `ray down`.
         downs: the tries of `ray down` before the last one.
         late_jobs: how often, from 0 to 1, work in threads is left for the next tick.
+        manners: how the platform behaves throughout the run.
+        shutdown_seconds: how long an instance takes to terminate.
+        last_down: what the last `ray down` comes across.
     """
 
     seed: int
@@ -160,11 +181,15 @@ class Scenario:
     gives_back: bool
     downs: tuple[Command, ...]
     late_jobs: float = 0.0
+    manners: Manners = field(default_factory=Manners)
+    shutdown_seconds: int = 0
+    last_down: LastDown = field(default_factory=LastDown)
 
     def lines(self) -> list[str]:
         """What it is about, for the head of a story."""
         return [
             f"seed {self.seed}, autoscaler {self.autoscaler}, {self.changes}",
+            f"{self.manners}, {self.last_down}, instances terminate in {self.shutdown_seconds} s",
             *(f"from {trouble.begins:g} s to {trouble.ends:g} s: {trouble}" for trouble in self.calls),
             *(f"from {trouble.begins:g} s to {trouble.ends:g} s: {trouble}" for trouble in self.machines),
         ]
@@ -172,7 +197,8 @@ class Scenario:
 
 def scenario(seed: int, autoscaler: str | None = None) -> Scenario:
     """The scenario of a seed."""
-    return _Maker(random.Random(f"raydog {seed}")).make(seed, autoscaler)
+    made = _Maker(random.Random(f"raydog {seed}")).make(seed, autoscaler)
+    return _Harsher(random.Random(f"raydog harsher {seed}"), made).make()
 
 
 MAX_WORKERS = 8
@@ -286,3 +312,48 @@ class _Maker:
             faults.Capacity(source="roomy", limit=chance.choice((0, 1, 3))),
         )
         return chance.choice(rules)
+
+
+@dataclass
+class _Harsher:
+    """Adds to a scenario what was drawn later than the rest, by numbers of its own."""
+
+    chance: random.Random
+    scenario: Scenario
+
+    def make(self) -> Scenario:
+        chance, scenario = self.chance, self.scenario
+        return replace(
+            scenario,
+            manners=Manners(chance.choice((0.0, 0.0, 3.0, 12.0)), ends_early=chance.random() < 0.3),
+            shutdown_seconds=chance.choice((0, 0, 0, 4, 15)),
+            calls=(*scenario.calls, *self._distorted_lists(0.3)),
+            machines=(*scenario.machines, *self._exiting_scripts()),
+            incidents=tuple(sorted((*scenario.incidents, *self._incidents()), key=lambda incident: incident.at)),
+            downs=tuple(replace(one, troubles=(*one.troubles, *self._distorted_lists(0.2))) for one in scenario.downs),
+            last_down=LastDown(chance.random() < 0.3, chance.choice((None, None, 1, 2, 3, 4))),
+        )
+
+    def _moment(self) -> float:
+        return float(round(self.chance.uniform(0, self.scenario.length)))
+
+    def _distorted_lists(self, probability: float) -> tuple[CallTrouble, ...]:
+        chance = self.chance
+        if chance.random() >= probability:
+            return ()
+        begins, calls = self._moment(), chance.choice(("GET /work/tasks", "GET /workerPools/nodes", "GET *"))
+        ends = begins + chance.choice((10.0, 60.0, self.scenario.length))
+        return (CallTrouble(begins, ends, chance.choice(LIST_KINDS), calls, chance.choice((0.2, 0.6, 1.0))),)
+
+    def _exiting_scripts(self) -> tuple[MachineTrouble, ...]:
+        chance = self.chance
+        if chance.random() >= 0.15:
+            return ()
+        begins = self._moment()
+        rule = faults.TaskExits(pool=WORKER_POOLS, exit_code=chance.choice((0, 1, 1, 127)))
+        return (MachineTrouble(begins, begins + chance.choice((30.0, 90.0)), rule),)
+
+    def _incidents(self) -> list[Incident]:
+        chance = self.chance
+        count = chance.choice((0, 0, 1, 2))
+        return [Incident(self._moment(), chance.choice(LATER_INCIDENTS), chance.random()) for _ in range(count)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.random_runs.runs import run
-from tests.simulation.random_runs.scenario import INCIDENTS, scenario
+from tests.simulation.random_runs.scenario import INCIDENTS, LATER_INCIDENTS, scenario
 
 pytestmark = pytest.mark.search
 
@@ -88,6 +88,6 @@ def test_story_does_not_depend_on_the_hash_seed():
 def test_scenarios_differ_and_cover_all_incidents():
     scenarios = [scenario(seed) for seed in range(400)]
 
-    assert {incident.what for one in scenarios for incident in one.incidents} >= set(INCIDENTS)
+    assert {incident.what for one in scenarios for incident in one.incidents} >= {*INCIDENTS, *LATER_INCIDENTS}
     assert {one.autoscaler for one in scenarios} == {"v1", "v2"}
     assert len({str(one) for one in scenarios}) == len(scenarios)
