@@ -14,15 +14,18 @@ class TagServer:
 
     Attributes:
         up: whether it answers.
+        drip: lets the time of one call pass, while answers come a byte at a time; None while they come at once.
     """
 
     def __init__(self) -> None:
         self.up = False
+        self.drip: Callable[[], object] | None = None
         self._hashes: dict[str, dict[bytes, bytes]] = {}
 
     def start(self) -> None:
         """Answer from now on, with an empty store."""
         self.up = True
+        self.drip = None
         self._hashes.clear()
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,9 +47,13 @@ class TagServer:
 
         Raises:
             redis.ConnectionError: the store is down.
+            redis.TimeoutError: its answer takes longer than the call may.
         """
         if not self.up:
             raise redis.ConnectionError("connection refused")
+        if self.drip is not None:
+            self.drip()
+            raise redis.TimeoutError("no whole answer in time")
         commands: dict[str, Callable[..., Any]] = {
             "HGET": self._hget,
             "HGETALL": dict,

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TAG_CALL_SECONDS = 3.0
+"""How long the provider waits for one answer of the tag store."""
+
 
 def happen(world: World, incident: Incident) -> None:
     """Let it happen, if there is anything that it can strike."""
@@ -84,6 +87,26 @@ def _address_changes(world: World, incident: Incident) -> None:
         world.story.add("incident", f"it is that of {task.entity.name}")
 
 
+_FOREIGN_TAGS = (
+    b"not JSON",
+    b"\xff\xfe",
+    b"[1]",
+    b'{"ray-node-status": 7}',
+    b'{"ray-node-type": "head", "ray-user-node-type": "gpu", "ray-launch-request": "1"}',
+)
+
+
+def _tag_store_is_poisoned(world: World, incident: Incident) -> None:
+    value = _FOREIGN_TAGS[int(incident.which * len(_FOREIGN_TAGS))]
+    names = [str(task.entity.name).encode() for task in world.tasks() if not task.status.finished]
+    fields = dict.fromkeys((*names, b"cpu-0", b"\xff"), value)
+    world.tags.poison(f"raydog:{CLUSTER}:tags", {**fields, b":version": b"another"})
+
+
+def _tag_store_drips(world: World, _: Incident) -> None:
+    world.tags.drip = lambda: world.pass_time(TAG_CALL_SECONDS)
+
+
 _HAPPENINGS: dict[str, Callable[[World, Incident], object]] = {
     "a worker is lost": lambda world, incident: _lose(world, _one(_executing(world), incident)),
     "all workers are lost": _all_workers_are_lost,
@@ -97,6 +120,8 @@ _HAPPENINGS: dict[str, Callable[[World, Incident], object]] = {
     "the tag store starts empty": lambda world, _: world.tags.start(),
     "somebody shuts a pool down": _pool_is_shut_down,
     "somebody aborts a task": _task_is_aborted,
+    "the tag store is poisoned": _tag_store_is_poisoned,
+    "the tag store drips": _tag_store_drips,
     "a platform node's address changes": _address_changes,
     "the user says `ray up` again": lambda world, _: world.up(),
 }

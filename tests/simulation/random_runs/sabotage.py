@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -26,6 +27,7 @@ from yellowdog_ray.platform import calls, client, compute
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import TaskSpec, TaskView
+from yellowdog_ray.remote import tags
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 
@@ -266,6 +268,11 @@ def addresses_are_read_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PlatformNodes, "_is_stale", lambda *_: False)
 
 
+def tags_are_believed(patch: pytest.MonkeyPatch) -> None:
+    """Whatever stands in the tag store is taken for tags."""
+    patch.setattr(tags, "decode", lambda field, value: (field.decode(), json.loads(value)))
+
+
 SABOTAGES: dict[str, Sabotage] = {
     function.__name__: function
     for function in (
@@ -292,5 +299,6 @@ SABOTAGES: dict[str, Sabotage] = {
         lists_remove_nodes,
         lists_never_end,
         addresses_are_read_once,
+        tags_are_believed,
     )
 }

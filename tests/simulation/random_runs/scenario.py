@@ -100,7 +100,11 @@ INCIDENTS = (
     *("somebody shuts a pool down", "somebody aborts a task", "the user says `ray up` again"),
 )
 
-LATER_INCIDENTS = ("a platform node's address changes",)
+LATER_INCIDENTS = (
+    "a platform node's address changes",
+    "the tag store is poisoned",
+    "the tag store drips",
+)
 """Incidents that are drawn apart, so that the others of a seed stay as they are."""
 
 
