@@ -1,13 +1,14 @@
 r"""The list of guards, the tests that must fail without them, and the removal of a guard from a copy.
 
-In guards.txt a line `## ROW` names a row of docs/reliability.md. Each line below it, `OLD => NEW`, is a guard: NEW
-replaces OLD, which exists once in the provider, in any file and layout. A file in front limits the search:
-`launch.py: OLD => NEW`. `\n` in NEW begins a line with the same indentation. A line `+ OLD => NEW` belongs to the guard
-above it: both keep the same promise, so they are removed together.
+A line of guards.txt is `ROW | OLD => NEW`. ROW begins a row of docs/reliability.md and no other; without it, the line
+belongs to the row above. To remove the guard, NEW replaces OLD, which exists once in the provider, in any file and
+layout. A file in front limits the search: `launch.py: OLD => NEW`. `\n` in NEW begins a line with the same indentation.
+A line `| + OLD => NEW` belongs to the guard above it: both keep the same promise, so they are removed together.
 """
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -21,15 +22,18 @@ def guards() -> dict[str, list[Guard]]:
     """The guards of each row."""
     found: dict[str, list[Guard]] = {}
     for line in (ROOT / "tests/guards/guards.txt").read_text().splitlines():
-        if line.startswith("## "):
-            of_row = found.setdefault(line.removeprefix("## "), [])
-        elif line.startswith("+ "):
-            of_row[-1] += (line.removeprefix("+ "),)
-        else:
-            of_row.append((line,))
+        row, _, guard = line.partition("|")
+        if row:
+            (name,) = [name for name in row_tests() if name.startswith(row.strip())]
+            of_row = found.setdefault(name, [])
+        if guard.startswith(" + "):
+            of_row[-1] += (guard.removeprefix(" + "),)
+        elif guard:
+            of_row.append((guard.strip(),))
     return found
 
 
+@cache
 def row_tests() -> dict[str, set[str]]:
     """The tests of each row, as `file::function`, without end-to-end tests."""
     lines = (ROOT / "docs/reliability.md").read_text().splitlines()
