@@ -12,6 +12,7 @@
   x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
   x DeadlinePassed         the cluster's lifetime is over
   x TeardownIncomplete     something was still alive long after `ray down` began
+  x InternalError          a bug in RayDog
   x LaunchBackedOff        a node type backs off after failed launches
   x NodeBuildError         a launched worker did not become a Ray node
     - NoCapacity           the sources of its template have no instances left
@@ -115,6 +116,12 @@ class TeardownIncomplete(RayDogError):
     """The platform still shows something alive, long after RayDog requested its end."""
 
     code = "TeardownIncomplete"
+
+
+class InternalError(RayDogError):
+    """A bug in RayDog: an exception that no failure of the platform or the user's input explains."""
+
+    code = "InternalError"
 
 
 class LaunchBackedOff(RayDogError):

@@ -22,7 +22,7 @@ from yellowdog_ray.commands.context import yaml_file
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
 from yellowdog_ray.credentials import load_credentials
-from yellowdog_ray.errors import LaunchBackedOff, RayDogError
+from yellowdog_ray.errors import InternalError, LaunchBackedOff, RayDogError
 from yellowdog_ray.wiring import make_side
 
 if TYPE_CHECKING:
@@ -156,7 +156,9 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             logger.info("%d node(s) of type '%s' are not launched: %s", count, node_type, pause)
             raise NodeLaunchException(pause.code, str(pause), None) from pause
         except RayDogError as error:
-            logger.error("%d node(s) of type '%s' could not be launched: %s: %s", count, node_type, error.code, error)  # noqa: TRY400
+            bug = isinstance(error, InternalError)
+            text = "%d node(s) of type '%s' could not be launched: %s: %s"
+            logger.log(logging.ERROR, text, count, node_type, error.code, error, exc_info=bug)
             raise NodeLaunchException(error.code, str(error), sys.exc_info()) from error
         logger.info("%d node(s) of type '%s' launched: %s", count, node_type, ", ".join(node_ids[:5]))
         return {node_id: {} for node_id in node_ids}

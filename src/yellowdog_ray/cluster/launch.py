@@ -25,7 +25,14 @@ from yellowdog_ray.config.environment import worker_environment
 from yellowdog_ray.config.limits import MAX_POOL_NODES
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.config.models import NodeConfig
-from yellowdog_ray.errors import DeadlinePassed, LaunchBackedOff, PlatformError, ProvisioningFailed, RayDogError
+from yellowdog_ray.errors import (
+    DeadlinePassed,
+    InternalError,
+    LaunchBackedOff,
+    PlatformError,
+    ProvisioningFailed,
+    RayDogError,
+)
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.client import Platform
@@ -103,6 +110,7 @@ class Launcher:
 
         Raises:
             LaunchBackedOff: the node type is in back-off after earlier failures.
+            InternalError: RayDog itself failed.
             RayDogError: the platform declined, or the cluster's lifetime is over.
         """
         self.backoff.check(request.node_type)
@@ -113,6 +121,11 @@ class Launcher:
         except RayDogError as error:
             self.backoff.failed(request.node_type, error)
             raise
+        except Exception as error:
+            # The tasks may exist: without a back-off each tick would launch as many again.
+            bug = InternalError(f"a bug in RayDog, please report it: {type(error).__name__}: {error}")
+            self.backoff.failed(request.node_type, bug)
+            raise bug from error
         self.backoff.accepted(request.node_type)
         return ids
 

@@ -25,7 +25,7 @@ class UnexpectedErrors:
         self._errors = DistinctErrors()
 
     def report(self, error: Exception) -> None:
-        """Log an unexpected error with its traceback, unless it was logged before."""
+        """Log an unexpected error: the first time with its traceback."""
         if self._errors.is_new(error):
             logger.error(
                 "a bug in RayDog: the last complete listing stands and no node is terminated; please report it",

@@ -183,9 +183,9 @@ class HeadSide(Side):
         try:
             snapshot = self.cluster.refresh()
         except Exception as error:  # a mistake of ours must not stop the loop either
+            self._outage.failed(error)
             if not self.cluster.snapshot.nodes:
                 raise
-            self._outage.failed(error)
             return self.cluster.snapshot
         self._outage.succeeded()
         self._read_tags(snapshot)

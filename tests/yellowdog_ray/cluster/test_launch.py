@@ -11,7 +11,7 @@ from yellowdog_local.faults import Status
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.cluster.snapshot import Phase
 from yellowdog_ray.config.models import NodeConfig
-from yellowdog_ray.errors import DeadlinePassed, LaunchBackedOff, NotFound, RayDogError, SetupFailed
+from yellowdog_ray.errors import DeadlinePassed, InternalError, LaunchBackedOff, NotFound, RayDogError, SetupFailed
 
 
 def test_launched_nodes_are_listed_at_once(head_side):
@@ -47,6 +47,20 @@ def test_further_launch_is_one_batch(head_side, calls):
 
     assert [call for call in made if not call.startswith("GET")] == [made[-1]]
     assert len(made) == 3
+
+
+def test_bug_in_launch_backs_the_node_type_off(head_side, monkeypatch):
+    def fail(*_: object) -> None:
+        raise TypeError("a mistake")
+
+    monkeypatch.setattr("yellowdog_ray.platform.work.task_entity", fail)
+
+    launcher = make_launcher(head_side)
+
+    with pytest.raises(InternalError, match="TypeError: a mistake"):
+        launcher.launch(request(3))
+    with pytest.raises(LaunchBackedOff):
+        launcher.launch(request(3))
 
 
 def test_each_node_runs_on_its_own_instance(local, head_side):

@@ -54,6 +54,18 @@ def test_first_listing_fails_when_platform_is_unreachable(platform, head_provide
         head_provider.non_terminated_nodes({})
 
 
+def test_first_listing_logs_bug_with_its_traceback(platform, head_provider, monkeypatch, caplog):
+    def fail(*_: object) -> None:
+        raise TypeError("a mistake")
+
+    monkeypatch.setattr(head_provider.side.platform, "work_requirement", fail)
+
+    with pytest.raises(TypeError):
+        head_provider.non_terminated_nodes({})
+    assert "a bug in RayDog" in caplog.text
+    assert "Traceback" in caplog.text
+
+
 def test_getters_answer_for_unknown_id(platform, head_provider):
     head_provider.non_terminated_nodes({})
 
