@@ -335,7 +335,7 @@ class _Harsher:
             machines=(*scenario.machines, *self._exiting_scripts()),
             incidents=tuple(sorted((*scenario.incidents, *self._incidents()), key=lambda incident: incident.at)),
             downs=tuple(replace(one, troubles=(*one.troubles, *self._distorted_lists(0.2))) for one in scenario.downs),
-            last_down=LastDown(chance.random() < 0.3, chance.choice((None, None, 1, 2, 3, 4))),
+            last_down=LastDown(chance.random() < 0.5, chance.choice((None, None, 1, 2, 3, 4))),
         )
 
     def _moment(self) -> float:

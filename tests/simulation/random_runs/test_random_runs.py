@@ -25,6 +25,12 @@ PLAIN_SABOTAGES = {
     "nonsense_is_nothing": "omitted",
     "pools_survive": "left",
     "waits_in_the_loop": "loop",
+    "new_pools_survive": "left",
+    "launches_go_on": "ended",
+    "ending_is_ended": "left",
+    "calls_without_timeout": "loop",
+    "addresses_are_read_once": "commands",
+    "tags_are_believed": "loop",
 }
 """Sabotages of the provider, and the check that must fail for each."""
 
