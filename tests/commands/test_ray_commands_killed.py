@@ -30,6 +30,7 @@ def sweep(world, account):
         recover()
         account.assert_nothing_left()
         for kill in every_kill(calls, signal):
+            world.wire.clear()  # its limit is for one command
             prepare()
             try:
                 command(kill)
