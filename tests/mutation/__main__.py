@@ -24,17 +24,23 @@ Exits with 1 if a survivor is not judged in tests/mutation/survivors.yaml. A mut
 
 _NOT_MUTATED = [r"\blogger\.\w+\(", r"\bcast\(", r"\bTypeVar\("]
 
+_TESTS_THAT_CAN_RUN = "not (hosts or e2e or search or hypothesis)"
+"""Hypothesis refuses to run in mutmut's processes."""
+
 TESTS = {
-    "cluster": "cluster growth shrinking quiet stubborn outages losses",
-    "commands": "commands",
-    "config": "config commands/test_up.py commands/test_side.py",
-    "monitor": "monitor unborn preemption lifetime outages updaters placement_groups addresses",
-    "node": "node",
-    "platform": "platform cluster",
-    "remote": "remote",
-    ".": "test_names.py test_redaction.py test_provider.py test_distinct.py commands/test_side.py monitor/test_side.py",
+    "cluster": ("cluster", "shrinking stubborn losses"),
+    "commands": ("commands", ""),
+    "config": ("config", ""),
+    "monitor": ("monitor", "unborn lifetime"),
+    "node": ("node", ""),
+    "platform": ("platform cluster", ""),
+    "remote": ("remote", "quiet"),
+    ".": (". commands/test_side.py monitor/test_side.py", ""),
 }
-"""Tests of each package: paths below tests/yellowdog_ray, and scenarios of tests/simulation."""
+"""The tests of each package, in tests/yellowdog_ray; and the scenarios in tests/simulation that survivors have to pass.
+
+A dot is the directory without its subdirectories.
+"""
 
 
 def main() -> int:
@@ -47,7 +53,11 @@ def main() -> int:
     if options.survivors:
         print(JUDGED.read_text())
         return 0
-    mutants = [mutant for package, of_package in _by_package(modules).items() for mutant in _run(package, of_package)]
+    mutants = [
+        mutant
+        for package, of_package in _by_package(modules).items()
+        for mutant in _of_package(package, of_package, options.jobs)
+    ]
     return _report(mutants)
 
 
@@ -65,37 +75,59 @@ def _by_package(modules: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _run(package: str, modules: list[str]) -> list[Mutant]:
+def _of_package(package: str, modules: list[str], jobs: int) -> list[Mutant]:
+    """Run the package's tests against all mutations, and the simulations against those that survive."""
+    tests, simulations = TESTS[package]
+    mutants = {mutant.name: mutant for mutant in _run(modules, [*_paths(tests)], jobs)}
+    survivors = [name for name, mutant in mutants.items() if not mutant.killed]
+    if survivors and simulations:
+        scenarios = [f"tests/simulation/test_{word}.py" for word in simulations.split()]
+        for again in _run(modules, scenarios, jobs, survivors):
+            if again.killed:
+                mutants[again.name] = again
+    return [*mutants.values()]
+
+
+def _paths(words: str) -> Iterable[str]:
+    for word in words.split():
+        path = ROOT / "tests/yellowdog_ray" / word
+        of_word = sorted(path.glob("test_*.py")) if word == "." else [path]
+        yield from (path.relative_to(ROOT).as_posix() for path in of_word)
+
+
+def _run(modules: list[str], tests: list[str], jobs: int, names: Iterable[str] = ()) -> list[Mutant]:
+    """Run mutmut in a copy of the checkout.
+
+    Raises:
+        SystemExit: the tests fail without any mutation.
+    """
     with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
         copy, report = Path(folder) / "copy", Path(folder) / "report.json"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "dist"))
         with (copy / "pyproject.toml").open("a") as settings:
-            settings.write(_settings(package, modules))
-        print(f"{package}: {len(modules)} modules", flush=True)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(copy), os.environ.get("PYTHONPATH", "")])}
-        command = [sys.executable, "-m", "tests.mutation.engine", str(report)]
-        subprocess.run(command, cwd=copy, env=environment, check=True)
+            settings.write(_settings(modules, tests))
+        command = [sys.executable, "-m", "tests.mutation.engine", str(report), str(jobs), *names]
+        path = os.pathsep.join([str(copy), os.environ.get("PYTHONPATH", "")])
+        done = subprocess.run(
+            command,
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": path},
+            stdout=None if sys.stdout.isatty() else subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SystemExit(f"{(done.stdout or '')[-5000:]}\nmutmut failed: do the tests pass without mutations?")
         return [Mutant(**mutant) for mutant in json.loads(report.read_text())]
 
 
-def _settings(package: str, modules: Iterable[str]) -> str:
-    tests = [
-        f"tests/simulation/test_{word}.py"
-        if word.isidentifier() and word not in TESTS
-        else f"tests/yellowdog_ray/{word}"
-        for word in TESTS[package].split()
-    ]
+def _settings(modules: Iterable[str], tests: list[str]) -> str:
     settings = {
         "source_paths": ["src"],
         "only_mutate": [f"src/yellowdog_ray/{module}" for module in modules],
         "do_not_mutate_patterns": _NOT_MUTATED,
         "pytest_add_cli_args_test_selection": tests,
-        "pytest_add_cli_args": [
-            "-m",
-            "not hosts and not e2e and not search and not hypothesis",
-            "-p",
-            "no:cacheprovider",
-        ],
+        "pytest_add_cli_args": ["-m", _TESTS_THAT_CAN_RUN, "-p", "no:cacheprovider"],
         "also_copy": ["examples", "docs", "scripts", "benchmarks"],
     }
     return "\n[tool.mutmut]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
@@ -121,6 +153,7 @@ def _report(mutants: Iterable[Mutant]) -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("scripts/mutate", description=_HELP)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as cluster/backoff.py or monitor (all)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="mutations at a time (1)")
     parser.add_argument("--list", action="store_true", help="show the selected modules, and end")
     parser.add_argument("--survivors", action="store_true", help="show the judged survivors, and end")
     return parser.parse_args()

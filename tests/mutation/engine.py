@@ -27,19 +27,23 @@ def _select_mutations() -> None:
     mutators.mutation_operators[:] = operators  # type: ignore[index]
 
 
-def main(report: str) -> None:
-    """Run all mutations that the copy's pyproject.toml selects.
+def main(report: str, jobs: str, *names: str) -> None:
+    """Run the mutations that the copy's pyproject.toml selects.
 
     Args:
         report: the JSON file to write: a list of module, name, status ("killed", "survived", ...) and diff.
+        jobs: mutations at a time.
+        names: mutmut's names of the mutations to run; all if there are none.
     """
     _select_mutations()
-    _run([], 1)
+    _run(names, int(jobs))
     found = []
     for path in walk_mutatable_files():
         data = SourceFileMutationData(path=path)
         data.load()
         for name, exit_code in data.exit_code_by_key.items():
+            if names and name not in names:
+                continue
             status = status_by_exit_code[exit_code]
             diff = "" if status == "killed" else get_diff_for_mutant(name, path=path)
             module = str(path.relative_to("src/yellowdog_ray"))
@@ -48,4 +52,4 @@ def main(report: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
