@@ -4,9 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-JUDGED = Path(__file__).with_name("survivors.yaml")
+JUDGED = Path(__file__).with_name("survivors.txt")
 
 
 @dataclass(frozen=True)
@@ -46,5 +44,14 @@ class Mutant:
 
 
 def judgements() -> dict[str, dict[str, str]]:
-    """The judgement of each judged change, by function and change."""
-    return yaml.safe_load(JUDGED.read_text()) or {}
+    """The judgement of each judged change, by function and change.
+
+    A line `## FUNCTION: JUDGEMENT` of the list stands above the changes that it judges.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for line in JUDGED.read_text().splitlines():
+        if line.startswith("## "):
+            function, judgement = line.removeprefix("## ").split(": ", 1)
+        else:
+            found.setdefault(function, {})[line] = judgement
+    return found

@@ -24,7 +24,9 @@ def test_mutant_is_identified_by_function_and_change():
 
 @pytest.mark.parametrize(("function", "changes"), judgements().items())
 def test_judged_survivor_exists_in_the_source(function, changes):
-    source = (ROOT / "src/yellowdog_ray" / function.split()[0]).read_text()
+    module, _, name = function.partition(" ")
+    source = (ROOT / "src/yellowdog_ray" / module).read_text()
+    one_line = " ".join(source.split())
 
-    assert f"def {function.split()[1].rpartition('.')[2]}(" in source
-    assert [change for change in changes if change.partition(" => ")[0] not in source] == []
+    assert f"def {name.rpartition('.')[2]}(" in source
+    assert [change for change in changes if " ".join(change.partition(" => ")[0].split()) not in one_line] == []

@@ -1,5 +1,7 @@
 """The names of everything that RayDog creates."""
 
+import re
+
 import pytest
 
 from yellowdog_ray import names
@@ -13,6 +15,45 @@ def test_is_valid_name_accepts_yellowdogs_names(name):
 @pytest.mark.parametrize("name", ["", "Ray", "2ray", "ray-", "ray.x", "a" * 61, "ray cluster", "-ray"])
 def test_is_valid_name_refuses_other_texts(name):
     assert not names.is_valid_name(name)
+
+
+@pytest.mark.parametrize("tag", ["gpu", "8x", "a.b:c_d-e", "a" * 200])
+def test_is_valid_tag_accepts_yellowdogs_tags(tag):
+    assert names.is_valid_tag(tag)
+
+
+@pytest.mark.parametrize("tag", ["", "GPU", "-a", "a b", "a" * 201])
+def test_is_valid_tag_refuses_other_texts(tag):
+    assert not names.is_valid_tag(tag)
+
+
+@pytest.mark.parametrize(
+    ("text", "slug"),
+    [
+        ("gpu", "gpu"),
+        ("x" * 24, "x" * 24),
+        ("x" * 25, "xxxxxxxxxxxxxxxxx-c28e60"),
+        ("GPU 8x!", "gpu-8x-4730ad"),
+        ("8x", "n-8x-08d31c"),
+        ("g8", "g8"),
+        ("G8", "g8-55f472"),
+        ("-GPU-", "gpu-fcb04a"),
+        ("--", "n-d8156b"),
+        ("abcdefghijklmnop-.qrstuvwx", "abcdefghijklmnop-d9ca02"),
+    ],
+)
+def test_slug_is_the_same_in_every_version(text, slug):
+    assert names.slug(text) == slug
+
+
+def test_names_are_the_same_in_every_version():
+    group = names.group_name("gpu", "abcdef")
+
+    assert group == "gpu-abcdef"
+    assert names.group_name("gpu", "abcdef", 2) == "gpu-generation-2-48e44b-abcdef"
+    assert names.pool_name("c" * 60, group, "0123abcd") == f"{'c' * 33}-6b15af-gpu-abcdef-0123abcd"
+    assert names.head_id("0123abcd") == "head-0123abcd"
+    assert names.replacement_id("gpu", "gpu-1") == "gpu-dfe1f80ee72a"
 
 
 @pytest.mark.parametrize("text", ["ray.worker.default", "GPU", "123", "x" * 80, "head", "ray_worker-", "ünïcode"])
@@ -60,10 +101,13 @@ def test_token_is_read_back_from_a_pool_name():
     token = names.new_token()
 
     assert names.token_of(names.pool_name("my-cluster", "worker", token)) == token
+    assert names.token_of("tag-without-token") == "token"
+    assert names.token_of("tag") == "tag"
 
 
 def test_worker_id_is_new_each_time():
     assert len({names.worker_id("worker") for _ in range(1000)}) == 1000
+    assert re.fullmatch(r"worker-[0-9a-f]{12}", names.worker_id("worker"))
 
 
 def test_replacement_id_differs_per_lost_node():

@@ -1,6 +1,7 @@
 """The secret stays out of errors and log records."""
 
 import logging
+import traceback
 
 import pytest
 
@@ -45,6 +46,25 @@ def test_traceback_in_the_log_is_redacted(caplog):
 
     assert SECRET not in caplog.text
     assert "ValueError: bad key (secret)" in caplog.text
+
+
+def test_traceback_in_the_log_is_unchanged_without_a_secret(caplog):
+    try:
+        int("bad number")
+    except ValueError:
+        expected = traceback.format_exc()
+        logging.getLogger("ray").exception("a tick has failed")
+
+    assert f"a tick has failed\n{expected}" in caplog.text
+    assert caplog.records[0].exc_text == expected.rstrip("\n")
+    assert caplog.records[0].funcName == "test_traceback_in_the_log_is_unchanged_without_a_secret"
+
+
+def test_shortest_secret_has_eight_characters():
+    redaction.hide("1234567")
+    redaction.hide("abcdefgh")
+
+    assert redaction.redact("1234567 abcdefgh") == "1234567 (secret)"
 
 
 def test_short_secret_is_not_redacted(monkeypatch):
