@@ -2,7 +2,7 @@ import pytest
 
 from tests.yellowdog_ray.hand_moved_time import Time
 from yellowdog_ray.cluster.backoff import BackOff
-from yellowdog_ray.errors import LaunchBackedOff, NotFound, Throttled
+from yellowdog_ray.errors import LaunchBackedOff, NeverJoined, NotFound, Throttled
 
 
 def backoff_after_each_failure(time: Time, reason: Exception, failures: int) -> list[int]:
@@ -44,6 +44,34 @@ def test_backoff_starts_anew_after_accepted_launch(time):
     backoff.failed("gpu", NotFound("x"))
     time.now += 5
     assert not is_backing_off(backoff, "gpu")
+
+
+def test_backoff_is_forgotten_once_a_node_has_joined(time):
+    backoff = BackOff(time)
+    for _ in range(5):
+        backoff.failed("gpu", NeverJoined("x"))
+    backoff.accepted("gpu")
+    assert backoff.failing() == {"gpu"}
+
+    backoff.joined("gpu")
+    backoff.joined("cpu")
+
+    assert backoff.failing() == frozenset()
+    assert backoff.remaining("gpu") == 0.0
+    backoff.failed("gpu", NotFound("x"))
+    assert backoff.remaining("gpu") == 5.0
+
+
+@pytest.mark.parametrize(
+    ("failures", "text"), [(1, "in 5 s, after 1 failed launch: x"), (2, "10 s, after 2 failed launches: x")]
+)
+def test_backoff_text_has_seconds_failures_and_reason(time, failures, text):
+    backoff = BackOff(time)
+    for _ in range(failures):
+        backoff.failed("gpu", NotFound("x"))
+
+    with pytest.raises(LaunchBackedOff, match=text):
+        backoff.check("gpu")
 
 
 def test_backoff_holds_no_other_node_type(time):

@@ -24,6 +24,7 @@ def test_executing_task_is_running_node_with_addresses():
 
     assert (node.phase, node.private_ip, node.public_ip) == (Phase.RUNNING, "10.0.0.2", "1.2.3.4")
     assert (node.task_id, node.node_type, node.is_head) == ("ydid:task:1", "cpu", False)
+    assert (node.group_id, node.platform_node_id) == ("g", "n")
 
 
 def test_waiting_task_is_pending_node_without_address():
@@ -44,7 +45,9 @@ def test_waiting_task_is_pending_node_without_address():
     ids=["ended", "being aborted", "not ours"],
 )
 def test_snapshot_omits_tasks_that_are_no_nodes(task):
-    assert build_snapshot([task], {"n": PLATFORM_NODE}).nodes == {}
+    other = replace(TASK, name="worker-2")
+
+    assert build_snapshot([task, other], {"n": PLATFORM_NODE}).nodes.keys() == {"worker-2"}
 
 
 def test_snapshot_omits_nodes_that_are_being_terminated():

@@ -79,6 +79,48 @@ def test_ended_task_needs_no_action(time):
     assert steps(time, replace(ABORTED, finished=True), 130) == []
 
 
+def test_begin_keeps_earlier_terminations(time):
+    ledger = Terminations(time)
+
+    ledger.begin(["worker-1"])
+    ledger.begin(["worker-2"])
+
+    assert ledger.node_ids == {"worker-1", "worker-2"}
+
+
+def test_due_passes_over_tasks_without_termination(time):
+    ledger = Terminations(time)
+    ledger.begin([TASK.name])
+    ledger.acted(TASK.name)
+    time.now += 10
+
+    assert [one.task.name for one in ledger.due([replace(TASK, name="worker-0"), TASK])] == [TASK.name]
+
+
+def test_adopted_abort_is_escalated_from_its_discovery_on(time):
+    ledger = Terminations(time)
+    ledger.observe([ABORTED], adopt=True)
+
+    time.now += 59
+    ledger.observe([ABORTED], adopt=True)
+    assert ledger.due([ABORTED]) == []
+    time.now += 1
+
+    assert [(one.action, one.waited) for one in ledger.due([ABORTED])] == [(Action.SHUT_DOWN_NODE, 60)]
+
+
+def test_adopted_abort_is_dropped_when_platform_stops_showing_it(time):
+    ledger = Terminations(time)
+    ledger.observe([ABORTED], adopt=True)
+
+    time.now += 60
+    ledger.observe([ABORTED], adopt=True)
+    assert ledger.node_ids == {"worker-1"}
+    ledger.observe([], adopt=True)
+
+    assert ledger.node_ids == frozenset()
+
+
 def test_observe_adopts_foreign_aborts_on_request(time):
     ledger = Terminations(time)
 

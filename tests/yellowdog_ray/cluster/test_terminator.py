@@ -31,9 +31,11 @@ class ScriptedPlatform:
         self._record("shut down", platform_node_id)
 
     def platform_node(self, platform_node_id: str) -> PlatformNodeView:
+        assert platform_node_id == "n"
         return PlatformNodeView(platform_node_id, "pool", "instance", None, None)
 
     def pool(self, pool_id: str) -> PoolView:
+        assert pool_id == "pool"
         return PoolView(pool_id, "pool", "RUNNING", False, self.compute_requirement_id)
 
     def terminate_instance(self, compute_requirement_id: str, instance_id: str) -> None:
@@ -96,6 +98,14 @@ def test_abort_is_retried_after_failed_call(platform, terminator, time, caplog):
     assert platform.calls == [("abort", "ydid:1")] * 2
 
 
+def test_repeated_abort_is_repeated_again(platform, terminator, time):
+    begin(terminator)
+    for number in range(1, 4):
+        escalate_at(terminator, time, number * ABORT_AGAIN_SECONDS)
+
+    assert platform.calls == [("abort", "ydid:1")] * 4
+
+
 def test_acknowledged_abort_is_not_retried_soon(platform, terminator, time):
     platform.aborted = replace(TASK, abort_requested=True)
     begin(terminator)
@@ -132,10 +142,11 @@ def test_escalation_terminates_no_instance_of_pool_without_compute_requirement(p
     assert platform.calls == [("abort", "ydid:1")]
 
 
-def test_failed_escalation_is_repeated(platform, terminator, time):
+def test_failed_escalation_is_repeated(platform, terminator, time, caplog):
     begin(terminator)
     platform.error = Unavailable("no answer")
     escalate_at(terminator, time, TERMINATE_INSTANCE_SECONDS)
+    assert "n could not be ended and will be retried: no answer" in caplog.text
     escalate_at(terminator, time, TERMINATE_INSTANCE_SECONDS + 60)
 
     assert platform.calls.count(("terminate", "compute", "instance")) == 2
