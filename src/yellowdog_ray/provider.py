@@ -151,7 +151,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         node_type = tags.get(TAG_RAY_USER_NODE_TYPE, "")
         try:
             config = self._node_config(node_config, tags)
-            node_ids = self.side.launch(LaunchRequest(node_type, config, tags, count, resources, labels))
+            node_ids = self.side.launcher.launch(LaunchRequest(node_type, config, tags, count, resources, labels))
         except LaunchBackedOff as pause:
             logger.info("%d node(s) of type '%s' are not launched: %s", count, node_type, pause)
             raise NodeLaunchException(pause.code, str(pause), None) from pause

@@ -24,7 +24,7 @@ from yellowdog_ray.remote.tags import TagStore
 if TYPE_CHECKING:
     from yellowdog_ray.cluster.cluster import Cluster, Identity
     from yellowdog_ray.cluster.executors import Executor
-    from yellowdog_ray.cluster.launch import Launcher, LaunchRequest
+    from yellowdog_ray.cluster.launch import Launcher
     from yellowdog_ray.platform.client import Platform
     from yellowdog_ray.platform.retry import RetryPolicy
 
@@ -158,10 +158,6 @@ class Side(HasLazyParts, ABC):
     @abstractmethod
     def create_head(self, node_config: NodeConfig, tags: Mapping[str, str]) -> None:
         """Create the cluster with its head."""
-
-    def launch(self, request: LaunchRequest) -> list[str]:
-        """Launch workers. Returns their ids; raises as `Launcher.launch` does."""
-        return self.launcher.launch(request)
 
     @abstractmethod
     def terminate_node(self, node_id: str) -> None:

@@ -26,17 +26,13 @@ if TYPE_CHECKING:  # benchmarks run this where neither is installed
 
 
 class _Reader(ray_config.FileConfigReader):
-    """Reads the file when it has changed: Ray reads it on every tick, which would take most of a test's time."""
-
-    _text = ""
-
-    def _read(self) -> ray_config.AutoscalingConfig:
-        self._text = self._config_file_path.read_text()
-        return super()._read()
+    """Reads the file on request only: Ray reads it on every tick, which would take most of a test's time."""
 
     def refresh_cached_autoscaling_config(self) -> None:
-        if self._config_file_path.read_text() != self._text:
-            super().refresh_cached_autoscaling_config()
+        pass
+
+    def read_again(self) -> None:
+        super().refresh_cached_autoscaling_config()
 
 
 class V2:
@@ -63,7 +59,7 @@ class V2:
 
     def read_config(self) -> None:
         """Read the configuration that `ray up` has written."""
-        self._reader.refresh_cached_autoscaling_config()
+        self._reader.read_again()
 
     @property
     def provider(self) -> RayDogNodeProvider:
@@ -73,11 +69,6 @@ class V2:
     def tick(self) -> bool:
         """Decide once. Returns whether the tick was carried out; a failing one is skipped by Ray."""
         return self._autoscaler.update_autoscaling_state() is not None
-
-    def records(self) -> int:
-        """The number of instances in Ray's own books."""
-        instances, _ = self._autoscaler._instance_manager._instance_storage.get_instances()
-        return len(instances)
 
     def failed_types(self) -> set[str]:
         """The node types for which Ray has recorded a failed launch."""

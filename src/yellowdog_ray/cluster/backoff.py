@@ -45,22 +45,14 @@ class BackOff:
         Raises:
             LaunchBackedOff: it is; the text has the reason and the remaining seconds.
         """
-        entry, left = self._entries.get(node_type), self.remaining(node_type)
+        entry = self._entries.get(node_type)
+        left = entry.ends - self._monotonic() if entry else 0.0
         if entry is not None and left > 0:
             raise LaunchBackedOff(
                 f"node type '{node_type}' is retried in {math.ceil(left)} s, after {entry.failures} failed "
                 f"launch{'es' * (entry.failures != 1)}: {entry.reason}",
                 entry.reason.code,
             )
-
-    def failing(self) -> frozenset[str]:
-        """The node types whose last launch failed, in back-off or after it."""
-        return frozenset(list(self._entries))
-
-    def remaining(self, node_type: str) -> float:
-        """The seconds until the end of a node type's back-off; 0 without one."""
-        entry = self._entries.get(node_type)
-        return max(0.0, entry.ends - self._monotonic()) if entry else 0.0
 
     def failed(self, node_type: str, reason: RayDogError) -> None:
         """Record a failed launch: the node type backs off, for longer than before."""

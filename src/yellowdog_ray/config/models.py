@@ -108,15 +108,6 @@ class Auth(_Section):
     ssh_proxy_use_node_id: bool = False
 
 
-class HeldLimit(_Section):
-    """A limit that is lowered while its node type backs off (`monitor.launch_limits`)."""
-
-    own: int
-    """The user's value."""
-    set: int
-    """The value in force."""
-
-
 class NodeTypeSummary(_Section):
     """What RayDog needs of every node type, not only of the one that it launches."""
 
@@ -128,8 +119,6 @@ class NodeTypeSummary(_Section):
     """The origin of `resources` that the YAML does not state."""
     resources_unknown: str | None = None
     """Why RayDog could not fill in `resources`."""
-    held: dict[str, HeldLimit] | None = None
-    """The lowered limits, while the node type backs off."""
 
 
 class Internal(_Section):

@@ -6,7 +6,6 @@ No method waits: Ray's loop must not be blocked.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +29,6 @@ from yellowdog_ray.side import Side
 
 if TYPE_CHECKING:
     from yellowdog_ray.cluster.cluster import Cluster
-    from yellowdog_ray.cluster.launch import LaunchRequest
-    from yellowdog_ray.monitor.launch_limits import LaunchLimits
     from yellowdog_ray.monitor.liveness import Builds
 
 logger = logging.getLogger(__name__)
@@ -139,38 +136,7 @@ class HeadSide(Side):
         """Ray's autoscaler logs errors with their traceback."""
         return None
 
-    @lazy
-    def limits(self) -> LaunchLimits:
-        """The limits by which autoscaler v2 leaves node types alone that back off."""
-        from yellowdog_ray.monitor.launch_limits import LaunchLimits
-
-        return LaunchLimits(self._cluster_name, self.launcher.backoff, self._clock.monotonic)
-
     # Listing
-
-    def list_nodes(self, tag_filters: Mapping[str, str]) -> list[str]:
-        """Ids of the nodes whose tags include all of these; autoscaler v2 lists once per tick.
-
-        Raises:
-            RayDogError: the platform could not be read and no earlier listing stands in, or Ray must skip the tick.
-        """
-        listed = super().list_nodes(tag_filters)
-        if self._v2:
-            self.limits.tick(self._workers())
-        return listed
-
-    def _workers(self) -> Counter[str]:
-        """The number of workers by node type."""
-        nodes = {**self._listed, **self.cluster.snapshot.nodes}.values()
-        return Counter(node.node_type for node in nodes if not node.is_head)
-
-    def launch(self, request: LaunchRequest) -> list[str]:
-        """Launch workers. Returns their ids; raises as `Launcher.launch` does."""
-        if not self._v2:
-            return super().launch(request)
-        self.launcher.backoff.check(request.node_type)
-        with self.limits.launching(request.node_type, request.count, self._workers):
-            return super().launch(request)
 
     def _read(self) -> Snapshot:
         if (settings := self.head_file.changed_settings()) is not None:
