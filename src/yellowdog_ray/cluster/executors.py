@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_CONCURRENT_CALLS = 16
+MAX_CONCURRENT_ABORTS = 16
 """The platform has no call that aborts several tasks, so aborts run concurrently."""
 
 
@@ -29,7 +29,7 @@ class BackgroundExecutor:
     """Returns before the actions have run: the loop of Ray's autoscaler must not wait."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(MAX_CONCURRENT_CALLS, thread_name_prefix="raydog-abort")
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT_ABORTS, thread_name_prefix="raydog-abort")
 
     def run(self, action: Callable[[T], None], things: Iterable[T]) -> None:
         """Start an action on each thing."""

@@ -42,6 +42,7 @@ class PlatformNodes:
         self._monotonic = monotonic
         self._reread_seconds = reread_seconds
         self._read_at = monotonic()
+        self._lacks_address = False
         self._known: Mapping[str, PlatformNodeView] = {}
         self._read_until: dict[str, datetime] = {}
         self._pool_ids: dict[str, str] = {}
@@ -57,12 +58,12 @@ class PlatformNodes:
 
     @property
     def is_due(self) -> bool:
-        """Whether an address is missing, or may have changed, and it is time to read it again. No call."""
-        return bool(self._known) and any(map(self._is_stale, self._known.values()))
+        """Whether it is time to read addresses again: one is missing, or may have changed. No call, and no loop."""
+        return bool(self._known) and self._is_stale(lacks_address=self._lacks_address)
 
-    def _is_stale(self, node: PlatformNodeView) -> bool:
+    def _is_stale(self, *, lacks_address: bool) -> bool:
         age = self._monotonic() - self._read_at
-        return age >= self._reread_seconds or (node.private_ip is None and age >= ADDRESS_SECONDS)
+        return age >= self._reread_seconds or (lacks_address and age >= ADDRESS_SECONDS)
 
     def update(self, tasks: Collection[TaskView], groups: Iterable[TaskGroupView]) -> None:
         """Read the platform nodes of these tasks that are not known yet, or are due; forget those of no task.
@@ -80,9 +81,10 @@ class PlatformNodes:
         for task in tasks:
             if (node_id := task.platform_node_id) is None:
                 continue
-            if node_id in self._known:
-                nodes[node_id] = self._known[node_id]
-            if node_id not in self._known or self._is_stale(self._known[node_id]):
+            known = self._known.get(node_id)
+            if known is not None:
+                nodes[node_id] = known
+            if known is None or self._is_stale(lacks_address=known.private_ip is None):
                 unknown.setdefault(task.group_id, set()).add(node_id)
         sizes = Counter(task.group_id for task in tasks) if unknown else Counter[str]()
         to_read = [group for group in groups if group.id in unknown]
@@ -91,6 +93,7 @@ class PlatformNodes:
         if is_due or not self._known:
             self._read_at = self._monotonic()
         self._known = nodes
+        self._lacks_address = any(node.private_ip is None for node in nodes.values())
 
     def _read(self, group: TaskGroupView, node_ids: set[str], group_size: int) -> dict[str, PlatformNodeView]:
         """Read these platform nodes of a group's pool, as far as the platform shows them."""

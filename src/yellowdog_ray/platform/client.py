@@ -6,7 +6,6 @@ Every method is one platform call (or one per page) unless its docstring says ot
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from yellowdog_client import PlatformClient
@@ -70,6 +69,3 @@ def _prepare_session(client: PlatformClient, responses: Responses) -> None:
     for adapter in session.adapters.values():
         adapter.init_poolmanager(MAX_CONNECTIONS, MAX_CONNECTIONS)
     responses.attach(session)
-
-
-Factory = Callable[[], Platform]

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from yellowdog_local import faults
-from yellowdog_ray.cluster.executors import MAX_CONCURRENT_CALLS
+from yellowdog_ray.cluster.executors import MAX_CONCURRENT_ABORTS
 from yellowdog_ray.credentials import Credentials
 from yellowdog_ray.errors import (
     MalformedResponse,
@@ -110,7 +110,7 @@ def test_call_times_out(local, monkeypatch):
 def test_sdk_session_keeps_connections_for_concurrent_aborts(platform):
     session = platform._client._PlatformClient__session
 
-    assert session.get_adapter(platform.url).poolmanager.connection_pool_kw["maxsize"] > MAX_CONCURRENT_CALLS
+    assert session.get_adapter(platform.url).poolmanager.connection_pool_kw["maxsize"] > MAX_CONCURRENT_ABORTS
 
 
 READS = {
