@@ -246,6 +246,9 @@ class Wire:
             )
 
         monkeypatch.setattr(HTTPConnectionPool, "_make_request", make_request)
+        if hasattr(HTTPResponse, "from_httplib"):
+            # urllib3 1.26, which the SDK needs on Python below 3.12, converts what `_make_request` returns.
+            monkeypatch.setattr(HTTPResponse, "from_httplib", lambda response, **_: response)
         monkeypatch.setattr("urllib3.util.retry.time", _Sleeper(self._wait))
 
     def send(
