@@ -20,6 +20,8 @@
     - ProvisioningFailed   the sources failed for another reason
     - NeverAllocated       no platform node took its task in time
     - NeverJoined          its task ran, but Ray did not join in time
+    - EndedBeforeJoin      its task ended before Ray joined
+    - EndedAfterJoin       its task ended within a minute after Ray joined
     - SetupFailed          Ray's updater could not set it up over SSH
   x PlatformError          YellowDog did not do what RayDog requested
     - NotAuthorised        the key is wrong, revoked, or may not do this
@@ -166,6 +168,18 @@ class NeverJoined(NodeBuildError):
     """The worker's task ran for `worker_node_build_timeout_minutes`, and Ray did not join."""
 
     code = "NeverJoined"
+
+
+class EndedBeforeJoin(NodeBuildError):
+    """The worker's task ended, by itself or with its machine, before Ray joined."""
+
+    code = "EndedBeforeJoin"
+
+
+class EndedAfterJoin(NodeBuildError):
+    """The worker's task ended, by itself or with its machine, within a minute after Ray joined."""
+
+    code = "EndedAfterJoin"
 
 
 class SetupFailed(NodeBuildError):

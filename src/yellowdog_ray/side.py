@@ -62,7 +62,7 @@ class Side(HasLazyParts, ABC):
         """The platform client. No call."""
         from yellowdog_ray.platform.client import Platform
 
-        return Platform(load_credentials(), self.settings.current.cluster_namespace, self._retry_policy())
+        return Platform(load_credentials(), self.settings.current.cluster_namespace, self._retry_policy(), self._clock)
 
     @lazy
     def cluster(self) -> Cluster:
@@ -74,7 +74,7 @@ class Side(HasLazyParts, ABC):
         """Launches workers."""
         from yellowdog_ray.cluster.launch import Launcher
 
-        return Launcher(self.cluster, self.platform, self.settings, self._clock)
+        return Launcher(self.cluster, self.platform, self.settings, self.platform.clock)
 
     @lazy
     def tag_store(self) -> TagStore:

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -340,3 +341,9 @@ def test_search_in_json_is_refused_when_malformed(http: httpx.Client, query: str
     answer = http.get(f"/workerPools/nodes?{query}")
     assert answer.status_code == 400
     assert says in answer.json()["message"]
+
+
+def test_date_of_a_response_is_the_platforms(local: RunningPlatform, http: httpx.Client) -> None:
+    local.advance(3600)
+
+    assert http.get("/application").headers.get_list("Date") == [format_datetime(local.clock.now(), usegmt=True)]

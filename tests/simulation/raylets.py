@@ -58,6 +58,7 @@ class Raylet:
     idle_since: datetime
     alive: bool = True
     ended: bool = False
+    drained: bool = False
     draining_until: datetime | None = None
     available: dict[str, float] = field(default_factory=dict)
 
@@ -134,7 +135,7 @@ class RayCluster:
         """End a raylet without load, as Ray's control store does on request of the autoscaler."""
         for raylet in self.alive:
             if raylet.ray_id == ray_id:
-                raylet.ended = True
+                raylet.ended = raylet.drained = True
                 raylet.alive = False
                 return True
         return False
@@ -255,10 +256,18 @@ class FakeGcs:
                 node_id=raylet.ray_id,
                 node_manager_address=raylet.ip,
                 state=0 if raylet.alive else 1,
+                death_info=SimpleNamespace(reason=_death_reason(raylet)),
             )
             for raylet in self._ray.raylets.values()
             if raylet.node_id not in self._ray.silent
         }
+
+
+def _death_reason(raylet: Raylet) -> int:
+    """One of NodeDeathInfo.Reason of Ray's common.proto."""
+    if raylet.alive:
+        return 0
+    return 3 if raylet.draining_until is not None else 4 if raylet.drained else 2
 
 
 def _request(demand: Demand) -> ResourceRequestByCount:

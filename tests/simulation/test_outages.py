@@ -60,6 +60,17 @@ def test_demand_during_an_outage_is_launched_once_afterwards(world):
     assert len(world.ray.workers) == len(world.instances) == len(world.listed()) == 5
 
 
+def test_launches_resume_at_once_after_a_long_outage(world):
+    world.grow_to(1)
+    world.want_cpus(3)
+
+    with world.wire.losing():
+        world.ticks(8 * 12)
+    world.ticks(4)
+
+    assert len(world.listed()) == 3
+
+
 def test_idle_nodes_of_an_outage_are_terminated_afterwards(world):
     world.grow_to(3)
 

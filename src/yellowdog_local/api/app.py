@@ -31,6 +31,7 @@ from yellowdog_local.api import (
 from yellowdog_local.api.admin import AdminRoutes
 from yellowdog_local.api.agent import AgentRoutes
 from yellowdog_local.api.bodies import BodyLimits
+from yellowdog_local.api.dated import Dated
 from yellowdog_local.api.encoding import dump, error_body
 from yellowdog_local.api.faulty import FaultyCalls
 from yellowdog_local.api.json_input import read_json
@@ -92,6 +93,7 @@ def create_app(platform: LocalPlatform, *, limit_bodies: bool = True) -> Starlet
     routes = [*agents.routes(), *admin.routes(), *streams.routes(), *_routes(platform)]
     names = RouteNames(routes)
     middleware = [
+        Middleware(Dated, platform.clock),
         Middleware(Recorder, platform.calls, names),
         *([Middleware(BodyLimits)] if limit_bodies else []),
         Middleware(FaultyCalls, platform.faults, names),

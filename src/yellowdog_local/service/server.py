@@ -27,6 +27,7 @@ class _Server(uvicorn.Server):
             self._app,
             log_config=None,
             access_log=False,
+            date_header=False,  # `api.dated` sends the platform's
             lifespan="off",
             timeout_graceful_shutdown=1,
             http=DeadlineProtocol,

@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from yellowdog_ray.errors import LaunchBackedOff, NodeBuildError, RayDogError, Throttled
+from yellowdog_ray.errors import (
+    EndedAfterJoin,
+    LaunchBackedOff,
+    NodeBuildError,
+    NotAuthorised,
+    RayDogError,
+    Throttled,
+    Unavailable,
+)
 
 FIRST_SECONDS = 5.0
 """First back-off: Ray's own tick (AUTOSCALER_UPDATE_INTERVAL_S). Each further failure doubles it."""
@@ -20,12 +28,25 @@ MAX_SECONDS = 300.0
 MAX_THROTTLED_SECONDS = 30.0
 """Longest back-off after throttling, which is no lack of capacity and passes quickly."""
 
+_OUTAGE = (Unavailable, NotAuthorised)
+"""The failures of launches while the platform is unreachable, or accepts no key."""
+
 
 @dataclass(frozen=True)
 class _Entry:
+    """A node type that has failed.
+
+    Attributes:
+        failures: how many launches in a row.
+        ends: when the back-off ends.
+        reason: the last failure.
+        launched: whether nodes were launched since that failure.
+    """
+
     failures: int
     ends: float
     reason: RayDogError
+    launched: bool = False
 
 
 class BackOff:
@@ -55,8 +76,14 @@ class BackOff:
             )
 
     def failed(self, node_type: str, reason: RayDogError) -> None:
-        """Record a failed launch: the node type backs off, for longer than before."""
+        """Record a failed launch: the node type backs off, for longer than before.
+
+        Nodes of one launch fail one by one. So several failed nodes without a launch between them are one failure.
+        """
         before = self._entries.get(node_type)
+        if before is not None and _is_same_launch(before, reason):
+            self._entries[node_type] = replace(before, reason=reason)
+            return
         failures = before.failures + 1 if before else 1
         longest = MAX_THROTTLED_SECONDS if isinstance(reason, Throttled) else MAX_SECONDS
         seconds = min(longest, FIRST_SECONDS * 2 ** min(failures - 1, 10))
@@ -65,9 +92,35 @@ class BackOff:
     def accepted(self, node_type: str) -> None:
         """Record a launch that the platform accepted: that ends a row of failed requests, but not of failed nodes."""
         entry = self._entries.get(node_type)
-        if entry is not None and not isinstance(entry.reason, NodeBuildError):
+        if entry is not None and isinstance(entry.reason, NodeBuildError):
+            self._entries[node_type] = replace(entry, launched=True)
+        else:
             self._entries.pop(node_type, None)
 
     def joined(self, node_type: str) -> None:
-        """Record a node of this type that has joined: forget every failure."""
+        """Record a node of this type that has joined: forget every failure but those of nodes that joined too."""
+        entry = self._entries.get(node_type)
+        if entry is not None and not isinstance(entry.reason, EndedAfterJoin):
+            self._entries.pop(node_type, None)
+
+    def lasted(self, node_type: str) -> None:
+        """Record a node of this type that still ran long after it joined: forget every failure."""
         self._entries.pop(node_type, None)
+
+    def outage_ended(self) -> None:
+        """Forget the failures that an outage of the platform explains."""
+        self._forget(lambda reason: isinstance(reason, _OUTAGE))
+
+    def reconfigured(self) -> None:
+        """Forget every failure: the configuration has changed, and may have mended the cause."""
+        self._forget(lambda _: True)
+
+    def _forget(self, applies: Callable[[RayDogError], bool]) -> None:
+        for node_type, entry in list(self._entries.items()):
+            if applies(entry.reason):
+                self._entries.pop(node_type, None)
+
+
+def _is_same_launch(before: _Entry, reason: RayDogError) -> bool:
+    failed_nodes = isinstance(reason, NodeBuildError) and isinstance(before.reason, NodeBuildError)
+    return failed_nodes and not before.launched

@@ -18,7 +18,7 @@ from yellowdog_ray.cluster.snapshot import Snapshot, build_snapshot
 from yellowdog_ray.cluster.task_cache import TaskCache
 from yellowdog_ray.cluster.terminator import Terminator
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.types import MachineSize, TaskGroupView, TaskView, WorkRequirementView
+from yellowdog_ray.platform.types import ENDED_BY_ITSELF, MachineSize, TaskGroupView, TaskView, WorkRequirementView
 
 
 @dataclass(frozen=True)
@@ -210,15 +210,31 @@ class Cluster:
         """How many nodes of a task group are alive or submitted, those that are to end included. No call."""
         return self._listing.size(group_id)
 
+    def take_ended(self) -> list[TaskView]:
+        """The nodes that were seen ended since the last call, and whose end nobody has requested. No call."""
+        terminating = self._terminator.node_ids
+        return [
+            task
+            for task in self._listing.take_ended()
+            if task.tags
+            and task.status in ENDED_BY_ITSELF
+            and not task.abort_requested
+            and task.name not in terminating
+        ]
+
     # Launching and terminating
 
     def remember(self, tasks: Iterable[TaskView], tags: Mapping[str, str]) -> None:
-        """List nodes that the platform has just accepted, before it shows them; not those that have ended already."""
-        accepted = [replace(task, tags=tags) for task in tasks if not task.finished]
+        """List nodes that the platform has just accepted, before it shows them.
+
+        Those that have ended already too, until the next reading: Ray waits long for a node that it never sees.
+        """
+        accepted = [replace(task, tags=tags) for task in tasks]
         with self._lock:
             self._listing.add(accepted)
             self._composed = False
-            new = build_snapshot(accepted, self._platform_nodes.known, self._terminator.node_ids)
+            alive = [replace(task, finished=False) for task in accepted]
+            new = build_snapshot(alive, self._platform_nodes.known, self._terminator.node_ids)
             self._snapshot = Snapshot({**new.nodes, **self._snapshot.nodes})
 
     def terminate(self, node_ids: Iterable[str]) -> None:

@@ -16,21 +16,24 @@ import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property, partial
 
+from yellowdog_ray.cluster.ended_tasks import EndedTasks
 from yellowdog_ray.cluster.task_reading import (
     NOT_FOUND,
     Copies,
     Reading,
     Tasks,
     adds_up,
+    count,
     differences,
     explains,
     merged,
     originals,
+    pages,
     phases,
 )
 from yellowdog_ray.cluster.terminations import UNSEEN_SECONDS
@@ -52,9 +55,6 @@ UNEXPLAINED_SECONDS = 30.0
 FIRST_READING_SECONDS = 25.0
 """How long a first reading may lack tasks that the platform counts. After that the lists are believed: other counts
 must not stop a cluster for good. Shorter than the time for which a command retries."""
-
-ENDED_SECONDS = 600.0
-"""How long a task that was seen ended is remembered, so that a list that lags does not revive it."""
 
 MAX_LOOKUPS = MAX_CONCURRENT_CALLS
 """Tasks requested by id per reading: one round of concurrent calls."""
@@ -112,7 +112,7 @@ class TaskCache:
         with self._lock:
             self._groups: dict[str, _Group] = {}
             self._added: dict[str, _Added] = {}
-            self._ended: dict[str, float] = {}
+            self._ended = EndedTasks()
             self._copies = Copies()
             self._all_read_at = float("-inf")
             self._first_read_at: float | None = None
@@ -128,11 +128,17 @@ class TaskCache:
             group = self._groups.get(group_id)
             return (len(group.tasks) if group else 0) + len(self._unseen(group_id))
 
-    def add(self, tasks: Iterable[TaskView]) -> None:
-        """The platform has just accepted these."""
+    def add(self, tasks: Collection[TaskView]) -> None:
+        """The platform has just accepted these; one may have ended since."""
         now = self._monotonic()
         with self._lock:
-            self._added |= {task.id: _Added(task, now) for task in tasks}
+            self._ended.observe(tasks, now)
+            self._added |= {task.id: _Added(task, now) for task in tasks if not task.finished}
+
+    def take_ended(self) -> list[TaskView]:
+        """The tasks that were seen ended since the last call."""
+        with self._lock:
+            return self._ended.take()
 
     def confirmed(self, requirement_id: str) -> bool:
         """Read all tasks if that is due. Returns whether they are just as known: then nothing else need be read.
@@ -165,7 +171,7 @@ class TaskCache:
             for group in work.groups:
                 self._keep(group, readings.get(group.id), looked_up, now)
             self._list_unseen(work, now)
-            self._forget_ended(now)
+            self._ended.expire(now)
             if all(group.id in readings and readings[group.id].whole for group in work.groups):
                 self._all_read_at = now
         if groups or looked_up:
@@ -236,7 +242,7 @@ class TaskCache:
 
     def _read_whole(self, work: WorkRequirementView, groups: list[TaskGroupView]) -> dict[str, list[TaskView]]:
         """The lists of live tasks of these groups, and of the others if that is no more calls."""
-        if sum(map(_pages, groups)) < sum(map(_count, work.groups)) / PAGE_SIZE:
+        if sum(map(pages, groups)) < sum(map(count, work.groups)) / PAGE_SIZE:
             return {group.id: self._platform.live_group_tasks(group.id) for group in groups}
         found: dict[str, list[TaskView]] = {group.id: [] for group in work.groups}
         for task in self._platform.live_tasks(work.id):
@@ -278,7 +284,7 @@ class TaskCache:
 
     def _merged(self, group: TaskGroupView, reading: Reading) -> dict[str, TaskView]:
         """The live tasks of a group: known ones that were not seen ended, and those that were seen alive."""
-        return merged(self._known(group.id), reading, self._ended, group.counts)
+        return merged(self._known(group.id), reading, self._ended.ids, group.counts)
 
     def _look_up(self, work: WorkRequirementView, readings: Mapping[str, Reading], now: float) -> dict[str, TaskView]:
         """Request tasks by their ids that lists lack, a few at a time. What is not found comes back as finished."""
@@ -318,7 +324,7 @@ class TaskCache:
             return frozenset()
         known = self._groups.get(group.id)
         before = known.counts if known else None
-        has_ended = before is not None and group.counts is not None and group.counts.ended > before.ended
+        has_ended = group.counts is not None and group.counts.ended > (before.ended if before else 0)
         return frozenset(id_ for id_ in unseen if has_ended or now - self._added[id_].at >= UNSEEN_SECONDS)
 
     # Remembering
@@ -331,7 +337,7 @@ class TaskCache:
         if before and not reading and not looked_up:
             return
         shown = {**(reading.seen if reading else {}), **looked_up}
-        self._ended |= {id_: now for id_, task in shown.items() if task.finished and task.status != NOT_FOUND}
+        self._ended.observe(shown.values(), now)
         tasks = self._merged(group, reading or Reading())
         tasks = {id_: task for id_, task in (tasks | looked_up).items() if id_ in tasks and not task.finished}
         missing = self._missing(group, reading or Reading()) - looked_up.keys()
@@ -354,10 +360,6 @@ class TaskCache:
                 self._groups[group.id] = replace(known, tasks={**known.tasks, **unseen})
                 for id_ in unseen:
                     del self._added[id_]
-
-    def _forget_ended(self, now: float) -> None:
-        if any(now - at >= ENDED_SECONDS for at in self._ended.values()):
-            self._ended = {id_: at for id_, at in self._ended.items() if now - at < ENDED_SECONDS}
 
     # Judging what was read
 
@@ -390,11 +392,3 @@ class TaskCache:
 
     def _lacking(self, work: WorkRequirementView) -> int:
         return sum(max(0, group.counts.live - self.size(group.id)) for group in work.groups if group.counts)
-
-
-def _count(group: TaskGroupView) -> int:
-    return group.counts.live if group.counts else 1
-
-
-def _pages(group: TaskGroupView) -> int:
-    return max(1, math.ceil(_count(group) / PAGE_SIZE))

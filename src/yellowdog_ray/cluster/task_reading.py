@@ -6,11 +6,13 @@ A list may repeat a task, lag behind, or contain copies of a task.
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from yellowdog_ray.platform.types import Counts, TaskPhase, TaskView
+from yellowdog_ray.platform.calls import PAGE_SIZE
+from yellowdog_ray.platform.types import Counts, TaskGroupView, TaskPhase, TaskView
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +94,7 @@ def explains(tasks: Tasks, counts: Counts | None) -> bool:
     return counts is not None and adds_up(phases(tasks.values()), counts)
 
 
-def merged(known: Tasks, reading: Reading, ended_before: Collection[str], counts: Counts | None) -> dict[str, TaskView]:
+def merged(known: Tasks, reading: Reading, ended_before: Set[str], counts: Counts | None) -> dict[str, TaskView]:
     """The live tasks of a group: the known ones that were not seen ended, and those that were seen alive.
 
     Args:
@@ -108,6 +110,16 @@ def merged(known: Tasks, reading: Reading, ended_before: Collection[str], counts
         return tasks
     # A list may lag: a task does not go back a phase unless the counts agree.
     return {id_: later(known.get(id_, task), task) for id_, task in tasks.items()}
+
+
+def count(group: TaskGroupView) -> int:
+    """How many live tasks a list of this group would show; one where the platform gives no counts."""
+    return group.counts.live if group.counts else 1
+
+
+def pages(group: TaskGroupView) -> int:
+    """How many calls a list of this group's live tasks takes."""
+    return max(1, math.ceil(count(group) / PAGE_SIZE))
 
 
 def later(task: TaskView, newer: TaskView) -> TaskView:

@@ -18,19 +18,31 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _TIMEOUT_SECONDS = 3
+_DRAINED = frozenset({3, 4})  # NodeDeathInfo.Reason.AUTOSCALER_DRAIN_PREEMPTED and _IDLE of Ray's common.proto
 _ALIVE = 0  # GcsNodeInfo.GcsNodeState.ALIVE of Ray's gcs.proto
 
 
 class RayNodes:
-    """Ray's nodes by our node ids (`RAY_CLOUD_INSTANCE_ID` of the process that started them)."""
+    """Ray's nodes by our node ids (`RAY_CLOUD_INSTANCE_ID` of the process that started them).
 
-    def __init__(self, address: str = f"127.0.0.1:{GCS_PORT}") -> None:
+    Args:
+        address: Ray's control store.
+        to_local: converts a moment of the platform's clock to this machine's, by which Ray drains.
+    """
+
+    def __init__(
+        self,
+        address: str = f"127.0.0.1:{GCS_PORT}",
+        to_local: Callable[[datetime], datetime] = lambda moment: moment,
+    ) -> None:
         self._address = address
+        self._to_local = to_local
         self._client: Any = None
         self._errors = DistinctErrors()
         self._ray_ids: dict[str, str] = {}
         self._address_of: dict[str, str] = {}
         self._addresses: frozenset[str] = frozenset()
+        self._drained: frozenset[str] = frozenset()
         self._addresses_without_id: frozenset[str] = frozenset()
 
     def joined(self, node_id: str, address: str | None) -> bool:
@@ -48,6 +60,10 @@ class RayNodes:
     def lacks_id(self, address: str | None) -> bool:
         """Whether the raylet at this address was started without an id."""
         return address in self._addresses_without_id
+
+    def drained(self, node_id: str) -> bool:
+        """Whether this node's raylet has ended because Ray's autoscaler, or a spot notice, drained it."""
+        return node_id in self._drained
 
     def refresh(self) -> bool:
         """Read which nodes have joined; without an answer the last one stands. Returns whether there was an answer."""
@@ -78,7 +94,7 @@ class RayNodes:
                 node_id=ray_id,
                 reason=DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION,
                 reason_message=why,
-                deadline_timestamp_ms=int(deadline.timestamp() * 1000),
+                deadline_timestamp_ms=int(self._to_local(deadline).timestamp() * 1000),
             )
         )
         return answer is not None and answer[0]
@@ -90,7 +106,8 @@ class RayNodes:
         alive = [info for info in nodes.values() if info.state == _ALIVE]
         addresses = frozenset(info.node_manager_address for info in alive)
         without_id = frozenset(info.node_manager_address for info in alive if not info.instance_id)
-        self._ray_ids, self._address_of = ray_ids, address_of
+        drained = frozenset(info.instance_id for info in with_id if info.death_info.reason in _DRAINED)
+        self._ray_ids, self._address_of, self._drained = ray_ids, address_of, drained
         self._addresses, self._addresses_without_id = addresses, without_id
         return True
 

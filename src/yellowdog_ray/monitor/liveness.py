@@ -24,6 +24,8 @@ from yellowdog_ray.errors import (
     QuotaExceeded,
     SetupFailed,
 )
+from yellowdog_ray.monitor.early_ends import EarlyEnds
+from yellowdog_ray.monitor.failures import record_failure
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.updater_steps import MONITOR_OUTPUT, Setups
 from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID
@@ -54,6 +56,7 @@ class Builds:
         settings: the settings in force.
         ray_nodes: the nodes in Ray's control store.
         setups: the progress of Ray's updaters.
+        early_ends: judges the workers whose tasks end.
         clock: time.
         ids_needed: whether Ray's autoscaler identifies nodes by their ids alone (v2 does).
     """
@@ -66,6 +69,7 @@ class Builds:
         settings: LiveSettings,
         ray_nodes: RayNodes,
         setups: Setups,
+        early_ends: EarlyEnds,
         clock: Clock,
         *,
         ids_needed: bool,
@@ -76,6 +80,7 @@ class Builds:
         self._settings = settings
         self._ray_nodes = ray_nodes
         self._setups = setups
+        self._early_ends = early_ends
         self._ids_needed = ids_needed
         self._monotonic = clock.monotonic
         self._since: dict[tuple[str, Phase], float] = {}
@@ -96,6 +101,7 @@ class Builds:
         Raises:
             PlatformError: a pool could not be read.
         """
+        self._early_ends.tick(snapshot)
         not_up = self._not_up(snapshot)
         building = [node for node in not_up if not node.is_head]
         now = self._monotonic()
@@ -124,16 +130,17 @@ class Builds:
         return self._building
 
     def _check_joined(self, started: Iterable[ClusterNode]) -> None:
-        missing = []
+        joined, missing = [], []
         nameless = defaultdict(list)
         for node in started:
             if self._ray_nodes.joined(node.id, node.private_ip):
                 self._up.add(node.id)
-                self._launcher.backoff.joined(node.node_type)
+                joined.append(node)
                 if self._ids_needed and self._ray_nodes.lacks_id(node.private_ip):
                     nameless[node.node_type].append(node)
             elif not node.is_head:
                 missing.append(node)
+        self._early_ends.joined(joined)
         for nodes in nameless.values():
             _log_nameless(nodes)
         self._terminate_overdue(missing, NeverJoined, self._why_not_joined)
@@ -221,16 +228,7 @@ class Builds:
         self._cluster.terminate([node.id for node in nodes])
 
     def _record(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
-        node_type = nodes[0].node_type
-        logger.error(
-            "%d node(s) of type '%s' failed (%s): %s: %s",
-            len(nodes),
-            node_type,
-            ", ".join(node.id for node in nodes[:5]),
-            reason.code,
-            reason,
-        )
-        self._launcher.backoff.failed(node_type, reason)
+        record_failure(self._launcher.backoff, nodes[0].node_type, [node.id for node in nodes], reason)
 
     def _waited(self, node: ClusterNode) -> float:
         """Seconds since a node's last progress: a new phase, or a new step of its updater."""

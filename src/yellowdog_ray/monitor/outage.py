@@ -65,10 +65,11 @@ class Outage:
             error,
         )
 
-    def succeeded(self) -> None:
-        """Record a successful reading."""
+    def succeeded(self) -> bool:
+        """Record a successful reading. Returns whether it ends an outage."""
         if self._since is None:
-            return
+            return False
         logger.warning("YellowDog can be read again, after %.0f s", self._wall() - self._since)
         self._since = None
         self._logged_at = float("-inf")
+        return True

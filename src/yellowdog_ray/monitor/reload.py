@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from yellowdog_ray.config.models import ProviderSettings, parse_provider
+from yellowdog_ray.config.models import INTERNAL_KEY, ProviderSettings, parse_provider
 from yellowdog_ray.errors import RayDogError
 
 logger = logging.getLogger(__name__)
 
 CONFIG_FILE = "~/ray_bootstrap_config.yaml"
 """The configuration on the head, written by `ray up` (autoscaler/_private/commands.py of Ray 2.60)."""
+
+_LIMITS = ("min_workers", "max_workers")
 
 
 class HeadFile:
@@ -23,12 +26,17 @@ class HeadFile:
     Args:
         cluster_name: the cluster; another cluster's file is ignored.
         path: the file; by default `CONFIG_FILE`.
+
+    Attributes:
+        is_other_recipe: whether the last news change more than limits, so that a launch may succeed that failed before.
     """
 
     def __init__(self, cluster_name: str, path: Path | None = None) -> None:
         self._cluster_name = cluster_name
         self._path = path or Path(CONFIG_FILE).expanduser()
         self._stamp: tuple[int, int, int] | None = None
+        self._recipe: str | None = None
+        self.is_other_recipe = False
 
     def changed_settings(self) -> ProviderSettings | None:
         """The `provider` section if the file changed since the last call, or None. One `stat` without a change."""
@@ -42,9 +50,27 @@ class HeadFile:
             config = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
             if config["cluster_name"] != self._cluster_name:
                 return None
-            return parse_provider(config["provider"], str(self._path))
+            return self._accept(config)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, RayDogError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, RayDogError) as error:
             logger.warning("%s is unusable, the settings stay as they are: %s", self._path, error)
             return None
+
+    def _accept(self, config: dict[str, Any]) -> ProviderSettings:
+        settings, recipe = parse_provider(config["provider"], str(self._path)), _recipe(config)
+        self.is_other_recipe = self._recipe not in (None, recipe)
+        self._recipe = recipe
+        return settings
+
+
+def _recipe(config: dict[str, Any]) -> str:
+    """What launches depend on: the configuration without limits and what RayDog derives from it."""
+    provider = {key: value for key, value in config["provider"].items() if key != INTERNAL_KEY}
+    types = {name: _without_limits(kind) for name, kind in config.get("available_node_types", {}).items()}
+    rest = _without_limits({**config, "provider": provider, "available_node_types": types})
+    return json.dumps(rest, sort_keys=True, default=str)
+
+
+def _without_limits(section: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key not in _LIMITS}

@@ -62,7 +62,7 @@ class HeadSide(Side):
         super().__init__(provider_config, cluster_name, source, clock)
         self._requirement_id = requirement_id
         self._v2 = v2
-        self.ray_nodes = RayNodes()
+        self.ray_nodes = RayNodes(to_local=lambda moment: self.platform.clock.to_local(moment))
         self._shows_joined = not v2 and bool(provider_config.get("disable_node_updaters"))
         self._gate = ScaleGate(lambda: self.ray_nodes.counts_placed_groups())
         self._outage = Outage()
@@ -70,6 +70,7 @@ class HeadSide(Side):
     @lazy
     def builds(self) -> Builds:
         """The workers between launch and joining."""
+        from yellowdog_ray.monitor.early_ends import EarlyEnds
         from yellowdog_ray.monitor.liveness import Builds
 
         return Builds(
@@ -79,6 +80,7 @@ class HeadSide(Side):
             self.settings,
             self.ray_nodes,
             self.setups,
+            EarlyEnds(self.cluster, self.launcher.backoff, self.ray_nodes, self._clock.monotonic),
             self._clock,
             ids_needed=self._v2,
         )
@@ -96,10 +98,10 @@ class HeadSide(Side):
             self.launcher,
             self.settings,
             self.ray_nodes,
-            self._clock,
+            self.platform.clock,
             drained_count=not self._v2,
         )
-        lifetime = Lifetime(self.cluster, self.ray_nodes, self._clock)
+        lifetime = Lifetime(self.cluster, self.ray_nodes, self.platform.clock)
         declared = DeclaredResources(self.cluster, self.settings)
         return Supervisor([self.builds.tick, preemption.tick, lifetime.tick, declared.tick])
 
@@ -139,8 +141,19 @@ class HeadSide(Side):
     # Listing
 
     def _read(self) -> Snapshot:
-        if (settings := self.head_file.changed_settings()) is not None:
-            self.settings.replace(settings)
+        launched = self.cluster.snapshot
+        return self._with_unlisted(launched, self._read_if_due())
+
+    def _with_unlisted(self, launched: Snapshot, snapshot: Snapshot) -> Snapshot:
+        """List a node once that has ended before its first listing; autoscaler v2 waits 600 s for one it never sees."""
+        if snapshot is launched:
+            return snapshot
+        known = self._listed.keys() | snapshot.nodes.keys() | self.cluster.terminating
+        ended = {node_id: node for node_id, node in launched.nodes.items() if node_id not in known}
+        return Snapshot({**snapshot.nodes, **ended}) if ended else snapshot
+
+    def _read_if_due(self) -> Snapshot:
+        self._read_settings()
         if not self.schedule.is_listing_due(stable=self._stable):
             if self.schedule.are_spot_notices_due():
                 self._supervise(self.cluster.snapshot)
@@ -153,11 +166,20 @@ class HeadSide(Side):
             if not self.cluster.snapshot.nodes:
                 raise
             return self.cluster.snapshot
-        self._outage.succeeded()
+        if self._outage.succeeded():
+            self.launcher.backoff.outage_ended()
         self._read_tags(snapshot)
         self._supervise(snapshot)
         self.schedule.listing_done(changed=snapshot is not before or not self._stable)
         return self.cluster.snapshot
+
+    def _read_settings(self) -> None:
+        settings = self.head_file.changed_settings()
+        if settings is None:
+            return
+        self.settings.replace(settings)
+        if self.head_file.is_other_recipe:
+            self.launcher.backoff.reconfigured()
 
     @property
     def _stable(self) -> bool:

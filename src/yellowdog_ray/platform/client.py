@@ -11,7 +11,9 @@ from datetime import timedelta
 from yellowdog_client import PlatformClient
 from yellowdog_client.model import ApiKey, RetryProperties, ServicesSchema
 
+from yellowdog_ray.clock import Clock, SystemClock
 from yellowdog_ray.credentials import Credentials
+from yellowdog_ray.platform.platform_clock import PlatformClock
 from yellowdog_ray.platform.pools import PoolCalls
 from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.platform.retry import RetryPolicy
@@ -39,7 +41,9 @@ class Platform(WorkCalls, PoolCalls):
         credentials: Credentials,
         namespace: str,
         retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - immutable
+        clock: Clock = SystemClock(),  # noqa: B008 - without state
     ) -> None:
+        self.clock = PlatformClock(clock)
         client = PlatformClient.create(
             ServicesSchema(
                 defaultUrl=credentials.url,
@@ -50,7 +54,7 @@ class Platform(WorkCalls, PoolCalls):
             ApiKey(credentials.key_id, credentials.key_secret),
         )
         responses = Responses()
-        _prepare_session(client, responses)
+        _prepare_session(client, responses, self.clock)
         super().__init__(client, responses, namespace, retry_policy)
         self.url = credentials.url
 
@@ -61,7 +65,7 @@ class Platform(WorkCalls, PoolCalls):
         return str(details.accountName)
 
 
-def _prepare_session(client: PlatformClient, responses: Responses) -> None:
+def _prepare_session(client: PlatformClient, responses: Responses, clock: PlatformClock) -> None:
     """Keep more connections in the SDK's session, and its responses; the SDK has no option for either."""
     session = getattr(client, "_PlatformClient__session", None)
     if session is None:
@@ -69,3 +73,4 @@ def _prepare_session(client: PlatformClient, responses: Responses) -> None:
     for adapter in session.adapters.values():
         adapter.init_poolmanager(MAX_CONNECTIONS, MAX_CONNECTIONS)
     responses.attach(session)
+    session.hooks["response"].append(clock.observe)

@@ -23,6 +23,9 @@ _PHASES = {
     **dict.fromkeys(("EXECUTING", "UPLOADING"), TaskPhase.EXECUTING),
 }
 
+ENDED_BY_ITSELF = frozenset({"COMPLETED", "FAILED"})
+"""Task statuses after an end that no user requested; the others are those of cancelled and aborted tasks."""
+
 
 def phase_of(status: str) -> TaskPhase:
     """The phase that one of YellowDog's task statuses belongs to."""

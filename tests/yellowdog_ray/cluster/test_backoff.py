@@ -2,7 +2,17 @@ import pytest
 
 from tests.yellowdog_ray.hand_moved_time import Time
 from yellowdog_ray.cluster.backoff import BackOff
-from yellowdog_ray.errors import LaunchBackedOff, NeverJoined, NotFound, Throttled
+from yellowdog_ray.errors import (
+    EndedAfterJoin,
+    EndedBeforeJoin,
+    LaunchBackedOff,
+    MalformedResponse,
+    NeverJoined,
+    NotAuthorised,
+    NotFound,
+    Throttled,
+    Unavailable,
+)
 
 
 def backoff_after_each_failure(time: Time, reason: Exception, failures: int) -> list[int]:
@@ -91,3 +101,66 @@ def test_launch_paused_has_category_and_reason_of_failure(time):
         backoff.check("gpu")
 
     assert caught.value.code == "NotFound"
+
+
+class TestFailedNodes:
+    def test_nodes_of_one_launch_that_fail_one_by_one_are_one_failure(self, time):
+        backoff = BackOff(time)
+        for _ in range(20):
+            backoff.failed("gpu", EndedBeforeJoin("x"))
+
+        time.now += 5
+
+        assert not is_backing_off(backoff, "gpu")
+
+    def test_backoff_doubles_with_each_launch_whose_nodes_fail(self, time):
+        backoff = BackOff(time)
+        for _ in range(3):
+            backoff.failed("gpu", EndedBeforeJoin("x"))
+            backoff.accepted("gpu")
+        backoff.failed("gpu", EndedBeforeJoin("x"))
+
+        time.now += 39
+
+        assert is_backing_off(backoff, "gpu")
+
+    def test_joined_node_ends_backoff_unless_joined_nodes_are_what_fails(self, time):
+        backoff = BackOff(time)
+        backoff.failed("cpu", EndedBeforeJoin("x"))
+        backoff.failed("gpu", EndedAfterJoin("x"))
+
+        for node_type in ("cpu", "gpu"):
+            backoff.joined(node_type)
+
+        assert not is_backing_off(backoff, "cpu")
+        assert is_backing_off(backoff, "gpu")
+
+    def test_lasting_node_ends_backoff(self, time):
+        backoff = BackOff(time)
+        backoff.failed("gpu", EndedAfterJoin("x"))
+
+        backoff.lasted("gpu")
+
+        assert not is_backing_off(backoff, "gpu")
+
+
+@pytest.mark.parametrize(
+    ("reason", "ends"),
+    [(Unavailable("x"), True), (MalformedResponse("x"), True), (NotAuthorised("x"), True), (NotFound("x"), False)],
+)
+def test_end_of_an_outage_ends_the_backoff_that_it_caused(time, reason, ends):
+    backoff = BackOff(time)
+    backoff.failed("gpu", reason)
+
+    backoff.outage_ended()
+
+    assert is_backing_off(backoff, "gpu") is not ends
+
+
+def test_changed_configuration_ends_every_backoff(time):
+    backoff = BackOff(time)
+    backoff.failed("gpu", NotFound("x"))
+
+    backoff.reconfigured()
+
+    assert not is_backing_off(backoff, "gpu")

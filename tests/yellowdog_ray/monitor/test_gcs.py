@@ -91,7 +91,13 @@ class TestFailures:
         assert [record.levelno for record in caplog.records] == [logging.DEBUG]
 
     def test_bug_in_conversion_is_logged_once_with_its_line(self, answering, caplog):
-        node = SimpleNamespace(instance_id="a", node_id="not bytes", node_manager_address="10.0.0.1", state=0)
+        node = SimpleNamespace(
+            instance_id="a",
+            node_id="not bytes",
+            node_manager_address="10.0.0.1",
+            state=0,
+            death_info=SimpleNamespace(reason=0),
+        )
         nodes = answering({b"1": node})
 
         assert [nodes.refresh() for _ in range(3)] == [False] * 3
@@ -100,12 +106,20 @@ class TestFailures:
         assert "info.node_id.hex()" in caplog.text
 
     def test_last_answer_stands_when_the_next_cannot_be_used(self, answering):
-        good = SimpleNamespace(instance_id="a", node_id=b"1", node_manager_address="10.0.0.1", state=0)
+        good = SimpleNamespace(
+            instance_id="a",
+            node_id=b"1",
+            node_manager_address="10.0.0.1",
+            state=0,
+            death_info=SimpleNamespace(reason=0),
+        )
         answer = {b"1": good}
         nodes = answering(answer)
         assert nodes.refresh()
 
-        answer[b"2"] = SimpleNamespace(instance_id="b", node_id="not bytes", node_manager_address="", state=0)
+        answer[b"2"] = SimpleNamespace(
+            instance_id="b", node_id="not bytes", node_manager_address="", state=0, death_info=SimpleNamespace(reason=0)
+        )
 
         assert not nodes.refresh()
         assert nodes.joined("a", None)

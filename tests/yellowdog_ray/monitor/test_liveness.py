@@ -8,9 +8,10 @@ from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.errors import LaunchBackedOff, NoCapacity, ProvisioningFailed, QuotaExceeded
+from yellowdog_ray.monitor.early_ends import EarlyEnds
 from yellowdog_ray.monitor.liveness import POOL_POLL_SECONDS, SHORTAGE_TIMEOUT_SECONDS, Builds
 from yellowdog_ray.monitor.updater_steps import Setups
-from yellowdog_ray.platform.types import ComputeView, Placement, PoolView, TaskGroupView
+from yellowdog_ray.platform.types import ComputeView, Placement, PoolView, TaskGroupView, TaskView
 
 GROUP = TaskGroupView("g", "g", "tag", None, None, Placement(("tag",), ()))
 TIMEOUT_SECONDS = 600
@@ -35,6 +36,7 @@ class Scripted:
         self.nameless: set[str] = set()
         self.answers = True
         self.terminated: list[str] = []
+        self.ended: list[TaskView] = []
 
     def show(self, *nodes: ClusterNode) -> Snapshot:
         self.snapshot = Snapshot({node.id: node for node in nodes})
@@ -52,6 +54,10 @@ class Scripted:
     def terminate(self, node_ids: list[str]) -> None:
         self.terminated += node_ids
         self.show(*(node for node in self.snapshot.nodes.values() if node.id not in node_ids))
+
+    def take_ended(self) -> list[TaskView]:
+        ended, self.ended = self.ended, []
+        return ended
 
     def refresh(self) -> bool:
         return self.answers
@@ -79,9 +85,10 @@ def setups(time) -> Setups:
 
 
 @pytest.fixture
-def builds(world, setups) -> Builds:
+def builds(world, setups, time) -> Builds:
     settings = parse_provider({"cluster_namespace": "demo"}, "cluster.yaml")
-    return Builds(world, world, world, LiveSettings(settings), world, setups, world, ids_needed=True)
+    early_ends = EarlyEnds(world, world.backoff, world, time)
+    return Builds(world, world, world, LiveSettings(settings), world, setups, early_ends, world, ids_needed=True)
 
 
 class TestTimeout:

@@ -164,7 +164,7 @@ class TestMalformedResponse:
             with pytest.raises(MalformedResponse):
                 platform.work_requirement("ydid:workreq:000000:1")
 
-        (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+        (record,) = [record for record in caplog.records if record.name == "yellowdog_ray.platform.calls"]
         assert "Welcome to our network" in record.getMessage()
         assert "JSONDecodeError" in caplog.text
         assert "get_work_requirement_by_id" in caplog.text
