@@ -102,7 +102,7 @@ def _check_passphrase(path: Path, text: str, source: str, *, used_on_head: bool)
 def _cipher(path: Path, text: str) -> tuple[bool, str | None]:
     """Whether the key has a passphrase, and its public half in base64 as far as it can be read."""
     if _OPENSSH in text:
-        body = "".join(line for line in text.split() if "-" not in line)
+        body = "".join(line for line in text.splitlines() if not line.startswith("-"))
         return _openssh_cipher(body)
     if not any(mark in text for mark in _ENCRYPTED_PEM):
         return False, None
