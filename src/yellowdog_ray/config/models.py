@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from yellowdog_ray import names
 from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS
 from yellowdog_ray.config.ports import free_port
+from yellowdog_ray.config.userdata import full_userdata
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 
@@ -200,16 +201,8 @@ class NodeConfig(_Section):
 
     @property
     def full_userdata(self) -> str | None:
-        """`userdata` followed by `extra_userdata`, or None where there is neither.
-
-        cloud-init runs only a text that begins with a line such as `#!/bin/bash` or `#cloud-config`. Any other text
-        gets `#!/bin/bash`.
-        """
-        parts = [part.strip("\n") for part in (self.userdata, self.extra_userdata) if part and part.strip()]
-        if not parts:
-            return None
-        text = "\n".join(parts) + "\n"
-        return text if text.startswith("#") else f"#!/bin/bash\n{text}"
+        """What cloud-init is to run: `userdata` followed by `extra_userdata`, or None where there is neither."""
+        return full_userdata(self.userdata, self.extra_userdata)
 
 
 PROVIDER_FILE_KEYS = ("ray_head_node_task_script", "ray_worker_node_task_script")
