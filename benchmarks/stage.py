@@ -144,7 +144,8 @@ def _light_head(contender: Contender, cores: Cores, environment: dict[str, str])
     with tempfile.TemporaryDirectory(prefix="raydog-bench-") as place, lab(cores.platform) as platform:
         folder = Path(place)
         key = folder / "id_ed25519"
-        key.write_text("not a real key\n")
+        key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n")
+        key.chmod(0o600)
         address = platform.address
         account = {"YD_API_URL": address.url, "YD_API_KEY_ID": address.key_id, "YD_API_KEY_SECRET": address.key_secret}
         with tag_server() as tags:

@@ -26,7 +26,8 @@ def filled_in(file: Path, key: Path) -> dict:
 @pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
 def test_example_passes_every_check_without_warning(file, tmp_path):
     key = tmp_path / "key"
-    key.write_text("not a real key\n")
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n")
+    key.chmod(0o600)
 
     _, warnings = bootstrap(filled_in(file, key), file.name, [file.parent])
 

@@ -1,21 +1,34 @@
-"""The YellowDog API key: its sources, and its form in the head's file. Must not import `config` or `remote`."""
+"""The YellowDog API key: its sources, and its form in the head's file. Must not import `config` or `remote`.
+
+Key and URL come from one source: a file that others wrote must not choose where a key of another source is sent.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values, find_dotenv
 
 from yellowdog_ray.errors import CredentialsError
-from yellowdog_ray.node.variables import API_KEY_ID, API_KEY_SECRET, API_URL
+from yellowdog_ray.node.variables import API_KEY_ID, API_KEY_SECRET, API_URL, ON_HEAD
 from yellowdog_ray.redaction import hide
 
 DEFAULT_URL = "https://api.yellowdog.ai"
 
 HEAD_FILE = "~/.raydog/credentials"
 """The file on the head, mode 0600, that `ray up` writes over SSH."""
+
+_NAMES = (API_KEY_ID, API_KEY_SECRET, API_URL)
+_KEY = (API_KEY_ID, API_KEY_SECRET)
+_PLAIN = re.compile(r"[\w./:@%+=,~-]*", re.ASCII)
+_UNSENDABLE = re.compile(r"^\s|\s$|[^\x20-\x7e\xa0-\xff]")  # `requests` sends no such header
+_ENVIRONMENT = "the environment"
 
 
 @dataclass(frozen=True)
@@ -31,31 +44,139 @@ class Credentials:
         return {API_URL: self.url, API_KEY_ID: self.key_id, API_KEY_SECRET: self.key_secret}
 
     def as_dotenv(self) -> str:
-        """The lines of a `.env` file that hold these credentials."""
-        return "".join(f"{name}={value}\n" for name, value in self.as_environment().items())
+        """The lines of a `.env` file that hold these credentials. A value that needs quotes has single quotes."""
+        return "".join(f"{name}={_quoted(value)}\n" for name, value in self.as_environment().items())
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A place that may hold the key, with the values that it has."""
+
+    place: str
+    values: Mapping[str, str]
+
+    @property
+    def has_key(self) -> bool:
+        """Whether it has any part of the key."""
+        return any(name in self.values for name in _KEY)
 
 
 def load_credentials() -> Credentials:
     """Find the key: in the environment, then in a `.env` from the working directory upwards, then in the head's file.
 
-    Raises:
-        CredentialsError: a part of the key is in none of them.
-    """
-    dotenv = find_dotenv(usecwd=True)
-    head_file = Path(HEAD_FILE).expanduser()
-    found: dict[str, str | None] = {API_URL: DEFAULT_URL}
-    for file in (head_file, Path(dotenv) if dotenv else None):
-        if file is not None and file.is_file():
-            found |= {name: value for name, value in dotenv_values(file).items() if value}
-    found |= {name: os.environ[name] for name in (API_KEY_ID, API_KEY_SECRET, API_URL) if os.environ.get(name)}
+    On the head, its file comes before any `.env`. The first source with a part of the key must have all of it.
 
-    missing = [name for name in (API_KEY_ID, API_KEY_SECRET) if not found.get(name)]
-    if missing:
+    Raises:
+        CredentialsError: the key is missing, incomplete or unusable, or the URL is in another source than the key.
+    """
+    environment = _Source(_ENVIRONMENT, {name: os.environ[name] for name in _NAMES if os.environ.get(name)})
+    head_file = Path(HEAD_FILE).expanduser()
+    dotenv = find_dotenv(usecwd=True)
+    files = [Path(dotenv)] if dotenv else []
+    files = [head_file, *files] if os.environ.get(ON_HEAD) == "1" else [*files, head_file]
+    source, others = environment, [environment]
+    for file in files:
+        if source.has_key:
+            break
+        if file.is_file():
+            source = _read(file, literal=file == head_file)
+            others.append(source)
+    _check_complete(source)
+    url = source.values.get(API_URL, DEFAULT_URL).rstrip("/")
+    _check_one_url(source, url, others)
+    found = Credentials(url, source.values[API_KEY_ID], source.values[API_KEY_SECRET])
+    hide(found.key_secret)
+    _check_values(found, source.place)
+    return found
+
+
+def _read(file: Path, *, literal: bool) -> _Source:
+    """The values of a `.env`. In the head's file `${...}` is literal.
+
+    Raises:
+        CredentialsError: others may write the file, or it cannot be read.
+    """
+    try:
+        _check_owner(file)
+        values = dotenv_values(file, interpolate=not literal, encoding="utf-8-sig")
+    except OSError as error:
+        raise CredentialsError(f"{file} cannot be read ({error.strerror}): make it readable for you") from error
+    except UnicodeDecodeError as error:
+        raise CredentialsError(f"{file} is not UTF-8 text: save it as UTF-8") from error
+    return _Source(str(file), {name: value for name in _NAMES if (value := values.get(name))})
+
+
+def _check_owner(file: Path) -> None:
+    state = file.stat()
+    owners = {0, os.getuid(), int(os.environ.get("SUDO_UID") or 0)}
+    if state.st_uid not in owners:
+        raise CredentialsError(f"{file} belongs to another user, who could choose where your key is sent: remove it")
+    writers = stat.S_IWOTH if _is_private_group(state) else stat.S_IWOTH | stat.S_IWGRP
+    if state.st_mode & writers:
+        raise CredentialsError(f"other users may write {file}: run `chmod 600 {file}`, and check its lines")
+
+
+def _is_private_group(state: os.stat_result) -> bool:
+    """Whether a file's group is its owner's own: Debian's and Red Hat's default, with a umask of 002."""
+    import grp
+    import pwd
+
+    try:
+        owner, group = pwd.getpwuid(state.st_uid), grp.getgrgid(state.st_gid)
+    except KeyError:
+        return False
+    return group.gr_name == owner.pw_name and set(group.gr_mem) <= {owner.pw_name}
+
+
+def _check_complete(source: _Source) -> None:
+    missing = [name for name in _KEY if name not in source.values]
+    if not missing:
+        return
+    if source.has_key:
         raise CredentialsError(
-            f"no YellowDog API key: {' and '.join(missing)} not set. Set them in the environment, or in a file .env in "
-            f"{Path.cwd()} or a folder above it. `raydog local start` prints the lines for a local platform."
+            f"{' and '.join(missing)} not set in {source.place}, which has the rest of the YellowDog API key: put all "
+            "of it into one place"
         )
-    hide(str(found[API_KEY_SECRET]))
-    return Credentials(
-        url=str(found[API_URL]).rstrip("/"), key_id=str(found[API_KEY_ID]), key_secret=str(found[API_KEY_SECRET])
+    raise CredentialsError(
+        f"no YellowDog API key: {' and '.join(missing)} not set. Set them in the environment, or in a file .env in "
+        f"{Path.cwd()} or a folder above it. `raydog local start` prints the lines for a local platform."
     )
+
+
+def _check_one_url(source: _Source, url: str, others: list[_Source]) -> None:
+    """Refuse a URL of another source that the user may believe to be in use.
+
+    A `.env` is not read when the environment has the key: its URL is ignored, whoever wrote it.
+    """
+    for other in others:
+        stated = other.values.get(API_URL, url).rstrip("/")
+        if stated != url:
+            raise CredentialsError(
+                f"the YellowDog API key is in {source.place}, and {other.place} has another {API_URL} ({stated}): put "
+                "key and URL into one place"
+            )
+
+
+def _check_values(found: Credentials, place: str) -> None:
+    for name, value in found.as_environment().items():
+        bad = _UNSENDABLE.search(value)
+        if bad:
+            raise CredentialsError(
+                f"{name} in {place} contains the character {bad.group()!r} (position {bad.start() + 1} of "
+                f"{len(value)}), which no key or URL has: remove it"
+            )
+    try:
+        parts = urlsplit(found.url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise CredentialsError(f"{API_URL} in {place} is '{found.url}', which is no URL: give one like {DEFAULT_URL}")
+
+
+def _quoted(value: str) -> str:
+    """A value as python-dotenv reads it back; a shell reads all but those with `'` or a backslash too."""
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -18,7 +18,7 @@ from ray.autoscaler.node_launch_exception import NodeLaunchException
 from ray.autoscaler.node_provider import NodeProvider
 from ray.autoscaler.tags import NODE_KIND_HEAD, TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
 
-from yellowdog_ray.commands.context import yaml_file
+from yellowdog_ray.commands.context import local_need, yaml_file
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
 from yellowdog_ray.credentials import load_credentials
@@ -66,7 +66,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         """Check the YAML and complete it. Pure apart from reading the files that it names."""
         source, folders = yaml_file()
         try:
-            config, warnings = bootstrap(cluster_config, source, folders)
+            config, warnings = bootstrap(cluster_config, source, folders, local_need())
         except RayDogError as error:
             raise click.ClickException(str(error)) from error
         for warning in warnings:

@@ -93,7 +93,8 @@ def _replace_environment(world: World) -> None:
     patch.setenv("YD_API_KEY_SECRET", world.lab.key_secret)
     patch.chdir(world.home)
     for file in (world.key, world.home / KEY_FILE):
-        file.write_text("not a real key\n")
+        file.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n")
+        file.chmod(0o600)
 
 
 def _sleep(world: World, seconds: float) -> None:

@@ -1,72 +1,157 @@
 """The sources of the API key, and its form in the head's file."""
 
+import os
+
 import pytest
 
-from yellowdog_ray.credentials import load_credentials
+from yellowdog_ray.credentials import Credentials, load_credentials
 from yellowdog_ray.errors import CredentialsError
+
+KEY = "YD_API_KEY_ID=id\nYD_API_KEY_SECRET=secret\n"
 
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path, monkeypatch):
     """No key in the environment, none in the home, and an empty working directory."""
-    for name in ("YD_API_KEY_ID", "YD_API_KEY_SECRET", "YD_API_URL"):
+    for name in ("YD_API_KEY_ID", "YD_API_KEY_SECRET", "YD_API_URL", "RAYDOG_ON_HEAD"):
         monkeypatch.delenv(name, raising=False)
     home, work = tmp_path / "home", tmp_path / "project" / "work"
-    home.mkdir()
+    (home / ".raydog").mkdir(parents=True)
     work.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(work)
 
 
-def test_key_is_read_from_a_dotenv_above_the_working_directory(tmp_path):
-    (tmp_path / "project" / ".env").write_text("YD_API_KEY_ID=id\nYD_API_KEY_SECRET=secret\n")
-
-    found = load_credentials()
-
-    assert (found.key_id, found.key_secret, found.url) == ("id", "secret", "https://api.yellowdog.ai")
+@pytest.fixture
+def dotenv(tmp_path):
+    return tmp_path / "project" / ".env"
 
 
-def test_environment_overrides_the_dotenv(tmp_path, monkeypatch):
-    (tmp_path / "project" / ".env").write_text("YD_API_KEY_ID=id\nYD_API_KEY_SECRET=secret\nYD_API_URL=http://a\n")
-    monkeypatch.setenv("YD_API_KEY_ID", "other")
-    monkeypatch.setenv("YD_API_URL", "http://b/")
-
-    found = load_credentials()
-
-    assert (found.key_id, found.key_secret, found.url) == ("other", "secret", "http://b")
+@pytest.fixture
+def head_file(tmp_path):
+    return tmp_path / "home" / ".raydog" / "credentials"
 
 
-def test_key_is_read_from_the_heads_file(tmp_path):
-    folder = tmp_path / "home" / ".raydog"
-    folder.mkdir()
-    (folder / "credentials").write_text("YD_API_KEY_ID=id\nYD_API_KEY_SECRET=secret\nYD_API_URL=http://c\n")
-
-    assert load_credentials().url == "http://c"
+def set_key(monkeypatch, **values):
+    for name, value in {"KEY_ID": "id", "KEY_SECRET": "secret", **values}.items():
+        monkeypatch.setenv(f"YD_API_{name}", value)
 
 
-def test_heads_file_reads_back_as_the_same_key(tmp_path, monkeypatch):
-    monkeypatch.setenv("YD_API_KEY_ID", "id")
-    monkeypatch.setenv("YD_API_KEY_SECRET", "se$cret#'\"x")
-    original = load_credentials()
-    monkeypatch.delenv("YD_API_KEY_ID")
-    monkeypatch.delenv("YD_API_KEY_SECRET")
-    (tmp_path / "project" / ".env").write_text(original.as_dotenv())
+def error_of():
+    with pytest.raises(CredentialsError) as caught:
+        load_credentials()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class TestSources:
+    def test_key_is_read_from_a_dotenv_above_the_working_directory(self, dotenv):
+        dotenv.write_text(KEY)
+
+        found = load_credentials()
+
+        assert (found.key_id, found.key_secret, found.url) == ("id", "secret", "https://api.yellowdog.ai")
+
+    def test_environment_overrides_the_dotenv(self, dotenv, monkeypatch):
+        dotenv.write_text(f"{KEY}YD_API_URL=http://a\n")
+        set_key(monkeypatch, KEY_ID="other", KEY_SECRET="hidden", URL="http://b/")
+
+        found = load_credentials()
+
+        assert (found.key_id, found.key_secret, found.url) == ("other", "hidden", "http://b")
+
+    def test_key_is_read_from_the_heads_file(self, head_file):
+        head_file.write_text(f"{KEY}YD_API_URL=http://c\n")
+
+        assert load_credentials().url == "http://c"
+
+    def test_heads_file_overrides_a_dotenv_on_the_head(self, dotenv, head_file, monkeypatch):
+        dotenv.write_text(f"{KEY}YD_API_URL=http://stranger\n")
+        head_file.write_text(f"{KEY}YD_API_URL=http://c\n")
+        monkeypatch.setenv("RAYDOG_ON_HEAD", "1")
+
+        assert load_credentials().url == "http://c"
+
+    def test_missing_key_is_reported_with_the_remedy(self):
+        message = error_of()
+
+        assert "YD_API_KEY_ID and YD_API_KEY_SECRET not set" in message
+        assert ".env" in message
+
+    def test_key_from_two_sources_is_refused(self, dotenv, monkeypatch):
+        dotenv.write_text(KEY)
+        monkeypatch.setenv("YD_API_KEY_ID", "id")
+
+        assert "YD_API_KEY_SECRET not set in the environment, which has the rest" in error_of()
+
+
+class TestUrl:
+    def test_key_of_the_environment_is_not_sent_to_the_url_of_a_dotenv(self, dotenv, monkeypatch):
+        dotenv.write_text("YD_API_URL=http://stranger\n")
+        set_key(monkeypatch)
+
+        assert load_credentials().url == "https://api.yellowdog.ai"
+
+    @pytest.mark.parametrize("lines", [KEY, f"{KEY}YD_API_URL=http://b\n"])
+    def test_key_of_a_dotenv_is_refused_with_another_url_in_the_environment(self, dotenv, monkeypatch, lines):
+        dotenv.write_text(lines)
+        monkeypatch.setenv("YD_API_URL", "http://a")
+
+        assert f"key is in {dotenv}, and the environment has another YD_API_URL (http://a)" in error_of()
+
+    @pytest.mark.parametrize("url", ["api.yellowdog.ai", "ftp://a", "http://", "http://[a"])
+    def test_text_that_is_no_url_is_refused(self, monkeypatch, url):
+        set_key(monkeypatch, URL=url)
+
+        assert "which is no URL: give one like https://api.yellowdog.ai" in error_of()
+
+
+class TestFiles:
+    def test_dotenv_that_others_may_write_is_refused(self, dotenv):
+        dotenv.write_text(KEY)
+        dotenv.chmod(0o606)
+
+        assert f"other users may write {dotenv}: run `chmod 600 {dotenv}`" in error_of()
+
+    def test_dotenv_of_another_user_is_refused(self, dotenv, monkeypatch):
+        dotenv.write_text(KEY)
+        owner = dotenv.stat().st_uid
+        if owner == 0:
+            os.chown(dotenv, 4321, -1)
+        else:
+            monkeypatch.setattr("os.getuid", lambda: owner + 1)
+
+        assert f"{dotenv} belongs to another user" in error_of()
+
+    def test_dotenv_in_utf_16_is_refused_with_the_remedy(self, dotenv):
+        dotenv.write_text(KEY, encoding="utf-16")
+
+        assert error_of() == f"{dotenv} is not UTF-8 text: save it as UTF-8"
+
+    def test_dotenv_with_a_byte_order_mark_is_read(self, dotenv):
+        dotenv.write_text(KEY, encoding="utf-8-sig")
+
+        assert load_credentials().key_id == "id"
+
+
+@pytest.mark.parametrize("key_id", ["id\r", " id", "id\x1b", "id\u2013"])
+def test_character_that_no_key_has_is_reported_with_its_place(dotenv, monkeypatch, key_id):
+    set_key(monkeypatch, KEY_ID=key_id)
+
+    message = error_of()
+
+    assert "YD_API_KEY_ID in the environment contains the character" in message
+
+
+@pytest.mark.parametrize("secret", ["simple", "se$cret#'\"x", "a b", "${HOME}", "a\\b\\'c", "#", "a=b", "'", "`x`"])
+def test_heads_file_reads_back_as_the_same_key(head_file, secret):
+    original = Credentials("https://api.yellowdog.ai", "id", secret)
+    head_file.write_text(original.as_dotenv())
 
     assert load_credentials() == original
 
 
-def test_missing_part_is_reported_with_the_remedy(monkeypatch):
-    monkeypatch.setenv("YD_API_KEY_ID", "id")
-
-    with pytest.raises(CredentialsError) as caught:
-        load_credentials()
-
-    assert "YD_API_KEY_SECRET not set" in str(caught.value)
-    assert ".env" in str(caught.value)
-
-
 def test_repr_does_not_contain_the_secret(monkeypatch):
-    monkeypatch.setenv("YD_API_KEY_ID", "id")
-    monkeypatch.setenv("YD_API_KEY_SECRET", "hush")
+    set_key(monkeypatch, KEY_SECRET="hush")
 
     assert "hush" not in repr(load_credentials())

@@ -1,10 +1,12 @@
 """Ray's face of RayDog: each error of the provider reaches the user, or Ray, in the form that suits it."""
 
+from pathlib import Path
+
 import pytest
 from ray.autoscaler.node_launch_exception import NodeLaunchException
 from yellowdog_client.model import RunSpecification, TaskGroup, WorkRequirement, WorkRequirementStatus
 
-from tests.yellowdog_ray.ray_cli import assert_refused, launch, make_provider, ray
+from tests.yellowdog_ray.ray_cli import assert_refused, create_head, launch, make_provider, ray
 
 
 class TestRayUp:
@@ -45,6 +47,34 @@ class TestRayUp:
         result = ray("up", cluster_yaml, in_a_users_folder, "-y")
 
         assert_refused(result, platform, "cluster.yaml: provider.ray_head_node_task_script", "no.sh")
+
+    @pytest.mark.parametrize("mistake", ["file_mounts", "files_to_upload", "ssh_private_key", "docker", "max_workers"])
+    def test_ray_up_creates_nothing_with_a_local_mistake(self, platform, in_a_users_folder, cluster_yaml, mistake):
+        if mistake == "file_mounts":
+            cluster_yaml["file_mounts"] = {"~/data": "no/data"}
+        elif mistake == "files_to_upload":
+            cluster_yaml["provider"]["files_to_upload"] = ["no.txt"]
+        elif mistake == "ssh_private_key":
+            Path(cluster_yaml["auth"]["ssh_private_key"]).chmod(0o644)
+        elif mistake == "docker":
+            cluster_yaml["docker"] = {"image": "rayproject/ray", "container_name": "ray"}
+        else:
+            cluster_yaml["available_node_types"]["worker"]["max_workers"] = -1
+
+        result = ray("up", cluster_yaml, in_a_users_folder, "-y")
+
+        assert_refused(result, platform, "cluster.yaml: ", mistake)
+
+    def test_ray_down_ends_the_cluster_when_local_files_are_missing(self, platform, in_a_users_folder, cluster_yaml):
+        create_head(make_provider(cluster_yaml), cluster_yaml)
+        Path(cluster_yaml["auth"]["ssh_private_key"]).unlink()
+        cluster_yaml["provider"]["ray_head_node_task_script"] = "file:no.sh"
+        cluster_yaml["file_mounts"] = {"~/data": "no/data"}
+
+        result = ray("down", cluster_yaml, in_a_users_folder, "-y")
+
+        assert result.exit_code == 0, result.output
+        assert "nothing is left of cluster 'demo'" in result.output
 
     def test_ray_up_fails_when_platform_is_unreachable(self, platform, in_a_users_folder, cluster_yaml, monkeypatch):
         monkeypatch.setenv("YD_API_URL", "http://127.0.0.1:9")

@@ -1,7 +1,13 @@
 """The secret stays out of errors and log records."""
 
+import base64
+import html
+import json
 import logging
+import subprocess
+import sys
 import traceback
+import urllib.parse
 
 import pytest
 
@@ -72,3 +78,83 @@ def test_short_secret_is_not_redacted(monkeypatch):
     load_credentials()
 
     assert redaction.redact("ray up") == "ray up"
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError("no text")
+
+
+class TestForms:
+    SECRET = 'pa/ss+w"o&rd é\\ 1234'
+
+    @pytest.mark.parametrize(
+        "write",
+        [
+            urllib.parse.quote,
+            urllib.parse.quote_plus,
+            lambda text: urllib.parse.quote(text, safe="").lower().replace("%c3%a9", "%c3%a9"),
+            json.dumps,
+            lambda text: json.dumps(json.dumps({"key": text})),
+            repr,
+            html.escape,
+        ],
+        ids=["url", "form", "lower-case url", "json", "json in json", "python", "html"],
+    )
+    def test_encoded_secret_is_redacted(self, monkeypatch, write):
+        redaction.hide(self.SECRET)
+
+        text = redaction.redact(f"sent {write(self.SECRET)} twice")
+
+        assert redaction.PLACEHOLDER in text
+        assert "1234" not in text
+
+    @pytest.mark.parametrize("before", ["", "i", "id", "id:", "yd-key id:"])
+    @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+    def test_base64_of_a_text_with_the_secret_is_redacted(self, before, encode):
+        encoded = encode(f"{before}{SECRET}".encode()).decode()
+
+        text = redaction.redact(f"Basic {encoded}")
+
+        assert redaction.PLACEHOLDER in text
+        assert len(text.replace(redaction.PLACEHOLDER, "")) < len("Basic ") + len(before) * 2 + 8
+
+
+class TestMalformedCalls:
+    @pytest.mark.parametrize("arguments", [("%d", "x"), ("%s %s", SECRET), ("%s", Unprintable()), (Unprintable(),)])
+    def test_malformed_logging_call_raises_nothing_and_shows_no_secret(self, caplog, capsys, arguments):
+        logging.getLogger("some.library").error(*arguments)
+
+        assert "malformed log message" in caplog.text
+        assert SECRET not in caplog.text + capsys.readouterr().err
+
+    def test_malformed_traceback_raises_nothing(self, caplog):
+        logging.getLogger("some.library").error("failed", exc_info=("not", "a"))
+
+        assert "failed" in caplog.text
+
+    def test_stack_in_the_log_is_redacted(self):
+        record = logging.getLogRecordFactory()("a", logging.INFO, "f", 1, "m", (), None, "f", f"Stack: {SECRET}")
+
+        assert record.stack_info == "Stack: (secret)"
+
+
+class TestUncaught:
+    PROGRAM = """
+import threading
+from yellowdog_ray.redaction import hide
+hide("0123456789abcdefSECRET")
+def fail():
+    try:
+        raise ValueError("bad header 0123456789abcdefSECRET")
+    except ValueError as error:
+        raise RuntimeError("a call failed") from error
+"""
+
+    @pytest.mark.parametrize("end", ["fail()", "thread = threading.Thread(target=fail); thread.start(); thread.join()"])
+    def test_cause_of_uncaught_exception_is_redacted(self, end):
+        done = subprocess.run([sys.executable, "-c", self.PROGRAM + end], capture_output=True, text=True, check=False)
+
+        assert "ValueError: bad header (secret)" in done.stderr
+        assert "RuntimeError: a call failed" in done.stderr
+        assert SECRET not in done.stderr

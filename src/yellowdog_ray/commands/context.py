@@ -12,9 +12,11 @@ from typing import Any
 
 import click
 
+from yellowdog_ray.config.local_files import Need
 from yellowdog_ray.node.variables import UP_AUTOSCALER_V2
 
 _ENDING = ("down", "teardown")
+_READING = (*_ENDING, "get-head-ip", "get-worker-ips", "get_head_ip", "get_worker_ips")
 _CREATING = ("up", "create_or_update", "create-or-update")
 
 
@@ -36,6 +38,16 @@ def restarts_only() -> bool:
     """Whether the command is `ray up --restart-only`."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.params.get("restart_only"))
+
+
+def local_need() -> Need:
+    """What the command needs of the YAML's local files. Ray's SDK has no command; there it is everything."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.params.get("start"):
+        return Need.EVERYTHING
+    if context.info_name in _CREATING:
+        return Need.EVERYTHING
+    return Need.NOTHING if context.info_name in _READING else Need.SSH_KEY
 
 
 def wants_v2() -> bool:

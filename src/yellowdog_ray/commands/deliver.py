@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from yellowdog_ray.config.local_files import Need, files_to_upload
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
 from yellowdog_ray.remote.ssh import SshTarget
@@ -19,19 +21,17 @@ def deliver(target: SshTarget, credentials: Credentials, settings: ProviderSetti
         SshError: a file could not be written.
     """
     target.write_secret(credentials.as_dotenv(), PurePosixPath(HEAD_FILE).relative_to("~").as_posix())
-    upload_files(target, settings.files_to_upload)
+    files = files_to_upload(settings.files_to_upload, settings.internal.source, [Path.cwd()], Need.NOTHING)
+    upload_files(target, files)
 
 
-def upload_files(target: SshTarget, files: list[str] | dict[str, str]) -> None:
+def upload_files(target: SshTarget, files: Mapping[str, str]) -> None:
     """Copy the user's extra files.
 
     Args:
         target: the head.
-        files: local paths, or local paths by remote path. A listed relative path keeps its place below the head's
-            home; any other listed path is copied into the home itself.
+        files: local paths by remote path.
     """
-    if isinstance(files, list):
-        files = {Path(file).name if file.startswith(("/", "~", "..")) else file: file for file in files}
     for remote, local in files.items():
         target.upload(local, remote.removeprefix("~/"))
 
@@ -43,6 +43,7 @@ def for_the_head(config: dict[str, Any]) -> dict[str, Any]:
     """
     provider = dict(config["provider"])
     provider.pop("_config_cache_path", None)
+    provider.pop("files_to_upload", None)
     provider["auth"] = {"ssh_user": config["auth"]["ssh_user"], "ssh_private_key": _REMOTE_KEY}
     auth = {key: value for key, value in config["auth"].items() if key != "ssh_public_key"}
     return {**config, "provider": provider, "auth": auth, "setup_commands": []}

@@ -39,18 +39,21 @@ class Found:
 
 
 def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platform]) -> dict[str, Any]:
-    """Fill in the `resources` of every node type that states none. Changes nothing on the platform.
+    """Fill in the `resources` of every node type that states no CPU. Changes nothing on the platform.
+
+    What the YAML states stays. Without a CPU, Ray launches no node of a type for work that needs one, and the machine
+    would offer its CPUs all the same.
 
     Args:
         config: the YAML as Ray has prepared it, unchecked; it is not changed.
         source: the YAML's name, for messages.
-        connect: creates the platform client; not called if every node type has `resources`.
+        connect: creates the platform client; not called if every node type states its CPUs.
 
     Returns:
         The configuration with `resources` everywhere. Under `provider`, for `bootstrap`: their origin, or the reason
         why they are unknown.
     """
-    missing = [name for name, kind in _node_types(config).items() if "resources" not in kind]
+    missing = [name for name, kind in _node_types(config).items() if "CPU" not in (kind.get("resources") or {})]
     if not missing:
         return dict(config)
     result = copy.deepcopy(dict(config))
@@ -59,10 +62,10 @@ def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platfo
     notes: dict[str, dict[str, str]] = {}
     for (name, kind), found in zip(kinds.items(), sizes, strict=True):
         if isinstance(found, Found):
-            kind["resources"] = found.resources
+            kind["resources"] = {**found.resources, **(kind.get("resources") or {})}
             notes[name] = {"origin": found.origin}
         else:
-            kind["resources"] = {}
+            kind["resources"] = kind.get("resources") or {}
             notes[name] = {"unknown": str(found)}
     result["provider"][FILLED_KEY] = notes
     return result
@@ -139,14 +142,20 @@ def _smallest(sizes: Iterable[MachineSize]) -> MachineSize:
 
 
 def describe_origins(internal: Internal) -> list[str]:
-    """One line per node type with filled-in `resources`, for the user.
+    """One line per node type with filled-in or incomplete `resources`, for the user.
 
     Raises:
         ConfigError: a node type has no `resources`, and they are unknown.
     """
     lines = []
     for name, kind in internal.node_types.items():
-        if kind.resources_unknown is not None:
+        if kind.resources_unknown is not None and kind.resources:
+            lines.append(
+                f"warning: {internal.source}: available_node_types.{name}.resources has no CPU, and RayDog cannot fill "
+                f"it in: {kind.resources_unknown}. Work that needs a CPU launches no such node; write `CPU: 0` if that "
+                "is intended"
+            )
+        elif kind.resources_unknown is not None:
             raise ConfigError(
                 f"{internal.source}: available_node_types.{name}.resources is missing, and RayDog cannot fill it in: "
                 f"{kind.resources_unknown}. Write it, for example `resources: {{CPU: 4}}`"

@@ -17,6 +17,7 @@ from yellowdog_ray.commands.teardown import tear_down
 from yellowdog_ray.commands.wait import why_ended
 from yellowdog_ray.config.environment import head_environment
 from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
+from yellowdog_ray.credentials import DEFAULT_URL
 from yellowdog_ray.errors import ClusterNameTaken, HeadEnded, NotFound
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.node.scripts import HEAD_SCRIPT
@@ -28,6 +29,8 @@ from yellowdog_ray.platform.types import TaskGroupSpec, TaskGroupView, TaskSpec,
 
 def check_platform(platform: Platform, internal: Internal, progress: Progress) -> None:
     """Check, before anything is created, the API key and every node type's template or pool. Reports warnings."""
+    if platform.url != DEFAULT_URL:
+        progress.report(f"the platform, and the receiver of the API key, is {platform.url}")
     platform.account_name()
     node_types: dict[str, str] = {}
     for node_type, summary in internal.node_types.items():

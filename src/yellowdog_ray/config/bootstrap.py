@@ -7,14 +7,16 @@ again changes nothing.
 from __future__ import annotations
 
 import copy
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.config import models as cfg
-from yellowdog_ray.config.limits import MAX_POOL_NODES, MAX_TASK_GROUPS, UPSCALING_SPEED
+from yellowdog_ray.config.limits import UPSCALING_SPEED
+from yellowdog_ray.config.local_files import Need, file_mounts, files_to_upload, inline_files
+from yellowdog_ray.config.ray_keys import check_ray_keys
+from yellowdog_ray.config.ssh_key import check_key, key_path
 from yellowdog_ray.config.updaters import for_workers_only, head_start, needs_updaters, worker_start
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.names import NAMING_RULE, is_valid_name
@@ -24,13 +26,16 @@ _STOPS_RAY = re.compile(r"\bray\s+stop\b")
 _PORT_OPTION = re.compile(r"(?:valkey|redis)-server\b[^\n]*?--port[ =]+[\"']?(\d+)")
 
 
-def bootstrap(config: Mapping[str, Any], source: str, folders: list[Path]) -> tuple[dict[str, Any], list[str]]:
+def bootstrap(
+    config: Mapping[str, Any], source: str, folders: list[Path], need: Need = Need.EVERYTHING
+) -> tuple[dict[str, Any], list[str]]:
     """Check and complete a cluster's configuration.
 
     Args:
         config: the YAML as Ray has prepared it; it is not changed.
         source: the YAML's name, for messages.
-        folders: the folders of relative `file:` paths.
+        folders: the folders of relative paths, in the order of search.
+        need: what the command needs of the local files. One that only reads or removes is never stopped by them.
 
     Returns:
         The completed configuration, and warnings for the user.
@@ -40,22 +45,29 @@ def bootstrap(config: Mapping[str, Any], source: str, folders: list[Path]) -> tu
     """
     result = copy.deepcopy(dict(config))
     _check_cluster_name(result.get("cluster_name"), source)
-    result["auth"] = _auth(result, source)
+    result["auth"], key = _auth(result, source, folders)
 
-    _check_size(result, source)
+    if need is not Need.NOTHING:
+        check_ray_keys(result, source)
 
-    provider = cfg.inline_files(result["provider"], cfg.PROVIDER_FILE_KEYS, source, "provider", folders)
-    node_types = _node_types(result, source, folders)
+    provider = inline_files(result["provider"], cfg.PROVIDER_FILE_KEYS, source, "provider", folders, need)
+    node_types = _node_types(result, source, folders, need)
     result["available_node_types"] = node_types
     provider["auth"] = result["auth"]
     ignored = _ignored(result)
     provider.setdefault("disable_node_updaters", not needs_updaters(result))
+    if need is not Need.NOTHING:
+        check_key(key, source, folders, used_on_head=not provider["disable_node_updaters"])
+    if result.get("file_mounts"):
+        result["file_mounts"] = file_mounts(result, source, folders, need)
     filled = provider.pop(cfg.FILLED_KEY, {})
     if cfg.INTERNAL_KEY not in provider:
         provider[cfg.INTERNAL_KEY] = {**_internal(result, source, filled), **_start_commands(result, provider, source)}
     provider["ray_head_node_task_script"] = provider.get("ray_head_node_task_script") or HEAD_SCRIPT
     provider["ray_worker_node_task_script"] = provider.get("ray_worker_node_task_script") or WORKER_SCRIPT
     settings = cfg.parse_provider(provider, source)
+    if settings.files_to_upload:
+        provider["files_to_upload"] = files_to_upload(settings.files_to_upload, source, folders, need)
 
     provider.setdefault("disable_launch_config_check", True)
     provider.setdefault("foreground_node_launch", True)
@@ -70,7 +82,8 @@ def _check_cluster_name(name: object, source: str) -> None:
     raise ConfigError(f"{source}: cluster_name '{name}' is not a name that YellowDog accepts: use {NAMING_RULE}")
 
 
-def _auth(config: Mapping[str, Any], source: str) -> dict[str, Any]:
+def _auth(config: Mapping[str, Any], source: str, folders: list[Path]) -> tuple[dict[str, Any], str]:
+    """The section with the key's absolute path, and the key's path as the YAML has it."""
     auth = config.get("auth") or config["provider"].get("auth")
     if not auth:
         raise ConfigError(
@@ -78,14 +91,15 @@ def _auth(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         )
     key = cfg.parse_auth(auth, source)
     # Ray passes the path to rsync and ssh without a shell that would expand it.
-    return {**auth, "ssh_private_key": str(key)}
+    return {**auth, "ssh_private_key": str(key_path(key, folders))}, key
 
 
-def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> dict[str, Any]:
+def _node_types(config: Mapping[str, Any], source: str, folders: list[Path], need: Need) -> dict[str, Any]:
     node_types = copy.deepcopy(dict(config.get("available_node_types") or {}))
     for name, node_type in node_types.items():
         path = f"available_node_types.{name}.node_config"
-        node_config = cfg.inline_files(node_type.get("node_config") or {}, cfg.NODE_FILE_KEYS, source, path, folders)
+        section = node_type.get("node_config") or {}
+        node_config = inline_files(section, cfg.NODE_FILE_KEYS, source, path, folders, need)
         cfg.parse_node_config(node_config, source, path)
         node_type["node_config"] = node_config
     if config.get("head_node_type") not in node_types:
@@ -164,15 +178,3 @@ def _warnings(
             "key, and Ray sets up the workers over SSH"
         )
     return warnings
-
-
-def _check_size(config: Mapping[str, Any], source: str) -> None:
-    """Refuse more task groups than YellowDog allows: one for the head, and one per 10,000 nodes of a node type."""
-    cluster_limit = config.get("max_workers") or 0
-    limits = [node_type.get("max_workers") or cluster_limit for node_type in config["available_node_types"].values()]
-    groups = 1 + sum(max(1, math.ceil(limit / MAX_POOL_NODES)) for limit in limits)
-    if groups > MAX_TASK_GROUPS:
-        raise ConfigError(
-            f"{source}: available_node_types and their max_workers need {groups} task groups, and YellowDog allows "
-            f"{MAX_TASK_GROUPS} in a work requirement: use fewer node types, or lower max_workers"
-        )

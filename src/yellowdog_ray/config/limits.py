@@ -44,3 +44,9 @@ RAY_INSTALL_SECONDS = 24 * 3600
 
 NODE_START_WAIT_SECONDS = 900
 """Minimum seconds in which an updater must reach a node by SSH: Ray's own value (`NODE_START_WAIT_S`)."""
+
+MAX_LIFETIME_HOURS = 87_600
+"""Maximum `cluster_lifetime_hours`: ten years. Some thousand years later the deadline is no date any more."""
+
+MAX_BUILD_MINUTES = 10_080
+"""Maximum build timeout: a week. A machine that takes longer never comes."""

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from yellowdog_ray import names
+from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS
 from yellowdog_ray.config.ports import free_port
+from yellowdog_ray.config.userdata import full_userdata
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 
-FILE_PREFIX = "file:"
 INTERNAL_KEY = "_raydog"
 """Under `provider`: results of `bootstrap_config` for `create_node`, which receives one node type only."""
 
@@ -86,7 +86,8 @@ class Remedy:
 
 
 _BOOLEAN = Remedy("write true or false")
-_MINUTES = Remedy("give a number of minutes above 0, for example 10")
+_HOURS = Remedy(f"give a number of hours above 0, at most {MAX_LIFETIME_HOURS:,}, for example 2.5")
+_MINUTES = Remedy(f"give a number of minutes above 0, at most {MAX_BUILD_MINUTES:,}, for example 10")
 
 Name = Annotated[str, AfterValidator(_name)]
 Tag = Annotated[str, AfterValidator(_tag)]
@@ -138,11 +139,9 @@ class ProviderSettings(_Section):
 
     cluster_namespace: Annotated[Name, Remedy("name the YellowDog namespace of the cluster, for example `my-team`")]
     cluster_tag: Tag | None = None
-    cluster_lifetime_hours: Annotated[float, Remedy("give a number of hours above 0, for example 2.5")] = Field(
-        default=1.0, gt=0, allow_inf_nan=False
-    )
-    head_node_build_timeout_minutes: Annotated[float, _MINUTES] = Field(default=10.0, gt=0, allow_inf_nan=False)
-    worker_node_build_timeout_minutes: Annotated[float, _MINUTES] = Field(default=10.0, gt=0, allow_inf_nan=False)
+    cluster_lifetime_hours: Annotated[float, _HOURS] = Field(default=1.0, gt=0, le=MAX_LIFETIME_HOURS)
+    head_node_build_timeout_minutes: Annotated[float, _MINUTES] = Field(default=10.0, gt=0, le=MAX_BUILD_MINUTES)
+    worker_node_build_timeout_minutes: Annotated[float, _MINUTES] = Field(default=10.0, gt=0, le=MAX_BUILD_MINUTES)
     head_node_tag_server_port: Annotated[
         int, AfterValidator(free_port), Remedy(f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}")
     ] = Field(default=DEFAULT_TAG_SERVER_PORT, ge=1, le=65535)
@@ -191,16 +190,8 @@ class NodeConfig(_Section):
 
     @property
     def full_userdata(self) -> str | None:
-        """`userdata` followed by `extra_userdata`, or None where there is neither.
-
-        cloud-init runs only a text that begins with a line such as `#!/bin/bash` or `#cloud-config`. Any other text
-        gets `#!/bin/bash`.
-        """
-        parts = [part.strip("\n") for part in (self.userdata, self.extra_userdata) if part and part.strip()]
-        if not parts:
-            return None
-        text = "\n".join(parts) + "\n"
-        return text if text.startswith("#") else f"#!/bin/bash\n{text}"
+        """What cloud-init is to run: `userdata` followed by `extra_userdata`, or None where there is neither."""
+        return full_userdata(self.userdata, self.extra_userdata)
 
 
 PROVIDER_FILE_KEYS = ("ray_head_node_task_script", "ray_worker_node_task_script")
@@ -245,14 +236,14 @@ def parse_node_config(section: Mapping[str, Any], source: str, path: str) -> Nod
     return config
 
 
-def parse_auth(section: Mapping[str, Any], source: str) -> Path:
-    """Read the top-level `auth` section; the private key's file must exist.
+def parse_auth(section: Mapping[str, Any], source: str) -> str:
+    """Read the top-level `auth` section.
 
     Returns:
-        The private key's path, with `~` expanded.
+        The private key's path, as the YAML has it.
 
     Raises:
-        ConfigError: a key is missing, unknown or wrong, or there is no such file.
+        ConfigError: a key is missing, unknown or wrong.
     """
     auth = _parse(Auth, section, source, "auth")
     if auth.ssh_proxy_use_node_id and not auth.ssh_proxy_command:
@@ -260,57 +251,12 @@ def parse_auth(section: Mapping[str, Any], source: str) -> Path:
             f"{source}: auth.ssh_proxy_use_node_id needs auth.ssh_proxy_command: give a command that connects to a "
             "node by its id, or remove ssh_proxy_use_node_id"
         )
-    if auth.ssh_private_key is None:
+    if not auth.ssh_private_key:
         raise ConfigError(
             f"{source}: auth.ssh_private_key is missing: name the private key file of "
             f"`{auth.ssh_user}` on the head, for example ~/.ssh/id_ed25519"
         )
-    key = Path(auth.ssh_private_key).expanduser()
-    if not key.is_file():
-        raise ConfigError(
-            f"{source}: auth.ssh_private_key: there is no file {auth.ssh_private_key}: "
-            "correct the path, or create a key with `ssh-keygen` and install its public half on the head's image"
-        )
-    return key
-
-
-def inline_files(
-    section: Mapping[str, Any], keys: Sequence[str], source: str, path: str, folders: Sequence[Path]
-) -> dict[str, Any]:
-    """Replace each `file:<path>` value of `keys` by the text of that file.
-
-    Args:
-        section: the section of the YAML; it is not changed.
-        keys: the keys that may name a file.
-        source: the YAML's name, for messages.
-        path: the section's place in the YAML, for messages.
-        folders: the folders of relative paths, in the order of search.
-
-    Raises:
-        ConfigError: a named file does not exist, or is not text.
-    """
-    inlined = dict(section)
-    for key in keys:
-        value = inlined.get(key)
-        if isinstance(value, str) and value.startswith(FILE_PREFIX):
-            inlined[key] = _read_file(value.removeprefix(FILE_PREFIX).strip(), source, f"{path}.{key}", folders)
-    return inlined
-
-
-def _read_file(name: str, source: str, key: str, folders: Sequence[Path]) -> str:
-    relative = Path(name).expanduser()
-    candidates = list(dict.fromkeys(folder / relative for folder in folders))
-    for candidate in candidates:
-        if not candidate.is_file():
-            continue
-        try:
-            return candidate.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{source}: {key}: cannot read {candidate} as text: {error}") from error
-    tried = " or ".join(str(candidate) for candidate in candidates)
-    raise ConfigError(
-        f"{source}: {key}: there is no file {tried}: correct the path after `{FILE_PREFIX}`, or write the text inline"
-    )
+    return auth.ssh_private_key
 
 
 def _parse(

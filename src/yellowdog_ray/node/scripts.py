@@ -58,7 +58,7 @@ pause() {{ sleep "$1" & wait $!; }}  # unlike sleep alone, a signal interrupts i
 # {variables.UPDATER} says what Ray's updater does over SSH.
 set_up="$HOME/{_SET_UP_FILE}"
 environment="$HOME/{_ENVIRONMENT_FILE}"
-mkdir -p "$HOME/.raydog"
+mkdir -p "$HOME/.raydog" && chmod 700 "$HOME/.raydog"
 rm -f "$set_up" "$environment"  # of an earlier task on this machine
 
 wait_for_set_up() {{

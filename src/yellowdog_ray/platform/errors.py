@@ -6,8 +6,10 @@ has arrived become `MalformedResponse`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import requests
 from cattrs.errors import BaseValidationError
@@ -73,9 +75,11 @@ def sdk_errors(subject: str, responses: Responses) -> Iterator[None]:
     except (requests.exceptions.InvalidJSONError, requests.exceptions.ContentDecodingError) as error:
         raise malformed(f"{subject}: {type(error).__name__}") from error
     except requests.RequestException as error:
-        url = error.request.url if error.request is not None else ""
+        url = str(error.request.url) if error.request is not None else ""
+        proxy = _proxy(url)
         raise Unavailable(
-            f"no answer from YellowDog ({subject}; {type(error).__name__} at {url}): check the network, and {API_URL}"
+            f"no answer from YellowDog ({subject}; {type(error).__name__} at {url}{proxy and f' through {proxy}'}): "
+            f"check the network, {API_URL}{proxy and ', and the proxy'}"
         ) from error
     except (BaseValidationError, ValueError, TypeError, AttributeError) as error:
         # The SDK raises all of these for JSON of another shape.
@@ -85,6 +89,18 @@ def sdk_errors(subject: str, responses: Responses) -> Iterator[None]:
             # Their texts contain the key.
             raise _unauthorised(subject, "the key has characters that no HTTP header may have") from None
         raise
+
+
+def _proxy(url: str) -> str:
+    """The proxy that `requests` uses for a URL, with its variable and without a password; empty if there is none."""
+    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)) if url else None
+    if not proxy:
+        return ""
+    address = proxy.rpartition("@")[2].rpartition("//")[2]
+    scheme = urlsplit(url).scheme.upper()
+    names = (f"{scheme}_PROXY", f"{scheme.lower()}_proxy", "ALL_PROXY", "all_proxy")
+    name = next((name for name in names if os.environ.get(name) == proxy), "the system's settings")
+    return f"the proxy {address} of {name}"
 
 
 def _unauthorised(subject: str, text: object) -> NotAuthorised:

@@ -44,10 +44,9 @@ class SshTarget:
         with contextlib.suppress(OSError):  # OpenSSH then warns, and continues
             host_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         options = [
-            "-i",
-            str(Path(self.private_key).expanduser()),
+            f'-oIdentityFile="{_literal(Path(self.private_key).expanduser())}"',
             "-oStrictHostKeyChecking=accept-new",
-            f'-oUserKnownHostsFile="{host_key}"',
+            f'-oUserKnownHostsFile="{_literal(host_key)}"',
             f"-oHostKeyAlias={self.node_id}",
             "-oIdentitiesOnly=yes",
             "-oBatchMode=yes",
@@ -91,19 +90,29 @@ class SshTarget:
         return done.stdout.decode(errors="replace")
 
     def write_secret(self, text: str, path: str) -> None:
-        """Write a file that only its owner can read, atomically."""
+        """Write a file that only its owner can read, atomically. Its folder, never the home, becomes private."""
         folder, target = shlex.quote(str(Path(path).parent)), shlex.quote(path)
-        self.run(f"umask 077 && mkdir -p {folder} && cat > {target}.new && mv {target}.new {target}", text.encode())
+        self.run(
+            f"umask 077 && mkdir -p {folder} && chmod 700 {folder} && cat > {target}.new && mv {target}.new {target}",
+            text.encode(),
+        )
 
     def upload(self, local: str, remote: str) -> None:
-        """Copy a file or folder to the host with rsync."""
+        """Copy a file or folder to the host with rsync. A folder's content becomes the content of `remote`.
+
+        Raises:
+            SshError: it was not copied.
+        """
         rsh = shlex.join(["ssh", *self.options()])
         self.run(f"mkdir -p {shlex.quote(str(Path(remote).parent))}")
-        done = subprocess.run(
-            ["rsync", "--rsh", rsh, "-az", str(Path(local).expanduser()), f"{self.address}:{remote}"],
-            capture_output=True,
-            check=False,
-        )
+        path = Path(local).expanduser()
+        source = f"{path}/" if path.is_dir() else str(path)  # without the slash, rsync makes `remote/folder`
+        try:
+            done = subprocess.run(
+                ["rsync", "--rsh", rsh, "-az", source, f"{self.address}:{remote}"], capture_output=True, check=False
+            )
+        except FileNotFoundError as error:
+            raise SshError("this machine has no `rsync`: install rsync") from error
         if done.returncode != 0:
             raise self.failure(done.stderr, f"{local} could not be copied")
 
@@ -117,6 +126,11 @@ class SshTarget:
             "intercepts the connection. Nothing was sent. If the change is intended, remove "
             f"{host_key_file(self.node_id)}"
         )
+
+
+def _literal(path: Path) -> str:
+    """A path for an OpenSSH option, which replaces `%` sequences (ssh_config(5), TOKENS)."""
+    return str(path).replace("%", "%%")
 
 
 def host_key_file(node_id: str) -> Path:

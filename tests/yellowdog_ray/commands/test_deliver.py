@@ -13,15 +13,6 @@ from yellowdog_ray.provider import RayDogNodeProvider
 from yellowdog_ray.remote.ssh import SshTarget
 
 
-def test_listed_files_keep_their_relative_path_below_home(monkeypatch):
-    uploaded: dict[str, str] = {}
-    target = recording_target(monkeypatch, uploaded)
-
-    upload_files(target, ["scripts/a.sh", "/etc/b.conf", "../c.txt"])
-
-    assert uploaded == {"scripts/a.sh": "scripts/a.sh", "b.conf": "/etc/b.conf", "c.txt": "../c.txt"}
-
-
 def test_mapped_files_are_copied_to_the_given_remote_paths(monkeypatch):
     uploaded: dict[str, str] = {}
     target = recording_target(monkeypatch, uploaded)
@@ -38,6 +29,7 @@ def recording_target(monkeypatch: pytest.MonkeyPatch, uploaded: dict[str, str]) 
 
 
 def test_config_for_the_head_has_no_local_path(platform, in_a_users_folder, cluster_yaml, ssh_key):
+    cluster_yaml["provider"]["files_to_upload"] = [str(ssh_key)]
     config = RayDogNodeProvider.bootstrap_config(cluster_yaml)
     config["provider"]["_config_cache_path"] = str(ssh_key.parent / "ray-config-x")
     config["auth"]["ssh_private_key"] = "~/ray_bootstrap_key.pem"  # Ray does that before it calls the provider
@@ -46,6 +38,7 @@ def test_config_for_the_head_has_no_local_path(platform, in_a_users_folder, clus
 
     assert str(ssh_key) not in json.dumps(for_head)
     assert "_config_cache_path" not in for_head["provider"]
+    assert "files_to_upload" not in for_head["provider"]
     jsonschema.validate(for_head, RAY_SCHEMA)
 
 

@@ -60,6 +60,13 @@ class TestFillIn:
 
         assert filled(yaml) == {"CPU": 4, "GPU": 1, "memory": int(16 * GIB * 0.7)}
 
+    @pytest.mark.parametrize("stated", [{}, {"special": 1}, {"GPU": 2}, None])
+    def test_fill_in_completes_resources_without_cpus(self, platform, yaml, stated):
+        yaml["available_node_types"]["worker"]["resources"] = stated
+        use(yaml, compute_requirement_template=from_aws(platform, "g4dn.xlarge"))
+
+        assert filled(yaml) == {"CPU": 4, "GPU": 1, "memory": int(16 * GIB * 0.7)} | (stated or {})
+
     def test_fill_in_uses_the_minimum_of_several_instance_types(self, platform, yaml):
         use(yaml, compute_requirement_template=from_aws(platform, "g4dn.xlarge", "c5.large"))
 
@@ -85,12 +92,12 @@ class TestFillIn:
         assert filled(yaml) == {"CPU": 16, "memory": int(64 * GIB * 0.7)}
 
     def test_fill_in_keeps_stated_resources_without_a_call(self, platform, yaml, calls):
-        yaml["available_node_types"]["worker"]["resources"] = {}
+        yaml["available_node_types"]["worker"]["resources"] = {"CPU": 0, "special": 1}
 
         made = calls.during(lambda: RayDogNodeProvider.fillout_available_node_types_resources(yaml))
 
         assert made == []
-        assert filled(yaml) == {}
+        assert filled(yaml) == {"CPU": 0, "special": 1}
 
     def test_fill_in_creates_nothing(self, platform, yaml):
         use(yaml, compute_requirement_template=from_aws(platform, "c5.large"))
@@ -123,6 +130,14 @@ class TestRayUp:
         assert said in result.output
         assert result.output.count("m5.xlarge") == 1
         assert "Traceback" not in result.output
+
+    def test_ray_up_warns_of_custom_resources_without_known_cpus(self, platform, yaml, in_a_users_folder, monkeypatch):
+        stop_before_the_head(monkeypatch)
+        yaml["available_node_types"]["worker"]["resources"] = {"special": 1}
+
+        result = ray("up", yaml, in_a_users_folder, "-y")
+
+        assert "available_node_types.worker.resources has no CPU, and RayDog cannot fill it in" in result.output
 
     def test_ray_up_refuses_unknown_resources_before_creating_anything(
         self,

@@ -147,3 +147,9 @@ def test_failed_create_head_leaves_objects_that_are_found_by_name(local, make_cl
         make_head(cluster)
 
     assert make_cluster().find() is not None
+
+
+def test_platform_other_than_the_default_is_named(local, make_cluster, capsys):
+    make_head(make_cluster())
+
+    assert f"the receiver of the API key, is {local.url}" in capsys.readouterr().out

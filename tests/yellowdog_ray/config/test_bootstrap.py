@@ -146,7 +146,7 @@ class TestErrors:
         assert "available_node_types.worker.node_config.user_data" in message
         assert "did you mean `userdata`?" in message
 
-    @pytest.mark.parametrize("hours", ["soon", 0, -1, None, float("inf")])
+    @pytest.mark.parametrize("hours", ["soon", 0, -1, None, float("inf"), float("nan"), 1e8, 1e13])
     def test_lifetime_is_refused_unless_positive_and_finite(self, cluster_yaml, tmp_path, hours):
         cluster_yaml["provider"]["cluster_lifetime_hours"] = hours
 

@@ -65,6 +65,7 @@ class TestWithUpdaters:
         assert settings_of(result).internal.worker_updater == "sets-up"
 
     def test_updaters_run_with_file_mounts(self, cluster_yaml, tmp_path):
+        (tmp_path / "b").write_text("x")
         cluster_yaml["file_mounts"] = {"~/a": "b"}
 
         assert run(cluster_yaml, tmp_path)["provider"]["disable_node_updaters"] is False

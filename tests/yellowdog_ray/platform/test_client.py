@@ -245,3 +245,19 @@ class TestLists:
 
         with pytest.raises(MalformedResponse, match="does not end"):
             platform.live_tasks("ydid:workreq:000000:1")
+
+
+class TestProxy:
+    """A proxy that fails is named."""
+
+    def test_failing_proxy_is_named_without_its_password(self, platform, monkeypatch):
+        for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HTTP_PROXY", "http://user:word@127.0.0.1:9")
+
+        with pytest.raises(Unavailable) as caught:
+            platform.account_name()
+
+        assert "ProxyError at http://" in str(caught.value)
+        assert "through the proxy 127.0.0.1:9 of HTTP_PROXY" in str(caught.value)
+        assert "word" not in str(caught.value)

@@ -138,3 +138,36 @@ def test_write_secret_keeps_the_secret_off_the_command_line(monkeypatch):
 
     assert commands
     assert "the-secret" not in "".join(commands)
+
+
+def test_target_runs_with_a_percent_sign_in_the_home(host, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "100%home"))
+
+    assert host.target().run("echo hello") == "hello\n"
+    assert host_key_file("head-1a2b3c4d").is_file()
+
+
+def test_uploaded_folder_becomes_the_remote_folder_whether_or_not_that_exists(host, tmp_path):
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "module.py").write_text("x = 1\n")
+
+    for _ in range(2):
+        host.target().upload(str(tmp_path / "pkg"), str(tmp_path / "there" / "pkg"))
+
+    assert [file.name for file in (tmp_path / "there" / "pkg").iterdir()] == ["module.py"]
+
+
+def test_write_secret_makes_an_existing_folder_private(folder, tmp_path):
+    (tmp_path / ".raydog").mkdir(mode=0o755)
+
+    folder.write_secret("YD_API_KEY_SECRET=x\n", ".raydog/credentials")
+
+    assert stat.S_IMODE((tmp_path / ".raydog").stat().st_mode) == 0o700
+
+
+def test_upload_without_rsync_fails_with_the_remedy(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(SshTarget, "run", lambda *_, **__: "")
+
+    with pytest.raises(SshError, match="this machine has no `rsync`"):
+        folder.upload(str(tmp_path), "there")

@@ -1,0 +1,154 @@
+"""The local files that a YAML names: where they are, and whether they can be used, before anything costs money.
+
+Every relative path is searched in the same folders: beside the YAML, then the working directory. Must not import
+`platform`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from yellowdog_ray.errors import ConfigError
+
+FILE_PREFIX = "file:"
+
+
+class Need(IntEnum):
+    """What a command needs of the local files. A command that reads or removes must work without them."""
+
+    NOTHING = 0
+    SSH_KEY = 1
+    EVERYTHING = 2
+
+
+def expand(name: str) -> Path:
+    """A path with `~` expanded. An unknown user's `~` stays as it is."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - `Path.expanduser` raises for an unknown user
+
+
+def candidates(name: str, folders: Sequence[Path]) -> list[Path]:
+    """The places of a path, in the order of search: one place for an absolute path."""
+    return list(dict.fromkeys(folder / expand(name) for folder in folders))
+
+
+def locate(name: str, folders: Sequence[Path]) -> Path:
+    """The first place of a path at which something exists, or else its first place."""
+    places = candidates(name, folders)
+    return next((place for place in places if os.path.lexists(place)), places[0])
+
+
+def inline_files(
+    section: Mapping[str, Any], keys: Sequence[str], source: str, path: str, folders: Sequence[Path], need: Need
+) -> dict[str, Any]:
+    """Replace each `file:<path>` value of `keys` by the text of that file, without a byte-order mark.
+
+    Args:
+        section: the section of the YAML; it is not changed.
+        keys: the keys that may name a file.
+        source: the YAML's name, for messages.
+        path: the section's place in the YAML, for messages.
+        folders: the folders of relative paths, in the order of search.
+        need: whether the command needs the files; if not, the value of an unusable file stays.
+
+    Raises:
+        ConfigError: a named file does not exist, or is not text.
+    """
+    inlined = dict(section)
+    for key in keys:
+        value = inlined.get(key)
+        if not isinstance(value, str) or not value.startswith(FILE_PREFIX):
+            continue
+        try:
+            inlined[key] = _read_text(value.removeprefix(FILE_PREFIX).strip(), source, f"{path}.{key}", folders)
+        except ConfigError:
+            if need is Need.EVERYTHING:
+                raise
+    return inlined
+
+
+def _read_text(name: str, source: str, key: str, folders: Sequence[Path]) -> str:
+    place = locate(name, folders)
+    if not place.is_file():
+        raise ConfigError(
+            f"{source}: {key}: there is no file {_tried(name, folders)}: correct the path after `{FILE_PREFIX}`, or "
+            "write the text inline"
+        )
+    try:
+        return place.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{source}: {key}: cannot read {place} as text ({error}): make it readable, and save it as UTF-8"
+        ) from error
+
+
+def file_mounts(config: Mapping[str, Any], source: str, folders: Sequence[Path], need: Need) -> dict[str, Any]:
+    """Ray's `file_mounts` with absolute sources. Links are resolved: Ray would copy a link to a file as a link.
+
+    Raises:
+        ConfigError: a source cannot be read, and the command needs it.
+    """
+    mounts = config.get("file_mounts") or {}
+    return {remote: _source(local, source, f"file_mounts.{remote}", folders, need) for remote, local in mounts.items()}
+
+
+def files_to_upload(
+    files: list[str] | Mapping[str, str], source: str, folders: Sequence[Path], need: Need
+) -> dict[str, str]:
+    """`files_to_upload` as absolute local paths by remote path.
+
+    A listed relative path keeps its place below the head's home; any other listed path goes to the home itself.
+
+    Raises:
+        ConfigError: a file cannot be read and the command needs it, or two files have one remote path.
+    """
+    key = "provider.files_to_upload"
+    pairs = list(files.items()) if isinstance(files, Mapping) else [(_remote_path(file), file) for file in files]
+    result: dict[str, str] = {}
+    for remote, local in pairs:
+        if remote in result:
+            raise ConfigError(
+                f"{source}: {key}: two files would become ~/{remote} on the head: give a mapping of remote path to "
+                "local path"
+            )
+        result[remote] = _source(local, source, key, folders, need)
+    return result
+
+
+def _remote_path(file: str) -> str:
+    return Path(file).name if file.startswith(("/", "~", "..")) else file
+
+
+def _source(name: object, source: str, key: str, folders: Sequence[Path], need: Need) -> str:
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"{source}: {key} is {name!r}: give the path of a local file or folder")
+    place = locate(name, folders)
+    if need is Need.EVERYTHING:
+        _check_source(place, source, key, _tried(name, folders))
+    return str(place.resolve())
+
+
+def _check_source(place: Path, source: str, key: str, tried: str) -> None:
+    if not place.exists():
+        raise ConfigError(f"{source}: {key}: there is no file or folder {tried}: correct the path")
+    for file in _files_of(place):
+        # Ray opens each file, which fails for a dangling link and never returns for a named pipe.
+        if not file.is_file() or not os.access(file, os.R_OK):
+            raise ConfigError(
+                f"{source}: {key}: {file} is no file that can be read: remove it, or make it readable with `chmod`"
+            )
+
+
+def _files_of(place: Path) -> Iterator[Path]:
+    if not place.is_dir():
+        yield place
+        return
+    for folder, _, names in os.walk(place):
+        yield from (Path(folder) / name for name in names)
+
+
+def _tried(name: str, folders: Sequence[Path]) -> str:
+    return " or ".join(str(place) for place in candidates(name, folders))

@@ -1,0 +1,144 @@
+"""Whether the private key of `auth` can be used, without asking OpenSSH on a machine that is paid for."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import stat
+import struct
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from yellowdog_ray.config.local_files import candidates, locate
+from yellowdog_ray.errors import ConfigError
+
+_KEY = "auth.ssh_private_key"
+_HEADER = "PRIVATE KEY-----"
+_PUBLIC = ("ssh-", "ecdsa-", "sk-", "---- BEGIN SSH2 PUBLIC KEY", "-----BEGIN PUBLIC KEY")
+_ENCRYPTED_PEM = ("BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED")
+_OPENSSH = "BEGIN OPENSSH PRIVATE KEY"
+_MAGIC = b"openssh-key-v1\0"  # OpenSSH's PROTOCOL.key
+_NO_CIPHER = b"none"
+_AGENT_SECONDS = 5.0
+
+
+def key_path(name: str, folders: Sequence[Path]) -> Path:
+    """The key's absolute path, with links resolved: Ray copies the file to the head, and a link as a link."""
+    return locate(name, folders).resolve()
+
+
+def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: bool) -> None:
+    """Refuse a key that OpenSSH would not use.
+
+    Args:
+        name: the key's path as the YAML has it.
+        source: the YAML's name, for messages.
+        folders: the folders of relative paths, in the order of search.
+        used_on_head: whether Ray uses the key on the head too, where there is no agent.
+
+    Raises:
+        ConfigError: the key cannot be used.
+    """
+    path = key_path(name, folders)
+    text = _read(path, name, source, folders)
+    if "%" in str(path):
+        raise ConfigError(
+            f"{source}: {_KEY}: OpenSSH replaces the `%` in {path}: move the key to a path without `%`, and name that"
+        )
+    if text.lstrip().startswith(_PUBLIC):
+        raise ConfigError(
+            f"{source}: {_KEY}: {path} is a public key: name the private key, usually the same path without `.pub`"
+        )
+    if _HEADER not in text:
+        raise ConfigError(
+            f"{source}: {_KEY}: {path} is no private key that OpenSSH can read: name a key made by `ssh-keygen`"
+        )
+    _check_permissions(path, source)
+    _check_passphrase(path, text, source, used_on_head=used_on_head)
+
+
+def _read(path: Path, name: str, source: str, folders: Sequence[Path]) -> str:
+    if not path.is_file():
+        tried = " or ".join(str(place) for place in candidates(name, folders))
+        raise ConfigError(
+            f"{source}: {_KEY}: there is no file {tried}: correct the path, or create a key with `ssh-keygen` and "
+            "install its public half on the head's image"
+        )
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigError(
+            f"{source}: {_KEY}: cannot read {path} ({error.strerror}): make it readable for you"
+        ) from error
+
+
+def _check_permissions(path: Path, source: str) -> None:
+    """OpenSSH's own rule (`sshkey_perm_ok` in authfile.c): it concerns the owner's keys only."""
+    state = path.stat()
+    if state.st_uid == os.getuid() and stat.S_IMODE(state.st_mode) & 0o077:
+        raise ConfigError(
+            f"{source}: {_KEY}: other users may read {path}, so OpenSSH does not use it: run `chmod 600 {path}`"
+        )
+
+
+def _check_passphrase(path: Path, text: str, source: str, *, used_on_head: bool) -> None:
+    encrypted, public = _cipher(path, text)
+    if not encrypted:
+        return
+    if used_on_head:
+        raise ConfigError(
+            f"{source}: {_KEY}: {path} has a passphrase, and the head sets workers up with it: name a key without "
+            "a passphrase"
+        )
+    if public is None or public not in _agent_keys():
+        raise ConfigError(
+            f"{source}: {_KEY}: {path} has a passphrase, and no ssh-agent holds it: run `ssh-add {path}`, or name a "
+            "key without a passphrase"
+        )
+
+
+def _cipher(path: Path, text: str) -> tuple[bool, str | None]:
+    """Whether the key has a passphrase, and its public half in base64 as far as it can be read."""
+    if _OPENSSH in text:
+        body = "".join(line for line in text.splitlines() if not line.startswith("-"))
+        return _openssh_cipher(body)
+    if not any(mark in text for mark in _ENCRYPTED_PEM):
+        return False, None
+    try:
+        return True, path.with_name(f"{path.name}.pub").read_text().split()[1]
+    except (OSError, UnicodeDecodeError, IndexError):
+        return True, None
+
+
+def _openssh_cipher(body: str) -> tuple[bool, str | None]:
+    """As `_cipher`: cipher, key derivation, its options, the number of keys, the public key."""
+    try:
+        rest = base64.b64decode(body).removeprefix(_MAGIC)
+        cipher, rest = _field(rest)
+        for _ in range(2):
+            _, rest = _field(rest)
+        public, _ = _field(rest[4:])
+    except (binascii.Error, struct.error, ValueError):
+        return False, None  # OpenSSH reports what is wrong with it
+    return cipher != _NO_CIPHER, base64.b64encode(public).decode()
+
+
+def _field(data: bytes) -> tuple[bytes, bytes]:
+    """A field with its length before it, and the rest."""
+    (length,) = struct.unpack(">I", data[:4])
+    return data[4 : 4 + length], data[4 + length :]
+
+
+def _agent_keys() -> set[str]:
+    """The public keys, in base64, of the keys that the user's agent holds."""
+    if not os.environ.get("SSH_AUTH_SOCK"):
+        return set()
+    try:
+        listed = subprocess.run(
+            ["ssh-add", "-L"], capture_output=True, text=True, timeout=_AGENT_SECONDS, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return set()
+    return {fields[1] for fields in map(str.split, listed.splitlines()) if len(fields) > 1}

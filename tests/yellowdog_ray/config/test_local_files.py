@@ -1,0 +1,119 @@
+"""Local files of a YAML: found by one rule, checked before anything is created, never in the way of `ray down`."""
+
+import os
+
+import pytest
+
+from yellowdog_ray.config.bootstrap import bootstrap
+from yellowdog_ray.config.local_files import Need
+from yellowdog_ray.errors import ConfigError
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """The YAML's folder, and another working directory."""
+    made = [tmp_path / "project", tmp_path / "elsewhere"]
+    for folder in made:
+        folder.mkdir()
+    return made
+
+
+def run(config, folders, need=Need.EVERYTHING):
+    return bootstrap(config, "cluster.yaml", folders, need)[0]
+
+
+def error_of(config, folders):
+    with pytest.raises(ConfigError) as caught:
+        run(config, folders)
+    return str(caught.value)
+
+
+class TestFileMounts:
+    def test_missing_source_is_refused_with_key_and_path(self, cluster_yaml, folders):
+        cluster_yaml["file_mounts"] = {"~/data": "no/data"}
+
+        message = error_of(cluster_yaml, folders)
+
+        assert f"cluster.yaml: file_mounts.~/data: there is no file or folder {folders[0]}/no/data" in message
+
+    def test_relative_source_is_found_beside_the_yaml(self, cluster_yaml, folders):
+        (folders[0] / "data").mkdir()
+        cluster_yaml["file_mounts"] = {"~/data": "data"}
+
+        result = run(cluster_yaml, folders)
+
+        assert result["file_mounts"] == {"~/data": str(folders[0] / "data")}
+        assert run(result, folders) == result
+
+    def test_link_to_a_file_is_resolved(self, cluster_yaml, folders):
+        (folders[1] / "real").write_text("x")
+        (folders[0] / "link").symlink_to(folders[1] / "real")
+        cluster_yaml["file_mounts"] = {"~/data": "link"}
+
+        assert run(cluster_yaml, folders)["file_mounts"] == {"~/data": str(folders[1] / "real")}
+
+    @pytest.mark.parametrize("kind", ["dangling link", "named pipe"])
+    def test_folder_is_refused_with_a_file_that_ray_cannot_read(self, cluster_yaml, folders, kind):
+        file = folders[0] / "data" / "part"
+        file.parent.mkdir()
+        if kind == "named pipe":
+            os.mkfifo(file)
+        else:
+            file.symlink_to("nowhere")
+        cluster_yaml["file_mounts"] = {"~/data": "data"}
+
+        assert f"file_mounts.~/data: {file} is no file that can be read" in error_of(cluster_yaml, folders)
+
+    def test_source_that_is_no_path_is_refused(self, cluster_yaml, folders):
+        cluster_yaml["file_mounts"] = {"~/data": None}
+
+        assert "file_mounts.~/data is None: give the path" in error_of(cluster_yaml, folders)
+
+
+class TestFilesToUpload:
+    @pytest.mark.parametrize("files", [["no.txt"], {"~/x": "no.txt"}, ["~nobody-here/no.txt"]])
+    def test_missing_file_is_refused_with_its_key(self, cluster_yaml, folders, files):
+        cluster_yaml["provider"]["files_to_upload"] = files
+
+        message = error_of(cluster_yaml, folders)
+
+        assert "cluster.yaml: provider.files_to_upload: there is no file or folder" in message
+        assert "no.txt" in message
+
+    def test_listed_files_keep_their_relative_path_below_home(self, cluster_yaml, folders, tmp_path):
+        places = [folders[0] / "scripts" / "a.sh", tmp_path / "b.conf", tmp_path / "c.txt"]
+        for place in places:
+            place.parent.mkdir(exist_ok=True)
+            place.write_text("x")
+        cluster_yaml["provider"]["files_to_upload"] = ["scripts/a.sh", str(tmp_path / "b.conf"), "../c.txt"]
+
+        files = run(cluster_yaml, folders)["provider"]["files_to_upload"]
+
+        assert files == dict(zip(["scripts/a.sh", "b.conf", "c.txt"], map(str, places), strict=True))
+
+    def test_two_files_with_one_remote_path_are_refused(self, cluster_yaml, folders):
+        for folder in folders:
+            (folder / "a").write_text("x")
+        cluster_yaml["provider"]["files_to_upload"] = [str(folder / "a") for folder in folders]
+
+        assert "two files would become ~/a" in error_of(cluster_yaml, folders)
+
+
+class TestScripts:
+    def test_byte_order_mark_is_not_part_of_the_text(self, cluster_yaml, folders):
+        (folders[0] / "setup.sh").write_bytes(b"\xef\xbb\xbfecho x\n")
+        cluster_yaml["available_node_types"]["worker"]["node_config"]["userdata"] = "file:setup.sh"
+
+        result = run(cluster_yaml, folders)
+
+        assert result["available_node_types"]["worker"]["node_config"]["userdata"] == "echo x\n"
+
+
+def test_command_that_removes_needs_no_local_file(cluster_yaml, folders, ssh_key):
+    ssh_key.unlink()
+    cluster_yaml["file_mounts"] = {"~/data": "no/data"}
+    cluster_yaml["provider"]["files_to_upload"] = ["no.txt"]
+    cluster_yaml["provider"]["ray_head_node_task_script"] = "file:no.sh"
+    cluster_yaml["available_node_types"]["worker"]["max_workers"] = -1
+
+    assert run(cluster_yaml, folders, Need.NOTHING)["cluster_name"] == "demo"

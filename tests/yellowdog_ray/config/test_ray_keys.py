@@ -1,0 +1,67 @@
+"""Values of Ray's keys that Ray's schema lets pass, and that would stop a cluster that is paid for."""
+
+import pytest
+
+from yellowdog_ray.config.bootstrap import bootstrap
+from yellowdog_ray.errors import ConfigError
+
+
+def error_of(config, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        bootstrap(config, "cluster.yaml", [tmp_path])
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["max_workers", "min_workers", "idle_timeout_s"])
+def test_negative_number_is_refused(cluster_yaml, tmp_path, key):
+    cluster_yaml["available_node_types"]["worker"][key] = -1
+
+    message = error_of(cluster_yaml, tmp_path)
+
+    assert message == f"cluster.yaml: available_node_types.worker.{key} is -1: give a number of 0 or above"
+
+
+def test_minimum_above_the_maximum_is_refused(cluster_yaml, tmp_path):
+    cluster_yaml["available_node_types"]["worker"]["min_workers"] = 3
+
+    assert "available_node_types.worker.min_workers is 3, above max_workers (2)" in error_of(cluster_yaml, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", " ", 1])
+def test_node_type_without_a_name_is_refused(cluster_yaml, tmp_path, name):
+    types = cluster_yaml["available_node_types"]
+    types[name] = types.pop("worker")
+
+    assert f"available_node_types has a node type named {name!r}" in error_of(cluster_yaml, tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_number_that_is_not_finite_is_refused(cluster_yaml, tmp_path, value):
+    cluster_yaml["idle_timeout_minutes"] = value
+
+    assert f"idle_timeout_minutes is {value}: give a finite number" in error_of(cluster_yaml, tmp_path)
+
+
+@pytest.mark.parametrize("key", ["head_node_build_timeout_minutes", "worker_node_build_timeout_minutes"])
+def test_timeout_beyond_any_machine_is_refused(cluster_yaml, tmp_path, key):
+    cluster_yaml["provider"][key] = 1e13
+
+    assert f"cluster.yaml: provider.{key} is" in error_of(cluster_yaml, tmp_path)
+
+
+def test_docker_section_is_refused(cluster_yaml, tmp_path):
+    cluster_yaml["docker"] = {"image": "rayproject/ray", "container_name": "ray"}
+
+    assert "cluster.yaml: docker: RayDog starts Ray in the nodes' tasks" in error_of(cluster_yaml, tmp_path)
+
+
+def test_docker_section_of_a_node_type_is_refused(cluster_yaml, tmp_path):
+    cluster_yaml["available_node_types"]["worker"]["docker"] = {"worker_image": "rayproject/ray"}
+
+    assert "available_node_types.worker.docker" in error_of(cluster_yaml, tmp_path)
+
+
+def test_empty_docker_section_is_accepted(cluster_yaml, tmp_path):
+    cluster_yaml["docker"] = {}
+
+    bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])

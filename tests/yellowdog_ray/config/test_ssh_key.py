@@ -1,0 +1,98 @@
+"""The private key of `auth`, checked before a machine is paid for."""
+
+import os
+import subprocess
+
+import pytest
+
+from yellowdog_ray.config.bootstrap import bootstrap
+from yellowdog_ray.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def no_agent(monkeypatch):
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+
+
+@pytest.fixture
+def protected(tmp_path):
+    """A key with a passphrase."""
+    return make_key(tmp_path / "protected", "a passphrase")
+
+
+def make_key(path, passphrase, *options):
+    subprocess.run(["ssh-keygen", "-q", "-N", passphrase, "-f", path, *(options or ("-t", "ed25519"))], check=True)
+    return path
+
+
+def run(config, key, tmp_path):
+    config["auth"]["ssh_private_key"] = str(key)
+    return bootstrap(config, "cluster.yaml", [tmp_path])[0]
+
+
+def error_of(config, key, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        run(config, key, tmp_path)
+    assert str(caught.value).startswith("cluster.yaml: auth.ssh_private_key: ")
+    return str(caught.value)
+
+
+def test_key_without_a_passphrase_is_accepted(cluster_yaml, tmp_path):
+    key = make_key(tmp_path / "key", "")
+
+    assert run(cluster_yaml, key, tmp_path)["auth"]["ssh_private_key"] == str(key)
+
+
+@pytest.mark.parametrize("options", [("-t", "ed25519"), ("-t", "rsa", "-b", "2048", "-m", "PEM")], ids=["new", "pem"])
+def test_key_with_a_passphrase_is_refused_without_an_agent(cluster_yaml, tmp_path, options):
+    key = make_key(tmp_path / "key", "a passphrase", *options)
+
+    assert f"no ssh-agent holds it: run `ssh-add {key}`" in error_of(cluster_yaml, key, tmp_path)
+
+
+def test_key_with_a_passphrase_is_accepted_when_the_agent_holds_it(cluster_yaml, tmp_path, protected, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    agent = tmp_path / "bin" / "ssh-add"
+    agent.write_text(f"#!/bin/sh\ncat {protected}.pub\n")
+    agent.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{agent.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("SSH_AUTH_SOCK", "a socket")
+
+    assert run(cluster_yaml, protected, tmp_path)["auth"]["ssh_private_key"] == str(protected)
+
+    cluster_yaml["provider"]["disable_node_updaters"] = False
+    assert "the head sets workers up with it" in error_of(cluster_yaml, protected, tmp_path)
+
+
+def test_key_that_others_may_read_is_refused(cluster_yaml, tmp_path, ssh_key):
+    ssh_key.chmod(0o640)
+
+    assert f"run `chmod 600 {ssh_key}`" in error_of(cluster_yaml, ssh_key, tmp_path)
+
+
+def test_public_key_is_refused(cluster_yaml, tmp_path, protected):
+    assert "is a public key" in error_of(cluster_yaml, f"{protected}.pub", tmp_path)
+
+
+def test_file_that_is_no_key_is_refused(cluster_yaml, tmp_path):
+    (tmp_path / "notes").write_text("my key is under the mat\n")
+
+    assert "is no private key that OpenSSH can read" in error_of(cluster_yaml, tmp_path / "notes", tmp_path)
+
+
+def test_linked_key_is_resolved(cluster_yaml, tmp_path, ssh_key):
+    (tmp_path / "link").symlink_to(ssh_key)
+
+    assert run(cluster_yaml, tmp_path / "link", tmp_path)["auth"]["ssh_private_key"] == str(ssh_key)
+
+
+def test_relative_key_is_found_beside_the_yaml(cluster_yaml, tmp_path, ssh_key):
+    assert run(cluster_yaml, ssh_key.name, tmp_path)["auth"]["ssh_private_key"] == str(ssh_key)
+
+
+def test_path_that_openssh_would_expand_is_refused(cluster_yaml, tmp_path, ssh_key):
+    key = tmp_path / "50%" / "key"
+    key.parent.mkdir()
+    ssh_key.rename(key)
+
+    assert "OpenSSH replaces the `%`" in error_of(cluster_yaml, key, tmp_path)
