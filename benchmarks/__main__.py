@@ -19,7 +19,7 @@ from benchmarks.cases import commands, day, growth, latency, life, listing, loca
 from benchmarks.contenders import PUBLISHED, RAYDOG, REPOSITORY, Contender
 from benchmarks.machine import Cores, description
 from benchmarks.results import Report
-from benchmarks.session import RUNS, Session
+from benchmarks.session import Session
 
 CASES: dict[str, ModuleType] = {
     case.NAME: case for case in (commands, listing, growth, shrink, lookups, life, day, latency, local)
@@ -28,23 +28,6 @@ CONTENDERS = (RAYDOG, PUBLISHED)
 PAGES = {None: REPOSITORY / "docs/performance-tables.md", "local": REPOSITORY / "docs/performance-local.md"}
 SUMMARY_PAGE = REPOSITORY / "docs/performance.md"
 RESULTS = REPOSITORY / "docs/performance"
-
-_HELP = f"""\
-Measures RayDog and {PUBLISHED.label} (from the package index) on a local platform.
-
-  scripts/bench                  all cases but `local`, medians of {RUNS} runs, about 30 minutes. Writes the summary
-                                 of docs/performance.md, the tables of docs/performance-tables.md and the plots
-  scripts/bench listing growth   these cases only; the other tables stay
-  scripts/bench --quick          RayDog alone, one run of each case, small sizes, under 3 minutes. Writes nothing
-  scripts/bench --page           measures nothing; writes the pages from the stored results (docs/performance/)
-
-Cases:
-{chr(10).join(f"  {name:9} {case.TITLE}" for name, case in CASES.items())}
-
-A figure is a median, with minimum and maximum in brackets. Close other programs: they distort times, but not counts.
-Real hosts (`commands`, and all cases of {PUBLISHED.label}) need root; without it they are skipped, and the table says
-so. Exits with 1 if RayDog misses a goal.
-"""
 
 
 def main() -> int:
@@ -72,18 +55,11 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="scripts/bench", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="which cases; all if none is named")
-    parser.add_argument("--quick", action="store_true", help="one run each, and nothing that takes long")
-    parser.add_argument("--page", action="store_true", help="write the pages from the stored results")
-    parser.add_argument(
-        "--only",
-        action="append",
-        choices=[contender.key for contender in CONTENDERS],
-        help="measure this package alone; the page then shows no other for the cases measured",
-    )
+    parser = argparse.ArgumentParser("scripts/bench", add_help=False)  # the script has the help
+    parser.add_argument("cases", nargs="*", metavar="CASE")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--page", action="store_true")
+    parser.add_argument("--only", action="append", choices=[contender.key for contender in CONTENDERS])
     arguments = parser.parse_args()
     unknown = [name for name in arguments.cases if name not in CASES]
     if unknown:

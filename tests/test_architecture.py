@@ -27,6 +27,38 @@ TOP_MODULES: Mapping[str, str] = {
 }
 """The other modules beside the packages, and what each may import."""
 
+LOCAL_TOP_MODULES: Mapping[str, Set[str]] = {
+    "agents": {"errors", "events", "messages", "state"},
+    "call_patterns": set(),
+    "coverage": {"api"},
+    "errors": set(),
+    "events": {"messages", "state"},
+    "messages": set(),
+    "platform": {"account", "agents", "faults", "hosts", "recording", "seed", "services", "state"},
+    "pytest_plugin": {"state", "testing"},
+    "recording": {"call_patterns", "state"},
+    "scheduler": {"account", "pools", "state", "work"},
+    "seed": {"account", "compute"},
+    "services": {
+        *(
+            "account",
+            "agents",
+            "compute",
+            "events",
+            "faults",
+            "hosts",
+            "messages",
+            "pools",
+            "scheduler",
+            "state",
+            "work",
+        ),
+    },
+    "testing": {"faults", "hosts", "platform", "recording", "service", "state"},
+    "yellowdog_local": set(),
+}
+"""The modules beside the local platform's packages, and what each may import."""
+
 LINE = re.compile(r"(?P<purpose>[A-Z`][^\n]+?)\. May import (?P<allowed>[^.\n]+)\.(?: [A-Z][^\n]+\.)?")
 NAME = re.compile(r"`(\w+)`")
 
@@ -94,8 +126,9 @@ def cycle_in(graph: Mapping[str, Set[str]]) -> list[str]:
 
 def line_of(package: Path) -> re.Match[str]:
     """The line of a package's `__init__`, which has nothing else."""
-    (statement,) = ast.parse((package / "__init__.py").read_text()).body
-    line = ast.get_docstring(ast.Module([statement], [])) or ""
+    body = ast.parse((package / "__init__.py").read_text()).body
+    assert len(body) == 1, f"{package.name}/__init__.py: must consist of its docstring: purpose and allowed imports"
+    line = ast.get_docstring(ast.Module(body, [])) or ""
     match = LINE.fullmatch(line)
     assert match, f"{package.name}/__init__.py: say in one line what the package is for and what it may import: {line}"
     return match
@@ -121,7 +154,22 @@ def allowed_imports() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize(("unit", "imported"), unit_graph("yellowdog_ray").items(), ids=unit_graph("yellowdog_ray"))
 def test_unit_imports_only_what_its_line_allows(unit, imported):
-    assert imported <= allowed_imports()[unit]
+    allowed = allowed_imports()
+    assert unit in allowed, (
+        f"new: {unit}. A package needs an __init__.py with a line; a module beside the packages needs an entry in "
+        "TOP_MODULES or BASE_MODULES"
+    )
+    assert imported <= allowed[unit]
+
+
+def test_local_module_imports_only_what_its_entry_allows():
+    modules = {file.stem for file in (SOURCES / "yellowdog_local").glob("*.py")} - {"__init__"} | {"yellowdog_local"}
+    graph = unit_graph("yellowdog_local")
+
+    assert modules == LOCAL_TOP_MODULES.keys(), "a new or removed module: change LOCAL_TOP_MODULES"
+    assert {
+        name: graph[name] - LOCAL_TOP_MODULES[name] for name in modules if graph[name] - LOCAL_TOP_MODULES[name]
+    } == {}
 
 
 def test_lines_name_only_what_exists():
@@ -186,6 +234,11 @@ def test_programs_do_not_import_each_other(one, other):
 
 def test_only_the_platform_package_imports_the_sdk():
     assert {file.parts[0] for file in importers("yellowdog_ray", "yellowdog_client")} == {"platform"}
+
+
+def test_platform_package_does_not_import_ray():
+    """No file of it, neither at once nor later in a function."""
+    assert {file for file in importers("yellowdog_ray", "ray") if file.parts[0] == "platform"} == set()
 
 
 def test_local_platform_does_not_import_ray():

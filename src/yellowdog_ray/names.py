@@ -1,8 +1,8 @@
 """The names of everything that RayDog creates, and YellowDog's naming rules. Pure; must not import other modules.
 
-One *incarnation* of a cluster (from `ray up` to `ray down`) has a random token. Every name but the work requirement's
-ends with it. Leftovers of an earlier incarnation are thus never mistaken for this one's, and clusters with a common
-prefix have no name in common.
+One *incarnation* of a cluster (from `ray up` to `ray down`) has a random token. The names of pools and of
+the head end with it. Leftovers of an earlier incarnation are thus never mistaken for this one's, and clusters with a
+common prefix have no name in common.
 """
 
 from __future__ import annotations

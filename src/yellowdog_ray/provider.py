@@ -75,7 +75,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     @staticmethod
     def fillout_available_node_types_resources(cluster_config: dict[str, Any]) -> dict[str, Any]:
-        """Give the node types without `resources` those of their machines, as far as YellowDog reports them."""
+        """Fill in the `resources` of node types that state none, if YellowDog gives the sizes of their machines."""
         from yellowdog_ray.commands.resources import fill_in
 
         def connect() -> Platform:
@@ -179,7 +179,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     @_translated
     def cleanup_cluster_resources(self) -> None:
-        """Finish `ray down`: wait until the platform shows nothing alive, and say so."""
+        """Finish `ray down`: wait until the platform shows nothing alive, and report it."""
         self.side.tear_down()
 
     # Setting nodes up

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class Side(HasLazyParts, ABC):
     """One process that works on one cluster. Thread-safe.
 
-    Constructing does nothing but remember: parts are made at their first use, and the platform's SDK is imported then,
-    since most `ray` commands need little of it.
+    The constructor only stores its arguments. Parts, and the SDK, load at first use, because most `ray` commands need
+    few of them.
 
     Args:
         provider_config: the YAML's `provider` section.

@@ -12,18 +12,13 @@ from pathlib import Path
 
 from tests.guards.guard import ROOT, Guard, guards, row_tests, without
 
-_HELP = """\
-A guard is the source that keeps a promise of docs/reliability.md; tests/guards/guards.txt lists them. The tests of each
-row must pass with all guards. Then they run without each guard, in a copy of the checkout. A test must fail each time,
-and each test must fail without some guard. A timeout, a failed set-up and a skipped test count as nothing."""
-
 
 def main() -> int:
     """The command; 0 if all is well."""
-    parser = argparse.ArgumentParser("scripts/guards", description=_HELP)
-    parser.add_argument("words", nargs="*", metavar="WORD", help="only rows with all words in row, guards or tests")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="rows at a time (1)")
-    parser.add_argument("--list", action="store_true", help="show the guards, and end")
+    parser = argparse.ArgumentParser("scripts/guards", add_help=False)  # the script has the help
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N")
+    parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     tests = row_tests()
     texts = {row: f"{row} {of_row} {tests[row]}".lower() for row, of_row in guards().items()}

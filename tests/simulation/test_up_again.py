@@ -131,4 +131,4 @@ def test_invalid_config_file_changes_nothing(world, home, caplog):
     world.ticks(3)
 
     assert len(world.ray.workers) == 3
-    assert caplog.text.count("the settings stay as they are") == 1
+    assert caplog.text.count("the previous settings stay in force") == 1

@@ -1,4 +1,4 @@
-"""The engine of lifecycles: a record moves from status to status by declared events only. Knows no entity."""
+"""The engine of lifecycles: a record moves from status to status by declared events only. Independent of entities."""
 
 from __future__ import annotations
 

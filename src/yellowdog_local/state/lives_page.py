@@ -1,4 +1,4 @@
-"""Draws lifecycles as a page of documentation: a diagram and a table of events for each. Knows no entity."""
+"""Draws lifecycles as a page of documentation: a diagram and a table of events for each. Independent of entities."""
 
 from __future__ import annotations
 

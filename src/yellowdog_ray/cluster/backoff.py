@@ -1,4 +1,4 @@
-"""Back-off of node types after failed launches. Pure; knows no platform.
+"""Back-off of node types after failed launches. Pure; independent of the platform.
 
 Ray's autoscaler v2 repeats a failed launch request at every tick, without end (autoscaler/v2 of Ray 2.60).
 """

@@ -110,13 +110,13 @@ class Cluster:
         return self._platform.find_work_requirement(self.name, finished=True)
 
     def adopt(self, work: WorkRequirementView) -> None:
-        """Take this work requirement for the cluster's own, and until `forget` no other, not even after its end."""
+        """Take this work requirement for the cluster's own, and until `reset` no other, not even after its end."""
         with self._lock:
             self._requirement_id = work.id
             self._adopted = True
 
-    def forget(self) -> None:
-        """Drop everything that is remembered of a work requirement that has ended."""
+    def reset(self) -> None:
+        """Drop all state of a work requirement that has ended."""
         with self._lock:
             self._requirement_id = None
             self._adopted = self._identity.fixed
@@ -224,7 +224,7 @@ class Cluster:
 
     # Launching and terminating
 
-    def remember(self, tasks: Iterable[TaskView], tags: Mapping[str, str]) -> None:
+    def add(self, tasks: Iterable[TaskView], tags: Mapping[str, str]) -> None:
         """List nodes that the platform has just accepted, before it shows them.
 
         Those that have ended already too, until the next reading: Ray waits long for a node that it never sees.

@@ -145,7 +145,7 @@ class Launcher:
         node_id = names.replacement_id(node.node_type, node.id)
         changed = {variables.CLOUD_INSTANCE_ID: node_id, variables.NODE_TAGS: json.dumps(tags, sort_keys=True)}
         spec = replace(model, name=node_id, environment={**model.environment, **changed}, timeout=timeout)
-        self._cluster.remember(add_tasks(self._platform, node.group_id, [spec]), tags)
+        self._cluster.add(add_tasks(self._platform, node.group_id, [spec]), tags)
         return node_id
 
     def _launch(self, request: LaunchRequest) -> list[str]:
@@ -165,7 +165,7 @@ class Launcher:
                 if not ids:  # again: Ray launches in a thread, just before it terminates a node whose set-up has failed
                     self.backoff.check(request.node_type)
                 specs = [self._worker(request, head_ip, timeout) for _ in range(min(missing, room))]
-                cluster.remember(add_tasks(self._platform, group.id, specs), request.tags)
+                cluster.add(add_tasks(self._platform, group.id, specs), request.tags)
                 ids += [spec.name for spec in specs]
         return ids
 

@@ -96,7 +96,7 @@ class PlatformNodes:
         self._lacks_address = any(node.private_ip is None for node in nodes.values())
 
     def _read(self, group: TaskGroupView, node_ids: set[str], group_size: int) -> dict[str, PlatformNodeView]:
-        """Read these platform nodes of a group's pool, as far as the platform shows them."""
+        """Read these platform nodes of a group's pool; those that the platform does not show are left out."""
         if len(node_ids) * PAGE_SIZE < group_size:
             return self._read_each(node_ids)
         pool_id = self._pool_of(group, node_ids)

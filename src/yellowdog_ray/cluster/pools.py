@@ -45,7 +45,7 @@ def pool_spec(
 
 
 def placement(pool: PoolView) -> Placement:
-    """The placement of a task group that this configured pool serves: there only, as far as YellowDog can select it."""
+    """The placement of a task group that this configured pool serves: there only, if YellowDog can select it."""
     if pool.worker_tag is not None:
         return Placement((pool.worker_tag,), (pool.namespace,))
     # Without the provider, pending tasks would make provisioned pools grow, those of this cluster included.

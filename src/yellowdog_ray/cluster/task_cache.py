@@ -6,8 +6,8 @@ that have ended since, for a large group those that have started too, and the wh
 counts.
 
 No list is trusted to be complete: it may skip, repeat, lag, or change between its pages. So a task disappears only when
-it is seen ended, or is requested by its id and has ended or is not found. A first reading that lacks tasks that the
-platform counts is no listing.
+it is reported as ended, or is requested by its id and has ended or is not found. A first reading that lacks tasks that
+the platform counts is no listing.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def _check_nodes(reference: str, nodes: tuple[PlatformNodeView, ...], path: str)
             )
         if node.private_ip is None:
             raise ConfigError(
-                f"{path}: platform node {node.instance_id} of worker pool '{reference}' does not say its address: set "
+                f"{path}: platform node {node.instance_id} of worker pool '{reference}' has no address: set "
                 "yda.privateIpAddress in its agent's application.yaml"
             )
 

@@ -1,4 +1,7 @@
-"""RayDog's part of `ray down`: the request at its beginning, and the wait at its end."""
+"""RayDog's part of `ray down`: the request at its beginning, and the action at its end.
+
+The wait itself is in `teardown.py`.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,10 @@ def ray_calls_cleanup() -> bool:
 
 
 class TeardownRunner:
-    """Replaces the command runner by which `ray down`, once confirmed, first runs `ray stop` on the head.
+    """Replaces the command runner of `ray down`.
 
-    Instead it requests the end of all tasks, and their scripts stop Ray on all nodes at once. `ray stop` by SSH would
-    stop the head first. Ray would wait seconds there for the workers, and then on the workers, in vain, for the head.
-    A worker that the autoscaler launched just before would remain.
+    Ray would run `ray stop` by SSH on the head first, and lose time. The runner requests the end of all tasks instead;
+    each task stops its own Ray. A worker that the autoscaler launched just before ends too.
 
     Args:
         request_end: requests the end of the whole cluster.

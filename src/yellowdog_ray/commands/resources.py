@@ -25,7 +25,7 @@ MEMORY_SHARE = 0.7
 
 
 @dataclass(frozen=True)
-class Found:
+class KnownSize:
     """The smallest machine that a node type may get, and the origin of that size."""
 
     size: MachineSize
@@ -57,11 +57,11 @@ def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platfo
     if not missing:
         return dict(config)
     result = copy.deepcopy(dict(config))
-    kinds = {name: result["available_node_types"][name] for name in missing}
-    sizes = _sizes(kinds, source, connect)
+    node_types = {name: result["available_node_types"][name] for name in missing}
+    sizes = _sizes(node_types, source, connect)
     notes: dict[str, dict[str, str]] = {}
-    for (name, kind), found in zip(kinds.items(), sizes, strict=True):
-        if isinstance(found, Found):
+    for (name, kind), found in zip(node_types.items(), sizes, strict=True):
+        if isinstance(found, KnownSize):
             kind["resources"] = {**found.resources, **(kind.get("resources") or {})}
             notes[name] = {"origin": found.origin}
         else:
@@ -72,31 +72,31 @@ def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platfo
 
 
 def _sizes(
-    kinds: Mapping[str, Mapping[str, Any]], source: str, connect: Callable[[], Platform]
-) -> list[Found | RayDogError]:
+    node_types: Mapping[str, Mapping[str, Any]], source: str, connect: Callable[[], Platform]
+) -> list[KnownSize | RayDogError]:
     """The size of each node type's machines, or the reason why it is unknown."""
     try:
         platform = connect()
     except RayDogError as error:
-        return [error] * len(kinds)
+        return [error] * len(node_types)
 
-    def size(name: str) -> Found | RayDogError:
+    def size(name: str) -> KnownSize | RayDogError:
         path = f"available_node_types.{name}.node_config"
         try:
-            return machine_size(platform, parse_node_config(kinds[name].get("node_config") or {}, source, path))
+            return machine_size(platform, parse_node_config(node_types[name].get("node_config") or {}, source, path))
         except RayDogError as error:
             return error
 
-    return run_concurrently(size, kinds)
+    return run_concurrently(size, node_types)
 
 
 def _node_types(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    node_types = config.get("available_node_types")
-    kinds = node_types if isinstance(node_types, Mapping) else {}
-    return {name: kind for name, kind in kinds.items() if isinstance(kind, Mapping)}
+    stated = config.get("available_node_types")
+    node_types = stated if isinstance(stated, Mapping) else {}
+    return {name: kind for name, kind in node_types.items() if isinstance(kind, Mapping)}
 
 
-def machine_size(platform: Platform, node_config: NodeConfig) -> Found:
+def machine_size(platform: Platform, node_config: NodeConfig) -> KnownSize:
     """The size of a node type's machines.
 
     Raises:
@@ -108,26 +108,26 @@ def machine_size(platform: Platform, node_config: NodeConfig) -> Found:
         sizes = [node.size for node in platform.platform_nodes(pool.id) if node.alive and node.size]
         if not sizes:
             raise ConfigError(f"worker pool '{node_config.worker_pool}' has no platform node with a known size")
-        return Found(_smallest(sizes), f"the platform nodes of worker pool {node_config.worker_pool}")
+        return KnownSize(_smallest(sizes), f"the platform nodes of worker pool {node_config.worker_pool}")
     wanted = platform.instance_types_of(node_config.template)
     if not wanted:
         raise ConfigError(f"template '{node_config.template}' names no instance type")
     found = [_of_type(platform, provider, name) for provider, name in wanted]
-    return Found(_smallest(each.size for each in found), "; ".join(dict.fromkeys(each.origin for each in found)))
+    return KnownSize(_smallest(each.size for each in found), "; ".join(dict.fromkeys(each.origin for each in found)))
 
 
-def _of_type(platform: Platform, provider: str | None, name: str) -> Found:
+def _of_type(platform: Platform, provider: str | None, name: str) -> KnownSize:
     """An instance type's size from its cloud's description, or else from platform nodes of that type."""
     try:
         described = platform.instance_type(provider, name)
     except (Refused, NotAuthorised, NotFound):
         described = None  # the key may lack this permission
     if described is not None:
-        return Found(described, f"instance type {name}")
+        return KnownSize(described, f"instance type {name}")
     seen = platform.seen_sizes(provider, name)
     if not seen:
         raise ConfigError(f"YellowDog has no instance type '{name}', and shows no platform node of that type")
-    return Found(_smallest(seen), f"platform nodes of instance type {name}, which do not report GPUs")
+    return KnownSize(_smallest(seen), f"platform nodes of instance type {name}, which do not report GPUs")
 
 
 def _smallest(sizes: Iterable[MachineSize]) -> MachineSize:
@@ -161,7 +161,7 @@ def describe_origins(internal: Internal) -> list[str]:
                 f"{kind.resources_unknown}. Write it, for example `resources: {{CPU: 4}}`"
             )
         if kind.resources_origin is not None:
-            lines.append(f"node type '{name}' offers {_words(kind.resources)}, from {kind.resources_origin}")
+            lines.append(f"node type '{name}' offers {_format(kind.resources)}, from {kind.resources_origin}")
     return lines
 
 
@@ -179,7 +179,7 @@ def excess_warnings(platform: Platform, internal: Internal) -> list[str]:
         kind, known = internal.node_types[name], found[config]
         if known is not None and (lacking := excess(kind.resources, known.size)):
             warnings.append(
-                f"{internal.source}: available_node_types.{name}.resources has {', '.join(lacking)} ({known.origin}): "
+                f"{internal.source}: available_node_types.{name}.resources has {'; '.join(lacking)} ({known.origin}): "
                 "Ray will overload such a node"
             )
     return warnings
@@ -188,16 +188,16 @@ def excess_warnings(platform: Platform, internal: Internal) -> list[str]:
 _MEASURED = ("CPU", "GPU", "memory")
 
 
-def _size_if_known(platform: Platform, config: NodeConfig) -> Found | None:
+def _size_if_known(platform: Platform, config: NodeConfig) -> KnownSize | None:
     try:
         return machine_size(platform, config)
     except RayDogError:
         return None
 
 
-def _words(resources: Mapping[str, float]) -> str:
-    words = [
+def _format(resources: Mapping[str, float]) -> str:
+    parts = [
         f"memory: {amount / GIB:.1f} GiB" if name == "memory" else f"{name}: {amount:g}"
         for name, amount in resources.items()
     ]
-    return ", ".join(words)
+    return ", ".join(parts)

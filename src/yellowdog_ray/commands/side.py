@@ -122,7 +122,7 @@ class LaptopSide(Side):
             return
         # The platform shows that the head runs, and nothing else is known here: `ray get-head-ip` and `ray down` must
         # work when SSH does not.
-        self.tag_store.remember(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})
+        self.tag_store.cache(head.id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})
 
     def is_terminated(self, node_id: str) -> bool:
         """Whether the node is gone, by a fresh reading: nothing else lists meanwhile."""
@@ -145,7 +145,7 @@ class LaptopSide(Side):
         self._created_head = True
         for node_id in self.cluster.snapshot.nodes:
             # Until the head's tag store runs, its status is the one that Ray has just given.
-            self.tag_store.remember(node_id, {TAG_RAY_NODE_STATUS: tags[TAG_RAY_NODE_STATUS]})
+            self.tag_store.cache(node_id, {TAG_RAY_NODE_STATUS: tags[TAG_RAY_NODE_STATUS]})
         progress.report(f"cluster '{self._cluster_name}' is on YellowDog: work requirement and head pool are made")
 
     def prepare_head(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +236,7 @@ class LaptopSide(Side):
         self._end_requested = True
 
     def tear_down(self) -> None:
-        """End the whole cluster, wait until the platform shows nothing alive, and say so."""
+        """End the whole cluster, wait until the platform shows nothing alive, and report it."""
         from yellowdog_ray.commands.teardown import tear_down
 
         progress = Progress()
@@ -244,7 +244,7 @@ class LaptopSide(Side):
             work = self._youngest()
             if work is not None:
                 tear_down(self.platform, work, progress, self._clock)
-                self.cluster.forget()
+                self.cluster.reset()
         except TeardownIncomplete as error:
             _fail(error)
         except RayDogError as error:

@@ -120,7 +120,7 @@ class HeadCreation:
             return work
         self._progress.update(f"tearing down the rest of an earlier cluster '{self._cluster.name}'")
         tear_down(self._platform, work, self._progress, self._clock)
-        self._cluster.forget()
+        self._cluster.reset()
         return None
 
     def _is_over(self, work: WorkRequirementView) -> bool:
@@ -166,7 +166,7 @@ class HeadCreation:
         script = self._settings.ray_head_node_task_script or HEAD_SCRIPT
         environment = head_environment(node_id, tags, work.id, self._settings, v2=v2)
         head = TaskSpec(node_id, script, environment, self._settings.lifetime)
-        self._cluster.remember(add_tasks(self._platform, group.id, [head]), tags)
+        self._cluster.add(add_tasks(self._platform, group.id, [head]), tags)
         self._check_same_head(tags)
 
     def _check_same_head(self, tags: Mapping[str, str]) -> None:

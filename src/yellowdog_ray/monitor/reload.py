@@ -39,7 +39,7 @@ class HeadFile:
         self.is_other_recipe = False
 
     def changed_settings(self) -> ProviderSettings | None:
-        """The `provider` section if the file changed since the last call, or None. One `stat` without a change."""
+        """The `provider` section if the file changed since the last call. An unchanged file costs one `stat`."""
         try:
             found = self._path.stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
@@ -54,7 +54,7 @@ class HeadFile:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, RayDogError) as error:
-            logger.warning("%s is unusable, the settings stay as they are: %s", self._path, error)
+            logger.warning("cannot use %s; the previous settings stay in force: %s", self._path, error)
             return None
 
     def _accept(self, config: dict[str, Any]) -> ProviderSettings:

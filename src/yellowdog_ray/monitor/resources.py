@@ -52,6 +52,6 @@ class DeclaredResources:
                 "available_node_types.%s.resources",
                 node.id,
                 node.node_type,
-                ", ".join(lacking),
+                "; ".join(lacking),
                 node.node_type,
             )

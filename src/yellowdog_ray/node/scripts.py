@@ -83,7 +83,7 @@ hold() {{
     if raylet_of_this_node; then joined=1 missed=0; else missed=$((missed + 1)); fi
     pause 1
   done
-  echo "The raylet has left: this node is done"
+  echo "The raylet has exited; the task ends"
   exit 0
 }}
 """
@@ -104,7 +104,7 @@ while kill -0 "$ray_pid" 2>/dev/null; do
   if pgrep -P "$ray_pid" -x raylet >/dev/null; then
     joined=1
   elif [ -n "$joined" ]; then
-    echo "The raylet has left: this node is done"
+    echo "The raylet has exited; the task ends"
     exit 0
   fi
   pause 1

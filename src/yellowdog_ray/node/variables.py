@@ -1,7 +1,8 @@
 """Every environment variable that crosses from one process to another, defined once. Imports nothing of RayDog.
 
-The constants hold the names. `CONTRACT` says of each who writes it, who reads it, and what its absence means. No other
-module contains such a name as a literal; `tests/yellowdog_ray/node/test_variables.py` enforces that.
+The constants hold the names. `CONTRACT` gives each one's writer, its reader, and the meaning of its absence. No other
+module of `yellowdog_ray` and `raydog_cli` contains such a name as a literal;
+`tests/yellowdog_ray/node/test_variables.py` enforces that.
 
 Processes: the *laptop* runs a `ray` command. The *monitor* is Ray's autoscaler on the head. A *task script* runs Ray on
 a node, in the environment that the task was submitted with.

@@ -1,4 +1,4 @@
-"""The YellowDog client: typed views, timeouts, typed failures. Decides nothing; `cluster` does. Imports no Ray.
+"""The YellowDog client: typed views, timeouts, typed failures. Contains no decisions. Does not import Ray.
 
 Every method is one platform call (or one per page) unless its docstring says otherwise. A creating call that fails with
 `Unavailable` may have been applied: look it up by name before a second attempt (`idempotent`).

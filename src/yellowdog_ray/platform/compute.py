@@ -103,7 +103,7 @@ class ComputeCalls(Calls):
 
     @platform_call
     def seen_sizes(self, provider: str | None, instance_type: str) -> list[MachineSize]:
-        """The sizes of some platform nodes of an instance type, of any pool that this key sees: one call."""
+        """The sizes of some platform nodes of an instance type, of any pool that the API key may read: one call."""
         search = NodeSearch(instanceType=instance_type, providers=[CloudProvider[provider]] if provider else None)
         subject = f"the nodes of instance type '{instance_type}'"
         with self._sdk(subject):

@@ -17,7 +17,7 @@ from yellowdog_ray.platform.types import (
 )
 
 _AMBIGUOUS = (AlreadyExists, Unavailable)
-"""Failures after which the thing may exist: an earlier attempt took its name, or the answer of a success was lost."""
+"""Failures after which the thing may exist: an earlier attempt took its name, or the response to a success was lost."""
 
 
 def make_work_requirement(platform: Platform, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:

@@ -75,13 +75,13 @@ class PoolCalls(ComputeCalls):
 
     @platform_call
     def tagged_nodes(self, worker_tag: str) -> list[PlatformNodeView]:
-        """Every living platform node with this worker tag, of any pool that this key sees: one call per page."""
+        """Every living platform node with this worker tag, of any pool that the API key may read: one call per page."""
         search = NodeSearch(workerTag=worker_tag, statuses=LIVE_NODES)
         return self._nodes(f"the nodes with worker tag '{worker_tag}'", search)
 
     @platform_call
     def nodes_with_spot_notice(self) -> list[PlatformNodeView]:
-        """Every living platform node with a spot notice, of any pool that this key sees: one call."""
+        """Every living platform node with a spot notice, of any pool that the API key may read: one call."""
         search = NodeSearch(statuses=LIVE_NODES, preemptionWarningTime=InstantRange(min=LONG_AGO))
         return self._nodes("the nodes with a spot notice", search)
 

@@ -1,4 +1,4 @@
-"""Retry policy of platform calls. Independent of the call.
+"""Retry policy of platform calls. Independent of the call. For creations see `idempotent`.
 
 The SDK's own retries are off: they obey any `Retry-After`, and must not block the autoscaler's loop.
 """

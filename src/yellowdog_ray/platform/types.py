@@ -1,4 +1,4 @@
-"""Views of the platform's entities, and specifications of new ones. Plain records; imports no SDK and no Ray."""
+"""Plain records of requests to the platform and of its responses. No SDK, no Ray."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TaskView:
 
 @dataclass(frozen=True)
 class MachineSize:
-    """The size of a machine: vCPUs, memory (GiB), GPUs; None for an unknown number of GPUs."""
+    """The size of a machine: vCPUs, memory (GiB), GPUs. `gpus` is None if unknown."""
 
     vcpus: float
     ram: float
@@ -70,8 +70,8 @@ class PlatformNodeView:
     Attributes:
         instance_id: the cloud provider's id of the instance.
         provider: YellowDog's name of the cloud provider, such as `AWS`.
-        spot_notice: when the agent received a spot notice; None without one.
-        alive: whether its agent reports to the platform.
+        spot_notice: time of the spot notice, or None.
+        alive: whether its agent sends heartbeats.
         task_types: the types of task that its agent can run.
         slots: how many tasks it runs at once.
         size: the size that its agent reports.
@@ -107,7 +107,7 @@ class Placement:
     Attributes:
         worker_tags: worker tags, one of which the pool must have.
         namespaces: namespaces, one of which the pool must be in.
-        providers: cloud providers, one of which the platform node must report.
+        providers: cloud providers that the platform node may have; any if empty.
     """
 
     worker_tags: tuple[str, ...]
@@ -136,7 +136,7 @@ class Counts:
     """The platform's numbers of tasks of a group, by phase.
 
     Attributes:
-        changed: when one of them last changed phase, by the platform's clock; None if the platform does not report it.
+        changed: when one of them last changed phase, by the platform's clock; None if the platform gives none.
     """
 
     at: Mapping[TaskPhase, int]
@@ -155,7 +155,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class TaskGroupView:
-    """The fields of a task group that RayDog uses. `counts` is None where the platform reports none."""
+    """The fields of a task group that RayDog uses. `counts` is None if the platform gives none."""
 
     id: str
     name: str

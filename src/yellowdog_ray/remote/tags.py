@@ -123,13 +123,13 @@ class TagStore:
         fields[_VERSION] = uuid.uuid4().hex
         return self._call(lambda client: client.hset(self._key, mapping=fields)) is not None
 
-    def remember(self, node_id: str, tags: Mapping[str, str]) -> None:
+    def cache(self, node_id: str, tags: Mapping[str, str]) -> None:
         """Keep tags of a node whose store does not run yet."""
         self._own[node_id] = {**self._own.get(node_id, {}), **tags}
 
     def set(self, node_id: str, tags: Mapping[str, str]) -> bool:
         """Merge tags into a node's. Returns whether the store took them; if not, the next `set` writes them too."""
-        self.remember(node_id, tags)
+        self.cache(node_id, tags)
         return self._write({node_id: self.get(node_id)})
 
     def keep(self, node_ids: Set[str]) -> None:

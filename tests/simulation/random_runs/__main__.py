@@ -12,21 +12,6 @@ from pathlib import Path
 
 from tests.simulation.random_runs.runs import Order, Outcome, run_order
 
-_HELP = """\
-Runs random scenarios against the node provider: random load, random faults, random kills, on a simulated platform with
-a stepped clock, with Ray's real autoscalers deciding. What must always hold is checked after every tick and command.
-"""
-
-_EXAMPLES = """\
-examples:
-  scripts/chaos                              1,000 scenarios, half of them with each autoscaler
-  scripts/chaos --seed 4711                  one scenario, with its story
-  scripts/chaos --seed 5000 --scenarios 200  200 scenarios, from seed 5000 on
-  scripts/chaos --sabotage partial_listing   the provider broken on purpose: how soon is it caught?
-
-Exits with 1 if anything failed. The same seed gives the same story.
-"""
-
 
 def main() -> int:
     """The command."""
@@ -104,23 +89,15 @@ def _list_sabotages() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        "scripts/chaos", description=_HELP, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser("scripts/chaos", add_help=False)  # the script has the help
     add = parser.add_argument
-    add("--scenarios", type=int, metavar="N", help="how many (1000; with --seed alone: one)")
-    add("--seed", type=int, metavar="N", help="the first one's seed (0)")
-    add("--autoscaler", choices=("v1", "v2"), help="only this one; otherwise the seed decides")
-    add("--jobs", type=int, default=min(os.cpu_count() or 1, 8), metavar="N", help="processes (one per CPU)")
-    add(
-        "--stories",
-        type=Path,
-        default=Path("chaos-stories"),
-        metavar="DIR",
-        help="where failed runs are written",
-    )
-    add("--sabotage", metavar="NAME", help="break the provider on purpose, and stop at the first failure")
-    add("--list-sabotages", action="store_true", help="in which ways it can be broken")
+    add("--scenarios", type=int, metavar="N")
+    add("--seed", type=int, metavar="N")
+    add("--autoscaler", choices=("v1", "v2"))
+    add("--jobs", type=int, default=min(os.cpu_count() or 1, 8), metavar="N")
+    add("--stories", type=Path, default=Path("chaos-stories"), metavar="DIR")
+    add("--sabotage", metavar="NAME")
+    add("--list-sabotages", action="store_true")
     return parser.parse_args()
 
 

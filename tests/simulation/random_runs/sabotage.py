@@ -193,7 +193,7 @@ def nobody_watches_builds(patch: pytest.MonkeyPatch) -> None:
 
 def unseen_nodes_are_not_listed(patch: pytest.MonkeyPatch) -> None:
     """What was asked for is listed only once the platform's lists show it."""
-    patch.setattr(Cluster, "remember", lambda *_: None)
+    patch.setattr(Cluster, "add", lambda *_: None)
 
 
 def nonsense_is_nothing(patch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from yellowdog_ray.platform.types import MachineSize
     ("declared", "expected"),
     [
         ({"CPU": 4, "memory": 8 * GIB, "GPU": 5, "own": 9}, []),
-        ({"CPU": 5}, ["CPU: 5 where 4 is there"]),
-        ({"memory": 9 * GIB}, [f"memory: {9 * GIB:g} where {8 * GIB:g} is there"]),
+        ({"CPU": 5}, ["CPU: 5, but its machine has 4"]),
+        ({"memory": 9 * GIB}, [f"memory: {9 * GIB:g}, but its machine has {8 * GIB:g}"]),
     ],
 )
 def test_excess_names_only_measured_resources_above_the_size(declared, expected):

@@ -177,7 +177,7 @@ class TestRayUp:
 
         result = ray("up", yaml, in_a_users_folder, "-y")
 
-        text = "available_node_types.worker.resources has CPU: 8 where 4 is there, GPU: 1 where 0 is there"
+        text = "available_node_types.worker.resources has CPU: 8, but its machine has 4; GPU: 1, but its machine has 0"
         assert text in result.output
         assert result.output.count("Ray will overload such a node") == 1
 

@@ -33,7 +33,7 @@ class TestHeadFile:
         file.write_text(text)
 
         assert HeadFile("demo", file).changed_settings() is None
-        assert "the settings stay as they are" in caplog.text
+        assert "the previous settings stay in force" in caplog.text
 
     def test_changed_settings_is_silent_without_file(self, tmp_path, caplog):
         assert HeadFile("demo", tmp_path / "none").changed_settings() is None

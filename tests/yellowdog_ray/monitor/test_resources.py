@@ -20,5 +20,5 @@ def test_declared_resources_are_warned_of_once_when_machines_are_smaller(local, 
         duty.tick(head_side.refresh())
 
     (told,) = [record.getMessage() for record in caplog.records if "declares" in record.getMessage()]
-    assert "its type 'cpu' declares CPU: 64 where 2 is there" in told
+    assert "its type 'cpu' declares CPU: 64, but its machine has 2" in told
     assert "Correct available_node_types.cpu.resources" in told

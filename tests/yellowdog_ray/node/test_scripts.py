@@ -65,7 +65,7 @@ def test_task_ends_with_its_raylet(home):
     with task(WORKER_SCRIPT, home, RAY_HEAD_IP="127.0.0.1") as process:
         said, _ = process.communicate(timeout=10)
 
-    assert "The raylet has left" in said
+    assert "The raylet has exited" in said
     assert process.returncode == 0
 
 
@@ -165,7 +165,7 @@ cp {home}/ray_bootstrap_key.pem {home}/new; mv {home}/new {home}/ray_bootstrap_k
 {HEAD_SCRIPT}
 """
     with task(late, home) as process:
-        wait_for_line(process, "The raylet has left")
+        wait_for_line(process, "The raylet has exited")
 
 
 def test_head_script_deletes_its_secrets_at_its_end(home, secrets):

@@ -140,7 +140,7 @@ class TestUpdaterThatStartsRay:
         done = run(WORKER_SCRIPT, home, RAYDOG_UPDATER="starts-ray")
 
         assert done.returncode == 0, done.stderr
-        assert "The raylet has left" in done.stdout
+        assert "The raylet has exited" in done.stdout
         assert not (home / "at-start").exists()
         assert lines(home / "polled") > 6 + 30, "the task waits for a restarted raylet"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import raydog_cli
 import yellowdog_ray
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.variables import CONTRACT
@@ -31,7 +32,11 @@ def names_in(source: str) -> list[str]:
     return [f"line {line}: {name}" for line, text in literals(source) for name in NAME.findall(text)]
 
 
-MODULES = [pytest.param(file, id=str(file.relative_to(SOURCES))) for file in sorted(SOURCES.rglob("*.py"))]
+MODULES = [
+    pytest.param(file, id=str(file.relative_to(SOURCES.parent)))
+    for package in (yellowdog_ray, raydog_cli)
+    for file in sorted(Path(package.__file__).parent.rglob("*.py"))
+]
 
 
 @pytest.mark.parametrize("file", MODULES)
