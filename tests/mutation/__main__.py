@@ -27,20 +27,10 @@ _NOT_MUTATED = [r"\blogger\.\w+\(", r"\bcast\(", r"\bTypeVar\("]
 _TESTS_THAT_CAN_RUN = "not (hosts or e2e or search or hypothesis)"
 """Hypothesis refuses to run in mutmut's processes."""
 
-TESTS = {
-    "cluster": ("cluster", "shrinking stubborn losses"),
-    "commands": ("commands", ""),
-    "config": ("config", ""),
-    "monitor": ("monitor", "unborn lifetime"),
-    "node": ("node", ""),
-    "platform": ("platform cluster", ""),
-    "remote": ("remote", "quiet"),
-    ".": ("test_names.py test_redaction.py test_errors.py test_distinct.py test_credentials.py test_lazy.py", ""),
-}
-"""The tests of each package, in tests/yellowdog_ray; and the scenarios in tests/simulation that survivors must pass.
-
-Only tests that pass twice in one process can be here: mutmut runs them all first.
-"""
+_TESTS_OF_MODULES = (
+    "test_names.py test_redaction.py test_errors.py test_distinct.py test_credentials.py test_provider.py"
+)
+"""The tests of modules outside packages; those of a package are the directory of its name."""
 
 
 def main() -> int:
@@ -56,7 +46,7 @@ def main() -> int:
     mutants = [
         mutant
         for package, of_package in _by_package(modules).items()
-        for mutant in _of_package(package, of_package, options.jobs)
+        for mutant in _run(of_package, _tests(package), options.jobs)
     ]
     return _report(mutants)
 
@@ -70,27 +60,16 @@ def _modules(words: list[str]) -> list[str]:
 def _by_package(modules: Iterable[str]) -> dict[str, list[str]]:
     found = defaultdict(list)
     for module in modules:
-        package = Path(module).parent.as_posix()
-        found[package if package in TESTS else "."].append(module)
+        found[Path(module).parent.as_posix()].append(module)
     return found
 
 
-def _of_package(package: str, modules: list[str], jobs: int) -> list[Mutant]:
-    """Run the package's tests against all mutations, and the simulations against those that survive."""
-    tests, simulations = TESTS[package]
-    mutants = {
-        mutant.name: mutant for mutant in _run(modules, [f"tests/yellowdog_ray/{test}" for test in tests.split()], jobs)
-    }
-    survivors = [name for name, mutant in mutants.items() if not mutant.killed]
-    if survivors and simulations:
-        scenarios = [f"tests/simulation/test_{word}.py" for word in simulations.split()]
-        for again in _run(modules, scenarios, jobs, survivors):
-            if again.killed:
-                mutants[again.name] = again
-    return [*mutants.values()]
+def _tests(package: str) -> list[str]:
+    tests = _TESTS_OF_MODULES.split() if package == "." else [package]
+    return [f"tests/yellowdog_ray/{test}" for test in tests]
 
 
-def _run(modules: list[str], tests: list[str], jobs: int, names: Iterable[str] = ()) -> list[Mutant]:
+def _run(modules: list[str], tests: list[str], jobs: int) -> list[Mutant]:
     """Run mutmut in a copy of the checkout.
 
     Raises:
@@ -101,7 +80,7 @@ def _run(modules: list[str], tests: list[str], jobs: int, names: Iterable[str] =
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "dist"))
         with (copy / "pyproject.toml").open("a") as settings:
             settings.write(_settings(modules, tests))
-        command = [sys.executable, "-m", "tests.mutation.engine", str(report), str(jobs), *names]
+        command = [sys.executable, "-m", "tests.mutation.engine", str(report), str(jobs)]
         path = os.pathsep.join([str(copy), os.environ.get("PYTHONPATH", "")])
         done = subprocess.run(
             command,

@@ -5,6 +5,7 @@ as names of variables and of states, are mutated once each.
 """
 
 import json
+import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,23 +28,21 @@ def _select_mutations() -> None:
     mutators.mutation_operators[:] = operators  # type: ignore[index]
 
 
-def main(report: str, jobs: str, *names: str) -> None:
+def main(report: str, jobs: str) -> None:
     """Run the mutations that the copy's pyproject.toml selects.
 
     Args:
         report: the JSON file to write: a list of module, name, status ("killed", "survived", ...) and diff.
         jobs: mutations at a time.
-        names: mutmut's names of the mutations to run; all if there are none.
     """
+    logging.raiseExceptions = False  # Ray's log handler keeps the output stream of an earlier run in this process
     _select_mutations()
-    _run(names, int(jobs))
+    _run([], int(jobs))
     found = []
     for path in walk_mutatable_files():
         data = SourceFileMutationData(path=path)
         data.load()
         for name, exit_code in data.exit_code_by_key.items():
-            if names and name not in names:
-                continue
             status = status_by_exit_code[exit_code]
             diff = "" if status == "killed" else get_diff_for_mutant(name, path=path)
             module = str(path.relative_to("src/yellowdog_ray"))
