@@ -1,7 +1,6 @@
 """Failures of platform calls: how each is translated, and which are never hidden."""
 
 import json
-import logging
 from datetime import timedelta
 
 import pytest
