@@ -76,7 +76,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
     @staticmethod
     def fillout_available_node_types_resources(cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Fill in the `resources` of node types that state none, if YellowDog gives the sizes of their machines."""
-        from yellowdog_ray.commands.resources import fill_in
+        from yellowdog_ray.commands.machine_sizes import fill_in
 
         def connect() -> Platform:
             from yellowdog_ray.platform.client import Platform

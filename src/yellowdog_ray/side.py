@@ -1,6 +1,7 @@
 """What a provider does wherever it runs: answers from the last listing, mutable tags, launches.
 
-`commands.side` and `monitor.side` add the duties of the user's machine and of the head; `wiring` chooses between them.
+`commands.laptop_side` and `monitor.head_side` add the duties of the user's machine and of the head. `wiring` chooses
+between them.
 """
 
 from __future__ import annotations

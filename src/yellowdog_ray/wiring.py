@@ -10,8 +10,8 @@ from typing import Any
 
 from yellowdog_ray.clock import SystemClock
 from yellowdog_ray.commands.context import yaml_file
-from yellowdog_ray.commands.side import LaptopSide
-from yellowdog_ray.monitor.side import HeadSide
+from yellowdog_ray.commands.laptop_side import LaptopSide
+from yellowdog_ray.monitor.head_side import HeadSide
 from yellowdog_ray.node import variables
 from yellowdog_ray.side import Side
 

@@ -11,7 +11,7 @@ WAITING = "GET /compute/instances"
 
 DIFFERS = "another `ray up` with a different configuration"
 RUNS = "cluster 'ray' runs with another head"
-TAKEN_DOWN = "torn down while this command was waiting"
+TAKEN_DOWN = "the cluster was torn down"
 NOTED = "which another `ray up` began"
 
 at_each_change = [

@@ -76,10 +76,10 @@ def _replace_threads(world: World) -> None:
 
 def _replace_ssh(world: World) -> None:
     patch = world.monkeypatch
-    patch.setattr("yellowdog_ray.commands.wait.try_ssh", lambda _: None)
+    patch.setattr("yellowdog_ray.commands.head_wait.try_ssh", lambda _: None)
     patch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: world.start_tag_store())
     patch.setattr("yellowdog_ray.commands.versions.on", lambda _: None)  # versions over SSH are not available
-    patch.setattr("yellowdog_ray.commands.side.TunnelledPort", lambda _: lambda: 1)
+    patch.setattr("yellowdog_ray.commands.laptop_side.TunnelledPort", lambda _: lambda: 1)
     patch.setattr("ray._raylet.GcsClient", lambda address: world.gcs)
 
 

@@ -11,9 +11,9 @@ from yellowdog_ray.cluster.executors import BackgroundExecutor, BlockingExecutor
 from yellowdog_ray.cluster.launch import Launcher, LaunchRequest
 from yellowdog_ray.cluster.terminator import Terminator
 from yellowdog_ray.commands.access import SshSettings
+from yellowdog_ray.commands.head_wait import HeadWait
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.up import HeadCreation
-from yellowdog_ray.commands.wait import HeadWait
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.config.models import NodeConfig, ProviderSettings
 from yellowdog_ray.platform.client import Platform

@@ -78,7 +78,7 @@ class TestRayUp:
 
     def test_ray_up_fails_when_platform_is_unreachable(self, platform, in_a_users_folder, cluster_yaml, monkeypatch):
         monkeypatch.setenv("YD_API_URL", "http://127.0.0.1:9")
-        monkeypatch.setattr("yellowdog_ray.commands.side.RETRY_SECONDS", 0.1)
+        monkeypatch.setattr("yellowdog_ray.commands.laptop_side.RETRY_SECONDS", 0.1)
 
         result = ray("up", cluster_yaml, in_a_users_folder, "-y")
 

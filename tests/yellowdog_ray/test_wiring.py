@@ -2,8 +2,8 @@
 
 import pytest
 
-from yellowdog_ray.commands.side import LaptopSide
-from yellowdog_ray.monitor.side import HeadSide
+from yellowdog_ray.commands.laptop_side import LaptopSide
+from yellowdog_ray.monitor.head_side import HeadSide
 from yellowdog_ray.wiring import make_side
 
 CONFIG = {"cluster_namespace": "demo"}

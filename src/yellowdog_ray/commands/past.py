@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import TaskView, WorkRequirementView
@@ -28,6 +29,15 @@ def why_no_head(platform: Platform, cluster: Cluster) -> str | None:
     return f"head node of cluster '{cluster.name}' not found: {_reason(cluster, work, head)}. {_remedy(work)}"
 
 
+def why_head_ended(platform: Platform, cluster: Cluster) -> str:
+    """Why the head ended while a command waited for it. Raises no error: the command has failed already."""
+    try:
+        reason = why_no_head(platform, cluster)
+    except PlatformError as error:
+        return f"the head of cluster '{cluster.name}' has ended, and the reason cannot be read: {error}"
+    return reason or f"the head of cluster '{cluster.name}' has ended: nothing of the cluster is left"
+
+
 def _reason(cluster: Cluster, work: WorkRequirementView, head: TaskView | None) -> str:
     deadline = cluster.deadline(work)
     if head is not None and head.ended and deadline and head.ended >= deadline - _LIFETIME_TOLERANCE:
@@ -41,7 +51,10 @@ def _reason(cluster: Cluster, work: WorkRequirementView, head: TaskView | None) 
             f"the head's task ended without an error{_at(head.ended)}: Ray was stopped there, as by `ray exec --stop`"
         )
     details = "; ".join(head.errors)
-    return f"the head's task ended{_at(head.ended)} ({head.status}{': ' * bool(details)}{details})"
+    return (
+        f"the head's task ended{_at(head.ended)} ({head.status}{': ' * bool(details)}{details}); "
+        "its script is provider.ray_head_node_task_script"
+    )
 
 
 def _remedy(work: WorkRequirementView) -> str:

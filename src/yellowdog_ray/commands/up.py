@@ -11,10 +11,10 @@ from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.pools import placement, pool_spec
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.leftovers import Created
+from yellowdog_ray.commands.machine_sizes import describe_origins, excess_warnings
+from yellowdog_ray.commands.past import why_head_ended
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.resources import describe_origins, excess_warnings
 from yellowdog_ray.commands.teardown import tear_down
-from yellowdog_ray.commands.wait import why_ended
 from yellowdog_ray.config.environment import head_environment
 from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
 from yellowdog_ray.credentials import DEFAULT_URL
@@ -173,7 +173,7 @@ class HeadCreation:
         """Detect another `ray up` that runs at this moment with a different configuration."""
         head = self._cluster.refresh().head
         if head is None:
-            raise HeadEnded(why_ended(self._platform, self._cluster))
+            raise HeadEnded(why_head_ended(self._platform, self._cluster))
         if dict(head.tags) != dict(tags):
             raise ClusterNameTaken(
                 f"another `ray up` with a different configuration is creating cluster '{self._cluster.name}' at this "

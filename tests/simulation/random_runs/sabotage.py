@@ -21,7 +21,7 @@ from yellowdog_ray.cluster.terminations import Escalation, Terminations
 from yellowdog_ray.commands import teardown
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.monitor import liveness
-from yellowdog_ray.monitor.side import HeadSide
+from yellowdog_ray.monitor.head_side import HeadSide
 from yellowdog_ray.names import worker_id
 from yellowdog_ray.platform import calls, client, compute
 from yellowdog_ray.platform.client import Platform

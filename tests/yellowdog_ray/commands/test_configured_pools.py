@@ -17,7 +17,7 @@ from tests.yellowdog_ray.cluster_lab import (
 )
 from yellowdog_local.faults.rules import parse
 from yellowdog_ray.cluster.snapshot import Phase
-from yellowdog_ray.commands import wait as wait_module
+from yellowdog_ray.commands import head_wait
 from yellowdog_ray.commands.access import SshSettings
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.progress import Progress
@@ -301,7 +301,7 @@ def test_wait_reports_a_pool_without_a_free_platform_node(local, make_cluster, m
     make_head(head_up_there, node_config=OWN)
     second = make_cluster("second", _raydog=TestHead.INTERNAL, head_node_build_timeout_minutes=1)
     make_head(second, node_config=OWN)
-    monkeypatch.setattr(wait_module, "try_ssh", lambda target: None)
+    monkeypatch.setattr(head_wait, "try_ssh", lambda target: None)
 
     with pytest.raises(HeadBuildTimeout, match="worker pool demo/own: waiting for a platform node that is free"):
         wait_until_reachable(second, SshSettings("yd-agent", "key"))

@@ -29,7 +29,7 @@ def up(platform, in_a_users_folder, monkeypatch):
         raise SshError("simulated hosts have no SSH")
 
     monkeypatch.setattr(NodeAccess, "open_tunnel", no_way)
-    monkeypatch.setattr("yellowdog_ray.commands.wait.HeadWait.until_reachable", reach)
+    monkeypatch.setattr("yellowdog_ray.commands.head_wait.HeadWait.until_reachable", reach)
 
     def run(config):
         result = ray("up", config, in_a_users_folder, "-y")

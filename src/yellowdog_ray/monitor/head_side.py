@@ -88,9 +88,9 @@ class HeadSide(Side):
     @lazy
     def supervisor(self) -> Supervisor:
         """The duties of every tick besides listing."""
+        from yellowdog_ray.monitor.declared_resources import DeclaredResources
         from yellowdog_ray.monitor.lifetime import Lifetime
         from yellowdog_ray.monitor.preemption import Preemption
-        from yellowdog_ray.monitor.resources import DeclaredResources
 
         preemption = Preemption(
             self.platform,

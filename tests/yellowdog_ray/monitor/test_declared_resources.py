@@ -4,7 +4,7 @@ import logging
 
 from tests.yellowdog_ray.cluster_lab import BOOT, grow
 from yellowdog_ray.config.models import Internal
-from yellowdog_ray.monitor.resources import DeclaredResources
+from yellowdog_ray.monitor.declared_resources import DeclaredResources
 
 
 def test_declared_resources_are_warned_of_once_when_machines_are_smaller(local, head_side, caplog):

@@ -10,6 +10,7 @@ from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase
 from yellowdog_ray.commands.access import SshSettings
+from yellowdog_ray.commands.past import why_head_ended
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.errors import HeadBuildTimeout, HeadEnded, HeadUnreachable, HostKeyChanged, PlatformError, SshError
@@ -70,7 +71,7 @@ class HeadWait:
         while True:
             head = self._cluster.refresh().head
             if head is None:
-                raise HeadEnded(why_ended(self._platform, self._cluster))
+                raise HeadEnded(why_head_ended(self._platform, self._cluster))
             target = ssh.target(head) if head.phase is Phase.RUNNING else None
             now = self._clock.monotonic()
             if target:
@@ -161,21 +162,3 @@ def describe_wait(pool: PoolView | None, compute: ComputeView | None, *, registe
     if not registered:
         return f"worker pool {pool.name}: instance runs; waiting for its agent to register the platform node"
     return f"worker pool {pool.name}: platform node registered; waiting for the head's task to start"
-
-
-def why_ended(platform: Platform, cluster: Cluster) -> str:
-    """Why the head is gone: a teardown meanwhile, or the status and errors of its task."""
-    text = f"the head of cluster '{cluster.name}' has ended"
-    try:
-        work = cluster.last()
-    except PlatformError as error:
-        return f"{text}, and the reason cannot be read: {error}"
-    group = work.group(HEAD_GROUP) if work else None
-    if work is None or group is None or work.finished or work.cancelling:
-        return f"{text}: it was torn down while this command was waiting"
-    try:
-        tasks = platform.group_tasks(group.id)
-    except PlatformError as error:
-        return f"{text}, and the reason cannot be read: {error}"
-    reasons = [f"{task.status} {'; '.join(task.errors)}".strip() for task in tasks]
-    return f"{text} ({', '.join(reasons)}): its script is provider.ray_head_node_task_script"

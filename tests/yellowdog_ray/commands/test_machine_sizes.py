@@ -186,4 +186,4 @@ def stop_before_the_head(monkeypatch) -> None:
     def stop(*_: object) -> None:
         raise SystemExit(0)
 
-    monkeypatch.setattr("yellowdog_ray.commands.wait.HeadWait.until_reachable", stop)
+    monkeypatch.setattr("yellowdog_ray.commands.head_wait.HeadWait.until_reachable", stop)

@@ -152,7 +152,7 @@ class LaptopSide(Side):
         """Wait for the head, give it the API key and the user's files, and make the configuration fit to live there."""
         from yellowdog_ray.commands import versions
         from yellowdog_ray.commands.deliver import deliver, for_the_head
-        from yellowdog_ray.commands.wait import HeadWait
+        from yellowdog_ray.commands.head_wait import HeadWait
 
         if not self._created_head:
             self._check_changes()

@@ -9,7 +9,7 @@ from yellowdog_client.model import Node
 from tests.yellowdog_ray.cluster_lab import BOOT, make_head, wait_until_reachable
 from yellowdog_ray.commands import wait as wait_module
 from yellowdog_ray.commands.access import SshSettings
-from yellowdog_ray.commands.wait import describe_wait
+from yellowdog_ray.commands.head_wait import describe_wait
 from yellowdog_ray.errors import HeadBuildTimeout, HeadEnded, HeadError, HeadUnreachable, HostKeyChanged, SshError
 from yellowdog_ray.platform import convert, pools
 from yellowdog_ray.platform.types import ComputeView, PlatformNodeView, PoolView
