@@ -7,7 +7,7 @@ import pytest
 from yellowdog_client.model import Node
 
 from tests.yellowdog_ray.cluster_lab import BOOT, make_head, wait_until_reachable
-from yellowdog_ray.commands import wait as wait_module
+from yellowdog_ray.commands import head_wait
 from yellowdog_ray.commands.access import SshSettings
 from yellowdog_ray.commands.head_wait import describe_wait
 from yellowdog_ray.errors import HeadBuildTimeout, HeadEnded, HeadError, HeadUnreachable, HostKeyChanged, SshError
@@ -119,7 +119,7 @@ class TestLateAddress:
         self, booted, local, addresses, monkeypatch, first, after, ssh
     ):
         addresses(*first, after)
-        monkeypatch.setattr(wait_module, "answers", lambda host: host in ("198.18.0.1", "10.0.0.1"))
+        monkeypatch.setattr(head_wait, "answers", lambda host: host in ("198.18.0.1", "10.0.0.1"))
         monkeypatch.setattr(SshTarget, "run", lambda *_, **__: "")
         started = booted.clock.monotonic()
 
@@ -143,7 +143,7 @@ class TestPrivateAddress:
     @pytest.fixture
     def waiting(self, local, make_cluster, monkeypatch):
         """Wait for a head that never answers. Returns the seconds since its task started, and the error."""
-        monkeypatch.setattr(wait_module, "answers", lambda host: False)
+        monkeypatch.setattr(head_wait, "answers", lambda host: False)
 
         def wait(ssh: SshSettings) -> tuple[float, HeadError]:
             cluster = make_cluster(head_node_build_timeout_minutes=5)
@@ -166,7 +166,7 @@ class TestPrivateAddress:
         assert "\n" not in str(error)
 
     def test_private_head_times_out_when_ssh_refuses_the_login(self, waiting, monkeypatch):
-        monkeypatch.setattr(wait_module, "answers", lambda host: True)
+        monkeypatch.setattr(head_wait, "answers", lambda host: True)
         monkeypatch.setattr(SshTarget, "run", failing_with(SshError("Permission denied (publickey)")))
 
         _, error = waiting(self.PRIVATE)
@@ -202,7 +202,7 @@ class TestPrivateAddress:
 
 
 def test_wait_fails_at_once_when_host_key_changed(local, make_cluster, monkeypatch):
-    monkeypatch.setattr(wait_module, "answers", lambda host: True)
+    monkeypatch.setattr(head_wait, "answers", lambda host: True)
     monkeypatch.setattr(SshTarget, "run", failing_with(HostKeyChanged("another host key")))
     cluster = make_cluster()
     make_head(cluster)
@@ -238,7 +238,7 @@ def ssh_attempts(monkeypatch: pytest.MonkeyPatch, answers: list[str | None]) -> 
         attempts.append(target)
         return answers.pop(0)
 
-    monkeypatch.setattr(wait_module, "try_ssh", attempt)
+    monkeypatch.setattr(head_wait, "try_ssh", attempt)
     return attempts
 
 
