@@ -42,7 +42,8 @@ def _reason(cluster: Cluster, work: WorkRequirementView, head: TaskView | None) 
     deadline = cluster.deadline(work)
     if head is not None and head.ended and deadline and head.ended >= deadline - _LIFETIME_TOLERANCE:
         return f"the cluster's lifetime ended{_at(deadline)} (provider.cluster_lifetime_hours)"
-    if work.cancelling or (work.finished and (head is None or head.abort_requested)):
+    is_cancelled = head is None or head.abort_requested or head.status == "CANCELLED"
+    if work.cancelling or (work.finished and is_cancelled):
         return f"the cluster was torn down (work requirement {work.status}{_at(work.status_changed)})"
     if head is None:
         return "a `ray up` has begun to create the cluster, and not created its head"
