@@ -135,7 +135,7 @@ def _check_complete(source: _Source) -> None:
     if source.has_key:
         raise CredentialsError(
             f"{' and '.join(missing)} not set in {source.place}, which has the rest of the YellowDog API key: put all "
-            "of it into one place"
+            "of it into the environment, or all of it into a file .env"
         )
     raise CredentialsError(
         f"no YellowDog API key: {' and '.join(missing)} not set. Set them in the environment, or in a file .env in "
