@@ -83,7 +83,7 @@ venv_python() { version_of "$REPO/$1/bin/python"; }
 # Inputs of an environment: Python's version first, then the files that decide the packages.
 stamp_for() {
   printf '%s %s %s %s%s\n' "$1" "$STAMP_FORMAT" "$REPO" \
-    "$(cd "$REPO" && cat pyproject.toml "$LOCK" "$BENCH_LOCK" | sha256sum)" "${RAY_VERSION:-}"
+    "$(cd "$REPO" && cat pyproject.toml packages/*/pyproject.toml "$LOCK" "$BENCH_LOCK" | sha256sum)" "${RAY_VERSION:-}"
 }
 
 is_ready() {
@@ -136,10 +136,10 @@ install_into() (
     "$UV_COMMAND" pip install --quiet --compile-bytecode --python "$1/bin/python" "ray[default]==$RAY_VERSION"
 )
 
-# Without an index this succeeds only if the lock covers every requirement of pyproject.toml.
+# Without an index this succeeds only if the lock covers every requirement of both pyproject.toml.
 install_checkout() {
   env -u UV_FIND_LINKS "$UV_COMMAND" pip install --quiet --offline --no-index --no-build-isolation --python "$1" \
-    -e '.[local]' --group dev || fail "$LOCK does not cover pyproject.toml: run scripts/lock."
+    -e . -e packages/yellowdog-local --group dev || fail "$LOCK does not cover pyproject.toml: run scripts/lock."
 }
 
 # .venv with MAIN_PYTHON; if the machine has none, a warning, and the best other version.

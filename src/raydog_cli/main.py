@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
 
-NEEDED = ("typer", "rich")
-_HELP = "RayDog: Ray clusters on YellowDog. Create and remove clusters with `ray up` and `ray down`."
+import typer
+
+from yellowdog_local.cli.main import app as local
+
+DISTRIBUTIONS = ("yellowdog-ray", "yellowdog-local")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="RayDog: Ray clusters on YellowDog. Create and remove clusters with `ray up` and `ray down`.",
+)
+app.add_typer(local, name="local")
+
+
+def _show_versions(is_requested: bool) -> None:
+    if not is_requested:
+        return
+    for name in DISTRIBUTIONS:
+        typer.echo(f"{name} {_installed_version(name)}")
+    raise typer.Exit
+
+
+def _installed_version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "is not installed"
+
+
+@app.callback()
+def _raydog(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_versions, is_eager=True, help="Show the versions and exit.")
+    ] = False,
+) -> None:
+    """The callback that makes `raydog` a group of commands."""
 
 
 def main() -> None:
-    """Run the command line; name the packages to install if some are missing."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        sys.exit(f"raydog needs {' and '.join(missing)}: run `pip install 'yellowdog-ray[local]'`")
-    # Not above: before the check, these imports would end in a traceback.
-    import typer
-
-    from yellowdog_local.cli.main import app as local
-
-    app = typer.Typer(
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        add_completion=False,
-        help=_HELP,
-    )
-    app.callback(help=_HELP)(_raydog)
-    app.add_typer(local, name="local")
+    """Run the command line."""
     app()
-
-
-def _raydog() -> None:
-    """The callback that makes `raydog` a group of commands."""
 
 
 if __name__ == "__main__":

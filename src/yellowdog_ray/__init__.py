@@ -1,3 +1,3 @@
 """RayDog: a Ray node provider that rents its nodes through YellowDog."""
 
-__version__ = "0.1.0"
+__version__ = "3.0.0"

@@ -13,8 +13,8 @@ set -euo pipefail
 # is the distribution's default; another one is, for example, `python3.12`.
 PYTHON="${PYTHON:-python3}"
 RAY_VERSION="${RAY_VERSION:-2.60.0}"
-# The package for pip, with an optional version (`yellowdog-ray==...`).
-YELLOWDOG_RAY="${YELLOWDOG_RAY:-yellowdog-ray}"
+# RayDog for pip: a requirement, or the path of a wheel that the image contains. Version 2 is another program.
+YELLOWDOG_RAY="${YELLOWDOG_RAY:-yellowdog-ray>=3}"
 
 # The public key of `auth.ssh_private_key`, such as `ssh-ed25519 AAAA... me@home`. The head needs it.
 SSH_PUBLIC_KEY="${SSH_PUBLIC_KEY:-}"

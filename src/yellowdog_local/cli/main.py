@@ -349,3 +349,8 @@ def _log_files(place: PlatformDirectory, host: str | None, task: str | None) -> 
     if task is not None:
         return logs.task_files(place, task)
     return logs.platform_files(place)
+
+
+def main() -> None:
+    """Run the command `yellowdog-local`."""
+    app(prog_name="yellowdog-local")

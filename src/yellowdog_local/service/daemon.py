@@ -19,7 +19,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -41,7 +40,6 @@ LOOPBACK = "127.0.0.1"
 REAL_TIME = 1.0
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 90.0
-SERVER_PACKAGES = ("starlette", "uvicorn")
 
 Progress = Callable[[str], None]
 
@@ -55,11 +53,6 @@ def check_machine(requested: HostKind = HostKind.AUTO) -> Choice:
     Raises:
         LocalPlatformError: something is missing; the message names the remedy.
     """
-    missing = [name for name in SERVER_PACKAGES if find_spec(name) is None]
-    if missing:
-        raise LocalPlatformError(
-            f"the local platform needs {' and '.join(missing)}: run `pip install 'yellowdog-ray[local]'`"
-        )
     try:
         return choose(requested)
     except MissingRequirementError as error:

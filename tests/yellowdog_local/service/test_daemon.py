@@ -156,14 +156,6 @@ def test_start_fails_when_the_platform_dies(place: PlatformDirectory, monkeypatc
         daemon.start(place, free_port())
 
 
-def test_missing_server_packages_are_named_with_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "find_spec", lambda name: None if name == "uvicorn" else object())
-
-    with pytest.raises(LocalPlatformError, match=r"needs uvicorn: run `pip install 'yellowdog-ray\[local\]'`"):
-        daemon.start(PlatformDirectory(tmp_path / "place"), 8700)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_message_names_sudo_without_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(requirements.shutil, "which", lambda *_words, **_options: "/bin/x")

@@ -1,0 +1,134 @@
+"""The two wheels: what they contain, and what a user gets who installs them."""
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+DISTRIBUTIONS = {
+    "yellowdog_ray": (REPOSITORY, {"yellowdog_ray"}),
+    "yellowdog_local": (REPOSITORY / "packages/yellowdog-local", {"yellowdog_local", "raydog_cli"}),
+}
+"""Project and packages of each wheel."""
+
+VERSION = "3.0.0"
+INSTALLS = re.compile(r"""(?:pip|uv)\S* install[^\n]*?(?<![\w./=-])yellowdog-ray(?!\w|-|>=3)""")
+PUBLISHED = 'readonly PUBLISHED="yellowdog-ray==2.0.0"'
+CALLER = """\
+from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.testing import local_platform
+
+with local_platform(clock=SteppedClock()) as local:
+    reveal_type(local.url)  # line 5
+    local.advance(2)
+    local.advance("two seconds")  # line 7
+    local.no_such_attribute  # line 8
+local_platform(clok=SteppedClock())  # line 9
+"""
+USER_WITHOUT_RAY = """\
+import sys
+
+sys.modules["ray"] = sys.modules["yellowdog_ray"] = None  # an import of either fails
+from yellowdog_client.model import ComputeRequirementTemplateSearch
+from yellowdog_local.cli.main import app
+from yellowdog_local.testing import local_platform
+
+with local_platform() as local:
+    compute = local.client().compute_client
+    (template,) = compute.get_compute_requirement_templates(ComputeRequirementTemplateSearch()).list_all()
+    print(f"{template.namespace}/{template.name}")
+"""
+
+pytestmark = pytest.mark.timeout(300)  # mypy without a cache, on a busy machine
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("wheels")
+    for project, _packages in DISTRIBUTIONS.values():
+        run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=project)
+    return {wheel.name.split("-")[0]: wheel for wheel in folder.glob("*.whl")}
+
+
+@pytest.fixture
+def caller_python(wheels: dict[str, Path], tmp_path: Path) -> Path:
+    """A Python that has the wheels, and this environment's other packages, but not the checkout."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    site_packages = next(tmp_path.glob("venv/lib/python*/site-packages"))
+    for wheel in wheels.values():
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(site_packages)
+    # A .pth file of a directory that is itself added by one is not read: the editable checkout stays invisible.
+    (site_packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return tmp_path / "venv/bin/python"
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_wheel_contains_its_own_typed_packages_only(wheels: dict[str, Path], name: str):
+    contents = zipfile.ZipFile(wheels[name]).namelist()
+    packages = {path.split("/")[0] for path in contents if path.endswith(".py")}
+
+    assert packages == DISTRIBUTIONS[name][1]
+    assert [package for package in packages if f"{package}/py.typed" not in contents] == []
+    assert f"{name}-{VERSION}.dist-info/licenses/LICENSE" in contents
+
+
+def test_published_package_is_installed_by_no_instruction_but_the_benchmark():
+    """`yellowdog-ray` 2 on the index is another program: an instruction that installs it by name gets that one."""
+    files = run("git", "ls-files", "*.md", "*.sh", "*.yaml", "*.yml", "scripts", "src", "examples", ".ci").split()
+    lines = [
+        (file, line)
+        for file in files
+        for line in (REPOSITORY / file).read_text().splitlines()
+        if INSTALLS.search(line) and "would install another program" not in line
+    ]
+
+    assert lines == []
+    assert PUBLISHED in (REPOSITORY / "scripts/lib/setup.sh").read_text()
+    assert INSTALLS.search("RUN pip install --no-cache-dir 'ray[default]' yellowdog-ray")
+
+
+def test_raydog_shows_both_versions(caller_python: Path, tmp_path: Path):
+    shown = run(str(caller_python), "-m", "raydog_cli.main", "--version", cwd=tmp_path)
+
+    assert shown == f"yellowdog-ray {VERSION}\nyellowdog-local {VERSION}\n"
+
+
+def test_local_platform_serves_the_sdk_without_ray(caller_python: Path, tmp_path: Path):
+    """The wheel of the local platform alone, where Ray and the provider cannot be imported."""
+    (tmp_path / "user.py").write_text(USER_WITHOUT_RAY)
+
+    assert run(str(caller_python), "user.py", cwd=tmp_path) == "demo/local\n"
+
+
+def test_caller_gets_types_and_errors_from_the_installed_package(caller_python: Path, tmp_path: Path):
+    (tmp_path / "caller.py").write_text(CALLER)
+
+    checked = run(sys.executable, "-m", "mypy", *mypy_options(caller_python), "caller.py", cwd=tmp_path, status=1)
+
+    assert re.search(r'^caller\.py:5: note: Revealed type is "(builtins\.)?str"$', checked, re.MULTILINE), checked
+    assert findings(checked) == [(7, "arg-type"), (8, "attr-defined"), (9, "call-arg")], checked
+
+
+def mypy_options(python: Path) -> list[str]:
+    cache = python.parent / "cache"
+    return ["--strict", "--config-file=", f"--python-executable={python}", f"--cache-dir={cache}"]
+
+
+def findings(output: str) -> list[tuple[int, str]]:
+    found = re.findall(r"^caller\.py:(\d+): error: .*\[([\w-]+)\]", output, re.MULTILINE)
+    return [(int(line), code) for line, code in found]
+
+
+def run(*command: str, cwd: Path = REPOSITORY, status: int = 0) -> str:
+    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "MYPYPATH"}}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
