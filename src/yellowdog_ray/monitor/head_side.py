@@ -20,6 +20,7 @@ from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.outage import Outage
 from yellowdog_ray.monitor.polling import PollingSchedule
 from yellowdog_ray.monitor.reload import HeadFile
+from yellowdog_ray.monitor.repeated_lines import drop_repeated_lines
 from yellowdog_ray.monitor.scale_gate import ScaleGate
 from yellowdog_ray.monitor.supervisor import Supervisor
 from yellowdog_ray.monitor.updater_steps import Setups
@@ -66,6 +67,7 @@ class HeadSide(Side):
         self._shows_joined = not v2 and bool(provider_config.get("disable_node_updaters"))
         self._gate = ScaleGate(lambda: self.ray_nodes.counts_placed_groups())
         self._outage = Outage()
+        drop_repeated_lines()
 
     @lazy
     def builds(self) -> Builds:
