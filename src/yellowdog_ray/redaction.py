@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus
 PLACEHOLDER = "(secret)"
 
 _MIN_LENGTH = 8  # a shorter text is no secret; replacing it would damage ordinary words
-_hidden: deque[str] = deque(maxlen=4)  # a process has one key, rarely two
+_hidden: deque[str] = deque(maxlen=8)  # a process has one key and one token, rarely two
 
 
 def hide(secret: str) -> None:

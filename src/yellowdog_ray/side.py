@@ -75,12 +75,16 @@ class Side(HasLazyParts, ABC):
         """Launches workers."""
         from yellowdog_ray.cluster.launch import Launcher
 
-        return Launcher(self.cluster, self.platform, self.settings, self.platform.clock)
+        return Launcher(self.cluster, self.platform, self.settings, self.platform.clock, self._admit)
 
     @lazy
     def tag_store(self) -> TagStore:
         """The tag store on the head."""
         return self._make_tag_store()
+
+    def _admit(self, node_id: str) -> Mapping[str, str]:
+        """The variables that let a worker join a cluster with Ray's token authentication."""
+        return {}
 
     @abstractmethod
     def _retry_policy(self) -> RetryPolicy:

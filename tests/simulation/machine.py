@@ -7,7 +7,7 @@ import pkgutil
 import random
 import sys
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from yellowdog_client.model import SimulatorComputeSource
 
@@ -77,7 +77,7 @@ def _replace_threads(world: World) -> None:
 def _replace_ssh(world: World) -> None:
     patch = world.monkeypatch
     patch.setattr("yellowdog_ray.commands.head_wait.try_ssh", lambda _: None)
-    patch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: world.start_tag_store())
+    patch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *call: _deliver(world, *call))
     patch.setattr("yellowdog_ray.commands.versions.on", lambda _: None)  # versions over SSH are not available
     patch.setattr("yellowdog_ray.commands.laptop_side.TunnelledPort", lambda _: lambda: 1)
     patch.setattr("ray._raylet.GcsClient", lambda address: world.gcs)
@@ -95,6 +95,13 @@ def _replace_environment(world: World) -> None:
     for file in (world.key, world.home / KEY_FILE):
         file.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n")
         file.chmod(0o600)
+
+
+def _deliver(world: World, *call: Any) -> str:
+    """A new head takes its files, and the token that it is given."""
+    world.start_tag_store()
+    token: str = call[-1].token
+    return token
 
 
 def _sleep(world: World, seconds: float) -> None:

@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -34,6 +34,7 @@ from yellowdog_ray.errors import (
     RayDogError,
 )
 from yellowdog_ray.node import variables
+from yellowdog_ray.node.authentication import worker_script
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.idempotent import add_task_group, add_tasks, make_pool
@@ -84,13 +85,22 @@ class Launcher:
         platform: the platform.
         settings: the settings in force.
         clock: time.
+        admit: gives the variables that let a node join, by its id.
 
     Attributes:
         backoff: which node types are in back-off, and why.
     """
 
-    def __init__(self, cluster: Cluster, platform: Platform, settings: LiveSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        platform: Platform,
+        settings: LiveSettings,
+        clock: Clock,
+        admit: Callable[[str], Mapping[str, str]] = lambda _: {},
+    ) -> None:
         self._cluster = cluster
+        self._admit = admit
         self._platform = platform
         self._settings = settings
         self._clock = clock
@@ -143,7 +153,11 @@ class Launcher:
         # A launch request stands for the nodes that Ray requested, and Ray has not requested this one.
         tags = {**node.tags, TAG_RAY_LAUNCH_REQUEST: str(uuid.uuid4())}
         node_id = names.replacement_id(node.node_type, node.id)
-        changed = {variables.CLOUD_INSTANCE_ID: node_id, variables.NODE_TAGS: json.dumps(tags, sort_keys=True)}
+        changed = {
+            variables.CLOUD_INSTANCE_ID: node_id,
+            variables.NODE_TAGS: json.dumps(tags, sort_keys=True),
+            **self._admit(node_id),
+        }
         spec = replace(model, name=node_id, environment={**model.environment, **changed}, timeout=timeout)
         self._cluster.add(add_tasks(self._platform, node.group_id, [spec]), tags)
         return node_id
@@ -175,7 +189,10 @@ class Launcher:
         updater = settings.internal.worker_updater
         environment = worker_environment(node_id, request.tags, head_ip, request.resources, request.labels, updater)
         script = settings.ray_worker_node_task_script or WORKER_SCRIPT
-        return TaskSpec(node_id, script, environment, timeout)
+        admission = self._admit(node_id)
+        if variables.TICKET in admission:
+            script = worker_script(script)
+        return TaskSpec(node_id, script, {**environment, **admission}, timeout)
 
     def _requirement(self) -> tuple[WorkRequirementView, timedelta]:
         """The unfinished work requirement, and the timeout of a task submitted now: the cluster's one deadline."""

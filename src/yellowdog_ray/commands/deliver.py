@@ -1,28 +1,108 @@
-"""Send the head what no task may carry, over SSH before Ray starts: API key, extra files, the configuration."""
+"""Send the head what no task may carry, over SSH before Ray starts: API key, token, extra files, the configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from yellowdog_ray.config.local_files import Need, files_to_upload
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
+from yellowdog_ray.errors import SshError
+from yellowdog_ray.node.authentication import HEAD_AUTH_FILE, HEAD_AUTH_OWNER, MODE_TOKEN, SHELL_FILE
+from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH
 from yellowdog_ray.remote.ssh import SshTarget
 
 _REMOTE_KEY = "~/ray_bootstrap_key.pem"
+_CREDENTIALS = PurePosixPath(HEAD_FILE).relative_to("~").as_posix()
+
+# The shell reads this program as its input, since process lists show arguments. Every file is written atomically.
+_WRITE = """\
+set -e
+umask 077
+mkdir -p ~/.raydog ~/.ray
+chmod 700 ~/.raydog
+write() { cat > "$1.new"; mv "$1.new" "$1"; }
+"""
+
+# In the first line: Debian's ~/.bashrc returns early in a shell that is not interactive.
+_SOURCE_LINE = f"[ ! -f ~/{SHELL_FILE} ] || . ~/{SHELL_FILE}  # by RayDog: authentication of Ray"
+_SHELLS = f"""\
+source_first() {{
+  if grep -qsF '{SHELL_FILE}' "$1"; then return; fi
+  {{ echo '{_SOURCE_LINE}'; cat "$1" 2>/dev/null || :; }} > ~/.raydog/new
+  cat ~/.raydog/new > "$1"
+  rm -f ~/.raydog/new
+}}
+login=~/.profile
+for file in ~/.bash_login ~/.bash_profile; do if [ -f "$file" ]; then login=$file; fi; done
+source_first "$login" && source_first ~/.bashrc || echo "the shell's files cannot be changed" >&2
+"""
+
+_TOKEN_MARK = "RayDog-token "  # noqa: S105 - a word before the token, in the output of a command
 
 
-def deliver(target: SshTarget, credentials: Credentials, settings: ProviderSettings) -> None:
-    """Send the head what the monitor needs and no task may carry: the API key, and the user's extra files.
+@dataclass(frozen=True)
+class Authentication:
+    """Ray's authentication on one head.
+
+    Attributes:
+        mode: its mode; None for a head of an earlier RayDog, which is left alone.
+        head_id: the head's node id.
+        token: the token for a head that has none yet.
+    """
+
+    mode: str | None = None
+    head_id: str = ""
+    token: str = field(default="", repr=False)
+
+
+def deliver(
+    target: SshTarget, credentials: Credentials, settings: ProviderSettings, authentication: Authentication
+) -> str:
+    """Send the head what the monitor needs and no task may carry: API key, token, and the user's extra files.
+
+    Returns:
+        The token that the head has; empty without token authentication.
 
     Raises:
-        SshError: a file could not be written.
+        SshError: a file could not be written, or the token not be read.
     """
-    target.write_secret(credentials.as_dotenv(), PurePosixPath(HEAD_FILE).relative_to("~").as_posix())
+    output = target.run("sh -s", program(credentials, authentication).encode())
     files = files_to_upload(settings.files_to_upload, settings.internal.source, [Path.cwd()], Need.NOTHING)
     upload_files(target, files)
+    # A login shell may print other lines.
+    tokens = [line.removeprefix(_TOKEN_MARK) for line in output.splitlines() if line.startswith(_TOKEN_MARK)]
+    if authentication.mode == MODE_TOKEN and not tokens:
+        raise SshError(f"{target.address}: the head did not report its token")
+    return tokens[-1] if tokens else ""
+
+
+def program(credentials: Credentials, authentication: Authentication) -> str:
+    """The shell program that writes API key and token on the head, and prints the token that the head has."""
+    parts = [_WRITE, _write(_CREDENTIALS, credentials.as_dotenv())]
+    if authentication.mode is None:
+        return "".join(parts)
+    lines = [f"unset {AUTH_TOKEN}", f'export {AUTH_TOKEN_PATH}="$HOME/{HEAD_AUTH_FILE}"']
+    lines = [*(lines if authentication.mode == MODE_TOKEN else ()), f"export {AUTH_MODE}={authentication.mode}"]
+    if authentication.mode == MODE_TOKEN:
+        owner = authentication.head_id
+        parts += [
+            f'if ! [ -s ~/{HEAD_AUTH_FILE} ] || [ "$(cat ~/{HEAD_AUTH_OWNER} 2>/dev/null)" != {owner} ]; then\n',
+            _write(HEAD_AUTH_FILE, authentication.token),
+            _write(HEAD_AUTH_OWNER, owner),
+            "fi\n",
+            f'echo "{_TOKEN_MARK}$(cat ~/{HEAD_AUTH_FILE})"\n',
+        ]
+    return "".join([*parts, _write(SHELL_FILE, "\n".join(lines) + "\n"), _SHELLS])
+
+
+def _write(path: str, text: str) -> str:
+    """A command that writes this text to a file below the home."""
+    text = text if text.endswith("\n") else f"{text}\n"
+    return f"write ~/{path} <<'END_OF_FILE'\n{text}END_OF_FILE\n"
 
 
 def upload_files(target: SshTarget, files: Mapping[str, str]) -> None:

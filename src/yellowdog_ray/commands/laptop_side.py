@@ -17,6 +17,7 @@ from ray.autoscaler.tags import NODE_KIND_HEAD, STATUS_UP_TO_DATE, TAG_RAY_NODE_
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.commands.access import NodeAccess, ssh_settings
+from yellowdog_ray.commands.cluster_token import ClusterToken, forget_token, token_file
 from yellowdog_ray.commands.context import drop_cached_config, ends_the_cluster, requires_head, restarts_only, wants_v2
 from yellowdog_ray.commands.down import AfterRayDown, TeardownRunner
 from yellowdog_ray.commands.leftovers import Created, report_if_command_fails
@@ -25,6 +26,7 @@ from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import HeadEnded, HeadError, PlatformError, RayDogError, SshError, TeardownIncomplete
 from yellowdog_ray.lazy import lazy
+from yellowdog_ray.node.authentication import MODE_TOKEN
 from yellowdog_ray.node.scripts import STARTS_RAY
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.tags import TagStore, TunnelledPort
@@ -151,11 +153,11 @@ class LaptopSide(Side):
     def prepare_head(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Wait for the head, give it the API key and the user's files, and make the configuration fit to live there."""
         from yellowdog_ray.commands import versions
-        from yellowdog_ray.commands.deliver import deliver, for_the_head
+        from yellowdog_ray.commands.deliver import Authentication, deliver, for_the_head
         from yellowdog_ray.commands.head_wait import HeadWait
 
-        if not self._created_head:
-            self._check_changes()
+        mode = self.settings.current.auth_mode if self._created_head else self._check_changes()
+        token = ClusterToken(self.settings.current, self._cluster_name, cluster_config.get("file_mounts") or {})
         ssh = self.access.ssh
         if ssh is None:
             raise SshError(f"cluster '{self._cluster_name}': no auth section says how the head is reached")
@@ -166,8 +168,10 @@ class LaptopSide(Side):
                 background.submit(self.tag_store.prepare)
                 target = wait.until_reachable(ssh)
                 theirs = background.submit(versions.on, target)
-                deliver(target, load_credentials(), self.settings.current)
+                authentication = Authentication(mode, target.node_id, token.proposed)
+                on_head = deliver(target, load_credentials(), self.settings.current, authentication)
             warning = versions.difference(versions.here(), theirs.result())
+            reports = token.accept(on_head) if mode == MODE_TOKEN else []
         except HeadError as error:
             self._roll_back(progress, error)
             raise
@@ -175,10 +179,16 @@ class LaptopSide(Side):
         if warning is not None:
             cli_logger.warning("{}", warning)
         progress.report(f"the head is reachable at {target.host}")
+        for report in reports:
+            progress.report(report)
         return for_the_head(cluster_config)
 
-    def _check_changes(self) -> None:
-        """Refuse what a cluster that runs cannot take on, before anything is sent to its head."""
+    def _check_changes(self) -> str | None:
+        """Refuse what a cluster that runs cannot take on, before anything is sent to its head.
+
+        Returns:
+            The mode of Ray's authentication on the head, if its task states one.
+        """
         from yellowdog_ray.commands.reconfigure import check_changes, restart_error
         from yellowdog_ray.commands.up import check_platform
 
@@ -188,8 +198,10 @@ class LaptopSide(Side):
                 raise restart_error(settings.internal.source)
             Progress().report("Ray on the head runs on: `ray up` restarts nothing there")
         check_platform(self.platform, settings.internal, Progress())
-        for warning in check_changes(self.platform, self.cluster, settings, v2=wants_v2()):
+        changes = check_changes(self.platform, self.cluster, settings, v2=wants_v2())
+        for warning in changes.warnings:
             cli_logger.warning("{}", warning)
+        return changes.auth_mode
 
     def _roll_back(self, progress: Progress, reason: HeadError) -> None:
         """Remove what this very command has created; a cluster that was there before stays as it is."""
@@ -257,6 +269,7 @@ class LaptopSide(Side):
             progress.report(f"YellowDog shows no cluster '{self._cluster_name}' in namespace '{namespace}' to this key")
         else:
             progress.report(f"nothing is left of cluster '{self._cluster_name}' on YellowDog")
+        forget_token(token_file(self.settings.current.cluster_namespace, self._cluster_name))
 
     def _not_removed(self, error: RayDogError) -> TeardownIncomplete:
         """The error of a teardown that could not find what it has to remove."""

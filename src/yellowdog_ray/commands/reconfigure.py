@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.snapshot import ClusterNode
-from yellowdog_ray.config.environment import head_environment
+from yellowdog_ray.config.environment import head_environment, head_task_script
 from yellowdog_ray.config.limits import SMALL_CLUSTER
 from yellowdog_ray.config.models import Internal, ProviderSettings
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node import variables
-from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY
+from yellowdog_ray.node.scripts import STARTS_RAY
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import TaskSpec
 
@@ -22,12 +23,26 @@ _HEAD_SETTINGS = {
     variables.OVERRIDE_LABELS: "labels of its node type",
     variables.TAG_SERVER_PORT: "provider.head_node_tag_server_port",
     variables.AUTOSCALER_V2: "the autoscaler's version",
+    variables.AUTH_MODE: "provider.ray_auth",
     variables.RESOURCE_LOADS_PERIOD: f"how often Ray polls its nodes (more often up to max_workers: {SMALL_CLUSTER})",
 }
 """Variables of the head task's environment, and the settings that they come from."""
 
 
-def check_changes(platform: Platform, cluster: Cluster, settings: ProviderSettings, *, v2: bool) -> list[str]:
+@dataclass(frozen=True)
+class Changes:
+    """What a running cluster makes of a configuration.
+
+    Attributes:
+        warnings: settings without effect, and nodes that Ray will terminate.
+        auth_mode: the mode of Ray's authentication on the head, if its task states one.
+    """
+
+    warnings: list[str]
+    auth_mode: str | None = None
+
+
+def check_changes(platform: Platform, cluster: Cluster, settings: ProviderSettings, *, v2: bool) -> Changes:
     """Check whether a running cluster can have this configuration. Changes nothing.
 
     Args:
@@ -35,9 +50,6 @@ def check_changes(platform: Platform, cluster: Cluster, settings: ProviderSettin
         cluster: the cluster that runs.
         settings: the new settings.
         v2: whether autoscaler v2 is requested.
-
-    Returns:
-        Warnings: settings without effect, and nodes that Ray will terminate.
 
     Raises:
         ConfigError: the autoscaler would fail with this configuration.
@@ -48,11 +60,12 @@ def check_changes(platform: Platform, cluster: Cluster, settings: ProviderSettin
     _refuse_removed_types(internal, workers)
     warnings = _limit_warnings(internal, workers)
     head = cluster.snapshot.head
-    if head is not None:
-        made = platform.task_spec(head.task_id)
-        _refuse_other_updaters(cluster.name, internal, made.environment)
-        warnings += _head_warnings(settings, head, made, v2=v2)
-    return warnings
+    if head is None:
+        return Changes(warnings)
+    made = platform.task_spec(head.task_id)
+    _refuse_other_updaters(cluster.name, internal, made.environment)
+    warnings += _head_warnings(settings, head, made, v2=v2)
+    return Changes(warnings, made.environment.get(variables.AUTH_MODE))
 
 
 def _refuse_removed_types(internal: Internal, workers: Mapping[str, int]) -> None:
@@ -105,7 +118,7 @@ def _head_warnings(settings: ProviderSettings, head: ClusterNode, made: TaskSpec
     """Settings that the head's task keeps from its creation, and that differ now."""
     wanted = head_environment(head.id, head.tags, "", settings, v2=v2)
     different = [words for name, words in _HEAD_SETTINGS.items() if made.environment.get(name) != wanted[name]]
-    if made.script != (settings.ray_head_node_task_script or HEAD_SCRIPT):
+    if made.script != head_task_script(settings):
         different.append("provider.ray_head_node_task_script")
     if made.timeout != settings.lifetime:
         different.append("provider.cluster_lifetime_hours")

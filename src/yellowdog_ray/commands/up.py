@@ -15,12 +15,11 @@ from yellowdog_ray.commands.machine_sizes import describe_origins, excess_warnin
 from yellowdog_ray.commands.past import why_head_ended
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import tear_down
-from yellowdog_ray.config.environment import head_environment
+from yellowdog_ray.config.environment import head_environment, head_task_script
 from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
 from yellowdog_ray.credentials import DEFAULT_URL
 from yellowdog_ray.errors import ClusterNameTaken, HeadEnded, NotFound
 from yellowdog_ray.names import HEAD_GROUP
-from yellowdog_ray.node.scripts import HEAD_SCRIPT
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.idempotent import add_tasks, make_pool, make_work_requirement
@@ -163,9 +162,8 @@ class HeadCreation:
     def _add_head(self, work: WorkRequirementView, tags: Mapping[str, str], *, v2: bool) -> None:
         group = work.groups[0]
         node_id = names.head_id(names.token_of(group.worker_tag))
-        script = self._settings.ray_head_node_task_script or HEAD_SCRIPT
         environment = head_environment(node_id, tags, work.id, self._settings, v2=v2)
-        head = TaskSpec(node_id, script, environment, self._settings.lifetime)
+        head = TaskSpec(node_id, head_task_script(self._settings), environment, self._settings.lifetime)
         self._cluster.add(add_tasks(self._platform, group.id, [head]), tags)
         self._check_same_head(tags)
 

@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import ray
+
 from yellowdog_ray.config import models as cfg
 from yellowdog_ray.config.limits import UPSCALING_SPEED
 from yellowdog_ray.config.local_files import Need, file_mounts, files_to_upload, inline_files
+from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_keys import check_ray_keys
 from yellowdog_ray.config.ssh_key import check_key, key_path
 from yellowdog_ray.config.updaters import for_workers_only, head_start, needs_updaters, worker_start
@@ -65,6 +68,7 @@ def bootstrap(
         provider[cfg.INTERNAL_KEY] = {**_internal(result, source, filled), **_start_commands(result, provider, source)}
     provider["ray_head_node_task_script"] = provider.get("ray_head_node_task_script") or HEAD_SCRIPT
     provider["ray_worker_node_task_script"] = provider.get("ray_worker_node_task_script") or WORKER_SCRIPT
+    provider["ray_auth"], auth_warnings = resolve(provider, ray.__version__, source)
     settings = cfg.parse_provider(provider, source)
     if settings.files_to_upload:
         provider["files_to_upload"] = files_to_upload(settings.files_to_upload, source, folders, need)
@@ -73,7 +77,7 @@ def bootstrap(
     provider.setdefault("foreground_node_launch", True)
     result["provider"] = provider
     result.setdefault("upscaling_speed", UPSCALING_SPEED)
-    return result, _warnings(settings, result, source, ignored)
+    return result, [*_warnings(settings, result, source, ignored), *auth_warnings]
 
 
 def _check_cluster_name(name: object, source: str) -> None:

@@ -12,6 +12,8 @@ from yellowdog_ray.config import limits
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.node import variables
+from yellowdog_ray.node.authentication import MODE_TOKEN, head_script
+from yellowdog_ray.node.scripts import HEAD_SCRIPT
 
 
 def head_environment(
@@ -41,7 +43,14 @@ def head_environment(
         variables.TAG_SERVER_PORT: str(settings.head_node_tag_server_port),
         variables.ON_HEAD: "1",
         variables.WORK_REQUIREMENT_ID: work_requirement_id,
+        variables.AUTH_MODE: settings.auth_mode,
     }
+
+
+def head_task_script(settings: ProviderSettings) -> str:
+    """The script of the head's task."""
+    script = settings.ray_head_node_task_script or HEAD_SCRIPT
+    return head_script(script) if settings.auth_mode == MODE_TOKEN else script
 
 
 def worker_environment(

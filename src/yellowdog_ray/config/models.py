@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +19,7 @@ from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS
 from yellowdog_ray.config.ports import free_port
 from yellowdog_ray.config.userdata import full_userdata
 from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.node.authentication import MODE_DISABLED, MODE_TOKEN
 from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 
 INTERNAL_KEY = "_raydog"
@@ -149,6 +150,7 @@ class ProviderSettings(_Section):
     ray_head_node_task_script: str | None = None
     ray_worker_node_task_script: str | None = None
     api_key_in_head_task: Annotated[bool, _BOOLEAN] = False
+    ray_auth: Annotated[Literal["token", "none"] | None, Remedy("write token or none")] = None
     files_to_upload: Annotated[
         list[str] | dict[str, str], Remedy("give a list of paths, or a mapping of remote path to local path")
     ] = Field(default_factory=list)
@@ -158,6 +160,11 @@ class ProviderSettings(_Section):
     def lifetime(self) -> timedelta:
         """The cluster's lifetime."""
         return timedelta(hours=self.cluster_lifetime_hours)
+
+    @property
+    def auth_mode(self) -> str:
+        """The mode of Ray's authentication in a new cluster."""
+        return MODE_DISABLED if self.ray_auth == "none" else MODE_TOKEN
 
 
 class NodeConfig(_Section):

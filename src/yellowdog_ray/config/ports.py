@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from yellowdog_ray.node.authentication import TOKEN_SERVICE_PORT
 from yellowdog_ray.node.scripts import GCS_PORT
 from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 
@@ -9,6 +10,7 @@ USED_PORTS = {
     22: "SSH",
     GCS_PORT: "Ray's control store",
     8265: "Ray's dashboard",
+    TOKEN_SERVICE_PORT: "RayDog's token service",
     10001: "Ray's client server",
     44217: "the metrics of Ray's autoscaler",
     44227: "the metrics of Ray's dashboard",

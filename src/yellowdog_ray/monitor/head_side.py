@@ -6,7 +6,10 @@ No method waits: Ray's loop must not be blocked.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray.autoscaler.tags import STATUS_UP_TO_DATE, STATUS_UPDATE_FAILED, TAG_RAY_NODE_STATUS
@@ -24,12 +27,15 @@ from yellowdog_ray.monitor.repeated_lines import drop_repeated_lines
 from yellowdog_ray.monitor.scale_gate import ScaleGate
 from yellowdog_ray.monitor.supervisor import Supervisor
 from yellowdog_ray.monitor.updater_steps import Setups
+from yellowdog_ray.node.authentication import HEAD_AUTH_FILE, MODE_TOKEN
+from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN_PATH
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.tags import TagStore
 from yellowdog_ray.side import Side
 
 if TYPE_CHECKING:
     from yellowdog_ray.cluster.cluster import Cluster
+    from yellowdog_ray.monitor.admission import Admission
     from yellowdog_ray.monitor.liveness import Builds
 
 logger = logging.getLogger(__name__)
@@ -45,6 +51,7 @@ class HeadSide(Side):
         clock: time.
         requirement_id: the work requirement that the head belongs to, if its environment names it.
         v2: whether Ray's new autoscaler decides.
+        auth_mode: the mode of Ray's authentication on this head, if its environment states it.
 
     Attributes:
         ray_nodes: the nodes in Ray's control store.
@@ -59,9 +66,11 @@ class HeadSide(Side):
         *,
         requirement_id: str | None,
         v2: bool,
+        auth_mode: str | None = None,
     ) -> None:
         super().__init__(provider_config, cluster_name, source, clock)
         self._requirement_id = requirement_id
+        self._auth_mode = auth_mode
         self._v2 = v2
         self.ray_nodes = RayNodes(to_local=lambda moment: self.platform.clock.to_local(moment))
         self._shows_joined = not v2 and bool(provider_config.get("disable_node_updaters"))
@@ -105,7 +114,24 @@ class HeadSide(Side):
         )
         lifetime = Lifetime(self.cluster, self.ray_nodes, self.platform.clock)
         declared = DeclaredResources(self.cluster, self.settings)
-        return Supervisor([self.builds.tick, preemption.tick, lifetime.tick, declared.tick])
+        admission = [self.admission.tick] if self._auth_mode == MODE_TOKEN else []
+        return Supervisor([*admission, self.builds.tick, preemption.tick, lifetime.tick, declared.tick])
+
+    @lazy
+    def admission(self) -> Admission:
+        """The admission of workers to a cluster with Ray's token authentication."""
+        from yellowdog_ray.monitor.admission import FOLDER, Admission
+        from yellowdog_ray.monitor.node_addresses import NodeAddresses
+
+        addresses = NodeAddresses(self.cluster, self.platform, self._clock.monotonic)
+        token_file = Path(os.environ.get(AUTH_TOKEN_PATH) or f"~/{HEAD_AUTH_FILE}").expanduser()
+        return Admission(addresses, token_file, Path(FOLDER).expanduser())
+
+    def _admit(self, node_id: str) -> Mapping[str, str]:
+        if self._auth_mode == MODE_TOKEN:
+            minutes = self.settings.current.worker_node_build_timeout_minutes
+            return self.admission.environment(node_id, timedelta(minutes=minutes))
+        return {AUTH_MODE: self._auth_mode} if self._auth_mode else {}
 
     @lazy
     def setups(self) -> Setups:

@@ -117,7 +117,7 @@ HEAD_SCRIPT = (
     + f"""
 # On a machine of your own, secrets of an earlier cluster's head may remain: delete those older than this task.
 # Delete this cluster's at the end.
-secrets=("$HOME/ray_bootstrap_key.pem" "$HOME/.raydog/credentials")
+secrets=("$HOME/ray_bootstrap_key.pem" "$HOME/.raydog/credentials" "$HOME/.raydog/shell")
 find "${{secrets[@]}}" ! -cnewer "$0" -delete 2>/dev/null
 trap 'finish; rm -f "${{secrets[@]}}"' EXIT
 

@@ -139,6 +139,45 @@ RAY_TMPDIR = _variable(
     absent="`TMPDIR`, or `/tmp`",
 )
 
+# Ray's token authentication
+
+AUTH_MODE = _variable(
+    "RAY_AUTH_MODE",
+    written_by=_EVERY_TASK + "; `ray up`, in a file of the head's login shells",
+    read_by="Ray in every process (`token` or `disabled`); monitor, for workers' tasks; laptop, at a later `ray up`",
+    absent="Ray decides: up to 2.58 without tokens; from 2.59 with tokens where it finds one; from 2.61 with tokens",
+)
+AUTH_TOKEN = _variable(
+    "RAY_AUTH_TOKEN",
+    written_by="the user on the laptop, who brings a token",
+    read_by="Ray; laptop, in `ray up`: the token of a new cluster",
+    absent="Ray reads the file of `RAY_AUTH_TOKEN_PATH`; a new cluster gets a random token",
+)
+AUTH_TOKEN_PATH = _variable(
+    "RAY_AUTH_TOKEN_PATH",
+    written_by="the first lines of every task script; the user on the laptop",
+    read_by="Ray; monitor; laptop, in `ray up`: the file with the token of a new cluster",
+    absent="Ray reads `~/.ray/auth_token`",
+)
+TICKET = _variable(
+    "RAYDOG_TICKET",
+    written_by="monitor, in workers' tasks",
+    read_by="the first lines of a worker's task script, which redeem it once for the token, and unset it",
+    absent="the worker needs no token",
+)
+TOKEN_SERVICE = _variable(
+    "RAYDOG_TOKEN_SERVICE",
+    written_by="monitor, in workers' tasks",
+    read_by="the first lines of a worker's task script: the port of the head's token service",
+    absent="the worker needs no token",
+)
+TOKEN_FINGERPRINT = _variable(
+    "RAYDOG_TOKEN_FINGERPRINT",
+    written_by="monitor, in workers' tasks",
+    read_by="the first lines of a worker's task script: the SHA-256 of the token service's certificate, hexadecimal",
+    absent="the worker needs no token",
+)
+
 # Ray's, for its autoscaler on the head
 
 AUTOSCALER_V2 = _variable(

@@ -42,7 +42,7 @@ def test_ray_up_warns_of_other_versions_before_ray_starts(
     monkeypatch,
 ):
     monkeypatch.setattr("yellowdog_ray.commands.head_wait.HeadWait.until_reachable", lambda *_: TARGET)
-    monkeypatch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: None)
+    monkeypatch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: "a-token")
     monkeypatch.setattr(versions, "on", lambda target: Versions("3.9.0", "2.50.0"))
 
     def send(*_: object) -> None:

@@ -1,0 +1,50 @@
+"""Whether a new cluster uses Ray's token authentication, where the YAML does not say so. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.node.authentication import FIRST_RAY
+
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+FIRST = ".".join(map(str, FIRST_RAY))
+
+
+def has_tokens(ray_version: str) -> bool:
+    """Whether this version of Ray has token authentication."""
+    found = _VERSION.match(ray_version)
+    return found is not None and (int(found[1]), int(found[2])) >= FIRST_RAY
+
+
+def resolve(provider: Mapping[str, Any], ray_version: str, source: str) -> tuple[Any, list[str]]:
+    """The value of `ray_auth`, and warnings.
+
+    Args:
+        provider: the YAML's `provider` section.
+        ray_version: the version of Ray on this machine.
+        source: the YAML's name, for messages.
+
+    Raises:
+        ConfigError: this version of Ray cannot do what the YAML requires.
+    """
+    stated = provider.get("ray_auth")
+    if has_tokens(ray_version):
+        return stated or "token", []
+    if stated == "token":
+        raise ConfigError(
+            f"{source}: provider.ray_auth is token, and Ray {ray_version} on this machine has no token authentication: "
+            f"install Ray {FIRST} or later here and on the nodes, or write `ray_auth: none`"
+        )
+    return stated or "none", [] if stated else [without_tokens(f"{source}: Ray {ray_version} on this machine")]
+
+
+def without_tokens(subject: str) -> str:
+    """The warning about a version of Ray that has no token authentication."""
+    return (
+        f"{subject} has no token authentication: everybody who reaches the ports of the cluster's nodes can run "
+        f"programs there, and read the YellowDog API key on the head. Use Ray {FIRST} or later, or a network that only "
+        "you reach (docs/security.md)"
+    )

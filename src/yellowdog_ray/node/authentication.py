@@ -1,0 +1,126 @@
+"""Ray's token authentication on a node: the files, and the lines in front of each task script. Text only.
+
+The head receives the token over SSH. A worker's task carries a ticket, which these lines exchange for the token at the
+head's token service. docs/security.md has the reasons.
+"""
+
+from __future__ import annotations
+
+from yellowdog_ray.node import variables
+from yellowdog_ray.node.scripts import AGENT_HOME
+
+MODE_TOKEN = "token"  # noqa: S105 - a mode of Ray's, no secret
+"""Value of `variables.AUTH_MODE`: every request needs the token."""
+
+MODE_DISABLED = "disabled"
+"""Value of `variables.AUTH_MODE`: no request needs a token, even on an image that has one."""
+
+FIRST_RAY = (2, 52)
+"""The first version of Ray, major and minor, with token authentication."""
+
+TOKEN_SERVICE_PORT = 16668
+"""The port of the token service on the head."""
+
+HEAD_AUTH_FILE = ".ray/auth_token"
+"""The token on the head, below the home directory: the file that Ray reads by default."""
+
+AGENT_AUTH_FILE = f"{AGENT_HOME}/{HEAD_AUTH_FILE}"
+"""The same file by its absolute path, where the agent is installed as usual."""
+
+HEAD_AUTH_OWNER = ".raydog/auth_token_of"
+"""On the head, below the home directory: the node id of the head that `HEAD_AUTH_FILE` was written for."""
+
+SHELL_FILE = ".raydog/shell"
+"""On the head, below the home directory: the variables of login shells."""
+
+RETRY_SECONDS = 300
+"""How long a worker tries to reach the token service, for example while Ray's monitor restarts."""
+
+_HOME = f"${{{variables.AGENT_HOME}:-{AGENT_HOME}}}"
+
+_HEAD_LINES = f"""\
+# Ray's token authentication, by RayDog: `ray up` sends the token over SSH. Delete an earlier or an image's token.
+unset {variables.AUTH_TOKEN}
+export {variables.AUTH_TOKEN_PATH}="{_HOME}/{HEAD_AUTH_FILE}"
+find "${variables.AUTH_TOKEN_PATH}" ! -cnewer "$0" -delete 2>/dev/null
+"""
+
+_REDEEM = f"""\
+import hashlib, json, os, socket, ssl, sys, time
+
+head, port = os.environ["{variables.HEAD_IP}"], int(os.environ["{variables.TOKEN_SERVICE}"])
+nonce, parent, path = os.urandom(16).hex(), os.getppid(), sys.argv[1]
+
+
+def fail(why):
+    sys.exit("RayDog: this worker gets no token of its cluster, and cannot join: " + why)
+
+
+def request():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the fingerprint identifies the head
+    with socket.create_connection((head, port), 5) as plain, context.wrap_socket(plain) as connection:
+        if hashlib.sha256(connection.getpeercert(True)).hexdigest() != os.environ["{variables.TOKEN_FINGERPRINT}"]:
+            fail("the program at port %d of %s is not the head's token service (other certificate)" % (port, head))
+        question = {{"node": os.environ["{variables.CLOUD_INSTANCE_ID}"], "nonce": nonce}}
+        question["ticket"] = os.environ["{variables.TICKET}"]
+        connection.sendall(json.dumps(question).encode() + b"\\n")
+        return json.loads(connection.makefile("rb").readline(8192).decode())
+
+
+deadline, pause = time.monotonic() + {RETRY_SECONDS}, 0.1
+while True:
+    try:
+        answer = request()
+        why = answer.get("retry")
+    except (OSError, ValueError) as error:
+        answer, why = {{}}, "no answer from %s, port %d: %s" % (head, port, error)
+    if "refused" in answer:
+        fail(answer["refused"])
+    if "token" in answer:
+        break
+    if time.monotonic() > deadline:
+        fail("%s (%d s)" % (why, {RETRY_SECONDS}))
+    if os.getppid() != parent:  # the task was aborted
+        sys.exit(1)
+    time.sleep(pause)
+    pause = min(2 * pause, 1)
+os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+new = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+os.fchmod(new, 0o600)
+os.write(new, answer["token"].encode())
+os.close(new)
+os.rename(path + ".new", path)
+"""
+
+_WORKER_LINES = f"""\
+# Ray's token authentication, by RayDog: the task's ticket gets the cluster's token from the head, once.
+unset {variables.AUTH_TOKEN}
+export {variables.AUTH_TOKEN_PATH}="{_HOME}/.raydog/tokens/${variables.CLOUD_INSTANCE_ID}"
+raydog_python="{_HOME}/venv/bin/python"
+[ -x "$raydog_python" ] || raydog_python=$(command -v python3) || {{
+  echo "RayDog: python3 is missing on this image, so this worker cannot get the token of its cluster" >&2
+  exit 1
+}}
+"$raydog_python" -I -S - "${variables.AUTH_TOKEN_PATH}" <<'RAYDOG' || exit 1
+{_REDEEM}RAYDOG
+unset {variables.TICKET} raydog_python
+"""
+
+
+def head_script(script: str) -> str:
+    """A head's task script of a cluster with tokens: the script, with the lines in front that place the token."""
+    return _with_lines(script, _HEAD_LINES)
+
+
+def worker_script(script: str) -> str:
+    """A worker's task script of a cluster with tokens: the script, with the lines in front that get the token."""
+    return _with_lines(script, _WORKER_LINES)
+
+
+def _with_lines(script: str, lines: str) -> str:
+    """A script with these lines in front, below its interpreter's line."""
+    first, _, rest = script.partition("\n")
+    if first.startswith("#!"):
+        return f"{first}\n{lines}\n{rest}"
+    return f"{lines}\n{script}"
