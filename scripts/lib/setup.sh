@@ -9,6 +9,7 @@
 #   setup_official_cli      YellowDog's own command line in its own environment, for the tests that drive it
 #   setup_bench             what benchmarks need, in .venv; the published package, in its own environment
 #   setup_mutation          what scripts/mutate needs, in .venv
+#   setup_docs              what scripts/docs needs, in an environment of its own, without Ray
 #   venv_python DIR         version of the Python in DIR, for example 3.12
 #   root_prefix             set ROOT_PREFIX: how to run a command as root      (0: possible, 1: not)
 #
@@ -23,6 +24,7 @@ readonly STAMP_FORMAT=2
 readonly LOCK=requirements/dev.txt
 readonly BENCH_LOCK=requirements/bench.txt
 readonly MUTATION_LOCK=requirements/mutation.txt
+readonly DOCS_LOCK=requirements/docs.txt
 readonly MAIN_PYTHON=3.12
 # tests/official_cli runs it unmodified, and names this directory too.
 readonly OFFICIAL_CLI="yellowdog-cli==15.3.0"
@@ -30,6 +32,8 @@ readonly OFFICIAL_CLI_DIR=.venv-yellowdog-cli
 # benchmarks/ measures it, and names this directory too.
 readonly PUBLISHED="yellowdog-ray==2.0.0"
 readonly PUBLISHED_DIR=.venv-published
+# tests/test_site.py names this directory too.
+readonly DOCS_DIR=.venv-docs
 # shellcheck disable=SC2034  # for scripts/test
 readonly SECOND_PYTHON=3.10 SMOKE_PYTHON=3.13
 # Substitutes for MAIN_PYTHON, best first.
@@ -228,6 +232,32 @@ install_mutation() {
   "$UV_COMMAND" pip install --quiet --compile-bytecode --require-hashes --python "$REPO/.venv/bin/python" \
     -r "$REPO/$MUTATION_LOCK" || return 1
   mutation_stamp >"$REPO/.venv/$MUTATION_STAMP"
+}
+
+# --------------------------------------------------------------------------------------------- documentation site
+
+setup_docs() { has_stamp "$DOCS_DIR" "$STAMP_NAME" "$(docs_stamp)" || locked install_docs; }
+
+docs_stamp() { printf '%s %s\n' "$(sha256sum <"$REPO/$DOCS_LOCK")" "$REPO"; }
+
+install_docs() {
+  local dir="$REPO/$DOCS_DIR" wished python=""
+  export UV_PYTHON_DOWNLOADS="${UV_PYTHON_DOWNLOADS:-never}"
+  find_uv || return 1
+  for wished in "$MAIN_PYTHON" "${OTHER_PYTHONS[@]}"; do
+    [ -n "$python" ] || python="$(find_python "$wished" || true)"
+  done
+  [ -n "$python" ] || fail "this machine has no Python 3.10 to 3.13." || return 1
+  index_like_pip
+  say "Installing what the documentation site needs into $DOCS_DIR"
+  rm -rf "$dir"
+  if ! "$UV_COMMAND" venv --quiet --no-project --python "$python" "$dir" ||
+    ! "$UV_COMMAND" pip install --quiet --compile-bytecode --require-hashes --python "$dir/bin/python" \
+      -r "$REPO/$DOCS_LOCK"; then
+    fail "MkDocs could not be installed: see above. $NETWORK_HINT"
+    return 1
+  fi
+  docs_stamp >"$dir/$STAMP_NAME"
 }
 
 # With the same Python and Ray, so that only the packages differ.
