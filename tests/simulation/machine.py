@@ -7,6 +7,8 @@ import pkgutil
 import random
 import sys
 import uuid
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from yellowdog_client.model import SimulatorComputeSource
@@ -78,6 +80,8 @@ def _replace_ssh(world: World) -> None:
     patch = world.monkeypatch
     patch.setattr("yellowdog_ray.commands.head_wait.try_ssh", lambda _: None)
     patch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *call: _deliver(world, *call))
+    patch.setattr("yellowdog_ray.monitor.admission.Certificate", _Certificate)
+    patch.setattr("yellowdog_ray.monitor.admission.TokenService", lambda *_: SimpleNamespace(port=0))
     patch.setattr("yellowdog_ray.commands.versions.on", lambda _: None)  # versions over SSH are not available
     patch.setattr("yellowdog_ray.commands.laptop_side.TunnelledPort", lambda _: lambda: 1)
     patch.setattr("ray._raylet.GcsClient", lambda address: world.gcs)
@@ -95,6 +99,19 @@ def _replace_environment(world: World) -> None:
     for file in (world.key, world.home / KEY_FILE):
         file.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n")
         file.chmod(0o600)
+
+
+class _Certificate:
+    """That of a token service which no simulated worker can reach."""
+
+    fingerprint = "0" * 64
+    secret = b"secret"
+
+    def __init__(self, _: Path) -> None:
+        pass
+
+    def context(self) -> None:
+        return None
 
 
 def _deliver(world: World, *call: Any) -> str:

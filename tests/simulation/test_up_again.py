@@ -87,7 +87,7 @@ def test_new_node_config_and_script_apply_to_new_workers_only(world):
     for node_id in world.listed():
         task = world.task(node_id)
         is_new = node_id in new
-        assert (task.entity.taskData == "ray start # new") is is_new
+        assert task.entity.taskData.endswith("\nray start # new") is is_new
         assert ("echo new" in (task.worker.node.instance.source.entity.userData or "")) is is_new
 
 

@@ -7,7 +7,6 @@ everybody who may read the task can copy the ticket.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -38,8 +37,8 @@ class Admission(HasLazyParts):
         addresses: finds the addresses of nodes.
         token_file: the cluster's token.
         folder: the folder for certificate and redemptions.
-        port: the token service's port.
         now: seconds since the epoch, by this machine's clock.
+        port: the token service's port.
     """
 
     def __init__(
@@ -47,8 +46,8 @@ class Admission(HasLazyParts):
         addresses: NodeAddresses,
         token_file: Path,
         folder: Path,
+        now: Callable[[], float],
         port: int = TOKEN_SERVICE_PORT,
-        now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self._addresses = addresses

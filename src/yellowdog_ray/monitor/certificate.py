@@ -18,6 +18,7 @@ class Certificate:
         file: the file; its folder exists.
 
     Attributes:
+        file: the file.
         fingerprint: the SHA-256 of the certificate, hexadecimal.
         secret: bytes that only a reader of the file can have.
     """
@@ -25,7 +26,7 @@ class Certificate:
     def __init__(self, file: Path) -> None:
         if not file.exists():
             _write(file, _make())
-        self._file = file
+        self.file = file
         text = file.read_text()
         body = text[text.index("-----BEGIN CERTIFICATE-----") :]
         self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(body)).hexdigest()
@@ -35,7 +36,7 @@ class Certificate:
         """The settings of a server with this certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self._file)
+        context.load_cert_chain(self.file)
         return context
 
 

@@ -125,7 +125,9 @@ class HeadSide(Side):
 
         addresses = NodeAddresses(self.cluster, self.platform, self._clock.monotonic)
         token_file = Path(os.environ.get(AUTH_TOKEN_PATH) or f"~/{HEAD_AUTH_FILE}").expanduser()
-        return Admission(addresses, token_file, Path(FOLDER).expanduser())
+        return Admission(
+            addresses, token_file, Path(FOLDER).expanduser(), lambda: self.platform.clock.now().timestamp()
+        )
 
     def _admit(self, node_id: str) -> Mapping[str, str]:
         if self._auth_mode == MODE_TOKEN:

@@ -118,6 +118,7 @@ HEAD_SCRIPT = (
 # On a machine of your own, secrets of an earlier cluster's head may remain: delete those older than this task.
 # Delete this cluster's at the end.
 secrets=("$HOME/ray_bootstrap_key.pem" "$HOME/.raydog/credentials" "$HOME/.raydog/shell")
+[ "${{{variables.AUTH_MODE}:-}}" != token ] || secrets+=("${variables.AUTH_TOKEN_PATH}")
 find "${{secrets[@]}}" ! -cnewer "$0" -delete 2>/dev/null
 trap 'finish; rm -f "${{secrets[@]}}"' EXIT
 
@@ -141,7 +142,8 @@ ray start --head --port={GCS_PORT} \\
 
 WORKER_SCRIPT = (
     _PREAMBLE.replace("KEY", "ray_worker_node_task_script")
-    + f"""{_LET_UPDATER}
+    + f"""[ "${{{variables.AUTH_MODE}:-}}" != token ] || trap 'finish; rm -f "${variables.AUTH_TOKEN_PATH}"' EXIT
+{_LET_UPDATER}
 ray start --address="${variables.HEAD_IP}:{GCS_PORT}" --block &
 """
     + _WATCH

@@ -89,14 +89,6 @@ class SshTarget:
             raise self.failure(done.stderr, f"`{command}` ended with {done.returncode}")
         return done.stdout.decode(errors="replace")
 
-    def write_secret(self, text: str, path: str) -> None:
-        """Write a file that only its owner can read, atomically. Its folder, never the home, becomes private."""
-        folder, target = shlex.quote(str(Path(path).parent)), shlex.quote(path)
-        self.run(
-            f"umask 077 && mkdir -p {folder} && chmod 700 {folder} && cat > {target}.new && mv {target}.new {target}",
-            text.encode(),
-        )
-
     def upload(self, local: str, remote: str) -> None:
         """Copy a file or folder to the host with rsync. A folder's content becomes the content of `remote`.
 

@@ -3,7 +3,6 @@
 import getpass
 import os
 import shutil
-import stat
 import subprocess
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def test_target_runs_writes_and_uploads_through_the_proxy_command(host, tmp_path
     local.write_text("copied\n")
 
     assert target.run("echo hello") == "hello\n"
-    target.write_secret("secret\n", str(tmp_path / "there/secret"))
+    target.run(f"mkdir {tmp_path}/there && umask 077 && cat > {tmp_path}/there/secret", b"secret\n")
     target.upload(str(local), str(tmp_path / "there/copy"))
 
     assert (tmp_path / "there/secret").read_text() == "secret\n"
@@ -70,7 +69,7 @@ def test_changed_host_key_fails_before_anything_is_sent(host, tmp_path):
     host.renew_host_key()
 
     with pytest.raises(HostKeyChanged, match=r"the head at 10\.9\.8\.7 shows another SSH host key") as caught:
-        host.target().write_secret("secret\n", str(tmp_path / "there/secret"))
+        host.target().run(f"mkdir {tmp_path}/there", b"secret\n")
 
     assert "\n" not in str(caught.value)
     assert str(host_key_file("head-1a2b3c4d")) in str(caught.value)
@@ -117,29 +116,6 @@ def folder(tmp_path, monkeypatch) -> SshTarget:
     return SshTarget("yd-agent", "10.0.0.1", "key", "head-1")
 
 
-def test_write_secret_creates_private_files(folder, tmp_path):
-    (tmp_path / ".raydog").mkdir()
-    (tmp_path / ".raydog/credentials").write_text("an older key")
-    (tmp_path / ".raydog/credentials").chmod(0o644)
-
-    for file in (".raydog/credentials", "a folder/key"):
-        folder.write_secret("YD_API_KEY_SECRET=x\n", file)
-
-        assert (tmp_path / file).read_text() == "YD_API_KEY_SECRET=x\n"
-        assert stat.S_IMODE((tmp_path / file).stat().st_mode) == 0o600
-    assert stat.S_IMODE((tmp_path / "a folder").stat().st_mode) == 0o700
-
-
-def test_write_secret_keeps_the_secret_off_the_command_line(monkeypatch):
-    commands = []
-    monkeypatch.setattr(SshTarget, "run", lambda self, command, stdin=b"": commands.append(command))
-
-    SshTarget("yd-agent", "10.0.0.1", "key", "head-1").write_secret("the-secret", ".raydog/credentials")
-
-    assert commands
-    assert "the-secret" not in "".join(commands)
-
-
 def test_target_runs_with_a_percent_sign_in_the_home(host, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "100%home"))
 
@@ -155,14 +131,6 @@ def test_uploaded_folder_becomes_the_remote_folder_whether_or_not_that_exists(ho
         host.target().upload(str(tmp_path / "pkg"), str(tmp_path / "there" / "pkg"))
 
     assert [file.name for file in (tmp_path / "there" / "pkg").iterdir()] == ["module.py"]
-
-
-def test_write_secret_makes_an_existing_folder_private(folder, tmp_path):
-    (tmp_path / ".raydog").mkdir(mode=0o755)
-
-    folder.write_secret("YD_API_KEY_SECRET=x\n", ".raydog/credentials")
-
-    assert stat.S_IMODE((tmp_path / ".raydog").stat().st_mode) == 0o700
 
 
 def test_upload_without_rsync_fails_with_the_remedy(folder, tmp_path, monkeypatch):

@@ -1,0 +1,154 @@
+"""The cluster's token on the user's machine: random, or the user's own; in one private file for each cluster."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from yellowdog_ray.commands.cluster_token import ClusterToken, export_line, forget_token, keep_token, token_file
+from yellowdog_ray.config.models import ProviderSettings, parse_provider
+from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+SETTINGS: ProviderSettings = parse_provider({"cluster_namespace": "demo"}, "cluster.yaml")
+
+
+def token(**file_mounts: str) -> ClusterToken:
+    return ClusterToken(SETTINGS, "ray", file_mounts)
+
+
+class TestRandomToken:
+    def test_token_has_256_bits_and_is_another_each_time(self, home):
+        tokens = {token().proposed for _ in range(10)}
+
+        assert len(tokens) == 10
+        assert all(len(bytes.fromhex(text)) == 32 for text in tokens)
+
+    @pytest.mark.parametrize("file", [".ray/auth_token", ".raydog/clusters/demo.other/auth_token"])
+    def test_token_of_another_cluster_on_this_machine_is_not_used(self, home, monkeypatch, file):
+        other = home / file
+        other.parent.mkdir(parents=True)
+        other.write_text("another-clusters-token")
+        if ".raydog" in file:
+            monkeypatch.setenv(AUTH_TOKEN_PATH, str(other))
+            monkeypatch.setenv(AUTH_MODE, "token")
+
+        assert token().proposed != "another-clusters-token"
+
+
+class TestUsersToken:
+    def test_variable_is_used(self, home, monkeypatch):
+        monkeypatch.setenv(AUTH_TOKEN, "my-own-token")
+
+        assert token().proposed == "my-own-token"
+
+    def test_file_of_the_variable_is_used(self, home, monkeypatch):
+        (home / "mine").write_text("my-own-token\n")
+        monkeypatch.setenv(AUTH_TOKEN_PATH, "~/mine")
+
+        assert token().proposed == "my-own-token"
+
+    @pytest.mark.parametrize("remote", ["~/.ray/auth_token", "/opt/yellowdog/agent/.ray/auth_token"])
+    def test_mounted_file_is_used_first(self, home, monkeypatch, remote):
+        """Ray's own recipe: Ray copies the file over the head's."""
+        (home / "mine").write_text("my-mounted-token\n")
+        monkeypatch.setenv(AUTH_TOKEN, "another")
+
+        assert token(**{remote: str(home / "mine")}).proposed == "my-mounted-token"
+
+    @pytest.mark.parametrize("text", ["", "\n", "two words", "two\nlines", "ü"])
+    def test_unusable_text_is_refused_with_its_place(self, home, monkeypatch, text):
+        (home / "mine").write_text(text)
+        monkeypatch.setenv(AUTH_TOKEN_PATH, str(home / "mine"))
+
+        with pytest.raises(ConfigError, match=rf"^{AUTH_TOKEN_PATH} \(.*mine\) is no token") as caught:
+            token()
+
+        assert "\n" not in str(caught.value)
+
+    def test_missing_file_is_refused_with_its_place(self, home, monkeypatch):
+        monkeypatch.setenv(AUTH_TOKEN_PATH, str(home / "missing"))
+
+        with pytest.raises(ConfigError, match=f"^{AUTH_TOKEN_PATH}: .*missing cannot be read"):
+            token()
+
+
+class TestFile:
+    def test_file_is_private(self, home):
+        token().accept("the-clusters-token")
+
+        file = home / ".raydog/clusters/demo.ray/auth_token"
+        assert file.read_text() == "the-clusters-token"
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert file.parent.stat().st_mode & 0o777 == 0o700
+
+    def test_file_of_an_earlier_cluster_is_replaced(self, home):
+        file = token_file("demo", "ray")
+        keep_token(file, "old")
+        file.chmod(0o644)
+
+        keep_token(file, "new")
+
+        assert file.read_text() == "new"
+        assert file.stat().st_mode & 0o777 == 0o600
+
+    def test_rays_own_file_is_left_alone(self, home):
+        token().accept("the-clusters-token")
+
+        assert not (home / ".ray").exists()
+
+    def test_forgotten_token_leaves_nothing(self, home):
+        file = token_file("demo", "ray")
+        keep_token(file, "t")
+        keep_token(token_file("demo", "other"), "t")
+
+        forget_token(file)
+        forget_token(file)
+
+        assert [folder.name for folder in file.parents[1].iterdir()] == ["demo.other"]
+
+    def test_export_line_is_for_a_shell(self, home):
+        words = shlex.split(export_line(home / "with space/auth_token"))
+
+        assert words == ["export", "RAY_AUTH_MODE=token", f"RAY_AUTH_TOKEN_PATH={home}/with space/auth_token"]
+
+
+class TestRunningCluster:
+    """A second `ray up` adopts the head's token."""
+
+    def test_heads_token_is_kept_without_a_word_about_tokens_of_the_user(self, home):
+        (line,) = token().accept("the-heads-token")
+
+        assert token_file("demo", "ray").read_text() == "the-heads-token"
+        assert export_line(token_file("demo", "ray")) in line
+
+    def test_other_token_in_the_variable_is_warned_of(self, home, monkeypatch):
+        monkeypatch.setenv(AUTH_TOKEN, "my-own-token")
+
+        _, warning = token().accept("the-heads-token")
+
+        assert warning.startswith(f"warning: {AUTH_TOKEN} has another token than the running cluster")
+        assert "my-own-token" not in warning
+
+    def test_other_mounted_token_is_refused(self, home):
+        """Ray would copy it over the head's, and new processes would not reach the old ones."""
+        (home / "mine").write_text("my-mounted-token")
+
+        with pytest.raises(ConfigError, match="another token than the one that the running cluster has") as caught:
+            token(**{"~/.ray/auth_token": str(home / "mine")}).accept("the-heads-token")
+
+        assert "mounted-token" not in str(caught.value)
+
+    def test_same_token_is_no_conflict(self, home, monkeypatch):
+        monkeypatch.setenv(AUTH_TOKEN, "the-heads-token")
+
+        assert len(token().accept("the-heads-token")) == 1

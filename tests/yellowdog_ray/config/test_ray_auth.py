@@ -1,0 +1,34 @@
+"""Whether a cluster has tokens: by the version of Ray, where the YAML does not say so."""
+
+import pytest
+
+from yellowdog_ray.config.ray_auth import has_tokens, resolve
+from yellowdog_ray.errors import ConfigError
+
+
+@pytest.mark.parametrize("version", ["2.52.0", "2.60.0", "2.100.1", "3.0.0.dev0", "2.52.0rc1"])
+def test_ray_has_tokens_from_its_first_version_on(version):
+    assert has_tokens(version)
+    assert resolve({}, version, "cluster.yaml") == ("token", [])
+
+
+@pytest.mark.parametrize("version", ["2.51.1", "2.9.3", "1.99.0"])
+def test_older_ray_has_none_and_the_user_is_warned(version):
+    assert not has_tokens(version)
+    value, (warning,) = resolve({}, version, "cluster.yaml")
+
+    assert value == "none"
+    assert f"cluster.yaml: Ray {version} on this machine has no token authentication: everybody who reaches" in warning
+    assert "Use Ray 2.52 or later" in warning
+
+
+@pytest.mark.parametrize("version", ["2.51.1", "2.60.0"])
+def test_stated_none_is_kept_without_a_warning(version):
+    assert resolve({"ray_auth": "none"}, version, "cluster.yaml") == ("none", [])
+
+
+def test_stated_token_is_refused_with_an_older_ray():
+    with pytest.raises(ConfigError, match=r"cluster.yaml: provider.ray_auth is token, and Ray 2.51.1") as caught:
+        resolve({"ray_auth": "token"}, "2.51.1", "cluster.yaml")
+
+    assert "\n" not in str(caught.value)

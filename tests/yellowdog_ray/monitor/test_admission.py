@@ -1,0 +1,244 @@
+"""Who gets the token: the node of a ticket, from its own address, once."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
+from yellowdog_ray.errors import Unavailable
+from yellowdog_ray.monitor.admission import AFTER_BOOT, Admission
+from yellowdog_ray.monitor.node_addresses import READS_PER_SECOND, NodeAddresses
+from yellowdog_ray.node import variables
+
+BOOT = timedelta(minutes=10)
+TOKEN = "t" * 64
+
+
+class FakeAddresses:
+    """The addresses that the platform lists."""
+
+    def __init__(self) -> None:
+        self.listed: dict[str, frozenset[str]] = {"worker-1": frozenset({"10.0.0.5", "80.0.0.5"})}
+
+    def of(self, node_id: str) -> frozenset[str]:
+        return self.listed.get(node_id, frozenset())
+
+
+class Head:
+    """A head's files, and its admission; `restart` makes another one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seconds = 1_000_000.0
+        self.addresses: Any = FakeAddresses()
+        self.token_file = folder / "auth_token"
+        self.token_file.write_text(f"{TOKEN}\n")
+        self.restart()
+
+    def restart(self) -> None:
+        self.admission = Admission(
+            self.addresses, self.token_file, self.folder / ".raydog/auth", lambda: self.seconds, port=0
+        )
+
+    def ticket(self, node_id: str = "worker-1") -> str:
+        return self.admission.environment(node_id, BOOT)[variables.TICKET]
+
+    def answer(
+        self, ticket: str, node_id: str = "worker-1", nonce: str = "n", at: str = "10.0.0.5"
+    ) -> Mapping[str, str]:
+        return self.admission.answer({"node": node_id, "ticket": ticket, "nonce": nonce}, at)
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Head:
+    return Head(tmp_path)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.5", "80.0.0.5"])
+def test_node_gets_the_token_from_its_addresses(head, address):
+    assert head.answer(head.ticket(), at=address) == {"token": TOKEN}
+
+
+def test_copied_ticket_is_refused_at_another_address_and_remains_valid(head, caplog):
+    ticket = head.ticket()
+
+    refused = head.answer(ticket, at="10.0.0.99")
+
+    assert "10.0.0.99" in refused["refused"]
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "worker-1" in record.getMessage()
+    assert "10.0.0.99" in record.getMessage()
+    assert head.answer(ticket) == {"token": TOKEN}
+
+
+def test_second_redemption_is_refused_and_warned_of(head, caplog):
+    ticket = head.ticket()
+    head.answer(ticket)
+
+    again = head.answer(ticket, nonce="other")
+
+    assert "redeemed before" in again["refused"]
+    assert [record.levelname for record in caplog.records if "worker-1" in record.getMessage()] == ["WARNING"]
+
+
+def test_second_redemption_is_refused_after_a_restart(head):
+    ticket = head.ticket()
+    head.answer(ticket)
+
+    head.restart()
+
+    assert "redeemed before" in head.answer(ticket, nonce="other")["refused"]
+
+
+def test_ticket_of_the_last_process_is_accepted(head):
+    ticket = head.ticket()
+
+    head.restart()
+
+    assert head.answer(ticket) == {"token": TOKEN}
+
+
+def test_ticket_expires_after_boot_and_some_minutes(head):
+    ticket = head.ticket()
+    head.seconds += (BOOT + AFTER_BOOT).total_seconds()
+
+    assert "expired" in head.answer(ticket)["refused"]
+
+
+def test_forged_ticket_is_refused_without_a_look_at_the_platform(head):
+    head.addresses.of = lambda _: pytest.fail("a stranger caused a reading")
+
+    assert "refused" in head.answer("9999999999.abc")
+    assert "refused" in head.answer("")
+    assert "refused" in head.admission.answer({}, "10.0.0.5")
+
+
+def test_node_without_a_known_address_is_to_try_again(head):
+    ticket = head.ticket()
+    head.addresses.listed.clear()
+
+    assert "retry" in head.answer(ticket)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty"])
+def test_ticket_stays_valid_when_the_head_has_no_token(head, damage):
+    ticket = head.ticket()
+    head.token_file.write_text("") if damage == "empty" else head.token_file.unlink()
+    assert "retry" in head.answer(ticket)
+
+    head.token_file.write_text(TOKEN)
+
+    assert head.answer(ticket, nonce="other") == {"token": TOKEN}
+
+
+def test_log_has_neither_token_nor_ticket(head, caplog):
+    caplog.set_level(logging.DEBUG)
+    ticket = head.ticket()
+    head.answer(ticket)
+    head.answer(ticket, nonce="other")
+    head.answer(ticket, at="10.0.0.99")
+    logging.getLogger().warning("an error that quotes %s", TOKEN)
+
+    assert ticket not in caplog.text
+    assert TOKEN not in caplog.text
+
+
+class TestService:
+    @pytest.fixture
+    def running(self, head: Head) -> Iterator[Head]:
+        head.admission.tick(Snapshot())
+        yield head
+        head.admission.close()
+
+    def test_tick_starts_the_service_once(self, running, caplog):
+        caplog.set_level(logging.INFO)
+
+        running.admission.tick(Snapshot())
+
+        assert "listens" not in caplog.text
+
+    def test_taken_port_is_logged_once_and_tried_again(self, head, monkeypatch, caplog):
+        def taken(*_: object) -> None:
+            raise OSError("Address already in use")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("yellowdog_ray.monitor.admission.TokenService", taken)
+            head.admission.tick(Snapshot())
+            head.admission.tick(Snapshot())
+        assert caplog.text.count("no worker can join") == 1
+
+        head.admission.tick(Snapshot())
+        head.admission.close()
+
+
+class TestNodeAddresses:
+    """The listing may not show the address of a node yet whose task has just started."""
+
+    @pytest.fixture
+    def platform(self) -> SimpleNamespace:
+        calls: list[str] = []
+
+        def task(task_id: str) -> SimpleNamespace:
+            calls.append(f"task {task_id}")
+            return SimpleNamespace(platform_node_id="node-1")
+
+        def platform_node(node_id: str) -> SimpleNamespace:
+            calls.append(f"node {node_id}")
+            return SimpleNamespace(private_ip="10.0.0.5", public_ip=None)
+
+        return SimpleNamespace(task=task, platform_node=platform_node, calls=calls)
+
+    def addresses(self, platform: Any, node: ClusterNode | None, now: list[float] | None = None) -> NodeAddresses:
+        nodes = {node.id: node} if node else {}
+        cluster: Any = SimpleNamespace(snapshot=Snapshot(nodes))
+        return NodeAddresses(cluster, platform, lambda: (now or [0.0])[0])
+
+    def node(self, **known: Any) -> ClusterNode:
+        return ClusterNode("worker-1", "task-1", "group-1", Phase.PENDING, {}, **known)
+
+    def test_listed_addresses_cost_no_call(self, platform):
+        addresses = self.addresses(platform, self.node(private_ip="10.0.0.5", public_ip="80.0.0.5"))
+
+        assert addresses.of("worker-1") == {"10.0.0.5", "80.0.0.5"}
+        assert platform.calls == []
+
+    def test_unlisted_address_is_read(self, platform):
+        assert self.addresses(platform, self.node()).of("worker-1") == {"10.0.0.5"}
+        assert platform.calls == ["task task-1", "node node-1"]
+
+    def test_known_platform_node_costs_one_call(self, platform):
+        assert self.addresses(platform, self.node(platform_node_id="node-1")).of("worker-1") == {"10.0.0.5"}
+        assert platform.calls == ["node node-1"]
+
+    def test_unknown_or_ended_node_costs_no_call(self, platform):
+        assert self.addresses(platform, None).of("worker-1") == frozenset()
+        assert platform.calls == []
+
+    def test_task_without_a_platform_node_has_no_address(self, platform):
+        platform.task = lambda _: SimpleNamespace(platform_node_id=None)
+
+        assert self.addresses(platform, self.node()).of("worker-1") == frozenset()
+
+    def test_failed_reading_gives_no_address(self, platform):
+        def fails(_: str) -> None:
+            raise Unavailable("no answer")
+
+        platform.task = fails
+
+        assert self.addresses(platform, self.node()).of("worker-1") == frozenset()
+
+    def test_readings_are_limited_for_each_second(self, platform):
+        now = [0.0]
+        addresses = self.addresses(platform, self.node(), now)
+        found = [addresses.of("worker-1") for _ in range(READS_PER_SECOND + 1)]
+        assert found[-1] == frozenset()
+        assert len(platform.calls) == 2 * READS_PER_SECOND
+
+        now[0] = 1.0
+
+        assert addresses.of("worker-1")

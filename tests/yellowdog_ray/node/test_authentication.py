@@ -1,0 +1,291 @@
+"""The lines in front of task scripts: a worker gets its token for its ticket, whatever the script below does."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from yellowdog_ray.monitor.certificate import Certificate
+from yellowdog_ray.monitor.token_service import TokenService
+from yellowdog_ray.node import authentication, variables
+from yellowdog_ray.node.authentication import head_script, worker_script
+
+TOKEN = "t" * 64
+SHOW = f'#!/bin/bash\necho "path ${variables.AUTH_TOKEN_PATH}"; echo "ticket [${{{variables.TICKET}:-}}]"; env\n'
+
+
+class Door:
+    """Answers as it is told, and remembers the requests."""
+
+    def __init__(self) -> None:
+        self.answers: list[Mapping[str, str]] = []
+        self.requests: list[Mapping[str, str]] = []
+
+    def __call__(self, request: Mapping[str, str], _: str) -> Mapping[str, str]:
+        self.requests.append(request)
+        return self.answers.pop(0) if self.answers else {"token": TOKEN}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return Certificate(tmp_path_factory.mktemp("auth") / "token_service.pem")
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+@pytest.fixture
+def service(certificate: Certificate, door: Door) -> Iterator[TokenService]:
+    service = TokenService(certificate.context(), door, 0)
+    yield service
+    service.close()
+
+
+class Worker:
+    """A worker's task in a home of its own."""
+
+    def __init__(self, home: Path, port: int, fingerprint: str) -> None:
+        self.home = home
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            variables.AGENT_HOME: str(home),
+            variables.HEAD_IP: "127.0.0.1",
+            variables.CLOUD_INSTANCE_ID: "worker-1",
+            variables.TICKET: "the-ticket",
+            variables.TOKEN_SERVICE: str(port),
+            variables.TOKEN_FINGERPRINT: fingerprint,
+        }
+
+    @property
+    def token(self) -> Path:
+        return self.home / ".raydog/tokens/worker-1"
+
+    def run(self, script: str = SHOW) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(script), env=self.environment, capture_output=True, text=True, timeout=30, check=False
+        )
+
+    def command(self, script: str = SHOW) -> list[str]:
+        task = self.home / "taskdata.txt"
+        task.write_text(worker_script(script))
+        return ["bash", str(task)]
+
+
+@pytest.fixture
+def worker(tmp_path: Path, service: TokenService, certificate: Certificate) -> Worker:
+    return Worker(tmp_path, service.port, certificate.fingerprint)
+
+
+def test_worker_gets_the_token_into_a_private_file(worker, door):
+    done = worker.run()
+
+    assert done.returncode == 0, done.stderr
+    assert worker.token.read_text() == TOKEN
+    assert worker.token.stat().st_mode & 0o777 == 0o600
+    assert worker.token.parent.stat().st_mode & 0o777 == 0o700
+    assert f"path {worker.token}" in done.stdout
+    (request,) = door.requests
+    assert (request["node"], request["ticket"]) == ("worker-1", "the-ticket")
+    assert len(request["nonce"]) == 32
+
+
+def test_script_has_neither_ticket_nor_token_in_its_environment(worker):
+    worker.environment[variables.AUTH_TOKEN] = "of-the-image"
+
+    done = worker.run()
+
+    assert "ticket []" in done.stdout
+    assert "the-ticket" not in done.stdout
+    assert TOKEN not in done.stdout + done.stderr
+    assert "of-the-image" not in done.stdout
+
+
+def test_old_token_of_the_image_is_not_used(worker):
+    old = worker.home / ".ray/auth_token"
+    old.parent.mkdir()
+    old.write_text("old")
+    worker.environment[variables.AUTH_TOKEN_PATH] = str(old)
+
+    done = worker.run(f'cat "${variables.AUTH_TOKEN_PATH}"')
+
+    assert done.stdout == TOKEN
+
+
+@pytest.mark.parametrize(
+    "script", ["exit 7", "#!/bin/bash\nset -euo pipefail\nexit 7", "#!/usr/bin/env bash\nexit 7\n"]
+)
+def test_users_script_runs_below(worker, script):
+    assert worker.run(script).returncode == 7
+
+
+def test_interpreter_line_stays_first():
+    assert worker_script("#!/bin/bash\nx").startswith("#!/bin/bash\n#")
+    assert head_script("#!/bin/bash\nx").startswith("#!/bin/bash\n#")
+    assert worker_script("x").endswith("\n\nx")
+
+
+def test_refused_worker_ends_with_one_message(worker, door):
+    door.answers = [{"refused": "the ticket has expired"}]
+
+    done = worker.run()
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        "RayDog: this worker gets no token of its cluster, and cannot join: the ticket has expired\n"
+    )
+    assert not worker.token.exists()
+
+
+def test_worker_tries_again_with_the_same_nonce(worker, door):
+    door.answers = [{"retry": "not yet"}, {"retry": "not yet"}]
+
+    assert worker.run().returncode == 0
+    assert len(door.requests) == 3
+    assert len({request["nonce"] for request in door.requests}) == 1
+
+
+def test_worker_waits_for_a_service_that_restarts(worker, service, certificate, door):
+    service.close()
+    with subprocess.Popen(worker.command(), env=worker.environment, stdout=subprocess.DEVNULL) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.4)
+        again = TokenService(certificate.context(), door, service.port)
+        assert process.wait(10) == 0
+    again.close()
+    service.close = lambda: None
+
+
+def test_worker_sends_nothing_to_another_program(worker, door, tmp_path, monkeypatch):
+    monkeypatch.setitem(worker.environment, variables.TOKEN_FINGERPRINT, "0" * 64)
+
+    done = worker.run()
+
+    assert done.returncode == 1
+    assert "is not the head's token service" in done.stderr
+    assert door.requests == []
+
+
+def test_worker_gives_the_reason_after_its_last_attempt(worker, service, monkeypatch):
+    service.close()
+    service.close = lambda: None
+    script = worker_script(SHOW).replace(f"time.monotonic() + {authentication.RETRY_SECONDS}", "time.monotonic()")
+    task = worker.home / "taskdata.txt"
+    task.write_text(script)
+
+    done = subprocess.run(
+        ["bash", str(task)], env=worker.environment, capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert done.returncode == 1
+    assert f"no answer from 127.0.0.1, port {service.port}" in done.stderr
+
+
+def test_worker_without_python_ends_with_one_message(worker, tmp_path):
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "bash").symlink_to(str(shutil.which("bash")))
+    worker.environment["PATH"] = str(bin_folder)
+
+    done = worker.run()
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("RayDog: python3 is missing on this image")
+
+
+def test_python_of_the_agents_environment_is_used_first(worker):
+    link = worker.home / "venv/bin/python"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(sys.executable)
+    (worker.home / "bin").mkdir()
+    (worker.home / "bin/bash").symlink_to(str(shutil.which("bash")))
+    for tool in ("env", "cat"):
+        (worker.home / "bin" / tool).symlink_to(str(shutil.which(tool)))
+    worker.environment["PATH"] = str(worker.home / "bin")
+
+    assert worker.run().returncode == 0
+
+
+def test_ticket_is_in_no_argument_list_of_the_task(worker, door):
+    seen: list[bytes] = []
+
+    def look(request: Mapping[str, str], _: str) -> Mapping[str, str]:
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit() and process.name != str(os.getpid()):
+                try:
+                    seen.append((process / "cmdline").read_bytes())
+                except OSError:
+                    continue
+        return {"token": TOKEN}
+
+    door.__class__ = type("Looking", (Door,), {"__call__": lambda self, request, at: look(request, at)})
+
+    assert worker.run().returncode == 0
+    assert any(str(worker.token).encode() in line for line in seen), "the redeeming process was seen"
+    assert not any(b"the-ticket" in line or TOKEN.encode() in line for line in seen)
+
+
+def test_python_ends_when_its_task_is_aborted(worker, door):
+    """An abort kills the shell; a process that goes on would hold a machine of the user's own."""
+    door.answers = [{"retry": "not yet"}] * 1000
+    with subprocess.Popen(worker.command(), env=worker.environment, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 10
+        while not door.requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+        process.wait(5)
+    count = -1
+    while count != len(door.requests) and time.monotonic() < deadline + 10:
+        count = len(door.requests)
+        time.sleep(1.2)  # above the longest pause between two attempts
+
+    assert count == len(door.requests)
+    assert count < 1000
+
+
+class TestHead:
+    @pytest.fixture
+    def home(self, tmp_path: Path) -> Path:
+        (tmp_path / ".ray").mkdir()
+        return tmp_path
+
+    def run(self, home: Path, script: str) -> subprocess.CompletedProcess[str]:
+        task = home / "taskdata.txt"
+        task.write_text(head_script(script))
+        environment = {"PATH": os.environ["PATH"], variables.AGENT_HOME: str(home), variables.AUTH_TOKEN: "image's"}
+        return subprocess.run(
+            ["bash", str(task)], env=environment, capture_output=True, text=True, timeout=10, check=False
+        )
+
+    def test_ray_reads_the_delivered_file(self, home):
+        done = self.run(home, f'echo "${variables.AUTH_TOKEN_PATH} [${{{variables.AUTH_TOKEN}:-}}]"')
+
+        assert done.stdout == f"{home}/.ray/auth_token []\n"
+        assert done.stderr == ""
+
+    def test_old_token_of_the_image_is_deleted(self, home):
+        (home / ".ray/auth_token").write_text("old")
+        time.sleep(0.02)  # a file system's clock is coarse
+
+        self.run(home, "true")
+
+        assert not (home / ".ray/auth_token").exists()
+
+    def test_delivered_token_stays(self, home):
+        task = home / "taskdata.txt"
+        task.write_text(head_script("true"))
+        time.sleep(0.02)
+        (home / ".ray/auth_token").write_text("new")
+
+        subprocess.run(
+            ["bash", str(task)], env={"PATH": os.environ["PATH"], variables.AGENT_HOME: str(home)}, check=True
+        )
+
+        assert (home / ".ray/auth_token").read_text() == "new"
