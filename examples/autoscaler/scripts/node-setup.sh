@@ -9,8 +9,8 @@
 # Set these variables here, or in the environment.
 set -euo pipefail
 
-# The versions of your own machine. Ray requires the same versions everywhere; for Python, the minor version. `python3`
-# is the distribution's default; another one is, for example, `python3.12`.
+# The versions of your own machine. Ray requires the same versions everywhere, for Python too: 3.12.4 is not 3.12.5.
+# `python3` is the distribution's default; another one is, for example, `python3.12`.
 PYTHON="${PYTHON:-python3}"
 RAY_VERSION="${RAY_VERSION:-2.60.0}"
 # RayDog for pip: a requirement, or the path of a wheel that the image contains. Version 2 is another program.

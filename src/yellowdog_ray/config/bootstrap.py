@@ -20,7 +20,13 @@ from yellowdog_ray.config.local_files import Need, file_mounts, files_to_upload,
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_keys import check_ray_keys
 from yellowdog_ray.config.ssh_key import check_key, key_path
-from yellowdog_ray.config.updaters import for_workers_only, head_start, needs_updaters, worker_start
+from yellowdog_ray.config.updaters import (
+    for_workers_only,
+    head_start,
+    needs_updaters,
+    scripts_that_do_not_wait,
+    worker_start,
+)
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.names import NAMING_RULE, is_valid_name
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY, WORKER_SCRIPT
@@ -181,4 +187,5 @@ def _warnings(
             f"{source}: provider.disable_node_updaters is true, so {', '.join(ignored)} has no effect: remove that "
             "key, and Ray sets up the workers over SSH"
         )
-    return warnings
+    updaters = {"head": settings.internal.head_updater, "worker": settings.internal.worker_updater}
+    return warnings + scripts_that_do_not_wait(config, updaters, source)

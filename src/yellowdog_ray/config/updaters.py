@@ -13,6 +13,7 @@ from typing import Any
 
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.scripts import (
+    SET_UP_FILE,
     SETS_UP,
     STARTS_RAY,
     in_task_environment,
@@ -81,6 +82,29 @@ def worker_start(config: Mapping[str, Any], script: str | None, source: str) -> 
     if _starts_ray(given, script, source, "worker"):
         return Start(_in_environment(given, script), STARTS_RAY)
     return Start([*given, wait_for_raylet_command()], SETS_UP)
+
+
+def scripts_that_do_not_wait(config: Mapping[str, Any], updaters: Mapping[str, str], source: str) -> list[str]:
+    """A warning for each of the user's task scripts that starts Ray before the set-up over SSH is complete.
+
+    Args:
+        config: the completed YAML.
+        updaters: what a node's task leaves to the updater (`Start.updater`), by the kind of node.
+        source: the YAML's name, for messages.
+    """
+    keys = {
+        "head": [key for key in _BEFORE_THE_HEADS_RAY if config.get(key)],
+        "worker": [key for key in _ON_EVERY_NODE if config.get(key)]
+        + [key for key in for_workers_only(config) if key != "worker_start_ray_commands"],  # the completed YAML has it
+    }
+    scripts = {kind: f"ray_{kind}_node_task_script" for kind, updater in updaters.items() if updater == SETS_UP}
+    return [
+        f"{source}: provider.{script} does not wait for the set-up over SSH ({', '.join(keys[kind])}), so the first "
+        f"tasks may start before it is complete: wait for ~/{SET_UP_FILE} before `ray start` (docs/task-scripts.md), "
+        "or remove the script, because the default one waits"
+        for kind, script in scripts.items()
+        if SET_UP_FILE not in config["provider"][script]
+    ]
 
 
 def _starts_ray(commands: Sequence[str], script: str | None, source: str, kind: str) -> bool:

@@ -26,7 +26,9 @@ _RESTART_SECONDS = 30  # above the time of `ray stop` and `ray start`
 _NODE_ID = variables.CLOUD_INSTANCE_ID
 _TAG_PORT = f"${{{variables.TAG_SERVER_PORT}:-{variables.DEFAULT_TAG_SERVER_PORT}}}"
 
-_SET_UP_FILE = ".raydog/set-up"
+SET_UP_FILE = ".raydog/set-up"
+"""The file, below the agent's home, that Ray's updater creates after its last command on a node."""
+
 _ENVIRONMENT_FILE = ".raydog/environment"
 
 _PREAMBLE = f"""\
@@ -56,7 +58,7 @@ trap 'exit 143' TERM  # the platform aborts a task with SIGTERM
 pause() {{ sleep "$1" & wait $!; }}  # unlike sleep alone, a signal interrupts it
 
 # {variables.UPDATER} says what Ray's updater does over SSH.
-set_up="$HOME/{_SET_UP_FILE}"
+set_up="$HOME/{SET_UP_FILE}"
 environment="$HOME/{_ENVIRONMENT_FILE}"
 mkdir -p "$HOME/.raydog" && chmod 700 "$HOME/.raydog"
 rm -f "$set_up" "$environment"  # of an earlier task on this machine
@@ -221,7 +223,7 @@ def _wait_command(what: str, ready: str, then: str = ":") -> str:
     is_quiet = f"[ $((i % {_PROGRESS_SECONDS * _POLLS_PER_SECOND})) -ne 0 ]"
     return (
         f"echo '{what}'; mkdir -p ~/.raydog; "
-        f"for i in $(seq {_READY_SECONDS * _POLLS_PER_SECOND}); do touch ~/{_SET_UP_FILE}; "
+        f"for i in $(seq {_READY_SECONDS * _POLLS_PER_SECOND}); do touch ~/{SET_UP_FILE}; "
         f"{ready} && echo 'Ray is up' && {{ {then}; exit 0; }}; "
         f'{is_quiet} || echo "  [$((i / {_POLLS_PER_SECOND})) s] Ray is starting"; '
         f"sleep {1 / _POLLS_PER_SECOND}; done; "

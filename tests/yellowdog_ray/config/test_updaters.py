@@ -15,6 +15,7 @@ from yellowdog_ray.node.scripts import in_task_environment, wait_for_ray_command
 HEADS_OWN = ["ray stop", "ray start --head --port=6379 --autoscaling-config=~/ray_bootstrap_config.yaml"]
 WORKERS_OWN = ["ray stop", "ulimit -n 65536; ray start --address=$RAY_HEAD_IP:6379"]
 SCRIPT = "#!/bin/bash\n# not ray start\nray start --address=$RAY_HEAD_IP:6379 --block\n"
+WAITING_SCRIPT = SCRIPT.replace("# not", 'until [ -f "$YD_AGENT_HOME/.raydog/set-up" ]; do sleep 1; done\n# not')
 
 
 def run(config, tmp_path):
@@ -126,12 +127,42 @@ class TestStartCommands:
 
     def test_set_up_keys_work_with_a_script_that_starts_ray(self, cluster_yaml, tmp_path):
         cluster_yaml["setup_commands"] = ["echo hello"]
-        cluster_yaml["provider"]["ray_worker_node_task_script"] = SCRIPT
+        cluster_yaml["provider"]["ray_worker_node_task_script"] = WAITING_SCRIPT
 
         result = run(cluster_yaml, tmp_path)
 
-        assert result["provider"]["ray_worker_node_task_script"] == SCRIPT
+        assert result["provider"]["ray_worker_node_task_script"] == WAITING_SCRIPT
         assert result["worker_start_ray_commands"] == [wait_for_raylet_command()]
+
+
+class TestScriptsThatDoNotWait:
+    @pytest.mark.parametrize(
+        ("kind", "key", "value"),
+        [("worker", "file_mounts", {"~/data": "data"}), ("head", "head_setup_commands", ["echo hello"])],
+    )
+    def test_script_that_starts_ray_before_the_set_up_ends_is_warned_of(self, cluster_yaml, tmp_path, kind, key, value):
+        (tmp_path / "data").touch()
+        cluster_yaml[key] = value
+        cluster_yaml["provider"][f"ray_{kind}_node_task_script"] = SCRIPT
+
+        _, (warning,) = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+
+        assert warning.startswith(
+            f"cluster.yaml: provider.ray_{kind}_node_task_script does not wait for the set-up over SSH ({key}), so "
+        )
+
+    @pytest.mark.parametrize("kind", ["head", "worker"])
+    def test_script_gets_no_warning_without_set_up(self, cluster_yaml, tmp_path, kind):
+        cluster_yaml["provider"][f"ray_{kind}_node_task_script"] = SCRIPT
+
+        assert bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])[1] == []
+
+    def test_script_of_the_head_gets_no_warning_for_files_that_arrive_before_its_key(self, cluster_yaml, tmp_path):
+        (tmp_path / "data").touch()
+        cluster_yaml["file_mounts"] = {"~/data": "data"}
+        cluster_yaml["provider"]["ray_head_node_task_script"] = SCRIPT
+
+        assert bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])[1] == []
 
 
 def test_bootstrap_is_deterministic_with_updaters(cluster_yaml, tmp_path):
