@@ -29,6 +29,9 @@ _NAME = re.compile(r"[a-z]([a-z0-9_-]*[a-z0-9])?")
 _TAG = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
 _TOKEN_BYTES = 4
 _TOKEN = re.compile(r"[0-9a-f]{8}")
+_GENERATION = re.compile(r"[2-9]|[1-9][0-9]{1,4}")
+_STEM_LENGTH = MAX_NAME_LENGTH - len("-99999")
+_CUT_LENGTH = _STEM_LENGTH - len("-abcdef")
 _NODE_BYTES = 6
 
 
@@ -66,6 +69,33 @@ def slug(text: str, length: int = 24) -> str:
     return f"{plain[: length - 7].rstrip('-')}-{digest}"
 
 
+def work_name(cluster: str, generation: int = 1) -> str:
+    """The work requirement of a cluster: its own name, or a numbered one where an earlier requirement blocks that name.
+
+    Numbered names of one cluster may be names of other clusters; the head's worker tag shows whose requirement it is.
+    """
+    return cluster if generation == 1 else f"{_stem(cluster)}-{generation}"
+
+
+def generation_of(cluster: str, name: str) -> int | None:
+    """Which generation of a cluster has a work requirement of this name; None if none has."""
+    if name == cluster:
+        return 1
+    stem, _, number = name.rpartition("-")
+    return int(number) if stem == _stem(cluster) and _GENERATION.fullmatch(number) else None
+
+
+def common_part(cluster: str) -> str:
+    """The part that the names of all generations of a cluster contain."""
+    return cluster if len(cluster) <= _STEM_LENGTH else cluster[:_CUT_LENGTH]
+
+
+def _stem(cluster: str) -> str:
+    if len(cluster) <= _STEM_LENGTH:
+        return cluster
+    return f"{cluster[:_CUT_LENGTH]}-{hashlib.sha256(cluster.encode()).hexdigest()[:6]}"
+
+
 def group_name(node_type: str, config: str, generation: int = 1) -> str:
     """The task group of a worker node type.
 
@@ -87,6 +117,18 @@ def is_head_pool(cluster: str, name: str) -> bool:
     """Whether a pool of this name is the head pool of some incarnation of the cluster."""
     token = token_of(name)
     return _TOKEN.fullmatch(token) is not None and name == pool_name(cluster, HEAD_GROUP, token)
+
+
+def is_later_generation(name: str, worker_tag: str) -> bool:
+    """Whether a work requirement of this name, whose head has this worker tag, is a later generation of a cluster."""
+    stem, _, number = name.rpartition("-")
+    if not _GENERATION.fullmatch(number):
+        return False
+    if is_head_pool(stem, worker_tag):
+        return True
+    # Of a cluster's long name both contain the digest only.
+    pool = f"{stem[_CUT_LENGTH:]}-{HEAD_GROUP}-{token_of(worker_tag)}"
+    return len(stem) == _STEM_LENGTH and worker_tag.endswith(pool)
 
 
 def head_id(token: str) -> str:

@@ -19,6 +19,7 @@ from tests.commands.laptop import yaml_of
 from tests.simulation.config import QUICK
 from tests.simulation.world import World
 from yellowdog_local.state.records import TaskRecord
+from yellowdog_ray.names import generation_of
 
 NAMESPACE = "demo"
 NAME = "ray"
@@ -77,8 +78,9 @@ class Account:
     def assert_one_head(self) -> TaskRecord:
         """Raise `AssertionError` unless we have one work requirement and one running head. Returns the head's task."""
         self.assert_others_untouched()
-        assert [work.entity.name for work in self._ours.works] == [NAME]
-        (head,) = (task for task in self._ours.tasks if task.group is self._ours.works[0].groups[0])
+        (work,) = self._ours.works
+        assert generation_of(NAME, str(work.entity.name)) is not None
+        (head,) = (task for task in self._ours.tasks if task.group is work.groups[0])
         assert head.status is TaskStatus.EXECUTING
         assert head.entity.abortRequestedTime is None
         return head

@@ -5,7 +5,7 @@ import pytest
 from tests.commands.account import BOOT, NAME
 from tests.commands.laptop import Laptop
 from tests.simulation.config import QUICK, node_type
-from tests.simulation.processes import Killed, every_kill
+from tests.simulation.processes import Killed
 from tests.simulation.ray_commands import make_workers
 
 CREATING = {"POST /work/requirements", "POST /workerPools/provisioned/template", "POST /work/taskGroups/{id}/tasks"}
@@ -16,56 +16,6 @@ pytestmark = [
     pytest.mark.search,
     pytest.mark.timeout(600),  # each of some 30 kills is followed by one or two whole commands
 ]
-
-
-@pytest.fixture
-def sweep(world, account):
-    """Kills a command at each of its calls in turn, each time in a new cluster, then runs the recovery."""
-
-    def run(prepare, command, recover, signal=Killed):
-        prepare()
-        mark = world.lab.calls.mark()
-        command()
-        calls = world.lab.calls.since(mark)
-        recover()
-        account.assert_nothing_left()
-        for kill in every_kill(calls, signal):
-            world.wire.clear()  # its limit is for one command
-            prepare()
-            try:
-                command(kill)
-                account.imitate()
-                recover()
-                account.assert_nothing_left()
-            except Exception as failure:
-                raise AssertionError(f"not recovered from {kill}: {failure}") from failure
-        return calls
-
-    return run
-
-
-@pytest.fixture
-def down(laptop, account):
-    """`ray down`, which must succeed."""
-
-    def run():
-        result = laptop.down()
-        assert result.exit_code == 0, result.output
-        account.assert_nothing_left()
-
-    return run
-
-
-@pytest.fixture
-def up(laptop, account):
-    """`ray up`, which must succeed."""
-
-    def run():
-        result = laptop.up()
-        assert result.exit_code == 0, result.output
-        account.assert_one_cluster()
-
-    return run
 
 
 COMPLETION_SECONDS = 100.0

@@ -4,6 +4,7 @@ import pytest
 
 from tests.commands.laptop import Laptop, assert_one_clear_message
 from tests.simulation.config import QUICK, node_type
+from yellowdog_local.state.settings import Settings
 
 CREATING = ["POST /work/requirements", "POST /workerPools/provisioned/template", "POST /work/taskGroups/*/tasks"]
 WAITING = "GET /compute/instances"
@@ -13,6 +14,22 @@ DIFFERS = "another `ray up` with a different configuration"
 RUNS = "cluster 'ray' runs with another head"
 TAKEN_DOWN = "the cluster was torn down"
 NOTED = "which another `ray up` began"
+
+
+@pytest.fixture(params=[True, False], ids=["names can be used again", "names can be used once"])
+def settings(request):
+    """The platform's settings."""
+    return Settings(reuse_finished_names=request.param)
+
+
+@pytest.fixture
+def laptop(laptop, settings):
+    """A laptop; where names can be used once, the cluster's own is used up."""
+    if not settings.reuse_finished_names:
+        laptop.up()
+        laptop.down()
+    return laptop
+
 
 at_each_change = [
     pytest.mark.parametrize("call", CREATING, ids=["work requirement", "pool", "head"]),

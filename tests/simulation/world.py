@@ -55,6 +55,7 @@ class World(ClusterView):
         seed: decides everything that is random.
         tag_store: whether the head has a tag store; without one nobody listens at its port.
         late_jobs: how often, from 0 to 1, work in threads is left for the next round.
+        settings: the platform's settings.
 
     Attributes:
         shutdown_seconds: how long an instance takes to terminate.
@@ -69,12 +70,19 @@ class World(ClusterView):
     shutdown_seconds = 0
 
     def __init__(
-        self, home: Path, *, autoscaler: str = "v2", seed: int = 0, tag_store: bool = False, late_jobs: float = 0.0
+        self,
+        home: Path,
+        *,
+        autoscaler: str = "v2",
+        seed: int = 0,
+        tag_store: bool = False,
+        late_jobs: float = 0.0,
+        settings: Settings = Settings(),  # noqa: B008 - immutable
     ) -> None:
         self.seed = seed
         self.chance = random.Random(f"raydog world {seed}")
         clock, hosts = SteppedClock(), SimulatedHosts()
-        settings = Settings(random_seed=seed)
+        settings = settings.model_copy(update={"random_seed": seed})
         platform = LocalPlatform(hosts=hosts, clock=clock, settings=settings, api_key=("id", "secret"))
         super().__init__(Lab(platform, clock, hosts))
         self.witness = Witness(self.lab)

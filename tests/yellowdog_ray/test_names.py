@@ -116,3 +116,33 @@ def test_replacement_id_differs_per_lost_node():
     assert first == names.replacement_id("gpu.big", "gpu-1")
     assert first != second
     assert names.is_valid_name(first)
+
+
+class TestNumberedWorkRequirement:
+    @pytest.mark.parametrize(
+        "cluster", ["ray", "ray-2", "head", "a", "c" * 54, "c" * 55, "a_" * 29 + "aa", "c-" * 29 + "cc"]
+    )
+    @pytest.mark.parametrize("generation", [1, 2, 10, 99_999])
+    def test_number_is_read_back(self, cluster, generation):
+        name = names.work_name(cluster, generation)
+
+        assert names.is_valid_name(name)
+        assert names.generation_of(cluster, name) == generation
+        assert names.common_part(cluster) in name
+        tag = names.pool_name(cluster, names.HEAD_GROUP, names.new_token())
+        assert names.is_later_generation(name, tag) is (generation > 1)
+
+    def test_name_is_the_clusters_own_unless_it_is_blocked(self):
+        assert names.work_name("ray") == "ray"
+        assert names.work_name("ray", 2) == "ray-2"
+        assert names.work_name("c" * 60, 2) == f"{'c' * 47}-6b15af-2"
+
+    @pytest.mark.parametrize(
+        "name", ["ray-1", "ray-0", "ray-02", "ray-x", "ray2", "ray-production", "my-ray-2", "ray-2-2"]
+    )
+    def test_other_names_have_no_number(self, name):
+        assert names.generation_of("ray", name) is None
+
+    @pytest.mark.parametrize("tag", ["ray-2-head-0badcafe", "mine", "my-ray-head-0badcafe", "ray-worker-0badcafe", ""])
+    def test_own_work_requirement_of_a_numbered_cluster_is_no_later_generation(self, tag):
+        assert not names.is_later_generation("ray-2", tag)

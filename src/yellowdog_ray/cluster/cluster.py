@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from yellowdog_ray import names
 from yellowdog_ray.clock import Clock
+from yellowdog_ray.cluster.generations import find_last_work, find_work
 from yellowdog_ray.cluster.platform_nodes import ADDRESS_SECONDS, REREAD_SECONDS, PlatformNodes
 from yellowdog_ray.cluster.snapshot import Snapshot, build_snapshot
 from yellowdog_ray.cluster.task_cache import TaskCache
@@ -26,7 +27,7 @@ class Identity:
     """Which cluster this is. Its namespace is the platform client's.
 
     Attributes:
-        name: Ray's `cluster_name`; also the work requirement's name.
+        name: Ray's `cluster_name`; also the work requirement's name, or the beginning of it.
         requirement_id: the work requirement's id where it is known in advance.
         fixed: whether the process belongs to one work requirement, so that no later one of the same name is meant.
     """
@@ -91,9 +92,9 @@ class Cluster:
     # The work requirement
 
     def find(self) -> WorkRequirementView | None:
-        """The cluster's unfinished work requirement, or None: one call."""
+        """The cluster's unfinished work requirement, or None: one call where it is known."""
         if self._requirement_id is None:
-            found = self._platform.find_work_requirement(self.name)
+            found = find_work(self._platform, self.name)
             self._requirement_id = found.id if found else None
             return found
         work = self._platform.work_requirement(self._requirement_id)
@@ -107,7 +108,7 @@ class Cluster:
         """The work requirement that was adopted, or else the youngest of the cluster's name; ended ones too."""
         if self._adopted and self._requirement_id is not None:
             return self._platform.work_requirement(self._requirement_id)
-        return self._platform.find_work_requirement(self.name, finished=True)
+        return find_last_work(self._platform, self.name)
 
     def adopt(self, work: WorkRequirementView) -> None:
         """Take this work requirement for the cluster's own, and until `reset` no other, not even after its end."""

@@ -275,17 +275,18 @@ class LaptopSide(Side):
         """The error of a teardown that could not find what it has to remove."""
         return TeardownIncomplete(
             f"{error}. The cluster was not removed: run `ray down` again, or end work requirement "
-            f"'{self._cluster_name}' and the worker pools named after it in YellowDog's portal (namespace "
-            f"{self.settings.current.cluster_namespace})"
+            f"'{self._cluster_name}' (or its successor, '{self._cluster_name}-2' and so on) and the worker pools named "
+            f"after it in YellowDog's portal (namespace {self.settings.current.cluster_namespace})"
         )
 
     def _youngest(self) -> WorkRequirementView | None:
         """The work requirement that is alive, or the last one in case its pools outlived it."""
+        from yellowdog_ray.cluster.generations import find_last_work
         from yellowdog_ray.commands.up import require_ours
 
-        work = self.platform.find_work_requirement(self._cluster_name, finished=True)
+        work = find_last_work(self.platform, self._cluster_name)
         if work is not None:
-            require_ours(self.platform, work)
+            require_ours(self.platform, self._cluster_name, work)
         return work
 
     def command_runner(self, node_id: str, make: Callable[[], Any]) -> Any:

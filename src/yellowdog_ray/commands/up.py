@@ -8,6 +8,7 @@ from datetime import timedelta
 from yellowdog_ray import names
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.generations import make_work
 from yellowdog_ray.cluster.pools import placement, pool_spec
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.leftovers import Created
@@ -22,7 +23,7 @@ from yellowdog_ray.errors import ClusterNameTaken, HeadEnded, NotFound
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
-from yellowdog_ray.platform.idempotent import add_tasks, make_pool, make_work_requirement
+from yellowdog_ray.platform.idempotent import add_tasks, make_pool
 from yellowdog_ray.platform.types import TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 
 
@@ -53,14 +54,14 @@ def _check_template(platform: Platform, internal: Internal, template: str, node_
         ) from error
 
 
-def require_ours(platform: Platform, work: WorkRequirementView) -> TaskGroupView:
-    """The head's task group of a work requirement with our name. No call.
+def require_ours(platform: Platform, cluster: str, work: WorkRequirementView) -> TaskGroupView:
+    """The head's task group of a cluster's work requirement. No call.
 
     Raises:
         ClusterNameTaken: the work requirement is not a RayDog cluster.
     """
     group = work.groups[0] if work.groups else None
-    if group is None or not names.is_head_pool(work.name, group.worker_tag):
+    if group is None or not names.is_head_pool(cluster, group.worker_tag):
         raise ClusterNameTaken(
             f"namespace {platform.namespace} has a work requirement '{work.name}' that is not a RayDog cluster: choose "
             "another cluster_name, or end that work requirement"
@@ -105,7 +106,7 @@ class HeadCreation:
         tag = names.pool_name(self._cluster.name, HEAD_GROUP, names.new_token())
         if work is None:
             work = self._make_work_requirement(tag, node_config)
-        is_new = require_ours(self._platform, work).worker_tag == tag
+        is_new = require_ours(self._platform, self._cluster.name, work).worker_tag == tag
         if not is_new:
             self._progress.update(f"completing cluster '{self._cluster.name}', which another `ray up` began")
         self._cluster.adopt(work)
@@ -128,7 +129,7 @@ class HeadCreation:
         Raises:
             ClusterNameTaken: the work requirement is not a RayDog cluster.
         """
-        group = require_ours(self._platform, work)
+        group = require_ours(self._platform, self._cluster.name, work)
         if work.cancelling:
             return True
         tasks = self._platform.group_tasks(group.id)
@@ -138,7 +139,7 @@ class HeadCreation:
         pool = self._platform.existing_pool(node_config.worker_pool) if node_config.worker_pool else None
         group = TaskGroupSpec(HEAD_GROUP, tag, self._settings.lifetime, placement(pool) if pool else None)
         with self.created.creating(f"work requirement {self._cluster.name}"):
-            return make_work_requirement(self._platform, self._cluster.name, self._settings.cluster_tag, group)
+            return make_work(self._platform, self._cluster.name, self._settings.cluster_tag, group)
 
     def _provide_pool(self, group: TaskGroupView, node_config: NodeConfig, *, is_new: bool) -> None:
         """Create the head's pool if it needs one and has none. A task group created just now has none yet."""

@@ -26,6 +26,7 @@ from yellowdog_client.model import (
     WorkerPoolStatus,
     WorkRequirement,
     WorkRequirementStatus,
+    WorkRequirementSummary,
 )
 
 from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID, NODE_TAGS
@@ -41,6 +42,7 @@ from yellowdog_ray.platform.types import (
     TaskPhase,
     TaskSpec,
     TaskView,
+    WorkRequirementEntry,
     WorkRequirementView,
     phase_of,
 )
@@ -97,6 +99,17 @@ def work_view(requirement: WorkRequirement) -> WorkRequirementView:
         created=time_of(requirement.createdTime),
         groups=tuple(_group_view(group) for group in requirement.taskGroups or []),
         status_changed=requirement.statusChangedTime,
+    )
+
+
+def work_entry(summary: WorkRequirementSummary) -> WorkRequirementEntry:
+    """The entry of a work requirement in a search's list."""
+    subject = "a listed work requirement"
+    return WorkRequirementEntry(
+        id=identified(summary.id, subject),
+        name=identified(summary.name, subject),
+        finished=is_finished(summary.status),
+        created=time_of(summary.createdTime),
     )
 
 

@@ -7,35 +7,17 @@ from collections.abc import Sequence
 from yellowdog_ray.errors import AlreadyExists, PlatformError, Unavailable
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.provisioning import PoolSpec
-from yellowdog_ray.platform.types import (
-    PoolView,
-    TaskGroupSpec,
-    TaskGroupView,
-    TaskSpec,
-    TaskView,
-    WorkRequirementView,
-)
+from yellowdog_ray.platform.types import PoolView, TaskGroupSpec, TaskGroupView, TaskSpec, TaskView
 
-_AMBIGUOUS = (AlreadyExists, Unavailable)
+AMBIGUOUS = (AlreadyExists, Unavailable)
 """Failures after which the thing may exist: an earlier attempt took its name, or the response to a success was lost."""
-
-
-def make_work_requirement(platform: Platform, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
-    """Make a work requirement, or find the one that an earlier attempt, or another process, has made."""
-    try:
-        return platform.create_work_requirement(name, tag, group)
-    except _AMBIGUOUS:
-        work = platform.find_work_requirement(name)
-        if work is None:
-            raise
-        return work
 
 
 def make_pool(platform: Platform, spec: PoolSpec) -> PoolView:
     """Provision a pool, or find the one that an earlier attempt of this very call has made."""
     try:
         return platform.create_pool(spec)
-    except _AMBIGUOUS:
+    except AMBIGUOUS:
         pool = platform.find_pool(spec.name)
         if pool is None:
             raise
@@ -46,7 +28,7 @@ def add_task_group(platform: Platform, requirement_id: str, spec: TaskGroupSpec)
     """Add a task group, or find the one that an earlier attempt of this very call has added."""
     try:
         group = platform.add_task_group(requirement_id, spec).group(spec.name)
-    except _AMBIGUOUS:
+    except AMBIGUOUS:
         group = platform.work_requirement(requirement_id).group(spec.name)
         if group is None:
             raise
@@ -62,7 +44,7 @@ def add_tasks(platform: Platform, group_id: str, specs: Sequence[TaskSpec]) -> l
     """
     try:
         return platform.add_tasks(group_id, specs)
-    except _AMBIGUOUS:
+    except AMBIGUOUS:
         wanted = {spec.name for spec in specs}
         # Several tasks have new random names: none has ended yet. A single one may have been added long ago.
         one = len(specs) == 1

@@ -171,6 +171,16 @@ class TaskGroupView:
 
 
 @dataclass(frozen=True)
+class WorkRequirementEntry:
+    """A work requirement as a search lists it, without its task groups."""
+
+    id: str
+    name: str
+    finished: bool
+    created: datetime
+
+
+@dataclass(frozen=True)
 class WorkRequirementView:
     """The fields of a work requirement (one incarnation of a cluster) that RayDog uses."""
 

@@ -20,14 +20,13 @@ from yellowdog_ray.errors import NotFound, Refused
 from yellowdog_ray.platform.calls import Calls, entity, platform_call
 from yellowdog_ray.platform.convert import (
     identified,
-    is_finished,
     task_entity,
     task_group_entity,
     task_view,
-    time_of,
+    work_entry,
     work_view,
 )
-from yellowdog_ray.platform.types import TaskGroupSpec, TaskSpec, TaskView, WorkRequirementView
+from yellowdog_ray.platform.types import TaskGroupSpec, TaskSpec, TaskView, WorkRequirementEntry, WorkRequirementView
 
 TASK_BATCH_SIZE = 1_000
 """Tasks per adding call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
@@ -42,36 +41,11 @@ class WorkCalls(Calls):
     """Work requirements, task groups and tasks."""
 
     @platform_call
-    def find_work_requirement(self, name: str, *, finished: bool = False) -> WorkRequirementView | None:
-        """The work requirement of exactly this name: one call if it is unfinished, otherwise two or three.
+    def named_work_requirement(self, name: str) -> WorkRequirementView | None:
+        """The work requirement that the platform gives for a name, or None.
 
-        It is requested by its name before it is searched for, since a search may not show it yet.
-
-        Args:
-            name: the whole name; the platform's search matches parts of names.
-            finished: also accept one that has ended; then the youngest of all counts.
+        If several have had that name, which of them is not known: it may be an ended one.
         """
-        named = self._named_work_requirement(name)
-        if named is not None and not named.finished:
-            return named
-        subject = f"work requirement '{name}'"
-        search = WorkRequirementSearch(namespace=self.namespace, name=name, statuses=None if finished else _LIVE_WORK)
-        with self._sdk(subject):
-            results = self._client.work_client.get_work_requirements(search)
-        found = [
-            summary
-            for summary in self._items(subject, results, WorkRequirementSummary)
-            if identified(summary.name, subject) == name and summary.namespace == self.namespace
-        ]
-        if not found:
-            return named if finished else None
-        youngest = max(found, key=lambda summary: (not is_finished(summary.status), time_of(summary.createdTime)))
-        if named is not None and is_finished(youngest.status) and time_of(youngest.createdTime) <= named.created:
-            return named
-        return self.work_requirement(identified(youngest.id, subject))
-
-    def _named_work_requirement(self, name: str) -> WorkRequirementView | None:
-        """The work requirement that the platform gives for a name: which, if an ended one has it too, is not known."""
         subject = f"work requirement '{name}'"
         try:
             with self._sdk(subject):
@@ -79,6 +53,25 @@ class WorkCalls(Calls):
         except NotFound:
             return None
         return work_view(entity(found, WorkRequirement, subject))
+
+    @platform_call
+    def work_requirements(self, name_part: str, *, finished: bool) -> list[WorkRequirementEntry]:
+        """The work requirements of the namespace whose names may contain this: one call per page.
+
+        A search may not show a new one yet. The platform may match more than that part.
+
+        Args:
+            name_part: the part.
+            finished: also those that have ended.
+        """
+        search = WorkRequirementSearch(
+            namespace=self.namespace, name=name_part, statuses=None if finished else _LIVE_WORK
+        )
+        subject = f"the work requirements named '{name_part}'"
+        with self._sdk(subject):
+            results = self._client.work_client.get_work_requirements(search)
+        found = self._items(subject, results, WorkRequirementSummary)
+        return [work_entry(summary) for summary in found if identified(summary.namespace, subject) == self.namespace]
 
     @platform_call
     def work_requirement(self, requirement_id: str) -> WorkRequirementView:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from yellowdog_client.model import InstanceStatus
 
-from yellowdog_ray.cluster import launch, task_cache
+from yellowdog_ray import names
+from yellowdog_ray.cluster import generations, launch, task_cache
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.platform_nodes import PlatformNodes
@@ -34,21 +35,10 @@ Sabotage = Callable[[pytest.MonkeyPatch], None]
 
 def names_by_prefix(patch: pytest.MonkeyPatch) -> None:
     """Work requirements are found by the beginning of their names."""
-
-    class AnyPrefix(str):
-        __slots__ = ()
-        __hash__ = str.__hash__
-
-        def __eq__(self, other: object) -> bool:
-            return isinstance(other, str) and other.startswith(str(self))
-
-    find = Platform.find_work_requirement
-    patch.setattr(
-        Platform,
-        "find_work_requirement",
-        lambda self, name, **options: find(self, AnyPrefix(name), **options),
-    )
-    patch.setattr(Platform, "_named_work_requirement", lambda *_: None)
+    patch.setattr(Platform, "named_work_requirement", lambda *_: None)
+    patch.setattr(names, "generation_of", lambda cluster, name: int(name.startswith(cluster)))
+    patch.setattr(generations, "_may_be_ours", lambda *_: True)
+    patch.setattr(generations, "_reuses_names", lambda *_: True)
 
 
 def neighbours_pools_too(patch: pytest.MonkeyPatch) -> None:
@@ -154,9 +144,8 @@ def work_before_pools(patch: pytest.MonkeyPatch) -> None:
         pools = [pool for pool in found.values() if not isinstance(pool, PlatformError)]
         return failures + teardown._shut_down(on, pools)
 
-    find = Platform.find_work_requirement
     patch.setattr(teardown, "_request_end", end)
-    patch.setattr(Platform, "find_work_requirement", lambda self, name, **_: find(self, name))
+    patch.setattr(generations, "find_last_work", generations.find_work)
 
 
 def down_does_not_wait(patch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_sdk_session_keeps_connections_for_concurrent_aborts(platform):
 
 
 READS = {
-    "find_work_requirement": "crew",
+    "named_work_requirement": "crew",
     "work_requirement": "ydid:workreq:000000:1",
     "live_tasks": "ydid:workreq:000000:1",
     "find_pool": "crew-head-00000000",
@@ -135,7 +135,15 @@ class TestMalformedResponse:
         monkeypatch.setattr("requests.Response.json", lambda _: {"items": 3})
 
         with pytest.raises(MalformedResponse, match="is it a YellowDog endpoint"):
-            platform.find_work_requirement("demo")
+            platform.work_requirements("demo", finished=False)
+
+    def test_malformed_list_of_work_requirements_is_never_read_as_empty(self, platform, monkeypatch):
+        monkeypatch.setattr("yellowdog_client.common.Proxy._handle_response", lambda _, response: response)
+
+        for answer in ({}, [], None, "up", {"status": "fine"}, {"items": [{}]}, {"items": [None]}):
+            monkeypatch.setattr("requests.Response.json", lambda _, answer=answer: answer)
+            with pytest.raises(MalformedResponse):
+                platform.work_requirements("crew", finished=False)
 
     @pytest.mark.parametrize("read", READS)
     def test_malformed_response_is_never_read_as_empty_list(self, platform, monkeypatch, read):

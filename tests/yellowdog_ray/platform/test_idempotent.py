@@ -6,7 +6,7 @@ import pytest
 
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import AlreadyExists, NotAuthorised, PlatformError, Refused, Unavailable
-from yellowdog_ray.platform.idempotent import add_task_group, add_tasks, make_pool, make_work_requirement
+from yellowdog_ray.platform.idempotent import add_task_group, add_tasks, make_pool
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import (
     Placement,
@@ -44,10 +44,6 @@ class ScriptedPlatform:
         self.tasks = [task("worker-1"), task("worker-2"), task("other")]
         self.lookups: list[tuple[str, ...]] = []
 
-    def create_work_requirement(self, name: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
-        assert (name, tag, group) == ("ray", "team", GROUP_SPEC)
-        return self._created(WORK)
-
     def create_pool(self, spec: PoolSpec) -> PoolView:
         assert spec == POOL_SPEC
         return self._created(POOL)
@@ -59,10 +55,6 @@ class ScriptedPlatform:
     def add_tasks(self, group_id: str, specs: list[TaskSpec]) -> list[TaskView]:
         assert group_id == "g"
         return self._created([task(spec.name) for spec in specs])
-
-    def find_work_requirement(self, name: str) -> WorkRequirementView | None:
-        self.lookups.append(("work requirement", name))
-        return self.work
 
     def work_requirement(self, requirement_id: str) -> WorkRequirementView:
         self.lookups.append(("work requirement by id", requirement_id))
@@ -97,18 +89,16 @@ def without_groups() -> WorkRequirementView:
 
 
 CALLS = {
-    "work requirement": lambda platform: make_work_requirement(platform, "ray", "team", GROUP_SPEC),
     "pool": lambda platform: make_pool(platform, POOL_SPEC),
     "task group": lambda platform: add_task_group(platform, "w", GROUP_SPEC),
     "tasks": lambda platform: add_tasks(platform, "g", SPECS),
 }
 LOOKUPS = {
-    "work requirement": ("work requirement", "ray"),
     "pool": ("pool", "ray-cpu"),
     "task group": ("work requirement by id", "w"),
     "tasks": ("tasks", "g"),
 }
-CREATED = {"work requirement": WORK, "pool": POOL, "task group": GROUP, "tasks": [task("worker-1"), task("worker-2")]}
+CREATED = {"pool": POOL, "task group": GROUP, "tasks": [task("worker-1"), task("worker-2")]}
 
 
 @pytest.mark.parametrize("thing", CALLS)
