@@ -26,13 +26,19 @@ def find_work(platform: Platform, cluster: str) -> WorkRequirementView | None:
     return _find(platform, cluster, finished=False)[0]
 
 
-def find_last_work(platform: Platform, cluster: str) -> WorkRequirementView | None:
+def find_last_work(platform: Platform, cluster: str, newest_id: str | None = None) -> WorkRequirementView | None:
     """The cluster's unfinished work requirement, or else the youngest of those that have ended.
 
-    Its calls are those of `find_work`. If all have ended, one more requests the next generation by its name.
+    Its calls are those of `find_work`. If all have ended, one more requests the next generation by its name, which a
+    search may not show yet.
+
+    Args:
+        platform: the platform.
+        cluster: the cluster's name.
+        newest_id: a work requirement that this process has seen alive, so that it had no successor.
     """
     last, listed = _find(platform, cluster, finished=True)
-    if last is None or not last.finished or _reuses_names(cluster, listed):
+    if last is None or not last.finished or last.id == newest_id or _reuses_names(cluster, listed):
         return last
     unlisted = _read_unlisted(platform, cluster, _numbers(cluster, listed))
     return max([last, *unlisted], key=lambda work: (not work.finished, work.created))

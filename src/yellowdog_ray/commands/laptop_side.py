@@ -54,6 +54,7 @@ class LaptopSide(Side):
         super().__init__(provider_config, cluster_name, source, clock)
         self._after_ray_down = AfterRayDown(self.tear_down)
         self._end_requested = False
+        self._ending_id: str | None = None
         self._created_head = False
         self._created: Created | None = None
 
@@ -243,6 +244,7 @@ class LaptopSide(Side):
 
         work = self.cluster.find()
         if work is not None:
+            self._ending_id = work.id
             for failure in request_end(self.platform, work):
                 cli_logger.warning("{}", f"{failure}: `ray down` tries again")
         self._end_requested = True
@@ -284,7 +286,7 @@ class LaptopSide(Side):
         from yellowdog_ray.cluster.generations import find_last_work
         from yellowdog_ray.commands.up import require_ours
 
-        work = find_last_work(self.platform, self._cluster_name)
+        work = find_last_work(self.platform, self._cluster_name, self._ending_id)
         if work is not None:
             require_ours(self.platform, self._cluster_name, work)
         return work

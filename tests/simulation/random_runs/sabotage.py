@@ -145,7 +145,7 @@ def work_before_pools(patch: pytest.MonkeyPatch) -> None:
         return failures + teardown._shut_down(on, pools)
 
     patch.setattr(teardown, "_request_end", end)
-    patch.setattr(generations, "find_last_work", generations.find_work)
+    patch.setattr(generations, "find_last_work", lambda on, cluster, *_: generations.find_work(on, cluster))
 
 
 def down_does_not_wait(patch: pytest.MonkeyPatch) -> None:

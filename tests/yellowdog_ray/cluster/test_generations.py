@@ -148,6 +148,12 @@ class TestFind:
 
         assert find_last_work(platform, "ray") is work
 
+    def test_work_seen_alive_needs_no_further_lookup(self, platform):
+        work = platform.add("ray", finished=True)
+
+        assert find_last_work(platform, "ray", work.id) is work
+        assert platform.calls == ["GET ray", "SEARCH ray"]
+
     def test_two_works_of_one_name_need_no_further_lookup(self, platform, monkeypatch):
         ended = [platform.add("ray", finished=True) for _ in range(2)]
         entries = [WorkRequirementEntry(work.id, work.name, True, work.created) for work in ended]
