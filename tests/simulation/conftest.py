@@ -6,6 +6,7 @@ import pytest
 from tests.simulation.config import cluster_config
 from tests.simulation.lab import Lab
 from tests.simulation.world import World
+from yellowdog_local.state.settings import Settings
 
 CLUSTER = "ray"
 NEIGHBOUR = "ray-production"
@@ -21,9 +22,15 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def platform_only(tmp_path: Path, kind: str) -> Iterator[World]:
+def settings() -> Settings:
+    """The platform's settings."""
+    return Settings()
+
+
+@pytest.fixture
+def platform_only(tmp_path: Path, kind: str, settings: Settings) -> Iterator[World]:
     """A world with a neighbour, whose name begins like that of our cluster, which is not there yet."""
-    with World(tmp_path, autoscaler=kind) as world:
+    with World(tmp_path, autoscaler=kind, settings=settings) as world:
         config = cluster_config(NEIGHBOUR, world.key, cluster_lifetime_hours=10)
         world.add_neighbour(config, {"worker": NEIGHBOUR_WORKERS})
         world.pass_time(10)  # until its workers have booted

@@ -19,7 +19,7 @@ from yellowdog_ray import names
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.pools import AFTER_LIFETIME, placement, pool_spec
+from yellowdog_ray.cluster.pools import AFTER_LIFETIME, needed_nodes, placement, pool_spec, provision
 from yellowdog_ray.cluster.snapshot import ClusterNode
 from yellowdog_ray.config.environment import worker_environment
 from yellowdog_ray.config.limits import MAX_POOL_NODES
@@ -37,10 +37,11 @@ from yellowdog_ray.node import variables
 from yellowdog_ray.node.authentication import worker_script
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.idempotent import add_task_group, add_tasks, make_pool
+from yellowdog_ray.platform.idempotent import add_task_group, add_tasks
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import (
     Placement,
+    PoolView,
     TaskGroupSpec,
     TaskGroupView,
     TaskSpec,
@@ -107,6 +108,8 @@ class Launcher:
         self._lock = threading.Lock()  # one writer of task groups and pools
         self._groups: dict[str, TaskGroupView] = {}
         self._ended_pools: set[str] = set()
+        self._pool_sizes: dict[str, int] = {}
+        self._pool_limit = MAX_POOL_NODES
         self.backoff = BackOff(clock.monotonic)
 
     def launch(self, request: LaunchRequest) -> list[str]:
@@ -224,17 +227,22 @@ class Launcher:
                 if group.placement == configured:
                     return group, request.count
                 continue
-            room = MAX_POOL_NODES - self._cluster.load(group.id)
-            if room <= 0 or group.worker_tag in self._ended_pools:
+            if self._room(group) <= 0 or group.worker_tag in self._ended_pools:
                 continue
             # A pool is created after its task group, so a new group has none yet.
             pool = None if is_new else self._platform.find_pool(group.worker_tag)
             if pool is None:
-                self._make_pool(self._pool_spec(request, group.worker_tag, min(count, room), timeout))
+                pool = self._make_pool(self._pool_spec(request, group.worker_tag, count, timeout))
             elif pool.finished:
                 self._ended_pools.add(group.worker_tag)
                 continue
-            return group, room
+            self._pool_sizes[group.worker_tag] = pool.max_nodes or MAX_POOL_NODES
+            if (room := self._room(group)) > 0:
+                return group, room
+
+    def _room(self, group: TaskGroupView) -> int:
+        """How many more nodes a task group's pool can have, as far as its size is known. No call."""
+        return self._pool_sizes.get(group.worker_tag, MAX_POOL_NODES) - self._cluster.load(group.id)
 
     def _configured_placement(self, request: LaunchRequest) -> Placement | None:
         """The placement in a configured pool, if the node type names one: one call."""
@@ -259,29 +267,33 @@ class Launcher:
         self._groups[name] = group
         return group, is_new
 
-    def _make_pool(self, spec: PoolSpec) -> None:
+    def _make_pool(self, spec: PoolSpec) -> PoolView:
         """Create a pool that ends with the cluster.
 
         Timeouts of nodes and tasks ensure that, except for a machine that never registers and is replaced again and
         again: waiting tasks have no timeout, and the process that would withdraw them may be gone.
         """
-        pool = make_pool(self._platform, spec)
+        pool = provision(self._platform, spec)
+        if pool.max_nodes and pool.max_nodes < spec.max_nodes:
+            self._pool_limit = pool.max_nodes
         if pool.compute_requirement_id is None:
-            return
+            return pool
         try:
             self._platform.end_compute_after(pool.compute_requirement_id, spec.idle_pool_timeout + AFTER_LIFETIME)
         except PlatformError as error:
             logger.warning("Worker pool '%s' has no end of its own: %s", spec.name, error)
+        return pool
 
     def _pool_spec(self, request: LaunchRequest, name: str, nodes: int, timeout: timedelta) -> PoolSpec:
         settings = self._settings.current
         boot_timeout = timedelta(minutes=settings.worker_node_build_timeout_minutes)
+        max_nodes = min(self._pool_limit, max(nodes, needed_nodes(settings.internal, request.node_type)))
         return pool_spec(
             settings,
             request.node_config,
             name,
-            nodes,
-            MAX_POOL_NODES,
+            min(nodes, max_nodes),
+            max_nodes,
             boot_timeout=boot_timeout,
             idle_pool_timeout=timeout,
         )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
-from yellowdog_ray.config.models import NodeConfig, ProviderSettings
+from yellowdog_ray.config.limits import MAX_POOL_NODES, MIN_POOL_LIMIT, REPLACEMENT_FACTOR
+from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
+from yellowdog_ray.errors import Refused
 from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.idempotent import make_pool
+from yellowdog_ray.platform.limits import NODES, stated_limit
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import ComputeView, Placement, PoolView, TaskGroupView
 
@@ -42,6 +47,29 @@ def pool_spec(
         idle_node_timeout=IDLE_NODE_TIMEOUT,
         idle_pool_timeout=idle_pool_timeout,
     )
+
+
+def needed_nodes(internal: Internal, node_type: str) -> int:
+    """The maximum number of platform nodes that a pool of this node type can use."""
+    summary = internal.node_types.get(node_type)
+    limits = [limit for limit in (internal.max_workers, summary.max_workers if summary else None) if limit is not None]
+    if not limits:
+        return MAX_POOL_NODES
+    return min(MAX_POOL_NODES, max(MIN_POOL_LIMIT, REPLACEMENT_FACTOR * min(limits)))
+
+
+def provision(platform: Platform, spec: PoolSpec) -> PoolView:
+    """Provision a pool, or find the one that an earlier attempt has made.
+
+    A platform that allows fewer platform nodes says so in its refusal; then the pool gets as many as it allows.
+    """
+    try:
+        return make_pool(platform, spec)
+    except Refused as error:
+        limit = stated_limit(error, NODES, below=spec.max_nodes)
+        if limit is None:
+            raise
+    return provision(platform, replace(spec, nodes=min(spec.nodes, limit), max_nodes=limit))
 
 
 def placement(pool: PoolView) -> Placement:

@@ -8,6 +8,12 @@ MAX_POOL_NODES = 10_000
 """Nodes in one worker pool (official CLI, `MAX_WORKER_POOL_NODE_COUNT`, "enforced by the platform"). A node type with
 more nodes gets another task group with a pool of its own."""
 
+MIN_POOL_LIMIT = 10
+"""Minimum `maxNodes` of a pool of workers, so that a small increase of `max_workers` needs no further pool."""
+
+REPLACEMENT_FACTOR = 2
+"""`maxNodes` of a pool per `max_workers` of its node type: every node may be replaced while it still runs."""
+
 MAX_TASK_GROUPS = 1_000
 """Task groups in one work requirement (docstring of the SDK's `model/work_requirement.py`)."""
 

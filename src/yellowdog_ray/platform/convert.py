@@ -210,6 +210,7 @@ def pool_view(pool: object) -> PoolView:
         configured=isinstance(pool, ConfiguredWorkerPool),
         namespace=str(pool.namespace),
         worker_tag=(pool.properties.workerTag or None) if pool.properties else None,
+        max_nodes=getattr(pool.properties, "maxNodes", None) or None,  # a configured pool has none
     )
 
 

@@ -205,6 +205,7 @@ class PoolView:
     Attributes:
         configured: whether its machines join by themselves, instead of being provisioned.
         worker_tag: the tag by which task groups select the pool.
+        max_nodes: the maximum number of its platform nodes; None if the platform gives none.
     """
 
     id: str
@@ -215,6 +216,7 @@ class PoolView:
     configured: bool = False
     namespace: str = ""
     worker_tag: str | None = None
+    max_nodes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from yellowdog_ray.platform.convert import (
     work_entry,
     work_view,
 )
+from yellowdog_ray.platform.limits import TASKS, stated_limit
 from yellowdog_ray.platform.types import TaskGroupSpec, TaskSpec, TaskView, WorkRequirementEntry, WorkRequirementView
 
 TASK_BATCH_SIZE = 1_000
@@ -39,6 +40,9 @@ _LIVE_WORK = [status for status in WorkRequirementStatus if not status.finished]
 
 class WorkCalls(Calls):
     """Work requirements, task groups and tasks."""
+
+    _batch_size: int | None = None
+    """Tasks per adding call that the platform accepts, if it has refused more."""
 
     @platform_call
     def named_work_requirement(self, name: str) -> WorkRequirementView | None:
@@ -101,15 +105,24 @@ class WorkCalls(Calls):
 
     @platform_call
     def add_tasks(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
-        """Add tasks: one call per `TASK_BATCH_SIZE` of them."""
+        """Add tasks: one call per `TASK_BATCH_SIZE` of them, or per as many as the platform accepts."""
         added: list[TaskView] = []
-        for start in range(0, len(specs), TASK_BATCH_SIZE):
-            batch = [task_entity(spec) for spec in specs[start : start + TASK_BATCH_SIZE]]
-            subject = f"{len(batch)} tasks"
-            with self._sdk(subject):
-                tasks = self._client.work_client.add_tasks_to_task_group_by_id(group_id, batch)
-            added += [task_view(entity(task, Task, subject)) for task in tasks]
+        while len(added) < len(specs):
+            size = min(self._batch_size or TASK_BATCH_SIZE, len(specs) - len(added))
+            try:
+                added += self._add_batch(group_id, specs[len(added) : len(added) + size])
+            except Refused as error:
+                self._batch_size = stated_limit(error, TASKS, below=size)
+                if self._batch_size is None:
+                    raise
         return added
+
+    def _add_batch(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
+        subject = f"{len(specs)} tasks"
+        batch = [task_entity(spec) for spec in specs]
+        with self._sdk(subject):
+            tasks = self._client.work_client.add_tasks_to_task_group_by_id(group_id, batch)
+        return [task_view(entity(task, Task, subject)) for task in tasks]
 
     @platform_call
     def task(self, task_id: str) -> TaskView:

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT, ON_PREMISES, placement, pool_spec, supply
-from yellowdog_ray.config.models import NodeConfig, parse_provider
+from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT, ON_PREMISES, needed_nodes, placement, pool_spec, supply
+from yellowdog_ray.config.models import Internal, NodeConfig, NodeTypeSummary, parse_provider
 from yellowdog_ray.platform.types import ComputeView, Placement, PoolView, TaskGroupView
 
 GROUP = TaskGroupView("g", "g", "tag", None, None, Placement(("tag",), ()))
@@ -35,6 +35,28 @@ def test_pool_spec_sets_every_timeout():
 
     assert (spec.name, spec.tag, spec.nodes, spec.max_nodes) == ("ray-cpu", "team", 2, 100)
     assert (spec.boot_timeout, spec.idle_node_timeout, spec.idle_pool_timeout) == (boot, IDLE_NODE_TIMEOUT, idle)
+
+
+def internal(limit=None, **limits):
+    """Of each node type its `max_workers`, and that of the cluster."""
+    types = {name: NodeTypeSummary(max_workers=workers) for name, workers in limits.items()}
+    return Internal(max_workers=limit, node_types=types)
+
+
+@pytest.mark.parametrize(
+    ("settings", "nodes"),
+    [
+        (internal(cpu=100), 200),
+        (internal(50, cpu=100), 100),
+        (internal(50, gpu=1), 100),
+        (internal(cpu=1), 10),
+        (internal(cpu=0), 10),
+        (internal(cpu=9_000), 10_000),
+        (internal(), 10_000),
+    ],
+)
+def test_pool_needs_its_node_types_workers_and_their_replacements(settings, nodes):
+    assert needed_nodes(settings, "cpu") == nodes
 
 
 @pytest.mark.parametrize(
