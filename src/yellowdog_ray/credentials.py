@@ -82,12 +82,30 @@ def load_credentials() -> Credentials:
             source = _read(file, literal=file == head_file)
             others.append(source)
     _check_complete(source)
-    url = source.values.get(API_URL, DEFAULT_URL).rstrip("/")
-    _check_one_url(source, url, others)
-    found = Credentials(url, source.values[API_KEY_ID], source.values[API_KEY_SECRET])
+    _check_one_url(source, _url_of(source), others)
+    return _credentials_of(source)
+
+
+def load_head_file() -> Credentials:
+    """The key in the head's file, which another `ray up` may have written.
+
+    Raises:
+        CredentialsError: the file has no key that can be used.
+    """
+    source = _read(Path(HEAD_FILE).expanduser(), literal=True)
+    _check_complete(source)
+    return _credentials_of(source)
+
+
+def _credentials_of(source: _Source) -> Credentials:
+    found = Credentials(_url_of(source), source.values[API_KEY_ID], source.values[API_KEY_SECRET])
     hide(found.key_secret)
     _check_values(found, source.place)
     return found
+
+
+def _url_of(source: _Source) -> str:
+    return source.values.get(API_URL, DEFAULT_URL).rstrip("/")
 
 
 def _read(file: Path, *, literal: bool) -> _Source:

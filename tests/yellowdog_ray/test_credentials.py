@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from yellowdog_ray.credentials import Credentials, load_credentials
+from yellowdog_ray.credentials import Credentials, load_credentials, load_head_file
 from yellowdog_ray.errors import CredentialsError
 
 KEY = "YD_API_KEY_ID=id\nYD_API_KEY_SECRET=secret\n"
@@ -83,6 +83,23 @@ class TestSources:
         monkeypatch.setenv("YD_API_KEY_ID", "id")
 
         assert "YD_API_KEY_SECRET not set in the environment, which has the rest" in error_of()
+
+
+class TestHeadFile:
+    def test_key_is_read_although_the_environment_has_another(self, head_file, monkeypatch):
+        set_key(monkeypatch, KEY_ID="old", KEY_SECRET="old-secret", URL="http://a")
+        head_file.write_text(f"{KEY}YD_API_URL=http://c/\n")
+
+        found = load_head_file()
+
+        assert (found.key_id, found.key_secret, found.url) == ("id", "secret", "http://c")
+
+    @pytest.mark.parametrize("text", ["", "YD_API_KEY_ID=id\n", f"{KEY}YD_API_URL=ftp://x\n"])
+    def test_unusable_file_is_refused(self, head_file, text):
+        head_file.write_text(text)
+
+        with pytest.raises(CredentialsError):
+            load_head_file()
 
 
 class TestUrl:

@@ -17,7 +17,7 @@ from ray.autoscaler.tags import NODE_KIND_HEAD, STATUS_UP_TO_DATE, TAG_RAY_NODE_
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.commands.access import NodeAccess, ssh_settings
-from yellowdog_ray.commands.cluster_token import ClusterToken, forget_token, token_file
+from yellowdog_ray.commands.cluster_token import ClusterToken, forget_token, token_file, users_token
 from yellowdog_ray.commands.context import drop_cached_config, ends_the_cluster, requires_head, restarts_only, wants_v2
 from yellowdog_ray.commands.down import AfterRayDown, TeardownRunner
 from yellowdog_ray.commands.leftovers import Created, report_if_command_fails
@@ -140,6 +140,8 @@ class LaptopSide(Side):
         from yellowdog_ray.commands.up import HeadCreation
 
         self._end_requested = False
+        if self.settings.current.auth_mode == MODE_TOKEN:
+            users_token({}, self.settings.current.internal.source)  # raises before anything is created
         progress = Progress()
         creation = HeadCreation(self.platform, self.cluster, self.settings.current, self._clock, progress)
         self._created = creation.created
@@ -171,13 +173,13 @@ class LaptopSide(Side):
                 theirs = background.submit(versions.on, target)
                 authentication = Authentication(mode, target.node_id, token.proposed)
                 on_head = deliver(target, load_credentials(), self.settings.current, authentication)
-            warning = versions.difference(versions.here(), theirs.result())
+            warnings = versions.warnings(versions.here(), theirs.result(), needs_tokens=mode == MODE_TOKEN)
             reports = token.accept(on_head) if mode == MODE_TOKEN else []
         except HeadError as error:
             self._roll_back(progress, error)
             raise
         self.access.succeeded()
-        if warning is not None:
+        for warning in warnings:
             cli_logger.warning("{}", warning)
         progress.report(f"the head is reachable at {target.host}")
         for report in reports:

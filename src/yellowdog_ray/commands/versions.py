@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from importlib import metadata
 
+from yellowdog_ray.config.ray_auth import has_tokens, without_tokens
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.node.scripts import AGENT_HOME
 from yellowdog_ray.remote.ssh import SshTarget
@@ -44,6 +45,20 @@ def on(target: SshTarget) -> Versions | None:
         return None
     found = _OUTPUT.search(output)
     return Versions(found[1], found[2]) if found else None
+
+
+def warnings(ours: Versions, theirs: Versions | None, *, needs_tokens: bool) -> list[str]:
+    """What the user should know about the versions.
+
+    Args:
+        ours: those of this machine.
+        theirs: those of the head, if they could be read.
+        needs_tokens: whether the cluster is to have Ray's token authentication.
+    """
+    found = [difference(ours, theirs)]
+    if needs_tokens and theirs is not None and not has_tokens(theirs.ray):
+        found.append(without_tokens(f"Ray {theirs.ray} on the head"))
+    return [warning for warning in found if warning is not None]
 
 
 def difference(ours: Versions, theirs: Versions | None) -> str | None:

@@ -150,6 +150,7 @@ class ProviderSettings(_Section):
     ray_head_node_task_script: str | None = None
     ray_worker_node_task_script: str | None = None
     api_key_in_head_task: Annotated[bool, _BOOLEAN] = False
+    worker_address_check: Annotated[bool, _BOOLEAN] = True
     ray_auth: Annotated[Literal["token", "none"] | None, Remedy("write token or none")] = None
     files_to_upload: Annotated[
         list[str] | dict[str, str], Remedy("give a list of paths, or a mapping of remote path to local path")

@@ -7,7 +7,7 @@ everybody who may read the task can copy the ticket.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Admission(HasLazyParts):
         token_file: the cluster's token.
         folder: the folder for certificate and redemptions.
         now: seconds since the epoch, by this machine's clock.
+        checks_addresses: whether a ticket is valid at its node's addresses only.
         port: the token service's port.
     """
 
@@ -47,6 +48,7 @@ class Admission(HasLazyParts):
         token_file: Path,
         folder: Path,
         now: Callable[[], float],
+        checks_addresses: Callable[[], bool] = lambda: True,
         port: int = TOKEN_SERVICE_PORT,
     ) -> None:
         super().__init__()
@@ -55,6 +57,7 @@ class Admission(HasLazyParts):
         self._folder = folder
         self._port = port
         self._now = now
+        self._checks_addresses = checks_addresses
         self._service: TokenService | None = None
         self._port_is_used = False
 
@@ -114,11 +117,12 @@ class Admission(HasLazyParts):
         node_id = request.get("node", "")
         try:
             expiry = self.tickets.verify(node_id, request.get("ticket", ""))
-            listed = self._addresses.of(node_id)
-            if not listed:
-                return {"retry": "the platform does not show the address of this node yet"}
-            if address not in listed:
-                return self._refuse(node_id, address, f"the platform lists this node at {', '.join(sorted(listed))}")
+            if self._checks_addresses():
+                listed = self._addresses.of(node_id)
+                if not listed:
+                    return {"retry": "the platform does not show the address of this node yet"}
+                if address not in listed:
+                    return self._refuse(node_id, address, _other_address(listed))
             token = self._token()
             self.tickets.redeem(node_id, expiry, request.get("nonce", ""))
         except TicketRedeemedTwice as error:
@@ -148,3 +152,10 @@ class Admission(HasLazyParts):
             raise OSError(f"{self._token_file} is empty")
         hide(token)
         return token
+
+
+def _other_address(listed: Collection[str]) -> str:
+    return (
+        f"the platform lists this node at {', '.join(sorted(listed))}. Where workers reach the head through address "
+        "translation, set provider.worker_address_check: false"
+    )

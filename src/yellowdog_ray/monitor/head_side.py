@@ -20,6 +20,7 @@ from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import lazy
 from yellowdog_ray.monitor.gcs import RayNodes
+from yellowdog_ray.monitor.new_key import NewKey
 from yellowdog_ray.monitor.outage import Outage
 from yellowdog_ray.monitor.polling import PollingSchedule
 from yellowdog_ray.monitor.reload import HeadFile
@@ -126,7 +127,11 @@ class HeadSide(Side):
         addresses = NodeAddresses(self.cluster, self.platform, self._clock.monotonic)
         token_file = Path(os.environ.get(AUTH_TOKEN_PATH) or f"~/{HEAD_AUTH_FILE}").expanduser()
         return Admission(
-            addresses, token_file, Path(FOLDER).expanduser(), lambda: self.platform.clock.now().timestamp()
+            addresses,
+            token_file,
+            Path(FOLDER).expanduser(),
+            lambda: self.platform.clock.now().timestamp(),
+            lambda: self.settings.current.worker_address_check,
         )
 
     def _admit(self, node_id: str) -> Mapping[str, str]:
@@ -149,6 +154,11 @@ class HeadSide(Side):
     def head_file(self) -> HeadFile:
         """The configuration that another `ray up` sends."""
         return HeadFile(self._cluster_name)
+
+    @lazy
+    def new_key(self) -> NewKey:
+        """The API key that another `ray up` sends."""
+        return NewKey(self.platform)
 
     def _retry_policy(self) -> RetryPolicy:
         return RetryPolicy()
@@ -184,6 +194,7 @@ class HeadSide(Side):
 
     def _read_if_due(self) -> Snapshot:
         self._read_settings()
+        self.new_key.read()
         if not self.schedule.is_listing_due(stable=self._stable):
             if self.schedule.are_spot_notices_due():
                 self._supervise(self.cluster.snapshot)

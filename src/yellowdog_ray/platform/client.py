@@ -34,6 +34,9 @@ class Platform(WorkCalls, PoolCalls):
         credentials: the API key and the URL of its platform.
         namespace: where everything is created.
         retry_policy: how long failing calls are retried; `account_name`, the check of the key, is never retried.
+
+    Attributes:
+        credentials: the key in use.
     """
 
     def __init__(
@@ -44,25 +47,39 @@ class Platform(WorkCalls, PoolCalls):
         clock: Clock = SystemClock(),  # noqa: B008 - without state
     ) -> None:
         self.clock = PlatformClock(clock)
-        client = PlatformClient.create(
-            ServicesSchema(
-                defaultUrl=credentials.url,
-                retry=RetryProperties(maxAttempts=0),
-                connectionTimeout=CONNECT_TIMEOUT,
-                readTimeout=READ_TIMEOUT,
-            ),
-            ApiKey(credentials.key_id, credentials.key_secret),
-        )
         responses = Responses()
-        _prepare_session(client, responses, self.clock)
-        super().__init__(client, responses, namespace, retry_policy)
-        self.url = credentials.url
+        super().__init__(_connect(credentials, responses, self.clock), responses, namespace, retry_policy)
+        self.credentials = credentials
+
+    @property
+    def url(self) -> str:
+        """The platform's URL."""
+        return self.credentials.url
+
+    def use(self, credentials: Credentials) -> None:
+        """Use another key of the same platform from the next call on. Calls under way end with the old one."""
+        self._client = _connect(credentials, self._responses, self.clock)
+        self.credentials = credentials
 
     def account_name(self) -> str:
         """The account that the key belongs to: the cheapest check of URL and key. Never retried or logged."""
         with self._sdk("the application's details"):
             details = self._client.application_client.get_application_details()
         return str(details.accountName)
+
+
+def _connect(credentials: Credentials, responses: Responses, clock: PlatformClock) -> PlatformClient:
+    client = PlatformClient.create(
+        ServicesSchema(
+            defaultUrl=credentials.url,
+            retry=RetryProperties(maxAttempts=0),
+            connectionTimeout=CONNECT_TIMEOUT,
+            readTimeout=READ_TIMEOUT,
+        ),
+        ApiKey(credentials.key_id, credentials.key_secret),
+    )
+    _prepare_session(client, responses, clock)
+    return client
 
 
 def _prepare_session(client: PlatformClient, responses: Responses, clock: PlatformClock) -> None:

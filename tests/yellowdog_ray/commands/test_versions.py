@@ -35,6 +35,22 @@ def test_difference_names_all_four_versions(theirs):
     assert "Install the head's versions here" in warning
 
 
+@pytest.mark.parametrize("version", ["2.51.1", "2.50.0"])
+def test_head_without_tokens_is_warned_of(version):
+    """Its Ray ignores the token: the cluster works, and is open."""
+    same = Versions("3.12.1", version)
+
+    (warning,) = versions.warnings(same, same, needs_tokens=True)
+
+    assert f"Ray {version} on the head has no token authentication: everybody who reaches" in warning
+    assert versions.warnings(same, same, needs_tokens=False) == []
+
+
+@pytest.mark.parametrize("theirs", [None, Versions("3.12.1", "2.52.0")])
+def test_head_with_tokens_or_of_unknown_version_is_not_warned_of(theirs):
+    assert versions.warnings(Versions("3.12.1", "2.52.0"), theirs, needs_tokens=True) == []
+
+
 def test_ray_up_warns_of_other_versions_before_ray_starts(
     platform,
     in_a_users_folder,

@@ -38,11 +38,17 @@ class Head:
         self.addresses: Any = FakeAddresses()
         self.token_file = folder / "auth_token"
         self.token_file.write_text(f"{TOKEN}\n")
+        self.checks_addresses = True
         self.restart()
 
     def restart(self) -> None:
         self.admission = Admission(
-            self.addresses, self.token_file, self.folder / ".raydog/auth", lambda: self.seconds, port=0
+            self.addresses,
+            self.token_file,
+            self.folder / ".raydog/auth",
+            lambda: self.seconds,
+            lambda: self.checks_addresses,
+            0,
         )
 
     def ticket(self, node_id: str = "worker-1") -> str:
@@ -74,6 +80,15 @@ def test_copied_ticket_is_refused_at_another_address_and_remains_valid(head, cap
     assert "worker-1" in record.getMessage()
     assert "10.0.0.99" in record.getMessage()
     assert head.answer(ticket) == {"token": TOKEN}
+
+
+def test_any_address_is_accepted_where_the_yaml_says_so_but_once(head, caplog):
+    head.checks_addresses = False
+    ticket = head.ticket()
+
+    assert head.answer(ticket, at="10.0.0.99") == {"token": TOKEN}
+    assert "redeemed before" in head.answer(ticket, nonce="other")["refused"]
+    assert "worker-1" in caplog.text
 
 
 def test_second_redemption_is_refused_and_warned_of(head, caplog):

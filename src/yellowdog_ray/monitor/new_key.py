@@ -1,0 +1,60 @@
+"""The API key on the head: read again after another `ray up` replaced it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from yellowdog_ray.credentials import HEAD_FILE, Credentials, load_head_file
+from yellowdog_ray.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from yellowdog_ray.platform.client import Platform
+
+logger = logging.getLogger(__name__)
+
+
+class NewKey:
+    """Lets the platform client use the key of the head's file once that changes.
+
+    Args:
+        platform: the platform.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._file = Path(HEAD_FILE).expanduser()
+        self._stamp: tuple[int, int] | None = None
+
+    def read(self) -> None:
+        """Use the file's key if it is another one. An unchanged file costs one `stat`."""
+        try:
+            found = self._file.stat()
+        except OSError:  # a head whose task has the key in its environment
+            return
+        stamp = (found.st_mtime_ns, found.st_ino)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            credentials = load_head_file()
+        except CredentialsError as error:
+            logger.warning("The previous API key stays in use: %s", error)
+            return
+        self._use(credentials)
+
+    def _use(self, credentials: Credentials) -> None:
+        present = self._platform.credentials
+        if credentials == present:
+            return
+        if credentials.url != present.url:
+            logger.warning(
+                "The previous API key stays in use: %s is for %s, and this cluster is on %s",
+                self._file,
+                credentials.url,
+                present.url,
+            )
+            return
+        self._platform.use(credentials)
+        logger.info("The API key of %s is in use from now on", self._file)
