@@ -8,6 +8,7 @@ import math
 import typing
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
@@ -71,12 +72,18 @@ def _fields_of(name: str, text: str) -> list[tuple[str, str]]:
 def load_search(query: QueryParams, model: type[_T]) -> _T:
     """A search object from its query parameters."""
     values: dict[str, Any] = {}
-    hints = typing.get_type_hints(model)
-    for field in dataclasses.fields(cast("Any", model)):
-        value = _query_value(query, field.name, hints[field.name])
+    for name, hint in _hints(cast("Any", model)).items():
+        value = _query_value(query, name, hint)
         if value is not None:
-            values[field.name] = value
+            values[name] = value
     return load(values, model)
+
+
+@cache
+def _hints(model: Any) -> dict[str, Any]:
+    """The types of a model's fields, without `Optional`. Cached: the models are few, and each lookup is slow."""
+    hints = typing.get_type_hints(model)
+    return {field.name: _plain(hints[field.name]) for field in dataclasses.fields(model)}
 
 
 def refuse_unknown(query: QueryParams, model: type[Any]) -> None:
@@ -106,7 +113,6 @@ def error_body(error_type: str, message: str) -> bytes:
 
 def _query_value(query: QueryParams, name: str, hint: Any) -> Any:
     # An empty value is no filter: the official command line sends `namespaces=` for all namespaces.
-    hint = _plain(hint)
     if get_origin(hint) is list:
         items = [_scalar(name, text, get_args(hint)[0]) for text in query.getlist(name) if text]
         return items or None
