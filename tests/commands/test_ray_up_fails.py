@@ -76,7 +76,7 @@ def test_ray_up_names_nothing_after_it_has_removed_everything(laptop, account, w
 
     up = laptop.up()
 
-    assert_one_clear_message(up, "has ended")
+    assert_one_clear_message(up, "task ended at")
     assert left(up) == []
     account.assert_nothing_left()
 
