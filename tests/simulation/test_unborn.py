@@ -192,7 +192,7 @@ class TestShortage:
         world.want_cpus(1)
 
         launches = []
-        for tick in range(400):
+        for tick in range(280):
             world.tick()
             if any(call.startswith("POST") and call.endswith("/tasks") for call in world.wire.calls):
                 launches.append(tick)
