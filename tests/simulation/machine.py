@@ -62,6 +62,8 @@ def _replace_time(world: World) -> None:
     patch.setattr("yellowdog_ray.clock.SystemClock.now", lambda _: world.lab.clock.now())
     patch.setattr("yellowdog_ray.clock.SystemClock.monotonic", lambda _: world.seconds)
     patch.setattr("yellowdog_ray.clock.SystemClock.sleep", lambda _, seconds: _sleep(world, seconds))
+    # `ray up` polls its head five times a second at first; most of these polls would find nothing new.
+    patch.setattr("yellowdog_ray.commands.head_wait._POLL_SECONDS", 1.0)
     patch.setattr("redis.retry.sleep", lambda seconds: _sleep(world, seconds))
     retry_defaults = (0.0, lambda seconds: _sleep(world, seconds), lambda: world.seconds)
     patch.setattr("yellowdog_ray.platform.retry.RetryPolicy.__init__.__defaults__", retry_defaults)

@@ -172,5 +172,12 @@ class Processes:
             yield process
         finally:
             self._running.pop()
-            os.environ.clear()
-            os.environ.update(before)
+            _restore_environment(before)
+
+
+def _restore_environment(before: dict[str, str]) -> None:
+    """Undo the changes only: each assignment is a call of the C library."""
+    now = dict(os.environ)
+    for name in now.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before.items() - now.items())

@@ -250,6 +250,8 @@ class Wire:
             # urllib3 1.26, which the SDK needs on Python below 3.12, converts what `_make_request` returns.
             monkeypatch.setattr(HTTPResponse, "from_httplib", lambda response, **_: response)
         monkeypatch.setattr("urllib3.util.retry.time", _Sleeper(self._wait))
+        # requests searches all of the environment for proxies at each call.
+        monkeypatch.setattr("requests.sessions.get_environ_proxies", lambda *_, **__: {})
 
     def send(
         self,

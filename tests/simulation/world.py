@@ -19,13 +19,13 @@ import pytest
 from tests.simulation.agenda import Agenda
 from tests.simulation.checks import Checks
 from tests.simulation.cluster_view import ClusterView
-from tests.simulation.config import CONFIG_FILE, KEY_FILE
+from tests.simulation.config import BOOT_SECONDS, CONFIG_FILE, KEY_FILE
 from tests.simulation.lab import Lab
 from tests.simulation.machine import prepare
 from tests.simulation.monitor import Monitor, Tick
 from tests.simulation.platform_invariants import Witness
 from tests.simulation.processes import Kill, Killed, Process, Processes
-from tests.simulation.ray_commands import CommandFailed, make_workers, ray_down, ray_up, run_command
+from tests.simulation.ray_commands import CommandFailed, make_head, make_workers, ray_down, ray_up, run_command
 from tests.simulation.raylets import Demand, FakeGcs, RayCluster
 from tests.simulation.story import Story
 from tests.simulation.tag_server import TagServer
@@ -42,6 +42,9 @@ from yellowdog_ray.provider import RayDogNodeProvider
 
 TICK_SECONDS = 5.0
 """Ray's AUTOSCALER_UPDATE_INTERVAL_S."""
+
+BOOTED_SECONDS = max(BOOT_SECONDS.values()) + 1
+"""When a task runs on an instance of any template, counted from its launch."""
 
 _KINDS: dict[str, type[V1] | type[V2]] = {"v1": V1, "v2": V2}
 
@@ -162,9 +165,10 @@ class World(ClusterView):
         return Process(name, {"RAY_UP_enable_autoscaler_v2": "1" if self.kind is V2 else "0"})
 
     def add_neighbour(self, config: dict[str, Any], workers: dict[str, int]) -> None:
-        """Bring up another cluster with so many workers of each type, which run on without an autoscaler."""
+        """Launch another cluster with so many workers of each type, which run on without an autoscaler."""
         with self.processes.inside(self.laptop(config["cluster_name"])):
-            run_command(lambda: ray_up(config, self.pass_time))
+            run_command(lambda: make_head(config))
+            self.pass_time(BOOTED_SECONDS + self.wire.manners.address_delay)
             make_workers(config, workers)
         self.pass_time(TICK_SECONDS)
 
