@@ -153,9 +153,11 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             config = self._node_config(node_config, tags)
             node_ids = self.side.launcher.launch(LaunchRequest(node_type, config, tags, count, resources, labels))
         except LaunchBackedOff as pause:
+            self.side.launch_failed()
             logger.info("%d node(s) of type '%s' are not launched: %s", count, node_type, pause)
             raise NodeLaunchException(pause.code, str(pause), None) from pause
         except RayDogError as error:
+            self.side.launch_failed()
             bug = isinstance(error, InternalError)
             text = "%d node(s) of type '%s' could not be launched: %s: %s"
             logger.log(logging.ERROR, text, count, node_type, error.code, error, exc_info=bug)

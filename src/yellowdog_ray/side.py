@@ -160,6 +160,9 @@ class Side(HasLazyParts, ABC):
 
     # Acts
 
+    def launch_failed(self) -> None:
+        """Note that Ray has a failed launch."""
+
     @abstractmethod
     def create_head(self, node_config: NodeConfig, tags: Mapping[str, str]) -> None:
         """Create the cluster with its head."""

@@ -1,7 +1,7 @@
 """What must hold after every round of the autoscaler and every command, whatever fails, with its limits of time.
 
 A check that fails raises `Violation`, with its name: `loop`, `calls`, `twice`, `omitted`, `unknown`, `mistake`, `head`,
-`limits`, `forgotten`, `neighbours`, `ended`, `left`.
+`limits`, `forgotten`, `neighbours`, `ended`, `records`, `left`.
 """
 
 from __future__ import annotations
@@ -147,6 +147,7 @@ class Checks:
         self._no_node_is_omitted(monitor, tick, before)
         self._every_task_is_known(monitor)
         self._limits_are_kept(monitor)
+        self._failures_are_forgotten(monitor, tick)
         self._every_instance_has_its_node(monitor, tick)
         self.others_are_untouched()
 
@@ -178,6 +179,17 @@ class Checks:
         most = TICK_CALLS + 2 * self._config["max_workers"]
         if tick.loop_calls > LOOP_CALLS or tick.calls > most:
             world.fail("calls", f"{tick.loop_calls} calls in the loop, {tick.calls} in all, in one tick")
+
+    def _failures_are_forgotten(self, monitor: Monitor, tick: Tick) -> None:
+        """Ray keeps failed launches for ever, and reads them all many times a tick."""
+        if not tick.done:
+            return
+        failed = monitor.autoscaler.failed_launches()
+        earlier = monitor.life.failed_launches
+        earlier.append(set(failed))
+        old = Counter(node_type for record, node_type in failed.items() if all(record in then for then in earlier))
+        if len(earlier) == earlier.maxlen and any(count > 1 for count in old.values()):
+            self._world.fail("records", f"Ray still has old records of failed launches, by node type: {dict(old)}")
 
     def _nothing_is_made_twice(self, launches: Iterable[Launch]) -> None:
         for launch in launches:

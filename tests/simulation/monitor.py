@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,11 +55,13 @@ class Life:
         terminated: ids of the nodes whose termination was requested.
         listed: all ids that Ray ever received.
         launches: the launches of the present round.
+        failed_launches: the records of failed launches that Ray had after each of the last rounds.
     """
 
     terminated: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
     launches: list[Launch] = field(default_factory=list)
+    failed_launches: deque[set[str]] = field(default_factory=lambda: deque(maxlen=4))
 
 
 class Monitor:

@@ -98,6 +98,15 @@ class V1:
         """Ask for room for all of these at once, as `ray.autoscaler.sdk.request_resources` does."""
         self._metrics.set_resource_requests(bundles)
 
+    def records(self) -> int:
+        """The number of node types and launches in Ray's own books."""
+        available = self._autoscaler.node_provider_availability_tracker.summary().node_availabilities
+        return len(available) + sum(self._autoscaler.pending_launches.breakdown().values())
+
+    def failed_launches(self) -> dict[str, str]:
+        """The node type of each launch that Ray has recorded as failed: one for each type."""
+        return {node_type: node_type for node_type in self.failed_types()}
+
     def failed_types(self) -> set[str]:
         """The node types for which Ray has recorded a failed launch."""
         records = self._autoscaler.node_provider_availability_tracker.summary().node_availabilities

@@ -70,8 +70,17 @@ class V2:
         """Decide once. Returns whether the tick was carried out; a failing one is skipped by Ray."""
         return self._autoscaler.update_autoscaling_state() is not None
 
-    def failed_types(self) -> set[str]:
-        """The node types for which Ray has recorded a failed launch."""
+    def records(self) -> int:
+        """The number of instances in Ray's own books, past ones included."""
+        instances, _ = self._autoscaler._instance_manager._instance_storage.get_instances()
+        return len(instances)
+
+    def failed_launches(self) -> dict[str, str]:
+        """The node type of each launch that Ray has recorded as failed, by the record's id."""
         storage = self._autoscaler._instance_manager._instance_storage
         failed, _ = storage.get_instances(status_filter={Instance.ALLOCATION_FAILED})
-        return {instance.instance_type for instance in failed.values()}
+        return {instance_id: instance.instance_type for instance_id, instance in failed.items()}
+
+    def failed_types(self) -> set[str]:
+        """The node types for which Ray has recorded a failed launch."""
+        return set(self.failed_launches().values())

@@ -69,6 +69,10 @@ class RayNodes:
         """Read which nodes have joined; without an answer the last one stands. Returns whether there was an answer."""
         return self._request(lambda client: self._keep(client.get_all_node_info(timeout=_TIMEOUT_SECONDS))) is not None
 
+    def listed_ray_ids(self) -> frozenset[str] | None:
+        """Ray's own ids of all nodes that the control store lists, dead ones too; None without an answer."""
+        return self._request(lambda client: frozenset(node.node_id.hex() for node in _state(client).node_states))
+
     def busy(self) -> set[str] | None:
         """Ids of the nodes that have work; None without an answer."""
         return self._request(lambda client: _busy(_state(client)))

@@ -37,6 +37,7 @@ from yellowdog_ray.side import Side
 if TYPE_CHECKING:
     from yellowdog_ray.cluster.cluster import Cluster
     from yellowdog_ray.monitor.admission import Admission
+    from yellowdog_ray.monitor.launch_records import LaunchRecords
     from yellowdog_ray.monitor.liveness import Builds
 
 logger = logging.getLogger(__name__)
@@ -146,6 +147,13 @@ class HeadSide(Side):
         return Setups(self._clock.monotonic)
 
     @lazy
+    def records(self) -> LaunchRecords:
+        """What autoscaler v2 keeps of failed launches."""
+        from yellowdog_ray.monitor.launch_records import LaunchRecords
+
+        return LaunchRecords(self.ray_nodes, self._clock.monotonic)
+
+    @lazy
     def schedule(self) -> PollingSchedule:
         """When the platform is polled."""
         return PollingSchedule(self._clock.monotonic)
@@ -179,6 +187,21 @@ class HeadSide(Side):
         return None
 
     # Listing
+
+    def list_nodes(self, tag_filters: Mapping[str, str]) -> list[str]:
+        """Ids of the nodes whose tags include all of these; autoscaler v2 lists once per tick, before it decides.
+
+        Raises:
+            RayDogError: the platform could not be read, and no earlier listing stands in.
+        """
+        listed = super().list_nodes(tag_filters)
+        if self._v2:
+            self.records.tick()
+        return listed
+
+    def launch_failed(self) -> None:
+        """Note that Ray has a failed launch."""
+        self.records.launch_failed()
 
     def _read(self) -> Snapshot:
         launched = self.cluster.snapshot

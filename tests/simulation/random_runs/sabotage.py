@@ -23,6 +23,7 @@ from yellowdog_ray.commands import teardown
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.monitor import liveness
 from yellowdog_ray.monitor.head_side import HeadSide
+from yellowdog_ray.monitor.launch_records import LaunchRecords
 from yellowdog_ray.names import worker_id
 from yellowdog_ray.platform import calls, client, compute
 from yellowdog_ray.platform.client import Platform
@@ -262,6 +263,11 @@ def tags_are_believed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tags, "decode", lambda field, value: (field.decode(), json.loads(value)))
 
 
+def failed_launches_are_kept(patch: pytest.MonkeyPatch) -> None:
+    """Ray keeps its records of failed launches."""
+    patch.setattr(LaunchRecords, "tick", lambda *_: None)
+
+
 SABOTAGES: dict[str, Sabotage] = {
     function.__name__: function
     for function in (
@@ -289,5 +295,6 @@ SABOTAGES: dict[str, Sabotage] = {
         lists_never_end,
         addresses_are_read_once,
         tags_are_believed,
+        failed_launches_are_kept,
     )
 }

@@ -31,6 +31,7 @@ PLAIN_SABOTAGES = {
     "calls_without_timeout": "loop",
     "addresses_are_read_once": "commands",
     "tags_are_believed": "loop",
+    "failed_launches_are_kept": "records",
 }
 """Sabotages of the provider, and the check that must fail for each, or the checks of which one must."""
 
