@@ -104,6 +104,14 @@ def a_call_is_served_later(local: RunningPlatform, client: PlatformClient) -> No
     assert time.monotonic() - began >= 0.2
 
 
+@shows("drip")
+def an_answer_comes_byte_by_byte(local: RunningPlatform, client: PlatformClient) -> None:
+    local.faults.add(faults.Drip(call="GET /application", seconds=0.002))
+    began = time.monotonic()
+    assert client.application_client.get_application_details().accountName == "local"
+    assert time.monotonic() - began >= 0.1
+
+
 @shows("key-revoked")
 def the_key_is_no_longer_valid(local: RunningPlatform, client: PlatformClient) -> None:
     submit(client)

@@ -20,7 +20,7 @@ from yellowdog_local.state.records import InstanceRecord, TaskRecord
 from yellowdog_ray.cluster.backoff import MAX_SECONDS
 from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT
 from yellowdog_ray.cluster.terminations import REPEAT_SECONDS, TERMINATE_INSTANCE_SECONDS
-from yellowdog_ray.platform.client import CONNECT_TIMEOUT, READ_TIMEOUT
+from yellowdog_ray.platform.client import CALL_TIMEOUT
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -34,7 +34,7 @@ TERMINATED_SECONDS = TERMINATE_INSTANCE_SECONDS + REPEAT_SECONDS + 4 * TICK
 """How long a node may live after the provider has begun to terminate it, while no call fails: until the provider
 terminates its instance, once more if the first attempt was in vain."""
 
-CALL_SECONDS = (CONNECT_TIMEOUT + READ_TIMEOUT).total_seconds()
+CALL_SECONDS = CALL_TIMEOUT.total_seconds()
 """The longest that one platform call may take; on the head none is retried."""
 
 LOOP_SECONDS = 12 * CALL_SECONDS

@@ -34,10 +34,16 @@ from yellowdog_local.platform import LocalPlatform
 
 DELAY_SECONDS = (1.0, 15.0)
 
+DRIP_SECONDS = 1.0
+"""Between two bytes of an answer that drips: less than any timeout of a read."""
+
+MAX_DRIP_SECONDS = 3_600.0
+"""How long an answer may drip: without a deadline for the whole call, the autoscaler's loop waits for its end."""
+
 MAX_CALLS = 3_000
 """The maximum number of requests between two calls of `clear`: a process that sends more is in an endless loop."""
 
-SERVED_KINDS = frozenset({"500, applied", "hang, applied", "a web page, applied", "cut", "delay", *LIST_KINDS})
+SERVED_KINDS = frozenset({"500, applied", "hang, applied", "a web page, applied", "cut", "delay", "drips", *LIST_KINDS})
 """Kinds of trouble in which the platform serves the call."""
 
 _JSON = {"content-type": "application/json"}
@@ -128,7 +134,8 @@ class Wire:
         total: the number of requests since the beginning.
         ended_at: when a fault last ended, on the platform's clock.
         manners: how the platform behaves where its documentation leaves it open.
-        read_seconds: how long the present call waits for an answer.
+        read_seconds: how long the present call waits for a byte of its answer.
+        call_seconds: how long it waits for the whole answer.
     """
 
     def __init__(
@@ -145,6 +152,7 @@ class Wire:
         self.ended_at = platform.clock.now()
         self.manners = Manners()
         self.read_seconds = 0.0
+        self.call_seconds = 0.0
         self._clock = platform.clock
         self._app = create_app(platform, limit_bodies=False)
         self._processes = processes
@@ -234,6 +242,7 @@ class Wire:
             **_: Any,
         ) -> HTTPResponse:
             wire.read_seconds = float(timeout.read_timeout or 0)
+            wire.call_seconds = getattr(conn, "seconds", MAX_DRIP_SECONDS)
             answer = wire.send(pool, conn, method, url, body or b"", headers or {})
             return HTTPResponse(
                 body=io.BytesIO(answer.body),
@@ -313,6 +322,12 @@ class Wire:
     def _spoilt(self, kind: str, answer: Answer, pool: HTTPConnectionPool, url: str) -> Answer:
         """The response that replaces that of a call which was served."""
         if kind == "delay":
+            return answer
+        if kind == "drips":
+            needed = len(answer.body) * DRIP_SECONDS
+            self._wait(min(needed, self.call_seconds))
+            if needed > self.call_seconds:
+                raise ReadTimeoutError(pool, url, "Read timed out")
             return answer
         if kind in LIST_KINDS:
             return _with_body(answer, distorted(kind, answer.body, self._chance))

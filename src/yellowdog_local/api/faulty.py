@@ -1,4 +1,4 @@
-"""Applies the rules for calls: refuse, serve and refuse, hang, cut, delay. ASGI middleware; imports no services."""
+"""Applies the rules for calls: refuse, serve and refuse, hang, cut, delay, drip. Middleware; imports no services."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yellowdog_local.api.recorder import FAULT, RouteNames
-from yellowdog_local.faults import ApplyThenFail, Cut, Delay, Faults, Hang, Hit, KeyRevoked, Status
+from yellowdog_local.faults import ApplyThenFail, Cut, Delay, Drip, Faults, Hang, Hit, KeyRevoked, Status
 from yellowdog_local.faults.rules import CallFault
 
 _Headers = list[tuple[bytes, bytes]]
@@ -69,6 +69,8 @@ class _FaultyCall:
             await self._cut()
         elif isinstance(rule, Hang):
             await self._hang(hit.id, applied=rule.applied)
+        elif isinstance(rule, Drip):
+            await self._drip(hit.id, rule)
         else:
             await self._delay(hit.id, rule)
 
@@ -121,6 +123,16 @@ class _FaultyCall:
                 await self._send(message)
         else:
             await self._app(self._scope, self._receive, self._send)
+
+    async def _drip(self, rule_id: str, rule: Drip) -> None:
+        start, *rest = await self._serve()
+        body = b"".join(message.get("body", b"") for message in rest)
+        await self._send(start)
+        for place in range(len(body)):
+            if not await self._wait(rule_id, rule.seconds):
+                return
+            await self._send({"type": "http.response.body", "body": body[place : place + 1], "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
 
     async def _delay(self, rule_id: str, rule: Delay) -> None:
         if await self._wait(rule_id, rule.seconds):

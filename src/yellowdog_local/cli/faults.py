@@ -62,7 +62,8 @@ def _add(
         typer.Option("--retry-after", help="Header Retry-After to return (seconds).", rich_help_panel=_CALLS),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="Delay of the call, or lag of lists (seconds).", rich_help_panel=_CALLS)
+        float | None,
+        typer.Option(help="Delay of the call, time between bytes, or lag of lists (seconds).", rich_help_panel=_CALLS),
     ] = None,
     applied: Annotated[
         bool | None,

@@ -124,6 +124,15 @@ class Delay(_CallRule):
     """The delay (seconds)."""
 
 
+class Drip(_CallRule):
+    """The call is served, and its answer sent byte by byte, in real time."""
+
+    kind: Literal["drip"] = "drip"
+
+    seconds: float = Field(default=1.0, gt=0)
+    """Between two bytes (seconds)."""
+
+
 class KeyRevoked(_Rule):
     """The API key is invalid: every call returns 401 until the fault is cleared."""
 
@@ -221,7 +230,7 @@ class Capacity(_MachineRule):
         return value
 
 
-CallFault = Status | ApplyThenFail | Hang | Cut | Delay | KeyRevoked
+CallFault = Status | ApplyThenFail | Hang | Cut | Delay | Drip | KeyRevoked
 MachineFault = NeverBoots | NeverRegisters | Lost | TaskExits | AbortLost | Capacity
 Rule = CallFault | ListingLag | MachineFault
 R = TypeVar("R", bound=_Rule)
@@ -233,6 +242,7 @@ KINDS: dict[str, type[_Rule]] = {
     "hang": Hang,
     "cut": Cut,
     "delay": Delay,
+    "drip": Drip,
     "key-revoked": KeyRevoked,
     "listing-lag": ListingLag,
     "never-boots": NeverBoots,

@@ -13,6 +13,7 @@ from yellowdog_client.model import ApiKey, RetryProperties, ServicesSchema
 
 from yellowdog_ray.clock import Clock, SystemClock
 from yellowdog_ray.credentials import Credentials
+from yellowdog_ray.platform.bounded_http import bound_calls
 from yellowdog_ray.platform.platform_clock import PlatformClock
 from yellowdog_ray.platform.pools import PoolCalls
 from yellowdog_ray.platform.responses import Responses
@@ -25,6 +26,15 @@ MAX_CONNECTIONS = 20
 CONNECT_TIMEOUT = timedelta(seconds=5)
 READ_TIMEOUT = timedelta(seconds=20)
 """Maximum time between two bytes of an answer; a page of 1,000 tasks takes a second or two."""
+
+CALL_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT
+"""Maximum time of a whole call, however steadily its bytes come."""
+
+MAX_ANSWER_BYTES = 256 * 2**20
+"""Maximum size of an answer: a page of 1,000 tasks with the longest scripts and environments stays below."""
+
+MAX_REDIRECTS = 3
+"""Each one is a call of its own. The platform has none; a proxy may have one, to HTTPS or a login page."""
 
 
 class Platform(WorkCalls, PoolCalls):
@@ -83,11 +93,11 @@ def _connect(credentials: Credentials, responses: Responses, clock: PlatformCloc
 
 
 def _prepare_session(client: PlatformClient, responses: Responses, clock: PlatformClock) -> None:
-    """Keep more connections in the SDK's session, and its responses; the SDK has no option for either."""
+    """Bound the calls of the SDK's session, and keep its responses; the SDK has no option for either."""
     session = getattr(client, "_PlatformClient__session", None)
     if session is None:
         return
-    for adapter in session.adapters.values():
-        adapter.init_poolmanager(MAX_CONNECTIONS, MAX_CONNECTIONS)
+    bound_calls(session, MAX_CONNECTIONS, CALL_TIMEOUT.total_seconds(), MAX_ANSWER_BYTES)
+    session.max_redirects = MAX_REDIRECTS
     responses.attach(session)
     session.hooks["response"].append(clock.observe)

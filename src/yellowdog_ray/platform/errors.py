@@ -19,6 +19,7 @@ from yellowdog_client.model.exceptions import (
     NotAuthorisedException,
 )
 
+from yellowdog_ray.budget import TooLarge
 from yellowdog_ray.errors import (
     AlreadyExists,
     MalformedResponse,
@@ -72,7 +73,7 @@ def sdk_errors(subject: str, responses: Responses) -> Iterator[None]:
         raise _refusal(subject, str(error)) from error
     except requests.HTTPError as error:
         raise _http_failure(subject, error) from error
-    except (requests.exceptions.InvalidJSONError, requests.exceptions.ContentDecodingError) as error:
+    except (requests.exceptions.InvalidJSONError, requests.exceptions.ContentDecodingError, TooLarge) as error:
         raise malformed(f"{subject}: {type(error).__name__}") from error
     except requests.RequestException as error:
         url = str(error.request.url) if error.request is not None else ""

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, TypeVar
 
+from yellowdog_ray.budget import TooLarge
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.remote.ssh import Tunnel
 from yellowdog_ray.remote.tag_values import ForeignValue, Tags, decode, encode
@@ -161,7 +162,7 @@ class TagStore:
 
     def _call(self, command: Callable[[redis.Redis], T]) -> T | None:
         """Send commands to the store; None when it does not answer."""
-        from yellowdog_ray.remote.valkey import StoreError, TooLarge
+        from yellowdog_ray.remote.valkey import StoreError
 
         try:
             return self._client_of(self._connect()).call(command)

@@ -237,6 +237,11 @@ def calls_without_timeout(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(client, "READ_TIMEOUT", timedelta(seconds=2_000))
 
 
+def calls_without_deadline(patch: pytest.MonkeyPatch) -> None:
+    """A platform call lasts as long as bytes come."""
+    patch.setattr(client, "CALL_TIMEOUT", timedelta(days=1))
+
+
 def lists_remove_nodes(patch: pytest.MonkeyPatch) -> None:
     """A node that the whole list lacks has ended."""
     merge = task_cache.merged
@@ -291,6 +296,7 @@ SABOTAGES: dict[str, Sabotage] = {
         launches_go_on,
         ending_is_ended,
         calls_without_timeout,
+        calls_without_deadline,
         lists_remove_nodes,
         lists_never_end,
         addresses_are_read_once,

@@ -20,12 +20,12 @@ NEIGHBOURS = ("crew", "crew-west-2")
 WORKER_POOLS = f"{CLUSTER}-[cg]pu-*"
 
 CALL_TROUBLES = (
-    *("refused", "hang", "hang, applied", "cut", "500, applied", "delay"),
+    *("refused", "hang", "hang, applied", "cut", "500, applied", "delay", "drips"),
     *("500", "502", "503", "400", "403", "404", "409", "422"),
     *("429", "429, retry after 1", "429, retry after 20"),
     *("a web page", "half an answer", "an empty object", "an empty list", "null", "another thing"),
 )
-"""How a call may go wrong. What says 'applied', 'cut' and 'delay' are served; the rest never reaches the platform."""
+"""How a call may go wrong. What says 'applied', 'cut', 'delay' and 'drips' are served; the rest are not."""
 
 CALLS = (
     "*",

@@ -31,9 +31,14 @@ PLAIN_SABOTAGES = {
     "calls_without_timeout": "loop",
     "addresses_are_read_once": "commands",
     "tags_are_believed": "loop",
-    "failed_launches_are_kept": "records",
 }
 """Sabotages of the provider, and the check that must fail for each, or the checks of which one must."""
+
+RARE_SABOTAGES = {
+    "calls_without_deadline": (112, "loop"),
+    "failed_launches_are_kept": (19, "records"),
+}
+"""Sabotages that few scenarios expose: the first seed that does, and the check that must fail."""
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -51,6 +56,13 @@ def test_broken_provider_is_detected(sabotage):
             break
 
     assert outcome.invariant in PLAIN_SABOTAGES[sabotage].split(" or "), outcome.text
+
+
+@pytest.mark.parametrize("sabotage", RARE_SABOTAGES)
+def test_rare_defect_is_detected(sabotage):
+    seed, check = RARE_SABOTAGES[sabotage]
+
+    assert run(seed, sabotage=sabotage).invariant == check
 
 
 @pytest.mark.parametrize("seed", [15, 31])

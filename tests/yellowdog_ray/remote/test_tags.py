@@ -3,17 +3,16 @@
 import itertools
 import shutil
 import socket
-import socketserver
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
 
+from tests.yellowdog_ray.foreign_server import dripping, foreign_server
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.remote.ssh import Tunnel
 from yellowdog_ray.remote.tags import TagStore, TunnelledPort
@@ -38,28 +37,6 @@ def server(port: int, folder: Path) -> Iterator[None]:
             time.sleep(0.02)
         yield
         process.terminate()
-
-
-@contextmanager
-def foreign_server(answers: Callable[[], Iterable[bytes]]) -> Iterator[int]:
-    """A server that sends the same bytes to whoever connects, whatever it receives. Yields its port."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with suppress(OSError):
-                self.request.recv(1)
-                for data in answers():
-                    self.request.sendall(data)
-
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        yield running.server_address[1]
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -299,8 +276,7 @@ class TestForeignServer:
             assert not store.set("worker-1", {"ray-node-status": "up-to-date"})
 
     def test_refresh_ends_at_its_deadline_when_the_answer_drips(self):
-        dripping = (b"x" for _ in iter(lambda: time.sleep(0.05), 0))
-        with foreign_server(lambda: itertools.chain([b"$99999\r\n"], dripping)) as port:
+        with foreign_server(lambda: itertools.chain([b"$99999\r\n"], dripping())) as port:
             store = TagStore("demo", lambda: port, timeout=0.3)
             began = time.monotonic()
 
