@@ -7,7 +7,7 @@ the platform; a failed reading leaves the last complete snapshot in place.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -135,8 +135,12 @@ class Cluster:
 
     def group(self, group_id: str) -> TaskGroupView | None:
         """A task group as last read; None for one that is unknown. No call."""
-        groups = self._work.groups if self._work else ()
-        return next((group for group in groups if group.id == group_id), None)
+        return next((group for group in self.groups if group.id == group_id), None)
+
+    @property
+    def groups(self) -> Sequence[TaskGroupView]:
+        """The task groups as last read. No call."""
+        return self._work.groups if self._work else ()
 
     # Listing
 
@@ -197,10 +201,9 @@ class Cluster:
         return [self._tasks[node_id] for node_id in self._terminator.node_ids if node_id in self._tasks]
 
     def _escalate(self) -> None:
-        groups = self._work.groups if self._work else ()
         with self._lock:
             tasks = self._terminating_tasks()
-        self._terminator.escalate(tasks, {group.id for group in groups if group.configured})
+        self._terminator.escalate(tasks, {group.id for group in self.groups if group.configured})
 
     def machine_size(self, platform_node_id: str) -> MachineSize | None:
         """The size of a platform node's machine, or None while it is unknown. No call."""

@@ -103,6 +103,7 @@ class HeadSide(Side):
         """The duties of every tick besides listing."""
         from yellowdog_ray.monitor.declared_resources import DeclaredResources
         from yellowdog_ray.monitor.lifetime import Lifetime
+        from yellowdog_ray.monitor.lost_machines import LostMachines
         from yellowdog_ray.monitor.preemption import Preemption
 
         preemption = Preemption(
@@ -114,10 +115,11 @@ class HeadSide(Side):
             self.platform.clock,
             drained_count=not self._v2,
         )
+        lost = LostMachines(self.platform, self.cluster, self._clock.monotonic)
         lifetime = Lifetime(self.cluster, self.ray_nodes, self.platform.clock)
         declared = DeclaredResources(self.cluster, self.settings)
         admission = [self.admission.tick] if self._auth_mode == MODE_TOKEN else []
-        return Supervisor([*admission, self.builds.tick, preemption.tick, lifetime.tick, declared.tick])
+        return Supervisor([*admission, self.builds.tick, preemption.tick, lost.tick, lifetime.tick, declared.tick])
 
     @lazy
     def admission(self) -> Admission:

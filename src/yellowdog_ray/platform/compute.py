@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from yellowdog_client import PlatformClient
@@ -38,6 +39,7 @@ _LIVE_INSTANCES = [
     InstanceStatus.STOPPED,
     InstanceStatus.TERMINATING,
 ]
+_UNENDED_INSTANCES = [status for status in _LIVE_INSTANCES if status is not InstanceStatus.TERMINATING]
 
 
 class ComputeCalls(Calls):
@@ -143,13 +145,29 @@ class ComputeCalls(Calls):
 
         One that is gone already is no error.
         """
-        ids = [instance_id_of(instance) for instance in self._instances(requirement_id)]
-        matching = [id_ for id_ in ids if id_ and id_.instanceId == instance_id]
+        self._terminate(requirement_id, {instance_id}, _LIVE_INSTANCES)
+
+    @platform_call
+    def terminate_instances(self, requirement_id: str, instance_ids: Collection[str]) -> list[str]:
+        """Terminate instances at once: one call per page of the requirement's instances, and two if any is alive.
+
+        Returns:
+            The ids of those that were alive and not terminating yet.
+        """
+        return self._terminate(requirement_id, instance_ids, _UNENDED_INSTANCES)
+
+    def _terminate(
+        self, requirement_id: str, instance_ids: Collection[str], statuses: Sequence[InstanceStatus]
+    ) -> list[str]:
+        ids = [instance_id_of(instance) for instance in self._instances(requirement_id, statuses)]
+        matching = [id_ for id_ in ids if id_ and id_.instanceId in instance_ids]
         if not matching:
-            return
+            return []
         requirement = self._requirement(requirement_id)
-        with self._sdk(f"instance {instance_id}"):
+        names = [str(id_.instanceId) for id_ in matching]
+        with self._sdk(f"instance {', '.join(names)}"):
             self._client.compute_client.terminate_instances_by_id(requirement, matching)
+        return names
 
     def _requirement(self, requirement_id: str) -> ComputeRequirement:
         subject = f"compute requirement {requirement_id}"
@@ -157,8 +175,8 @@ class ComputeCalls(Calls):
             found = self._client.compute_client.get_compute_requirement_by_id(requirement_id)
         return entity(found, ComputeRequirement, subject)
 
-    def _instances(self, requirement_id: str) -> list[Instance]:
-        search = InstanceSearch(computeRequirementId=requirement_id, statuses=_LIVE_INSTANCES)
+    def _instances(self, requirement_id: str, statuses: Sequence[InstanceStatus] = _LIVE_INSTANCES) -> list[Instance]:
+        search = InstanceSearch(computeRequirementId=requirement_id, statuses=list(statuses))
         subject = f"the instances of compute requirement {requirement_id}"
         with self._sdk(subject):
             results = self._client.compute_client.get_instances(search)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from yellowdog_client.model import InstantRange, Node, NodeSearch
+from yellowdog_client.model import InstantRange, Node, NodeSearch, NodeStatus
 
 from yellowdog_ray.errors import NotFound
 from yellowdog_ray.platform.calls import entity, platform_call
@@ -78,6 +78,12 @@ class PoolCalls(ComputeCalls):
         """Every living platform node with this worker tag, of any pool that the API key may read: one call per page."""
         search = NodeSearch(workerTag=worker_tag, statuses=LIVE_NODES)
         return self._nodes(f"the nodes with worker tag '{worker_tag}'", search)
+
+    @platform_call
+    def lost_nodes(self, pool_id: str) -> list[PlatformNodeView]:
+        """Every platform node of a pool whose agent was lost: one call per page."""
+        search = NodeSearch(workerPoolId=pool_id, statuses=[NodeStatus.LOST])
+        return self._nodes(f"the lost nodes of worker pool {pool_id}", search)
 
     @platform_call
     def nodes_with_spot_notice(self) -> list[PlatformNodeView]:

@@ -1,0 +1,94 @@
+"""Terminates the instances of lost platform nodes where the platform itself does not. Runs on the head only.
+
+YellowDog does not document whether the instance of a platform node whose agent was lost is terminated. If not, it runs
+and is paid for until its pool ends. The platform is searched only after a worker has left the listing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.snapshot import Snapshot
+from yellowdog_ray.names import HEAD_GROUP
+from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.types import PoolView, TaskGroupView
+
+logger = logging.getLogger(__name__)
+
+SOON_SECONDS = 10.0
+"""Minimum time between two searches while workers leave the listing."""
+
+AGAIN_SECONDS = 30.0
+"""Time between two searches after that: a platform node without a task may be lost too, and is lost later."""
+
+WATCH_SECONDS = 300.0
+"""How long a task group is watched after one of its workers has left the listing. A platform node is lost after some
+missed heartbeats, and one without a task is shut down after `IDLE_NODE_TIMEOUT`."""
+
+
+class LostMachines:
+    """Watches the worker pools whose workers have left the listing.
+
+    Args:
+        platform: the platform.
+        cluster: the cluster.
+        monotonic: seconds that never go back.
+    """
+
+    def __init__(self, platform: Platform, cluster: Cluster, monotonic: Callable[[], float]) -> None:
+        self._platform = platform
+        self._cluster = cluster
+        self._monotonic = monotonic
+        self._workers: dict[str, str] | None = None
+        self._left_at: dict[str, float] = {}
+        self._searched_at = float("-inf")
+        self._pools: dict[str, PoolView] = {}
+        self._handled: set[str] = set()
+
+    def tick(self, snapshot: Snapshot) -> None:
+        """Search for lost platform nodes if a search is due: one call per watched pool.
+
+        Raises:
+            PlatformError: a call failed; the next tick retries.
+        """
+        now = self._monotonic()
+        self._note_departures(snapshot, now)
+        if not self._left_at or now < self._due:
+            return
+        for group in self._watched():
+            self._terminate_lost(group)
+        self._searched_at = now
+        self._left_at = {group: left for group, left in self._left_at.items() if now - left < WATCH_SECONDS}
+
+    def _note_departures(self, snapshot: Snapshot, now: float) -> None:
+        workers = {node.id: node.group_id for node in snapshot.nodes.values() if not node.is_head}
+        before, self._workers = self._workers, workers
+        if before is None:  # an earlier autoscaler may have seen workers leave
+            left: Iterable[str] = (group.id for group in self._cluster.groups if group.name != HEAD_GROUP)
+        else:
+            left = (group_id for node_id, group_id in before.items() if node_id not in workers)
+        self._left_at |= dict.fromkeys(left, now)
+
+    @property
+    def _due(self) -> float:
+        is_new = max(self._left_at.values()) > self._searched_at
+        return self._searched_at + (SOON_SECONDS if is_new else AGAIN_SECONDS)
+
+    def _watched(self) -> list[TaskGroupView]:
+        groups = [self._cluster.group(group_id) for group_id in self._left_at]
+        return [group for group in groups if group is not None and not group.configured]
+
+    def _terminate_lost(self, group: TaskGroupView) -> None:
+        pool = self._pools.get(group.id) or self._platform.find_pool(group.worker_tag)
+        if pool is None or pool.compute_requirement_id is None:
+            return
+        self._pools[group.id] = pool
+        lost = {node.id: node.instance_id for node in self._platform.lost_nodes(pool.id)}
+        new = {node_id: instance_id for node_id, instance_id in lost.items() if node_id not in self._handled}
+        if not new:
+            return
+        for instance_id in self._platform.terminate_instances(pool.compute_requirement_id, set(new.values())):
+            logger.warning("instance %s is terminated: its platform node was lost", instance_id)
+        self._handled |= new.keys()

@@ -1,0 +1,142 @@
+"""The search for lost platform nodes: when it takes place, and which instances it terminates."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
+from yellowdog_ray.errors import Unavailable
+from yellowdog_ray.monitor.lost_machines import AGAIN_SECONDS, SOON_SECONDS, WATCH_SECONDS, LostMachines
+from yellowdog_ray.names import HEAD_GROUP
+from yellowdog_ray.platform.types import Placement, PlatformNodeView, PoolView, TaskGroupView
+
+GROUP = TaskGroupView("g", "cpu", "ray-cpu", None, None, Placement(("ray-cpu",), ()))
+HEAD = replace(GROUP, id="h", name=HEAD_GROUP)
+LOST = PlatformNodeView("n1", "p", "i-1", None, None, alive=False)
+
+
+def listing(*node_ids):
+    return Snapshot({node_id: ClusterNode(node_id, node_id, "g", Phase.RUNNING) for node_id in node_ids})
+
+
+class ScriptedPlatform:
+    """One pool, and lost platform nodes; all instances are alive."""
+
+    def __init__(self):
+        self.lost = []
+        self.searches = 0
+        self.terminated = []
+        self.error = None
+
+    def find_pool(self, name):
+        assert name == "ray-cpu"
+        return PoolView("p", name, "RUNNING", False, "c")
+
+    def lost_nodes(self, pool_id):
+        assert pool_id == "p"
+        self.searches += 1
+        if self.error is not None:
+            raise self.error
+        return self.lost
+
+    def terminate_instances(self, requirement_id, instance_ids):
+        assert requirement_id == "c"
+        self.terminated += sorted(instance_ids)
+        return sorted(instance_ids)
+
+
+class Scene:
+    """The duty with its platform, its cluster and its clock."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.platform = ScriptedPlatform()
+        self.cluster = SimpleNamespace(groups=[HEAD, GROUP])
+        self.cluster.group = lambda id_: next((group for group in self.cluster.groups if group.id == id_), None)
+        self.duty = LostMachines(self.platform, self.cluster, lambda: self.now)
+
+    def tick(self, *node_ids, seconds=5.0):
+        self.now += seconds
+        self.duty.tick(listing(*node_ids))
+
+    def settle(self, *node_ids):
+        """Until no group is watched any more."""
+        self.tick(*node_ids)
+        self.tick(*node_ids, seconds=WATCH_SECONDS)
+        self.platform.searches = 0
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+def test_first_tick_searches_every_group_of_workers(scene):
+    scene.tick("a")
+
+    assert scene.platform.searches == 1
+
+
+def test_stable_cluster_is_not_searched(scene):
+    scene.settle("a", "b")
+
+    for _ in range(100):
+        scene.tick("a", "b")
+
+    assert scene.platform.searches == 0
+
+
+def test_departure_is_followed_by_searches_for_a_while(scene):
+    scene.settle("a", "b")
+
+    scene.tick("a", seconds=SOON_SECONDS)
+    assert scene.platform.searches == 1
+    for _ in range(200):
+        scene.tick("a")
+
+    assert scene.platform.searches == pytest.approx(1 + WATCH_SECONDS / AGAIN_SECONDS, abs=1)
+
+
+def test_continuous_departures_are_searched_at_a_bounded_rate(scene):
+    nodes = [f"node-{number}" for number in range(100)]
+    scene.settle(*nodes)
+
+    for number in range(100):
+        scene.tick(*nodes[number:], seconds=1.0)
+
+    assert scene.platform.searches <= 100 / SOON_SECONDS + 1
+
+
+def test_instance_is_terminated_once(scene, caplog):
+    scene.platform.lost = [LOST]
+
+    scene.tick("a")
+    scene.tick(seconds=SOON_SECONDS)
+    scene.tick(seconds=AGAIN_SECONDS)
+
+    assert scene.platform.searches == 3
+    assert scene.platform.terminated == ["i-1"]
+    assert caplog.text.count("instance i-1 is terminated: its platform node was lost") == 1
+
+
+def test_failed_search_is_repeated_at_the_next_tick(scene):
+    scene.platform.lost = [LOST]
+    scene.platform.error = Unavailable("no answer")
+    with pytest.raises(Unavailable):
+        scene.tick("a")
+
+    scene.platform.error = None
+    scene.tick("a")
+
+    assert scene.platform.terminated == ["i-1"]
+
+
+def test_machines_of_a_configured_pool_are_left_alone(scene):
+    scene.cluster.groups = [HEAD, replace(GROUP, placement=Placement(("theirs",), ()))]
+    scene.platform.lost = [LOST]
+
+    scene.tick("a")
+    scene.tick(seconds=60)
+
+    assert (scene.platform.searches, scene.platform.terminated) == (0, [])
