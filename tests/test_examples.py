@@ -42,6 +42,21 @@ def test_documented_example_shows_every_option():
     assert {option for option in options if f"{option}:" not in text} == set()
 
 
+def test_yaml_of_the_first_cluster_passes_every_check_without_warning(tmp_path):
+    page = (EXAMPLES.parent / "docs/first-cluster.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    key = tmp_path / "key"
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n")
+    key.chmod(0o600)
+
+    _, warnings = bootstrap(yaml.safe_load(text.replace("~/.ssh/id_ed25519", str(key))), "first.yaml", [tmp_path])
+
+    assert warnings == []
+    templates = (EXAMPLES / "autoscaler/templates.json").read_text()
+    used = re.findall(r"compute_requirement_template: my-namespace/([a-z-]+)", text)
+    assert [name for name in used if f'"name": "{name}"' not in templates] == []
+
+
 @pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
 def test_example_names_existing_files(file):
     named = re.findall(r"file:([\w/.-]+)", file.read_text())

@@ -42,6 +42,18 @@ def test_site_has_a_place_for_every_page():
     assert set(order) == {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")} | OUTSIDE_DOCS
 
 
+def test_questions_are_all_in_the_index_of_their_page():
+    text = (DOCS / "questions.md").read_text()
+    index, _, _ = text.partition("\n## ")
+    anchors = [
+        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^## (.*)$", text, re.MULTILINE)
+    ]
+
+    assert len(anchors) == 20
+    assert [anchor for anchor in anchors if f"(#{anchor})" not in index] == []
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """The built site."""
