@@ -157,6 +157,7 @@ class LaptopSide(Side):
         """Wait for the head, give it the API key and the user's files, and make the configuration fit to live there."""
         from yellowdog_ray.commands import versions
         from yellowdog_ray.commands.deliver import Authentication, deliver, for_the_head
+        from yellowdog_ray.commands.exposure import exposure
         from yellowdog_ray.commands.head_wait import HeadWait
 
         mode = self.settings.current.auth_mode if self._created_head else self._check_changes()
@@ -179,7 +180,7 @@ class LaptopSide(Side):
             self._roll_back(progress, error)
             raise
         self.access.succeeded()
-        for warning in warnings:
+        for warning in filter(None, [*warnings, exposure(self.cluster.snapshot.head, mode)]):
             cli_logger.warning("{}", warning)
         progress.report(f"the head is reachable at {target.host}")
         for report in reports:
