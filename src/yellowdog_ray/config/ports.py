@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from yellowdog_ray.node import ports
 from yellowdog_ray.node.authentication import TOKEN_SERVICE_PORT
-from yellowdog_ray.node.scripts import GCS_PORT
 from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 
 USED_PORTS = {
     22: "SSH",
-    GCS_PORT: "Ray's control store",
-    8265: "Ray's dashboard",
+    ports.GCS_PORT: "Ray's control store",
+    ports.DASHBOARD_PORT: "Ray's dashboard",
     TOKEN_SERVICE_PORT: "RayDog's token service",
-    10001: "Ray's client server",
-    44217: "the metrics of Ray's autoscaler",
-    44227: "the metrics of Ray's dashboard",
-    52365: "Ray's dashboard agent",
+    ports.CLIENT_SERVER_PORT: "Ray's client server",
+    ports.AUTOSCALER_METRICS_PORT: "the metrics of Ray's autoscaler",
+    ports.DASHBOARD_METRICS_PORT: "the metrics of Ray's dashboard",
+    ports.DASHBOARD_AGENT_PORT: "Ray's dashboard agent",
+    **{port: f"Ray ({option})" for option, port in ports.RAY_START_PORTS.items()},
 }
-"""The fixed ports of the head's other servers (`_private/ray_constants.py`, `autoscaler/_private/constants.py`,
-`dashboard/consts.py` and `scripts/scripts.py` of Ray 2.60)."""
+"""The fixed ports of the head's other servers."""
 
 
 def free_port(port: int) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from yellowdog_ray.distinct import DistinctErrors
-from yellowdog_ray.node.scripts import GCS_PORT
+from yellowdog_ray.node.ports import GCS_PORT
 
 if TYPE_CHECKING:
     from ray.core.generated.autoscaler_pb2 import ClusterResourceState

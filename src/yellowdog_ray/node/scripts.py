@@ -7,9 +7,8 @@ is aborted (SIGTERM).
 from __future__ import annotations
 
 from yellowdog_ray.node import variables
-
-GCS_PORT = 6379
-"""The port of Ray's control store on the head; workers join there."""
+from yellowdog_ray.node.ports import GCS_PORT, RAY_START_OPTIONS
+from yellowdog_ray.node.start_hook import HOOK, MODULE
 
 AGENT_HOME = "/opt/yellowdog/agent"
 """Default installation directory of the YellowDog agent, and home of its user; `variables.AGENT_HOME` overrides it."""
@@ -131,12 +130,19 @@ valkey=$(command -v valkey-server || command -v redis-server) || {{
 }}
 "$valkey" --port "{_TAG_PORT}" --bind 127.0.0.1 --save '' --appendonly no &
 
+# Ray has no option for the address of its client server, so a hook sets it. An older RayDog on the image has no hook.
+if [ -z "${{{variables.START_HOOK}:-}}" ] && python -c "import {MODULE}" 2>/dev/null; then
+  export {variables.START_HOOK}={HOOK}
+fi
+
 {_LET_UPDATER}
 # `ray up` copies this file last: all others are there then.
 echo "Waiting for the cluster's configuration"
 until [ -f "$HOME/ray_bootstrap_key.pem" ]; do pause 0.2; done
 
+# Fixed ports, so that a firewall can name them.
 ray start --head --port={GCS_PORT} \\
+  {RAY_START_OPTIONS} \\
   --autoscaling-config="$HOME/ray_bootstrap_config.yaml" --block &
 """
     + _WATCH
@@ -146,7 +152,9 @@ WORKER_SCRIPT = (
     _PREAMBLE.replace("KEY", "ray_worker_node_task_script")
     + f"""[ "${{{variables.AUTH_MODE}:-}}" != token ] || trap 'finish; rm -f "${variables.AUTH_TOKEN_PATH}"' EXIT
 {_LET_UPDATER}
-ray start --address="${variables.HEAD_IP}:{GCS_PORT}" --block &
+# Fixed ports, so that a firewall can name them.
+ray start --address="${variables.HEAD_IP}:{GCS_PORT}" \\
+  {RAY_START_OPTIONS} --block &
 """
     + _WATCH
 )

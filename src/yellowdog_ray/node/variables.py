@@ -138,6 +138,12 @@ RAY_TMPDIR = _variable(
     read_by="Ray; the head's start command: the parent directory of Ray's session",
     absent="`TMPDIR`, or `/tmp`",
 )
+START_HOOK = _variable(
+    "RAY_START_HOOK",
+    written_by="the head's default task script, unless the user has set it",
+    read_by="`ray start`: a function to call before it starts Ray's processes",
+    absent="Ray's client server listens on the head's address too",
+)
 
 # Ray's token authentication
 

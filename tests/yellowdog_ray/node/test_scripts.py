@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.node.scripts import GCS_PORT, HEAD_SCRIPT, WORKER_SCRIPT, check_environment_command
+from yellowdog_ray.node.ports import GCS_PORT
+from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT, check_environment_command
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 

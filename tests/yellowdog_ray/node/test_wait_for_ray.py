@@ -9,7 +9,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from yellowdog_ray.node.scripts import GCS_PORT, wait_for_ray_command
+from yellowdog_ray.node.ports import GCS_PORT
+from yellowdog_ray.node.scripts import wait_for_ray_command
 
 HEAD = "head-0a1b2c3d"
 COMPLETE = {"RAYDOG_ON_HEAD": "1", "RAY_CLOUD_INSTANCE_ID": HEAD}

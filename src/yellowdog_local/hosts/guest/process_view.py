@@ -6,9 +6,8 @@ changes three answers that would lead beyond the host:
 - the list of processes (psutil; `ray stop` kills what it finds): only those of this host;
 - the machine's address (Ray derives it from the route to the Internet): this host's address;
 - defaults of `ray start` (a worker takes the head's path, and every node the same ports): this host's own
-  directory, and free ports.
-
-Options on the command line of `ray start` override the defaults.
+  directory, and free ports. Options on the command line override them;
+- fixed ports on the command line of `ray start`, for servers that every node has: free ports.
 """
 
 from __future__ import annotations
@@ -26,6 +25,15 @@ from typing import Any
 
 Adapt = Callable[[ModuleType], None]
 _LIMIT = b"Max realtime timeout"  # see marks.py
+
+_FREE_PORTS = {
+    "node_manager_port": 0,
+    "object_manager_port": None,
+    "runtime_env_agent_port": None,
+    "dashboard_agent_grpc_port": None,
+    "metrics_export_port": None,
+}
+"""Parameters of `ray start` that RayDog's default task scripts fix, and Ray's own defaults: any free port."""
 
 
 class _View:
@@ -65,6 +73,8 @@ class _View:
         for parameter in scripts.start.params:
             if parameter.name in wanted:
                 parameter.default = wanted[parameter.name]
+        start: Callable[..., Any] = scripts.start.callback
+        scripts.start.callback = lambda **given: start(**{**given, **_FREE_PORTS})
 
     def _is_ours(self, number: int) -> bool:
         try:

@@ -40,18 +40,29 @@ def test_adapted_module_is_the_one_that_ray_imports() -> None:
 
 def test_ray_start_defaults_to_the_hosts_directory_and_free_ports() -> None:
     options = {name: SimpleNamespace(name=name, default="ray's") for name in ("temp_dir", "min_worker_port", "port")}
-    scripts = SimpleNamespace(start=SimpleNamespace(params=list(options.values())))
+    start = SimpleNamespace(params=list(options.values()), callback=lambda **given: given)
+    scripts = SimpleNamespace(start=start)
     _View(HOST).adapters()["ray.scripts.scripts"](scripts)
 
     defaults = {name: option.default for name, option in options.items()}
     assert defaults == {"temp_dir": "/var/of-this-host/ray", "min_worker_port": 0, "port": "ray's"}
 
 
-def test_ray_start_has_every_option_whose_default_is_changed() -> None:
+def test_fixed_ports_of_one_node_become_free_ports() -> None:
+    start = SimpleNamespace(params=[], callback=lambda **given: given)
+    _View(HOST).adapters()["ray.scripts.scripts"](SimpleNamespace(start=start))
+
+    used = start.callback(port=6379, node_manager_port=20020, metrics_export_port=20024)
+    assert used["port"] == 6379
+    assert (used["node_manager_port"], used["metrics_export_port"]) == (0, None)
+
+
+def test_ray_start_has_every_option_that_is_changed() -> None:
     from ray.scripts.scripts import start
 
     names = {parameter.name for parameter in start.params}
     assert names >= {"temp_dir", "min_worker_port", "max_worker_port", "dashboard_agent_listen_port"}
+    assert names >= process_view._FREE_PORTS.keys()
 
 
 def test_processes_without_the_hosts_mark_are_hidden() -> None:
