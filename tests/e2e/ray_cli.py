@@ -15,6 +15,7 @@ from yellowdog_client import PlatformClient
 from yellowdog_client.model import (
     ApiKey,
     ComputeRequirementTemplateUsage,
+    Instance,
     InstanceSearch,
     InstanceStatus,
     RetryProperties,
@@ -133,7 +134,14 @@ class PlatformView:
         self._client.work_client.cancel_task(task, abort=True)
 
     def live_instances(self) -> int:
-        return len(self._client.compute_client.get_instances(InstanceSearch(statuses=LIVE)).list_all())
+        return len(self._instances(LIVE))
+
+    def addresses(self) -> list[str]:
+        """The private addresses of all running instances."""
+        return [str(instance.privateIpAddress) for instance in self._instances([InstanceStatus.RUNNING])]
+
+    def _instances(self, statuses: list[InstanceStatus]) -> list[Instance]:
+        return self._client.compute_client.get_instances(InstanceSearch(statuses=statuses)).list_all()
 
     def live_pools(self) -> list[str]:
         ended = (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)

@@ -1,0 +1,105 @@
+"""The listening sockets of a cluster's hosts, the documented ports, and the scanner on a host outside the cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCANNER = Path(__file__).with_name("scanner.py")
+SECURITY = Path(__file__).parents[2] / "docs/security.md"
+SSH_SECONDS = 150
+ROW = re.compile(r"\| (\d+)(?:-(\d+))? \| (all|head) \| (all addresses|its address|loopback) \|.*")
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A listening TCP socket: the host, the address that it is bound to, its port, and its program where known."""
+
+    host: str
+    bound_to: str
+    port: int
+    program: str
+
+    @property
+    def listens_on(self) -> str:
+        """As docs/security.md says it."""
+        if self.bound_to in ("0.0.0.0", "*", "::"):  # noqa: S104 - read, not bound
+            return "all addresses"
+        return "loopback" if self.bound_to in ("127.0.0.1", "::1") else "its address"
+
+
+@dataclass(frozen=True)
+class DocumentedPort:
+    """A row of the table in docs/security.md."""
+
+    first: int
+    last: int
+    node: str
+    listens_on: str
+
+    def covers(self, socket: Socket, head: str) -> bool:
+        """Whether the row allows this socket; a loopback socket is allowed wherever the port is."""
+        return (
+            self.first <= socket.port <= self.last
+            and (self.node == "all" or socket.host == head)
+            and socket.listens_on in (self.listens_on, "loopback")
+        )
+
+
+def documented_ports() -> list[DocumentedPort]:
+    """All rows of the table."""
+    matches = filter(None, map(ROW.fullmatch, SECURITY.read_text().splitlines()))
+    return [
+        DocumentedPort(int(first), int(last or first), node, listens_on)
+        for first, last, node, listens_on in (match.groups() for match in matches)
+    ]
+
+
+class Logins:
+    """SSH to the hosts of a platform, as the user of its agents."""
+
+    def __init__(self, key: Path) -> None:
+        self._key = key
+
+    def run(self, host: str, command: str, stdin: str = "") -> str:
+        """The output of a command, which must succeed."""
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"]
+        flags = [flag for option in options for flag in ("-o", option)]
+        done = subprocess.run(
+            ["ssh", "-F", "none", "-i", str(self._key), *flags, f"yd-agent@{host}", command],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=SSH_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def sockets(self, host: str) -> list[Socket]:
+        """The listening TCP sockets of a host."""
+        return [_socket(host, line) for line in self.run(host, "ss -Hltnp").splitlines()]
+
+    def marks(self, hosts: Iterable[str]) -> set[str]:
+        """The attempts of the scanner that ran code on any of these hosts."""
+        listed = " ".join(self.run(host, "ls ~") for host in hosts)
+        return set(re.findall(r"scanned-(\w+)", listed))
+
+    def scan(self, at: str, **given: Any) -> list[dict[str, Any]]:
+        """The findings of the scanner on one host; `scanner.py` describes its input and them."""
+        self.run(at, "cat > ~/scanner.py", SCANNER.read_text())
+        found: list[dict[str, Any]] = json.loads(self.run(at, "~/venv/bin/python ~/scanner.py", json.dumps(given)))
+        return found
+
+
+def _socket(host: str, line: str) -> Socket:
+    fields = line.split()
+    address, _, port = fields[3].rpartition(":")
+    program = re.search(r'"([^"]+)"', line)
+    bound_to = address.strip("[]").removeprefix("::ffff:").partition("%")[0]
+    return Socket(host, bound_to, int(port), program[1] if program else "")
