@@ -15,6 +15,7 @@ from ray.autoscaler._private.providers import _clear_provider_cache
 from ray.autoscaler.v2.autoscaler import Autoscaler
 from ray.autoscaler.v2.instance_manager import config as ray_config
 from ray.autoscaler.v2.instance_manager.node_provider import NodeProviderAdapter
+from ray.autoscaler.v2.instance_manager.storage import InMemoryStorage, VersionedValue
 from ray.core.generated.instance_manager_pb2 import Instance
 
 from tests.simulation.raylets import FakeGcs
@@ -33,6 +34,11 @@ class _Reader(ray_config.FileConfigReader):
 
     def read_again(self) -> None:
         super().refresh_cached_autoscaling_config()
+
+
+def _get_all(storage: InMemoryStorage, table: str) -> tuple[dict[str, VersionedValue], int]:
+    """As Ray's, which makes a deep copy: most of a long simulation's time, and the values are tuples of bytes."""
+    return dict(storage._tables[table]), storage.get_version()
 
 
 class V2:
@@ -56,6 +62,7 @@ class V2:
         reconcile = ray_config.InstanceReconcileConfig
         defaults = (seconds if f.name == "allocate_status_timeout_s" else f.default for f in fields(reconcile))
         monkeypatch.setattr(reconcile.__init__, "__defaults__", tuple(defaults))
+        monkeypatch.setattr(InMemoryStorage, "get_all", _get_all)
 
     def read_config(self) -> None:
         """Read the configuration that `ray up` has written."""
