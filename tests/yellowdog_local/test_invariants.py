@@ -357,4 +357,4 @@ TestRandomOperations.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestRandomOperations.pytestmark = [pytest.mark.timeout(max(60, SEARCH_EXAMPLES * 2))]
+TestRandomOperations.pytestmark = [pytest.mark.search, pytest.mark.timeout(max(60, SEARCH_EXAMPLES * 2))]

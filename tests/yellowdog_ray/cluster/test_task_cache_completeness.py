@@ -335,6 +335,7 @@ class TestCopies:
 PHASES = ("READY", "ALLOCATED", "EXECUTING")
 
 
+@pytest.mark.search
 class TestAnyDistortion:
     """Lists that skip, repeat, reorder, lag and change between pages; counts that lag or are missing."""
 
