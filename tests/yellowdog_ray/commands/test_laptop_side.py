@@ -54,6 +54,15 @@ class TestUnreachableHead:
         assert everything_on(platform) == (1, 1, 1)
         assert len(platform.hosts.instance_ids) == 1
 
+    def test_ray_down_works_when_head_is_unreachable(self, platform, running, in_a_users_folder):
+        running["auth"]["ssh_proxy_command"] = "false"  # SSH fails at once
+
+        result = ray("down", running, in_a_users_folder, "-y")
+
+        assert result.exit_code == 0, result.output
+        assert "nothing is left of cluster 'demo'" in result.output
+        assert platform.hosts.instance_ids == []
+
     def test_ray_down_fails_with_the_remains_after_its_timeout(self, platform, running, in_a_users_folder, monkeypatch):
         monkeypatch.setattr("yellowdog_ray.commands.teardown.TEARDOWN_TIMEOUT_SECONDS", 0.0)
         running["auth"]["ssh_proxy_command"] = "false"  # SSH fails at once
