@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import socket
 import subprocess
@@ -19,6 +20,12 @@ CONNECT_SECONDS = 5
 _TUNNEL_SECONDS = 10.0
 _LOOPBACK = "127.0.0.1"
 _HOST_KEYS = "~/.raydog/host-keys"
+
+UPLOAD_SECONDS = 120.0
+"""For an upload besides its bytes: connecting, and comparing what the host has already."""
+
+UPLOAD_BYTES_PER_SECOND = 32 * 1024
+"""The slowest upload: the uplink of a bad mobile connection. A host that takes its bytes more slowly hangs."""
 
 
 @dataclass(frozen=True)
@@ -93,20 +100,23 @@ class SshTarget:
         """Copy a file or folder to the host with rsync. A folder's content becomes the content of `remote`.
 
         Raises:
-            SshError: it was not copied.
+            SshError: it was not copied, or not within `UPLOAD_SECONDS` and the time that its bytes take.
         """
         rsh = shlex.join(["ssh", *self.options()])
         self.run(f"mkdir -p {shlex.quote(str(Path(remote).parent))}")
         path = Path(local).expanduser()
         source = f"{path}/" if path.is_dir() else str(path)  # without the slash, rsync makes `remote/folder`
+        command = ["rsync", "--rsh", rsh, "-az", source, f"{self.address}:{remote}"]
+        seconds = UPLOAD_SECONDS + _size(path) / UPLOAD_BYTES_PER_SECOND
         try:
-            done = subprocess.run(
-                ["rsync", "--rsh", rsh, "-az", source, f"{self.address}:{remote}"], capture_output=True, check=False
-            )
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as rsync:
+                stderr = _end_of(rsync, seconds)
+        except subprocess.TimeoutExpired as error:
+            raise SshError(f"{self.address}: {local} was not copied within {seconds:.0f} s") from error
         except FileNotFoundError as error:
             raise SshError("this machine has no `rsync`: install rsync") from error
-        if done.returncode != 0:
-            raise self.failure(done.stderr, f"{local} could not be copied")
+        if rsync.returncode != 0:
+            raise self.failure(stderr, f"{local} could not be copied")
 
     def failure(self, stderr: bytes, what: str) -> SshError:
         """OpenSSH's message as an error; `what` replaces an empty message."""
@@ -118,6 +128,27 @@ class SshTarget:
             "intercepts the connection. Nothing was sent. If the change is intended, remove "
             f"{host_key_file(self.node_id)}"
         )
+
+
+def _end_of(process: subprocess.Popen[bytes], seconds: float) -> bytes:
+    """Wait for a process. Returns what it has written to stderr.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end in time, and was terminated.
+    """
+    try:
+        return process.communicate(timeout=seconds)[1]
+    except subprocess.TimeoutExpired:
+        process.terminate()  # not killed: rsync then ends its `ssh`, too
+        raise
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file, or of all files of a folder."""
+    if not path.is_dir():
+        return path.stat().st_size if path.exists() else 0
+    files = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return sum(file.lstat().st_size for file in files)
 
 
 def _literal(path: Path) -> str:

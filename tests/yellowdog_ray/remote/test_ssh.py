@@ -4,11 +4,13 @@ import getpass
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from yellowdog_ray.errors import HostKeyChanged, SshError
+from yellowdog_ray.remote import ssh
 from yellowdog_ray.remote.ssh import SshTarget, host_key_file
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -139,3 +141,36 @@ def test_upload_without_rsync_fails_with_the_remedy(folder, tmp_path, monkeypatc
 
     with pytest.raises(SshError, match="this machine has no `rsync`"):
         folder.upload(str(tmp_path), "there")
+
+
+def test_upload_ends_at_its_deadline_when_the_host_hangs(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(ssh, "UPLOAD_SECONDS", 1.0)
+    monkeypatch.setattr(SshTarget, "run", lambda *_, **__: "")
+    children, proxy = tmp_path / "children", tmp_path / "proxy"
+    proxy.write_text(f"echo $$ > '{children}'\ncat > /dev/null\n")
+    hanging = SshTarget("yd-agent", "10.9.8.7", str(host.key), "head-1", f"sh '{proxy}'")
+    began = time.monotonic()
+
+    with pytest.raises(SshError, match="was not copied within 1 s"):
+        hanging.upload(str(host.key), "there")
+
+    assert time.monotonic() - began < 10
+    while Path("/proc", children.read_text().strip()).exists():  # it ends with its `ssh`
+        assert time.monotonic() - began < 10
+        time.sleep(0.02)
+
+
+def test_upload_has_more_time_for_more_bytes(folder, tmp_path, monkeypatch):
+    seconds = []
+    monkeypatch.setattr(ssh, "_end_of", lambda process, limit: seconds.append(limit) or process.communicate()[1])
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "file").write_bytes(bytes(10 * ssh.UPLOAD_BYTES_PER_SECOND))
+    (tmp_path / "large" / "dangling").symlink_to("nowhere")
+    target = SshTarget("yd-agent", "10.9.8.7", "key", "head-1", "false")
+    monkeypatch.setattr(SshTarget, "run", lambda *_, **__: "")
+
+    for name in ("large/file", "large"):
+        with pytest.raises(SshError):
+            target.upload(str(tmp_path / name), "there")
+
+    assert seconds == [pytest.approx(ssh.UPLOAD_SECONDS + 10, abs=0.01)] * 2
