@@ -21,6 +21,7 @@ from ray.autoscaler.tags import NODE_KIND_HEAD, TAG_RAY_NODE_KIND, TAG_RAY_USER_
 from yellowdog_ray.commands.context import local_need, yaml_file
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
+from yellowdog_ray.config.ray_keys import accepted_by_ray
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import InternalError, LaunchBackedOff, RayDogError
 from yellowdog_ray.wiring import make_side
@@ -75,7 +76,10 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     @staticmethod
     def fillout_available_node_types_resources(cluster_config: dict[str, Any]) -> dict[str, Any]:
-        """Fill in the `resources` of node types that state none, if YellowDog gives the sizes of their machines."""
+        """Fill in the `resources` of node types that state none, if YellowDog gives the sizes of their machines.
+
+        Ray calls this before it checks the YAML, and `bootstrap_config` afterwards.
+        """
         from yellowdog_ray.commands.machine_sizes import fill_in
 
         def connect() -> Platform:
@@ -83,7 +87,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
             return Platform(load_credentials(), str(cluster_config["provider"].get("cluster_namespace", "")))
 
-        return fill_in(cluster_config, yaml_file()[0], connect)
+        return fill_in(accepted_by_ray(cluster_config), yaml_file()[0], connect)
 
     # Listing: one complete reading, then answers from it
 

@@ -34,6 +34,18 @@ class TestRayUp:
         key = f"available_node_types.{node_type}.node_config.compute_requirement_template"
         assert_refused(result, platform, f"cluster.yaml: {key}", "'demo/nothing'")
 
+    def test_ray_up_fails_when_min_workers_exceed_max_workers_in_sum(self, platform, in_a_users_folder, cluster_yaml):
+        node_types = cluster_yaml["available_node_types"]
+        node_types["worker"]["min_workers"] = 1
+        node_types["other"] = {**node_types["worker"], "min_workers": 2}
+
+        result = ray("up", cluster_yaml, in_a_users_folder, "-y")
+
+        assert_refused(
+            result, platform, "cluster.yaml: min_workers of all node types are 3 in sum, above max_workers (2)"
+        )
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+
     def test_ray_up_fails_when_yaml_key_is_unknown(self, platform, in_a_users_folder, cluster_yaml):
         cluster_yaml["provider"]["cluster_tags"] = "x"
 
@@ -70,6 +82,18 @@ class TestRayUp:
         Path(cluster_yaml["auth"]["ssh_private_key"]).unlink()
         cluster_yaml["provider"]["ray_head_node_task_script"] = "file:no.sh"
         cluster_yaml["file_mounts"] = {"~/data": "no/data"}
+
+        result = ray("down", cluster_yaml, in_a_users_folder, "-y")
+
+        assert result.exit_code == 0, result.output
+        assert "nothing is left of cluster 'demo'" in result.output
+
+    def test_ray_down_ends_the_cluster_when_min_workers_exceed_max_workers_in_sum(
+        self, platform, in_a_users_folder, cluster_yaml
+    ):
+        create_head(make_provider(cluster_yaml), cluster_yaml)
+        cluster_yaml["max_workers"] = 1
+        cluster_yaml["available_node_types"]["worker"]["min_workers"] = 2
 
         result = ray("down", cluster_yaml, in_a_users_folder, "-y")
 

@@ -69,6 +69,7 @@ def bootstrap(
         check_key(key, source, folders, used_on_head=not provider["disable_node_updaters"])
     if result.get("file_mounts"):
         result["file_mounts"] = file_mounts(result, source, folders, need)
+    provider.pop(cfg.LIMIT_KEY, None)
     filled = provider.pop(cfg.FILLED_KEY, {})
     if cfg.INTERNAL_KEY not in provider:
         provider[cfg.INTERNAL_KEY] = {**_internal(result, source, filled), **_start_commands(result, provider, source)}

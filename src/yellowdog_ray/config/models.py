@@ -25,6 +25,9 @@ from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 INTERNAL_KEY = "_raydog"
 """Under `provider`: results of `bootstrap_config` for `create_node`, which receives one node type only."""
 
+LIMIT_KEY = "_raydog_max_workers"
+"""Under `provider`, between two of Ray's steps: the YAML's `max_workers`, where Ray's own check would not accept it."""
+
 FILLED_KEY = "_raydog_resources"
 """Under `provider`, for `bootstrap_config`: the origin of `resources` that the YAML does not state."""
 

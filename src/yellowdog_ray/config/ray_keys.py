@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from yellowdog_ray.config.limits import MAX_POOL_NODES, MAX_TASK_GROUPS
+from yellowdog_ray.config.models import LIMIT_KEY
 from yellowdog_ray.errors import ConfigError
 
 _DOCKER = ("image", "head_image", "worker_image", "container_name")
@@ -23,6 +24,24 @@ def check_ray_keys(config: Mapping[str, Any], source: str) -> None:
         problems = list(_task_groups(config))
     if problems:
         raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems))
+
+
+def accepted_by_ray(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with a `max_workers` that Ray accepts; `check_ray_keys` then refuses the YAML's own.
+
+    Ray ends every command with a traceback where the sum of `min_workers` exceeds it, `ray down` too
+    (`validate_config` in autoscaler/_private/util.py of Ray 2.60).
+    """
+    total, limit = _sum_of_minimums(config), config.get("max_workers")
+    if not isinstance(limit, int) or total <= limit:
+        return dict(config)
+    return {**config, "max_workers": total, "provider": {**config["provider"], LIMIT_KEY: limit}}
+
+
+def _sum_of_minimums(config: Mapping[str, Any]) -> int:
+    kinds = (config.get("available_node_types") or {}).values()
+    minimums = [kind.get("min_workers") for kind in kinds if isinstance(kind, Mapping)]
+    return sum(minimum for minimum in minimums if isinstance(minimum, int))
 
 
 def _names(config: Mapping[str, Any]) -> Iterator[str]:
@@ -52,6 +71,9 @@ def _counts(config: Mapping[str, Any]) -> Iterator[str]:
         minimum, maximum = node_type.get("min_workers") or 0, node_type.get("max_workers")
         if name != config.get("head_node_type") and maximum is not None and minimum > max(maximum, 0):
             yield f"{place}.min_workers is {minimum}, above max_workers ({maximum}): lower one or raise the other"
+    total, limit = _sum_of_minimums(config), config["provider"].get(LIMIT_KEY, config.get("max_workers"))
+    if limit is not None and total > limit:
+        yield f"min_workers of all node types are {total} in sum, above max_workers ({limit}): lower them or raise it"
 
 
 def _infinite(value: object, place: str) -> Iterator[str]:
