@@ -116,6 +116,7 @@ def test_old_token_of_the_image_is_not_used(worker):
     done = worker.run(f'cat "${variables.AUTH_TOKEN_PATH}"')
 
     assert done.stdout == TOKEN
+    assert old.read_text() == "old"
 
 
 @pytest.mark.parametrize(
