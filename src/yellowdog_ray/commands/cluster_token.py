@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -18,6 +19,7 @@ from yellowdog_ray.redaction import hide
 
 _CLUSTERS = "~/.raydog/clusters"
 _BYTES = 32
+_EXPORTED = re.compile(rf"^\s*(?:export\s+)?{AUTH_TOKEN}=[\"']?([^\s\"'$;]+)", re.MULTILINE)
 _MOUNTED = (f"~/{HEAD_AUTH_FILE}", AGENT_AUTH_FILE)
 
 
@@ -62,8 +64,8 @@ class UsersToken:
         self.is_mounted = is_mounted
 
 
-def users_token(file_mounts: Mapping[str, str], source: str) -> UsersToken | None:
-    """The user's own token: in a file that the YAML mounts as Ray's default file, or in the environment.
+def users_token(file_mounts: Mapping[str, str], settings: ProviderSettings) -> UsersToken | None:
+    """The user's own token: in a file that the YAML mounts as Ray's default file, a script, or the environment.
 
     A file of RayDog's for a cluster does not count: it is there for `ray job submit` and the like.
 
@@ -72,7 +74,10 @@ def users_token(file_mounts: Mapping[str, str], source: str) -> UsersToken | Non
     """
     for remote in _MOUNTED:
         if local := file_mounts.get(remote):
-            return UsersToken(_read(Path(local), f"{source}: file_mounts.{remote}"), "file_mounts", is_mounted=True)
+            place = f"{settings.internal.source}: file_mounts.{remote}"
+            return UsersToken(_read(Path(local), place), "file_mounts", is_mounted=True)
+    if exported := _EXPORTED.search(settings.ray_head_node_task_script or ""):
+        return UsersToken(_checked(exported[1], AUTH_TOKEN), "provider.ray_head_node_task_script")
     if token := os.environ.get(AUTH_TOKEN):
         return UsersToken(_checked(token, AUTH_TOKEN), AUTH_TOKEN)
     if path := os.environ.get(AUTH_TOKEN_PATH):
@@ -98,7 +103,7 @@ class ClusterToken:
     def __init__(self, settings: ProviderSettings, cluster_name: str, file_mounts: Mapping[str, str]) -> None:
         self._file = token_file(settings.cluster_namespace, cluster_name)
         self._source = settings.internal.source
-        self._brought = users_token(file_mounts, self._source)
+        self._brought = users_token(file_mounts, settings)
         self.proposed = self._brought.text if self._brought else secrets.token_hex(_BYTES)
         hide(self.proposed)
 

@@ -141,7 +141,7 @@ class LaptopSide(Side):
 
         self._end_requested = False
         if self.settings.current.auth_mode == MODE_TOKEN:
-            users_token({}, self.settings.current.internal.source)  # raises before anything is created
+            users_token({}, self.settings.current)  # raises before anything is created
         progress = Progress()
         creation = HeadCreation(self.platform, self.cluster, self.settings.current, self._clock, progress)
         self._created = creation.created

@@ -30,6 +30,7 @@ from yellowdog_ray.config.updaters import (
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.names import NAMING_RULE, is_valid_name
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY, WORKER_SCRIPT
+from yellowdog_ray.node.variables import AUTH_TOKEN
 
 _STOPS_RAY = re.compile(r"\bray\s+stop\b")
 _PORT_OPTION = re.compile(r"(?:valkey|redis)-server\b[^\n]*?--port[ =]+[\"']?(\d+)")
@@ -183,6 +184,12 @@ def _warnings(
             "everybody who may read the task can read it: remove that key, and let your script read "
             "~/.raydog/credentials instead"
         )
+    warnings += [
+        f"{source}: provider.{key} contains {AUTH_TOKEN}, which everybody who may read the task can read: remove that "
+        "line. RayDog gives each cluster a token (docs/security.md)"
+        for key in cfg.PROVIDER_FILE_KEYS
+        if f"{AUTH_TOKEN}=" in (getattr(settings, key) or "")
+    ]
     if ignored:
         warnings.append(
             f"{source}: provider.disable_node_updaters is true, so {', '.join(ignored)} has no effect: remove that "

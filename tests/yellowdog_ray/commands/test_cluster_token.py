@@ -65,6 +65,17 @@ class TestUsersToken:
 
         assert token(**{remote: str(home / "mine")}).proposed == "my-mounted-token"
 
+    @pytest.mark.parametrize(
+        "line", ["export {}=my-own-token", "{}='my-own-token'; export {}", '  export {}="my-own-token"']
+    )
+    def test_token_of_the_heads_script_is_used(self, home, line):
+        """Ray on the head uses it; logins there must have the same."""
+        script = "#!/bin/bash\n" + line.replace("{}", AUTH_TOKEN) + "\nray start --head\n"
+        section = {"cluster_namespace": "demo", "ray_head_node_task_script": script}
+        settings = parse_provider(section, "cluster.yaml")
+
+        assert ClusterToken(settings, "ray", {}).proposed == "my-own-token"
+
     @pytest.mark.parametrize("text", ["", "\n", "two words", "two\nlines", "ü"])
     def test_unusable_text_is_refused_with_its_place(self, home, monkeypatch, text):
         (home / "mine").write_text(text)

@@ -225,6 +225,24 @@ class TestWarnings:
 
         assert "everybody who may read the task can read it" in warning
 
+    @pytest.mark.parametrize("key", ["ray_head_node_task_script", "ray_worker_node_task_script"])
+    def test_token_in_a_task_script_is_warned_of(self, cluster_yaml, tmp_path, key):
+        cluster_yaml["provider"][key] = "export RAY_AUTH_TOKEN=abc\nray start --port 16667\n"
+
+        _, (warning,) = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+
+        assert f"provider.{key} contains RAY_AUTH_TOKEN, which everybody who may read the task can read" in warning
+        assert "abc" not in warning
+
+    @pytest.mark.parametrize("version", ["2.51.1", "2.60.0"])
+    def test_tokens_depend_on_rays_version(self, cluster_yaml, tmp_path, monkeypatch, version):
+        monkeypatch.setattr("ray.__version__", version)
+
+        config, warnings = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+
+        assert config["provider"]["ray_auth"] == ("token" if version == "2.60.0" else "none")
+        assert len(warnings) == (version == "2.51.1")
+
     def test_head_start_commands_with_ray_stop_are_warned_of(self, cluster_yaml, tmp_path):
         cluster_yaml["head_start_ray_commands"] = ["ray stop"]
 
