@@ -9,7 +9,7 @@ WORKERS = 8
 
 
 @pytest.fixture(
-    params=[{"max_nodes_limit": 3}, {"max_instances": 3}, {"max_tasks_per_call": 3}],
+    params=[{"max_instances": 3}, {"max_nodes_limit": 3}, {"max_tasks_per_call": 3}],
     ids=lambda changes: next(iter(changes)),
 )
 def settings(request):

@@ -26,6 +26,10 @@ from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.idempotent import add_tasks, make_pool
 from yellowdog_ray.platform.types import TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 
+ABANDONED = timedelta(minutes=5)
+"""Age of a work requirement without a head that no `ray up` completes any more: its pool may have ended, and the
+platform may have removed its head. A `ray up` that runs makes its head sooner: a call is retried for 30 s."""
+
 
 def check_platform(platform: Platform, internal: Internal, progress: Progress) -> None:
     """Check, before anything is created, the API key and every node type's template or pool. Reports warnings."""
@@ -124,7 +128,7 @@ class HeadCreation:
         return None
 
     def _is_over(self, work: WorkRequirementView) -> bool:
-        """Whether this work requirement is about to end: cancelled, or its head has ended.
+        """Whether this work requirement is about to end: cancelled, or its head has ended or cannot start any more.
 
         Raises:
             ClusterNameTaken: the work requirement is not a RayDog cluster.
@@ -133,7 +137,12 @@ class HeadCreation:
         if work.cancelling:
             return True
         tasks = self._platform.group_tasks(group.id)
-        return bool(tasks) and all(task.finished for task in tasks)
+        if tasks:
+            return all(task.finished for task in tasks)
+        # A list may lack the head: only what the platform counts shows that it has ended and was removed, or never was.
+        if group.counts is None or group.counts.live:
+            return False
+        return bool(group.counts.ended) or self._platform.clock.now() - work.created > ABANDONED
 
     def _make_work_requirement(self, tag: str, node_config: NodeConfig) -> WorkRequirementView:
         pool = self._platform.existing_pool(node_config.worker_pool) if node_config.worker_pool else None

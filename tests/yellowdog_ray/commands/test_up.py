@@ -7,6 +7,10 @@ from yellowdog_client.model import WorkRequirementSearch
 
 from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, LabCluster, grow, make_head, pool_names
 from yellowdog_local import faults
+from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.state.settings import Settings
+from yellowdog_local.testing import local_platform
+from yellowdog_ray.cluster.snapshot import Phase
 from yellowdog_ray.errors import (
     ClusterNameTaken,
     PlatformError,
@@ -112,6 +116,63 @@ def test_head_pool_shuts_down_when_ray_up_dies_before_the_head_task(local, make_
     local.advance(300)
 
     assert local.hosts.instance_ids == []
+
+
+def test_create_head_replaces_a_cluster_whose_head_pool_has_ended(local, make_cluster, monkeypatch):
+    killed = make_cluster()
+    monkeypatch.setattr(killed.platform, "add_tasks", lambda *_: killed.platform.no_such_call)
+    with pytest.raises(AttributeError):
+        make_head(killed)
+    old = killed.find()
+    local.advance(20 * 60)
+
+    again = make_cluster()
+    again.platform.clock = again.clock
+    make_head(again)
+    local.advance(BOOT)
+
+    assert again.refresh().head.phase is Phase.RUNNING
+    assert unfinished_work(local) == [again.find().id] != [old.id]
+
+
+def test_create_head_completes_an_old_cluster_whose_list_lacks_the_head(local, make_cluster, monkeypatch):
+    make_head(make_cluster())
+    local.advance(20 * 60)
+    again = make_cluster()
+    again.platform.clock = again.clock
+    old = again.find()
+    monkeypatch.setattr(again.platform, "group_tasks", lambda _: [])
+
+    make_head(again)
+
+    assert unfinished_work(local) == [old.id]
+
+
+class TestRemovedHead:
+    """The platform removes what has ended after a minute."""
+
+    @pytest.fixture(params=[True, False], ids=["counted", "not counted"])
+    def local(self, request):
+        """A platform that counts what it has removed, or does not."""
+        settings = Settings(retention_seconds=60, count_expired_tasks=request.param)
+        with local_platform(clock=SteppedClock(), settings=settings) as running:
+            yield running
+
+    def test_create_head_replaces_a_cluster_whose_ended_head_is_not_shown(self, local, make_cluster):
+        laptop = make_cluster()
+        make_head(laptop)
+        local.advance(BOOT)
+        old = laptop.find()
+        laptop.platform.abort_task(laptop.refresh().head.task_id)
+        local.advance(400)
+
+        again = make_cluster()
+        again.platform.clock = again.clock
+        make_head(again)
+        local.advance(BOOT)
+
+        assert again.refresh().head.phase is Phase.RUNNING
+        assert unfinished_work(local) == [again.find().id] != [old.id]
 
 
 def test_head_instance_that_never_registers_ends_without_ray_up(local, make_cluster):
