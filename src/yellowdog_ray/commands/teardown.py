@@ -31,6 +31,10 @@ UNREADABLE_TIMEOUT_SECONDS = 60.0
 """Seconds without a readable answer about what remains, after everything else has ended. Above `GRACE_SECONDS`, so that
 the instances' end has been requested too."""
 
+COUNTED_TIMEOUT_SECONDS = 45.0
+"""Seconds for which instances that a search does not show are waited for because their compute requirement counts them.
+A search may lag, but a count that is wrong must not stop every `ray down`. Below `UNREADABLE_TIMEOUT_SECONDS`."""
+
 _POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
 _POLL_SHARE = 0.1  # of the time waited: after a minute, a poll every five seconds or so
@@ -73,6 +77,11 @@ class _Remains:
         return self.work_failure is None and self.work.finished and all(pool.is_empty for pool in self.pools)
 
     @property
+    def counts_more(self) -> bool:
+        """Whether a compute requirement counts live instances that the search for instances does not show."""
+        return any(pool.compute is not None and pool.compute.counted_instances > 0 for pool in self.pools)
+
+    @property
     def is_shown(self) -> bool:
         """Whether the platform has shown this time that something is alive."""
         return (self.work_failure is None and not self.work.finished) or any(pool.is_shown for pool in self.pools)
@@ -85,7 +94,8 @@ class _Remains:
 
     def __str__(self) -> str:
         alive = [state for state in self.pools if not state.is_empty]
-        instances = sum(state.compute.live_instances for state in self.pools if state.compute and not state.failure)
+        computes = [state.compute for state in self.pools if state.compute and not state.failure]
+        instances = sum(max(compute.live_instances, compute.counted_instances) for compute in computes)
         pools = [
             state.name
             for state in alive
@@ -150,13 +160,14 @@ class _Teardown:
     def run(self) -> None:
         """Request the end of everything, and wait for it."""
         _request_end(self._platform, self._work, self._find())
-        started = readable_at = self._clock.monotonic()
+        started = readable_at = shown_at = self._clock.monotonic()
         while True:
             remains = self._read()
-            if remains.is_empty:
+            now = self._clock.monotonic()
+            shown_at = shown_at if remains.is_empty else now
+            if remains.is_empty and not (remains.counts_more and now - shown_at < COUNTED_TIMEOUT_SECONDS):
                 host_key_file(head_id(token_of(self._work.groups[0].worker_tag))).unlink(missing_ok=True)
                 return
-            now = self._clock.monotonic()
             readable_at = now if remains.is_shown else readable_at
             self._check_time(remains, now - started, now - readable_at)
             self._repeat_requests(remains, now - started)

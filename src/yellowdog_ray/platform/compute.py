@@ -24,7 +24,14 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_ray.platform.calls import PAGE_SIZE, Calls, entity, platform_call
-from yellowdog_ray.platform.convert import identified, instance_id_of, platform_node_view, source_messages, word_of
+from yellowdog_ray.platform.convert import (
+    counted_instances,
+    identified,
+    instance_id_of,
+    platform_node_view,
+    source_messages,
+    word_of,
+)
 from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.platform.types import ComputeView, MachineSize
@@ -122,6 +129,7 @@ class ComputeCalls(Calls):
             status=word_of(requirement.status),
             finished=requirement.status is ComputeRequirementStatus.TERMINATED,
             live_instances=len(instances),
+            counted_instances=counted_instances(requirement, _LIVE_INSTANCES),
             instance_statuses=tuple(sorted({word_of(getattr(instance, "status", None)) for instance in instances})),
             messages=source_messages(requirement),
         )

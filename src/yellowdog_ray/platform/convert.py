@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timezone
 
 from yellowdog_client.model import (
@@ -15,6 +16,7 @@ from yellowdog_client.model import (
     ConfiguredWorkerPool,
     Instance,
     InstanceId,
+    InstanceStatus,
     Node,
     NodeStatus,
     ProvisionedWorkerPool,
@@ -223,6 +225,13 @@ def source_messages(requirement: ComputeRequirement) -> tuple[str, ...]:
     """The errors that the sources of a compute requirement report."""
     sources = getattr(requirement.provisionStrategy, "sources", None) or []
     return tuple(str(source.statusMessage) for source in sources if source.statusMessage)
+
+
+def counted_instances(requirement: ComputeRequirement, statuses: Collection[InstanceStatus]) -> int:
+    """How many instances of these statuses the sources of a compute requirement count."""
+    sources = getattr(requirement.provisionStrategy, "sources", None) or []
+    counts = [getattr(source.instanceSummary, "statusCounts", None) or {} for source in sources]
+    return sum(count for of_source in counts for status, count in of_source.items() if status in statuses)
 
 
 def is_finished(status: WorkRequirementStatus | None) -> bool:

@@ -221,10 +221,17 @@ class PoolView:
 
 @dataclass(frozen=True)
 class ComputeView:
-    """The fields of a compute requirement that RayDog uses: its live instances, and the errors of its sources."""
+    """The fields of a compute requirement that RayDog uses.
+
+    Attributes:
+        live_instances: how many live instances a search shows.
+        counted_instances: how many the compute requirement itself counts; one of the two may lag.
+        messages: the errors of its sources.
+    """
 
     status: str
     finished: bool
     live_instances: int
+    counted_instances: int = 0
     instance_statuses: tuple[str, ...] = ()
     messages: tuple[str, ...] = field(default=())

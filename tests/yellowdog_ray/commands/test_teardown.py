@@ -1,5 +1,8 @@
 """Teardown: everything of one cluster, nothing else, and verified."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from yellowdog_client.model import InstanceSearch, InstanceStatus
 
@@ -7,8 +10,9 @@ from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, grow, make_head
 from tests.yellowdog_ray.commands.test_up import unfinished_work
 from yellowdog_local import faults
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.teardown import request_end, tear_down
+from yellowdog_ray.commands.teardown import COUNTED_TIMEOUT_SECONDS, request_end, tear_down
 from yellowdog_ray.errors import TeardownIncomplete
+from yellowdog_ray.platform.types import ComputeView
 from yellowdog_ray.remote.ssh import host_key_file
 
 
@@ -110,6 +114,44 @@ def test_pool_reported_as_not_found_counts_as_alive(local, with_workers):
 
     with local.faults.during(after_the_first_look), pytest.raises(TeardownIncomplete, match="worker pools demo-head-"):
         take_down(cluster)
+
+
+@pytest.fixture
+def only_counted(monkeypatch):
+    """Lets the search for instances show none, while their compute requirements count one in so many readings."""
+
+    def make(cluster: LabCluster, readings: int) -> Callable[[], int]:
+        compute, left = cluster.platform.compute, [readings]
+
+        def read(requirement_id: str) -> ComputeView:
+            left[0] -= 1
+            counted = 1 if left[0] >= 0 else 0
+            return replace(compute(requirement_id), finished=True, live_instances=0, counted_instances=counted)
+
+        monkeypatch.setattr(cluster.platform, "compute", read)
+        return lambda: left[0]
+
+    return make
+
+
+def test_tear_down_waits_for_instances_that_only_their_requirement_counts(with_workers, only_counted):
+    cluster = with_workers()
+    readings_left = only_counted(cluster, 30)
+
+    take_down(cluster)
+
+    assert readings_left() < 0
+
+
+def test_tear_down_believes_the_search_when_the_count_never_ends(with_workers, only_counted):
+    cluster = with_workers()
+    only_counted(cluster, 10_000)
+    began = cluster.clock.monotonic()
+
+    take_down(cluster)
+
+    waited = cluster.clock.monotonic() - began
+    assert COUNTED_TIMEOUT_SECONDS <= waited < COUNTED_TIMEOUT_SECONDS + 15
 
 
 def test_instances_are_terminated_when_tasks_ignore_their_abort(local, with_workers):
