@@ -22,10 +22,16 @@ JOB = REPOSITORY / "examples/local/two_workers.py"
 
 
 class SecretWatch:
-    """Reads every process's command line and environment, again and again, in search of a text."""
+    """Reads every process's command line and environment, again and again, in search of texts.
+
+    Attributes:
+        secrets: the texts; more may be added.
+        command_lines: all command lines so far.
+    """
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
+        self.secrets = [secret]
+        self.command_lines: set[bytes] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.seen: set[str] = set()
@@ -49,7 +55,10 @@ class SecretWatch:
     def _look(self, process: Path) -> None:
         for file in ("cmdline", "environ"):
             try:
-                if self._secret in (process / file).read_bytes():
+                text = (process / file).read_bytes()
+                if file == "cmdline":
+                    self.command_lines.add(text)
+                if any(secret.encode() in text for secret in self.secrets):
                     self.seen.add(f"{file}: {(process / 'cmdline').read_bytes()[:200]!r}")
             except OSError:
                 continue
@@ -86,13 +95,16 @@ def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, versi
         assert re.search(r"\[ *\d+\.\d s\] the head is reachable at", up), up
         (head,) = platform.live_nodes("head")
 
+        watch.secrets.append(token_of(ray))
         ray("up", "-y")
+        assert token_of(ray) == watch.secrets[-1], "a second `ray up` adopts the token"
         assert [task.id for task in platform.live_nodes("head")] == [head.id], "a second `ray up` adopts the head"
 
         commands_on_the_head(ray)
         work_on_two_workers(ray, platform)
         looking_in(ray, version)
         secrets_stay_secret(platform, box, ray)
+        token_stays_secret(platform, box, ray, watch)
 
         wait_until(lambda: len(platform.live_nodes("worker")) == 0, "the idle workers are given back", 90)
         wait_until(lambda: platform.live_instances() == 1, "only the head's instance is left")
@@ -100,9 +112,20 @@ def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, versi
         down = ray("down", "-y")
         assert "nothing is left of cluster" in down, down
         assert list((ray.folder / ".raydog/host-keys").iterdir()) == []
+        assert list((ray.folder / ".raydog/clusters").iterdir()) == []
     assert watch.rounds > 20
     assert watch.seen == set(), "the secret was in a process's command line or environment"
     assert (platform.live_instances(), platform.live_pools(), platform.unfinished_work()) == (0, [], [])
+
+
+def token_of(ray: Ray) -> str:
+    """The cluster's token, from the one file on the user's machine."""
+    return (token_folder(ray) / "auth_token").read_text()
+
+
+def token_folder(ray: Ray) -> Path:
+    (folder,) = (ray.folder / ".raydog/clusters").glob("demo.*")
+    return folder
 
 
 def commands_on_the_head(ray: Ray) -> None:
@@ -174,3 +197,17 @@ def secrets_stay_secret(platform: PlatformView, box: Box, ray: Ray) -> None:
         "credentials",  # on the head's disk
     }, "the search reads hosts' disks, logs and Ray's config cache, and finds the secret where it belongs, only"
     assert all(file.stat().st_mode & 0o077 == 0 for name, file in found.items() if name != ".env")
+
+
+def token_stays_secret(platform: PlatformView, box: Box, ray: Ray, watch: SecretWatch) -> None:
+    token = token_of(ray)
+    tickets = [str((task.environment or {}).get("RAYDOG_TICKET")) for task in platform.all_tasks()]
+    tickets = [ticket for ticket in tickets if ticket != "None"]
+    assert len(tickets) >= 2, "each worker's task has a ticket"
+    assert all(token not in str(task) for task in platform.all_tasks())
+    found = [file for folder in (box.folder, ray.folder) for file in files_with(token, folder)]
+    assert {file.parent.name for file in found if file.name == "auth_token"} >= {".ray", token_folder(ray).name}
+    assert all(file.name == "auth_token" or file.parent.name == "tokens" for file in found), found
+    assert all(file.stat().st_mode & 0o077 == 0 for file in found)
+    assert any(b"raylet" in line for line in watch.command_lines), "the watch sees processes of the hosts"
+    assert not any(ticket.encode() in line for ticket in tickets for line in watch.command_lines)
