@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import yellowdog_ray
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 MKDOCS = ROOT / ".venv-docs/bin/mkdocs"
@@ -70,6 +72,9 @@ class TestBuild:
 
         assert len(pages) > 30
         assert [page.name for page in pages if LOADED.search(page.read_text())] == []
+
+    def test_pages_name_the_version_that_they_describe(self, site):
+        assert f"RayDog {yellowdog_ray.__version__}" in (site / "index.html").read_text()
 
     def test_site_links_to_the_forge_for_files_that_are_no_pages(self, site):
         text = (site / "CONTRIBUTING.html").read_text()

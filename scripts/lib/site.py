@@ -29,8 +29,10 @@ logger = logging.getLogger("mkdocs.hooks.site")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Give headings the anchors that a forge gives them."""
+    """Give headings the anchors that a forge gives them, and each page the version that it describes."""
     config.mdx_configs["toc"]["slugify"] = slugify(case="lower")
+    source = (ROOT / "src/yellowdog_ray/__init__.py").read_text(encoding="utf-8")
+    config.copyright = "RayDog " + re.findall(r'^__version__ = "(.*)"', source, re.MULTILINE)[0]
     return config
 
 
