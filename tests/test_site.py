@@ -16,6 +16,8 @@ OUTSIDE_DOCS = {"CONTRIBUTING.md", "CHANGELOG.md"}
 LOADED = re.compile(r'<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)="(https?:)?//')
 
 needs_mkdocs = pytest.mark.skipif(not MKDOCS.exists(), reason="needs MkDocs: `scripts/docs` installs it")
+# A build takes 4 s, and a minute on a machine that is very busy.
+pytestmark = pytest.mark.timeout(180)
 
 
 def pages_in_order(entry) -> list[str]:
@@ -31,7 +33,7 @@ def build(config: Path, target: Path) -> subprocess.CompletedProcess:
         [MKDOCS, "build", "--strict", "--config-file", config, "--site-dir", target],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
         env={"PATH": "/usr/bin:/bin", "NO_MKDOCS_2_WARNING": "1"},
     )
