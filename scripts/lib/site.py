@@ -15,7 +15,6 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from pymdownx.slugs import slugify
 
 ROOT = Path(__file__).resolve().parents[2]
 FORGE = "https://github.com/yellowdog/raydog"
@@ -30,10 +29,14 @@ logger = logging.getLogger("mkdocs.hooks.site")
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Give headings the anchors that a forge gives them, and each page the version that it describes."""
-    config.mdx_configs["toc"]["slugify"] = slugify(case="lower")
+    config.mdx_configs["toc"]["slugify"] = _anchor
     source = (ROOT / "src/yellowdog_ray/__init__.py").read_text(encoding="utf-8")
     config.copyright = "RayDog " + re.findall(r'^__version__ = "(.*)"', source, re.MULTILINE)[0]
     return config
+
+
+def _anchor(heading: str, _separator: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
