@@ -1,9 +1,6 @@
-"""Faults: to which matches a rule applies, and its effects on machines, tasks, clouds and lists."""
+"""Effects of faults on machines, tasks, clouds and lists."""
 
 from __future__ import annotations
-
-import threading
-from typing import Any
 
 import pytest
 from yellowdog_client.model import (
@@ -11,15 +8,10 @@ from yellowdog_client.model import (
     NodeStatus,
     SimulatorComputeSource,
     TaskStatus,
-    WorkerPoolStatus,
 )
 
 from tests.simulation.lab import BOOT_SECONDS, Lab, LabMaker
 from yellowdog_local import faults
-from yellowdog_local.call_patterns import CallPattern
-from yellowdog_local.cli import fault_kinds
-from yellowdog_local.errors import NotFound
-from yellowdog_local.faults import rules
 from yellowdog_local.state.records import PoolRecord
 from yellowdog_local.state.search import pool_healthy
 from yellowdog_local.state.settings import Settings
@@ -27,125 +19,6 @@ from yellowdog_local.state.settings import Settings
 
 def statuses(pool: PoolRecord) -> list[str]:
     return [instance.status.value for instance in pool.requirement.instances.values()]
-
-
-# -- rules ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "call", "meant"),
-    [
-        ("*", "GET /work/tasks", True),
-        ("GET *", "POST /work/tasks", False),
-        ("/work/tasks", "POST /work/tasks", True),
-        ("get /work/tasks/", "GET /work/tasks", True),
-        ("GET /work/tasks", "GET /work/tasks/", True),
-        ("GET /work/tasks", "GET /work/tasks/ydid:task:1", False),
-        ("GET /work/tasks/*", "GET /work/tasks/ydid:task:1", True),
-        ("GET /work/tasks/{id}", "GET /work/tasks/ydid:task:1", True),
-        ("GET /work/*", "GET /work/tasks/ydid:task:1", False),
-        ("GET /work/**", "GET /work/tasks/ydid:task:1", True),
-        ("PUT /work/tasks/ydid:task:*", "PUT /work/tasks/ydid:task:1", True),
-        ("GET /work/tasks.", "GET /work/tasksx", False),
-        ("*", "GET /agent/nodes/1/commands", False),
-        ("GET /**", "GET /admin/faults", False),
-        ("GET /agent/**", "GET /agent/nodes/1/commands", True),
-    ],
-)
-def test_pattern_matches_calls_by_path_or_route(text: str, call: str, meant: bool) -> None:
-    method, path = call.split()
-    assert CallPattern(text).matches(method, path, "/work/tasks/{id}" if "ydid" in path else "-") is meant
-
-
-@pytest.mark.parametrize("text", ["", "work/tasks", "FETCH /work", "GET work"])
-def test_pattern_is_refused_with_an_example_when_malformed(text: str) -> None:
-    with pytest.raises(faults.InvalidRule, match="is not a pattern of calls: give a method and a path, such as"):
-        faults.parse({"kind": "hang", "call": text})
-
-
-@pytest.mark.parametrize(
-    ("rule", "says"),
-    [
-        ({"kind": "fire"}, "kind must be one of status, apply-then-fail, hang"),
-        ([], "kind must be one of"),
-        ({"kind": "hang", "status": 4}, "'hang' has no status; it takes nth, times, probability, seed, call, applied"),
-        ({"kind": "delay"}, "seconds: Field required"),
-        ({"kind": "status", "status": 200}, "status: Input should be greater than or equal to 400"),
-        (
-            {"kind": "capacity", "message": "{oops}"},
-            "message may use {instance_type}, {region}, {granted} and {asked} only",
-        ),
-        ({"kind": "hang", "probability": 0}, "probability: Input should be greater than 0"),
-    ],
-)
-def test_rule_is_refused_with_one_sentence_when_invalid(rule: Any, says: str) -> None:
-    with pytest.raises(faults.InvalidRule, match=says):
-        faults.parse(rule)
-
-
-def test_every_kind_has_a_description() -> None:
-    said = {kind: (model.__doc__ or "").splitlines()[0] for kind, model in rules.KINDS.items()}
-    assert said == fault_kinds.KINDS
-
-
-def applied(registry: faults.Faults, calls: int) -> str:
-    hits = (registry.apply_to_call("GET", "/x", "-") for _ in range(calls))
-    return "".join("x" if hit else "." for hit in hits)
-
-
-@pytest.mark.parametrize(
-    ("how", "hit"),
-    [
-        ({}, "xxxxxx"),
-        ({"times": 2}, "xx...."),
-        ({"nth": 3}, "..x..."),
-        ({"nth": 3, "times": 2}, "..xx.."),
-        ({"probability": 1.0, "times": 1}, "x....."),
-    ],
-)
-def test_rule_applies_to_the_chosen_calls(how: dict[str, Any], hit: str) -> None:
-    registry = faults.Faults()
-    rule_id = registry.add(faults.Hang(call="GET /x", **how))
-
-    assert applied(registry, 6) == hit
-    state = registry.state(rule_id)
-    assert (state.matched, state.applied, state.spent) == (6, hit.count("x"), bool(how))
-
-
-def test_rule_applies_to_the_same_calls_with_the_same_seed() -> None:
-    def drawn(seed: int) -> str:
-        registry = faults.Faults()
-        registry.add(faults.Hang(probability=0.5, seed=seed))
-        return applied(registry, 40)
-
-    assert drawn(1) == drawn(1) != drawn(2)
-    assert 8 < drawn(1).count("x") < 32
-
-
-def test_first_of_two_rules_applies_until_it_is_spent() -> None:
-    registry = faults.Faults()
-    first = registry.add(faults.Hang(times=2))
-    second = registry.add(faults.Cut(nth=2))
-
-    hits = [registry.apply_to_call("GET", "/x", "-") for _ in range(4)]
-    assert [hit.id if hit else None for hit in hits] == [first, first, second, None]
-
-
-def test_rule_does_not_apply_after_removal() -> None:
-    registry = faults.Faults()
-    rule_id = registry.add(faults.Hang())
-    assert applied(registry, 1) == "x"
-    registry.remove(rule_id)
-
-    assert applied(registry, 1) == "."
-    assert registry.rules() == []
-    with pytest.raises(NotFound):
-        registry.remove(rule_id)
-    with registry.during(faults.Hang(), faults.Cut()) as made:
-        assert len(registry.rules()) == 2
-        registry.remove(made[0])
-    assert registry.rules() == []
-    assert not registry.has_call_rules
 
 
 # -- machines ---------------------------------------------------------------------------------------------------------
@@ -363,63 +236,6 @@ def test_listing_lag_hides_new_entities_only(lab: Lab) -> None:
         lab.tasks(group, "third")
         assert "third" not in listed()
     assert listed() == ["old", "first", "second", "third"]
-
-
-# -- the whole platform -----------------------------------------------------------------------------------------------
-
-
-def test_reset_deletes_all_state(lab: Lab) -> None:
-    platform = lab.platform
-    fresh = set(platform.store.namespaces), len(platform.store.requirement_templates)
-    pool = lab.booted(2, "pool", minNodes=1)
-    lab.pool(1, "never")
-    lab.tasks(lab.group(), "one", "two", "three")
-    platform.faults.add(faults.NeverBoots())
-    key = platform.api_key
-    platform.reset()
-
-    assert lab.hosts.instance_ids == []
-    assert pool.status is not WorkerPoolStatus.PENDING
-    assert not any(instance.status.alive for instance in pool.requirement.instances.values())
-    store = platform.store
-    for held in (store.works, store.tasks, store.pools, store.nodes, store.requirements, store.instances):
-        assert not held
-    assert (set(store.namespaces), len(store.requirement_templates)) == fresh
-    assert (platform.faults.rules(), platform.api_key) == ([], key)
-    lab.advance(10_000)  # timers of the past do nothing
-    assert lab.hosts.instance_ids == []
-
-    again = lab.booted(2, "pool")
-    (task,) = lab.tasks(lab.group(), "one")
-    assert (len(again.nodes), task.status) == (2, TaskStatus.EXECUTING)
-
-
-def test_reset_cancels_timers(lab: Lab) -> None:
-    happened: list[str] = []
-    kernel = lab.platform._kernel
-    kernel.after(5, lambda: happened.append("before"))
-    lab.platform.reset()
-    kernel.after(5, lambda: happened.append("after"))
-    lab.advance(10)
-    assert happened == ["after"]
-
-
-def test_reset_during_provisioning_leaves_no_host(lab: Lab) -> None:
-    """A call in progress may still create hosts during a reset: they are terminated too."""
-    stop = threading.Event()
-
-    def provision() -> None:
-        for number in range(20):
-            if not stop.is_set():
-                lab.pool(1, f"pool-{number}")
-
-    thread = threading.Thread(target=provision)
-    thread.start()
-    lab.platform.reset()
-    stop.set()
-    thread.join()
-    lab.platform.reset()
-    assert lab.hosts.instance_ids == []
 
 
 def test_preemption_follows_its_settings() -> None:

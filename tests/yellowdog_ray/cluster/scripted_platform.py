@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
+from yellowdog_ray.cluster.task_cache import FULL_READING_SECONDS, TaskCache
 from yellowdog_ray.errors import NotFound, Unavailable
 from yellowdog_ray.platform.types import (
     Counts,
@@ -149,3 +150,33 @@ def showing(stale: Iterable[TaskView]) -> Distortion:
     """A list that lags: it shows what was."""
     shown = list(stale)
     return lambda _: shown
+
+
+TICK_SECONDS = 5.0
+
+
+class Reader:
+    """Reads a scripted platform as a cluster does on the head."""
+
+    def __init__(self, platform: ScriptedPlatform) -> None:
+        self.platform = platform
+        self.now = 1000.0
+        self.cache = TaskCache(platform, lambda: self.now)  # type: ignore[arg-type]
+
+    def tick(self) -> list[str]:
+        """Read once. Returns the calls."""
+        self.now += TICK_SECONDS
+        self.platform.calls.clear()
+        if not self.cache.confirmed(WORK):
+            self.platform.calls.append("work")
+            self.cache.update(self.platform.work())
+        return list(self.platform.calls)
+
+    @property
+    def names(self) -> set[str]:
+        """Names of the tasks that are listed."""
+        return set(self.cache.tasks())
+
+    def wait_for_full_reading(self) -> None:
+        """Let time pass until all tasks are due."""
+        self.now += FULL_READING_SECONDS
