@@ -27,6 +27,14 @@ def test_minimum_above_the_maximum_is_refused(cluster_yaml, tmp_path):
     assert "available_node_types.worker.min_workers is 3, above max_workers (2)" in error_of(cluster_yaml, tmp_path)
 
 
+def test_minimums_above_the_clusters_maximum_in_sum_are_refused(cluster_yaml, tmp_path):
+    node_types = cluster_yaml["available_node_types"]
+    node_types["worker"]["min_workers"] = 1
+    node_types["other"] = {**node_types["worker"], "min_workers": 2}
+
+    assert "min_workers of all node types are 3 in sum, above max_workers (2)" in error_of(cluster_yaml, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["", " ", 1])
 def test_node_type_without_a_name_is_refused(cluster_yaml, tmp_path, name):
     types = cluster_yaml["available_node_types"]
