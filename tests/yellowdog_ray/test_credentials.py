@@ -1,6 +1,7 @@
 """The sources of the API key, and its form in the head's file."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,6 +31,22 @@ def dotenv(tmp_path):
 @pytest.fixture
 def head_file(tmp_path):
     return tmp_path / "home" / ".raydog" / "credentials"
+
+
+@pytest.fixture
+def name_users(monkeypatch):
+    """Call the owner of every file `me`, and its group by a name, if it has one, with these members."""
+
+    def name(group: str | None, members: list[str]) -> None:
+        def find(_: int) -> SimpleNamespace:
+            if group is None:
+                raise KeyError
+            return SimpleNamespace(gr_name=group, gr_mem=members)
+
+        monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_name="me"))
+        monkeypatch.setattr("grp.getgrgid", find)
+
+    return name
 
 
 def set_key(monkeypatch, **values):
@@ -101,6 +118,22 @@ class TestHeadFile:
         with pytest.raises(CredentialsError):
             load_head_file()
 
+    def test_dotenv_overrides_the_head_file_outside_a_head(self, dotenv, head_file):
+        dotenv.write_text(KEY)
+        head_file.write_text(KEY.replace("secret", "other"))
+
+        assert load_credentials().key_secret == "secret"
+
+    def test_secret_of_the_head_file_is_literal(self, head_file):
+        head_file.write_text("YD_API_KEY_ID=id\nYD_API_KEY_SECRET='a${HOME}b'\nYD_API_URL=http://a\n")
+
+        assert load_head_file().key_secret == "a${HOME}b"
+
+    def test_byte_order_mark_of_a_dotenv_is_no_part_of_it(self, dotenv):
+        dotenv.write_bytes(b"\xef\xbb\xbf" + KEY.encode())
+
+        assert load_credentials().key_id == "id"
+
 
 class TestUrl:
     def test_key_of_the_environment_is_not_sent_to_the_url_of_a_dotenv(self, dotenv, monkeypatch):
@@ -129,6 +162,40 @@ class TestFiles:
         dotenv.chmod(0o606)
 
         assert f"other users may write {dotenv}: run `chmod 600 {dotenv}`" in error_of()
+
+    @pytest.mark.parametrize(
+        ("group", "members"), [("staff", []), ("me", ["me", "other"]), ("staff", ["me"]), (None, [])]
+    )
+    def test_dotenv_that_a_shared_group_may_write_is_refused(self, dotenv, name_users, group, members):
+        dotenv.write_text(KEY)
+        dotenv.chmod(0o660)
+        name_users(group, members)
+
+        assert f"other users may write {dotenv}" in error_of()
+
+    @pytest.mark.parametrize("members", [[], ["me"]])
+    def test_dotenv_that_its_owners_own_group_may_write_is_read(self, dotenv, name_users, members):
+        dotenv.write_text(KEY)
+        dotenv.chmod(0o660)
+        name_users("me", members)
+
+        assert load_credentials().key_id == "id"
+
+    @pytest.mark.parametrize("mode", [0o602, 0o662])
+    def test_dotenv_that_all_may_write_is_refused_with_a_group_of_its_owner(self, dotenv, name_users, mode):
+        dotenv.write_text(KEY)
+        dotenv.chmod(mode)
+        name_users("me", [])
+
+        assert f"other users may write {dotenv}" in error_of()
+
+    def test_dotenv_of_sudos_user_is_read(self, dotenv, monkeypatch):
+        dotenv.write_text(KEY)
+        owner = dotenv.stat().st_uid
+        monkeypatch.setattr("os.getuid", lambda: owner + 1)
+        monkeypatch.setenv("SUDO_UID", str(owner))
+
+        assert load_credentials().key_id == "id"
 
     def test_dotenv_of_another_user_is_refused(self, dotenv, monkeypatch):
         dotenv.write_text(KEY)

@@ -22,6 +22,7 @@ SECRET = "0123456789abcdefSECRET"
 def loaded(monkeypatch):
     """A process that has loaded its key."""
     hidden = list(redaction._hidden)
+    redaction._forms.cache_clear()  # computed anew, so that a mutation test reaches it
     monkeypatch.setenv("YD_API_KEY_ID", "id")
     monkeypatch.setenv("YD_API_KEY_SECRET", SECRET)
     load_credentials()
@@ -39,6 +40,7 @@ def test_log_record_of_any_logger_is_redacted(caplog):
 
     assert SECRET not in caplog.text
     assert "sent (secret)" in caplog.text
+    assert caplog.records[-1].exc_text is None
 
 
 def test_traceback_in_the_log_is_redacted(caplog):
@@ -118,6 +120,13 @@ class TestForms:
 
         assert redaction.PLACEHOLDER in text
         assert len(text.replace(redaction.PLACEHOLDER, "")) < len("Basic ") + len(before) * 2 + 8
+
+
+def test_lower_case_escapes_of_a_url_are_redacted(monkeypatch):
+    monkeypatch.setenv("YD_API_KEY_SECRET", "se/cr/et+SECRET")
+    load_credentials()
+
+    assert redaction.redact("key=se%2fcr%2fet%2bSECRET") == "key=(secret)"
 
 
 class TestMalformedCalls:
