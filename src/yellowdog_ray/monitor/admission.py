@@ -58,6 +58,7 @@ class Admission(HasLazyParts):
         self._port = port
         self._now = now
         self._checks_addresses = checks_addresses
+        self._attempts: dict[str, tuple[str, str]] = {}
         self._service: TokenService | None = None
         self._port_is_used = False
 
@@ -114,7 +115,7 @@ class Admission(HasLazyParts):
             request: the `node`'s id, its `ticket`, and a `nonce` of the requesting process.
             address: where the request comes from.
         """
-        node_id = request.get("node", "")
+        node_id, nonce = request.get("node", ""), request.get("nonce", "")
         try:
             expiry = self.tickets.verify(node_id, request.get("ticket", ""))
             if self._checks_addresses():
@@ -122,9 +123,9 @@ class Admission(HasLazyParts):
                 if not listed:
                     return {"retry": "the platform does not show the address of this node yet"}
                 if address not in listed:
-                    return self._refuse(node_id, address, _other_address(listed))
+                    return self._other_address(node_id, address, nonce, listed)
             token = self._token()
-            self.tickets.redeem(node_id, expiry, request.get("nonce", ""))
+            self.tickets.redeem(node_id, expiry, nonce)
         except TicketRedeemedTwice as error:
             return self._refuse(node_id, address, str(error))
         except TicketRefused as error:
@@ -134,6 +135,7 @@ class Admission(HasLazyParts):
             logger.warning("The token service could not serve node %s: %s", node_id, error)
             return {"retry": "the head could not read its token, or record the redemption"}
         logger.info("Node %s has received the token, at %s", node_id, address)
+        self._warn_of_attempt(node_id, nonce)
         return {"token": token}
 
     def _refuse(self, node_id: str, address: str, why: str) -> Answer:
@@ -146,16 +148,28 @@ class Admission(HasLazyParts):
         )
         return {"refused": f"the request comes from {address}: {why}"}
 
+    def _other_address(self, node_id: str, address: str, nonce: str, listed: Collection[str]) -> Answer:
+        """Offer the listed addresses: a host that has several may connect from one of them. Nobody else can."""
+        why = (
+            f"the platform lists this node at {', '.join(sorted(listed))}. Where workers reach the head through "
+            "address translation, set provider.worker_address_check: false"
+        )
+        offer = {"elsewhere": " ".join(sorted(listed))}
+        if node_id in self._attempts:
+            return {**self._refuse(node_id, address, why), **offer}
+        self._attempts[node_id] = nonce, address
+        logger.info("Node %s connects from %s: %s", node_id, address, why)
+        return {"refused": f"the request comes from {address}: {why}", **offer}
+
+    def _warn_of_attempt(self, node_id: str, nonce: str) -> None:
+        """Warn of an earlier attempt by another process than the one that has the token now."""
+        earlier, address = self._attempts.pop(node_id, (nonce, ""))
+        if earlier != nonce:
+            self._refuse(node_id, address, "it was not at an address of this node, which has the token now")
+
     def _token(self) -> str:
         token = self._token_file.read_text().strip()
         if not token:
             raise OSError(f"{self._token_file} is empty")
         hide(token)
         return token
-
-
-def _other_address(listed: Collection[str]) -> str:
-    return (
-        f"the platform lists this node at {', '.join(sorted(listed))}. Where workers reach the head through address "
-        "translation, set provider.worker_address_check: false"
-    )

@@ -46,7 +46,7 @@ find "${variables.AUTH_TOKEN_PATH}" ! -cnewer "$0" -delete 2>/dev/null
 """
 
 _REDEEM = f"""\
-import hashlib, json, os, socket, ssl, sys, time
+import errno, hashlib, json, os, socket, ssl, sys, time
 
 head, port = os.environ["{variables.HEAD_IP}"], int(os.environ["{variables.TOKEN_SERVICE}"])
 nonce, parent, path = os.urandom(16).hex(), os.getppid(), sys.argv[1]
@@ -56,10 +56,11 @@ def fail(why):
     sys.exit("RayDog: this worker gets no token of its cluster, and cannot join: " + why)
 
 
-def request():
+def request(source):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the fingerprint identifies the head
-    with socket.create_connection((head, port), 5) as plain, context.wrap_socket(plain) as connection:
+    start = (source, 0) if source else None
+    with socket.create_connection((head, port), 5, start) as plain, context.wrap_socket(plain) as connection:
         if hashlib.sha256(connection.getpeercert(True)).hexdigest() != os.environ["{variables.TOKEN_FINGERPRINT}"]:
             fail("the program at port %d of %s is not the head's token service (other certificate)" % (port, head))
         question = {{"node": os.environ["{variables.CLOUD_INSTANCE_ID}"], "nonce": nonce}}
@@ -68,15 +69,23 @@ def request():
         return json.loads(connection.makefile("rb").readline(8192).decode())
 
 
+source, others = None, None  # this host's address; further ones at which the platform lists this node
 deadline, pause = time.monotonic() + {RETRY_SECONDS}, 0.1
 while True:
     try:
-        answer = request()
+        answer = request(source)
         why = answer.get("retry")
     except (OSError, ValueError) as error:
         answer, why = {{}}, "no answer from %s, port %d: %s" % (head, port, error)
+        if source and getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+            answer = {{"refused": refusal}}
+    if "elsewhere" in answer and others is None:
+        others, refusal = answer["elsewhere"].split(), answer["refused"]
     if "refused" in answer:
-        fail(answer["refused"])
+        if not others:
+            fail(answer["refused"])
+        source = others.pop(0)
+        continue
     if "token" in answer:
         break
     if time.monotonic() > deadline:

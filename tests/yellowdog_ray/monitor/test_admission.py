@@ -73,13 +73,34 @@ def test_node_gets_the_token_from_its_addresses(head, address):
 def test_copied_ticket_is_refused_at_another_address_and_remains_valid(head, caplog):
     ticket = head.ticket()
 
-    refused = head.answer(ticket, at="10.0.0.99")
+    refused = head.answer(ticket, nonce="thief", at="10.0.0.99")
 
     assert "10.0.0.99" in refused["refused"]
+    assert "token" not in refused
+    assert head.answer(ticket) == {"token": TOKEN}
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "worker-1" in record.getMessage()
     assert "10.0.0.99" in record.getMessage()
-    assert head.answer(ticket) == {"token": TOKEN}
+
+
+def test_repeated_attempts_at_another_address_are_warned_of(head, caplog):
+    ticket = head.ticket()
+
+    for _ in range(2):
+        assert "token" not in head.answer(ticket, nonce="thief", at="10.0.0.99")
+
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "worker-1" in record.getMessage()
+
+
+def test_host_with_several_addresses_is_offered_the_listed_ones_without_a_warning(head, caplog):
+    ticket = head.ticket()
+
+    offer = head.answer(ticket, at="10.0.9.9")
+
+    assert set(offer["elsewhere"].split()) == {"10.0.0.5", "80.0.0.5"}
+    assert head.answer(ticket, at="10.0.0.5") == {"token": TOKEN}
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 
 def test_any_address_is_accepted_where_the_yaml_says_so_but_once(head, caplog):

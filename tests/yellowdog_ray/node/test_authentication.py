@@ -25,9 +25,11 @@ class Door:
     def __init__(self) -> None:
         self.answers: list[Mapping[str, str]] = []
         self.requests: list[Mapping[str, str]] = []
+        self.addresses: list[str] = []
 
-    def __call__(self, request: Mapping[str, str], _: str) -> Mapping[str, str]:
+    def __call__(self, request: Mapping[str, str], address: str) -> Mapping[str, str]:
         self.requests.append(request)
+        self.addresses.append(address)
         return self.answers.pop(0) if self.answers else {"token": TOKEN}
 
 
@@ -143,6 +145,35 @@ def test_refused_worker_ends_with_one_message(worker, door):
         "RayDog: this worker gets no token of its cluster, and cannot join: the ticket has expired\n"
     )
     assert not worker.token.exists()
+
+
+class TestSeveralAddresses:
+    """The system chooses the address that a connection comes from; the platform may list another."""
+
+    REFUSAL: Mapping[str, str] = {"refused": "the request comes from 127.0.0.1: the platform lists this node elsewhere"}
+
+    def test_worker_connects_from_a_listed_address(self, worker, door):
+        door.answers = [{**self.REFUSAL, "elsewhere": "192.0.2.1 127.0.0.77"}]
+
+        assert worker.run().returncode == 0
+        assert door.addresses == ["127.0.0.1", "127.0.0.77"]
+        assert len({request["nonce"] for request in door.requests}) == 1
+
+    def test_worker_that_has_no_listed_address_ends_with_the_reason(self, worker, door):
+        door.answers = [{**self.REFUSAL, "elsewhere": "192.0.2.1"}]
+
+        done = worker.run()
+
+        assert done.returncode == 1
+        assert done.stderr.endswith(f"cannot join: {self.REFUSAL['refused']}\n")
+
+    def test_worker_refused_at_every_address_ends_with_the_reason(self, worker, door):
+        door.answers = [{**self.REFUSAL, "elsewhere": "127.0.0.77 127.0.0.78"}] * 5
+
+        done = worker.run()
+
+        assert done.returncode == 1
+        assert door.addresses == ["127.0.0.1", "127.0.0.77", "127.0.0.78"]
 
 
 def test_worker_tries_again_with_the_same_nonce(worker, door):
