@@ -5,7 +5,7 @@ from ray.autoscaler._private import commands
 
 from tests.commands.account import NAME
 from tests.commands.laptop import assert_one_clear_message
-from tests.simulation.wire import Trouble
+from tests.simulation.trouble import Trouble
 
 ADD_TASKS = "POST /work/taskGroups/*/tasks"
 

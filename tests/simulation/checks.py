@@ -1,11 +1,12 @@
 """What must hold after every round of the autoscaler and every command, whatever fails, with its limits of time.
 
 A check that fails raises `Violation`, with its name: `loop`, `calls`, `twice`, `omitted`, `unknown`, `mistake`, `head`,
-`limits`, `forgotten`, `neighbours`, `ended`, `records`, `left`.
+`limits`, `forgotten`, `neighbours`, `ended`, `records`, `left`, or one of `listing_checks` or `time_checks`.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from yellowdog_client.model import WorkRequirementStatus
 
+from tests.simulation.listing_checks import ListingChecks
 from tests.simulation.monitor import Launch, Monitor, Tick
 from tests.simulation.ownership import is_ending
+from tests.simulation.time_checks import TimeChecks
 from yellowdog_local.state.records import InstanceRecord, TaskRecord
 from yellowdog_ray.cluster.backoff import MAX_SECONDS
 from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT
@@ -80,6 +83,9 @@ class Checks:
         self._ours = world.ours
         self._unknown: set[str] = set()
         self._changed_at = 0.0
+        self._outage_ended_at: float | None = None
+        self._times = TimeChecks(world)
+        self._listing = ListingChecks(world)
         self._aborted_by_others: list[TaskRecord] = []
         self._may_shrink = False
         self.spare_since: dict[tuple[str, str], float] = {}
@@ -87,6 +93,10 @@ class Checks:
     def trouble_has_changed(self) -> None:
         """Restart the limits of time: some fault has begun or ended."""
         self._changed_at = self._world.seconds
+
+    def outage_has_ended(self) -> None:
+        """Note that every call had failed for long, and none fails any more."""
+        self._outage_ended_at = self._world.seconds
 
     def aborted_by_others(self, task: TaskRecord) -> None:
         """Note that somebody else has aborted a task."""
@@ -145,10 +155,13 @@ class Checks:
         self._no_busy_node_is_terminated(monitor, before)
         self._head_is_kept(before)
         self._no_node_is_omitted(monitor, tick, before)
+        self._listing.after_tick(monitor, tick, is_calm=self._is_calm)
         self._every_task_is_known(monitor)
         self._limits_are_kept(monitor)
         self._failures_are_forgotten(monitor, tick)
         self._every_instance_has_its_node(monitor, tick)
+        after_outage = self._is_calm and self._outage_ended_at == self._trouble_ended
+        self._times.after_tick(monitor, is_calm=self._is_calm, after_outage=after_outage)
         self.others_are_untouched()
 
     def _note_launches(self, monitor: Monitor) -> None:
@@ -167,6 +180,11 @@ class Checks:
         return self._world.in_trouble or self._world.seconds - self._trouble_ended <= CALL_SECONDS
 
     @property
+    def _is_calm(self) -> bool:
+        """Whether a whole round has passed since a call may have met a fault."""
+        return not self._world.in_trouble and self._world.seconds - self._trouble_ended > CALL_SECONDS + TICK
+
+    @property
     def _trouble_ended(self) -> float:
         return max(self._changed_at, self._world.wire.ended_at.timestamp())
 
@@ -176,8 +194,8 @@ class Checks:
             world.fail("loop", "Ray could not carry out a tick")
         if tick.loop_seconds > LOOP_SECONDS:
             world.fail("loop", f"a tick kept the loop waiting for {tick.loop_seconds:.0f} s")
-        most = TICK_CALLS + 2 * self._config["max_workers"]
-        if tick.loop_calls > LOOP_CALLS or tick.calls > most:
+        most = TICK_CALLS + 2 * self._config["max_workers"] + self._more_pages
+        if tick.loop_calls > LOOP_CALLS + self._more_pages or tick.calls > most:
             world.fail("calls", f"{tick.loop_calls} calls in the loop, {tick.calls} in all, in one tick")
 
     def _failures_are_forgotten(self, monitor: Monitor, tick: Tick) -> None:
@@ -190,6 +208,14 @@ class Checks:
         old = Counter(node_type for record, node_type in failed.items() if all(record in then for then in earlier))
         if len(earlier) == earlier.maxlen and any(count > 1 for count in old.values()):
             self._world.fail("records", f"Ray still has old records of failed launches, by node type: {dict(old)}")
+
+    @property
+    def _more_pages(self) -> int:
+        """How many more calls a round may take because lists have several pages: it reads up to four lists."""
+        if self._world.page_size is None:
+            return 0
+        nodes = 2 * self._config["max_workers"] + 1
+        return 4 * math.ceil(nodes / self._world.page_size)
 
     def _nothing_is_made_twice(self, launches: Iterable[Launch]) -> None:
         for launch in launches:
@@ -300,6 +326,9 @@ class Checks:
         living = [task for task in instance.node.tasks if not task.status.finished]
         if not living:
             return "idle", SPARE_SECONDS
+        living = [task for task in living if task.entity.name not in self._world.copies]
+        if not living:
+            return None, 0.0
         names = {str(task.entity.name) for task in living}
         if names & terminated or any(is_ending(task) for task in living):
             return "given up", TERMINATED_SECONDS

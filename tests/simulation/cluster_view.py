@@ -19,12 +19,14 @@ class ClusterView:
     Attributes:
         yaml: the user's YAML, which names the cluster.
         ours: divides the platform's things into the cluster's and others'.
+        copies: the names of the tasks that somebody has copied in the portal; they are no nodes.
     """
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.ours = Ownership(lab.platform.store)
         self.yaml: dict[str, Any] = {}
+        self.copies: set[str] = set()
 
     @property
     def work(self) -> WorkRecord | None:
@@ -34,10 +36,10 @@ class ClusterView:
         return next((work for work in named if not work.status.finished), None)
 
     def tasks(self) -> Iterator[TaskRecord]:
-        """The tasks of our cluster, ended ones too."""
+        """The tasks of our cluster's nodes, ended ones too."""
         if (work := self.work) is not None:
             for group in work.groups:
-                yield from tuple(group.tasks.values())
+                yield from (task for task in tuple(group.tasks.values()) if task.entity.name not in self.copies)
 
     def task(self, node_id: str) -> TaskRecord:
         """The task of a node."""

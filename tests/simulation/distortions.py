@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 Page = dict[str, Any]
 
@@ -52,16 +53,49 @@ _LIST_DISTORTIONS: dict[str, Callable[[Page, random.Random], None]] = {
 }
 
 LIST_KINDS = tuple(_LIST_DISTORTIONS)
-"""Kinds of trouble that change the pages of lists."""
+"""Kinds of trouble that change single pages of lists."""
 
 
-def distorted(kind: str, body: bytes, chance: random.Random) -> bytes:
-    """The body of an answer, distorted in one of `LIST_KINDS`. Answers that are no page of a list stay as they are."""
-    page = json.loads(body) if body else None
-    if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-        return body
-    _LIST_DISTORTIONS[kind](page, chance)
-    return json.dumps(page).encode()
+SHOWS_NOTHING = "a list shows nothing"
+"""The kind of trouble in which a search lags so much that it finds nothing."""
+
+MOVES = "a list moves between its pages"
+"""The kind of trouble in which pages follow each other by offset: an item that ends between two pages moves another one
+out of the next page, and one that is added repeats the last item of the page before."""
+
+
+class Distortions:
+    """Distorts the pages of lists. Remembers the last item of each page, for the page after it."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._last: dict[str, Any] = {}
+
+    def distorted(self, kind: str, url: str, body: bytes) -> bytes:
+        """The body of an answer, distorted. Answers that are no page of a list stay as they are."""
+        page = json.loads(body) if body else None
+        if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+            return body
+        if kind == SHOWS_NOTHING:
+            page = {"items": [], "nextSliceId": None}
+        elif kind == MOVES:
+            self._move(page, url)
+        else:
+            _LIST_DISTORTIONS[kind](page, self._chance)
+        return json.dumps(page).encode()
+
+    def _move(self, page: Page, url: str) -> None:
+        query = dict(parse_qsl(urlsplit(url).query))
+        is_first = query.pop("sliceId", None) is None
+        key = f"{urlsplit(url).path}?{sorted(query.items())}"
+        items = page["items"]
+        before = None if is_first else self._last.get(key)
+        if items:
+            self._last[key] = items[-1]
+        if before is not None and self._chance.random() < 0.5:
+            items.insert(0, before)
+        elif not is_first:
+            del items[:1]
 
 
 @dataclass(frozen=True)

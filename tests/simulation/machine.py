@@ -7,6 +7,7 @@ import pkgutil
 import random
 import sys
 import uuid
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,12 @@ from tests.simulation.lab import URL, Lab
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+_PAGED_MODULES = tuple(
+    f"yellowdog_ray.{name}"
+    for name in ("platform.calls", "cluster.task_cache", "cluster.task_reading", "cluster.platform_nodes")
+)
+"""The modules of the provider that count in pages."""
+
 _NOT_OURS = ("RAYDOG_ON_HEAD", "RAYDOG_WORK_REQUIREMENT_ID", "RAY_enable_autoscaler_v2")
 
 
@@ -33,6 +40,9 @@ def prepare(world: World) -> None:
     world.wire.install(world.monkeypatch)
     world.tags.install(world.monkeypatch)
     _replace_environment(world)
+    if world.page_size is not None:
+        for module in _PAGED_MODULES:
+            world.monkeypatch.setattr(f"{module}.PAGE_SIZE", world.page_size)
     add_templates(world.lab, world.shutdown_seconds)
 
 
@@ -58,8 +68,13 @@ def _replace_chance(world: World) -> None:
 
 def _replace_time(world: World) -> None:
     patch = world.monkeypatch
-    ray_time.put_on_clock(patch, world.lab.clock.now)
-    patch.setattr("yellowdog_ray.clock.SystemClock.now", lambda _: world.lab.clock.now())
+
+    def now() -> datetime:
+        """The time by the clock of the machine whose process runs."""
+        return world.lab.clock.now() + world.processes.current.clock_error
+
+    ray_time.put_on_clock(patch, now)
+    patch.setattr("yellowdog_ray.clock.SystemClock.now", lambda _: now())
     patch.setattr("yellowdog_ray.clock.SystemClock.monotonic", lambda _: world.seconds)
     patch.setattr("yellowdog_ray.clock.SystemClock.sleep", lambda _, seconds: _sleep(world, seconds))
     # `ray up` polls its head five times a second at first; most of these polls would find nothing new.

@@ -39,12 +39,13 @@ class Tick:
 
 @dataclass(frozen=True)
 class Launch:
-    """One request for nodes."""
+    """One request for nodes; `code` is the category of its failure."""
 
     node_type: str
     count: int
     made: int
     error: str | None
+    code: str | None = None
 
 
 @dataclass
@@ -133,15 +134,15 @@ class Monitor:
             return ending(node_ids)
 
         def launch(node_config: Any, tags: Any, count: int, *more: Any) -> Any:
-            before, error = self._count_nodes(), None
+            before, error, code = self._count_nodes(), None, None
             try:
                 return launching(node_config, tags, count, *more)
             except Exception as raised:
-                error = str(raised)
+                error, code = str(raised), getattr(raised, "category", None)
                 raise
             finally:
                 made = self._count_nodes() - before
-                self.life.launches.append(Launch(tags["ray-user-node-type"], count, made, error))
+                self.life.launches.append(Launch(tags["ray-user-node-type"], count, made, error, code))
 
         provider.side.cluster.refresh = read
         provider.non_terminated_nodes = list_nodes

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from yellowdog_local.recording import RecordedCall
@@ -63,6 +64,7 @@ class Process:
         name: its name in the story.
         environment: the variables it has in addition to those of the run.
         background: whether the work of its threads waits for its main loop to pause; otherwise it runs at once.
+        clock_error: how far the clock of its machine is ahead.
         calls: the number of its platform calls so far.
         kill: when it is killed, if it is; counted from `condemned_at`.
         struck: whether that moment has come.
@@ -71,6 +73,7 @@ class Process:
     name: str
     environment: dict[str, str] = field(default_factory=dict)
     background: bool = False
+    clock_error: timedelta = timedelta(0)
     calls: int = 0
     kill: Kill | None = None
     condemned_at: int = 0

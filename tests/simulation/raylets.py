@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,7 @@ class RayCluster:
     Args:
         tasks: returns the cluster's tasks on the platform, ended ones too.
         now: returns the time.
+        clock_error: how far the clock of the head is ahead.
 
     Attributes:
         demands: the demand.
@@ -93,11 +94,18 @@ class RayCluster:
         barred: node ids of nodes whose raylet never joins although their task executes.
         groups: placement groups that wait for nodes.
         reported_groups: the placement groups that v1 receives as waiting; they may be out of date.
+        clock_error: how far the clock of the head is ahead, by which its control store reads deadlines.
     """
 
-    def __init__(self, tasks: Callable[[], Iterable[TaskRecord]], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        tasks: Callable[[], Iterable[TaskRecord]],
+        now: Callable[[], datetime],
+        clock_error: timedelta = timedelta(0),
+    ) -> None:
         self._tasks = tasks
         self._now = now
+        self.clock_error = clock_error
         self.raylets: dict[str, Raylet] = {}
         self.demands: list[Demand] = []
         self.pending: list[Demand] = []
@@ -141,10 +149,10 @@ class RayCluster:
         return False
 
     def drain_until(self, ray_id: bytes, deadline: datetime) -> bool:
-        """Let a raylet end its work by a deadline, as Ray's control store does before a preemption."""
+        """Let a raylet end its work by a deadline of the head's clock, as Ray's store does before a preemption."""
         for raylet in self.alive:
             if raylet.ray_id == ray_id:
-                raylet.draining_until = deadline
+                raylet.draining_until = deadline - self.clock_error
                 return True
         return False
 

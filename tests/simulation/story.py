@@ -18,11 +18,20 @@ class Story:
         self.lines: list[str] = []
         self._now = now
         self._began = now()
+        self._states: dict[str, str] = {}
 
     def add(self, who: str, what: str) -> None:
         """Add a line."""
         seconds = (self._now() - self._began).total_seconds()
         self.lines.append(f"[{seconds:7.1f} s] {who:10} {what}")
+
+    def note_states(self, states: dict[str, str]) -> None:
+        """Add a line for each thing on the platform whose state has changed; the argument has those of all things."""
+        for name in sorted({*states, *self._states}):
+            state = states.get(name, "gone")
+            if self._states.get(name) != state:
+                self.add("platform", f"{name} is {state}")
+        self._states = states
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

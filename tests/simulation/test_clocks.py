@@ -9,12 +9,12 @@ from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 
 
 @pytest.fixture
-def set_clock(monkeypatch, platform_only) -> Callable[[float], None]:
-    """Sets this machine's clock, which is so many hours off."""
+def set_clock(platform_only) -> Callable[[float], None]:
+    """Sets the head's clock, which is so many hours ahead. Ray's autoscaler v1 stops when its clock goes back."""
 
     def run(hours: float) -> None:
-        now = platform_only.lab.clock.now
-        monkeypatch.setattr("yellowdog_ray.clock.SystemClock.now", lambda _: now() + timedelta(hours=hours))
+        platform_only.head_clock_error = platform_only.ray.clock_error = timedelta(hours=hours)
+        platform_only.restart_autoscaler()
 
     return run
 

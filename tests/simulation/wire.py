@@ -25,9 +25,10 @@ from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 from urllib3.response import HTTPResponse
 from urllib3.util.timeout import Timeout
 
-from tests.simulation.distortions import LIST_KINDS, Manners, distorted
+from tests.simulation.distortions import Distortions, Manners
 from tests.simulation.processes import Processes
 from tests.simulation.story import Story
+from tests.simulation.trouble import DISTORTED_KINDS, Rule, Trouble
 from tests.simulation.violation import Violation
 from yellowdog_local.api.app import create_app
 from yellowdog_local.platform import LocalPlatform
@@ -43,9 +44,6 @@ MAX_DRIP_SECONDS = 3_600.0
 MAX_CALLS = 3_000
 """The maximum number of requests between two calls of `clear`: a process that sends more is in an endless loop."""
 
-SERVED_KINDS = frozenset({"500, applied", "hang, applied", "a web page, applied", "cut", "delay", "drips", *LIST_KINDS})
-"""Kinds of trouble in which the platform serves the call."""
-
 _JSON = {"content-type": "application/json"}
 _WEB_PAGE = (b"<html><body>Welcome to nginx!</body></html>", {"content-type": "text/html"})
 _GARBAGE = {
@@ -57,44 +55,6 @@ _GARBAGE = {
     "null": (b"null", _JSON),
     "another thing": (b'{"errorType": "Nothing", "detail": [], "message": 3}', _JSON),
 }
-
-Rule = Callable[[str], bool]
-"""Selects calls; a call is `VERB path`."""
-
-
-@dataclass(eq=False)
-class Trouble:
-    """A fault that strikes calls while it is on the wire.
-
-    Attributes:
-        kind: how a struck call fails: "refused" (never leaves), "hang" (never answered), a status with or without
-            ", retry after N", one of the garbled answers, one of `SERVED_KINDS`, or "late": the client times out,
-            and the platform serves the call when `deliver` is called.
-        calls: a pattern of `VERB path`, or a rule.
-        probability: the share of these calls that is struck.
-        times: the number of calls to strike; None for all.
-        struck: the number of calls struck so far.
-    """
-
-    kind: str
-    calls: str | Rule = "*"
-    probability: float = 1.0
-    times: int | None = None
-    struck: int = 0
-
-    @property
-    def served(self) -> bool:
-        """Whether the platform serves a struck call."""
-        return self.kind in SERVED_KINDS
-
-    def strikes(self, call: str, chance: random.Random) -> bool:
-        """Decide whether a call is struck, and count it."""
-        if self.times is not None and self.struck >= self.times:
-            return False
-        fits = fnmatchcase(call, self.calls) if isinstance(self.calls, str) else self.calls(call)
-        strikes = fits and chance.random() < self.probability
-        self.struck += strikes
-        return strikes
 
 
 @dataclass(frozen=True)
@@ -160,6 +120,7 @@ class Wire:
         self._story = story
         self._wait = wait
         self._interruptions: list[_Interruption] = []
+        self._distortions = Distortions(chance)
         self._late: list[Callable[[], object]] = []
 
     # Faults
@@ -329,8 +290,8 @@ class Wire:
             if needed > self.call_seconds:
                 raise ReadTimeoutError(pool, url, "Read timed out")
             return answer
-        if kind in LIST_KINDS:
-            return _with_body(answer, distorted(kind, answer.body, self._chance))
+        if kind in DISTORTED_KINDS:
+            return _with_body(answer, self._distortions.distorted(kind, url, answer.body))
         if kind == "hang, applied":
             self._wait(self.read_seconds)
             raise ReadTimeoutError(pool, url, "Read timed out")

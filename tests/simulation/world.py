@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ class World(ClusterView):
 
     Attributes:
         shutdown_seconds: how long an instance takes to terminate.
+        head_clock_error: how far the clock of the head is ahead.
+        page_size: entries per page of the lists that the provider reads; None for the provider's own size.
         ray: Ray's side of the present cluster: raylets and load.
         gcs: Ray's control store.
         witness: checks the platform itself, at the end of a scenario or whenever `look` is called.
@@ -71,6 +74,8 @@ class World(ClusterView):
     """
 
     shutdown_seconds = 0
+    head_clock_error = timedelta(0)
+    page_size: int | None = None
 
     def __init__(
         self,
@@ -107,7 +112,6 @@ class World(ClusterView):
         self._tag_store = tag_store
         self._late_jobs = late_jobs
         self._head: str | None = None
-        self._states: dict[str, str] = {}
         self._lives = 0
         self._pause = 5.0
 
@@ -183,7 +187,7 @@ class World(ClusterView):
             self.fail("commands", "`ray up` says that the head is there, and it is not")
         if head.entity.name != self._head:
             self._head = str(head.entity.name)
-            self.ray = RayCluster(self.tasks, self.lab.clock.now)
+            self.ray = RayCluster(self.tasks, self.lab.clock.now, self.head_clock_error)
             self.gcs = FakeGcs(self.ray)
             self.monitor = None
             self.start_monitor()
@@ -234,14 +238,14 @@ class World(ClusterView):
             self.tags.start()
 
     def start_monitor(self) -> None:
-        """Begin another life of the head's autoscaler, if the head lives."""
+        """Begin another life of the head's autoscaler, if the head lives; it has no memory of the one before."""
         head = self.head
         if head is None or head.worker is None or self.config is None or head.entity.name != self._head:
             return
         self._lives += 1
         self._write_config()
         environment = {name: str(value) for name, value in (head.entity.environment or {}).items()}
-        process = Process("head", environment, background=True)
+        process = Process("head", environment, background=True, clock_error=self.head_clock_error)
         with self.processes.inside(process):
             self.kind.prepare(self.monkeypatch, environment)
             file = self.home / CONFIG_FILE
@@ -257,7 +261,7 @@ class World(ClusterView):
         (self.home / CONFIG_FILE).write_text(json.dumps(self.config))
 
     def restart_autoscaler(self) -> None:
-        """Begin another life of the head's autoscaler at once; it has no memory of the one before."""
+        """Begin another life of the head's autoscaler at once."""
         self.start_monitor()
 
     def stop_monitor(self, reason: str, pause: float) -> None:
@@ -340,11 +344,7 @@ class World(ClusterView):
         self.ray.observe()
         now = {f"task {task.entity.name}": task.status.value for task in self.tasks()}
         now |= {f"instance {instance.id}": instance.status.value for instance in self.ours.instances()}
-        for name in sorted({*now, *self._states}):
-            state = now.get(name, "gone")
-            if self._states.get(name) != state:
-                self.story.add("platform", f"{name} is {state}")
-        self._states = now
+        self.story.note_states(now)
 
     # Load and faults
 

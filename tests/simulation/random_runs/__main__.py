@@ -12,12 +12,17 @@ from pathlib import Path
 
 from tests.simulation.random_runs.runs import Order, Outcome, run_order
 
+SABOTAGE_SCENARIOS = 300
+"""The maximum number of scenarios in which each sabotage must be detected."""
+
 
 def main() -> int:
     """The command."""
     options = _options()
     if options.list_sabotages:
         return _list_sabotages()
+    if options.sabotages:
+        return _run_all_sabotages(options)
     alone = options.scenarios is None and options.seed is not None
     first = options.seed if options.seed is not None else 0
     orders = [
@@ -50,6 +55,25 @@ def _run_many(orders: list[Order], options: argparse.Namespace) -> int:
         print(f"{options.sabotage}: not caught by {done} scenarios")
         return 1
     return int(failed > 0)
+
+
+def _run_all_sabotages(options: argparse.Namespace) -> int:
+    """Print for each sabotage how many scenarios it takes to detect it, as rows of a table."""
+    from tests.simulation.random_runs.sabotage import SABOTAGES
+
+    first, most = options.seed or 0, options.scenarios or SABOTAGE_SCENARIOS
+    missed = 0
+    print("| sabotage | scenarios | autoscaler | check |\n|---|---|---|---|", flush=True)
+    for name in SABOTAGES:
+        orders = [Order(seed, options.autoscaler, name) for seed in range(first, first + most)]
+        numbered = enumerate(_outcomes(orders, options.jobs), 1)
+        found = next(((number, outcome) for number, outcome in numbered if outcome.invariant is not None), None)
+        if found is None:
+            missed += 1
+            print(f"| {name} | not detected by {most} | | |", flush=True)
+        else:
+            print(f"| {name} | {found[0]} | {found[1].autoscaler} | {found[1].invariant} |", flush=True)
+    return int(missed > 0)
 
 
 def _outcomes(orders: list[Order], jobs: int) -> Iterator[Outcome]:
@@ -97,6 +121,7 @@ def _options() -> argparse.Namespace:
     add("--jobs", type=int, default=min(os.cpu_count() or 1, 8), metavar="N")
     add("--stories", type=Path, default=Path("chaos-stories"), metavar="DIR")
     add("--sabotage", metavar="NAME")
+    add("--sabotages", action="store_true")
     add("--list-sabotages", action="store_true")
     return parser.parse_args()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from tests.simulation.random_runs.scenario import CLUSTER, Incident
+from yellowdog_client.model import Task
+
+from tests.simulation.random_runs.scenario import CLUSTER, COPY, Incident
 from yellowdog_local.state.records import TaskRecord
 
 if TYPE_CHECKING:
@@ -107,6 +109,37 @@ def _tag_store_drips(world: World, _: Incident) -> None:
     world.tags.drip = lambda: world.pass_time(TAG_CALL_SECONDS)
 
 
+def _task_is_copied(world: World, incident: Incident) -> None:
+    """The portal gives a copy another name. Its raylet does not join, and somebody aborts it later."""
+    names = [str(task.entity.name) for task in world.tasks() if not task.status.finished and task is not world.head]
+    if (name := _one(names, incident)) is None or (original := world.task(name)).group.status.terminating:
+        return
+    entity = original.entity
+    copy = Task(
+        name=f"{name}-copy",
+        taskType=entity.taskType,
+        taskData=entity.taskData,
+        environment=dict(entity.environment or {}),
+        timeout=entity.timeout,
+    )
+    if copy.name in world.copies:
+        return
+    world.story.add("incident", f"it is {name}")
+    world.copies.add(str(copy.name))
+    with world.lab.platform.locked():
+        world.lab.platform.work.add_tasks(original.group, [copy])
+    world.at(incident.pause, lambda: abort_copies(world), anywhere=True)
+
+
+def abort_copies(world: World) -> None:
+    """Abort all copies, as the provider's log advises."""
+    groups = world.work.groups if world.work else []
+    with world.lab.platform.locked():
+        for task in [group.names[name] for group in groups for name in sorted(world.copies & group.names.keys())]:
+            if not task.status.finished:
+                world.lab.platform.tasks.cancel(task, abort=True)
+
+
 _HAPPENINGS: dict[str, Callable[[World, Incident], object]] = {
     "a worker is lost": lambda world, incident: _lose(world, _one(_executing(world), incident)),
     "all workers are lost": _all_workers_are_lost,
@@ -123,6 +156,7 @@ _HAPPENINGS: dict[str, Callable[[World, Incident], object]] = {
     "the tag store is poisoned": _tag_store_is_poisoned,
     "the tag store drips": _tag_store_drips,
     "a platform node's address changes": _address_changes,
+    COPY: _task_is_copied,
     "the user says `ray up` again": lambda world, _: world.up(),
 }
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from tests.simulation.checks import SPARE_SECONDS, TICK
 from tests.simulation.config import QUICK, cluster_config, node_type
-from tests.simulation.random_runs.incidents import happen
+from tests.simulation.distortions import SHOWS_NOTHING
+from tests.simulation.random_runs.incidents import abort_copies, happen
 from tests.simulation.random_runs.scenario import (
     CLUSTER,
     NEIGHBOURS,
@@ -19,7 +21,7 @@ from tests.simulation.random_runs.scenario import (
     Scenario,
 )
 from tests.simulation.raylets import Demand
-from tests.simulation.wire import Trouble
+from tests.simulation.trouble import Trouble
 from tests.simulation.world import World
 from yellowdog_local import faults
 
@@ -42,7 +44,8 @@ class RandomRun(World):
         )
         self.scenario = scenario
         self.shutdown_seconds = scenario.shutdown_seconds
-        self.wire.manners = scenario.manners
+        self.head_clock_error = timedelta(seconds=scenario.head_clock_error)
+        self.page_size = scenario.page_size
         self.witness.aborts_get_lost = any(isinstance(one.rule, faults.AbortLost) for one in scenario.machines)
         self.yaml = self.user_config()
 
@@ -73,6 +76,7 @@ class RandomRun(World):
         """Bring up the neighbours, of which nothing may change from then on."""
         for name in NEIGHBOURS:
             self.add_neighbour(self.user_config(name), {"cpu": 1})
+        self.wire.manners = self.scenario.manners
         self.ours.begin()
 
     def run(self) -> None:
@@ -116,6 +120,8 @@ class RandomRun(World):
 
     def _last_down(self) -> None:
         last = self.scenario.last_down
+        if last.is_compute_broken:
+            self._down_without_compute()
         if last.late_pool is not None:
             self.want(Demand({"LATE": 1}))
             self.wire.add(Trouble("late", "POST */template"))
@@ -124,8 +130,21 @@ class RandomRun(World):
         if last.is_slow_head:
             self.want(Demand({"LATE": 1}), Demand({"CPU": 1}, 7))
             self.lab.faults.add(faults.AbortLost(pool=f"{CLUSTER}-*", task="head-*"))
+        lagging = [] if last.lagging is None else [Trouble(SHOWS_NOTHING, last.lagging)]
+        for trouble in lagging:
+            self.wire.add(trouble)
         if not self.down():
             self.fail("commands", "`ray down` fails though nothing is wrong")
+        for trouble in lagging:
+            self.wire.remove(trouble)
+
+    def _down_without_compute(self) -> None:
+        """A `ray down` that cannot read what becomes of the instances ends everything all the same."""
+        with self.wire.trouble("an empty object", "GET /compute/requirements/*"):
+            self.down()
+        self.pass_time(self.checks.tidy_seconds)
+        if instances := list(self.ours.instances()):
+            self.fail("left", f"{len(instances)} instances live after a `ray down` that could not read about them")
 
     def _stays_down(self) -> None:
         calls = self.wire.total
@@ -164,11 +183,14 @@ class RandomRun(World):
         end()
         self.story.add("trouble", f"ends: {trouble}")
         self.checks.trouble_has_changed()
+        if isinstance(trouble, CallTrouble) and trouble.is_outage:
+            self.checks.outage_has_ended()
 
     def _all_trouble_ends(self) -> None:
         """From now on nothing fails, and nothing is planned to."""
         self.story.add("trouble", "all trouble ends")
         self.agenda.keep_only(self.start_again)
+        abort_copies(self)
         self.wire.troubles.clear()
         self.lab.faults.clear()
         if self.monitor is not None:

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.simulation.random_runs.draw import scenario
 from tests.simulation.random_runs.random_run import RandomRun
 from tests.simulation.random_runs.sabotage import SABOTAGES
-from tests.simulation.random_runs.scenario import scenario
 from tests.simulation.story import Story, StoryHandler
 from tests.simulation.violation import Violation
 

@@ -18,18 +18,21 @@ from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.platform_nodes import PlatformNodes
 from yellowdog_ray.cluster.task_cache import TaskCache
 from yellowdog_ray.cluster.task_reading import NOT_FOUND
-from yellowdog_ray.cluster.terminations import Escalation, Terminations
+from yellowdog_ray.cluster.terminations import UNSEEN_SECONDS, Escalation, Terminations
 from yellowdog_ray.commands import teardown
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.monitor import liveness
+from yellowdog_ray.monitor.early_ends import EarlyEnds
 from yellowdog_ray.monitor.head_side import HeadSide
 from yellowdog_ray.monitor.launch_records import LaunchRecords
 from yellowdog_ray.names import worker_id
-from yellowdog_ray.platform import calls, client, compute
+from yellowdog_ray.node.variables import NODE_TAGS
+from yellowdog_ray.platform import calls, client, compute, convert
 from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.platform_clock import PlatformClock
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import TaskSpec, TaskView
-from yellowdog_ray.remote import tags
+from yellowdog_ray.remote import tag_values, tags
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 
@@ -260,7 +263,7 @@ def lists_never_end(patch: pytest.MonkeyPatch) -> None:
 
 def addresses_are_read_once(patch: pytest.MonkeyPatch) -> None:
     """The addresses of a platform node stay as they were when it was first read."""
-    patch.setattr(PlatformNodes, "_is_stale", lambda *_: False)
+    patch.setattr(PlatformNodes, "_is_stale", lambda *_, **__: False)
 
 
 def tags_are_believed(patch: pytest.MonkeyPatch) -> None:
@@ -271,6 +274,73 @@ def tags_are_believed(patch: pytest.MonkeyPatch) -> None:
 def failed_launches_are_kept(patch: pytest.MonkeyPatch) -> None:
     """Ray keeps its records of failed launches."""
     patch.setattr(LaunchRecords, "tick", lambda *_: None)
+
+
+def identity_is_taken_from_the_tag_store(patch: pytest.MonkeyPatch) -> None:
+    """A value in the tag store may change every tag of a node."""
+
+    def decode_all(field: bytes, value: bytes) -> tuple[str, dict[str, str]]:
+        node_id, _ = decode(field, value)
+        return node_id, {key: tag for key, tag in json.loads(value).items() if isinstance(tag, str)}
+
+    decode = tag_values.decode
+    patch.setattr(tags, "decode", decode_all)
+
+
+def copies_are_listed(patch: pytest.MonkeyPatch) -> None:
+    """A task that somebody has copied in the portal counts as a node."""
+
+    def tags_of(task: Any) -> dict[str, str]:
+        found: dict[str, str] = json.loads((task.environment or {}).get(NODE_TAGS, "{}"))
+        return found
+
+    patch.setattr(convert, "_node_tags", tags_of)
+
+
+def early_ends_count_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A worker whose task ends before Ray has joined is no failed launch."""
+    patch.setattr(EarlyEnds, "tick", lambda *_: None)
+
+
+def ended_nodes_stay_listed(patch: pytest.MonkeyPatch) -> None:
+    """A node whose task ends before any list has shown it stays listed for a minute."""
+    doubtful = TaskCache._doubtful
+
+    def doubt_late(self: TaskCache, group: Any, reading: Any, now: float) -> frozenset[str]:
+        some = doubtful(self, group, reading, now)
+        return frozenset(id_ for id_ in some if now - self._added[id_].at >= UNSEEN_SECONDS)
+
+    patch.setattr(TaskCache, "_change_lists", lambda *_: [])
+    patch.setattr(TaskCache, "_doubtful", doubt_late)
+
+
+def searches_are_believed(patch: pytest.MonkeyPatch) -> None:
+    """A cluster that the search for work requirements does not show is not there."""
+    patch.setattr(Platform, "named_work_requirement", lambda *_: None)
+
+
+def outages_leave_their_back_off(patch: pytest.MonkeyPatch) -> None:
+    """A back-off that an outage has caused runs on after its end."""
+    patch.setattr(BackOff, "outage_ended", lambda _: None)
+
+
+def the_heads_clock_counts(patch: pytest.MonkeyPatch) -> None:
+    """Deadlines are compared with the clock of the head."""
+    patch.setattr(PlatformClock, "now", lambda self: self._clock.now())
+
+
+def unreadable_instances_stop_the_teardown(patch: pytest.MonkeyPatch) -> None:
+    """`ray down` reads the instances before it removes anything, and needs the answer."""
+    find = teardown._find_pools
+
+    def find_with_instances(on: Platform, work: Any) -> Any:
+        found = find(on, work)
+        for pool in found.values():
+            if not isinstance(pool, PlatformError) and pool.compute_requirement_id is not None:
+                on.compute(pool.compute_requirement_id)
+        return found
+
+    patch.setattr(teardown, "_find_pools", find_with_instances)
 
 
 SABOTAGES: dict[str, Sabotage] = {
@@ -302,5 +372,13 @@ SABOTAGES: dict[str, Sabotage] = {
         addresses_are_read_once,
         tags_are_believed,
         failed_launches_are_kept,
+        identity_is_taken_from_the_tag_store,
+        copies_are_listed,
+        early_ends_count_for_nothing,
+        ended_nodes_stay_listed,
+        searches_are_believed,
+        outages_leave_their_back_off,
+        the_heads_clock_counts,
+        unreadable_instances_stop_the_teardown,
     )
 }
