@@ -4,7 +4,8 @@
 #   setup_packages          install missing Debian packages                   (0: all installed, 1: not)
 #   setup_engine            the same for a container engine, which one test needs
 #   setup_venv DIR WISHED   make DIR ready for Python WISHED (3.12, 3.10)      (0: ready, 1: failed, 3: no such Python)
-#                           with Ray RAY_VERSION if that is set, else with the locked Ray
+#                           with Ray RAY_VERSION if that is set (a version, or nightly), else with the locked Ray
+#   has_nightly             whether the package index has a nightly wheel of Ray
 #   setup_main_venv         .venv with the preferred Python, or with the best one of this machine
 #   setup_official_cli      YellowDog's own command line in its own environment, for the tests that drive it
 #   setup_bench             what benchmarks need, in .venv; the published package, in its own environment
@@ -36,6 +37,11 @@ readonly PUBLISHED_DIR=.venv-published
 readonly DOCS_DIR=.venv-docs
 # shellcheck disable=SC2034  # for scripts/test
 readonly SECOND_PYTHON=3.10 SMOKE_PYTHON=3.13
+# The nightly wheels of Ray have the version 3.0.0.dev0.
+readonly NIGHTLY_RAY=">=3.0.0.dev0"
+# shellcheck disable=SC2034  # for scripts/test
+readonly NIGHTLY_HINT="Ray's own wheels are at https://docs.ray.io/en/latest/ray-overview/installation.html: download
+       one into a directory, and run this again with UV_FIND_LINKS=DIRECTORY"
 # Substitutes for MAIN_PYTHON, best first.
 readonly OTHER_PYTHONS=(3.11 3.13 3.10)
 
@@ -87,7 +93,13 @@ venv_python() { version_of "$REPO/$1/bin/python"; }
 # Inputs of an environment: Python's version first, then the files that decide the packages.
 stamp_for() {
   printf '%s %s %s %s%s\n' "$1" "$STAMP_FORMAT" "$REPO" \
-    "$(cd "$REPO" && cat pyproject.toml packages/*/pyproject.toml "$LOCK" "$BENCH_LOCK" | sha256sum)" "${RAY_VERSION:-}"
+    "$(cd "$REPO" && cat pyproject.toml packages/*/pyproject.toml "$LOCK" "$BENCH_LOCK" | sha256sum)" "$(ray_stamp)"
+}
+
+# A nightly wheel has the same version every day.
+ray_stamp() {
+  printf '%s' "${RAY_VERSION:-}"
+  [ "${RAY_VERSION:-}" != nightly ] || date +%F
 }
 
 is_ready() {
@@ -136,9 +148,21 @@ install_into() (
   cd "$REPO" || exit
   "$UV_COMMAND" pip sync --quiet --compile-bytecode --require-hashes --python "$1/bin/python" "$LOCK" || exit
   install_checkout "$1/bin/python" || exit
-  [ -z "${RAY_VERSION:-}" ] ||
-    "$UV_COMMAND" pip install --quiet --compile-bytecode --python "$1/bin/python" "ray[default]==$RAY_VERSION"
+  case "${RAY_VERSION:-}" in
+  "") ;;
+  nightly) install_ray "$1" --prerelease=allow --reinstall-package ray --refresh-package ray "ray[default]$NIGHTLY_RAY" ;;
+  *) install_ray "$1" "ray[default]==$RAY_VERSION" ;;
+  esac
 )
+
+install_ray() { "$UV_COMMAND" pip install --quiet --compile-bytecode --python "$1/bin/python" "${@:2}"; }
+
+has_nightly() {
+  find_uv || return 1
+  index_like_pip
+  printf 'ray%s\n' "$NIGHTLY_RAY" |
+    "$UV_COMMAND" pip compile --quiet --no-header --no-deps --prerelease=allow - >/dev/null 2>&1
+}
 
 # Without an index this succeeds only if the lock covers every requirement of both pyproject.toml.
 install_checkout() {

@@ -9,10 +9,13 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+import ray
+import yaml
 
 from tests.e2e.conftest import Box
 from tests.e2e.doors import Logins, Socket, documented_ports
 from tests.e2e.ray_cli import Ray
+from yellowdog_ray.config.ray_auth import has_tokens
 
 NO_RAY = {22: "sshd", 16667: "the tag server", 16668: "RayDog's token service"}
 """Doors that are not Ray's: tests/yellowdog_ray tests the last two."""
@@ -30,10 +33,20 @@ print("held on", len({ray.get(one.host.remote()) for one in held}), "hosts")
 """A job that leaves an actor on each of two workers: each has a door of its own."""
 
 
+DEFAULT_OF_RAY_2_61 = """\
+#!/bin/bash
+echo 'export RAY_AUTH_MODE=token' >> /etc/profile
+"""
+"""User data: in all login shells of a host, Ray requires tokens, as it is announced for all processes from 2.61."""
+
+
+@pytest.mark.skipif(not has_tokens(ray.__version__), reason="this version of Ray has no token authentication")
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("version", ["v2", "v1"])
 def test_cluster_admits_only_clients_with_its_token(life: Ray, box: Box, version: str) -> None:
     platform, logins = box.view(), Logins(box.ssh_key)
+    if version == "v2":
+        require_tokens_everywhere(life)
     life("up", "-y")
     hold_two_workers(life)
     nodes = platform.addresses()
@@ -54,15 +67,24 @@ def test_cluster_admits_only_clients_with_its_token(life: Ray, box: Box, version
     assert "nothing is left of cluster" in life("down", "-y")
 
 
-def hold_two_workers(ray: Ray) -> None:
-    job = ray.folder / "hold.py"
+def require_tokens_everywhere(life: Ray) -> None:
+    """The announced default of Ray 2.61, for the user's commands and in the shells of all nodes."""
+    life.env["RAY_AUTH_MODE"] = "token"
+    config = yaml.safe_load(life.yaml.read_text())
+    for node_type in config["available_node_types"].values():
+        node_type["node_config"]["userdata"] = DEFAULT_OF_RAY_2_61
+    life.yaml.write_text(yaml.safe_dump(config))
+
+
+def hold_two_workers(life: Ray) -> None:
+    job = life.folder / "hold.py"
     job.write_text(HOLD)
-    assert "held on 2 hosts" in ray("submit", str(job))
+    assert "held on 2 hosts" in life("submit", str(job))
 
 
-def token_of(ray: Ray) -> str:
+def token_of(life: Ray) -> str:
     """The cluster's token, from the file that `ray up` keeps on this machine."""
-    (file,) = (ray.folder / ".raydog/clusters").glob("*/auth_token")
+    (file,) = (life.folder / ".raydog/clusters").glob("*/auth_token")
     return file.read_text()
 
 
