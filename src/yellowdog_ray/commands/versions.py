@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from importlib import metadata
 
-from yellowdog_ray.config.ray_auth import has_tokens, without_tokens
+from yellowdog_ray.config.ray_auth import agents_require_tokens, has_tokens, open_agents, without_tokens
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.node.scripts import AGENT_HOME
 from yellowdog_ray.remote.ssh import SshTarget
@@ -56,8 +56,8 @@ def warnings(ours: Versions, theirs: Versions | None, *, needs_tokens: bool) -> 
         needs_tokens: whether the cluster is to have Ray's token authentication.
     """
     found = [difference(ours, theirs)]
-    if needs_tokens and theirs is not None and not has_tokens(theirs.ray):
-        found.append(without_tokens(f"Ray {theirs.ray} on the head"))
+    if needs_tokens and theirs is not None:
+        found.append(_about_tokens(ours.ray, theirs.ray))
     return [warning for warning in found if warning is not None]
 
 
@@ -69,3 +69,12 @@ def difference(ours: Versions, theirs: Versions | None) -> str | None:
         f"this machine has {ours}, the head has {theirs}: Ray requires the same versions, and jobs from this machine "
         "may fail on the head. Install the head's versions here, or change its image"
     )
+
+
+def _about_tokens(ours: str, theirs: str) -> str | None:
+    subject = f"Ray {theirs} on the head"
+    if not has_tokens(theirs):
+        return without_tokens(subject)
+    if agents_require_tokens(theirs) or ours == theirs:  # a warning about this machine's version comes earlier
+        return None
+    return open_agents(subject)

@@ -51,6 +51,16 @@ def test_head_with_tokens_or_of_unknown_version_is_not_warned_of(theirs):
     assert versions.warnings(Versions("3.12.1", "2.52.0"), theirs, needs_tokens=True) == []
 
 
+def test_head_whose_agents_require_no_token_is_warned_of_unless_this_machine_was():
+    ours, theirs = Versions("3.12.1", "2.60.0"), Versions("3.12.1", "2.53.0")
+
+    different, agents = versions.warnings(ours, theirs, needs_tokens=True)
+
+    assert "this machine has" in different
+    assert "Ray 2.53.0 on the head requires no token at port 52365" in agents
+    assert versions.warnings(theirs, theirs, needs_tokens=True) == []
+
+
 def test_ray_up_warns_of_other_versions_before_ray_starts(
     platform,
     in_a_users_folder,

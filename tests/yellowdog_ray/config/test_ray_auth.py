@@ -6,10 +6,21 @@ from yellowdog_ray.config.ray_auth import has_tokens, resolve
 from yellowdog_ray.errors import ConfigError
 
 
-@pytest.mark.parametrize("version", ["2.52.0", "2.60.0", "2.100.1", "3.0.0.dev0", "2.52.0rc1"])
-def test_ray_has_tokens_from_its_first_version_on(version):
+@pytest.mark.parametrize("version", ["2.54.0", "2.60.0", "2.100.1", "3.0.0.dev0"])
+def test_cluster_has_a_token_from_the_first_ray_with_tokens_on(version):
     assert has_tokens(version)
     assert resolve({}, version, "cluster.yaml") == ("token", [])
+
+
+@pytest.mark.parametrize("version", ["2.52.0", "2.52.0rc1", "2.53.0"])
+@pytest.mark.parametrize("section", [{}, {"ray_auth": "token"}])
+def test_user_is_warned_of_ray_whose_agents_require_no_token(version, section):
+    assert has_tokens(version)
+    value, (warning,) = resolve(section, version, "cluster.yaml")
+
+    assert value == "token"
+    assert f"cluster.yaml: Ray {version} on this machine requires no token at port 52365" in warning
+    assert "Use Ray 2.54 or later" in warning
 
 
 @pytest.mark.parametrize("version", ["2.51.1", "2.9.3", "1.99.0"])
@@ -22,7 +33,7 @@ def test_older_ray_has_none_and_the_user_is_warned(version):
     assert "Use Ray 2.52 or later" in warning
 
 
-@pytest.mark.parametrize("version", ["2.51.1", "2.60.0"])
+@pytest.mark.parametrize("version", ["2.51.1", "2.53.0", "2.60.0"])
 def test_stated_none_is_kept_without_a_warning(version):
     assert resolve({"ray_auth": "none"}, version, "cluster.yaml") == ("none", [])
 
