@@ -18,7 +18,9 @@ SEEDS = range(40)
 
 DETECTED = {
     "neighbours_pools_too": (0, "neighbours"),
+    "partial_listing": (15, "omitted"),
     "listing_raises": (1, "loop"),
+    "early_ends_count_for_nothing": (29, "pace"),
     "pools_survive": (0, "left"),
     "waits_in_the_loop": (0, "loop"),
     "copies_are_listed": (0, "stranger"),
