@@ -8,6 +8,7 @@ from typing import Any
 from tests.simulation.lab import Lab
 from tests.simulation.ownership import Ownership
 from yellowdog_local.state.records import InstanceRecord, TaskRecord, WorkRecord
+from yellowdog_ray.names import generation_of
 
 
 class ClusterView:
@@ -31,9 +32,8 @@ class ClusterView:
     @property
     def work(self) -> WorkRecord | None:
         """The present work requirement of our cluster."""
-        works = self.lab.platform.store.works.values()
-        named = [work for work in works if work.entity.name == self.yaml.get("cluster_name")]
-        return next((work for work in named if not work.status.finished), None)
+        name = str(self.yaml.get("cluster_name", ""))
+        return next((work for work in self.ours.works if generation_of(name, str(work.entity.name))), None)
 
     def tasks(self) -> Iterator[TaskRecord]:
         """The tasks of our cluster's nodes, ended ones too."""

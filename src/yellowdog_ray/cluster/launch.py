@@ -26,6 +26,7 @@ from yellowdog_ray.config.limits import MAX_POOL_NODES
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import (
+    AlreadyExists,
     DeadlinePassed,
     InternalError,
     LaunchBackedOff,
@@ -229,16 +230,26 @@ class Launcher:
                 continue
             if self._room(group) <= 0 or group.worker_tag in self._ended_pools:
                 continue
-            # A pool is created after its task group, so a new group has none yet.
-            pool = None if is_new else self._platform.find_pool(group.worker_tag)
+            pool = self._living_pool(group, self._pool_spec(request, group.worker_tag, count, timeout), is_new=is_new)
             if pool is None:
-                pool = self._make_pool(self._pool_spec(request, group.worker_tag, count, timeout))
-            elif pool.finished:
                 self._ended_pools.add(group.worker_tag)
                 continue
             self._pool_sizes[group.worker_tag] = pool.max_nodes or MAX_POOL_NODES
             if (room := self._room(group)) > 0:
                 return group, room
+
+    def _living_pool(self, group: TaskGroupView, spec: PoolSpec, *, is_new: bool) -> PoolView | None:
+        """The pool of a task group, which is made if it has none; None if it has ended."""
+        # A pool is created after its task group, so a new group has none yet.
+        pool = None if is_new else self._platform.find_pool(group.worker_tag)
+        if pool is not None:
+            return None if pool.finished else pool
+        try:
+            return self._make_pool(spec)
+        except AlreadyExists:
+            if is_new:
+                raise
+            return None  # it has ended, and the platform shows it no more but refuses its name
 
     def _room(self, group: TaskGroupView) -> int:
         """How many more nodes a task group's pool can have, as far as its size is known. No call."""

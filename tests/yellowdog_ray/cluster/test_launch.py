@@ -11,7 +11,15 @@ from yellowdog_local.faults import Status
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.cluster.snapshot import Phase
 from yellowdog_ray.config.models import NodeConfig
-from yellowdog_ray.errors import DeadlinePassed, InternalError, LaunchBackedOff, NotFound, RayDogError, SetupFailed
+from yellowdog_ray.errors import (
+    AlreadyExists,
+    DeadlinePassed,
+    InternalError,
+    LaunchBackedOff,
+    NotFound,
+    RayDogError,
+    SetupFailed,
+)
 
 
 def test_launched_nodes_are_listed_at_once(head_side):
@@ -217,6 +225,23 @@ def test_launch_reuses_room_in_pool(local, head_side, make_cluster, monkeypatch)
     grow(head_side, 1)
 
     assert len(pool_names(local)) == 3
+
+
+def test_launch_makes_another_pool_when_the_ended_one_is_removed_and_its_name_is_refused(head_side, monkeypatch):
+    grow(head_side, 1)
+    (pool,) = (group.worker_tag for group in head_side.find().groups if group.name != "head")
+    find, create = head_side.platform.find_pool, head_side.platform.create_pool
+
+    def refuse(spec):
+        if spec.name == pool:
+            raise AlreadyExists(f"Worker pool {pool} already exists")
+        return create(spec)
+
+    monkeypatch.setattr(head_side.platform, "find_pool", lambda name: None if name == pool else find(name))
+    monkeypatch.setattr(head_side.platform, "create_pool", refuse)
+
+    assert len(grow(head_side, 2)) == 2
+    assert len(head_side.find().groups) == 3
 
 
 def test_replacement_copies_the_lost_node(local, head_side, make_cluster):

@@ -1,0 +1,77 @@
+"""Settings from profile files and from words."""
+
+import json
+
+import pytest
+
+from yellowdog_local.state.profiles import ProfileError, assume, changed, load_profile
+from yellowdog_local.state.settings import AbortEndState, Settings
+
+CHANGES = {"reuse_finished_names": False, "max_nodes_limit": 1000, "retention_seconds": 60, "abort_end_state": "FAILED"}
+SETTINGS = Settings(
+    reuse_finished_names=False, max_nodes_limit=1000, retention_seconds=60, abort_end_state=AbortEndState.FAILED
+)
+
+
+@pytest.fixture
+def profile(tmp_path):
+    """A profile file of the given text."""
+
+    def write(text):
+        path = tmp_path / "profile.json"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_profile_changes_the_settings_it_names(profile):
+    assert load_profile(profile(json.dumps(CHANGES))) == SETTINGS
+
+
+def test_words_change_the_settings_they_name():
+    words = ["reuse_finished_names=false", "max_nodes_limit=1000", "retention_seconds=60", "abort_end_state=FAILED"]
+
+    assert assume(words) == SETTINGS
+    assert assume([]) == Settings()
+
+
+def test_changed_settings_are_written_as_words():
+    assert assume(changed(SETTINGS)) == SETTINGS
+    assert changed(Settings()) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("reuse_names=false", "unknown setting 'reuse_names': did you mean 'reuse_finished_names'?"),
+        ("x=1", "unknown setting 'x': did you mean "),
+        ("max_nodes_limit=many", 'max_nodes_limit: .*integer.*, and is "many"'),
+        ("max_nodes_limit=0", "max_nodes_limit: .*greater than or equal to 1.*, and is 0"),
+        ("reuse_finished_names=1", "reuse_finished_names: .*boolean"),
+        ("abort_end_state=GONE", "abort_end_state: .*'ABORTED' or 'FAILED'"),
+        ("retention_seconds", "write NAME=VALUE"),
+    ],
+)
+def test_invalid_word_is_refused_with_the_reason(word, reason):
+    with pytest.raises(ProfileError, match=reason):
+        assume([word])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"retention_second": 60}', "profile.json: unknown setting .*'retention_seconds'"),
+        ('{"retention_seconds": "60"}', "profile.json: retention_seconds: .*number"),
+        ("[]", "must be a JSON object"),
+        ("{", "not a readable JSON file"),
+    ],
+)
+def test_invalid_profile_is_refused_with_file_and_reason(profile, text, reason):
+    with pytest.raises(ProfileError, match=reason):
+        load_profile(profile(text))
+
+
+def test_missing_profile_is_refused(tmp_path):
+    with pytest.raises(ProfileError, match="not a readable JSON file"):
+        load_profile(tmp_path / "absent.json")
