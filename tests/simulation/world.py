@@ -65,6 +65,7 @@ class World(ClusterView):
         shutdown_seconds: how long an instance takes to terminate.
         head_clock_error: how far the clock of the head is ahead.
         page_size: entries per page of the lists that the provider reads; None for the provider's own size.
+        settings: the platform's settings.
         ray: Ray's side of the present cluster: raylets and load.
         gcs: Ray's control store.
         witness: checks the platform itself, at the end of a scenario or whenever `look` is called.
@@ -90,7 +91,7 @@ class World(ClusterView):
         self.seed = seed
         self.chance = random.Random(f"raydog world {seed}")
         clock, hosts = SteppedClock(), SimulatedHosts()
-        settings = settings.model_copy(update={"random_seed": seed})
+        self.settings = settings = settings.model_copy(update={"random_seed": seed})
         platform = LocalPlatform(hosts=hosts, clock=clock, settings=settings, api_key=("id", "secret"))
         super().__init__(Lab(platform, clock, hosts))
         self.witness = Witness(self.lab)

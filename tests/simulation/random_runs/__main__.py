@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.simulation.random_runs.runs import Order, Outcome, run_order
+from yellowdog_local.state.profiles import ProfileError, assume
 
 SABOTAGE_SCENARIOS = 300
 """The maximum number of scenarios in which each sabotage must be detected."""
@@ -23,10 +24,15 @@ def main() -> int:
         return _list_sabotages()
     if options.sabotages:
         return _run_all_sabotages(options)
+    try:
+        settings = assume(options.assume)
+    except ProfileError as error:
+        print(f"scripts/chaos: --assume {error}", file=sys.stderr)
+        return 2
     alone = options.scenarios is None and options.seed is not None
     first = options.seed if options.seed is not None else 0
     orders = [
-        Order(seed, options.autoscaler, options.sabotage)
+        Order(seed, options.autoscaler, options.sabotage, settings)
         for seed in range(first, first + (1 if alone else options.scenarios or 1000))
     ]
     if alone:
@@ -120,6 +126,7 @@ def _options() -> argparse.Namespace:
     add("--autoscaler", choices=("v1", "v2"))
     add("--jobs", type=int, default=min(os.cpu_count() or 1, 8), metavar="N")
     add("--stories", type=Path, default=Path("chaos-stories"), metavar="DIR")
+    add("--assume", action="append", default=[], metavar="NAME=VALUE")
     add("--sabotage", metavar="NAME")
     add("--sabotages", action="store_true")
     add("--list-sabotages", action="store_true")

@@ -24,6 +24,7 @@ from tests.simulation.raylets import Demand
 from tests.simulation.trouble import Trouble
 from tests.simulation.world import World
 from yellowdog_local import faults
+from yellowdog_local.state.settings import Settings
 
 
 class RandomRun(World):
@@ -32,15 +33,22 @@ class RandomRun(World):
     Args:
         scenario: what the run is about.
         home: an empty directory.
+        settings: the platform's settings.
     """
 
-    def __init__(self, scenario: Scenario, home: Path) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        home: Path,
+        settings: Settings = Settings(),  # noqa: B008 - immutable
+    ) -> None:
         super().__init__(
             home,
             autoscaler=scenario.autoscaler,
             seed=scenario.seed,
             tag_store=True,
             late_jobs=scenario.late_jobs,
+            settings=settings,
         )
         self.scenario = scenario
         self.shutdown_seconds = scenario.shutdown_seconds
@@ -91,7 +99,8 @@ class RandomRun(World):
             self.at(load.at, lambda load=load: self._want(load))
         for incident in scenario.incidents:
             self.at(incident.at, lambda incident=incident: happen(self, incident))
-        self.pass_time(scenario.length)
+        # A user cannot act on the end of the head's instance before the platform shows it.
+        self.pass_time(scenario.length + self.settings.instance_death_noticed_seconds)
         if self.head is None:
             self._must_come_up()
         self._all_trouble_ends()

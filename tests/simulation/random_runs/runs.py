@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from tests.simulation.random_runs.random_run import RandomRun
 from tests.simulation.random_runs.sabotage import SABOTAGES
 from tests.simulation.story import Story, StoryHandler
 from tests.simulation.violation import Violation
+from yellowdog_local.state.profiles import changed
+from yellowdog_local.state.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,13 @@ class Outcome:
     story: str
     seconds: float
     calls: int
+    settings: Settings = Settings()  # noqa: RUF009 - immutable
 
     @property
     def command(self) -> str:
         """What reproduces it."""
-        return f"scripts/chaos --seed {self.seed} --autoscaler {self.autoscaler}"
+        assumed = "".join(f" --assume {shlex.quote(word)}" for word in changed(self.settings))
+        return f"scripts/chaos --seed {self.seed} --autoscaler {self.autoscaler}{assumed}"
 
 
 @dataclass(frozen=True)
@@ -50,18 +55,24 @@ class Order:
     seed: int
     autoscaler: str | None
     sabotage: str | None
+    settings: Settings = Settings()  # noqa: RUF009 - immutable
 
 
 def run_order(order: Order) -> Outcome:
     """Run what was ordered."""
-    return run(order.seed, order.autoscaler, order.sabotage)
+    return run(order.seed, order.autoscaler, order.sabotage, order.settings)
 
 
-def run(seed: int, autoscaler: str | None = None, sabotage: str | None = None) -> Outcome:
+def run(
+    seed: int,
+    autoscaler: str | None = None,
+    sabotage: str | None = None,
+    settings: Settings = Settings(),  # noqa: B008 - immutable
+) -> Outcome:
     """Run the scenario of a seed, with the provider as it is, or broken in one of the ways of `sabotage`."""
     what = scenario(seed, autoscaler)
     invariant, text = None, ""
-    with tempfile.TemporaryDirectory(prefix="raydog-chaos-") as home, RandomRun(what, Path(home)) as world:
+    with tempfile.TemporaryDirectory(prefix="raydog-chaos-") as home, RandomRun(what, Path(home), settings) as world:
         began = world.seconds
         with _logged(world):
             try:
@@ -75,7 +86,7 @@ def run(seed: int, autoscaler: str | None = None, sabotage: str | None = None) -
                 if violation.__cause__ is not None:
                     world.story.lines += traceback.format_exception(violation.__cause__)
         story = "\n".join([*what.lines(), "", str(world.story)])
-        return Outcome(seed, what.autoscaler, invariant, text, story, world.seconds - began, world.wire.total)
+        return Outcome(seed, what.autoscaler, invariant, text, story, world.seconds - began, world.wire.total, settings)
 
 
 _LOUD = {"yellowdog_ray": logging.INFO, "ray.autoscaler": logging.ERROR}

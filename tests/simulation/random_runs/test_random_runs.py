@@ -11,6 +11,7 @@ import pytest
 from tests.simulation.random_runs.draw import scenario
 from tests.simulation.random_runs.runs import run
 from tests.simulation.random_runs.scenario import COPY, INCIDENTS, LATER_INCIDENTS
+from yellowdog_local.state.profiles import assume
 
 pytestmark = pytest.mark.search
 
@@ -49,6 +50,24 @@ def test_random_run_violates_no_check(seed):
     outcome = run(seed)
 
     assert outcome.invariant is None, f"{outcome.text}\nagain: {outcome.command}\n\n{outcome.story}"
+
+
+ASSUMPTIONS = [
+    (700021, ["lost_node_terminates_instance=false"]),
+    (700036, ["instance_death_noticed_seconds=90"]),
+    (700044, ["instance_death_noticed_seconds=90"]),
+    (700030, ["reuse_finished_names=false", "retention_seconds=60", "max_nodes_limit=3", "max_tasks_per_call=2"]),
+    (700044, ["reuse_finished_names=false"]),
+]
+"""Seeds and settings with which a run once failed."""
+
+
+@pytest.mark.parametrize(("seed", "words"), ASSUMPTIONS)
+def test_random_run_violates_no_check_on_another_platform(seed, words):
+    outcome = run(seed, settings=assume(words))
+
+    assert outcome.invariant is None, f"{outcome.text}\nagain: {outcome.command}\n\n{outcome.story}"
+    assert all(f"--assume {word}" in outcome.command for word in words)
 
 
 @pytest.mark.parametrize("sabotage", DETECTED)
