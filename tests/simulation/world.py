@@ -59,13 +59,12 @@ class World(ClusterView):
         seed: decides everything that is random.
         tag_store: whether the head has a tag store; without one nobody listens at its port.
         late_jobs: how often, from 0 to 1, work in threads is left for the next round.
-        settings: the platform's settings.
+        settings: the platform's settings; kept as an attribute too.
 
     Attributes:
         shutdown_seconds: how long an instance takes to terminate.
         head_clock_error: how far the clock of the head is ahead.
         page_size: entries per page of the lists that the provider reads; None for the provider's own size.
-        settings: the platform's settings.
         ray: Ray's side of the present cluster: raylets and load.
         gcs: Ray's control store.
         witness: checks the platform itself, at the end of a scenario or whenever `look` is called.

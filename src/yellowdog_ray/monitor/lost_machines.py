@@ -7,6 +7,7 @@ and is paid for until its pool ends. The platform is searched only after a worke
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from yellowdog_ray.cluster.cluster import Cluster
@@ -27,6 +28,9 @@ WATCH_SECONDS = 300.0
 """How long a task group is watched after one of its workers has left the listing. A platform node is lost after some
 missed heartbeats, and one without a task is shut down after `IDLE_NODE_TIMEOUT`."""
 
+POOLS_PER_TICK = 2
+"""Maximum pools searched per tick, so that no tick makes many calls in a cluster of many node types."""
+
 
 class LostMachines:
     """Watches the worker pools whose workers have left the listing.
@@ -44,23 +48,25 @@ class LostMachines:
         self._workers: dict[str, str] | None = None
         self._left_at: dict[str, float] = {}
         self._searched_at = float("-inf")
+        self._queue: deque[TaskGroupView] = deque()
         self._pools: dict[str, PoolView] = {}
         self._handled: set[str] = set()
 
     def tick(self, snapshot: Snapshot) -> None:
-        """Search for lost platform nodes if a search is due: one call per watched pool.
+        """Search some watched pools for lost platform nodes if a search is due: one or two calls per pool.
 
         Raises:
             PlatformError: a call failed; the next tick retries.
         """
         now = self._monotonic()
         self._note_departures(snapshot, now)
-        if not self._left_at or now < self._due:
-            return
-        for group in self._watched():
-            self._terminate_lost(group)
-        self._searched_at = now
-        self._left_at = {group: left for group, left in self._left_at.items() if now - left < WATCH_SECONDS}
+        if not self._queue and self._left_at and now >= self._due:
+            self._queue = deque(self._watched())
+            self._searched_at = now
+            self._left_at = {group: left for group, left in self._left_at.items() if now - left < WATCH_SECONDS}
+        for _ in range(min(POOLS_PER_TICK, len(self._queue))):
+            self._terminate_lost(self._queue[0])
+            self._queue.popleft()
 
     def _note_departures(self, snapshot: Snapshot, now: float) -> None:
         workers = {node.id: node.group_id for node in snapshot.nodes.values() if not node.is_head}

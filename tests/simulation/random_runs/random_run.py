@@ -85,7 +85,14 @@ class RandomRun(World):
         for name in NEIGHBOURS:
             self.add_neighbour(self.user_config(name), {"cpu": 1})
         self.wire.manners = self.scenario.manners
+        self.pass_time(self._settling_seconds)
         self.ours.begin()
+
+    @property
+    def _settling_seconds(self) -> float:
+        """How long the neighbours' pools still change by themselves: by late tasks, and by spare platform nodes."""
+        spare = 0.0 if self.settings.autoscale_counts_booting_nodes else 2 * SPARE_SECONDS
+        return spare + self.settings.allocation_latency_seconds
 
     def run(self) -> None:
         """Run the whole story of our cluster. Raises `Violation`."""

@@ -7,7 +7,7 @@ import pytest
 
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.errors import Unavailable
-from yellowdog_ray.monitor.lost_machines import AGAIN_SECONDS, SOON_SECONDS, WATCH_SECONDS, LostMachines
+from yellowdog_ray.monitor.lost_machines import AGAIN_SECONDS, POOLS_PER_TICK, SOON_SECONDS, WATCH_SECONDS, LostMachines
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.platform.types import Placement, PlatformNodeView, PoolView, TaskGroupView
 
@@ -30,7 +30,6 @@ class ScriptedPlatform:
         self.error = None
 
     def find_pool(self, name):
-        assert name == "ray-cpu"
         return PoolView("p", name, "RUNNING", False, "c")
 
     def lost_nodes(self, pool_id):
@@ -76,6 +75,15 @@ def test_first_tick_searches_every_group_of_workers(scene):
     scene.tick("a")
 
     assert scene.platform.searches == 1
+
+
+def test_tick_searches_few_pools_in_a_cluster_of_many_node_types(scene):
+    types = [replace(GROUP, id=f"g{number}", name=f"type-{number}") for number in range(10)]
+    scene.cluster.groups = [HEAD, *types]
+
+    for number in range(1, 6):
+        scene.tick("a", seconds=1)
+        assert scene.platform.searches == number * POOLS_PER_TICK
 
 
 def test_stable_cluster_is_not_searched(scene):
