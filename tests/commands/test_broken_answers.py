@@ -75,10 +75,8 @@ class TestRayDown:
             down = laptop.down()
 
         assert down.exit_code == 1
-        assert (
-            f"end work requirement '{NAME}' (or its successor, '{NAME}-2' and so on) and the worker pools named after it"
-            in down.output
-        )
+        successor = f"(or its successor, '{NAME}-2' and so on)"
+        assert f"end work requirement '{NAME}' {successor} and the worker pools named after it" in down.output
         assert "nothing is left" not in down.output
 
 
