@@ -117,7 +117,7 @@ class TimeChecks:
             return
         lifetime, began = head.entity.timeout, head.group.work.entity.createdTime
         for task in self._world.tasks():
-            if task.id in self._seen_at:
+            if task is head or task.id in self._seen_at:
                 continue
             now = self._seen_at[task.id] = self._world.seconds
             assert lifetime is not None

@@ -225,13 +225,13 @@ class ComputeView:
 
     Attributes:
         live_instances: how many live instances a search shows.
-        counted_instances: how many the compute requirement itself counts; one of the two may lag.
         messages: the errors of its sources.
+        counted_instances: how many the compute requirement itself counts; one of the two may lag.
     """
 
     status: str
     finished: bool
     live_instances: int
-    counted_instances: int = 0
     instance_statuses: tuple[str, ...] = ()
     messages: tuple[str, ...] = field(default=())
+    counted_instances: int = 0
