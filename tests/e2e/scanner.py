@@ -233,11 +233,21 @@ def agent(host: str, port: int) -> None:
     asyncio.run(submit())
 
 
+CLIENT_ATTEMPTS = 3
+"""Ray's proxy forks the server of each client while it has gRPC threads; on a busy machine the child may die (2.60)."""
+
+
 def client(host: str, port: int) -> None:
     """Run a task through Ray Client."""
     import ray
 
-    ray.init(f"ray://{host}:{port}")
+    for attempts_left in reversed(range(CLIENT_ATTEMPTS)):
+        try:
+            ray.init(f"ray://{host}:{port}")
+            break
+        except ConnectionAbortedError:
+            if not attempts_left:
+                raise
     ray.get(ray.remote(num_cpus=0)(_mark("client")).remote())
 
 
