@@ -5,6 +5,7 @@ A check that fails raises `Violation`, with its name: `pace`, `resume`, `deadlin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -33,12 +34,10 @@ class _Row:
     Attributes:
         failures: how many launches have failed.
         judged: ids of the tasks that were counted.
-        joined: how many of the type's nodes had joined.
     """
 
     failures: int = 0
     judged: set[str] = field(default_factory=set)
-    joined: int = 0
 
 
 class TimeChecks:
@@ -49,6 +48,7 @@ class TimeChecks:
         self._life: Life | None = None
         self._began = 0.0
         self._rows: dict[str, _Row] = {}
+        self._joined: Counter[str] = Counter()
         self._seen_at: dict[str, float] = {}
         self._drained: set[str] = set()
 
@@ -70,8 +70,9 @@ class TimeChecks:
 
     def _failing_launches_slow_down(self, monitor: Monitor) -> None:
         """A node type whose nodes end before they join backs off for twice as long each time."""
+        self._end_rows_of_types_that_joined()
         for launch in monitor.life.launches:
-            row = self._row(launch.node_type)
+            row = self._rows.setdefault(launch.node_type, _Row())
             if launch.made == 0:
                 continue
             ends = [end for task, end in self._early_ends(launch.node_type) if task.id not in row.judged]
@@ -86,12 +87,13 @@ class TimeChecks:
                     "pace", f"{launch.node_type} is launched {waited:.0f} s after failure {row.failures}, not {least:g}"
                 )
 
-    def _row(self, node_type: str) -> _Row:
-        joined = sum(raylet.node_type == node_type for raylet in self._world.ray.raylets.values())
-        row = self._rows.setdefault(node_type, _Row(joined=joined))
-        if row.joined != joined:
-            row = self._rows[node_type] = _Row(judged=row.judged, joined=joined)
-        return row
+    def _end_rows_of_types_that_joined(self) -> None:
+        """A node that joins ends the back-off of its type, also at the tick at which others are seen to have failed."""
+        joined = Counter(raylet.node_type for raylet in self._world.ray.raylets.values())
+        for node_type in joined.keys() | self._joined.keys():
+            if joined[node_type] != self._joined[node_type]:
+                self._rows[node_type] = _Row(judged={task.id for task, _ in self._early_ends(node_type)})
+        self._joined = joined
 
     def _early_ends(self, node_type: str) -> Iterator[tuple[TaskRecord, float]]:
         """The tasks of this life that have ended by themselves before their raylet joined, and when they ended."""
