@@ -16,7 +16,7 @@ from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.generations import find_last_work, find_work
 from yellowdog_ray.cluster.platform_nodes import ADDRESS_SECONDS, REREAD_SECONDS, PlatformNodes
 from yellowdog_ray.cluster.snapshot import Snapshot, build_snapshot
-from yellowdog_ray.cluster.task_cache import TaskCache
+from yellowdog_ray.cluster.task_cache import FIRST_READING_SECONDS, HEAD_FIRST_READING_SECONDS, TaskCache
 from yellowdog_ray.cluster.terminator import Terminator
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import ENDED_BY_ITSELF, MachineSize, TaskGroupView, TaskView, WorkRequirementView
@@ -65,7 +65,8 @@ class Cluster:
         self._adopted = identity.fixed
         self._lock = threading.RLock()  # guards what is remembered; never held during a platform call
         self._listing_lock = threading.Lock()  # one reading at a time
-        self._listing = TaskCache(platform, clock.monotonic)
+        first_reading = HEAD_FIRST_READING_SECONDS if identity.fixed else FIRST_READING_SECONDS
+        self._listing = TaskCache(platform, clock.monotonic, first_reading)
         self._platform_nodes = PlatformNodes(
             platform, clock.monotonic, REREAD_SECONDS if identity.fixed else ADDRESS_SECONDS
         )

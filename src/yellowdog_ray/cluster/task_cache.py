@@ -56,6 +56,9 @@ FIRST_READING_SECONDS = 25.0
 """How long a first reading may lack tasks that the platform counts. After that the lists are believed: other counts
 must not stop a cluster for good. Shorter than the time for which a command retries."""
 
+HEAD_FIRST_READING_SECONDS = 300.0
+"""The same on the head: Ray terminates nodes that a listing lacks, and readings repeat anyway."""
+
 MAX_LOOKUPS = MAX_CONCURRENT_CALLS
 """Tasks requested by id per reading: one round of concurrent calls."""
 
@@ -99,11 +102,13 @@ class TaskCache:
     Args:
         platform: the platform.
         monotonic: seconds that never go back.
+        limit: seconds for which a first reading may lack tasks that the platform counts.
     """
 
-    def __init__(self, platform: Platform, monotonic: Callable[[], float]) -> None:
+    def __init__(self, platform: Platform, monotonic: Callable[[], float], limit: float) -> None:
         self._platform = platform
         self._monotonic = monotonic
+        self._limit = limit
         self._lock = threading.RLock()  # guards what is remembered; never held during a platform call
         self.clear()
 
@@ -380,13 +385,13 @@ class TaskCache:
         if lacking:
             # Tasks that have ended between the counting and the list are not lacking.
             lacking = self._lacking(self._platform.work_requirement(work.id))
-        if lacking and now - self._first_read_at < FIRST_READING_SECONDS:
+        if lacking and now - self._first_read_at < self._limit:
             raise Unavailable(f"YellowDog's list of tasks lacks {lacking} of those that it counts: no listing yet")
         if lacking:
             logger.warning(
                 "YellowDog counts %d more task(s) than its lists have shown for %.0f s; the lists are believed",
                 lacking,
-                FIRST_READING_SECONDS,
+                self._limit,
             )
         self._is_complete = True
 

@@ -53,6 +53,7 @@ def test_random_run_violates_no_check(seed):
 
 
 ASSUMPTIONS = [
+    (20249, []),  # a first listing without the head
     (700021, ["lost_node_terminates_instance=false"]),
     (700036, ["instance_death_noticed_seconds=90"]),
     (700044, ["instance_death_noticed_seconds=90"]),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
-from yellowdog_ray.cluster.task_cache import FULL_READING_SECONDS, TaskCache
+from yellowdog_ray.cluster.task_cache import FIRST_READING_SECONDS, FULL_READING_SECONDS, TaskCache
 from yellowdog_ray.errors import NotFound, Unavailable
 from yellowdog_ray.platform.types import (
     Counts,
@@ -161,7 +161,7 @@ class Reader:
     def __init__(self, platform: ScriptedPlatform) -> None:
         self.platform = platform
         self.now = 1000.0
-        self.cache = TaskCache(platform, lambda: self.now)  # type: ignore[arg-type]
+        self.cache = TaskCache(platform, lambda: self.now, FIRST_READING_SECONDS)  # type: ignore[arg-type]
 
     def tick(self) -> list[str]:
         """Read once. Returns the calls."""
