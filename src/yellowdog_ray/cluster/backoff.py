@@ -104,8 +104,13 @@ class BackOff:
             self._entries.pop(node_type, None)
 
     def lasted(self, node_type: str) -> None:
-        """Record a node of this type that still ran long after it joined: forget every failure."""
-        self._entries.pop(node_type, None)
+        """Record a node of this type that still ran long after it joined: forget failures of nodes that joined too.
+
+        It may be older than nodes that failed before they joined.
+        """
+        entry = self._entries.get(node_type)
+        if entry is not None and isinstance(entry.reason, EndedAfterJoin):
+            self._entries.pop(node_type, None)
 
     def outage_ended(self) -> None:
         """Forget the failures that an outage of the platform explains."""

@@ -107,14 +107,17 @@ class WorkCalls(Calls):
     def add_tasks(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
         """Add tasks: one call per `TASK_BATCH_SIZE` of them, or per as many as the platform accepts."""
         added: list[TaskView] = []
-        while len(added) < len(specs):
-            size = min(self._batch_size or TASK_BATCH_SIZE, len(specs) - len(added))
+        sent = 0  # not the length of `added`: an answer may show fewer tasks than were sent
+        while sent < len(specs):
+            size = min(self._batch_size or TASK_BATCH_SIZE, len(specs) - sent)
             try:
-                added += self._add_batch(group_id, specs[len(added) : len(added) + size])
+                added += self._add_batch(group_id, specs[sent : sent + size])
             except Refused as error:
                 self._batch_size = stated_limit(error, TASKS, below=size)
                 if self._batch_size is None:
                     raise
+            else:
+                sent += size
         return added
 
     def _add_batch(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:

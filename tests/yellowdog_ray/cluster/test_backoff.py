@@ -143,6 +143,15 @@ class TestFailedNodes:
 
         assert not is_backing_off(backoff, "gpu")
 
+    def test_lasting_node_does_not_excuse_nodes_that_failed_before_they_joined(self, time):
+        """It may be older than they are, and from another script."""
+        backoff = BackOff(time)
+        backoff.failed("gpu", EndedBeforeJoin("x"))
+
+        backoff.lasted("gpu")
+
+        assert is_backing_off(backoff, "gpu")
+
 
 @pytest.mark.parametrize(
     ("reason", "ends"),
