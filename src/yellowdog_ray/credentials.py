@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,12 +127,24 @@ def _read(file: Path, *, literal: bool) -> _Source:
 
 def _check_owner(file: Path) -> None:
     state = file.stat()
-    owners = {0, os.getuid(), int(os.environ.get("SUDO_UID") or 0)}
+    sudo_uid = os.environ.get("SUDO_UID", "")
+    owners = {0, os.getuid(), int(sudo_uid) if sudo_uid.isdecimal() else 0}
     if state.st_uid not in owners:
         raise CredentialsError(f"{file} belongs to another user, who could choose where your key is sent: remove it")
-    writers = stat.S_IWOTH if _is_private_group(state) else stat.S_IWOTH | stat.S_IWGRP
+    is_private = _is_private_group(state) and not _has_access_list(file)
+    writers = stat.S_IWOTH if is_private else stat.S_IWOTH | stat.S_IWGRP
     if state.st_mode & writers:
         raise CredentialsError(f"other users may write {file}: run `chmod 600 {file}`, and check its lines")
+
+
+def _has_access_list(file: Path) -> bool:
+    """Whether a file has a POSIX access control list: then the group's bits of its mode stand for other users too."""
+    if sys.platform != "linux":
+        return False
+    try:
+        return "system.posix_acl_access" in os.listxattr(file)
+    except OSError:  # the file system has no such lists
+        return False
 
 
 def _is_private_group(state: os.stat_result) -> bool:

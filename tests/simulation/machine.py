@@ -114,7 +114,7 @@ def _replace_environment(world: World) -> None:
     patch.setenv("YD_API_KEY_SECRET", world.lab.key_secret)
     patch.chdir(world.home)
     for file in (world.key, world.home / KEY_FILE):
-        file.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n")
+        file.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n-----END OPENSSH PRIVATE KEY-----\n")
         file.chmod(0o600)
 
 

@@ -30,7 +30,7 @@ def time() -> Time:
 @pytest.fixture
 def ssh_key(tmp_path: Path) -> Path:
     key = tmp_path / "id_ed25519"
-    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n")
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n-----END OPENSSH PRIVATE KEY-----\n")
     key.chmod(0o600)
     return key
 

@@ -181,6 +181,20 @@ class TestFiles:
 
         assert load_credentials().key_id == "id"
 
+    def test_dotenv_that_an_access_list_opens_to_others_is_refused(self, dotenv, name_users, monkeypatch):
+        dotenv.write_text(KEY)
+        dotenv.chmod(0o660)
+        name_users("me", [])
+        monkeypatch.setattr("os.listxattr", lambda _: ["system.posix_acl_access"])
+
+        assert f"other users may write {dotenv}" in error_of()
+
+    def test_dotenv_is_read_when_sudos_user_is_no_number(self, dotenv, monkeypatch):
+        dotenv.write_text(KEY)
+        monkeypatch.setenv("SUDO_UID", "nobody")
+
+        assert load_credentials().key_id == "id"
+
     @pytest.mark.parametrize("mode", [0o602, 0o662])
     def test_dotenv_that_all_may_write_is_refused_with_a_group_of_its_owner(self, dotenv, name_users, mode):
         dotenv.write_text(KEY)

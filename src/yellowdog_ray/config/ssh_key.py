@@ -55,8 +55,18 @@ def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: 
         raise ConfigError(
             f"{source}: {_KEY}: {path} is no private key that OpenSSH can read: name a key made by `ssh-keygen`"
         )
+    if _OPENSSH in text and not _is_whole(text):
+        raise ConfigError(
+            f"{source}: {_KEY}: {path} is damaged: OpenSSH reads a key only if its first and last line are complete, and "
+            "end with a line feed alone. A copied key often lacks the last one"
+        )
     _check_permissions(path, source)
     _check_passphrase(path, text, source, used_on_head=used_on_head)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether OpenSSH finds a key's beginning and end (`sshkey_parse_private2` in sshkey.c)."""
+    return text.startswith(f"-----{_OPENSSH}-----\n") and "\n-----END OPENSSH PRIVATE KEY-----\n" in text
 
 
 def _read(path: Path, name: str, source: str, folders: Sequence[Path]) -> str:
@@ -67,7 +77,7 @@ def _read(path: Path, name: str, source: str, folders: Sequence[Path]) -> str:
             "install its public half on the head's image"
         )
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_bytes().decode("utf-8", errors="replace")
     except OSError as error:
         raise ConfigError(
             f"{source}: {_KEY}: cannot read {path} ({error.strerror}): make it readable for you"

@@ -94,7 +94,7 @@ def test_change_that_replaces_the_head_is_refused(platform, up, running, ssh_key
         running["available_node_types"]["boss"] = running["available_node_types"].pop("head")
         running["head_node_type"] = "boss"
     else:
-        ssh_key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nanother key\n")
+        ssh_key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nanother key\n-----END OPENSSH PRIVATE KEY-----\n")
     before = tasks(platform)
 
     reached, output = up(running)

@@ -43,6 +43,24 @@ def test_key_without_a_passphrase_is_accepted(cluster_yaml, tmp_path):
     assert run(cluster_yaml, key, tmp_path)["auth"]["ssh_private_key"] == str(key)
 
 
+DAMAGES = {
+    "no last line feed": lambda key: key.rstrip(b"\n"),
+    "carriage returns": lambda key: key.replace(b"\n", b"\r\n"),
+    "cut": lambda key: b"\n".join(key.split(b"\n")[:3]) + b"\n",
+    "byte-order mark": lambda key: b"\xef\xbb\xbf" + key,
+    "indented": lambda key: b"  " + key.replace(b"\n", b"\n  "),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_key_is_refused_as_openssh_refuses_it(cluster_yaml, tmp_path, damage):
+    key = make_key(tmp_path / "key", "")
+    key.write_bytes(DAMAGES[damage](key.read_bytes()))
+
+    assert f"{key} is damaged" in error_of(cluster_yaml, key, tmp_path)
+    assert subprocess.run(["ssh-keygen", "-y", "-P", "", "-f", key], capture_output=True, check=False).returncode != 0
+
+
 @pytest.mark.parametrize("options", [("-t", "ed25519"), ("-t", "rsa", "-b", "2048", "-m", "PEM")], ids=["new", "pem"])
 def test_key_with_a_passphrase_is_refused_without_an_agent(cluster_yaml, tmp_path, options):
     key = make_key(tmp_path / "key", "a passphrase", *options)
