@@ -57,8 +57,8 @@ def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: 
         )
     if _OPENSSH in text and not _is_whole(text):
         raise ConfigError(
-            f"{source}: {_KEY}: {path} is damaged: OpenSSH reads a key only if its first and last line are complete, and "
-            "end with a line feed alone. A copied key often lacks the last one"
+            f"{source}: {_KEY}: {path} is damaged: OpenSSH reads a key only if its first and last line are complete, "
+            "and end with a line feed alone. A copied key often lacks the last one"
         )
     _check_permissions(path, source)
     _check_passphrase(path, text, source, used_on_head=used_on_head)
