@@ -45,7 +45,7 @@ class LostMachines:
         self._platform = platform
         self._cluster = cluster
         self._monotonic = monotonic
-        self._workers: dict[str, str] | None = None
+        self._snapshot: Snapshot | None = None
         self._left_at: dict[str, float] = {}
         self._searched_at = float("-inf")
         self._queue: deque[TaskGroupView] = deque()
@@ -69,12 +69,14 @@ class LostMachines:
             self._queue.popleft()
 
     def _note_departures(self, snapshot: Snapshot, now: float) -> None:
-        workers = {node.id: node.group_id for node in snapshot.nodes.values() if not node.is_head}
-        before, self._workers = self._workers, workers
+        before, self._snapshot = self._snapshot, snapshot
+        if before is snapshot:
+            return
         if before is None:  # an earlier autoscaler may have seen workers leave
             left: Iterable[str] = (group.id for group in self._cluster.groups if group.name != HEAD_GROUP)
         else:
-            left = (group_id for node_id, group_id in before.items() if node_id not in workers)
+            gone = before.nodes.keys() - snapshot.nodes.keys()
+            left = (before.nodes[node_id].group_id for node_id in gone if not before.nodes[node_id].is_head)
         self._left_at |= dict.fromkeys(left, now)
 
     @property

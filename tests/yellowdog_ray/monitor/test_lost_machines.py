@@ -148,3 +148,27 @@ def test_machines_of_a_configured_pool_are_left_alone(scene):
     scene.tick(seconds=60)
 
     assert (scene.platform.searches, scene.platform.terminated) == (0, [])
+
+
+def test_unchanged_listing_is_not_walked(scene):
+    """A quiet tick must not cost more with more nodes."""
+
+    class Counting(dict):
+        walks = 0
+
+        def keys(self):
+            Counting.walks += 1
+            return super().keys()
+
+        def values(self):
+            Counting.walks += 1
+            return super().values()
+
+    same = Snapshot(Counting(listing("w1", "w2").nodes))
+    scene.duty.tick(same)
+    before = Counting.walks
+
+    for _ in range(10):
+        scene.duty.tick(same)
+
+    assert Counting.walks == before
