@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from yellowdog_ray.credentials import HEAD_FILE, Credentials, load_head_file
 from yellowdog_ray.errors import CredentialsError
+from yellowdog_ray.monitor.changed_file import ChangedFile
 
 if TYPE_CHECKING:
     from yellowdog_ray.platform.client import Platform
@@ -24,19 +25,15 @@ class NewKey:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._file = Path(HEAD_FILE).expanduser()
-        self._stamp: tuple[int, int] | None = None
+        self._file = ChangedFile(Path(HEAD_FILE).expanduser())
 
     def read(self) -> None:
         """Use the file's key if it is another one. An unchanged file costs one `stat`."""
         try:
-            found = self._file.stat()
+            if not self._file.has_changed():
+                return
         except OSError:  # a head whose task has the key in its environment
             return
-        stamp = (found.st_mtime_ns, found.st_ino)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
         try:
             credentials = load_head_file()
         except CredentialsError as error:
@@ -51,10 +48,10 @@ class NewKey:
         if credentials.url != present.url:
             logger.warning(
                 "The previous API key stays in use: %s is for %s, and this cluster is on %s",
-                self._file,
+                self._file.path,
                 credentials.url,
                 present.url,
             )
             return
         self._platform.use(credentials)
-        logger.info("The API key of %s is in use from now on", self._file)
+        logger.info("The API key of %s is in use from now on", self._file.path)

@@ -11,6 +11,7 @@ import yaml
 
 from yellowdog_ray.config.models import INTERNAL_KEY, ProviderSettings, parse_provider
 from yellowdog_ray.errors import RayDogError
+from yellowdog_ray.monitor.changed_file import ChangedFile
 
 logger = logging.getLogger(__name__)
 
@@ -33,20 +34,16 @@ class HeadFile:
 
     def __init__(self, cluster_name: str, path: Path | None = None) -> None:
         self._cluster_name = cluster_name
-        self._path = path or Path(CONFIG_FILE).expanduser()
-        self._stamp: tuple[int, int, int] | None = None
+        self._file = ChangedFile(path or Path(CONFIG_FILE).expanduser())
         self._recipe: str | None = None
         self.is_other_recipe = False
 
     def changed_settings(self) -> ProviderSettings | None:
         """The `provider` section if the file changed since the last call. An unchanged file costs one `stat`."""
         try:
-            found = self._path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if stamp == self._stamp:
+            if not self._file.has_changed():
                 return None
-            self._stamp = stamp
-            text = self._path.read_text()
+            text = self._file.path.read_text()
             config = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
             if config["cluster_name"] != self._cluster_name:
                 return None
@@ -54,11 +51,11 @@ class HeadFile:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, RayDogError) as error:
-            logger.warning("cannot use %s; the previous settings stay in force: %s", self._path, error)
+            logger.warning("cannot use %s; the previous settings stay in force: %s", self._file.path, error)
             return None
 
     def _accept(self, config: dict[str, Any]) -> ProviderSettings:
-        settings, recipe = parse_provider(config["provider"], str(self._path)), _recipe(config)
+        settings, recipe = parse_provider(config["provider"], str(self._file.path)), _recipe(config)
         self.is_other_recipe = self._recipe not in (None, recipe)
         self._recipe = recipe
         return settings
