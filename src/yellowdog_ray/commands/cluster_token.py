@@ -15,6 +15,7 @@ from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.authentication import AGENT_AUTH_FILE, HEAD_AUTH_FILE, MODE_TOKEN
 from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH
+from yellowdog_ray.private_file import write_private
 from yellowdog_ray.redaction import hide
 
 _CLUSTERS = "~/.raydog/clusters"
@@ -31,11 +32,7 @@ def token_file(namespace: str, cluster_name: str) -> Path:
 def keep_token(file: Path, token: str) -> None:
     """Write the token into a file that only its owner can read, atomically."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(token)
-    new.replace(file)
+    write_private(file, token.encode())
 
 
 def forget_token(file: Path) -> None:

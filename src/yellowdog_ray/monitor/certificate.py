@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import ssl
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+
+from yellowdog_ray.private_file import write_private
 
 _VALID = timedelta(days=3650)  # longer than any cluster; the fingerprint decides, not the dates
 
@@ -25,7 +26,7 @@ class Certificate:
 
     def __init__(self, file: Path) -> None:
         if not file.exists():
-            _write(file, _make())
+            write_private(file, _make())
         self.file = file
         text = file.read_text()
         body = text[text.index("-----BEGIN CERTIFICATE-----") :]
@@ -38,15 +39,6 @@ class Certificate:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.file)
         return context
-
-
-def _write(file: Path, text: bytes) -> None:
-    new = file.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(text)
-    new.replace(file)
 
 
 def _make() -> bytes:
