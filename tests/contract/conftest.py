@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from yellowdog_client import PlatformClient
 
@@ -29,3 +30,11 @@ def local() -> Iterator[RunningPlatform]:
 def client(local: RunningPlatform) -> Iterator[PlatformClient]:
     with local.client() as made:
         yield made
+
+
+@pytest.fixture
+def http(local: RunningPlatform) -> Iterator[httpx.Client]:
+    """A plain HTTP client with the platform's key."""
+    headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
+    with httpx.Client(base_url=local.url, headers=headers, timeout=10) as client:
+        yield client

@@ -6,7 +6,6 @@ import gzip
 import json
 import threading
 import time
-from collections.abc import Iterator
 from email.utils import format_datetime
 from typing import Any
 
@@ -20,13 +19,6 @@ from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest
 from yellowdog_local.state.clock import RealClock, SteppedClock
 from yellowdog_local.state.settings import Settings
 from yellowdog_local.testing import RunningPlatform, local_platform
-
-
-@pytest.fixture
-def http(local: RunningPlatform) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
-    with httpx.Client(base_url=local.url, headers=headers) as client:
-        yield client
 
 
 def test_wrong_key_is_unauthorized(local: RunningPlatform) -> None:

@@ -29,13 +29,6 @@ BRISK_SECONDS = 0.1
 
 
 @pytest.fixture
-def http(local: RunningPlatform) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"yd-key {local.key_id}:{local.key_secret}"}
-    with httpx.Client(base_url=local.url, headers=headers) as client:
-        yield client
-
-
-@pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningPlatform]:
     """A platform that waits a tenth of a second for a header."""
     monkeypatch.setattr(connections, "HEADER_TIMEOUT_SECONDS", BRISK_SECONDS)
