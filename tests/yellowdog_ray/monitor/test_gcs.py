@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -16,8 +17,11 @@ from yellowdog_ray.monitor.gcs import RayNodes
 RAYS_NEWS_SECONDS = 1.0
 """How old Ray lets its news of placement groups become (`GcsPlacementGroupManager::Tick` of Ray 2.60)."""
 
+PLACING_SECONDS = 10.0
+"""Longest wait for a new raylet to join and for Ray to place a group on it."""
+
 ROUNDS = 5
-"""Ray may tell the news anew in the very moment between a placing and the question after it."""
+"""Ray may refresh its list between a placement and the next poll, so that one round may detect nothing."""
 
 
 @pytest.fixture
@@ -37,13 +41,14 @@ def test_placed_group_that_counts_as_waiting_is_detected(cluster: Cluster) -> No
     def noticed_on_placing() -> bool:
         group = placement_group([{"CPU": 1}])
         assert not became(nodes.counts_placed_groups, within=2 * RAYS_NEWS_SECONDS)
-        worker = cluster.add_node(num_cpus=1)
-        noticed = became(nodes.counts_placed_groups, within=2 * RAYS_NEWS_SECONDS)
-        assert group.wait(10)
-        assert became(lambda: not nodes.counts_placed_groups(), within=10)
+        with ThreadPoolExecutor(1) as executor:  # Ray may place the group before `add_node` returns
+            noticed = executor.submit(became, nodes.counts_placed_groups, PLACING_SECONDS)
+            worker = cluster.add_node(num_cpus=1)
+            assert group.wait(PLACING_SECONDS)
+        assert became(lambda: not nodes.counts_placed_groups(), within=PLACING_SECONDS)
         remove_placement_group(group)
         cluster.remove_node(worker)
-        return noticed
+        return noticed.result()
 
     assert any(noticed_on_placing() for _ in range(ROUNDS))
 
