@@ -12,7 +12,7 @@ import pytest
 from yellowdog_client.model import InstanceStatus
 
 from yellowdog_ray import names
-from yellowdog_ray.cluster import generations, launch, task_cache
+from yellowdog_ray.cluster import generations, launch, pools, task_cache
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.platform_nodes import PlatformNodes
@@ -163,7 +163,7 @@ def pools_are_never_found(patch: pytest.MonkeyPatch) -> None:
     def make_pool(on: Platform, spec: PoolSpec) -> Any:
         return on.create_pool(spec)
 
-    patch.setattr(launch, "make_pool", make_pool)
+    patch.setattr(pools, "make_pool", make_pool)
     patch.setattr(Platform, "find_pool", lambda *_: None)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.simulation.random_runs.draw import scenario
 from tests.simulation.random_runs.runs import run
+from tests.simulation.random_runs.sabotage import SABOTAGES
 from tests.simulation.random_runs.scenario import COPY, INCIDENTS, LATER_INCIDENTS
 from yellowdog_local.state.profiles import assume
 
@@ -80,6 +81,11 @@ def test_broken_provider_is_detected(sabotage):
     outcome = run(seed, sabotage=sabotage)
 
     assert outcome.invariant == check, outcome.text
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES)
+def test_sabotage_replaces_what_exists(sabotage, monkeypatch):
+    SABOTAGES[sabotage](monkeypatch)
 
 
 @pytest.mark.parametrize("seed", [15, 31])
