@@ -37,6 +37,7 @@ from yellowdog_local.service.directory import (
     default_directory,
     write_env_file,
 )
+from yellowdog_local.service.options import REAL_TIME
 
 DEFAULT_LINES = 100
 
@@ -87,7 +88,11 @@ def start(
     hosts: Annotated[HostKind, typer.Option("--hosts", help="Kind of hosts; see above.")] = HostKind.AUTO,
     speed: Annotated[
         float, typer.Option(help="Speed of the platform's clock, 1 for real time; simulated hosts only.")
-    ] = daemon.REAL_TIME,
+    ] = REAL_TIME,
+    profile: Annotated[
+        Path | None,
+        typer.Option(help='JSON file of settings, such as {"reuse_finished_names": false}; see docs/differences.md.'),
+    ] = None,
 ) -> None:
     """Start the platform and print its URL and key.
 
@@ -114,23 +119,27 @@ def start(
         raydog local start --hosts process
 
         raydog local start --hosts simulated --speed 100
+
+        raydog local start --profile profile.json
     """
     place = PlatformDirectory(directory)
     if foreground:
-        _run_here(place, port, env_file, hosts, speed)
+        _run_here(place, port, env_file, hosts, speed, profile)
         return
     if place.is_running():
         raise LocalPlatformError(place.already_running())
     with progress(f"starting the platform in {place.path}"):
-        state = daemon.start(place, port, requested=hosts, speed=speed)
+        state = daemon.start(place, port, requested=hosts, speed=speed, profile=profile)
     _introduce(place, state, env_file)
 
 
-def _run_here(place: PlatformDirectory, port: int, env_file: Path | None, hosts: HostKind, speed: float) -> None:
+def _run_here(
+    place: PlatformDirectory, port: int, env_file: Path | None, hosts: HostKind, speed: float, profile: Path | None
+) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     ending = threading.Event()
     daemon.end_on_signals(ending)
-    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, hosts, speed)
+    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, hosts, speed, profile)
     typer.echo("stopped; nothing is left")
 
 

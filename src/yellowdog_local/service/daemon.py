@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import math
 import os
 import select
 import signal
@@ -21,10 +20,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.base import HostBackend
-from yellowdog_local.hosts.kinds import Choice, HostKind, choose
+from yellowdog_local.hosts.kinds import Choice, HostKind
 from yellowdog_local.hosts.loopback import LoopbackError
 from yellowdog_local.hosts.namespace import NamespaceHosts
 from yellowdog_local.hosts.network import NetworkError
@@ -33,46 +33,18 @@ from yellowdog_local.hosts.real import HostError, RealHosts
 from yellowdog_local.hosts.requirements import MissingRequirementError
 from yellowdog_local.hosts.rootfs import ImageError
 from yellowdog_local.service.directory import LocalPlatformError, PlatformDirectory, State
+from yellowdog_local.service.options import REAL_TIME, check_machine, check_speed, read_settings
+
+if TYPE_CHECKING:  # see `_serve`
+    from yellowdog_local.state.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
 DEFAULT_PORT = 8700
 LOOPBACK = "127.0.0.1"
-REAL_TIME = 1.0
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 90.0
 
 Progress = Callable[[str], None]
-
-
-def check_machine(requested: HostKind = HostKind.AUTO) -> Choice:
-    """Check that this machine and installation can run the platform; the chosen kind of hosts.
-
-    Args:
-        requested: the requested kind of hosts.
-
-    Raises:
-        LocalPlatformError: something is missing; the message names the remedy.
-    """
-    try:
-        return choose(requested)
-    except MissingRequirementError as error:
-        raise LocalPlatformError(str(error)) from error
-
-
-def check_speed(speed: float, requested: HostKind) -> None:
-    """Check the speed of the platform's clock.
-
-    Args:
-        speed: seconds of the platform's clock per second.
-        requested: the requested kind of hosts; real hosts need speed 1.
-
-    Raises:
-        LocalPlatformError: the speed is invalid; the message names the remedy.
-    """
-    if not (math.isfinite(speed) and speed > 0):
-        raise LocalPlatformError(f"--speed must be above 0, not {speed:g}: 100 lets a day pass in 15 minutes")
-    if speed != REAL_TIME and requested is not HostKind.SIMULATED:
-        raise LocalPlatformError("--speed needs --hosts simulated: real hosts run in real time")
 
 
 def run(
@@ -82,6 +54,7 @@ def run(
     stop: threading.Event,
     requested: HostKind = HostKind.AUTO,
     speed: float = REAL_TIME,
+    profile: Path | None = None,
 ) -> None:
     """Run the platform until `stop` is set; nothing of it is left afterwards.
 
@@ -92,11 +65,13 @@ def run(
         stop: the event that stops the platform.
         requested: the requested kind of hosts.
         speed: seconds of the platform's clock per second; other than 1 with simulated hosts only.
+        profile: a JSON file of settings.
 
     Raises:
         LocalPlatformError: it cannot be started.
     """
     check_speed(speed, requested)
+    settings = read_settings(profile)
     choice = check_machine(requested)
     LOGGER.info("%s hosts: %s", choice.kind.value, choice.why)
     directory.prepare(with_ssh_key=choice.kind is not HostKind.SIMULATED)
@@ -104,9 +79,9 @@ def run(
         directory.forget_state()  # the state of a killed platform
         try:
             if choice.kind is HostKind.SIMULATED:
-                _run_simulated(directory, port, ready, stop, choice, speed)
+                _run_simulated(directory, port, ready, stop, choice, speed, settings)
             else:
-                _run_hosts(directory, port, ready, stop, choice)
+                _run_hosts(directory, port, ready, stop, choice, settings)
         finally:
             directory.forget_state()
             LOGGER.info("stopped")
@@ -114,7 +89,12 @@ def run(
 
 
 def _run_hosts(
-    directory: PlatformDirectory, port: int, ready: Callable[[State], None], stop: threading.Event, choice: Choice
+    directory: PlatformDirectory,
+    port: int,
+    ready: Callable[[State], None],
+    stop: threading.Event,
+    choice: Choice,
+    settings: Settings,
 ) -> None:
     make = ProcessHosts if choice.kind is HostKind.PROCESS else NamespaceHosts
     hosts: RealHosts = make(directory.path, directory.public_key())
@@ -126,7 +106,7 @@ def _run_hosts(
         _open(hosts)
         _check_port(hosts.gateway, port)
         hosts.platform_url = f"http://{hosts.gateway}:{port}"
-        _serve(directory, hosts, hosts.gateway, port, announce, stop)
+        _serve(directory, hosts, hosts.gateway, port, announce, stop, settings)
     finally:
         LOGGER.info("destroying all hosts")
         hosts.close()
@@ -139,6 +119,7 @@ def _run_simulated(
     stop: threading.Event,
     choice: Choice,
     speed: float,
+    settings: Settings,
 ) -> None:
     from yellowdog_local.hosts.simulated import SimulatedHosts
 
@@ -148,7 +129,7 @@ def _run_simulated(
     def announce(url: str) -> None:
         ready(directory.write_state(url, hosts.kind, choice.why, ssh_user=""))
 
-    _serve(directory, hosts, LOOPBACK, port, announce, stop, speed)
+    _serve(directory, hosts, LOOPBACK, port, announce, stop, settings, speed)
 
 
 def _check_nothing_left(directory: PlatformDirectory) -> None:
@@ -173,21 +154,22 @@ def _serve(
     port: int,
     ready: Callable[[str], None],
     stop: threading.Event,
+    settings: Settings,
     speed: float = REAL_TIME,
 ) -> None:
     # Not above: `status` and `logs` must start quickly, and without the server's packages.
     from yellowdog_local.platform import LocalPlatform
     from yellowdog_local.service.server import serve
     from yellowdog_local.state.clock import AcceleratedClock, RealClock
-    from yellowdog_local.state.settings import Settings
+    from yellowdog_local.state.profiles import changed
 
     def announce(url: str) -> None:
-        LOGGER.info("ready at %s", url)
+        LOGGER.info("ready at %s; changed settings: %s", url, " ".join(changed(settings)) or "none")
         ready(url)
 
     key = directory.api_key()
     clock = RealClock() if speed == REAL_TIME else AcceleratedClock(speed)
-    platform = LocalPlatform(settings=Settings(), clock=clock, hosts=hosts, api_key=(key.key_id, key.secret))
+    platform = LocalPlatform(settings=settings, clock=clock, hosts=hosts, api_key=(key.key_id, key.secret))
     try:
         serve(platform, address, port, announce, stop)
     finally:
@@ -207,7 +189,11 @@ def _check_port(address: str, port: int) -> None:
 
 
 def start(
-    directory: PlatformDirectory, port: int, requested: HostKind = HostKind.AUTO, speed: float = REAL_TIME
+    directory: PlatformDirectory,
+    port: int,
+    requested: HostKind = HostKind.AUTO,
+    speed: float = REAL_TIME,
+    profile: Path | None = None,
 ) -> State:
     """Run the platform in the background; return when it is ready.
 
@@ -216,11 +202,13 @@ def start(
         port: the port to listen on.
         requested: the requested kind of hosts.
         speed: seconds of the platform's clock per second; other than 1 with simulated hosts only.
+        profile: a JSON file of settings.
 
     Raises:
         LocalPlatformError: the platform did not start.
     """
     check_speed(speed, requested)
+    read_settings(profile)
     choice = check_machine(requested)
     directory.prepare(with_ssh_key=choice.kind is not HostKind.SIMULATED)
     if directory.is_running():
@@ -228,6 +216,7 @@ def start(
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "yellowdog_local.service.daemon", "--dir", str(directory.path)]
     command += ["--port", str(port), "--report", str(writing), "--hosts", requested.value, "--speed", str(speed)]
+    command += ["--profile", str(profile.resolve())] if profile else []
     with os.fdopen(reading, "rb") as report:
         with directory.new_log() as log:
             process = subprocess.Popen(
@@ -338,6 +327,7 @@ def main() -> int:
     parser.add_argument("--report", type=int, required=True, help="descriptor for the outcome, one line of JSON")
     parser.add_argument("--hosts", type=HostKind, default=HostKind.AUTO, help="the kind of hosts")
     parser.add_argument("--speed", type=float, default=REAL_TIME, help="seconds of the platform's clock per second")
+    parser.add_argument("--profile", type=Path, help="a JSON file of settings")
     arguments = parser.parse_args()
     os.chdir("/")  # the caller's directory must stay removable
     os.set_inheritable(arguments.report, False)  # otherwise every host would keep the pipe open
@@ -354,7 +344,15 @@ def main() -> int:
 
     try:
         directory = PlatformDirectory(arguments.dir)
-        run(directory, arguments.port, lambda state: report(**vars(state)), ending, arguments.hosts, arguments.speed)
+        run(
+            directory,
+            arguments.port,
+            lambda state: report(**vars(state)),
+            ending,
+            arguments.hosts,
+            arguments.speed,
+            arguments.profile,
+        )
     except LocalPlatformError as error:
         LOGGER.error("%s", error)  # noqa: TRY400 (one sentence for the user, without a traceback)
         report(error=str(error))

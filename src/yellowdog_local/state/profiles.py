@@ -32,15 +32,15 @@ def load_profile(path: Path) -> Settings:
     return _settings(values, f"{path}: ")
 
 
-def assume(words: Iterable[str]) -> Settings:
-    """The settings of `NAME=VALUE` words; the others have their defaults.
+def assume(words: Iterable[str], base: Settings = Settings()) -> Settings:  # noqa: B008 - immutable
+    """The settings of `NAME=VALUE` words; the others are those of `base`.
 
     A value is JSON, such as `false`, `90` or `null`; any other text is a string.
 
     Raises:
         ProfileError: a word is of another form, or has an unknown setting or an invalid value.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = base.model_dump(mode="json", exclude_defaults=True)
     for word in words:
         name, separator, text = word.partition("=")
         if not separator:

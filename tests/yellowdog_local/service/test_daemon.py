@@ -21,6 +21,7 @@ from yellowdog_client.model import (
     ServicesSchema,
     WorkerPoolStatus,
 )
+from yellowdog_client.model.exceptions import InvalidRequestException
 
 from tests.yellowdog_local.host_support import eventually
 from yellowdog_local.hosts import leftovers, requirements
@@ -65,6 +66,43 @@ def test_speed_is_refused_with_real_hosts(place: PlatformDirectory) -> None:
     with pytest.raises(LocalPlatformError, match="--speed must be above 0"):
         daemon.start(place, free_port(), requested=HostKind.SIMULATED, speed=0)
     assert not place.is_running()
+
+
+def test_platform_has_the_settings_of_its_profile(
+    place: PlatformDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    profile = Path("profile.json")
+    profile.write_text('{"accept_template_names": false}')
+
+    state = daemon.start(place, free_port(), requested=HostKind.SIMULATED, profile=profile)
+
+    key = place.api_key()
+    usage = ComputeRequirementTemplateUsage("demo/local", "pool", "demo", targetInstanceCount=1)
+    schema = ServicesSchema(defaultUrl=state.url)
+    with (
+        PlatformClient.create(schema, ApiKey(key.key_id, key.secret)) as client,
+        pytest.raises(InvalidRequestException),
+    ):
+        client.worker_pool_client.provision_worker_pool(usage, ProvisionedWorkerPoolProperties())
+    assert "changed settings: accept_template_names=false" in place.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"accept_template_name": false}', "--profile .*profile.json: unknown setting .*'accept_template_names'"),
+        ('{"accept_template_names": 0}', "--profile .*profile.json: accept_template_names: .*boolean"),
+    ],
+)
+def test_invalid_profile_starts_no_platform(place: PlatformDirectory, tmp_path: Path, text: str, reason: str) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text(text)
+
+    with pytest.raises(LocalPlatformError, match=reason):
+        daemon.start(place, free_port(), requested=HostKind.SIMULATED, profile=profile)
+
+    assert not place.path.exists()
 
 
 @pytest.mark.hosts

@@ -36,6 +36,12 @@ def test_words_change_the_settings_they_name():
     assert assume([]) == Settings()
 
 
+def test_words_override_a_profile(profile):
+    base = load_profile(profile(json.dumps(CHANGES)))
+
+    assert assume(["max_nodes_limit=3"], base) == SETTINGS.model_copy(update={"max_nodes_limit": 3})
+
+
 def test_changed_settings_are_written_as_words():
     assert assume(changed(SETTINGS)) == SETTINGS
     assert changed(Settings()) == []
