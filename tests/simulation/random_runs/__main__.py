@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tests.simulation.random_runs.matrix import Case, pairs, single_changes
 from tests.simulation.random_runs.runs import Order, Outcome, run_order
-from yellowdog_local.state.profiles import ProfileError, assume
+from yellowdog_local.state.profiles import ProfileError, assume, load_profile
+from yellowdog_local.state.settings import Settings
 
 SABOTAGE_SCENARIOS = 300
 """The maximum number of scenarios in which each sabotage must be detected."""
+
+SEEDS_PER_VALUE = 20
+"""Scenarios for each other value of a setting."""
+
+PAIRS = 200
+"""Scenarios with a random pair of changed settings."""
 
 
 def main() -> int:
@@ -24,10 +34,13 @@ def main() -> int:
         return _list_sabotages()
     if options.sabotages:
         return _run_all_sabotages(options)
+    if options.all_assumptions:
+        return _run_all_assumptions(options)
     try:
-        settings = assume(options.assume)
+        profile = load_profile(options.profile) if options.profile else Settings()
+        settings = assume(options.assume, profile)
     except ProfileError as error:
-        print(f"scripts/chaos: --assume {error}", file=sys.stderr)
+        print(f"scripts/chaos: {error}", file=sys.stderr)
         return 2
     alone = options.scenarios is None and options.seed is not None
     first = options.seed if options.seed is not None else 0
@@ -82,6 +95,36 @@ def _run_all_sabotages(options: argparse.Namespace) -> int:
     return int(missed > 0)
 
 
+def _run_all_assumptions(options: argparse.Namespace) -> int:
+    """Run the scenarios of each other value of each setting, and of random pairs; print the failures as a table."""
+    first, per_value = options.seed or 0, options.seeds_per_value
+    cases = [case for case in single_changes() for _ in range(per_value)]
+    cases += pairs(first, PAIRS * per_value // SEEDS_PER_VALUE)
+    orders = [Order(seed, options.autoscaler, None, case.settings) for seed, case in enumerate(cases, first)]
+    runs, failures = Counter[str](), Counter[str]()
+    began = time.monotonic()
+    for done, (case, outcome) in enumerate(zip(cases, _outcomes(orders, options.jobs), strict=True), 1):
+        row = _row(case)
+        runs[row] += 1
+        if outcome.invariant is not None:
+            failures[row] += 1
+            _report(outcome, options.stories)
+        if done % 100 == 0 or done == len(orders):
+            passed = time.monotonic() - began
+            print(f"{done} of {len(orders)} scenarios, {failures.total()} failed, {passed:.0f} s", flush=True)
+    print("\n| setting | value | scenarios | failures |\n|---|---|---|---|")
+    for row, count in runs.items():
+        print(f"| {row} | {count} | {failures[row]} |")
+    return int(failures.total() > 0)
+
+
+def _row(case: Case) -> str:
+    if len(case.changes) > 1:
+        return "random pairs | "
+    ((name, value),) = case.changes
+    return f"{name} | {json.dumps(value)}"
+
+
 def _outcomes(orders: list[Order], jobs: int) -> Iterator[Outcome]:
     """In the order of the seeds, so that the output is the same however many processes there are."""
     if jobs == 1:
@@ -127,6 +170,9 @@ def _options() -> argparse.Namespace:
     add("--jobs", type=int, default=min(os.cpu_count() or 1, 8), metavar="N")
     add("--stories", type=Path, default=Path("chaos-stories"), metavar="DIR")
     add("--assume", action="append", default=[], metavar="NAME=VALUE")
+    add("--profile", type=Path, metavar="FILE")
+    add("--all-assumptions", action="store_true")
+    add("--seeds-per-value", type=int, default=SEEDS_PER_VALUE, metavar="N")
     add("--sabotage", metavar="NAME")
     add("--sabotages", action="store_true")
     add("--list-sabotages", action="store_true")
