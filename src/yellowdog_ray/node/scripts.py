@@ -22,6 +22,9 @@ STARTS_RAY = "starts-ray"
 _STOP_SECONDS = 3  # without a head; Ray stops within 2 s where it waits for nothing
 _RESTART_SECONDS = 30  # above the time of `ray stop` and `ray start`
 
+_MISSES = 3  # polls in a row without a raylet: pgrep skips processes that it cannot read for want of memory
+_MISSED_PAUSE_SECONDS = 2
+
 _NODE_ID = variables.CLOUD_INSTANCE_ID
 _TAG_PORT = f"${{{variables.TAG_SERVER_PORT}:-{variables.DEFAULT_TAG_SERVER_PORT}}}"
 
@@ -68,8 +71,10 @@ wait_for_set_up() {{
 }}
 
 raylet_of_this_node() {{
-  local pid
-  for pid in $(pgrep -x raylet); do
+  local pid pids
+  pids=$(pgrep -x raylet)
+  [ $? -le 1 ] || return 2  # pgrep failed, as on a machine short of memory or processes
+  for pid in $pids; do
     grep -qzx "{_NODE_ID}=${_NODE_ID}" "/proc/$pid/environ" 2>/dev/null && return 0
   done
   return 1
@@ -81,7 +86,8 @@ hold() {{
   echo "Waiting for Ray's updater to start Ray"
   declare -p "${{!RAY@}}" "${{!AUTOSCALER_@}}" PATH > "$environment.new" && mv "$environment.new" "$environment"
   until [ -n "$joined" ] && [ "$missed" -gt {_RESTART_SECONDS} ]; do
-    if raylet_of_this_node; then joined=1 missed=0; else missed=$((missed + 1)); fi
+    raylet_of_this_node
+    case $? in 0) joined=1 missed=0 ;; 1) missed=$((missed + 1)) ;; *) missed=0 ;; esac
     pause 1
   done
   echo "The raylet has exited; the task ends"
@@ -98,17 +104,21 @@ esac
 
 # `ray start --block` goes on when its raylet leaves gracefully (idle, drained, `ray stop`): the task would go on, and
 # cost money, without Ray. So the task watches the raylet, and ends with it.
-_WATCH = """\
+_WATCH = f"""\
 ray_pid=$!
-joined=
+joined='' missed=0
 while kill -0 "$ray_pid" 2>/dev/null; do
-  if pgrep -P "$ray_pid" -x raylet >/dev/null; then
-    joined=1
-  elif [ -n "$joined" ]; then
+  pgrep -P "$ray_pid" -x raylet >/dev/null
+  case $? in
+    0) joined=1 missed=0 ;;
+    1) [ -z "$joined" ] || missed=$((missed + 1)) ;;
+    *) missed=0 ;;  # pgrep failed, as on a machine short of memory or processes
+  esac
+  if [ "$missed" -ge {_MISSES} ]; then
     echo "The raylet has exited; the task ends"
     exit 0
   fi
-  pause 1
+  pause $((missed ? {_MISSED_PAUSE_SECONDS} : 1))
 done
 wait "$ray_pid"
 """

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,6 +68,64 @@ def test_task_ends_with_its_raylet(home):
 
     assert "The raylet has exited" in said
     assert process.returncode == 0
+
+
+PGREP = """\
+#!/bin/bash
+echo >>"$HOME/polls"
+[ "$1" = -P ] || echo $$
+exit "$(sed -n "$(wc -l <"$HOME/polls")p" "$HOME/statuses")"
+"""
+
+RAY_THAT_STAYS = """\
+#!/bin/bash
+if [ "$1" = stop ]; then kill "$(cat "$HOME/ray.pid")"; exit; fi
+echo $$ >"$HOME/ray.pid"
+exec /bin/sleep 60
+"""
+
+
+class TestWatchOfTheRaylet:
+    """The watch counts polls without a raylet, not polls that fail."""
+
+    @pytest.fixture
+    def polls(self, home) -> Callable[..., int]:
+        """Runs a script whose polls have these exit statuses. Returns the number of polls until the task ends."""
+        for name, text in {"ray": RAY_THAT_STAYS, "pgrep": PGREP}.items():
+            (home / "venv/bin" / name).write_text(text)
+            (home / "venv/bin" / name).chmod(0o755)
+
+        def run(script: str, statuses: Sequence[int]) -> int:
+            (home / "statuses").write_text("".join(f"{status}\n" for status in statuses))
+            with task(script, home, RAY_HEAD_IP="127.0.0.1") as process:
+                if script == HEAD_SCRIPT:
+                    wait_for_line(process, "Waiting for the cluster's configuration")
+                    (home / "ray_bootstrap_key.pem").touch()
+                wait_for_line(process, "The raylet has exited")
+                wait_for_line(process, "Ray stopped")
+                assert process.wait(10) == 0
+            return len((home / "polls").read_text().splitlines())
+
+        return run
+
+    @pytest.mark.parametrize("script", [HEAD_SCRIPT, WORKER_SCRIPT])
+    @pytest.mark.parametrize("failed", [3, 127, 137])
+    def test_task_goes_on_while_pgrep_fails(self, polls, script, failed):
+        statuses = [0, *[failed] * 8, 0, 1, 1, 1]
+
+        assert polls(script, statuses) == len(statuses)
+
+    @pytest.mark.parametrize("script", [HEAD_SCRIPT, WORKER_SCRIPT])
+    def test_task_goes_on_after_two_polls_without_a_raylet(self, polls, script):
+        statuses = [0, 1, 1, 0, 1, 1, 3, 1, 1, 0, 1, 1, 1]
+
+        assert polls(script, statuses) == len(statuses)
+
+    @pytest.mark.parametrize("script", [HEAD_SCRIPT, WORKER_SCRIPT])
+    def test_task_goes_on_until_a_raylet_has_run(self, polls, script):
+        statuses = [*[1] * 8, 0, 1, 1, 1]
+
+        assert polls(script, statuses) == len(statuses)
 
 
 SLOW_TO_STOP = """\

@@ -144,6 +144,16 @@ class TestUpdaterThatStartsRay:
         assert not (home / "at-start").exists()
         assert lines(home / "polled") > 6 + 30, "the task waits for a restarted raylet"
 
+    def test_task_holds_the_node_while_pgrep_fails(self, home, raylet):
+        (home / "venv/bin/pgrep").write_text(f"""#!/bin/bash
+            {PGREP}
+            case $polls in [0-9]|??|1[0-4]?) [ $polls -le 6 ] || exit 3 ;; *) exit 1 ;; esac
+            """)
+
+        run(WORKER_SCRIPT, home, RAYDOG_UPDATER="starts-ray")
+
+        assert lines(home / "polled") > 149 + 30, "polls that fail do not count"
+
     def test_start_commands_have_the_environment_of_the_task(self, home, raylet):
         run(WORKER_SCRIPT, home, RAYDOG_UPDATER="starts-ray", RAY_NODE_TYPE_NAME="a type", YD_SECRET="x")
 
