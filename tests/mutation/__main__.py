@@ -19,7 +19,8 @@ SOURCE = ROOT / "src/yellowdog_ray"
 _HELP = """\
 Each mutation changes one expression of a module, in a temporary copy of the checkout. The quick tests of the module
 must then fail; otherwise the mutation survives. Prints each module's share of killed mutations, and the survivors.
-Exits with 1 if a survivor is not judged in tests/mutation/survivors.txt. A mutation takes about a second.
+Exits with 1 if a survivor is not judged in tests/mutation/survivors.txt. A mutation takes about a second, and the
+provider has thousands: --sample runs a random sample of each package. One seed selects the same mutations every time.
 """
 
 _NOT_MUTATED = [r"\blogger\.\w+\(", r"\bcast\(", r"\bTypeVar\("]
@@ -28,7 +29,8 @@ _TESTS_THAT_CAN_RUN = "not (hosts or e2e or search or hypothesis)"
 """Hypothesis refuses to run in mutmut's processes."""
 
 _TESTS_OF_MODULES = (
-    "test_names.py test_redaction.py test_errors.py test_distinct.py test_credentials.py test_provider.py"
+    "test_names.py test_redaction.py test_errors.py test_distinct.py test_credentials.py test_provider.py test_lazy.py "
+    "test_private_file.py test_wiring.py"
 )
 """The tests of modules outside packages; those of a package are the directory of its name."""
 
@@ -46,8 +48,10 @@ def main() -> int:
     mutants = [
         mutant
         for package, of_package in _by_package(modules).items()
-        for mutant in _run(of_package, _tests(package), options.jobs)
+        for mutant in _run(of_package, _tests(package), options)
     ]
+    if options.sample:
+        print(f"\nrandom sample: at most {options.sample} mutations of each package, seed {options.seed}")
     return _report(mutants)
 
 
@@ -69,8 +73,11 @@ def _tests(package: str) -> list[str]:
     return [f"tests/yellowdog_ray/{test}" for test in tests]
 
 
-def _run(modules: list[str], tests: list[str], jobs: int) -> list[Mutant]:
+def _run(modules: list[str], tests: list[str], options: argparse.Namespace) -> list[Mutant]:
     """Run mutmut in a copy of the checkout.
+
+    Returns:
+        All mutants of the modules; with a sample, most of them are not checked.
 
     Raises:
         SystemExit: the tests fail without any mutation.
@@ -80,7 +87,8 @@ def _run(modules: list[str], tests: list[str], jobs: int) -> list[Mutant]:
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "dist"))
         with (copy / "pyproject.toml").open("a") as settings:
             settings.write(_settings(modules, tests))
-        command = [sys.executable, "-m", "tests.mutation.engine", str(report), str(jobs)]
+        selection = [str(number) for number in (options.jobs, options.sample, options.seed)]
+        command = [sys.executable, "-m", "tests.mutation.engine", str(report), *selection]
         path = os.pathsep.join([str(copy), os.environ.get("PYTHONPATH", "")])
         done = subprocess.run(
             command,
@@ -108,26 +116,39 @@ def _settings(modules: Iterable[str], tests: list[str]) -> str:
 
 
 def _report(mutants: Iterable[Mutant]) -> int:
+    """Print the outcome of each module and of each package; 1 if a survivor is not judged."""
     by_module = defaultdict(list)
     for mutant in mutants:
         by_module[mutant.module].append(mutant)
     unjudged = 0
     for module, of_module in sorted(by_module.items()):
-        survivors = [mutant for mutant in of_module if not mutant.killed]
-        print(f"\n{module}: {len(of_module) - len(survivors)} of {len(of_module)} mutations killed")
+        survivors = [mutant for mutant in of_module if mutant.survived]
+        if any(mutant.checked for mutant in of_module):
+            print(f"\n{module}: {_score(of_module)}")
         for mutant in survivors:
             judgement = judgements().get(mutant.function, {}).get(mutant.change)
             unjudged += judgement is None
             print(f"  {judgement or 'NOT JUDGED'} ({mutant.status}): {mutant.function}: {mutant.change}")
-    total, killed = sum(map(len, by_module.values())), sum(m.killed for of in by_module.values() for m in of)
-    print(f"\n{killed} of {total} mutations killed, {total - killed} survived, {unjudged} of them not judged")
+    print()
+    for package, modules in _by_package(by_module).items():
+        print(f"{package}: {_score(mutant for module in modules for mutant in by_module[module])}")
+    print(f"survivors that are not judged: {unjudged}")
     return int(unjudged > 0)
+
+
+def _score(mutants: Iterable[Mutant]) -> str:
+    all_mutants = list(mutants)
+    checked = [mutant for mutant in all_mutants if mutant.checked]
+    of_all = "" if len(checked) == len(all_mutants) else f" (of {len(all_mutants)} in all)"
+    return f"{sum(not mutant.survived for mutant in checked)} of {len(checked)} mutations killed{of_all}"
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("scripts/mutate", description=_HELP)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as cluster/backoff.py or monitor (all)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="mutations at a time (1)")
+    parser.add_argument("--sample", type=int, default=0, metavar="N", help="N random mutations of each package (all)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="selects the sample (0)")
     parser.add_argument("--list", action="store_true", help="show the selected modules, and end")
     parser.add_argument("--survivors", action="store_true", help="show the judged survivors, and end")
     return parser.parse_args()

@@ -14,7 +14,7 @@ class Mutant:
     Attributes:
         module: below the provider's source, such as `cluster/backoff.py`.
         name: mutmut's name of it.
-        status: mutmut's word: killed, survived, timeout, no tests ...
+        status: mutmut's word: killed, survived, timeout, no tests, not checked ...
         diff: the change, as a unified diff.
     """
 
@@ -38,9 +38,14 @@ class Mutant:
         return f"{' '.join(lines['-'])} => {' '.join(lines['+'])}"
 
     @property
-    def killed(self) -> bool:
-        """Whether the tests failed; a mutant that never ends is detected by its timeout."""
-        return self.status in ("killed", "timeout", "suspicious", "segfault")
+    def checked(self) -> bool:
+        """Whether the tests ran; a sample leaves most mutants out."""
+        return self.status != "not checked"
+
+    @property
+    def survived(self) -> bool:
+        """Whether no test failed; a mutant that never ends is detected by its timeout."""
+        return self.checked and self.status not in ("killed", "timeout", "suspicious", "segfault")
 
 
 def judgements() -> dict[str, dict[str, str]]:

@@ -19,7 +19,18 @@ def test_mutant_is_identified_by_function_and_change():
 
     assert mutant.function == "cluster/backoff.py Backoff.left"
     assert mutant.change == "return a + 1 => return a + 2"
-    assert not mutant.killed
+    assert mutant.survived
+
+
+@pytest.mark.parametrize(("status", "survived"), [("killed", False), ("timeout", False), ("no tests", True)])
+def test_mutant_survives_unless_its_tests_failed(status, survived):
+    assert Mutant("names.py", "x", status, "").survived == survived
+
+
+def test_mutant_outside_the_sample_counts_as_nothing():
+    mutant = Mutant("names.py", "x", "not checked", "")
+
+    assert (mutant.checked, mutant.survived) == (False, False)
 
 
 @pytest.mark.parametrize(("function", "changes"), judgements().items())
