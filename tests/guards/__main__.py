@@ -20,22 +20,20 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, metavar="N")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    tests = row_tests()
-    texts = {row: f"{row} {of_row} {tests[row]}".lower() for row, of_row in guards().items()}
+    texts = {row: f"{row} {of_row} {row_tests()[row]}".lower() for row, of_row in guards().items()}
     chosen = {row: guards()[row] for row in texts if all(word.lower() in texts[row] for word in options.words)}
     if options.list or not chosen:
         print("\n".join(f"{row}\n  {text}" for row, of_row in chosen.items() for text in map(" and ".join, of_row)))
         return int(not chosen)
     with tempfile.TemporaryDirectory(prefix="guards-") as folder, ThreadPoolExecutor(options.jobs) as pool:
-        rows = [pool.submit(_row, Path(folder), row, of_row, tests[row]) for row, of_row in chosen.items()]
-        bad = sum(row.result() for row in rows)
+        bad = sum(pool.map(lambda row: _row(Path(folder), row, chosen[row], row_tests()[row]), chosen))
     print(f"{sum(map(len, chosen.values()))} guards in {len(chosen)} rows, {bad} rows with problems")
     return int(bad > 0)
 
 
 def _row(folder: Path, row: str, of_row: list[Guard], tests: set[str]) -> bool:
-    """Report on a row; whether it has a problem."""
-    lines, passing = [], set(tests)
+    """Report on a row; whether it has a problem. Tests of the provider's modules are left to `scripts/mutate`."""
+    lines, passing = [], {test for test in tests if not test.startswith("yellowdog_ray/")}
     control = _run(folder, (), tests)
     problems = [f"{test} with all guards: {control.get(test)}" for test in tests if control.get(test) != "passed"]
     for guard in [] if problems else of_row:

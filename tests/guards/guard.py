@@ -28,7 +28,7 @@ def guards() -> dict[str, list[Guard]]:
             of_row = found.setdefault(name, [])
         if guard.startswith(" + "):
             of_row[-1] += (guard.removeprefix(" + "),)
-        elif guard:
+        else:
             of_row.append((guard.strip(),))
     return found
 

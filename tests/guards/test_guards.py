@@ -6,8 +6,7 @@ from tests.guards.guard import guards, row_tests, without
 
 
 def test_every_row_has_a_test_and_a_guard():
-    assert guards().keys() == row_tests().keys()
-    assert [row for row in guards() if not (guards()[row] and row_tests()[row])] == []
+    assert [row for row in row_tests() if not (guards().get(row) and row_tests()[row])] == []
 
 
 @pytest.mark.parametrize("line", [line for of_row in guards().values() for guard in of_row for line in guard])
