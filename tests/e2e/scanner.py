@@ -227,6 +227,8 @@ def agent(host: str, port: int) -> None:
 
     async def submit() -> None:
         client = JobAgentSubmissionClient(f"http://{host}:{port}")
+        if "RAY_AUTH_TOKEN" in os.environ:  # Ray's client sends it from Ray 2.54 on only
+            client._session.headers["Authorization"] = f"Bearer {os.environ['RAY_AUTH_TOKEN']}"
         await client.submit_job_internal(JobSubmitRequest(entrypoint="touch ~/scanned-agent"))
         await client.close()
 

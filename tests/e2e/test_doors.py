@@ -15,13 +15,10 @@ import yaml
 from tests.e2e.conftest import Box
 from tests.e2e.doors import Logins, Socket, documented_ports
 from tests.e2e.ray_cli import Ray
-from yellowdog_ray.config.ray_auth import agents_require_tokens, has_tokens
+from yellowdog_ray.node.ray_versions import agents_require_tokens, has_tokens
 
 NO_RAY = {22: "sshd", 16667: "the tag server", 16668: "RayDog's token service"}
 """Doors that are not Ray's: tests/yellowdog_ray tests the last two."""
-
-KNOWN_OPEN = set() if agents_require_tokens(ray.__version__) else {52365}
-"""Ports that require no token in this version of Ray; `ray up` warns of them (docs/security.md)."""
 
 CLIENTS = {"worker", "store", "job", "agent"} | ({"client"} if agents_require_tokens(ray.__version__) else set())
 """The clients that work with the token. Ray Client of 2.52 fails with the locked grpcio, also without tokens."""
@@ -64,7 +61,7 @@ def test_cluster_admits_only_clients_with_its_token(life: Ray, box: Box, version
     with closing(platform.provision_host("stranger")) as stranger:
         scan = Scan(logins, stranger.address, head, sockets)
         scan.without_token()
-        assert logins.marks(nodes) == ({"agent"} if KNOWN_OPEN else set()), "code ran on a node"
+        assert logins.marks(nodes) == set(), "code ran on a node"
 
         found = scan.with_token(token_of(life), on_loopback={"v2": {"job", "client"}, "v1": {"job"}}[version])
         (joined,) = (each["detail"] for each in found if each["attempt"] == "worker")
@@ -121,11 +118,8 @@ class Scan:
             none = both.submit(self._run, self._outside, None, methods="all", clients=everything, seconds=15)
             wrong = both.submit(self._run, self._outside, "wrong", methods="harmless", clients=["store"], seconds=15)
         for found in (none.result(), wrong.result()):
-            entered = [each for each in found if each["outcome"] == "in"]
-            assert [each for each in entered if each["port"] not in KNOWN_OPEN] == []
-            assert {each["port"] for each in entered} == KNOWN_OPEN
-            closed = {door for door in self._of_ray if door[1] not in KNOWN_OPEN}
-            assert self._doors_where(found, "refused", "metrics") == closed
+            assert [each for each in found if each["outcome"] == "in"] == []
+            assert self._doors_where(found, "refused", "metrics") == self._of_ray
 
     def with_token(self, token: str, on_loopback: set[str]) -> list[dict[str, Any]]:
         """Each client works, and something answers at each door. Clients of loopback doors run on the head."""

@@ -1,4 +1,4 @@
-"""The versions of Python and Ray on this machine and on the head: Ray requires exactly the same.
+"""The versions of Python, Ray and RayDog on this machine and on the head: Ray requires exactly the same, of two.
 
 They are read over SSH before Ray starts there. A failed read has no consequence.
 """
@@ -10,19 +10,36 @@ import re
 from dataclasses import dataclass
 from importlib import metadata
 
-from yellowdog_ray.config.ray_auth import agents_require_tokens, has_tokens, open_agents, without_tokens
+from yellowdog_ray.config.ray_auth import open_agents, without_tokens
 from yellowdog_ray.errors import SshError
+from yellowdog_ray.node.ray_versions import agents_require_tokens, has_tokens
 from yellowdog_ray.node.scripts import AGENT_HOME
 from yellowdog_ray.remote.ssh import SshTarget
 
-_PROGRAM = "import platform, importlib.metadata as m; print(platform.python_version(), m.version('ray'))"
-_OUTPUT = re.compile(r"^(\d+\.\d+\.\d+\S*) (\d+\.\d+\.\d+\S*)$", re.MULTILINE)
+_DISTRIBUTION = "yellowdog-ray"
+_TOKEN_SERVICE = "yellowdog_ray.monitor.token_service"  # noqa: S105 - a module
+_CLOSED_AGENT = "yellowdog_ray.node.closed_agent"
+_NONE = "none"
+
+# The modules show what a RayDog can do: versions under development have one number.
+_PROGRAM = f"""
+import importlib.metadata, importlib.util, platform
+def version(name):
+    try: return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError: return '{_NONE}'
+def has(name):
+    try: return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError: return False
+modules = [name for name in ('{_TOKEN_SERVICE}', '{_CLOSED_AGENT}') if has(name)]
+print(platform.python_version(), version('ray'), version('{_DISTRIBUTION}'), *modules)
+"""
+_OUTPUT = re.compile(r"^(\d+\.\d+\.\d+\S*) (\d+\.\d+\.\d+\S*) (\S+)((?: yellowdog_ray\.\S+)*)$", re.MULTILINE)
 _TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Versions:
-    """The versions on one machine."""
+    """The versions on one machine, of which Ray requires the same everywhere."""
 
     python: str
     ray: str
@@ -31,33 +48,54 @@ class Versions:
         return f"Python {self.python} and Ray {self.ray}"
 
 
+@dataclass(frozen=True)
+class OnHead:
+    """What was read on the head, in its agent's virtual environment.
+
+    Attributes:
+        versions: those of Python and Ray.
+        raydog: RayDog's version; None without RayDog, which may be in a container.
+        has_token_service: whether its RayDog can give workers the cluster's token.
+        closes_agents: whether its RayDog closes the dashboard agents of Ray 2.52 and 2.53.
+    """
+
+    versions: Versions
+    raydog: str | None
+    has_token_service: bool = True
+    closes_agents: bool = True
+
+
 def here() -> Versions:
     """The versions on this machine."""
     return Versions(platform.python_version(), metadata.version("ray"))
 
 
-def on(target: SshTarget) -> Versions | None:
-    """The versions on a host, in its agent's virtual environment: one SSH command. None if the command fails."""
+def on(target: SshTarget) -> OnHead | None:
+    """What a host has in its agent's virtual environment: one SSH command. None if the command fails."""
     python = f'"$(ls -d "$HOME/venv" {AGENT_HOME}/venv 2>/dev/null | head -n 1)/bin/python"'
     try:
         output = target.run(f'{python} -c "{_PROGRAM}"', timeout=_TIMEOUT_SECONDS)
     except SshError:
         return None
     found = _OUTPUT.search(output)
-    return Versions(found[1], found[2]) if found else None
+    if found is None:
+        return None
+    modules = found[4].split()
+    raydog = None if found[3] == _NONE else found[3]
+    return OnHead(Versions(found[1], found[2]), raydog, _TOKEN_SERVICE in modules, _CLOSED_AGENT in modules)
 
 
-def warnings(ours: Versions, theirs: Versions | None, *, needs_tokens: bool) -> list[str]:
+def warnings(ours: Versions, theirs: OnHead | None, *, needs_tokens: bool) -> list[str]:
     """What the user should know about the versions.
 
     Args:
         ours: those of this machine.
-        theirs: those of the head, if they could be read.
+        theirs: what the head has, if it could be read.
         needs_tokens: whether the cluster is to have Ray's token authentication.
     """
-    found = [difference(ours, theirs)]
-    if needs_tokens and theirs is not None:
-        found.append(_about_tokens(ours.ray, theirs.ray))
+    found = [difference(ours, theirs.versions if theirs else None)]
+    if needs_tokens:
+        found.append(_about_tokens(ours, theirs))
     return [warning for warning in found if warning is not None]
 
 
@@ -71,10 +109,11 @@ def difference(ours: Versions, theirs: Versions | None) -> str | None:
     )
 
 
-def _about_tokens(ours: str, theirs: str) -> str | None:
-    subject = f"Ray {theirs} on the head"
-    if not has_tokens(theirs):
+def _about_tokens(ours: Versions, theirs: OnHead | None) -> str | None:
+    """A warning about the head's Ray; where it could not be read, it is expected to be this machine's."""
+    ray = theirs.versions.ray if theirs else ours.ray
+    subject = f"Ray {ray} on the head"
+    if not has_tokens(ray):
         return without_tokens(subject)
-    if agents_require_tokens(theirs) or ours == theirs:  # a warning about this machine's version comes earlier
-        return None
-    return open_agents(subject)
+    is_closed = agents_require_tokens(ray) or (theirs is not None and theirs.closes_agents)
+    return None if is_closed else open_agents(subject)

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from yellowdog_ray.errors import ConfigError
-from yellowdog_ray.node.authentication import FIRST_RAY
 from yellowdog_ray.node.ports import DASHBOARD_AGENT_PORT
+from yellowdog_ray.node.ray_versions import FIRST_WITH_CLOSED_AGENTS, FIRST_WITH_TOKENS, has_tokens
 
-_VERSION = re.compile(r"(\d+)\.(\d+)")
-FIRST = ".".join(map(str, FIRST_RAY))
-
-FIRST_RAY_WITH_CLOSED_AGENTS = (2, 54)
-"""The first version of Ray whose dashboard agents require the token (`dashboard/http_server_agent.py`)."""
-
-
-def has_tokens(ray_version: str) -> bool:
-    """Whether this version of Ray has token authentication."""
-    return _is_at_least(ray_version, FIRST_RAY)
-
-
-def agents_require_tokens(ray_version: str) -> bool:
-    """Whether the dashboard agents of this version of Ray require the token too."""
-    return _is_at_least(ray_version, FIRST_RAY_WITH_CLOSED_AGENTS)
-
-
-def _is_at_least(ray_version: str, first: tuple[int, int]) -> bool:
-    found = _VERSION.match(ray_version)
-    return found is not None and (int(found[1]), int(found[2])) >= first
+FIRST = ".".join(map(str, FIRST_WITH_TOKENS))
 
 
 def resolve(provider: Mapping[str, Any], ray_version: str, source: str) -> tuple[Any, list[str]]:
@@ -45,8 +25,7 @@ def resolve(provider: Mapping[str, Any], ray_version: str, source: str) -> tuple
     """
     stated = provider.get("ray_auth")
     if has_tokens(ray_version):
-        has_open_agents = stated != "none" and not agents_require_tokens(ray_version)
-        return stated or "token", [open_agents(f"{source}: Ray {ray_version} on this machine")] * has_open_agents
+        return stated or "token", []
     if stated == "token":
         raise ConfigError(
             f"{source}: provider.ray_auth is token, and Ray {ray_version} on this machine has no token authentication: "
@@ -65,8 +44,8 @@ def without_tokens(subject: str) -> str:
 
 
 def open_agents(subject: str) -> str:
-    """The warning about a version of Ray whose dashboard agents require no token."""
-    first = ".".join(map(str, FIRST_RAY_WITH_CLOSED_AGENTS))
+    """The warning about a version of Ray whose dashboard agents require no token, where RayDog does not close them."""
+    first = ".".join(map(str, FIRST_WITH_CLOSED_AGENTS))
     return (
         f"{subject} requires no token at port {DASHBOARD_AGENT_PORT}, unlike at other ports: everybody who reaches "
         "that port of the cluster's nodes can run programs there, and read the YellowDog API key on the head. Use Ray "

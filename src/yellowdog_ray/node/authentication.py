@@ -7,16 +7,16 @@ head's token service. docs/security.md has the reasons.
 from __future__ import annotations
 
 from yellowdog_ray.node import variables
+from yellowdog_ray.node.ports import DASHBOARD_AGENT_PORT
+from yellowdog_ray.node.ray_versions import OPEN_AGENTS_PATTERN
 from yellowdog_ray.node.scripts import AGENT_HOME
+from yellowdog_ray.node.start_hook import AGENT_HOOK, MODULE
 
 MODE_TOKEN = "token"  # noqa: S105 - a mode of Ray's, no secret
 """Value of `variables.AUTH_MODE`: every request needs the token."""
 
 MODE_DISABLED = "disabled"
 """Value of `variables.AUTH_MODE`: no request needs a token, even on an image that has one."""
-
-FIRST_RAY = (2, 52)
-"""The first version of Ray, major and minor, with token authentication."""
 
 TOKEN_SERVICE_PORT = 16668
 """The port of the token service on the head."""
@@ -38,12 +38,25 @@ RETRY_SECONDS = 300
 
 _HOME = f"${{{variables.AGENT_HOME}:-{AGENT_HOME}}}"
 
+# By file names: a Python takes longer, and another version of Ray needs no hook.
+_GUARD_AGENTS = f"""\
+# Ray 2.52 and 2.53 require no token at port {DASHBOARD_AGENT_PORT}, unless a hook of `ray start` lets them.
+if [ -z "${{{variables.START_HOOK}:-}}" ] &&
+  compgen -G "{_HOME}/venv/lib/python3*/site-packages/ray-{OPEN_AGENTS_PATTERN}.dist-info" >/dev/null; then
+  if "{_HOME}/venv/bin/python" -c "from {MODULE} import guard_agents" 2>/dev/null; then
+    export {variables.START_HOOK}={AGENT_HOOK}
+  else
+    echo "RayDog on this image is too old to close port {DASHBOARD_AGENT_PORT} (docs/security.md)" >&2
+  fi
+fi
+"""
+
 _HEAD_LINES = f"""\
 # Ray's token authentication, by RayDog: `ray up` sends the token over SSH. Delete an earlier or an image's token.
 unset {variables.AUTH_TOKEN}
 export {variables.AUTH_TOKEN_PATH}="{_HOME}/{HEAD_AUTH_FILE}"
 find "${variables.AUTH_TOKEN_PATH}" ! -cnewer "$0" -delete 2>/dev/null
-"""
+{_GUARD_AGENTS}"""
 
 _REDEEM = f"""\
 import errno, hashlib, json, os, socket, ssl, sys, time
@@ -114,7 +127,7 @@ raydog_python="{_HOME}/venv/bin/python"
 "$raydog_python" -I -S - "${variables.AUTH_TOKEN_PATH}" <<'RAYDOG' || exit 1
 {_REDEEM}RAYDOG
 unset {variables.TICKET} raydog_python
-"""
+{_GUARD_AGENTS}"""
 
 
 def head_script(script: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.ports import GCS_PORT, RAY_START_OPTIONS
-from yellowdog_ray.node.start_hook import HOOK, MODULE
+from yellowdog_ray.node.start_hook import AGENT_HOOK, HOOK, MODULE
 
 AGENT_HOME = "/opt/yellowdog/agent"
 """Default installation directory of the YellowDog agent, and home of its user; `variables.AGENT_HOME` overrides it."""
@@ -141,7 +141,7 @@ valkey=$(command -v valkey-server || command -v redis-server) || {{
 "$valkey" --port "{_TAG_PORT}" --bind 127.0.0.1 --save '' --appendonly no &
 
 # Ray has no option for the address of its client server, so a hook sets it. An older RayDog on the image has no hook.
-if [ -z "${{{variables.START_HOOK}:-}}" ] && python -c "import {MODULE}" 2>/dev/null; then
+if [ "${{{variables.START_HOOK}:-{AGENT_HOOK}}}" = {AGENT_HOOK} ] && python -c "import {MODULE}" 2>/dev/null; then
   export {variables.START_HOOK}={HOOK}
 fi
 

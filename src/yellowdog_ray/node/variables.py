@@ -140,9 +140,9 @@ RAY_TMPDIR = _variable(
 )
 START_HOOK = _variable(
     "RAY_START_HOOK",
-    written_by="the head's default task script, unless the user has set it",
+    written_by="the head's default task script; with Ray 2.52 and 2.53 the first lines of every task script; the user",
     read_by="`ray start`: a function to call before it starts Ray's processes",
-    absent="Ray's client server listens on the head's address too",
+    absent="Ray's client server listens on the head's address too; Ray 2.52 and 2.53 require no token at their agents",
 )
 
 # Ray's token authentication

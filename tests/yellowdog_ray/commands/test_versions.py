@@ -1,7 +1,9 @@
 """Versions of Python and Ray here and on the head."""
 
+import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,18 @@ from ray import __version__ as ray_version
 
 from tests.yellowdog_ray.ray_cli import ray
 from yellowdog_ray.commands import versions
-from yellowdog_ray.commands.versions import Versions
+from yellowdog_ray.commands.versions import OnHead, Versions
 from yellowdog_ray.errors import SshError
 from yellowdog_ray.remote.ssh import SshTarget
 
 OURS = Versions("3.12.1", "2.60.0")
 TARGET = SshTarget("yd-agent", "10.0.0.1", "key", "head-1")
+MODULES = "yellowdog_ray.monitor.token_service yellowdog_ray.node.closed_agent"
+
+
+def head_with(ray: str, **changes: bool) -> OnHead:
+    """A head with this Ray, this machine's Python, and a new RayDog unless stated otherwise."""
+    return OnHead(Versions("3.12.1", ray), "3.0.0", **changes)
 
 
 def test_here_returns_the_running_versions():
@@ -38,27 +46,48 @@ def test_difference_names_all_four_versions(theirs):
 @pytest.mark.parametrize("version", ["2.51.1", "2.50.0"])
 def test_head_without_tokens_is_warned_of(version):
     """Its Ray ignores the token: the cluster works, and is open."""
-    same = Versions("3.12.1", version)
+    head = head_with(version)
 
-    (warning,) = versions.warnings(same, same, needs_tokens=True)
+    (warning,) = versions.warnings(head.versions, head, needs_tokens=True)
 
     assert f"Ray {version} on the head has no token authentication: everybody who reaches" in warning
-    assert versions.warnings(same, same, needs_tokens=False) == []
+    assert versions.warnings(head.versions, head, needs_tokens=False) == []
 
 
-@pytest.mark.parametrize("theirs", [None, Versions("3.12.1", "2.52.0")])
+@pytest.mark.parametrize(
+    "theirs",
+    [None, head_with("2.60.0", closes_agents=False), head_with("2.54.0", closes_agents=False)],
+    ids=["not known", "2.60", "2.54"],
+)
 def test_head_with_tokens_or_of_unknown_version_is_not_warned_of(theirs):
-    assert versions.warnings(Versions("3.12.1", "2.52.0"), theirs, needs_tokens=True) == []
+    ours = theirs.versions if theirs else OURS
+
+    assert versions.warnings(ours, theirs, needs_tokens=True) == []
 
 
-def test_head_whose_agents_require_no_token_is_warned_of_unless_this_machine_was():
-    ours, theirs = Versions("3.12.1", "2.60.0"), Versions("3.12.1", "2.53.0")
+class TestRayWhoseAgentsRequireNoToken:
+    """Ray 2.52 and 2.53, whose agents RayDog on the node closes."""
 
-    different, agents = versions.warnings(ours, theirs, needs_tokens=True)
+    @pytest.mark.parametrize("ray_there", ["2.52.0", "2.53.0"])
+    def test_head_is_warned_of_when_its_raydog_does_not_close_them(self, ray_there):
+        head = head_with(ray_there, closes_agents=False)
 
-    assert "this machine has" in different
-    assert "Ray 2.53.0 on the head requires no token at port 52365" in agents
-    assert versions.warnings(theirs, theirs, needs_tokens=True) == []
+        (warning,) = versions.warnings(head.versions, head, needs_tokens=True)
+
+        assert f"Ray {ray_there} on the head requires no token at port 52365" in warning
+        assert "Use Ray 2.54 or later" in warning
+        assert versions.warnings(head.versions, head, needs_tokens=False) == []
+
+    def test_head_is_not_warned_of_when_its_raydog_closes_them(self):
+        head = head_with("2.52.1")
+
+        assert versions.warnings(head.versions, head, needs_tokens=True) == []
+
+    def test_unknown_head_is_warned_of_by_the_version_here(self):
+        """Ray may be in a container, which RayDog does not examine."""
+        (warning,) = versions.warnings(Versions("3.12.1", "2.52.1"), None, needs_tokens=True)
+
+        assert "requires no token at port 52365" in warning
 
 
 def test_ray_up_warns_of_other_versions_before_ray_starts(
@@ -69,7 +98,7 @@ def test_ray_up_warns_of_other_versions_before_ray_starts(
 ):
     monkeypatch.setattr("yellowdog_ray.commands.head_wait.HeadWait.until_reachable", lambda *_: TARGET)
     monkeypatch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: "a-token")
-    monkeypatch.setattr(versions, "on", lambda target: Versions("3.9.0", "2.50.0"))
+    monkeypatch.setattr(versions, "on", lambda target: OnHead(Versions("3.9.0", "2.50.0"), "3.0.0"))
 
     def send(*_: object) -> None:
         raise SystemExit(0)
@@ -86,7 +115,7 @@ def host(tmp_path, monkeypatch):
     """A host whose shell is this machine's, with a home of its own."""
 
     def run(self: SshTarget, command: str, timeout: float) -> str:
-        environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+        environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run(
             ["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=timeout, check=False
         )
@@ -104,11 +133,34 @@ def test_on_reads_versions_of_the_agents_environment(host: Path, place: str):
     programs = host / place / "bin"
     programs.mkdir(parents=True)
     (programs / "python").write_text(
-        '#!/bin/bash\n[ "$1" = -c ] && [[ "$2" == *"version(\'ray\')"* ]] && echo 3.11.4 2.55.1\n'
+        f'#!/bin/bash\n[ "$1" = -c ] && [[ "$2" == *"version(\'ray\')"* ]] && echo 3.11.4 2.55.1 3.1.0 {MODULES}\n'
     )
     (programs / "python").chmod(0o755)
 
-    assert versions.on(TARGET) == Versions("3.11.4", "2.55.1")
+    assert versions.on(TARGET) == OnHead(Versions("3.11.4", "2.55.1"), "3.1.0")
+
+
+@pytest.mark.parametrize(
+    ("raydog", "expected"),
+    [
+        ("none", OnHead(OURS, None, has_token_service=False, closes_agents=False)),
+        ("2.0.0", OnHead(OURS, "2.0.0", has_token_service=False, closes_agents=False)),
+        ("2.9.0 yellowdog_ray.monitor.token_service", OnHead(OURS, "2.9.0", closes_agents=False)),
+    ],
+)
+def test_on_reads_what_an_older_raydog_lacks(host: Path, raydog: str, expected: OnHead):
+    (host / "venv" / "bin").mkdir(parents=True)
+    (host / "venv" / "bin" / "python").write_text(f"#!/bin/bash\necho {OURS.python} {OURS.ray} {raydog}\n")
+    (host / "venv" / "bin" / "python").chmod(0o755)
+
+    assert versions.on(TARGET) == expected
+
+
+def test_on_reads_this_machines_environment(host: Path):
+    """The program itself, which an older Python must understand too."""
+    (host / "venv").symlink_to(sys.prefix)
+
+    assert versions.on(TARGET) == OnHead(versions.here(), metadata.version("yellowdog-ray"))
 
 
 @pytest.mark.parametrize("script", [None, "exit 1", "echo nonsense"], ids=["no environment", "no Ray", "nonsense"])

@@ -2,25 +2,15 @@
 
 import pytest
 
-from yellowdog_ray.config.ray_auth import has_tokens, resolve
+from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.node.ray_versions import has_tokens
 
 
-@pytest.mark.parametrize("version", ["2.54.0", "2.60.0", "2.100.1", "3.0.0.dev0"])
+@pytest.mark.parametrize("version", ["2.52.0", "2.52.0rc1", "2.53.0", "2.60.0", "2.100.1", "3.0.0.dev0"])
 def test_cluster_has_a_token_from_the_first_ray_with_tokens_on(version):
     assert has_tokens(version)
     assert resolve({}, version, "cluster.yaml") == ("token", [])
-
-
-@pytest.mark.parametrize("version", ["2.52.0", "2.52.0rc1", "2.53.0"])
-@pytest.mark.parametrize("section", [{}, {"ray_auth": "token"}])
-def test_user_is_warned_of_ray_whose_agents_require_no_token(version, section):
-    assert has_tokens(version)
-    value, (warning,) = resolve(section, version, "cluster.yaml")
-
-    assert value == "token"
-    assert f"cluster.yaml: Ray {version} on this machine requires no token at port 52365" in warning
-    assert "Use Ray 2.54 or later" in warning
 
 
 @pytest.mark.parametrize("version", ["2.51.1", "2.9.3", "1.99.0"])

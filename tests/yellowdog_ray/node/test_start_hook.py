@@ -1,5 +1,6 @@
-"""The hook of `ray start` that keeps Ray's client server on the loopback interface."""
+"""The hooks of `ray start` that close what Ray leaves open to other machines."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 from ray._private import services
 
+from yellowdog_ray.node import closed_agent
 from yellowdog_ray.node.scripts import HEAD_SCRIPT
-from yellowdog_ray.node.start_hook import HOOK, MODULE, listen_on_loopback
+from yellowdog_ray.node.start_hook import AGENT_HOOK, HOOK, MODULE, guard_agents, listen_on_loopback
 
 
 @pytest.fixture
@@ -62,14 +64,54 @@ class TestHook:
         assert capsys.readouterr().err == ""
 
 
+class TestAgents:
+    """The dashboard agents of Ray 2.52 and 2.53, which require no token."""
+
+    @pytest.fixture
+    def raylets(self, monkeypatch) -> list[list[str]]:
+        """The commands of Ray's processes that would have been started."""
+        commands: list[list[str]] = []
+        monkeypatch.setattr(services, "start_ray_process", lambda command, *_, **__: commands.append(command))
+        return commands
+
+    @pytest.fixture
+    def agent(self) -> str:
+        return str(Path(services.RAY_PATH, "dashboard", "agent.py"))
+
+    @pytest.mark.parametrize("hook", [guard_agents, listen_on_loopback])
+    @pytest.mark.parametrize("head", [True, False])
+    def test_raylet_starts_the_closed_agent(self, raylets, agent, monkeypatch, started, hook, head):
+        monkeypatch.setattr("ray.__version__", "2.53.0")
+        hook(None, head)
+        services.start_ray_process(["raylet", f"--dashboard_agent_command=python -u {agent} --port=1", agent], "raylet")
+
+        ((raylet, command, other),) = raylets
+        assert command == f"--dashboard_agent_command=python -u {closed_agent.__file__} {agent} --port=1"
+        assert (raylet, other) == ("raylet", agent), "nothing else changes"
+
+    @pytest.mark.parametrize("version", ["2.54.0", "2.60.0"])
+    def test_other_versions_of_ray_are_left_alone(self, raylets, monkeypatch, version):
+        monkeypatch.setattr("ray.__version__", version)
+        before = services.start_ray_process
+        guard_agents(None, False)
+
+        assert services.start_ray_process is before
+
+    def test_ray_has_the_function_and_the_program(self, agent):
+        assert Path(agent).is_file()
+        assert "--dashboard_agent_command=" in inspect.getsource(services.start_raylet)
+        assert next(iter(inspect.signature(services.start_ray_process).parameters)) == "command"
+
+
 def hook_lines() -> str:
     """The head script's lines that set the hook."""
-    start = HEAD_SCRIPT.index('if [ -z "${RAY_START_HOOK:-}" ]')
+    start = HEAD_SCRIPT.index('if [ "${RAY_START_HOOK:-')
     return HEAD_SCRIPT[start : HEAD_SCRIPT.index("fi\n", start) + 3]
 
 
-def test_name_of_the_hook_is_the_functions():
-    assert f"{listen_on_loopback.__module__}.{listen_on_loopback.__qualname__}" == HOOK
+@pytest.mark.parametrize(("hook", "name"), [(listen_on_loopback, HOOK), (guard_agents, AGENT_HOOK)])
+def test_name_of_the_hook_is_the_functions(hook, name):
+    assert f"{hook.__module__}.{hook.__qualname__}" == name
 
 
 class TestHeadScript:
@@ -82,6 +124,9 @@ class TestHeadScript:
 
     def test_hook_is_set(self, tmp_path):
         assert self.run(sys.executable, tmp_path) == f"{HOOK}\n"
+
+    def test_hook_replaces_that_of_the_agents_which_it_includes(self, tmp_path):
+        assert self.run(sys.executable, tmp_path, RAY_START_HOOK=AGENT_HOOK) == f"{HOOK}\n"
 
     def test_hook_of_the_user_is_kept(self, tmp_path):
         assert self.run(sys.executable, tmp_path, RAY_START_HOOK="my.hook") == "my.hook\n"
