@@ -7,6 +7,7 @@
     - HeadBuildTimeout     the head did not become reachable in time
     - HeadEnded            the head's task ended before Ray was up
     - HeadUnreachable      this machine has no route to the head
+    - HeadOutdated         its RayDog is too old for what the YAML requires
   x SshError               OpenSSH could not reach the head, or a command on it failed
     - HostKeyChanged       another host answers at the head's address
   x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
@@ -88,6 +89,12 @@ class HeadUnreachable(HeadError):
     """The head has only a private address, and the user's machine is not in that network."""
 
     code = "HeadUnreachable"
+
+
+class HeadOutdated(HeadError):
+    """The RayDog on the head's image is too old for what the YAML requires."""
+
+    code = "HeadOutdated"
 
 
 class SshError(RayDogError):

@@ -6,6 +6,8 @@ from ray.autoscaler._private import commands
 from tests.commands.account import NAME
 from tests.commands.laptop import assert_one_clear_message
 from tests.simulation.trouble import Trouble
+from yellowdog_ray.commands import versions
+from yellowdog_ray.commands.versions import OnHead
 
 ADD_TASKS = "POST /work/taskGroups/*/tasks"
 
@@ -60,6 +62,21 @@ def test_ray_up_names_what_it_leaves_when_set_up_fails(laptop, account, monkeypa
     assert up.exit_code == 1
     assert len(left(up)) == 1
     assert_removable(laptop, account)
+
+
+def test_ray_up_leaves_nothing_when_the_heads_raydog_is_too_old(laptop, account, monkeypatch):
+    """Its autoscaler would launch workers that get no token; Ray has not started yet."""
+    old = OnHead(versions.here(), "2.0.0", has_token_service=False)
+    monkeypatch.setattr(versions, "on", lambda _: old)
+    set_up = []
+    monkeypatch.setattr(commands.NodeUpdaterThread, "start", set_up.append)
+
+    up = laptop.up()
+
+    assert_one_clear_message(up, "the head has RayDog 2.0.0, which gives workers no token")
+    assert set_up == []
+    assert left(up) == []
+    account.assert_nothing_left()
 
 
 def test_ray_up_names_nothing_when_nothing_was_created(laptop, account, wire):

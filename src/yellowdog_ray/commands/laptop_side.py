@@ -24,7 +24,15 @@ from yellowdog_ray.commands.leftovers import Created, report_if_command_fails
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.credentials import load_credentials
-from yellowdog_ray.errors import HeadEnded, HeadError, PlatformError, RayDogError, SshError, TeardownIncomplete
+from yellowdog_ray.errors import (
+    HeadEnded,
+    HeadError,
+    HeadOutdated,
+    PlatformError,
+    RayDogError,
+    SshError,
+    TeardownIncomplete,
+)
 from yellowdog_ray.lazy import lazy
 from yellowdog_ray.node.authentication import MODE_TOKEN
 from yellowdog_ray.node.scripts import STARTS_RAY
@@ -171,10 +179,13 @@ class LaptopSide(Side):
             with ThreadPoolExecutor(1) as background:
                 background.submit(self.tag_store.prepare)
                 target = wait.until_reachable(ssh)
-                theirs = background.submit(versions.on, target)
+                reading = background.submit(versions.on, target)
                 authentication = Authentication(mode, target.node_id, token.proposed)
                 on_head = deliver(target, load_credentials(), self.settings.current, authentication)
-            warnings = versions.warnings(versions.here(), theirs.result(), needs_tokens=mode == MODE_TOKEN)
+            theirs = reading.result()
+            if reason := versions.refusal(theirs, needs_tokens=mode == MODE_TOKEN):
+                raise HeadOutdated(reason)
+            warnings = versions.warnings(versions.here(), theirs, needs_tokens=mode == MODE_TOKEN)
             reports = token.accept(on_head) if mode == MODE_TOKEN else []
         except HeadError as error:
             self._roll_back(progress, error)

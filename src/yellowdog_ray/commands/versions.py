@@ -85,6 +85,25 @@ def on(target: SshTarget) -> OnHead | None:
     return OnHead(Versions(found[1], found[2]), raydog, _TOKEN_SERVICE in modules, _CLOSED_AGENT in modules)
 
 
+def refusal(theirs: OnHead | None, *, needs_tokens: bool) -> str | None:
+    """Why workers could never join, or None: an older RayDog on the head launches them without tickets.
+
+    Args:
+        theirs: what the head has, if it could be read.
+        needs_tokens: whether the cluster is to have Ray's token authentication.
+    """
+    if theirs is None or theirs.raydog is None or theirs.has_token_service:
+        return None
+    if not needs_tokens or not has_tokens(theirs.versions.ray):
+        return None
+    ours = metadata.version(_DISTRIBUTION)
+    return (
+        f"the head has RayDog {theirs.raydog}, which gives workers no token of Ray's (`ray_auth`), so that none could "
+        f"join; this machine has RayDog {ours}. Install this machine's RayDog in the head's image, or write "
+        "`ray_auth: none` under provider"
+    )
+
+
 def warnings(ours: Versions, theirs: OnHead | None, *, needs_tokens: bool) -> list[str]:
     """What the user should know about the versions.
 

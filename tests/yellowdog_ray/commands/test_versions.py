@@ -90,6 +90,34 @@ class TestRayWhoseAgentsRequireNoToken:
         assert "requires no token at port 52365" in warning
 
 
+class TestOutdatedRayDogOnTheHead:
+    """A RayDog without token service launches workers without tickets: none would join."""
+
+    def test_refusal_names_both_versions_and_the_remedy(self):
+        head = OnHead(OURS, "2.0.0", has_token_service=False)
+
+        reason = versions.refusal(head, needs_tokens=True)
+
+        assert reason is not None
+        assert "the head has RayDog 2.0.0, which gives workers no token of Ray's (`ray_auth`)" in reason
+        assert f"this machine has RayDog {metadata.version('yellowdog-ray')}" in reason
+        assert "Install this machine's RayDog in the head's image, or write `ray_auth: none`" in reason
+
+    @pytest.mark.parametrize(
+        ("head", "needs_tokens"),
+        [
+            (None, True),
+            (OnHead(OURS, None, has_token_service=False), True),
+            (OnHead(OURS, "3.0.0"), True),
+            (OnHead(OURS, "2.0.0", has_token_service=False), False),
+            (OnHead(Versions("3.12.1", "2.51.0"), "2.0.0", has_token_service=False), True),
+        ],
+        ids=["not known", "Ray in a container", "new RayDog", "no tokens wanted", "Ray without tokens"],
+    )
+    def test_head_is_not_refused_otherwise(self, head, needs_tokens):
+        assert versions.refusal(head, needs_tokens=needs_tokens) is None
+
+
 def test_ray_up_warns_of_other_versions_before_ray_starts(
     platform,
     in_a_users_folder,
