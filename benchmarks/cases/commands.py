@@ -34,6 +34,8 @@ UP_ABOVE = "of that, above the boot and the start of Ray's command"
 UP_OURS = "of that, before `ray start` begins on the head"
 FIRST = "first task on a new worker, from demand to its start"
 FIRST_OURS = "of that, neither boot nor Ray's start on the host"
+JOINING = "`ray start`, until the node has joined"
+RUNNING = "until a Ray worker runs the task"
 DOWN = f"ray down of a head with {WORKERS} workers"
 DOWN_ABOVE = f"of that, above the start of Ray's command and {RAY_DOWN_SLEEPS:.0f} s"
 ALONE = "`ray start --head` alone on such a host, until Ray answers"
@@ -79,16 +81,17 @@ def live(session: Session, report: Report, contender: Contender, delay: float = 
         ray_cluster(contender, platform.address, Path(folder)) as cluster,
     ):
         platform.delay(delay)
-        _up(report, platform, cluster, at)
+        measure_up(report, platform, cluster, at)
         time.sleep(phase * contender.tick_seconds)
-        _first_task(report, platform, cluster, at)
+        measure_first_task(report, platform, cluster, at)
         _grow_on(session, report, platform, cluster, at)
         _down(report, platform, cluster, at)
         last = [report.row(name + at).cells[contender.key].values[-1] for name in (UP_RAY, FIRST, DOWN)]
         session.say(f"{contender.label}{at}: up {last[0]:.1f} s, first task {last[1]:.1f} s, down {last[2]:.1f} s")
 
 
-def _up(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
+def measure_up(report: Report, platform: Lab, cluster: RayCluster, at: str = "") -> None:
+    """Measure `ray up`, until Ray answers on the head."""
     key, cli, mark = cluster.contender.key, _command_start(cluster), platform.mark()
     up = cluster.ray("up", "-y")
     head = platform.nodes()[0]
@@ -156,10 +159,10 @@ def _grow_on(session: Session, report: Report, platform: Lab, cluster: RayCluste
         return
     with session.attempt(report, contender, growing):
         for _ in range(1, WORKERS):
-            _first_task(report, platform, cluster, at)
+            measure_first_task(report, platform, cluster, at)
 
 
-def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str) -> None:
+def measure_first_task(report: Report, platform: Lab, cluster: RayCluster, at: str = "") -> None:
     """Measure a task that needs a new worker."""
     key, mark, known = cluster.contender.key, platform.mark(), len(platform.nodes())
     job = cluster.ray("submit", str(JOB)).last_json
@@ -178,11 +181,11 @@ def _first_task(report: Report, platform: Lab, cluster: RayCluster, at: str) -> 
         "platform calls": ended - began,
         "boot": worker["registered"] - ended,
         "until the task runs": worker["started"] - worker["registered"],
-        "`ray start`, until the node has joined": job["joined"] - worker["started"],
-        "until a Ray worker runs the task": job["ran"] - job["joined"],
+        JOINING: job["joined"] - worker["started"],
+        RUNNING: job["ran"] - job["joined"],
     }
     whole = job["ran"] - job["wanted"]
-    rays = parts["`ray start`, until the node has joined"] + parts["until a Ray worker runs the task"]
+    rays = parts[JOINING] + parts[RUNNING]
     report.row(FIRST + at, "s").add(key, whole)
     report.row(FIRST_OURS + at, "s", 2.0).add(key, whole - BOOT_SECONDS - rays)
     for name, seconds in parts.items():
