@@ -22,12 +22,12 @@ def assert_removable(laptop, account) -> None:
     account.assert_nothing_left()
 
 
-@pytest.mark.parametrize("kind", ["400", "500"])
 @pytest.mark.parametrize(
-    ("call", "what"),
+    ("call", "kind", "what"),
     [
-        ("POST /workerPools/provisioned/template", [f"work requirement {NAME}"]),
-        (ADD_TASKS, [f"work requirement {NAME}", f"worker pool {NAME}-head-"]),
+        ("POST /workerPools/provisioned/template", "400", [f"work requirement {NAME}"]),
+        ("POST /workerPools/provisioned/template", "500", [f"work requirement {NAME}"]),
+        (ADD_TASKS, "500", [f"work requirement {NAME}", f"worker pool {NAME}-head-"]),
     ],
 )
 def test_failed_ray_up_names_what_it_leaves(laptop, account, wire, call, what, kind):

@@ -4,6 +4,7 @@ import pytest
 
 from tests.commands.laptop import Laptop, assert_one_clear_message
 from tests.simulation.config import QUICK, node_type
+from tests.simulation.trouble import Trouble
 from yellowdog_local.state.settings import Settings
 
 CREATING = ["POST /work/requirements", "POST /workerPools/provisioned/template", "POST /work/taskGroups/*/tasks"]
@@ -59,6 +60,25 @@ def test_two_ray_up_bring_up_one_cluster_with_the_same_configuration(laptop, wir
     account.assert_one_cluster()
     if not (call == CREATING[2] and applied):  # then the second finds an almost complete cluster
         assert [NOTED in result.output for result in (second, other)].count(True) == 1
+
+
+def test_refused_head_leaves_the_head_of_the_other_ray_up(laptop, wire, account):
+    """The other one adopts the work requirement; then the platform declines the task of the first."""
+    refusal = Trouble("400", CREATING[2])
+    meanwhile = []
+
+    def other_ray_up():
+        meanwhile.extend([laptop.up(), account.assert_one_head()])
+        wire.add(refusal)
+
+    with wire.interrupted("ray up", CREATING[2], other_ray_up, applied=False):
+        result = laptop.up()
+    wire.remove(refusal)
+
+    other, head = meanwhile
+    assert other.exit_code == 0
+    assert_one_clear_message(result)
+    assert account.assert_one_head() is head
 
 
 @each_change

@@ -19,7 +19,7 @@ from yellowdog_ray.commands.teardown import tear_down
 from yellowdog_ray.config.environment import head_environment, head_task_script
 from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
 from yellowdog_ray.credentials import DEFAULT_URL
-from yellowdog_ray.errors import ClusterNameTaken, HeadEnded, NotFound
+from yellowdog_ray.errors import ClusterNameTaken, HeadEnded, NotFound, RayDogError, Refused
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
@@ -103,6 +103,7 @@ class HeadCreation:
         Creates nothing before the API key and every node type's template are checked.
 
         Raises:
+            Refused: the platform declined a part. If it was the head's task, everything created here was removed.
             RayDogError: a call failed, or the configuration is unusable. Objects created so far are found by name.
         """
         check_platform(self._platform, self._settings.internal, self._progress)
@@ -115,7 +116,28 @@ class HeadCreation:
             self._progress.update(f"completing cluster '{self._cluster.name}', which another `ray up` began")
         self._cluster.adopt(work)
         self._provide_pool(work.groups[0], node_config, is_new=is_new)
-        self._add_head(work, tags, v2=v2)
+        try:
+            self._add_head(work, tags, v2=v2)
+        except Refused as error:
+            if is_new:
+                self._remove(work, error)
+            raise
+        self._check_same_head(tags)
+
+    def _remove(self, work: WorkRequirementView, reason: Refused) -> None:
+        """Remove a cluster whose head's task was refused: its pool costs money, and no `ray up` could use it.
+
+        Another `ray up` may have added its own head to it meanwhile; then it stays.
+        """
+        try:
+            if self._platform.group_tasks(work.groups[0].id):
+                return
+            self._progress.update("the head's task was refused: removing what was made")
+            tear_down(self._platform, work, self._progress, self._clock)
+        except RayDogError as error:
+            raise Refused(f"{reason}. What was made could not be removed: run `ray down`. {error}") from reason
+        self.created.removed()
+        self._cluster.reset()
 
     def _living(self) -> WorkRequirementView | None:
         """The cluster of this name, or None. A cluster that is about to end is torn down first."""
@@ -175,7 +197,6 @@ class HeadCreation:
         environment = head_environment(node_id, tags, work.id, self._settings, v2=v2)
         head = TaskSpec(node_id, head_task_script(self._settings), environment, self._settings.lifetime)
         self._cluster.add(add_tasks(self._platform, group.id, [head]), tags)
-        self._check_same_head(tags)
 
     def _check_same_head(self, tags: Mapping[str, str]) -> None:
         """Detect another `ray up` that runs at this moment with a different configuration."""
