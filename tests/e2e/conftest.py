@@ -19,11 +19,27 @@ YAMLS = {
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="namespace hosts need root: run scripts/test, or use sudo")
 
 
+LONGEST_FIRST = ("test_doors", "test_life_of_a_cluster", "test_faulty_platform", "test_many_node_types")
+"""Files whose tests run first: two run at a time, and the short ones at the end keep both processes busy."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_order)
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if _is_here(item):
             item.add_marker(pytest.mark.e2e)
             item.add_marker(needs_root)
+
+
+def _is_here(item: pytest.Item) -> bool:
+    return HERE in item.path.parents
+
+
+def _order(item: pytest.Item) -> int:
+    """Tests of other folders keep their order, before these."""
+    if not _is_here(item):
+        return -1
+    return LONGEST_FIRST.index(item.path.stem) if item.path.stem in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 class Box:

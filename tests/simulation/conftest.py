@@ -15,7 +15,7 @@ NEIGHBOUR_WORKERS = 2
 MakeWorld = Callable[..., World]
 
 
-@pytest.fixture(params=["v2", pytest.param("v1", marks=pytest.mark.v1)])
+@pytest.fixture(params=["v2", "v1"])
 def kind(request: pytest.FixtureRequest) -> str:
     """The version of Ray's autoscaler."""
     return request.param
