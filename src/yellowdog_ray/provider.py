@@ -18,10 +18,11 @@ from ray.autoscaler.node_launch_exception import NodeLaunchException
 from ray.autoscaler.node_provider import NodeProvider
 from ray.autoscaler.tags import NODE_KIND_HEAD, TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
 
-from yellowdog_ray.commands.context import local_need, yaml_file
+from yellowdog_ray.commands.context import drop_cached_config_at_the_end, local_need, yaml_file
 from yellowdog_ray.config.bootstrap import bootstrap
+from yellowdog_ray.config.local_files import Need
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
-from yellowdog_ray.config.ray_keys import accepted_by_ray
+from yellowdog_ray.config.ray_keys import accepted_by_ray, completed, ray_mistakes, with_empty_resources
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import InternalError, LaunchBackedOff, RayDogError
 from yellowdog_ray.wiring import make_side
@@ -72,14 +73,22 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
             raise click.ClickException(str(error)) from error
         for warning in warnings:
             cli_logger.warning("{}", warning)
+        drop_cached_config_at_the_end(config["provider"])
         return config
 
     @staticmethod
     def fillout_available_node_types_resources(cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Fill in the `resources` of node types that state none, if YellowDog gives the sizes of their machines.
 
-        Ray calls this before it checks the YAML, and `bootstrap_config` afterwards.
+        Ray calls this before it checks the YAML, and `bootstrap_config` afterwards. So this is also where the mistakes
+        are found at which Ray itself would fail.
         """
+        mistakes = ray_mistakes(cluster_config)
+        if mistakes:
+            return accepted_by_ray(cluster_config, mistakes)
+        if local_need() is not Need.EVERYTHING:
+            return with_empty_resources(completed(cluster_config))
+
         from yellowdog_ray.commands.machine_sizes import fill_in
 
         def connect() -> Platform:
@@ -87,7 +96,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
             return Platform(load_credentials(), str(cluster_config["provider"].get("cluster_namespace", "")))
 
-        return fill_in(accepted_by_ray(cluster_config), yaml_file()[0], connect)
+        return fill_in(completed(cluster_config), yaml_file()[0], connect)
 
     # Listing: one complete reading, then answers from it
 

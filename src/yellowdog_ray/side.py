@@ -16,7 +16,7 @@ from ray.autoscaler.tags import STATUS_UP_TO_DATE, TAG_RAY_NODE_STATUS
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.config.live import LiveSettings
-from yellowdog_ray.config.models import NodeConfig, parse_provider
+from yellowdog_ray.config.models import NodeConfig, ProviderSettings, parse_provider
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import HasLazyParts, lazy
@@ -56,7 +56,10 @@ class Side(HasLazyParts, ABC):
     @lazy
     def settings(self) -> LiveSettings:
         """The settings in force. Raises `ConfigError` when the `provider` section cannot be used."""
-        return LiveSettings(parse_provider(self._provider_config, self._source))
+        return LiveSettings(self._parse_settings())
+
+    def _parse_settings(self) -> ProviderSettings:
+        return parse_provider(self._provider_config, self._source)
 
     @lazy
     def platform(self) -> Platform:

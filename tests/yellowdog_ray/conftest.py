@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from ray.autoscaler._private import commands
 from ray.autoscaler._private.providers import _clear_provider_cache
 
 from tests.platform_time import PlatformTime
@@ -145,6 +146,7 @@ def in_a_users_folder(platform: RunningPlatform, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("YD_API_KEY_ID", platform.key_id)
     monkeypatch.setenv("YD_API_KEY_SECRET", platform.key_secret)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "POLL_INTERVAL", 0.0)  # `ray down` sleeps so long before it lists again
     _clear_provider_cache()  # Ray keeps providers for the life of a process, which here is many commands long
     return tmp_path
 

@@ -42,7 +42,9 @@ class TestRayUp:
         result = ray("up", cluster_yaml, in_a_users_folder, "-y")
 
         assert_refused(
-            result, platform, "cluster.yaml: min_workers of all node types are 3 in sum, above max_workers (2)"
+            result,
+            platform,
+            "cluster.yaml: max_workers: min_workers of all node types are 3 in sum, above max_workers (2)",
         )
         assert result.exception is None or isinstance(result.exception, SystemExit)
 

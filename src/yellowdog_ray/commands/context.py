@@ -41,7 +41,7 @@ def restarts_only() -> bool:
 
 
 def local_need() -> Need:
-    """What the command needs of the YAML's local files. Ray's SDK has no command; there it is everything."""
+    """What the command needs of the YAML. Ray's SDK has no command; there it is everything."""
     context = click.get_current_context(silent=True)
     if context is None or context.params.get("start"):
         return Need.EVERYTHING
@@ -73,3 +73,13 @@ def drop_cached_config(provider_config: Mapping[str, Any]) -> None:
     cached = Path(provider_config.get("_config_cache_path") or "")
     if cached.name.startswith("ray-config-"):
         cached.unlink(missing_ok=True)
+
+
+def drop_cached_config_at_the_end(provider_config: Mapping[str, Any]) -> None:
+    """Delete Ray's cache when the command ends, also if the user declines its question.
+
+    Ray fills in the cache's path later.
+    """
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.call_on_close(lambda: drop_cached_config(provider_config))

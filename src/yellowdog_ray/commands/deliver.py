@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
-from yellowdog_ray.config.local_files import Need, files_to_upload
+from yellowdog_ray.config.local_files import by_remote_path
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
 from yellowdog_ray.errors import SshError
@@ -71,8 +71,7 @@ def deliver(
         SshError: a file could not be written, or the token not be read.
     """
     output = target.run("sh -s", program(credentials, authentication).encode())
-    files = files_to_upload(settings.files_to_upload, settings.internal.source, [Path.cwd()], Need.NOTHING)
-    upload_files(target, files)
+    upload_files(target, dict(by_remote_path(settings.files_to_upload)))
     # A login shell may print other lines.
     tokens = [line.removeprefix(_TOKEN_MARK) for line in output.splitlines() if line.startswith(_TOKEN_MARK)]
     if authentication.mode == MODE_TOKEN and not tokens:

@@ -18,13 +18,22 @@ from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.commands.access import NodeAccess, ssh_settings
 from yellowdog_ray.commands.cluster_token import ClusterToken, forget_token, token_file, users_token
-from yellowdog_ray.commands.context import drop_cached_config, ends_the_cluster, requires_head, restarts_only, wants_v2
+from yellowdog_ray.commands.context import (
+    drop_cached_config,
+    ends_the_cluster,
+    local_need,
+    requires_head,
+    restarts_only,
+    wants_v2,
+)
 from yellowdog_ray.commands.down import AfterRayDown, TeardownRunner
 from yellowdog_ray.commands.leftovers import Created, report_if_command_fails
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.local_files import Need
+from yellowdog_ray.config.models import NodeConfig, ProviderSettings, parse_usable_provider
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import (
+    ConfigError,
     HeadEnded,
     HeadError,
     HeadOutdated,
@@ -74,6 +83,19 @@ class LaptopSide(Side):
         return NodeAccess(
             self._cluster_name, ssh, settings.head_node_tag_server_port, lambda: self.cluster.snapshot.head
         )
+
+    def _parse_settings(self) -> ProviderSettings:
+        """The settings; for a command on an existing cluster, without the keys that have mistakes."""
+        if local_need() is not Need.EVERYTHING:
+            return parse_usable_provider(self._provider_config, self._source)
+        settings = super()._parse_settings()
+        if settings.internal.is_partial:
+            drop_cached_config(self._provider_config)
+            raise ConfigError(
+                f"{self._source}: an interrupted command has left a configuration in Ray's cache that is not complete. "
+                "It is deleted: run this command again"
+            )
+        return settings
 
     def _retry_policy(self) -> RetryPolicy:
         return RetryPolicy(RETRY_SECONDS)

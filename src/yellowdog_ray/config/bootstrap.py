@@ -15,11 +15,14 @@ from typing import Any
 import ray
 
 from yellowdog_ray.config import models as cfg
+from yellowdog_ray.config.auth import absolute_auth, check_public_key
+from yellowdog_ray.config.existing_cluster import for_existing_cluster
 from yellowdog_ray.config.limits import UPSCALING_SPEED
 from yellowdog_ray.config.local_files import Need, file_mounts, files_to_upload, inline_files
+from yellowdog_ray.config.mistakes import refuse
 from yellowdog_ray.config.ray_auth import resolve
-from yellowdog_ray.config.ray_keys import check_ray_keys
-from yellowdog_ray.config.ssh_key import check_key, key_path
+from yellowdog_ray.config.ray_keys import completed, take_mistakes
+from yellowdog_ray.config.ssh_key import check_key
 from yellowdog_ray.config.updaters import (
     for_workers_only,
     head_start,
@@ -32,6 +35,7 @@ from yellowdog_ray.names import NAMING_RULE, is_valid_name
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY, WORKER_SCRIPT
 from yellowdog_ray.node.variables import AUTH_TOKEN
 
+_DEFAULT_SCRIPTS = {"ray_head_node_task_script": HEAD_SCRIPT, "ray_worker_node_task_script": WORKER_SCRIPT}
 _STOPS_RAY = re.compile(r"\bray\s+stop\b")
 _PORT_OPTION = re.compile(r"(?:valkey|redis)-server\b[^\n]*?--port[ =]+[\"']?(\d+)")
 
@@ -55,31 +59,30 @@ def bootstrap(
     """
     result = copy.deepcopy(dict(config))
     _check_cluster_name(result.get("cluster_name"), source)
-    result["auth"], key = _auth(result, source, folders)
+    mistakes = take_mistakes(result)
+    if need is not Need.EVERYTHING:
+        return for_existing_cluster(result, mistakes, source, folders, need), []
+    refuse(mistakes, source)
+    result = completed(result)
+    check_public_key(result["auth"], source, folders)
+    result["auth"], key = absolute_auth(result, source, folders)
 
-    if need is not Need.NOTHING:
-        check_ray_keys(result, source)
-
-    provider = inline_files(result["provider"], cfg.PROVIDER_FILE_KEYS, source, "provider", folders, need)
-    node_types = _node_types(result, source, folders, need)
-    result["available_node_types"] = node_types
+    provider = inline_files(result["provider"], cfg.PROVIDER_FILE_KEYS, source, "provider", folders)
+    result["available_node_types"] = _node_types(result, source, folders)
     provider["auth"] = result["auth"]
     ignored = _ignored(result)
     provider.setdefault("disable_node_updaters", not needs_updaters(result))
-    if need is not Need.NOTHING:
-        check_key(key, source, folders, used_on_head=not provider["disable_node_updaters"])
-    if result.get("file_mounts"):
-        result["file_mounts"] = file_mounts(result, source, folders, need)
-    provider.pop(cfg.LIMIT_KEY, None)
+    check_key(key, source, folders, used_on_head=not provider["disable_node_updaters"])
+    result["file_mounts"] = file_mounts(result, source, folders)
     filled = provider.pop(cfg.FILLED_KEY, {})
     if cfg.INTERNAL_KEY not in provider:
         provider[cfg.INTERNAL_KEY] = {**_internal(result, source, filled), **_start_commands(result, provider, source)}
-    provider["ray_head_node_task_script"] = provider.get("ray_head_node_task_script") or HEAD_SCRIPT
-    provider["ray_worker_node_task_script"] = provider.get("ray_worker_node_task_script") or WORKER_SCRIPT
+    for name, default in _DEFAULT_SCRIPTS.items():
+        provider[name] = _script(provider.get(name), default, f"{source}: provider.{name}")
     provider["ray_auth"], auth_warnings = resolve(provider, ray.__version__, source)
     settings = cfg.parse_provider(provider, source)
     if settings.files_to_upload:
-        provider["files_to_upload"] = files_to_upload(settings.files_to_upload, source, folders, need)
+        provider["files_to_upload"] = files_to_upload(settings.files_to_upload, source, folders)
 
     provider.setdefault("disable_launch_config_check", True)
     provider.setdefault("foreground_node_launch", True)
@@ -94,31 +97,22 @@ def _check_cluster_name(name: object, source: str) -> None:
     raise ConfigError(f"{source}: cluster_name '{name}' is not a name that YellowDog accepts: use {NAMING_RULE}")
 
 
-def _auth(config: Mapping[str, Any], source: str, folders: list[Path]) -> tuple[dict[str, Any], str]:
-    """The section with the key's absolute path, and the key's path as the YAML has it."""
-    auth = config.get("auth") or config["provider"].get("auth")
-    if not auth:
-        raise ConfigError(
-            f"{source}: auth is missing: add `auth:` with `ssh_user: yd-agent` and `ssh_private_key: <path>`"
-        )
-    key = cfg.parse_auth(auth, source)
-    # Ray passes the path to rsync and ssh without a shell that would expand it.
-    return {**auth, "ssh_private_key": str(key_path(key, folders))}, key
+def _script(stated: Any, default: str, place: str) -> Any:
+    if stated is None:
+        return default
+    if isinstance(stated, str) and not stated.strip():
+        raise ConfigError(f"{place} is empty: write a script, or remove the key to use RayDog's own")
+    return stated
 
 
-def _node_types(config: Mapping[str, Any], source: str, folders: list[Path], need: Need) -> dict[str, Any]:
-    node_types = copy.deepcopy(dict(config.get("available_node_types") or {}))
+def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> dict[str, Any]:
+    node_types = copy.deepcopy(dict(config["available_node_types"]))
     for name, node_type in node_types.items():
         path = f"available_node_types.{name}.node_config"
         section = node_type.get("node_config") or {}
-        node_config = inline_files(section, cfg.NODE_FILE_KEYS, source, path, folders, need)
+        node_config = inline_files(section, cfg.NODE_FILE_KEYS, source, path, folders)
         cfg.parse_node_config(node_config, source, path)
         node_type["node_config"] = node_config
-    if config.get("head_node_type") not in node_types:
-        raise ConfigError(
-            f"{source}: head_node_type '{config.get('head_node_type')}' is not one of available_node_types "
-            f"({', '.join(node_types) or 'none'})"
-        )
     return node_types
 
 

@@ -51,8 +51,23 @@ RAY_INSTALL_SECONDS = 24 * 3600
 NODE_START_WAIT_SECONDS = 900
 """Minimum seconds in which an updater must reach a node by SSH: Ray's own value (`NODE_START_WAIT_S`)."""
 
+MIN_LIFETIME_HOURS = 0.01
+"""Minimum `cluster_lifetime_hours`: 36 seconds. No machine boots in less."""
+
+MIN_BUILD_MINUTES = 0.01
+"""Minimum build timeout: RayDog polls about once a second."""
+
 MAX_LIFETIME_HOURS = 87_600
 """Maximum `cluster_lifetime_hours`: ten years. Some thousand years later the deadline is no date any more."""
 
 MAX_BUILD_MINUTES = 10_080
 """Maximum build timeout: a week. A machine that takes longer never comes."""
+
+MAX_NUMBER = 1_000_000_000
+"""Maximum of any number in Ray's own keys. Ray multiplies some by nodes or by 60,000, as 64-bit integers or floats."""
+
+MAX_RESOURCE = 100_000_000_000_000
+"""Maximum amount of one of Ray's resources (`MAX_RESOURCE_QUANTITY` in _private/ray_constants.py of Ray 2.60)."""
+
+MIN_OBJECT_STORE_BYTES = 75 * 1024 * 1024
+"""Minimum `object_store_memory` (`OBJECT_STORE_MINIMUM_MEMORY_BYTES` in _private/ray_constants.py of Ray 2.60)."""

@@ -7,11 +7,13 @@ Every relative path is searched in the same folders: beside the YAML, then the w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.errors import ConfigError
 
 FILE_PREFIX = "file:"
@@ -42,7 +44,7 @@ def locate(name: str, folders: Sequence[Path]) -> Path:
 
 
 def inline_files(
-    section: Mapping[str, Any], keys: Sequence[str], source: str, path: str, folders: Sequence[Path], need: Need
+    section: Mapping[str, Any], keys: Sequence[str], source: str, path: str, folders: Sequence[Path]
 ) -> dict[str, Any]:
     """Replace each `file:<path>` value of `keys` by the text of that file, without a byte-order mark.
 
@@ -52,31 +54,42 @@ def inline_files(
         source: the YAML's name, for messages.
         path: the section's place in the YAML, for messages.
         folders: the folders of relative paths, in the order of search.
-        need: whether the command needs the files; if not, the value of an unusable file stays.
 
     Raises:
-        ConfigError: a named file does not exist, or is not text.
+        ConfigError: a named file does not exist, is empty, or is not text.
     """
     inlined = dict(section)
     for key in keys:
         value = inlined.get(key)
-        if not isinstance(value, str) or not value.startswith(FILE_PREFIX):
-            continue
-        try:
-            inlined[key] = _read_text(value.removeprefix(FILE_PREFIX).strip(), source, f"{path}.{key}", folders)
-        except ConfigError:
-            if need is Need.EVERYTHING:
-                raise
+        if isinstance(value, str) and value.startswith(FILE_PREFIX):
+            inlined[key] = _file_text(value.removeprefix(FILE_PREFIX).strip(), source, f"{path}.{key}", folders)
     return inlined
 
 
-def _read_text(name: str, source: str, key: str, folders: Sequence[Path]) -> str:
+def _file_text(name: str, source: str, key: str, folders: Sequence[Path]) -> str:
+    advice = f"correct the path after `{FILE_PREFIX}`, or write the text inline"
+    text = read_text(name, source, key, folders, advice)
+    if not text.strip():
+        raise ConfigError(f"{source}: {key}: {locate(name, folders)} is empty: write the text, or remove the key")
+    return text
+
+
+def read_text(name: str, source: str, key: str, folders: Sequence[Path], advice: str) -> str:
+    """The text of a file, without a byte-order mark.
+
+    Args:
+        name: the path as the YAML has it.
+        source: the YAML's name, for messages.
+        key: the path's place in the YAML, for messages.
+        folders: the folders of relative paths, in the order of search.
+        advice: what to do if there is no such file.
+
+    Raises:
+        ConfigError: the file does not exist, or is not text.
+    """
     place = locate(name, folders)
     if not place.is_file():
-        raise ConfigError(
-            f"{source}: {key}: there is no file {_tried(name, folders)}: correct the path after `{FILE_PREFIX}`, or "
-            "write the text inline"
-        )
+        raise ConfigError(f"{source}: {key}: there is no file {_tried(name, folders)}: {advice}")
     try:
         return place.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -85,50 +98,67 @@ def _read_text(name: str, source: str, key: str, folders: Sequence[Path]) -> str
         ) from error
 
 
-def file_mounts(config: Mapping[str, Any], source: str, folders: Sequence[Path], need: Need) -> dict[str, Any]:
+def file_mounts(config: Mapping[str, Any], source: str, folders: Sequence[Path]) -> dict[str, str]:
     """Ray's `file_mounts` with absolute sources. Links are resolved: Ray would copy a link to a file as a link.
 
     Raises:
-        ConfigError: a source cannot be read, and the command needs it.
+        ConfigError: a source cannot be read, or two sources have one remote path.
     """
     mounts = config.get("file_mounts") or {}
-    return {remote: _source(local, source, f"file_mounts.{remote}", folders, need) for remote, local in mounts.items()}
+    _check_distinct(mounts, source, "file_mounts")
+    return {remote: _source(local, source, f"file_mounts.{remote}", folders) for remote, local in mounts.items()}
 
 
-def files_to_upload(
-    files: list[str] | Mapping[str, str], source: str, folders: Sequence[Path], need: Need
-) -> dict[str, str]:
+def files_to_upload(files: list[str] | Mapping[str, str], source: str, folders: Sequence[Path]) -> dict[str, str]:
     """`files_to_upload` as absolute local paths by remote path.
 
     A listed relative path keeps its place below the head's home; any other listed path goes to the home itself.
 
     Raises:
-        ConfigError: a file cannot be read and the command needs it, or two files have one remote path.
+        ConfigError: a file cannot be read, or two files have one remote path.
     """
     key = "provider.files_to_upload"
-    pairs = list(files.items()) if isinstance(files, Mapping) else [(_remote_path(file), file) for file in files]
-    result: dict[str, str] = {}
-    for remote, local in pairs:
-        if remote in result:
+    pairs = by_remote_path(files)
+    _check_distinct([remote for remote, _ in pairs], source, key)
+    return {remote: _source(local, source, key, folders) for remote, local in pairs}
+
+
+def by_remote_path(files: list[str] | Mapping[str, str]) -> list[tuple[str, str]]:
+    """The pairs of remote and local path of `files_to_upload`."""
+    return list(files.items()) if isinstance(files, Mapping) else [(_remote_path(file), file) for file in files]
+
+
+def absolute(name: str, folders: Sequence[Path]) -> str:
+    """The absolute path of a file, with links resolved."""
+    return str(locate(name, folders).resolve())
+
+
+def is_path(value: object) -> bool:
+    """Whether a value of the YAML can be a path."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _check_distinct(remotes: Iterable[str], source: str, key: str) -> None:
+    found: dict[str, str] = {}
+    for remote in remotes:
+        place = posixpath.normpath(posixpath.join("~", remote))
+        if place in found:
             raise ConfigError(
-                f"{source}: {key}: two files would become ~/{remote} on the head: give a mapping of remote path to "
-                "local path"
+                f"{source}: {key}: two files would become {place} on the head ({found[place]} and {remote}): give each "
+                "a remote path of its own"
             )
-        result[remote] = _source(local, source, key, folders, need)
-    return result
+        found[place] = remote
 
 
 def _remote_path(file: str) -> str:
     return Path(file).name if file.startswith(("/", "~", "..")) else file
 
 
-def _source(name: object, source: str, key: str, folders: Sequence[Path], need: Need) -> str:
-    if not isinstance(name, str) or not name:
-        raise ConfigError(f"{source}: {key} is {name!r}: give the path of a local file or folder")
-    place = locate(name, folders)
-    if need is Need.EVERYTHING:
-        _check_source(place, source, key, _tried(name, folders))
-    return str(place.resolve())
+def _source(name: object, source: str, key: str, folders: Sequence[Path]) -> str:
+    if not isinstance(name, str) or not is_path(name):
+        raise ConfigError(f"{source}: {key} is {shown(name)}: give the path of a local file or folder")
+    _check_source(locate(name, folders), source, key, _tried(name, folders))
+    return absolute(name, folders)
 
 
 def _check_source(place: Path, source: str, key: str, tried: str) -> None:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from yellowdog_ray import names
-from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS
+from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS, MIN_BUILD_MINUTES, MIN_LIFETIME_HOURS
+from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.ports import free_port
 from yellowdog_ray.config.userdata import full_userdata
 from yellowdog_ray.errors import ConfigError
@@ -25,8 +27,8 @@ from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 INTERNAL_KEY = "_raydog"
 """Under `provider`: results of `bootstrap_config` for `create_node`, which receives one node type only."""
 
-LIMIT_KEY = "_raydog_max_workers"
-"""Under `provider`, between two of Ray's steps: the YAML's `max_workers`, where Ray's own check would not accept it."""
+MISTAKES_KEY = "_raydog_mistakes"
+"""Under `provider`, between two of Ray's steps: mistakes in Ray's keys, which Ray would report by a traceback."""
 
 FILLED_KEY = "_raydog_resources"
 """Under `provider`, for `bootstrap_config`: the origin of `resources` that the YAML does not state."""
@@ -64,6 +66,27 @@ def _tag(value: str) -> str:
     return value
 
 
+def _user(value: str) -> str:
+    if not value or value.startswith("-") or any(character.isspace() for character in value):
+        raise ValueError(f"{value!r} is not the name of a user: name the user that runs the tasks, usually `yd-agent`")
+    return value
+
+
+def _number(value: object) -> object:
+    """Refuse true and false, which Python counts as 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "this is no number")
+    return value
+
+
+def _files(value: object) -> object:
+    """Refuse in one message what is neither of the two forms; pydantic gives a message for each."""
+    parts = [*value, *value.values()] if isinstance(value, Mapping) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise PydanticCustomError("files", "neither a list nor a mapping of paths")
+    return value
+
+
 def _template(value: str) -> str:
     return _reference(value, "a template's id (ydid:crt:...)")
 
@@ -90,9 +113,11 @@ class Remedy:
 
 
 _BOOLEAN = Remedy("write true or false")
-_HOURS = Remedy(f"give a number of hours above 0, at most {MAX_LIFETIME_HOURS:,}, for example 2.5")
-_MINUTES = Remedy(f"give a number of minutes above 0, at most {MAX_BUILD_MINUTES:,}, for example 10")
+_HOURS = Remedy(f"give a number of hours from {MIN_LIFETIME_HOURS} to {MAX_LIFETIME_HOURS:,}, for example 2.5")
+_MINUTES = Remedy(f"give a number of minutes from {MIN_BUILD_MINUTES} to {MAX_BUILD_MINUTES:,}, for example 10")
 
+Hours = Annotated[float, BeforeValidator(_number), _HOURS]
+Minutes = Annotated[float, BeforeValidator(_number), _MINUTES]
 Name = Annotated[str, AfterValidator(_name)]
 Tag = Annotated[str, AfterValidator(_tag)]
 
@@ -106,7 +131,7 @@ class _Section(BaseModel):
 class Auth(_Section):
     """SSH to the head: the YAML's top-level `auth`, or the copy of it under `provider`."""
 
-    ssh_user: str
+    ssh_user: Annotated[str, AfterValidator(_user), Remedy("name the user that runs the tasks, usually `yd-agent`")]
     ssh_private_key: str | None = None
     ssh_public_key: str | None = None
     ssh_proxy_command: str | None = None
@@ -127,9 +152,14 @@ class NodeTypeSummary(_Section):
 
 
 class Internal(_Section):
-    """Results of `bootstrap_config` for `create_node` and for the monitor."""
+    """Results of `bootstrap_config` for `create_node` and for the monitor.
+
+    Attributes:
+        is_partial: whether the YAML was read for a command that uses or ends a cluster, and not checked as a whole.
+    """
 
     source: str = ""
+    is_partial: bool = False
     max_workers: int | None = None
     head_resources: dict[str, int | float] = Field(default_factory=dict)
     head_labels: dict[str, str] = Field(default_factory=dict)
@@ -143,11 +173,14 @@ class ProviderSettings(_Section):
 
     cluster_namespace: Annotated[Name, Remedy("name the YellowDog namespace of the cluster, for example `my-team`")]
     cluster_tag: Tag | None = None
-    cluster_lifetime_hours: Annotated[float, _HOURS] = Field(default=1.0, gt=0, le=MAX_LIFETIME_HOURS)
-    head_node_build_timeout_minutes: Annotated[float, _MINUTES] = Field(default=10.0, gt=0, le=MAX_BUILD_MINUTES)
-    worker_node_build_timeout_minutes: Annotated[float, _MINUTES] = Field(default=10.0, gt=0, le=MAX_BUILD_MINUTES)
+    cluster_lifetime_hours: Hours = Field(default=1.0, ge=MIN_LIFETIME_HOURS, le=MAX_LIFETIME_HOURS)
+    head_node_build_timeout_minutes: Minutes = Field(default=10.0, ge=MIN_BUILD_MINUTES, le=MAX_BUILD_MINUTES)
+    worker_node_build_timeout_minutes: Minutes = Field(default=10.0, ge=MIN_BUILD_MINUTES, le=MAX_BUILD_MINUTES)
     head_node_tag_server_port: Annotated[
-        int, AfterValidator(free_port), Remedy(f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}")
+        int,
+        BeforeValidator(_number),
+        AfterValidator(free_port),
+        Remedy(f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}"),
     ] = Field(default=DEFAULT_TAG_SERVER_PORT, ge=1, le=65535)
     auth: Auth | None = None
     ray_head_node_task_script: str | None = None
@@ -156,7 +189,9 @@ class ProviderSettings(_Section):
     worker_address_check: Annotated[bool, _BOOLEAN] = True
     ray_auth: Annotated[Literal["token", "none"] | None, Remedy("write token or none")] = None
     files_to_upload: Annotated[
-        list[str] | dict[str, str], Remedy("give a list of paths, or a mapping of remote path to local path")
+        list[str] | dict[str, str],
+        BeforeValidator(_files),
+        Remedy("give a list of paths, or a mapping of remote path to local path"),
     ] = Field(default_factory=list)
     internal: Internal = Field(default_factory=Internal, alias=INTERNAL_KEY)
 
@@ -221,6 +256,28 @@ def parse_provider(section: Mapping[str, Any], source: str) -> ProviderSettings:
     """
     own = {key: value for key, value in section.items() if key not in RAY_PROVIDER_KEYS}
     return _parse(ProviderSettings, own, source, "provider", extra_known=RAY_PROVIDER_KEYS)
+
+
+def parse_usable_provider(section: Mapping[str, Any], source: str) -> ProviderSettings:
+    """Read the `provider` section without the keys that have mistakes: they do not concern this command.
+
+    Raises:
+        ConfigError: `cluster_namespace` is missing or wrong.
+    """
+    return parse_provider(usable_keys(section, source), source)
+
+
+def usable_keys(section: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The `provider` section without the keys that have mistakes; for the rest as `parse_usable_provider`."""
+    own = {key: value for key, value in section.items() if key not in RAY_PROVIDER_KEYS}
+    try:
+        ProviderSettings.model_validate(own)
+    except ValidationError as error:
+        wrong = {str(detail["loc"][0]) for detail in error.errors()}
+        if "cluster_namespace" in wrong:
+            parse_provider({key: value for key, value in section.items() if key == "cluster_namespace"}, source)
+        return {key: value for key, value in section.items() if key not in wrong}
+    return dict(section)
 
 
 def parse_node_config(section: Mapping[str, Any], source: str, path: str) -> NodeConfig:
@@ -299,7 +356,7 @@ def _problem(model: type[BaseModel], detail: Any, path: str, extra_known: frozen
         return f"{place} is missing{remedy}"
     if detail["type"] == "value_error":
         return f"{place}: {detail['ctx']['error']}"
-    return f"{place} is {detail['input']!r}, which is wrong ({detail['msg'].lower()}){remedy}"
+    return f"{place} is {shown(detail['input'])}, which is wrong ({detail['msg'].lower()}){remedy}"
 
 
 def _remedy(model: type[BaseModel], key: str) -> str:

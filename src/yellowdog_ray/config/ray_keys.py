@@ -1,98 +1,232 @@
-"""Checks of Ray's own keys: values that Ray's schema lets pass, and that would stop the cluster later. Pure."""
+"""Checks of Ray's own keys: values at which Ray fails, and values that would stop the cluster later. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from yellowdog_ray.config.limits import MAX_POOL_NODES, MAX_TASK_GROUPS
-from yellowdog_ray.config.models import LIMIT_KEY
-from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.config.limits import (
+    MAX_NUMBER,
+    MAX_POOL_NODES,
+    MAX_RESOURCE,
+    MAX_TASK_GROUPS,
+    MIN_OBJECT_STORE_BYTES,
+)
+from yellowdog_ray.config.mistakes import Mistake, Place, shown
+from yellowdog_ray.config.models import MISTAKES_KEY
+from yellowdog_ray.config.ray_schema import schema_mistakes
 
 _DOCKER = ("image", "head_image", "worker_image", "container_name")
+_COUNTS = ("min_workers", "max_workers", "idle_timeout_s")
+_WHOLE = ("min_workers", "max_workers")
+_LISTS_OF_TEXT = ("cluster_synced_files", "rsync_exclude", "rsync_filter")
+_FLAGS = (
+    "disable_launch_config_check",
+    "foreground_node_launch",
+    "use_external_head_ip",
+    "use_node_id_as_ip",
+    "worker_liveness_check",
+    "worker_rpc_drain",
+)
+"""Ray's true-or-false keys under `provider` that its schema does not check."""
+
+_RAYS_TYPES = {"ray.head.default", "ray.worker.default"}
+"""Ray's placeholders where the YAML has no `available_node_types` (MINIMAL_EXTERNAL_CONFIG in providers.py)."""
+
+_EMPTY_LISTS = (
+    "cluster_synced_files",
+    "head_setup_commands",
+    "head_start_ray_commands",
+    "initialization_commands",
+    "setup_commands",
+    "worker_setup_commands",
+    "worker_start_ray_commands",
+)
+_COPIES = {"setup_commands": ("head_setup_commands", "worker_setup_commands")}
+"""Keys before whose values Ray puts those of another key."""
+
+_EMPTY_MAPPINGS = ("auth", "file_mounts")
+_NO_NODE_TYPES: Mapping[str, Any] = {
+    "available_node_types": {"none": {"resources": {}, "node_config": {}}},
+    "head_node_type": "none",
+    "max_workers": 0,
+}
 
 
-def check_ray_keys(config: Mapping[str, Any], source: str) -> None:
-    """Refuse values with which Ray or YellowDog cannot run a cluster.
+def ray_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
+    """The mistakes in Ray's keys of a YAML as Ray has prepared it. Those that Ray's schema finds come first."""
+    return schema_mistakes(config) or list(_beyond_the_schema(config)) or list(_task_groups(config))
 
-    Raises:
-        ConfigError: one line per mistake.
+
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the empty keys without which Ray fails."""
+    return {
+        **{key: [] for key in _EMPTY_LISTS},
+        **{key: {} for key in _EMPTY_MAPPINGS},
+        **config,
+    }
+
+
+def accepted_by_ray(config: Mapping[str, Any], mistakes: Sequence[Mistake]) -> dict[str, Any]:
+    """The configuration without what is wrong, so that Ray passes it on to `bootstrap_config`.
+
+    Ray would end every command with a traceback, `ray down` too. `bootstrap_config` finds the mistakes under
+    `provider`, and refuses them unless the command does not depend on them.
     """
-    problems = [*_names(config), *_docker(config), *_counts(config), *_infinite(config, "")]
-    if not problems:
-        problems = list(_task_groups(config))
-    if problems:
-        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems))
+    result = without_mistakes(config, mistakes)
+    stated = [{"place": list(mistake.place), "text": mistake.text} for mistake in mistakes]
+    return {**result, "provider": {**result["provider"], MISTAKES_KEY: stated}}
 
 
-def accepted_by_ray(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with a `max_workers` that Ray accepts; `check_ray_keys` then refuses the YAML's own.
-
-    Ray ends every command with a traceback where the sum of `min_workers` exceeds it, `ray down` too
-    (`validate_config` in autoscaler/_private/util.py of Ray 2.60).
-    """
-    total, limit = _sum_of_minimums(config), config.get("max_workers")
-    if not isinstance(limit, int) or total <= limit:
-        return dict(config)
-    return {**config, "max_workers": total, "provider": {**config["provider"], LIMIT_KEY: limit}}
-
-
-def _sum_of_minimums(config: Mapping[str, Any]) -> int:
-    kinds = (config.get("available_node_types") or {}).values()
-    minimums = [kind.get("min_workers") for kind in kinds if isinstance(kind, Mapping)]
-    return sum(minimum for minimum in minimums if isinstance(minimum, int))
-
-
-def _names(config: Mapping[str, Any]) -> Iterator[str]:
-    for name in config.get("available_node_types") or {}:
-        if not isinstance(name, str) or not name.strip():
-            yield f"available_node_types has a node type named {name!r}: give it a name, such as `worker`"
+def without_mistakes(config: Mapping[str, Any], mistakes: Sequence[Mistake]) -> dict[str, Any]:
+    """The configuration with each wrong key of the top level, or of `provider`, removed or empty."""
+    result = dict(config)
+    provider = dict(result["provider"])
+    for mistake in mistakes:
+        key = str(mistake.place[0])
+        if key in _NO_NODE_TYPES:
+            result.update(_NO_NODE_TYPES)
+        elif key == "provider":
+            provider.pop(str(mistake.place[1]), None)
+        elif key == "cluster_name":
+            result[key] = str(result.get(key, ""))
+        else:
+            wrong = (key, *_COPIES.get(key, ()))
+            result = {name: value for name, value in result.items() if str(name) not in wrong}
+    return completed({**result, "provider": provider})
 
 
-def _docker(config: Mapping[str, Any]) -> Iterator[str]:
-    sections = {"docker": config.get("docker")}
-    for name, node_type in (config.get("available_node_types") or {}).items():
-        sections[f"available_node_types.{name}.docker"] = node_type.get("docker")
+def with_empty_resources(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with `resources` in every node type, as Ray requires, for commands that launch nothing."""
+    node_types = config["available_node_types"]
+    filled = {name: {**kind, "resources": kind.get("resources") or {}} for name, kind in node_types.items()}
+    return {**config, "available_node_types": filled}
+
+
+def take_mistakes(config: dict[str, Any]) -> list[Mistake]:
+    """The mistakes that `accepted_by_ray` has left, or else those that are found now. Removes them from `config`."""
+    left = config["provider"].pop(MISTAKES_KEY, None)
+    if left is None:
+        return ray_mistakes(config)
+    return [Mistake(tuple(part["place"]), part["text"]) for part in left]
+
+
+def _node_types(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    return config.get("available_node_types") or {}
+
+
+def _beyond_the_schema(config: Mapping[str, Any]) -> Iterator[Mistake]:
+    yield from _names(config)
+    yield from _docker(config)
+    yield from _counts(config)
+    yield from _lists_and_flags(config)
+    yield from _numbers(config, ())
+    for name, node_type in _node_types(config).items():
+        yield from _resources(("available_node_types", name, "resources"), node_type.get("resources") or {})
+
+
+def _names(config: Mapping[str, Any]) -> Iterator[Mistake]:
+    node_types, head = _node_types(config), config.get("head_node_type")
+    for name in node_types:
+        if not name.strip():
+            yield Mistake(
+                ("available_node_types",), f" has a node type named {name!r}: give it a name, such as `worker`"
+            )
+    has_none = set(node_types) == _RAYS_TYPES and "node_config" not in node_types["ray.head.default"]
+    if has_none or not node_types:
+        yield Mistake(("available_node_types",), " is missing: add the head's node type, and those of the workers")
+    elif head not in node_types:
+        names = ", ".join(node_types)
+        is_missing = head in (None, *_RAYS_TYPES)
+        text = (
+            f" is missing: name one of {names}"
+            if is_missing
+            else f" '{head}' is not one of available_node_types ({names})"
+        )
+        yield Mistake(("head_node_type",), text)
+
+
+def _docker(config: Mapping[str, Any]) -> Iterator[Mistake]:
+    sections: dict[Place, Any] = {("docker",): config.get("docker")}
+    for name, node_type in _node_types(config).items():
+        sections[("available_node_types", name, "docker")] = node_type.get("docker")
     for place, section in sections.items():
         if isinstance(section, Mapping) and any(section.get(key) for key in _DOCKER):
-            yield (
-                f"{place}: RayDog starts Ray in the nodes' tasks, not in Ray's containers: remove the section, and "
-                "start the containers in the task scripts (docs/containers.md)"
+            yield Mistake(
+                place,
+                ": RayDog starts Ray in the nodes' tasks, not in Ray's containers: remove the section, and start the "
+                "containers in the task scripts (docs/containers.md)",
             )
 
 
-def _counts(config: Mapping[str, Any]) -> Iterator[str]:
-    for name, node_type in (config.get("available_node_types") or {}).items():
-        place = f"available_node_types.{name}"
-        for key in ("min_workers", "max_workers", "idle_timeout_s"):
+def _counts(config: Mapping[str, Any]) -> Iterator[Mistake]:
+    for name, node_type in _node_types(config).items():
+        place: Place = ("available_node_types", name)
+        for key in _COUNTS:
             if (node_type.get(key) or 0) < 0:
-                yield f"{place}.{key} is {node_type[key]}: give a number of 0 or above"
+                yield Mistake((*place, key), f" is {shown(node_type[key])}: give a number of 0 or above")
+        for key in _WHOLE:
+            if isinstance(node_type.get(key), float):
+                yield Mistake((*place, key), f" is {node_type[key]}: give a whole number without a point")
         minimum, maximum = node_type.get("min_workers") or 0, node_type.get("max_workers")
         if name != config.get("head_node_type") and maximum is not None and minimum > max(maximum, 0):
-            yield f"{place}.min_workers is {minimum}, above max_workers ({maximum}): lower one or raise the other"
-    total, limit = _sum_of_minimums(config), config["provider"].get(LIMIT_KEY, config.get("max_workers"))
+            yield Mistake(
+                (*place, "min_workers"),
+                f" is {shown(minimum)}, above max_workers ({shown(maximum)}): lower one or raise the other",
+            )
+    total, limit = sum(kind.get("min_workers") or 0 for kind in _node_types(config).values()), config.get("max_workers")
     if limit is not None and total > limit:
-        yield f"min_workers of all node types are {total} in sum, above max_workers ({limit}): lower them or raise it"
+        yield Mistake(
+            ("max_workers",),
+            f": min_workers of all node types are {shown(total)} in sum, above max_workers ({shown(limit)}): lower "
+            "them or raise it",
+        )
 
 
-def _infinite(value: object, place: str) -> Iterator[str]:
-    """Numbers that no JSON can hold: Ray fails at them when it computes with them."""
+def _lists_and_flags(config: Mapping[str, Any]) -> Iterator[Mistake]:
+    for key in _LISTS_OF_TEXT:
+        for index, part in enumerate(config.get(key) or ()):
+            if not isinstance(part, str):
+                yield Mistake((key, index), f" is {shown(part)}: give text")
+    for key in _FLAGS:
+        value = config["provider"].get(key, False)
+        if not isinstance(value, bool):
+            yield Mistake(("provider", key), f" is {shown(value)}: write true or false")
+
+
+def _numbers(value: object, place: Place) -> Iterator[Mistake]:
+    """Numbers that no JSON can hold, or that are too large for Ray's arithmetic."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield f"{place} is {value}: give a finite number"
+        yield Mistake(place, f" is {value}: give a finite number")
+    elif isinstance(value, int | float) and value > MAX_NUMBER:
+        yield Mistake(place, f" is {shown(value)}: give a number of at most {MAX_NUMBER:,}")
     elif isinstance(value, Mapping):
         for key, part in value.items():
-            if place or key != "provider":  # `models` checks that section, with the remedy of each key
-                yield from _infinite(part, f"{place}.{key}" if place else str(key))
+            # `models` checks `provider`, with the remedy of each key; `_resources` has limits of its own.
+            if (place or key != "provider") and key not in ("resources", "metadata"):
+                yield from _numbers(part, (*place, key))
 
 
-def _task_groups(config: Mapping[str, Any]) -> Iterator[str]:
+def _resources(place: Place, resources: Mapping[str, Any]) -> Iterator[Mistake]:
+    for name, amount in resources.items():
+        if amount > MAX_RESOURCE:
+            yield Mistake((*place, name), f" is {shown(amount)}: Ray allows at most {MAX_RESOURCE:,}")
+        elif name == "object_store_memory" and 0 < amount < MIN_OBJECT_STORE_BYTES:
+            yield Mistake(
+                (*place, name),
+                f" is {amount} bytes: give at least {MIN_OBJECT_STORE_BYTES:,} bytes, Ray's minimum, or remove the key",
+            )
+
+
+def _task_groups(config: Mapping[str, Any]) -> Iterator[Mistake]:
     """More task groups than YellowDog allows: one for the head, and one per 10,000 nodes of a node type."""
     cluster_limit = config.get("max_workers") or 0
-    limits = [node_type.get("max_workers") or cluster_limit for node_type in config["available_node_types"].values()]
-    groups = 1 + sum(max(1, math.ceil(limit / MAX_POOL_NODES)) for limit in limits)
+    limits = [node_type.get("max_workers") or cluster_limit for node_type in _node_types(config).values()]
+    groups = 1 + sum(max(1, -(-limit // MAX_POOL_NODES)) for limit in limits)
     if groups > MAX_TASK_GROUPS:
-        yield (
-            f"available_node_types and their max_workers need {groups} task groups, and YellowDog allows "
-            f"{MAX_TASK_GROUPS} in a work requirement: use fewer node types, or lower max_workers"
+        yield Mistake(
+            ("available_node_types",),
+            f" and their max_workers need {shown(groups)} task groups, and YellowDog allows "
+            f"{MAX_TASK_GROUPS} in a work requirement: use fewer node types, or lower max_workers",
         )

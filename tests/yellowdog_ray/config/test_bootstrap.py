@@ -146,14 +146,14 @@ class TestErrors:
         assert "available_node_types.worker.node_config.user_data" in message
         assert "did you mean `userdata`?" in message
 
-    @pytest.mark.parametrize("hours", ["soon", 0, -1, None, float("inf"), float("nan"), 1e8, 1e13])
+    @pytest.mark.parametrize("hours", ["soon", True, 0, 1e-9, -1, None, float("inf"), float("nan"), 1e8, 1e13])
     def test_lifetime_is_refused_unless_positive_and_finite(self, cluster_yaml, tmp_path, hours):
         cluster_yaml["provider"]["cluster_lifetime_hours"] = hours
 
         message = error_of(cluster_yaml, tmp_path)
 
         assert "cluster.yaml: provider.cluster_lifetime_hours" in message
-        assert "give a number of hours above 0" in message
+        assert "give a number of hours from 0.01 to 87,600" in message
 
     def test_missing_namespace_is_refused(self, cluster_yaml, tmp_path):
         del cluster_yaml["provider"]["cluster_namespace"]

@@ -45,7 +45,9 @@ class TestEnvironments:
         [(250, True, 1, 250), (251, True, 2, 1_000), (None, True, 2, 1_000), (250, False, 2, 1_000)],
     )
     def test_ray_polls_more_often_in_a_small_v2_cluster(self, cluster_yaml, tmp_path, workers, v2, tick, loads):
-        cluster_yaml["max_workers"] = workers
+        cluster_yaml |= {"max_workers": workers} if workers else {}
+        if workers is None:
+            del cluster_yaml["max_workers"]
 
         environment = head_of(cluster_yaml, tmp_path, v2=v2)
 

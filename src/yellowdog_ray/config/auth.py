@@ -1,0 +1,43 @@
+"""The YAML's `auth`: at the top level, or under `provider`. Pure, apart from reading the public key that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from yellowdog_ray.config.local_files import locate, read_text
+from yellowdog_ray.config.models import parse_auth
+from yellowdog_ray.config.ssh_key import key_path
+from yellowdog_ray.errors import ConfigError
+
+
+def absolute_auth(config: Mapping[str, Any], source: str, folders: Sequence[Path]) -> tuple[dict[str, Any], str]:
+    """The section with absolute paths, and the private key's path as the YAML has it.
+
+    Raises:
+        ConfigError: the section is missing, or a key of it is missing, unknown or wrong.
+    """
+    auth = config.get("auth") or config["provider"].get("auth")
+    if not auth:
+        raise ConfigError(
+            f"{source}: auth is missing: add `auth:` with `ssh_user: yd-agent` and `ssh_private_key: <path>`"
+        )
+    key = parse_auth(auth, source)
+    # Ray passes the path to rsync and ssh without a shell that would expand it.
+    paths = {"ssh_private_key": str(key_path(key, folders))}
+    if auth.get("ssh_public_key"):
+        paths["ssh_public_key"] = str(locate(auth["ssh_public_key"], folders).resolve())
+    return {**{name: value for name, value in auth.items() if value is not None}, **paths}, key
+
+
+def check_public_key(auth: Mapping[str, Any], source: str, folders: Sequence[Path]) -> None:
+    """Refuse an `ssh_public_key` that Ray could not read. RayDog does not use it.
+
+    Raises:
+        ConfigError: the file does not exist, or is not text.
+    """
+    if auth.get("ssh_public_key"):
+        read_text(
+            auth["ssh_public_key"], source, "auth.ssh_public_key", folders, "remove the key, which RayDog ignores"
+        )

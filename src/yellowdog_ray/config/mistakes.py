@@ -1,0 +1,51 @@
+"""A mistake in a YAML: its place and its message. A leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from yellowdog_ray.errors import ConfigError
+
+Place = tuple[str | int, ...]
+"""The keys and list indexes that lead to a value of the YAML."""
+
+_SHOWN_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A value of the YAML with which no cluster can run.
+
+    Attributes:
+        place: where the value is.
+        text: what is wrong and what to do; it follows the place in the message.
+    """
+
+    place: Place
+    text: str
+
+    def __str__(self) -> str:
+        return f"{dotted(self.place)}{self.text}"
+
+
+def dotted(place: Place) -> str:
+    """A place as messages show it: `available_node_types.worker.max_workers`."""
+    return ".".join(map(str, place))
+
+
+def shown(value: object) -> str:
+    """A value as messages show it, shortened."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
+
+
+def refuse(mistakes: Iterable[Mistake], source: str) -> None:
+    """Raise one error for all mistakes, one line each.
+
+    Raises:
+        ConfigError: there is a mistake.
+    """
+    lines = [f"{source}: {mistake}" for mistake in mistakes]
+    if lines:
+        raise ConfigError("\n".join(lines))

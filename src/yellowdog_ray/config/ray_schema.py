@@ -1,0 +1,138 @@
+"""Mistakes that Ray's own schema finds, in RayDog's words: Ray itself ends with a traceback and the whole schema.
+
+Pure, apart from reading the schema of the installed Ray.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from yellowdog_ray.config.mistakes import Mistake, Place, dotted, shown
+
+_TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text, in quotes if it looks like a number or a date",
+    "array": "a list",
+    "object": "a mapping of keys to values",
+}
+_REMEDIES = {
+    "file_mounts": "give a mapping of remote path to local path",
+    "auth": "give a mapping with `ssh_user` and `ssh_private_key`",
+    "docker": "remove the section, and start the containers in the task scripts (docs/containers.md)",
+    "available_node_types": "give a mapping of each node type's name to its settings",
+    "node_config": "give a mapping with `compute_requirement_template` or `worker_pool`",
+    "resources": "give a mapping such as `{CPU: 4}`",
+    "labels": "give a mapping of text to text",
+}
+_LEGACY = ("head_node", "worker_nodes")
+_MERGED = ("head_setup_commands", "worker_setup_commands")
+
+
+def schema_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
+    """The mistakes of a YAML as Ray has prepared it; `resources` may be missing, because RayDog fills them in."""
+    keys = list(_keys_that_are_no_text(config, ()))
+    if keys:
+        return keys  # Ray's schema cannot be applied to them
+    errors = _validator().iter_errors(_with_resources(config))
+    return [mistake for error in errors if not _is_copy(config, error) for mistake in _mistakes(error)]
+
+
+def _keys_that_are_no_text(value: object, place: Place) -> Iterator[Mistake]:
+    if isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _keys_that_are_no_text(part, (*place, index))
+    if not isinstance(value, Mapping):
+        return
+    for key, part in value.items():
+        if isinstance(key, str):
+            yield from _keys_that_are_no_text(part, (*place, key))
+        elif place == ("available_node_types",):
+            yield Mistake(place, f" has a node type named {key!r}: give it a name, such as `worker`")
+        else:
+            parent = dotted(place) or "the YAML"
+            yield Mistake(
+                place or (str(key),), f" has the key {key!r}: put keys of {parent} that are no words in quotes"
+            )
+
+
+@cache
+def _validator() -> Any:
+    import jsonschema
+    import ray.autoscaler
+
+    schema = json.loads((Path(str(ray.autoscaler.__file__)).parent / "ray-schema.json").read_text())
+    return jsonschema.Draft7Validator(schema)
+
+
+def _with_resources(config: Mapping[str, Any]) -> dict[str, Any]:
+    node_types = config.get("available_node_types")
+    if not isinstance(node_types, Mapping):
+        return dict(config)
+    filled = {
+        name: {**kind, "resources": {}} if isinstance(kind, Mapping) and kind.get("resources") is None else kind
+        for name, kind in node_types.items()
+    }
+    return {**config, "available_node_types": filled}
+
+
+def _is_copy(config: Mapping[str, Any], error: Any) -> bool:
+    """Whether Ray has copied a wrong value to this place from another: the mistake is reported there."""
+    place: Place = tuple(error.absolute_path)
+    if len(place) == 2 and place[0] in _MERGED:
+        return int(place[1]) < len(config.get("setup_commands") or ())
+    if len(place) == 3 and place[0] == "available_node_types" and place[2] == "max_workers":
+        return error.instance is config.get("max_workers")
+    return False
+
+
+def _mistakes(error: Any) -> Iterator[Mistake]:
+    """What one error of the schema says."""
+    place: Place = tuple(error.absolute_path)
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        yield _missing(place, missing)
+    elif error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        for key in error.instance:
+            if key not in known:
+                yield Mistake((*place, key), f" is not a key of Ray: {_hint(key, known)}")
+    else:
+        given = "is empty" if error.instance is None else f"is {shown(error.instance)}"
+        yield Mistake(place, f" {given}: {_remedy(place, error.schema)}")
+
+
+def _missing(place: Place, key: str) -> Mistake:
+    if key == "ssh_proxy_command":
+        return Mistake(
+            (*place, "ssh_proxy_use_node_id"),
+            " needs auth.ssh_proxy_command: give a command that connects to a node by its id, or remove "
+            "ssh_proxy_use_node_id",
+        )
+    return Mistake((*place, key), f" is missing: {_REMEDIES.get(key, 'add the key')}")
+
+
+def _hint(key: str, known: list[str]) -> str:
+    if key in _LEGACY:
+        return "use available_node_types and head_node_type"
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
+
+
+def _remedy(place: Place, schema: Mapping[str, Any]) -> str:
+    key = str(place[-1]) if place else ""
+    kind = schema.get("type")
+    if key in _REMEDIES and kind == "object":
+        return _REMEDIES[key]
+    if kind == "boolean":
+        return "write true or false"
+    if "commands" in key and kind == "array":
+        return 'give a list of commands, such as `["echo done"]`'
+    wanted = _TYPES.get(str(kind), "another value")
+    minimum = f" of {schema['minimum']} or above" if "minimum" in schema else ""
+    return f"give {wanted}{minimum}"
