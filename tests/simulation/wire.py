@@ -92,7 +92,7 @@ class Wire:
         troubles: the faults in force, in the order in which they are tried.
         calls: the requests since the last `clear`, as `VERB path`; lost requests and urllib3's own retries count.
         total: the number of requests since the beginning.
-        ended_at: when a fault last ended, on the platform's clock.
+        ended_at: when a fault, or a call that one delayed, last ended, on the platform's clock.
         manners: how the platform behaves where its documentation leaves it open.
         read_seconds: how long the present call waits for a byte of its answer.
         call_seconds: how long it waits for the whole answer.
@@ -275,10 +275,10 @@ class Wire:
         if trouble.kind == "refused":
             raise NewConnectionError(conn, "the connection is refused")
         if trouble.kind in ("hang", "late"):
-            self._wait(self.read_seconds)
+            self._hold(self.read_seconds)
             raise ReadTimeoutError(pool, url, "Read timed out")
         if trouble.kind == "delay":
-            self._wait(self._chance.uniform(*DELAY_SECONDS))
+            self._hold(self._chance.uniform(*DELAY_SECONDS))
 
     def _spoilt(self, kind: str, answer: Answer, pool: HTTPConnectionPool, url: str) -> Answer:
         """The response that replaces that of a call which was served."""
@@ -286,14 +286,14 @@ class Wire:
             return answer
         if kind == "drips":
             needed = len(answer.body) * DRIP_SECONDS
-            self._wait(min(needed, self.call_seconds))
+            self._hold(min(needed, self.call_seconds))
             if needed > self.call_seconds:
                 raise ReadTimeoutError(pool, url, "Read timed out")
             return answer
         if kind in DISTORTED_KINDS:
             return _with_body(answer, self._distortions.distorted(kind, url, answer.body))
         if kind == "hang, applied":
-            self._wait(self.read_seconds)
+            self._hold(self.read_seconds)
             raise ReadTimeoutError(pool, url, "Read timed out")
         if kind == "500, applied":
             return _problem(500)
@@ -301,6 +301,11 @@ class Wire:
             return _refusal(kind)
         # "cut": the header promises the whole body, and none of it follows.
         return Answer(answer.status, {**answer.headers, "content-length": str(max(1, len(answer.body)))}, b"")
+
+    def _hold(self, seconds: float) -> None:
+        """Delay a call by a fault, which ends no earlier than the call."""
+        self._wait(seconds)
+        self.ended_at = self._clock.now()
 
     def _serve(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer:
         parts = urlsplit(url)

@@ -6,6 +6,7 @@ the platform; a failed reading leaves the last complete snapshot in place.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -74,6 +75,8 @@ class Cluster:
         self._composed = False  # whether the snapshot shows all that the listing holds
         self._tasks: Mapping[str, TaskView] = {}
         self._work: WorkRequirementView | None = None
+        self._monotonic = clock.monotonic
+        self._read_began = -math.inf
 
     @property
     def snapshot(self) -> Snapshot:
@@ -84,6 +87,11 @@ class Cluster:
     def stable(self) -> bool:
         """Whether the snapshot shows all nodes with their addresses, and none is being terminated."""
         return self._composed and not self._terminator.node_ids
+
+    @property
+    def read_began(self) -> float:
+        """When the last complete reading began, in monotonic seconds."""
+        return self._read_began
 
     @property
     def terminating(self) -> frozenset[str]:
@@ -155,9 +163,11 @@ class Cluster:
             PlatformError: the platform could not be read; the last complete snapshot stays.
         """
         with self._listing_lock:
+            began = self._monotonic()
             if not self._is_confirmed():
                 self._platform.retry_policy.run(self._read)
             self._compose()
+            self._read_began = began
             self._escalate()
             return self._snapshot
 

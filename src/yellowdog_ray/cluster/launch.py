@@ -33,12 +33,13 @@ from yellowdog_ray.errors import (
     PlatformError,
     ProvisioningFailed,
     RayDogError,
+    Unavailable,
 )
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.authentication import worker_script
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.idempotent import add_task_group, add_tasks
+from yellowdog_ray.platform.idempotent import AMBIGUOUS, add_task_group, add_tasks
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import (
     Placement,
@@ -111,6 +112,7 @@ class Launcher:
         self._ended_pools: set[str] = set()
         self._pool_sizes: dict[str, int] = {}
         self._pool_limit = MAX_POOL_NODES
+        self._doubtful_at: float | None = None
         self.backoff = BackOff(clock.monotonic)
 
     def launch(self, request: LaunchRequest) -> list[str]:
@@ -123,11 +125,12 @@ class Launcher:
             The new nodes' ids.
 
         Raises:
-            LaunchBackedOff: the node type is in back-off after earlier failures.
+            LaunchBackedOff: the node type is in back-off after earlier failures, or the outcome of one is unknown.
             InternalError: RayDog itself failed.
             RayDogError: the platform declined, or the cluster's lifetime is over.
         """
         self.backoff.check(request.node_type)
+        self._check_outcome_is_known()
         try:
             ids = self._launch(request)
         except LaunchBackedOff:
@@ -155,16 +158,34 @@ class Launcher:
         _, timeout = self._requirement()
         model = self._platform.task_spec(node.task_id)
         # A launch request stands for the nodes that Ray requested, and Ray has not requested this one.
-        tags = {**node.tags, TAG_RAY_LAUNCH_REQUEST: str(uuid.uuid4())}
+        # The same tags at each call: the worker may have been launched before.
         node_id = names.replacement_id(node.node_type, node.id)
+        tags = {**node.tags, TAG_RAY_LAUNCH_REQUEST: str(uuid.uuid5(uuid.NAMESPACE_OID, node_id))}
         changed = {
             variables.CLOUD_INSTANCE_ID: node_id,
             variables.NODE_TAGS: json.dumps(tags, sort_keys=True),
             **self._admit(node_id),
         }
         spec = replace(model, name=node_id, environment={**model.environment, **changed}, timeout=timeout)
-        self._cluster.add(add_tasks(self._platform, node.group_id, [spec]), tags)
+        self._submit(node.group_id, [spec], tags)
         return node_id
+
+    def _submit(self, group_id: str, specs: list[TaskSpec], tags: Mapping[str, str]) -> None:
+        try:
+            tasks = add_tasks(self._platform, group_id, specs)
+        except AMBIGUOUS:
+            self._doubtful_at = self._clock.monotonic()
+            raise
+        self._cluster.add(tasks, tags)
+
+    def _check_outcome_is_known(self) -> None:
+        """Launch nothing while nodes may exist that no reading has shown: there would be too many."""
+        if self._doubtful_at is not None and self._cluster.read_began < self._doubtful_at:
+            raise LaunchBackedOff(
+                "YellowDog has not answered an earlier launch, and has not shown since whether its nodes exist",
+                Unavailable.code,
+            )
+        self._doubtful_at = None
 
     def _launch(self, request: LaunchRequest) -> list[str]:
         cluster = self._cluster
@@ -183,7 +204,7 @@ class Launcher:
                 if not ids:  # again: Ray launches in a thread, just before it terminates a node whose set-up has failed
                     self.backoff.check(request.node_type)
                 specs = [self._worker(request, head_ip, timeout) for _ in range(min(missing, room))]
-                cluster.add(add_tasks(self._platform, group.id, specs), request.tags)
+                self._submit(group.id, specs, request.tags)
                 ids += [spec.name for spec in specs]
         return ids
 

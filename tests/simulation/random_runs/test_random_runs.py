@@ -57,6 +57,9 @@ ASSUMPTIONS = [
     (20249, []),  # a first listing without the head
     (20377, []),  # an empty answer to added tasks, which were sent again without end
     (20430, []),  # an old worker ended the back-off that new ones had caused
+    (40170, []),  # workers joined while they were terminated
+    (40673, []),  # a launch that hung was followed by one too many
+    (41085, []),  # a replacement that was launched twice had two launch requests
     (700021, ["lost_node_terminates_instance=false"]),
     (700036, ["instance_death_noticed_seconds=90"]),
     (700044, ["instance_death_noticed_seconds=90"]),

@@ -7,7 +7,7 @@ import pytest
 from yellowdog_client.model import TaskSearch, WorkerPoolSearch
 
 from tests.yellowdog_ray.cluster_lab import BOOT, grow, make_head, make_launcher, pool_names, request
-from yellowdog_local.faults import Status
+from yellowdog_local.faults import ApplyThenFail, Status
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.cluster.snapshot import Phase
 from yellowdog_ray.config.models import NodeConfig
@@ -19,6 +19,7 @@ from yellowdog_ray.errors import (
     NotFound,
     RayDogError,
     SetupFailed,
+    Unavailable,
 )
 
 
@@ -266,6 +267,27 @@ def test_replacement_copies_the_lost_node(local, head_side, make_cluster):
     assert tags == before
     local.advance(BOOT)
     assert restarted.refresh().nodes[other].phase is Phase.RUNNING
+
+
+def test_launch_of_unknown_outcome_stops_launches_until_a_reading(local, head_side):
+    launcher = make_launcher(head_side)
+    launcher.launch(request())
+    head_side.refresh()
+    local.advance(1)
+    with (
+        local.faults.during(ApplyThenFail(call="POST /work/taskGroups/*/tasks", status=500)),
+        local.faults.during(Status(call="GET /work/tasks", status=500)),
+        pytest.raises(Unavailable),
+    ):
+        launcher.launch(request(7))
+    launcher.backoff.reconfigured()
+
+    with pytest.raises(LaunchBackedOff, match="has not shown since") as refusal:
+        launcher.launch(request())
+
+    assert refusal.value.code == Unavailable.code
+    assert len(head_side.refresh().nodes) == 1 + 1 + 7
+    assert len(launcher.launch(request())) == 1
 
 
 def pools_sizes(local: RunningPlatform) -> list[int]:
