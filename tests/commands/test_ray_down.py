@@ -3,6 +3,8 @@
 import pytest
 
 from tests.commands.account import BOOT, NAME
+from tests.simulation.distortions import SHOWS_NOTHING
+from tests.simulation.ray_commands import make_workers
 
 LAG_SECONDS = 30.0
 
@@ -64,3 +66,81 @@ def test_ray_down_reports_a_cluster_that_the_platform_does_not_show(laptop):
     assert down.exit_code == 0, down.output
     assert f"YellowDog shows no cluster '{NAME}' in namespace 'demo'" in down.output
     assert "nothing is left" not in down.output
+
+
+BY_NAME = "GET /workerPools/demo/*"
+POOL_LIST = "GET /workerPools/"
+COMPUTE_LIST = "GET /compute/requirements"
+
+
+@pytest.fixture
+def with_worker(laptop, world):
+    """A cluster with a worker."""
+    laptop.up()
+    with world.processes.inside(world.laptop("workers")):
+        make_workers(laptop.yaml, {"worker": 1})
+    world.lab.advance(BOOT)
+
+
+@pytest.mark.usefixtures("with_worker")
+class TestPoolsThatTheirNamesDoNotShow:
+    """Each request of a pool by its name is answered with 404."""
+
+    def test_ray_down_finds_pools_by_a_search(self, laptop, account, wire):
+        with wire.trouble("404", BY_NAME):
+            down = laptop.down()
+
+        assert down.exit_code == 0, down.output
+        assert f"nothing is left of cluster '{NAME}'" in down.output
+        account.assert_nothing_left()
+
+    def test_ray_down_ends_all_machines_by_their_compute_requirements_when_no_list_has_the_pools(
+        self, laptop, account, wire
+    ):
+        with wire.trouble("404", BY_NAME), wire.trouble(SHOWS_NOTHING, POOL_LIST):
+            down = laptop.down()
+
+        assert down.exit_code == 0, down.output
+        account.assert_nothing_left()
+
+    def test_ray_down_finds_pools_once_searches_show_them(self, laptop, account, world, wire):
+        world.fault("listing-lag", call="GET *", seconds=LAG_SECONDS)
+
+        with wire.trouble("404", BY_NAME):
+            down = laptop.down()
+
+        assert down.exit_code == 0, down.output
+        assert f"nothing is left of cluster '{NAME}'" in down.output
+        account.assert_nothing_left()
+
+    def test_ray_down_claims_nothing_when_no_answer_shows_the_pools(self, laptop, wire):
+        with (
+            wire.trouble("404", BY_NAME),
+            wire.trouble(SHOWS_NOTHING, POOL_LIST),
+            wire.trouble(SHOWS_NOTHING, COMPUTE_LIST),
+        ):
+            down = laptop.down()
+
+        assert "nothing is left" not in down.output
+        assert f"shows worker pool {NAME}-head-" in down.output
+        assert "neither by name nor in a list" in down.output
+
+    @pytest.mark.parametrize("broken", [POOL_LIST, COMPUTE_LIST])
+    def test_ray_down_fails_when_a_search_for_missing_pools_cannot_be_read(self, laptop, wire, broken):
+        with (
+            wire.trouble("404", BY_NAME),
+            wire.trouble("500", broken),
+            wire.trouble(SHOWS_NOTHING, POOL_LIST),
+        ):
+            down = laptop.down()
+
+        assert down.exit_code == 1
+        assert f"worker pools {NAME}-head-" in down.output
+        assert "nothing is left" not in down.output
+
+    def test_ray_down_searches_for_no_pool_that_its_name_shows(self, laptop, wire):
+        wire.clear()
+
+        laptop.down()
+
+        assert not {POOL_LIST, COMPUTE_LIST} & set(wire.calls)

@@ -6,7 +6,7 @@ Modules that load the platform's SDK are imported at their first use: every `ray
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -290,10 +290,11 @@ class LaptopSide(Side):
         from yellowdog_ray.commands.teardown import tear_down
 
         progress = Progress()
+        unseen: Sequence[str] = ()
         try:
             work = self._youngest()
             if work is not None:
-                tear_down(self.platform, work, progress, self._clock)
+                unseen = tear_down(self.platform, work, progress, self._clock)
                 self.cluster.reset()
         except TeardownIncomplete as error:
             _fail(error)
@@ -302,12 +303,9 @@ class LaptopSide(Side):
         finally:
             if self.is_made("tag_store"):
                 self.tag_store.close()
-        if work is None:
-            namespace = self.settings.current.cluster_namespace
-            progress.report(f"YellowDog shows no cluster '{self._cluster_name}' in namespace '{namespace}' to this key")
-        else:
-            progress.report(f"nothing is left of cluster '{self._cluster_name}' on YellowDog")
-        forget_token(token_file(self.settings.current.cluster_namespace, self._cluster_name))
+        namespace = self.settings.current.cluster_namespace
+        progress.report(_outcome(self._cluster_name, namespace, found=work is not None, unseen=unseen))
+        forget_token(token_file(namespace, self._cluster_name))
 
     def _not_removed(self, error: RayDogError) -> TeardownIncomplete:
         """The error of a teardown that could not find what it has to remove."""
@@ -337,6 +335,18 @@ class LaptopSide(Side):
             return TeardownRunner(self._request_end)
         self.access.check(self.node(node_id))
         return make()
+
+
+def _outcome(cluster: str, namespace: str, *, found: bool, unseen: Sequence[str]) -> str:
+    """The last line of `ray down`. It claims nothing about pools that the platform has never shown."""
+    if not found:
+        return f"YellowDog shows no cluster '{cluster}' in namespace '{namespace}' to this key"
+    if not unseen:
+        return f"nothing is left of cluster '{cluster}' on YellowDog"
+    return (
+        f"YellowDog shows nothing alive of cluster '{cluster}'. It shows worker pool {', '.join(unseen)} neither by "
+        f"name nor in a list, although it had tasks: if it has not ended, end it in the portal (namespace {namespace})"
+    )
 
 
 def _fail(error: RayDogError) -> NoReturn:

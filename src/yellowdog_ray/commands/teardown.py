@@ -6,7 +6,7 @@ tried although another has failed, and none depends on a reading that only infor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -17,7 +17,7 @@ from yellowdog_ray.errors import PlatformError, TeardownIncomplete
 from yellowdog_ray.names import head_id, token_of
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
-from yellowdog_ray.platform.types import ComputeView, PoolView, WorkRequirementView
+from yellowdog_ray.platform.types import ComputeView, PoolView, TaskGroupView, WorkRequirementView
 from yellowdog_ray.remote.ssh import host_key_file
 
 GRACE_SECONDS = 45.0
@@ -32,8 +32,9 @@ UNREADABLE_TIMEOUT_SECONDS = 60.0
 the instances' end has been requested too."""
 
 COUNTED_TIMEOUT_SECONDS = 45.0
-"""Seconds for which instances that a search does not show are waited for because their compute requirement counts them.
-A search may lag, but a count that is wrong must not stop every `ray down`. Below `UNREADABLE_TIMEOUT_SECONDS`."""
+"""Seconds for which what no search shows is waited for: instances that their compute requirement counts, and pools of
+task groups that have tasks. A search may lag, but a wrong count, or a pool that the platform has removed, must not stop
+every `ray down`. Below `UNREADABLE_TIMEOUT_SECONDS`."""
 
 _POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
@@ -45,16 +46,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _PoolState:
-    """A pool and its instances as last read; `failure` says why they could not be read this time."""
+    """A pool and its instances as last read; `failure` says why they could not be read this time.
+
+    `pool` is None if only its compute requirement was found, or neither could be read.
+    """
 
     name: str
     pool: PoolView | None
+    requirement_id: str | None
     compute: ComputeView | None
     failure: PlatformError | None
 
     @property
     def is_empty(self) -> bool:
-        if self.failure is not None or self.pool is None or not self.pool.finished:
+        if self.failure is not None or not (self.pool is None or self.pool.finished):
             return False
         return self.compute is None or (self.compute.finished and not self.compute.live_instances)
 
@@ -66,20 +71,26 @@ class _PoolState:
 
 @dataclass(frozen=True)
 class _Remains:
-    """The objects of a cluster that the platform still shows, or that it could not be read about."""
+    """The objects of a cluster that the platform still shows, or that it could not be read about.
+
+    Attributes:
+        unseen: the names of pools that must have been made, and that the platform has never shown.
+    """
 
     work: WorkRequirementView
     work_failure: PlatformError | None
     pools: tuple[_PoolState, ...]
+    unseen: tuple[str, ...]
 
     @property
     def is_empty(self) -> bool:
         return self.work_failure is None and self.work.finished and all(pool.is_empty for pool in self.pools)
 
     @property
-    def counts_more(self) -> bool:
-        """Whether a compute requirement counts live instances that the search for instances does not show."""
-        return any(pool.compute is not None and pool.compute.counted_instances > 0 for pool in self.pools)
+    def is_doubtful(self) -> bool:
+        """Whether there may be more: a pool never seen, or instances that are counted and not shown."""
+        counts_more = any(pool.compute is not None and pool.compute.counted_instances > 0 for pool in self.pools)
+        return counts_more or bool(self.unseen)
 
     @property
     def is_shown(self) -> bool:
@@ -100,12 +111,14 @@ class _Remains:
             state.name
             for state in alive
             if state.failure
-            or not (state.pool and state.pool.finished)
+            or not (state.pool is None or state.pool.finished)
             or (state.compute and not state.compute.finished)
         ]
         parts = [f"{instances} instance{'s' * (instances != 1)}"]
         if pools:
             parts.append(f"worker pool{'s' * (len(pools) != 1)} {', '.join(pools)}")
+        if self.unseen:
+            parts.append(f"{', '.join(self.unseen)} (not shown)")
         if self.work_failure or not self.work.finished:
             parts.append(f"work requirement {self.work.name} ({self.work.status})")
         return ", ".join(parts) + "".join(f"; not readable: {failure}" for failure in self.failures[:1])
@@ -136,14 +149,18 @@ def _cancel(platform: Platform, work: WorkRequirementView) -> list[PlatformError
     return [] if work.finished else _failures([_attempt(platform.cancel_work_requirement, work.id)])
 
 
-def tear_down(platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> None:
+def tear_down(platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> Sequence[str]:
     """Remove everything of one work requirement, and wait until the platform shows nothing alive.
+
+    Returns:
+        The names of pools that had tasks, and that the platform showed neither by name nor in a list. It may have
+        removed them after their end.
 
     Raises:
         TeardownIncomplete: something is still alive after `TEARDOWN_TIMEOUT_SECONDS`, or could not be read for
             `UNREADABLE_TIMEOUT_SECONDS`; the text names it.
     """
-    _Teardown(platform, work, progress, clock).run()
+    return _Teardown(platform, work, progress, clock).run()
 
 
 class _Teardown:
@@ -155,9 +172,10 @@ class _Teardown:
         self._progress = progress
         self._clock = clock
         self._pools: dict[str, PoolView] = {}
+        self._requirements: dict[str, str] = {}  # ids of compute requirements whose pool was never seen, by its name
         self._terminated: set[str] = set()
 
-    def run(self) -> None:
+    def run(self) -> Sequence[str]:
         """Request the end of everything, and wait for it."""
         _request_end(self._platform, self._work, self._find())
         started = readable_at = shown_at = self._clock.monotonic()
@@ -165,9 +183,9 @@ class _Teardown:
             remains = self._read()
             now = self._clock.monotonic()
             shown_at = shown_at if remains.is_empty else now
-            if remains.is_empty and not (remains.counts_more and now - shown_at < COUNTED_TIMEOUT_SECONDS):
-                host_key_file(head_id(token_of(self._work.groups[0].worker_tag))).unlink(missing_ok=True)
-                return
+            if remains.is_empty and not (remains.is_doubtful and now - shown_at < COUNTED_TIMEOUT_SECONDS):
+                host_key_file(head_id(_token(self._work))).unlink(missing_ok=True)
+                return remains.unseen
             readable_at = now if remains.is_shown else readable_at
             self._check_time(remains, now - started, now - readable_at)
             self._repeat_requests(remains, now - started)
@@ -197,7 +215,7 @@ class _Teardown:
     def _terminate_instances(self, remains: _Remains) -> None:
         """Terminate the instances of each pool; also of one whose instances cannot be read."""
         for state in remains.pools:
-            requirement_id = state.pool.compute_requirement_id if state.pool else None
+            requirement_id = state.requirement_id
             if requirement_id is None or requirement_id in self._terminated:
                 continue
             if state.failure is None and (state.compute is None or state.compute.finished):
@@ -215,37 +233,90 @@ class _Teardown:
         if isinstance(work, WorkRequirementView):
             self._work = work
         found = self._find()
-        states = run_concurrently(self._read_instances, self._pools.values())
-        unread = [
-            _PoolState(tag, self._pools.get(tag), None, failure)
-            for tag, failure in found.items()
-            if isinstance(failure, PlatformError)
-        ]
+        never_seen = [tag for tag in _pool_tags(self._work) if tag not in found and tag not in self._pools]
+        search_failure = self._find_requirements(never_seen)
+        states = run_concurrently(self._read_instances, self._suppliers())
+        unread = [self._unread(tag, failure) for tag, failure in found.items() if isinstance(failure, PlatformError)]
+        if search_failure is not None:
+            unread += [self._unread(tag, search_failure) for tag in never_seen]
         names = {state.name for state in unread}
         read = [state for state in states if state.name not in names]
-        return _Remains(self._work, work if isinstance(work, PlatformError) else None, (*read, *unread))
+        had_tasks = {group.worker_tag for group in self._work.groups if _has_had_tasks(group)}
+        unseen = [tag for tag in never_seen if tag in had_tasks and tag not in self._requirements]
+        work_failure = work if isinstance(work, PlatformError) else None
+        return _Remains(self._work, work_failure, (*read, *unread), tuple(unseen))
+
+    def _suppliers(self) -> list[tuple[str, PoolView | None, str | None]]:
+        """Each pool with its name and its compute requirement's id."""
+        pools = [(name, pool, pool.compute_requirement_id) for name, pool in self._pools.items()]
+        orphans = [(name, None, id_) for name, id_ in self._requirements.items() if name not in self._pools]
+        return [*pools, *orphans]
+
+    def _find_requirements(self, never_seen: Collection[str]) -> PlatformError | None:
+        """Note the compute requirements of pools that are not shown, which have their names. Returns a failure."""
+        if not never_seen:
+            return None
+        listed = _attempt(self._platform.listed_computes, _token(self._work))
+        if isinstance(listed, PlatformError):
+            return listed
+        self._requirements |= {entry.name: entry.id for entry in listed if entry.name in never_seen}
+        return None
 
     def _find(self) -> dict[str, PoolView | PlatformError]:
         found = _find_pools(self._platform, self._work)
         self._pools |= {tag: pool for tag, pool in found.items() if isinstance(pool, PoolView)}
         return found
 
-    def _read_instances(self, pool: PoolView) -> _PoolState:
-        if pool.compute_requirement_id is None:
-            return _PoolState(pool.name, pool, None, None)
-        compute = _attempt(self._platform.compute, pool.compute_requirement_id)
+    def _unread(self, name: str, failure: PlatformError) -> _PoolState:
+        pool = self._pools.get(name)
+        return _PoolState(name, pool, pool.compute_requirement_id if pool else None, None, failure)
+
+    def _read_instances(self, supplier: tuple[str, PoolView | None, str | None]) -> _PoolState:
+        name, pool, requirement_id = supplier
+        if requirement_id is None:
+            return _PoolState(name, pool, None, None, None)
+        compute = _attempt(self._platform.compute, requirement_id)
         if isinstance(compute, PlatformError):
-            return _PoolState(pool.name, pool, None, compute)
-        return _PoolState(pool.name, pool, compute, None)
+            return _PoolState(name, pool, requirement_id, None, compute)
+        return _PoolState(name, pool, requirement_id, compute, None)
 
 
 def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView | PlatformError]:
-    """The provisioned pools of a cluster's task groups, or why one cannot be read, by name: one call per task group."""
-    token = token_of(work.groups[0].worker_tag)
-    groups = [group for group in work.groups if not group.configured]
-    tags = [group.worker_tag for group in groups if token_of(group.worker_tag) == token]
+    """The provisioned pools of a cluster's task groups, or why one cannot be read, by name: one call per task group.
+
+    A pool that the platform does not show by its name is searched for: one call, and one for each that is listed.
+    """
+    tags = _pool_tags(work)
     found = dict(zip(tags, run_concurrently(partial(_attempt, platform.find_pool), tags), strict=True))
-    return {tag: pool for tag, pool in found.items() if pool is not None}
+    seen = {tag: pool for tag, pool in found.items() if pool is not None}
+    return seen | _search_pools(platform, _token(work), [tag for tag in tags if tag not in seen])
+
+
+def _search_pools(platform: Platform, token: str, tags: Collection[str]) -> dict[str, PoolView | PlatformError]:
+    """Those of the pools that a search lists, or why they cannot be read, by name."""
+    if not tags:
+        return {}
+    listed = _attempt(platform.listed_pools, token)
+    if isinstance(listed, PlatformError):
+        return dict.fromkeys(tags, listed)
+    entries = [entry for entry in listed if entry.name in tags]
+    pools = run_concurrently(partial(_attempt, platform.pool), [entry.id for entry in entries])
+    return {entry.name: pool for entry, pool in zip(entries, pools, strict=True)}
+
+
+def _pool_tags(work: WorkRequirementView) -> list[str]:
+    """The names of the pools that a cluster's task groups have, or are about to have."""
+    groups = [group for group in work.groups if not group.configured]
+    return [group.worker_tag for group in groups if token_of(group.worker_tag) == _token(work)]
+
+
+def _has_had_tasks(group: TaskGroupView) -> bool:
+    """Whether tasks were ever added to a group, which happens after its pool is made. Without counts they may be."""
+    return group.counts is None or group.counts.live + group.counts.ended > 0
+
+
+def _token(work: WorkRequirementView) -> str:
+    return token_of(work.groups[0].worker_tag)
 
 
 def _attempt(call: Callable[[A], T], argument: A) -> T | PlatformError:

@@ -12,6 +12,8 @@ from yellowdog_client.model import (
     CloudProvider,
     ComputeRequirement,
     ComputeRequirementStatus,
+    ComputeRequirementSummary,
+    ComputeRequirementSummarySearch,
     ComputeRequirementTemplate,
     ComputeRequirementTemplateUsage,
     Instance,
@@ -28,13 +30,14 @@ from yellowdog_ray.platform.convert import (
     counted_instances,
     identified,
     instance_id_of,
+    named_entry,
     platform_node_view,
     source_messages,
     word_of,
 )
 from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.platform.retry import RetryPolicy
-from yellowdog_ray.platform.types import ComputeView, MachineSize
+from yellowdog_ray.platform.types import ComputeView, MachineSize, NamedEntry
 
 TEMPLATE_SECONDS = 30.0
 """How long a template's id is cached: node types often share one, and `ray up` needs it several times."""
@@ -133,6 +136,16 @@ class ComputeCalls(Calls):
             instance_statuses=tuple(sorted({word_of(getattr(instance, "status", None)) for instance in instances})),
             messages=source_messages(requirement),
         )
+
+    @platform_call
+    def listed_computes(self, name_part: str) -> list[NamedEntry]:
+        """The compute requirements of the namespace whose names may contain this, ended ones too: one call per page."""
+        subject = f"the compute requirements named '{name_part}'"
+        with self._sdk(subject):
+            results = self._client.compute_client.get_compute_requirement_summaries(
+                ComputeRequirementSummarySearch(namespaces=[self.namespace], name=name_part)
+            )
+        return [named_entry(requirement) for requirement in self._items(subject, results, ComputeRequirementSummary)]
 
     @platform_call
     def end_compute_after(self, requirement_id: str, time: timedelta) -> None:

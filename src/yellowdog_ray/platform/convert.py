@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from yellowdog_client.model import (
     CloudProvider,
     ComputeRequirement,
+    ComputeRequirementSummary,
     ConfiguredWorkerPool,
     Instance,
     InstanceId,
@@ -26,6 +27,7 @@ from yellowdog_client.model import (
     TaskStatus,
     TaskSummary,
     WorkerPoolStatus,
+    WorkerPoolSummary,
     WorkRequirement,
     WorkRequirementStatus,
     WorkRequirementSummary,
@@ -36,6 +38,7 @@ from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.types import (
     Counts,
     MachineSize,
+    NamedEntry,
     Placement,
     PlatformNodeView,
     PoolView,
@@ -214,6 +217,12 @@ def pool_view(pool: object) -> PoolView:
         worker_tag=(pool.properties.workerTag or None) if pool.properties else None,
         max_nodes=getattr(pool.properties, "maxNodes", None) or None,  # a configured pool has none
     )
+
+
+def named_entry(listed: WorkerPoolSummary | ComputeRequirementSummary) -> NamedEntry:
+    """The entry of a worker pool or compute requirement in a search's list."""
+    subject = f"a listed {type(listed).__name__}"
+    return NamedEntry(identified(listed.id, subject), identified(listed.name, subject))
 
 
 def instance_id_of(instance: Instance) -> InstanceId | None:

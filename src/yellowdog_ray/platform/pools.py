@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from yellowdog_client.model import InstantRange, Node, NodeSearch, NodeStatus
+from yellowdog_client.model import InstantRange, Node, NodeSearch, NodeStatus, WorkerPoolSearch, WorkerPoolSummary
 
 from yellowdog_ray.errors import NotFound
 from yellowdog_ray.platform.calls import entity, platform_call
 from yellowdog_ray.platform.compute import ComputeCalls
-from yellowdog_ray.platform.convert import LIVE_NODES, LONG_AGO, platform_node_view, pool_view
+from yellowdog_ray.platform.convert import LIVE_NODES, LONG_AGO, named_entry, platform_node_view, pool_view
 from yellowdog_ray.platform.provisioning import PoolSpec, pool_properties, template_usage
-from yellowdog_ray.platform.types import PlatformNodeView, PoolView
+from yellowdog_ray.platform.types import NamedEntry, PlatformNodeView, PoolView
 
 
 class PoolCalls(ComputeCalls):
@@ -26,6 +26,16 @@ class PoolCalls(ComputeCalls):
         except NotFound:
             return None
         return pool_view(found)
+
+    @platform_call
+    def listed_pools(self, name_part: str) -> list[NamedEntry]:
+        """The worker pools of the namespace whose names may contain this, ended ones too: one call per page."""
+        subject = f"the worker pools named '{name_part}'"
+        with self._sdk(subject):
+            results = self._client.worker_pool_client.get_worker_pools(
+                WorkerPoolSearch(namespaces=[self.namespace], name=name_part)
+            )
+        return [named_entry(pool) for pool in self._items(subject, results, WorkerPoolSummary)]
 
     @platform_call
     def existing_pool(self, reference: str) -> PoolView:

@@ -220,6 +220,14 @@ class PoolView:
 
 
 @dataclass(frozen=True)
+class NamedEntry:
+    """A worker pool or compute requirement as a search lists it."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
 class ComputeView:
     """The fields of a compute requirement that RayDog uses.
 

@@ -18,6 +18,7 @@ from tests.simulation.random_runs.scenario import (
     INCIDENTS,
     LATER_INCIDENTS,
     OUTAGE_KINDS,
+    UNNAMED,
     WORKER_POOLS,
     CallTrouble,
     Command,
@@ -36,7 +37,8 @@ def scenario(seed: int, autoscaler: str | None = None) -> Scenario:
     """The scenario of a seed."""
     made = _Maker(random.Random(f"raydog {seed}")).make(seed, autoscaler)
     harsher = _Harsher(random.Random(f"raydog harsher {seed}"), made).make()
-    return _Hostile(random.Random(f"raydog hostile {seed}"), harsher).make()
+    hostile = _Hostile(random.Random(f"raydog hostile {seed}"), harsher).make()
+    return _with_hidden_pools(random.Random(f"raydog hidden {seed}"), hostile)
 
 
 MAX_WORKERS = 8
@@ -263,3 +265,11 @@ class _Hostile:
         if chance.random() >= 0.15:
             return ()
         return (Incident(self._moment(), COPY, chance.random(), pause=chance.choice((20.0, 60.0))),)
+
+
+def _with_hidden_pools(chance: random.Random, scenario: Scenario) -> Scenario:
+    """Let the platform not show pools by their names, or not in lists either, during some last `ray down`."""
+    unnamed = chance.choice((None, None, None, *UNNAMED))
+    if scenario.last_down.lagging == "GET *":
+        unnamed = None  # there would be no way to find a pool
+    return replace(scenario, last_down=replace(scenario.last_down, unnamed=unnamed))

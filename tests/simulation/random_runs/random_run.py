@@ -14,6 +14,7 @@ from tests.simulation.random_runs.incidents import abort_copies, happen
 from tests.simulation.random_runs.scenario import (
     CLUSTER,
     NEIGHBOURS,
+    UNNAMED,
     CallTrouble,
     Command,
     Load,
@@ -147,6 +148,7 @@ class RandomRun(World):
             self.want(Demand({"LATE": 1}), Demand({"CPU": 1}, 7))
             self.lab.faults.add(faults.AbortLost(pool=f"{CLUSTER}-*", task="head-*"))
         lagging = [] if last.lagging is None else [Trouble(SHOWS_NOTHING, last.lagging)]
+        lagging += [Trouble(*trouble) for trouble in UNNAMED.get(last.unnamed or "", ())]
         for trouble in lagging:
             self.wire.add(trouble)
         if not self.down():

@@ -343,6 +343,13 @@ def unreadable_instances_stop_the_teardown(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(teardown, "_find_pools", find_with_instances)
 
 
+def unnamed_pools_are_never_made(patch: pytest.MonkeyPatch) -> None:
+    """A pool that its name does not show counts as not made: `ray down` searches for nothing."""
+    patch.setattr(teardown, "_search_pools", lambda *_: {})
+    patch.setattr(teardown._Teardown, "_find_requirements", lambda *_: None)
+    patch.setattr(teardown, "_has_had_tasks", lambda _: False)
+
+
 SABOTAGES: dict[str, Sabotage] = {
     function.__name__: function
     for function in (
@@ -380,5 +387,6 @@ SABOTAGES: dict[str, Sabotage] = {
         outages_leave_their_back_off,
         the_heads_clock_counts,
         unreadable_instances_stop_the_teardown,
+        unnamed_pools_are_never_made,
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.distortions import Manners
+from tests.simulation.distortions import SHOWS_NOTHING, Manners
 from tests.simulation.processes import Kill
 from tests.simulation.raylets import Demand
 from tests.simulation.trouble import Trouble
@@ -152,6 +152,13 @@ class Command:
     troubles: tuple[CallTrouble, ...] = ()
 
 
+UNNAMED = {
+    "by name": (("404", "GET /workerPools/demo/*"),),
+    "in lists": (("404", "GET /workerPools/demo/*"), (SHOWS_NOTHING, "GET /workerPools/")),
+}
+"""Kinds and calls of the troubles in which pools are not shown."""
+
+
 @dataclass(frozen=True)
 class LastDown:
     """What the last `ray down`, which must succeed, comes across.
@@ -162,12 +169,14 @@ class LastDown:
             that makes a pool, and whose answer was lost; None for no such call.
         lagging: a pattern of the searches that show nothing meanwhile; None for none.
         is_compute_broken: whether another `ray down` comes before, which cannot read what becomes of the instances.
+        unnamed: how the platform does not show pools: not "by name", or not "in lists" either; None if it shows them.
     """
 
     is_slow_head: bool = False
     late_pool: int | None = None
     lagging: str | None = None
     is_compute_broken: bool = False
+    unnamed: str | None = None
 
 
 @dataclass(frozen=True)

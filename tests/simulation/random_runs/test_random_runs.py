@@ -30,6 +30,7 @@ DETECTED = {
     "searches_are_believed": (1, "left"),
     "ended_nodes_stay_listed": (1, "stale"),
     "unreadable_instances_stop_the_teardown": (8, "left"),
+    "unnamed_pools_are_never_made": (0, "left"),
     "tags_are_believed": (0, "loop"),
     "identity_is_taken_from_the_tag_store": (17, "stranger"),
     "addresses_are_read_once": (0, "commands"),

@@ -108,8 +108,9 @@ def test_tear_down_names_the_remains_after_its_timeout(local, with_workers, monk
         take_down(cluster)
 
 
-def test_pool_reported_as_not_found_counts_as_alive(local, with_workers):
+def test_pool_reported_as_not_found_counts_as_alive(local, with_workers, monkeypatch):
     cluster = with_workers()
+    monkeypatch.setattr(cluster.platform, "listed_pools", lambda _: [])
     after_the_first_look = faults.Status(call="GET /workerPools/demo/*", status=404, nth=4, times=10_000)
 
     with local.faults.during(after_the_first_look), pytest.raises(TeardownIncomplete, match="worker pools demo-head-"):

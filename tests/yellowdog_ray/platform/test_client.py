@@ -117,6 +117,8 @@ READS = {
     "work_requirement": "ydid:workreq:000000:1",
     "live_tasks": "ydid:workreq:000000:1",
     "find_pool": "crew-head-00000000",
+    "listed_pools": "00000000",
+    "listed_computes": "00000000",
     "platform_nodes": "ydid:wrkrpool:000000:1",
     "compute": "ydid:compreq:000000:1",
     "pool": "ydid:wrkrpool:000000:1",
