@@ -333,8 +333,10 @@ class LaptopSide(Side):
         """
         if ends_the_cluster():
             return TeardownRunner(self._request_end)
+        from yellowdog_ray.remote.uploads import with_deadlines
+
         self.access.check(self.node(node_id))
-        return make()
+        return with_deadlines(make())
 
 
 def _outcome(cluster: str, namespace: str, *, found: bool, unseen: Sequence[str]) -> str:

@@ -32,6 +32,7 @@ from yellowdog_ray.node.authentication import HEAD_AUTH_FILE, MODE_TOKEN
 from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN_PATH
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.tags import TagStore
+from yellowdog_ray.remote.uploads import with_deadlines
 from yellowdog_ray.side import Side
 
 if TYPE_CHECKING:
@@ -334,4 +335,4 @@ class HeadSide(Side):
 
     def command_runner(self, node_id: str, make: Callable[[], Any]) -> Any:
         """Ray's own way to run commands on a node, watched so that a failed step can be reported."""
-        return self.setups.watch(make(), node_id)
+        return self.setups.watch(with_deadlines(make()), node_id)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yellowdog_ray.errors import HostKeyChanged, SshError
+from yellowdog_ray.remote import processes
 
 SSH_PORT = 22
 _BANNER = b"SSH-"  # the first bytes from every server: RFC 4253, section 4.2
@@ -80,14 +81,9 @@ class SshTarget:
         Raises:
             SshError: the host was not reached in time, or the command failed.
         """
+        line = ["ssh", *self.options(), self.address, command]
         try:
-            done = subprocess.run(
-                ["ssh", *self.options(), self.address, command],
-                input=stdin,
-                capture_output=True,
-                timeout=timeout,
-                check=False,
-            )
+            done = processes.run(line, timeout, stdin, subprocess.PIPE, subprocess.PIPE)
         except subprocess.TimeoutExpired as error:
             raise SshError(f"{self.address}: `{command}` did not end within {timeout:g} s") from error
         except FileNotFoundError as error:
@@ -107,16 +103,15 @@ class SshTarget:
         path = Path(local).expanduser()
         source = f"{path}/" if path.is_dir() else str(path)  # without the slash, rsync makes `remote/folder`
         command = ["rsync", "--rsh", rsh, "-az", source, f"{self.address}:{remote}"]
-        seconds = UPLOAD_SECONDS + _size(path) / UPLOAD_BYTES_PER_SECOND
+        seconds = upload_seconds(path)
         try:
-            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as rsync:
-                stderr = _end_of(rsync, seconds)
+            done = processes.run(command, seconds, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         except subprocess.TimeoutExpired as error:
             raise SshError(f"{self.address}: {local} was not copied within {seconds:.0f} s") from error
         except FileNotFoundError as error:
             raise SshError("this machine has no `rsync`: install rsync") from error
-        if rsync.returncode != 0:
-            raise self.failure(stderr, f"{local} could not be copied")
+        if done.returncode != 0:
+            raise self.failure(done.stderr, f"{local} could not be copied")
 
     def failure(self, stderr: bytes, what: str) -> SshError:
         """OpenSSH's message as an error; `what` replaces an empty message."""
@@ -130,17 +125,9 @@ class SshTarget:
         )
 
 
-def _end_of(process: subprocess.Popen[bytes], seconds: float) -> bytes:
-    """Wait for a process. Returns what it has written to stderr.
-
-    Raises:
-        subprocess.TimeoutExpired: it did not end in time, and was terminated.
-    """
-    try:
-        return process.communicate(timeout=seconds)[1]
-    except subprocess.TimeoutExpired:
-        process.terminate()  # not killed: rsync then ends its `ssh`, too
-        raise
+def upload_seconds(path: Path) -> float:
+    """The deadline for the upload of a file or folder (seconds)."""
+    return UPLOAD_SECONDS + _size(path) / UPLOAD_BYTES_PER_SECOND
 
 
 def _size(path: Path) -> int:
@@ -170,7 +157,7 @@ class Tunnel:
     def __init__(self, target: SshTarget, remote_port: int) -> None:
         self.port = _free_port()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the tunnel
-        self._process = subprocess.Popen(
+        self._process = processes.start(
             [
                 "ssh",
                 *target.options(),
@@ -209,8 +196,7 @@ class Tunnel:
         """Close the tunnel."""
         if self._process.stdin:
             self._process.stdin.close()
-        self._process.terminate()
-        self._process.wait()
+        processes.end(self._process)
         self._log.close()
 
 

@@ -160,9 +160,28 @@ def test_upload_ends_at_its_deadline_when_the_host_hangs(host, tmp_path, monkeyp
         time.sleep(0.02)
 
 
+def test_upload_kills_an_rsync_that_ignores_sigterm(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(ssh, "UPLOAD_SECONDS", 0.5)
+    monkeypatch.setattr(SshTarget, "run", lambda *_, **__: "")
+    (tmp_path / "rsync").write_text("#!/bin/bash\ntrap '' TERM\nsleep 25\n")
+    (tmp_path / "rsync").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    began = time.monotonic()
+
+    with pytest.raises(SshError, match="was not copied within"):
+        folder.upload(str(tmp_path / "rsync"), "there")
+
+    assert time.monotonic() - began < 10
+
+
 def test_upload_has_more_time_for_more_bytes(folder, tmp_path, monkeypatch):
     seconds = []
-    monkeypatch.setattr(ssh, "_end_of", lambda process, limit: seconds.append(limit) or process.communicate()[1])
+
+    def run(command, limit, **_):
+        seconds.append(limit)
+        return subprocess.CompletedProcess(command, 1, None, b"")
+
+    monkeypatch.setattr(ssh.processes, "run", run)
     (tmp_path / "large").mkdir()
     (tmp_path / "large" / "file").write_bytes(bytes(10 * ssh.UPLOAD_BYTES_PER_SECOND))
     (tmp_path / "large" / "dangling").symlink_to("nowhere")
