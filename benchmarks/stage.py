@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -144,8 +145,7 @@ def _light_head(contender: Contender, cores: Cores, environment: dict[str, str])
     with tempfile.TemporaryDirectory(prefix="raydog-bench-") as place, lab(cores.platform) as platform:
         folder = Path(place)
         key = folder / "id_ed25519"
-        key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n")
-        key.chmod(0o600)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         address = platform.address
         account = {"YD_API_URL": address.url, "YD_API_KEY_ID": address.key_id, "YD_API_KEY_SECRET": address.key_secret}
         with tag_server() as tags:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.ssh_keys import write_key
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.models import INTERNAL_KEY, NodeConfig, ProviderSettings
 
@@ -25,9 +26,7 @@ def filled_in(file: Path, key: Path) -> dict:
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
 def test_example_passes_every_check_without_warning(file, tmp_path):
-    key = tmp_path / "key"
-    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n-----END OPENSSH PRIVATE KEY-----\n")
-    key.chmod(0o600)
+    key = write_key(tmp_path / "key")
 
     _, warnings = bootstrap(filled_in(file, key), file.name, [file.parent])
 
@@ -45,9 +44,7 @@ def test_documented_example_shows_every_option():
 def test_yaml_of_the_first_cluster_passes_every_check_without_warning(tmp_path):
     page = (EXAMPLES.parent / "docs/first-cluster.md").read_text()
     (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    key = tmp_path / "key"
-    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n-----END OPENSSH PRIVATE KEY-----\n")
-    key.chmod(0o600)
+    key = write_key(tmp_path / "key")
 
     _, warnings = bootstrap(yaml.safe_load(text.replace("~/.ssh/id_ed25519", str(key))), "first.yaml", [tmp_path])
 

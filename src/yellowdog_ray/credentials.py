@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values, find_dotenv
+from dotenv import dotenv_values
 
 from yellowdog_ray.errors import CredentialsError
 from yellowdog_ray.node.variables import API_KEY_ID, API_KEY_SECRET, API_URL, ON_HEAD
@@ -65,15 +65,16 @@ class _Source:
 def load_credentials() -> Credentials:
     """Find the key: in the environment, then in a `.env` from the working directory upwards, then in the head's file.
 
-    On the head, its file comes before any `.env`. The first source with a part of the key must have all of it.
+    A `.env` without any part of the key does not hide the next one above it. On the head, its file comes before any
+    `.env`. The first source with a part of the key must have all of it.
 
     Raises:
         CredentialsError: the key is missing, incomplete or unusable, or the URL is in another source than the key.
     """
     environment = _Source(_ENVIRONMENT, {name: os.environ[name] for name in _NAMES if os.environ.get(name)})
     head_file = Path(HEAD_FILE).expanduser()
-    dotenv = find_dotenv(usecwd=True)
-    files = [Path(dotenv)] if dotenv else []
+    folder = Path.cwd()
+    files = [place / ".env" for place in (folder, *folder.parents)]
     files = [head_file, *files] if os.environ.get(ON_HEAD) == "1" else [*files, head_file]
     source, others = environment, [environment]
     for file in files:
@@ -113,16 +114,18 @@ def _read(file: Path, *, literal: bool) -> _Source:
     """The values of a `.env`. In the head's file `${...}` is literal.
 
     Raises:
-        CredentialsError: others may write the file, or it cannot be read.
+        CredentialsError: others may write the file and it has one of the values, or it cannot be read.
     """
     try:
-        _check_owner(file)
         values = dotenv_values(file, interpolate=not literal, encoding="utf-8-sig")
+        found = {name: value for name in _NAMES if (value := values.get(name))}
+        if found:
+            _check_owner(file)
     except OSError as error:
         raise CredentialsError(f"{file} cannot be read ({error.strerror}): make it readable for you") from error
     except UnicodeDecodeError as error:
         raise CredentialsError(f"{file} is not UTF-8 text: save it as UTF-8") from error
-    return _Source(str(file), {name: value for name in _NAMES if (value := values.get(name))})
+    return _Source(str(file), found)
 
 
 def _check_owner(file: Path) -> None:
@@ -156,7 +159,8 @@ def _is_private_group(state: os.stat_result) -> bool:
         owner, group = pwd.getpwuid(state.st_uid), grp.getgrgid(state.st_gid)
     except KeyError:
         return False
-    return group.gr_name == owner.pw_name and set(group.gr_mem) <= {owner.pw_name}
+    others = [user for user in pwd.getpwall() if user.pw_gid == state.st_gid and user.pw_uid != owner.pw_uid]
+    return group.gr_name == owner.pw_name and set(group.gr_mem) <= {owner.pw_name} and not others
 
 
 def _check_complete(source: _Source) -> None:

@@ -18,6 +18,7 @@ import yellowdog_ray
 from tests.simulation import ray_time
 from tests.simulation.config import BOOT_SECONDS, KEY_FILE
 from tests.simulation.lab import URL, Lab
+from tests.ssh_keys import write_key
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -114,8 +115,7 @@ def _replace_environment(world: World) -> None:
     patch.setenv("YD_API_KEY_SECRET", world.lab.key_secret)
     patch.chdir(world.home)
     for file in (world.key, world.home / KEY_FILE):
-        file.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n-----END OPENSSH PRIVATE KEY-----\n")
-        file.chmod(0o600)
+        write_key(file)
 
 
 class _Certificate:

@@ -10,6 +10,7 @@ from ray.autoscaler._private import commands
 from ray.autoscaler._private.providers import _clear_provider_cache
 
 from tests.platform_time import PlatformTime
+from tests.ssh_keys import write_key
 from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, head_up
 from tests.yellowdog_ray.hand_moved_time import Time
 from tests.yellowdog_ray.ray_cli import create_head, make_provider
@@ -30,10 +31,7 @@ def time() -> Time:
 
 @pytest.fixture
 def ssh_key(tmp_path: Path) -> Path:
-    key = tmp_path / "id_ed25519"
-    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnot a real key\n-----END OPENSSH PRIVATE KEY-----\n")
-    key.chmod(0o600)
-    return key
+    return write_key(tmp_path / "id_ed25519")
 
 
 @pytest.fixture

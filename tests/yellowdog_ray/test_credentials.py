@@ -35,15 +35,21 @@ def head_file(tmp_path):
 
 @pytest.fixture
 def name_users(monkeypatch):
-    """Call the owner of every file `me`, and its group by a name, if it has one, with these members."""
+    """Call the owner of every file `me`, and its group by a name, if it has one, with these members.
 
-    def name(group: str | None, members: list[str]) -> None:
+    The group is also the primary one of `primary`.
+    """
+
+    def name(group: str | None, members: list[str], primary: tuple[str, ...] = ()) -> None:
         def find(_: int) -> SimpleNamespace:
             if group is None:
                 raise KeyError
             return SimpleNamespace(gr_name=group, gr_mem=members)
 
-        monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_name="me"))
+        mine = SimpleNamespace(pw_name="me", pw_uid=os.getuid(), pw_gid=os.getgid())
+        theirs = [SimpleNamespace(pw_name=user, pw_uid=4242, pw_gid=os.getgid()) for user in primary]
+        monkeypatch.setattr("pwd.getpwuid", lambda _: mine)
+        monkeypatch.setattr("pwd.getpwall", lambda: [mine, *theirs])
         monkeypatch.setattr("grp.getgrgid", find)
 
     return name
@@ -68,6 +74,21 @@ class TestSources:
         found = load_credentials()
 
         assert (found.key_id, found.key_secret, found.url) == ("id", "secret", "https://api.yellowdog.ai")
+
+    @pytest.mark.parametrize("text", ["", "EDITOR=vi\n"])
+    def test_dotenv_without_a_key_hides_none_above_it(self, dotenv, text):
+        nearest = dotenv.parent / "work" / ".env"
+        nearest.write_text(text)
+        nearest.chmod(0o666)
+        dotenv.write_text(KEY)
+
+        assert load_credentials().key_id == "id"
+
+    def test_dotenv_with_a_url_alone_does_not_choose_where_a_key_is_sent(self, dotenv):
+        (dotenv.parent / "work" / ".env").write_text("YD_API_URL=http://theirs\n")
+        dotenv.write_text(KEY)
+
+        assert "put key and URL into one place" in error_of()
 
     def test_environment_overrides_the_dotenv(self, dotenv, monkeypatch):
         dotenv.write_text(f"{KEY}YD_API_URL=http://a\n")
@@ -170,6 +191,13 @@ class TestFiles:
         dotenv.write_text(KEY)
         dotenv.chmod(0o660)
         name_users(group, members)
+
+        assert f"other users may write {dotenv}" in error_of()
+
+    def test_dotenv_is_refused_when_its_group_is_another_users_primary_one(self, dotenv, name_users):
+        dotenv.write_text(KEY)
+        dotenv.chmod(0o660)
+        name_users("me", [], primary=("other",))
 
         assert f"other users may write {dotenv}" in error_of()
 

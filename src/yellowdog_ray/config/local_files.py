@@ -141,7 +141,7 @@ def is_path(value: object) -> bool:
 def _check_distinct(remotes: Iterable[str], source: str, key: str) -> None:
     found: dict[str, str] = {}
     for remote in remotes:
-        place = posixpath.normpath(posixpath.join("~", remote))
+        place = posixpath.normpath(posixpath.join("~", str(remote).removeprefix("~/")))
         if place in found:
             raise ConfigError(
                 f"{source}: {key}: two files would become {place} on the head ({found[place]} and {remote}): give each "

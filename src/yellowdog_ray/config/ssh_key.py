@@ -21,7 +21,7 @@ _ENCRYPTED_PEM = ("BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED")
 _OPENSSH = "BEGIN OPENSSH PRIVATE KEY"
 _MAGIC = b"openssh-key-v1\0"  # OpenSSH's PROTOCOL.key
 _NO_CIPHER = b"none"
-_AGENT_SECONDS = 5.0
+_OPENSSH_SECONDS = 5.0
 
 
 def key_path(name: str, folders: Sequence[Path]) -> Path:
@@ -61,7 +61,8 @@ def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: 
             "and end with a line feed alone. A copied key often lacks the last one"
         )
     _check_permissions(path, source)
-    _check_passphrase(path, text, source, used_on_head=used_on_head)
+    if not _check_passphrase(path, text, source, used_on_head=used_on_head):
+        _check_contents(path, source)
 
 
 def _is_whole(text: str) -> bool:
@@ -93,10 +94,34 @@ def _check_permissions(path: Path, source: str) -> None:
         )
 
 
-def _check_passphrase(path: Path, text: str, source: str, *, used_on_head: bool) -> None:
+def _check_contents(path: Path, source: str) -> None:
+    """Let OpenSSH read a key that has no passphrase. Without its `ssh-keygen`, nothing is checked."""
+    command = ["ssh-keygen", "-y", "-P", "", "-f", str(path)]
+    try:
+        result = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_OPENSSH_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return
+    if result.returncode != 0:
+        reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1].rpartition(": ")[2]
+        raise ConfigError(
+            f"{source}: {_KEY}: OpenSSH cannot read {path} ({reason}): copy the key again, or create another with "
+            "`ssh-keygen`"
+        )
+
+
+def _check_passphrase(path: Path, text: str, source: str, *, used_on_head: bool) -> bool:
+    """Refuse a key whose passphrase nobody can give. Returns whether the key has a passphrase."""
     encrypted, public = _cipher(path, text)
     if not encrypted:
-        return
+        return False
     if used_on_head:
         raise ConfigError(
             f"{source}: {_KEY}: {path} has a passphrase, and the head sets workers up with it: name a key without "
@@ -107,6 +132,7 @@ def _check_passphrase(path: Path, text: str, source: str, *, used_on_head: bool)
             f"{source}: {_KEY}: {path} has a passphrase, and no ssh-agent holds it: run `ssh-add {path}`, or name a "
             "key without a passphrase"
         )
+    return True
 
 
 def _cipher(path: Path, text: str) -> tuple[bool, str | None]:
@@ -147,7 +173,7 @@ def _agent_keys() -> set[str]:
         return set()
     try:
         listed = subprocess.run(
-            ["ssh-add", "-L"], capture_output=True, text=True, timeout=_AGENT_SECONDS, check=False
+            ["ssh-add", "-L"], capture_output=True, text=True, timeout=_OPENSSH_SECONDS, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return set()

@@ -5,6 +5,7 @@ import copy
 import pytest
 from yellowdog_client.model import TaskSearch
 
+from tests.ssh_keys import write_key
 from tests.yellowdog_ray.cluster_lab import BOOT
 from tests.yellowdog_ray.ray_cli import ray
 from yellowdog_ray.commands.access import NodeAccess
@@ -94,7 +95,7 @@ def test_change_that_replaces_the_head_is_refused(platform, up, running, ssh_key
         running["available_node_types"]["boss"] = running["available_node_types"].pop("head")
         running["head_node_type"] = "boss"
     else:
-        ssh_key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nanother key\n-----END OPENSSH PRIVATE KEY-----\n")
+        write_key(ssh_key, 1)
     before = tasks(platform)
 
     reached, output = up(running)

@@ -98,6 +98,15 @@ class TestFilesToUpload:
 
         assert "two files would become ~/a" in error_of(cluster_yaml, folders)
 
+    @pytest.mark.parametrize("remotes", [("x", "./x"), ("x", "~/x"), ("~/d", "~/d/"), ("~/d", "~/./d"), ("/e", "/e/")])
+    @pytest.mark.parametrize("key", ["files_to_upload", "file_mounts"])
+    def test_two_ways_to_write_one_remote_path_are_refused(self, cluster_yaml, folders, remotes, key):
+        (folders[0] / "a").write_text("x")
+        section = cluster_yaml["provider"] if key == "files_to_upload" else cluster_yaml
+        section[key] = dict.fromkeys(remotes, "a")
+
+        assert f"{key}: two files would become " in error_of(cluster_yaml, folders)
+
 
 class TestScripts:
     def test_byte_order_mark_is_not_part_of_the_text(self, cluster_yaml, folders):
@@ -107,6 +116,15 @@ class TestScripts:
         result = run(cluster_yaml, folders)
 
         assert result["available_node_types"]["worker"]["node_config"]["userdata"] == "echo x\n"
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\ufeff"])
+@pytest.mark.parametrize("key", ["ray_head_node_task_script", "ray_worker_node_task_script"])
+def test_empty_script_is_refused(cluster_yaml, folders, key, text):
+    (folders[0] / "script.sh").write_text(text)
+    cluster_yaml["provider"][key] = "file:script.sh"
+
+    assert f"cluster.yaml: provider.{key}: {folders[0]}/script.sh is empty" in error_of(cluster_yaml, folders)
 
 
 def test_command_that_removes_needs_no_local_file(cluster_yaml, folders, ssh_key):

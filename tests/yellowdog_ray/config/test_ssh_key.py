@@ -98,6 +98,21 @@ def test_file_that_is_no_key_is_refused(cluster_yaml, tmp_path):
     assert "is no private key that OpenSSH can read" in error_of(cluster_yaml, tmp_path / "notes", tmp_path)
 
 
+@pytest.mark.parametrize("options", [("-t", "ed25519"), ("-t", "rsa", "-b", "2048", "-m", "PEM")], ids=["new", "pem"])
+def test_whole_key_is_refused_with_contents_that_openssh_cannot_read(cluster_yaml, tmp_path, options):
+    key = make_key(tmp_path / "key", "", *options)
+    first, *middle, last = key.read_text().splitlines()
+    key.write_text("\n".join([first, *reversed(middle), last, ""]))
+
+    assert f"OpenSSH cannot read {key} (" in error_of(cluster_yaml, key, tmp_path)
+
+
+def test_key_is_accepted_without_ssh_keygen(cluster_yaml, tmp_path, ssh_key, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    run(cluster_yaml, ssh_key, tmp_path)
+
+
 def test_linked_key_is_resolved(cluster_yaml, tmp_path, ssh_key):
     (tmp_path / "link").symlink_to(ssh_key)
 
