@@ -1,0 +1,176 @@
+"""Live runs: refused without an account, and cleaned up after however they end. On a local platform."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from yellowdog_client.model import (
+    ComputeRequirementTemplateUsage,
+    ProvisionedWorkerPoolProperties,
+    RunSpecification,
+    TaskGroup,
+    WorkRequirement,
+)
+
+from tests.live.account import OPTIONS, VARIABLES, Account, AccountError
+from tests.live.guardian import MARKER
+from tests.live.life import MACHINES, cluster_yaml
+from yellowdog_local.testing import RunningPlatform, local_platform
+
+ROOT = Path(__file__).parents[2]
+CLUSTER = "raydog-live-0badcafe-v2"
+MAKER = """
+import sys, time
+from pathlib import Path
+from tests.live.guardian import Guardian
+with Guardian(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3])):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+"""A process that makes a cluster, under a guardian."""
+
+
+@pytest.fixture
+def variables(tmp_path):
+    """An environment with every variable of a live run."""
+    key = tmp_path / "key"
+    key.touch()
+    return {**dict.fromkeys(VARIABLES, "x"), "RAYDOG_LIVE_NAMESPACE": "demo", "RAYDOG_LIVE_SSH_KEY": str(key)}
+
+
+class TestAccount:
+    def test_missing_variables_are_named(self, variables):
+        del variables["YD_API_KEY_ID"]
+        variables["RAYDOG_LIVE_TEMPLATE"] = ""
+
+        with pytest.raises(AccountError, match=r"set YD_API_KEY_ID, RAYDOG_LIVE_TEMPLATE$"):
+            Account.of(variables)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("RAYDOG_LIVE_SSH_KEY", "/nowhere"),
+            ("RAYDOG_LIVE_USERDATA", "/nowhere"),
+            ("RAYDOG_LIVE_MACHINE_MINUTES", "many"),
+        ],
+    )
+    def test_invalid_value_is_refused(self, variables, name, value):
+        with pytest.raises(AccountError, match=value):
+            Account.of({**variables, name: value})
+
+    def test_machine_minutes_limit_the_lifetime_of_all_machines(self, variables):
+        account = Account.of({**variables, "RAYDOG_LIVE_MACHINE_MINUTES": "30"})
+
+        provider = cluster_yaml(account, CLUSTER, account.machine_minutes * 60 / MACHINES)["provider"]
+
+        assert provider["cluster_lifetime_hours"] * 60 * MACHINES == 30
+
+
+def test_command_without_an_account_is_skipped_with_the_variables():
+    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.live"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50
+    )
+
+    assert done.returncode == 0
+    assert f"SKIPPED: set {', '.join(VARIABLES)}\n" in done.stdout
+
+
+def test_help_of_scripts_test_names_every_variable():
+    text = (ROOT / "scripts/test").read_text()
+
+    assert [name for name in {**VARIABLES, **OPTIONS} if name not in text] == []
+
+
+class TestGuardian:
+    @pytest.fixture
+    def local(self):
+        with local_platform() as local:
+            yield local
+
+    @pytest.fixture
+    def environment(self, local, variables):
+        key = {"YD_API_URL": local.url, "YD_API_KEY_ID": local.key_id, "YD_API_KEY_SECRET": local.key_secret}
+        return {**os.environ, **variables, **key}
+
+    @pytest.fixture
+    def start(self, environment, tmp_path):
+        """Starts a process that makes a cluster."""
+        processes = []
+
+        def start(seconds: float = 50) -> subprocess.Popen[str]:
+            command = [sys.executable, "-c", MAKER, CLUSTER, str(seconds), str(tmp_path / "guardian.log")]
+            maker = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+            processes.append(maker)
+            assert maker.stdout
+            assert maker.stdout.readline() == "ready\n"
+            return maker
+
+        yield start
+        for process in processes:
+            process.stdout.close()
+            process.kill()
+            process.wait()
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
+    def test_cluster_and_commands_end_with_the_process_that_makes_it(self, local, start, environment, tmp_path, number):
+        maker = start()
+        command = subprocess.Popen(["sleep", "60"], env={**environment, MARKER: CLUSTER})
+        make_cluster(local, CLUSTER)
+        make_cluster(local, "another")
+
+        maker.send_signal(number)
+
+        assert command.wait(30) == -signal.SIGKILL
+        assert "removed; nothing is left" in report(tmp_path)
+        assert alive(local) == ["another", "another-head-0badcafe", "another-head-0badcafe"]
+
+    def test_cluster_and_process_end_when_the_machine_minutes_are_used_up(self, local, start, tmp_path):
+        maker = start(seconds=0.5)
+        make_cluster(local, CLUSTER)
+
+        assert maker.wait(30) == -signal.SIGTERM
+        assert "removed; nothing is left" in report(tmp_path)
+        assert alive(local) == []
+
+
+def make_cluster(local: RunningPlatform, name: str) -> None:
+    """A work requirement and a pool with a machine, as `ray up` makes them."""
+    group = TaskGroup(name="head", runSpecification=RunSpecification(["bash"]), finishIfAllTasksFinished=False)
+    pool = f"{name}-head-0badcafe"
+    usage = ComputeRequirementTemplateUsage("demo/local", pool, "demo", targetInstanceCount=1)
+    with local.client() as client:
+        client.work_client.add_work_requirement(WorkRequirement("demo", name, [group]))
+        client.worker_pool_client.provision_worker_pool(usage, ProvisionedWorkerPoolProperties())
+
+
+def alive(local: RunningPlatform) -> list[str]:
+    """The names of all unfinished work requirements, pools and compute requirements."""
+    store = local.platform.store
+    names = [str(work.entity.name) for work in store.works.values() if not work.status.finished]
+    names += [pool.name for pool in store.open_pools.values()]
+    names += [str(one.entity.name) for one in store.requirements.values() if str(one.entity.status) != "TERMINATED"]
+    return names
+
+
+def report(folder: Path) -> str:
+    """The guardian's report, once it has ended."""
+    log = folder / "guardian.log"
+    wait(lambda: "nothing is left" in log.read_text() or "LEFT" in log.read_text())
+    return log.read_text()
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """Wait for another process."""
+    deadline = time.monotonic() + 40
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
