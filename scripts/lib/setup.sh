@@ -8,6 +8,7 @@
 #   has_nightly             whether the package index has a nightly wheel of Ray
 #   setup_main_venv         .venv with the preferred Python, or with the best one of this machine
 #   setup_official_cli      YellowDog's own command line in its own environment, for the tests that drive it
+#   setup_sdk NAME WISHED   another version of YellowDog's SDK (WISHED: ==15.9, or nothing for the newest) in SDK_DIR/NAME
 #   setup_bench             what benchmarks need, in .venv; the published package, in its own environment
 #   setup_mutation          what scripts/mutate needs, in .venv
 #   setup_docs              what scripts/docs needs, in an environment of its own, without Ray
@@ -33,6 +34,8 @@ readonly OFFICIAL_CLI_DIR=.venv-yellowdog-cli
 # benchmarks/ measures it, and names this directory too.
 readonly PUBLISHED="yellowdog-ray==2.0.0"
 readonly PUBLISHED_DIR=.venv-published
+# Each version is a directory for PYTHONPATH: it precedes the SDK of the environment, and has no other package.
+readonly SDK_DIR=.venv-sdk
 # tests/test_site.py names this directory too.
 readonly DOCS_DIR=.venv-docs
 # shellcheck disable=SC2034  # for scripts/test
@@ -213,6 +216,32 @@ install_official_cli() {
   fi
   echo "$OFFICIAL_CLI $REPO" >"$dir/$STAMP_NAME"
 }
+
+# -------------------------------------------------------------------------------------------- versions of the SDK
+
+# The newest one is read from the index every day.
+setup_sdk() {
+  local dir="$SDK_DIR/$1" stamp="yellowdog-sdk$2 $REPO"
+  [ -n "$2" ] || stamp+=" $(date +%F)"
+  if [ -f "$REPO/$dir/$STAMP_NAME" ] && [ "$(<"$REPO/$dir/$STAMP_NAME")" = "$stamp" ]; then return 0; fi
+  find_uv || return 1
+  index_like_pip
+  rm -rf "${REPO:?}/$dir"
+  if ! "$UV_COMMAND" pip install --quiet --no-deps --python "$REPO/.venv/bin/python" --target "$REPO/$dir" \
+    "yellowdog-sdk$2"; then
+    fail "yellowdog-sdk$2 could not be installed: see above. $NETWORK_HINT"
+    return 1
+  fi
+  echo "$stamp" >"$REPO/$dir/$STAMP_NAME"
+}
+
+# sdk_version PATH: of the SDK that a Python with this PYTHONPATH loads.
+sdk_version() {
+  PYTHONPATH="$1" "$REPO/.venv/bin/python" -c 'from importlib.metadata import version; print(version("yellowdog-sdk"))'
+}
+
+# The lower limit in pyproject.toml.
+oldest_sdk() { sed -n 's/.*"yellowdog-sdk>=\([0-9.]*\)".*/\1/p' "$REPO/pyproject.toml"; }
 
 # ---------------------------------------------------------------------------------------------------- benchmarks
 
