@@ -4,6 +4,7 @@ import pytest
 from yellowdog_client.model import InstanceSearch, Task, TaskSearch
 
 from tests.yellowdog_ray.cluster_lab import BOOT, HEAD_TAGS, WORKER_TAGS, grow, make_head, phases
+from yellowdog_ray.cluster.platform_nodes import REREAD_SECONDS
 from yellowdog_ray.cluster.snapshot import Phase
 from yellowdog_ray.errors import PlatformError
 
@@ -50,6 +51,16 @@ class TestListing:
         head_side.refresh()
 
         assert len(calls.during(head_side.refresh)) == 1
+
+    def test_refresh_reads_platform_nodes_again_when_due(self, local, head_side, calls):
+        grow(head_side, 5)
+        local.advance(BOOT)
+        head_side.refresh()
+
+        local.advance(REREAD_SECONDS)
+        head_side.refresh()  # reads all tasks, which is due too, and no more: nothing has changed
+
+        assert "GET /workerPools/nodes" in calls.during(head_side.refresh)
 
     def test_refresh_shows_change_at_next_tick(self, local, head_side):
         (node_id,) = grow(head_side, 1)
@@ -140,6 +151,19 @@ class TestShrinking:
 
         assert gone not in head_side.snapshot.nodes
         assert kept in head_side.snapshot.nodes
+
+    def test_terminated_node_stays_hidden_while_its_task_is_shown_alive(self, local, head_side, monkeypatch):
+        gone, kept = grow(head_side)
+        local.advance(BOOT)
+        head_side.refresh()
+        monkeypatch.setattr(head_side.platform, "abort_task", lambda _: None)
+
+        head_side.terminate([gone])
+        grow(head_side, 1)  # a change, so that the next reading is composed anew
+        nodes = head_side.refresh().nodes
+
+        assert gone not in nodes
+        assert kept in nodes
 
     def test_terminate_ends_task_and_instance(self, local, make_cluster, head_side):
         gone, _ = grow(head_side)

@@ -120,6 +120,21 @@ def test_late_worker_ends_with_cluster_lifetime(local, make_cluster):
     assert task.timeout == timedelta(minutes=15)
 
 
+def test_task_group_ends_its_tasks_with_cluster_lifetime(local, make_cluster):
+    laptop = make_cluster(cluster_lifetime_hours=1)
+    make_head(laptop)
+    local.advance(45 * 60)
+    cluster = make_cluster(on_head=True, pinned=laptop.find().id)
+    cluster.refresh()
+
+    grow(cluster, 1)
+
+    with local.client() as client:
+        work = client.work_client.get_work_requirement_by_id(laptop.find().id)
+    (group,) = [group for group in work.taskGroups if group.name.startswith("cpu")]
+    assert group.runSpecification.taskTimeout == timedelta(minutes=15)
+
+
 def test_launch_fails_after_lifetime(local, head_side):
     local.advance(3600)
 
@@ -288,6 +303,18 @@ def test_launch_of_unknown_outcome_stops_launches_until_a_reading(local, head_si
     assert refusal.value.code == Unavailable.code
     assert len(head_side.refresh().nodes) == 1 + 1 + 7
     assert len(launcher.launch(request())) == 1
+
+
+def test_replacements_have_launch_requests_of_their_own(local, head_side):
+    lost = grow(head_side, 2)
+    local.advance(BOOT)
+    nodes = head_side.refresh().nodes
+    launcher = make_launcher(head_side)
+
+    ids = [launcher.replace(nodes[node_id]) for node_id in lost]
+
+    requests = {head_side.snapshot.nodes[node_id].tags["ray-launch-request"] for node_id in ids}
+    assert len(requests) == 2
 
 
 def pools_sizes(local: RunningPlatform) -> list[int]:

@@ -1,11 +1,22 @@
 """The pools of task groups: their specification, their placement and what stands behind them."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT, ON_PREMISES, needed_nodes, placement, pool_spec, supply
+from yellowdog_ray.cluster.pools import (
+    IDLE_NODE_TIMEOUT,
+    ON_PREMISES,
+    needed_nodes,
+    placement,
+    pool_spec,
+    provision,
+    supply,
+)
 from yellowdog_ray.config.models import Internal, NodeConfig, NodeTypeSummary, parse_provider
+from yellowdog_ray.errors import Refused
+from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import ComputeView, Placement, PoolView, TaskGroupView
 
 GROUP = TaskGroupView("g", "g", "tag", None, None, Placement(("tag",), ()))
@@ -57,6 +68,48 @@ def internal(limit=None, **limits):
 )
 def test_pool_needs_its_node_types_workers_and_their_replacements(settings, nodes):
     assert needed_nodes(settings, "cpu") == nodes
+
+
+class RefusingPlatform:
+    """Refuses pools of more nodes than its limit, with a text of its own."""
+
+    def __init__(self, limit: int, text: str) -> None:
+        self._limit = limit
+        self._text = text
+        self.requested: list[tuple[int, int]] = []
+
+    def create_pool(self, spec: PoolSpec) -> PoolView:
+        self.requested.append((spec.nodes, spec.max_nodes))
+        if spec.max_nodes > self._limit:
+            raise Refused("refused") from ValueError(f"Response Body: {self._text}")
+        return PoolView("p", spec.name, "PENDING", False, "compute")
+
+
+MACHINE = NodeConfig(compute_requirement_template="demo/local")
+SPEC = PoolSpec("demo-cpu", "team", MACHINE, 80, 100, timedelta(1), timedelta(1), timedelta(1))
+
+
+def test_provision_requests_as_many_nodes_as_the_platform_allows():
+    platform = RefusingPlatform(50, "maxNodes must be at most 50")
+
+    assert provision(platform, SPEC).name == "demo-cpu"
+    assert platform.requested == [(80, 100), (50, 50)]
+
+
+def test_provision_keeps_a_small_number_of_nodes_within_the_limit():
+    platform = RefusingPlatform(50, "maxNodes must be at most 50")
+
+    provision(platform, replace(SPEC, nodes=2))
+
+    assert platform.requested == [(2, 100), (2, 50)]
+
+
+def test_provision_is_refused_when_the_platform_states_no_limit():
+    platform = RefusingPlatform(50, "no such template")
+
+    with pytest.raises(Refused, match="refused"):
+        provision(platform, SPEC)
+    assert platform.requested == [(80, 100)]
 
 
 @pytest.mark.parametrize(
