@@ -201,8 +201,17 @@ class Side(HasLazyParts, ABC):
 
     def set_tags(self, node_id: str, tags: Mapping[str, str]) -> None:
         """Merge tags into a node's; warn if the tag store does not answer when a node is ready."""
-        if not self.tag_store.set(node_id, tags) and tags.get(TAG_RAY_NODE_STATUS) == STATUS_UP_TO_DATE:
+        if self.tag_store.set(node_id, tags) or tags.get(TAG_RAY_NODE_STATUS) != STATUS_UP_TO_DATE:
+            return
+        port = str(self.settings.current.head_node_tag_server_port)
+        if refusal := self.tag_store.refusal:
             cli_logger.warning(
-                "The tag server on the head does not answer on port {}: does ray_head_node_task_script start it?",
-                str(self.settings.current.head_node_tag_server_port),
+                "The tag server on the head, port {}, refuses RayDog's tags ({}): let ray_head_node_task_script start "
+                "it without a password, and let no other program use its keys",
+                port,
+                refusal,
+            )
+        else:
+            cli_logger.warning(
+                "The tag server on the head does not answer on port {}: does ray_head_node_task_script start it?", port
             )

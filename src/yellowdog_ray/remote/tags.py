@@ -68,6 +68,8 @@ class TagStore:
         self._version: bytes | None = None
         self._client: Valkey | None = None
         self._warned = False
+        self.refusal: str | None = None
+        """The error with which the store answered the last call; None if it took the call, or did not answer."""
 
     def get(self, node_id: str) -> Tags:
         """A node's mutable tags as of the last `refresh`, and those set since."""
@@ -162,12 +164,16 @@ class TagStore:
 
     def _call(self, command: Callable[[redis.Redis], T]) -> T | None:
         """Send commands to the store; None when it does not answer."""
-        from yellowdog_ray.remote.valkey import StoreError
+        from yellowdog_ray.remote.valkey import StoreError, StoreRefusal
 
+        self.refusal = None
         try:
             return self._client_of(self._connect()).call(command)
         except TooLarge as error:
             self._warn(f"{self._key}: {error}; delete this key")
+        except StoreRefusal as error:
+            self.refusal = str(error)
+            logger.debug("the tag store refuses a call on %s: %s", self._key, error)
         except (StoreError, SshError) as error:
             logger.debug("the tag store does not answer: %s", error)
         return None

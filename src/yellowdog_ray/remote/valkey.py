@@ -24,6 +24,10 @@ class StoreError(Exception):
     """The store did not answer in time, or its answer is unusable."""
 
 
+class StoreRefusal(StoreError):
+    """The store answered with an error: it requires a password, or the key has a value of another type."""
+
+
 class Valkey:
     """A connection to one port of this machine, opened at the first call and after each failure.
 
@@ -59,6 +63,7 @@ class Valkey:
 
         Raises:
             TooLarge: the answer is too long.
+            StoreRefusal: the store answers with an error.
             StoreError: no complete answer in time, or an unusable one.
         """
         self._budget.begin()
@@ -67,6 +72,11 @@ class Valkey:
         except TooLarge:
             self.close()
             raise
+        except (redis.ResponseError, redis.AuthenticationError) as error:
+            self.close()
+            # The client's first command, HELLO, fails with a text of its own where a password is required.
+            locked = isinstance(error, redis.AuthenticationError) or "already authenticated" in str(error)
+            raise StoreRefusal("a password is required" if locked else str(error)) from error
         except Exception as error:  # the client's parser raises anything on bytes that are no answer of Valkey's
             self.close()
             raise StoreError(str(error)) from error

@@ -107,6 +107,20 @@ class TestUnreachableHead:
         assert "The tag server on the head does not answer on port 16667" in capsys.readouterr().out
         assert provider.node_tags(head)["ray-node-status"] == "up-to-date"
 
+    def test_tag_server_that_requires_a_password_is_warned_of(self, running, monkeypatch, capsys):
+        provider = make_provider(running)
+        (head,) = provider.non_terminated_nodes({})
+        store = provider.side.tag_store
+        monkeypatch.setattr(store, "set", lambda *_: False)
+        monkeypatch.setattr(store, "refusal", "Authentication required.")
+        capsys.readouterr()
+
+        provider.set_node_tags(head, {"ray-node-status": "up-to-date"})
+
+        output = capsys.readouterr().out
+        assert "port 16667, refuses RayDog's tags (Authentication required.)" in " ".join(output.split())
+        assert "does not answer" not in output
+
     def test_ssh_command_fails_with_one_message_when_proxy_fails(self, platform, running, in_a_users_folder):
         running["auth"]["ssh_proxy_command"] = "sh -c 'echo no route to the bastion >&2; exit 1'"
 

@@ -241,6 +241,21 @@ class TestForeignValues:
         assert not store.refresh()
         assert not store.set("worker-1", {"ray-node-status": "up-to-date"})
         assert store.get("worker-1") == {"ray-node-status": "up-to-date"}
+        assert "WRONGTYPE" in store.refusal
+
+    def test_refusal_is_kept_when_the_server_requires_a_password(self, port):
+        with redis.Redis(port=port) as client:
+            client.config_set("requirepass", "secret")
+        store = TagStore("demo", lambda: port)
+
+        assert not store.set("worker-1", {"ray-node-status": "up-to-date"})
+        assert store.refusal == "a password is required"
+
+    def test_refusal_is_none_when_the_server_does_not_answer(self, free_port):
+        store = TagStore("demo", lambda: free_port)
+
+        assert not store.set("worker-1", {"ray-node-status": "up-to-date"})
+        assert store.refusal is None
 
     def test_refresh_reads_a_bounded_number_of_bytes(self, port, monkeypatch, caplog):
         monkeypatch.setattr("yellowdog_ray.remote.tags.MAX_BYTES", 100_000)
