@@ -70,6 +70,8 @@ class LaunchRecords:
     def _remove(self, *, all_kinds: bool) -> None:
         if self._storages is None:
             self._storages = _storages()
+            if not self._storages:
+                raise LookupError("this version of Ray keeps them elsewhere")
         for storage in self._storages:
             records = storage.get_instances()[0].values()
             obsolete = _superseded_failures(records)

@@ -123,3 +123,29 @@ def test_another_storage_of_ray_is_logged_once(lab, monkeypatch, caplog):
 
     assert lab.after_failed_launch() == lab.after_failed_launch() == {"first", "second"}
     assert caplog.text.count("Ray's records of failed launches are not removed: no such module") == 1
+
+
+def test_missing_storage_of_ray_is_logged_once(lab, monkeypatch, caplog):
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(launch_records, "_storages", list)
+
+    for _ in range(3):
+        lab.after_failed_launch()
+
+    assert caplog.text.count("records of failed launches are not removed: this version of Ray keeps them") == 1
+
+
+@pytest.mark.parametrize("name", ["get_instances", "batch_delete_instances"])
+def test_missing_attribute_of_ray_is_logged_once(lab, monkeypatch, caplog, name):
+    caplog.set_level(logging.WARNING)
+    lab.add("first", Instance.ALLOCATION_FAILED)
+    lab.add("second", Instance.ALLOCATION_FAILED)
+    records = lab.records
+    with monkeypatch.context() as another_ray:
+        another_ray.delattr(InstanceStorage, name)
+        for _ in range(3):
+            records.launch_failed()
+            records.tick()
+
+    assert caplog.text.count("Ray's records of failed launches are not removed") == 1
+    assert lab.after_failed_launch() == {"first", "second"}
