@@ -41,12 +41,19 @@ class _Entry:
         ends: when the back-off ends.
         reason: the last failure.
         launched: whether nodes were launched since that failure.
+        nodes: the last failure of nodes, if `reason` is that of a request.
     """
 
     failures: int
     ends: float
     reason: RayDogError
     launched: bool = False
+    nodes: _Entry | None = None
+
+    @property
+    def of_nodes(self) -> _Entry | None:
+        """The last failure of nodes: this entry, or the one that it covers."""
+        return self if isinstance(self.reason, NodeBuildError) else self.nodes
 
 
 class BackOff:
@@ -81,51 +88,58 @@ class BackOff:
         Nodes of one launch fail one by one. So several failed nodes without a launch between them are one failure.
         """
         before = self._entries.get(node_type)
-        if before is not None and _is_same_launch(before, reason):
-            self._entries[node_type] = replace(before, reason=reason)
-            return
+        nodes = before.of_nodes if before else None
+        if isinstance(reason, NodeBuildError):
+            if before is not None and nodes is not None and not nodes.launched:
+                self._entries[node_type] = _with_nodes(before, replace(nodes, reason=reason))
+                return
+            nodes = None
         failures = before.failures + 1 if before else 1
         longest = MAX_THROTTLED_SECONDS if isinstance(reason, Throttled) else MAX_SECONDS
         seconds = min(longest, FIRST_SECONDS * 2 ** min(failures - 1, 10))
-        self._entries[node_type] = _Entry(failures, self._monotonic() + seconds, reason)
+        self._entries[node_type] = _Entry(failures, self._monotonic() + seconds, reason, nodes=nodes)
 
     def accepted(self, node_type: str) -> None:
         """Record a launch that the platform accepted: that ends a row of failed requests, but not of failed nodes."""
         entry = self._entries.get(node_type)
-        if entry is not None and isinstance(entry.reason, NodeBuildError):
-            self._entries[node_type] = replace(entry, launched=True)
+        nodes = entry.of_nodes if entry else None
+        if nodes is not None:
+            self._entries[node_type] = replace(nodes, launched=True)
         else:
             self._entries.pop(node_type, None)
 
     def joined(self, node_type: str) -> None:
         """Record a node of this type that has joined: forget every failure but those of nodes that joined too."""
-        entry = self._entries.get(node_type)
-        if entry is not None and not isinstance(entry.reason, EndedAfterJoin):
-            self._entries.pop(node_type, None)
+        self._forget(node_type, lambda reason: not isinstance(reason, EndedAfterJoin))
 
     def lasted(self, node_type: str) -> None:
         """Record a node of this type that still ran long after it joined: forget failures of nodes that joined too.
 
         It may be older than nodes that failed before they joined.
         """
-        entry = self._entries.get(node_type)
-        if entry is not None and isinstance(entry.reason, EndedAfterJoin):
-            self._entries.pop(node_type, None)
+        self._forget(node_type, lambda reason: isinstance(reason, EndedAfterJoin))
 
     def outage_ended(self) -> None:
         """Forget the failures that an outage of the platform explains."""
-        self._forget(lambda reason: isinstance(reason, _OUTAGE))
+        for node_type in list(self._entries):
+            self._forget(node_type, lambda reason: isinstance(reason, _OUTAGE))
 
     def reconfigured(self) -> None:
         """Forget every failure: the configuration has changed, and may have mended the cause."""
-        self._forget(lambda _: True)
+        self._entries.clear()
 
-    def _forget(self, applies: Callable[[RayDogError], bool]) -> None:
-        for node_type, entry in list(self._entries.items()):
-            if applies(entry.reason):
-                self._entries.pop(node_type, None)
+    def _forget(self, node_type: str, applies: Callable[[RayDogError], bool]) -> None:
+        entry = self._entries.get(node_type)
+        if entry is None:
+            return
+        nodes = entry.nodes if entry.nodes and not applies(entry.nodes.reason) else None
+        left = nodes if applies(entry.reason) else replace(entry, nodes=nodes)
+        if left is None:
+            self._entries.pop(node_type, None)
+        else:
+            self._entries[node_type] = left
 
 
-def _is_same_launch(before: _Entry, reason: RayDogError) -> bool:
-    failed_nodes = isinstance(reason, NodeBuildError) and isinstance(before.reason, NodeBuildError)
-    return failed_nodes and not before.launched
+def _with_nodes(entry: _Entry, nodes: _Entry) -> _Entry:
+    """An entry whose last failure of nodes is this one."""
+    return nodes if entry.of_nodes is entry else replace(entry, nodes=nodes)

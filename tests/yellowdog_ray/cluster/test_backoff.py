@@ -152,6 +152,44 @@ class TestFailedNodes:
 
         assert is_backing_off(backoff, "gpu")
 
+    @pytest.mark.parametrize("end", [BackOff.accepted, lambda backoff, _: backoff.outage_ended()])
+    @pytest.mark.parametrize("failure", [Unavailable("x"), NotAuthorised("x")])
+    def test_failed_request_does_not_excuse_nodes_that_failed_before(self, time, failure, end):
+        backoff = BackOff(time)
+        for _ in range(3):
+            backoff.failed("gpu", EndedBeforeJoin("x"))
+            backoff.accepted("gpu")
+        backoff.failed("gpu", failure)
+
+        end(backoff, "gpu")
+        backoff.accepted("gpu")
+        backoff.failed("gpu", EndedBeforeJoin("y"))
+
+        with pytest.raises(LaunchBackedOff, match="retried in 40 s, after 4 failed launches: y"):
+            backoff.check("gpu")
+
+    def test_nodes_of_one_launch_that_fail_around_a_failed_request_are_one_failure(self, time):
+        backoff = BackOff(time)
+        backoff.failed("gpu", EndedBeforeJoin("x"))
+        backoff.failed("gpu", Unavailable("x"))
+        backoff.failed("gpu", EndedBeforeJoin("y"))
+
+        with pytest.raises(LaunchBackedOff, match="after 2 failed launches"):
+            backoff.check("gpu")
+
+    @pytest.mark.parametrize(("kind", "end"), [(EndedBeforeJoin, BackOff.joined), (EndedAfterJoin, BackOff.lasted)])
+    def test_node_that_lasts_excuses_failed_nodes_behind_a_failed_request(self, time, kind, end):
+        backoff = BackOff(time)
+        backoff.failed("gpu", kind("x"))
+        backoff.failed("gpu", Unavailable("x"))
+
+        end(backoff, "gpu")
+        backoff.accepted("gpu")
+        backoff.failed("gpu", kind("y"))
+
+        with pytest.raises(LaunchBackedOff, match="after 1 failed launch: y"):
+            backoff.check("gpu")
+
 
 @pytest.mark.parametrize(
     ("reason", "ends"),
