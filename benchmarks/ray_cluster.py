@@ -94,8 +94,8 @@ class RayCluster:
                     process.kill()
         seconds = time.monotonic() - started
         if process.returncode != 0:
-            said = [line for _, line in lines if re.match(r"[\w.]+Error: ", line)] or [line for _, line in lines[-4:]]
-            raise Failed(f"`ray {command}` ended with {process.returncode} after {seconds:.0f} s: {said[-1][-300:]}")
+            errors = [line for _, line in lines if re.match(r"[\w.]+Error: ", line)] or [line for _, line in lines[-4:]]
+            raise Failed(f"`ray {command}` ended with {process.returncode} after {seconds:.0f} s: {errors[-1][-300:]}")
         return Command(began, seconds, lines)
 
     def process_began(self, host: str, *endings: str) -> float:

@@ -13,9 +13,9 @@ from yellowdog_local.testing import RunningPlatform
 
 
 def configured_pool(
-    local: Lab | RunningPlatform, machines: int = 2, *, name: str = "own", tag: str | None = "own", **said: Any
+    local: Lab | RunningPlatform, machines: int = 2, *, name: str = "own", tag: str | None = "own", **fields: Any
 ) -> PoolRecord:
-    """A configured pool that some machines have joined; `said` is what each says of itself."""
+    """A configured pool that some machines have joined; `fields` are those of its registration."""
     properties = ConfiguredWorkerPoolProperties(workerTag=tag)
     request = AddConfiguredWorkerPoolRequest(name, "demo", properties=properties)
     with local.client() as client:
@@ -23,7 +23,7 @@ def configured_pool(
     pool = local.platform.store.pool(str(made.workerPool.id))
     assert isinstance(local.hosts, SimulatedHosts)
     for number in range(machines):
-        local.hosts.join(str(made.token.secret), f"{name}-{number}", **said)
+        local.hosts.join(str(made.token.secret), f"{name}-{number}", **fields)
     local.advance()
     return pool
 

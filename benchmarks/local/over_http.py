@@ -49,10 +49,10 @@ class Http:
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         self._connection.request(method, path, body, headers)
         answer = self._connection.getresponse()
-        said = answer.read()
+        content = answer.read()
         if answer.status != http.client.OK:
-            raise RuntimeError(f"{method} {path}: {answer.status} {said[:200]!r}")
-        return said
+            raise RuntimeError(f"{method} {path}: {answer.status} {content[:200]!r}")
+        return content
 
     def close(self) -> None:
         """Close the connection."""

@@ -94,8 +94,8 @@ def test_admin_api_lists_and_counts_calls(http: httpx.Client) -> None:
     assert [(route["route"], route["count"]) for route in counted["routes"]] == [("/work/tasks", 3)]
     assert counted["routes"][0]["p95"] > 0
 
-    said = http.get("/admin/calls?since=1").json()
-    assert (said["mark"], [call["number"] for call in said["calls"]]) == (3, [2, 3])
+    calls = http.get("/admin/calls?since=1").json()
+    assert (calls["mark"], [call["number"] for call in calls["calls"]]) == (3, [2, 3])
     assert http.get("/admin/calls?since=3").json() == {"mark": 3, "calls": []}
     assert http.get("/admin/calls?since=x").status_code == 400
 

@@ -293,8 +293,8 @@ def test_list_order_follows_the_setting_unless_the_search_sorts(newest: bool) ->
             submit(client, name)
         search = client.work_client.get_work_requirements
         found = [work.name for work in search(WorkRequirementSearch()).list_all()]
-        said = WorkRequirementSearch(sortDirection=SortDirection.ASCENDING)
-        ascending = [work.name for work in search(said).list_all()]
+        criteria = WorkRequirementSearch(sortDirection=SortDirection.ASCENDING)
+        ascending = [work.name for work in search(criteria).list_all()]
         by_name = [work.name for work in search(WorkRequirementSearch(sortField="name")).list_all()]
     assert found == (["c", "b", "a"] if newest else ["a", "b", "c"])
     assert ascending == by_name == ["a", "b", "c"]

@@ -95,9 +95,9 @@ def test_namespace_policy_limits_scaling_up(local: RunningPlatform, client: Plat
 class Machine:
     """An agent on a machine of the user's, played by the test."""
 
-    def __init__(self, local: RunningPlatform, secret: str, instance_id: str = "box-1", **said: Any) -> None:
+    def __init__(self, local: RunningPlatform, secret: str, instance_id: str = "box-1", **fields: Any) -> None:
         self.http = httpx.Client(base_url=local.url, headers={"Authorization": f"yd-agent {secret}"})
-        self.said = {
+        self.fields = {
             "instanceId": instance_id,
             "hostname": "box",
             "privateIpAddress": "192.168.0.5",
@@ -106,12 +106,12 @@ class Machine:
             "ram": 32.0,
             "supportedTaskTypes": ["bash"],
             "agentVersion": "1",
-            **said,
+            **fields,
         }
 
     def register(self) -> httpx.Response:
         with self.http as http:
-            return http.post("/agent/register", json=self.said)
+            return http.post("/agent/register", json=self.fields)
 
 
 def configured(client: PlatformClient, **fields: Any) -> Any:

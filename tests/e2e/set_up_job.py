@@ -25,11 +25,11 @@ def status(node_id: str) -> str:
     """What Ray's updater has written down of a node, once it has come to an end."""
     store = redis.Redis(port=TAG_PORT, decode_responses=True)
     for _ in range(100):
-        said = json.loads(store.hget("raydog:updaters:tags", node_id) or "{}").get("ray-node-status", "")
-        if said in ("up-to-date", "update-failed"):
+        status_tag = json.loads(store.hget("raydog:updaters:tags", node_id) or "{}").get("ray-node-status", "")
+        if status_tag in ("up-to-date", "update-failed"):
             break
         time.sleep(0.2)
-    return str(said)
+    return str(status_tag)
 
 
 if __name__ == "__main__":

@@ -89,8 +89,8 @@ def test_list_shows_every_kind_with_its_values(populated: RunningPlatform, yd: O
 
 
 def test_every_kind_has_a_case(yd: OfficialCli) -> None:
-    told = " ".join(yd.run("yd-list", "--help").out.split())
-    kinds = told.split("Valid types: ")[1].split(" options:")[0]
+    output = " ".join(yd.run("yd-list", "--help").out.split())
+    kinds = output.split("Valid types: ")[1].split(" options:")[0]
     assert {word.strip(" ,") for word in kinds.split() if not word.startswith("(")} == set(LISTED)
 
 

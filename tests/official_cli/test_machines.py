@@ -72,8 +72,8 @@ def test_nodes_get_more_workers_and_one_is_shut_down(
     yd.run("yd-nodeaction", "--follow", *target, yd.file("more.json", {"actions": [more, command]}))
     assert len(client.worker_pool_client.get_node_by_id(node_id).workers) == 3
     total = yd.file("total.json", {"actions": [{"type": "createWorkers", "totalWorkers": 5}]})
-    said = yd.run("yd-nodeaction", *target, total, exit_code=1)
-    assert "is not covered by the local platform" in " ".join(said.err.split())
+    failed = yd.run("yd-nodeaction", *target, total, exit_code=1)
+    assert "is not covered by the local platform" in " ".join(failed.err.split())
     assert yd.act("yd-shutdown", node_id)["outcome"] == "shut down"
     assert node.status is NodeStatus.TERMINATED
 

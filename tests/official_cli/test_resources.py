@@ -110,13 +110,13 @@ def test_application_is_shown_and_the_doctor_finds_no_problem(local: RunningPlat
 
 
 def test_wrong_key_is_reported_by_the_command_line(yd: OfficialCli) -> None:
-    said = yd.run("yd-list", "--secret", "wrong", "work-requirements", exit_code=4)
-    assert "Your Application Key ID and SECRET are not recognised" in said.err
+    failed = yd.run("yd-list", "--secret", "wrong", "work-requirements", exit_code=4)
+    assert "Your Application Key ID and SECRET are not recognised" in failed.err
 
 
 def test_cloud_information_is_refused_as_not_covered(yd: OfficialCli) -> None:
-    said = yd.run("yd-cloud-info", "regions", exit_code=1)
-    assert "is not covered by the local platform" in " ".join(said.err.split())
+    failed = yd.run("yd-cloud-info", "regions", exit_code=1)
+    assert "is not covered by the local platform" in " ".join(failed.err.split())
 
 
 def test_report_of_a_dynamic_template_lists_its_sources_in_order(client: PlatformClient, yd: OfficialCli) -> None:
@@ -127,5 +127,5 @@ def test_report_of_a_dynamic_template_lists_its_sources_in_order(client: Platfor
     client.compute_client.add_compute_requirement_template(template)
     yd.run("yd-create", "--yes", yd.file("source.json", [RESOURCES[2]]))
     wanted = ("--property", 'workerPool.templateId="demo/dynamic"')
-    said = yd.run("yd-instantiate", "--report", *wanted).out
-    assert re.findall(r"│ +(\d) │ +(\d) │.*│ (\w+) +│\n", said) == [("1", "1", "quick"), ("2", "2", "local")]
+    report = yd.run("yd-instantiate", "--report", *wanted).out
+    assert re.findall(r"│ +(\d) │ +(\d) │.*│ (\w+) +│\n", report) == [("1", "1", "quick"), ("2", "2", "local")]

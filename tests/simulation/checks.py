@@ -356,7 +356,7 @@ class Checks:
             self._world.fail("neighbours", f"another cluster was touched: {changed}")
 
     def nothing_is_left(self) -> None:
-        """`ray down` has said that nothing is left, and so it is."""
+        """`ray down` has reported that nothing is left; nothing is."""
         if left := self._ours.left:
             self._world.fail("left", f"`ray down` succeeded, and there is still {left}")
 

@@ -8,7 +8,7 @@ MINUTE_TICKS = 12
 
 
 @pytest.fixture
-def said(caplog):
+def announcements(caplog):
     caplog.set_level(logging.WARNING)
     return lambda: [text for text in (record.getMessage() for record in caplog.records) if "lifetime ends" in text]
 
@@ -21,11 +21,11 @@ def world(make_world):
     return world
 
 
-def test_end_of_lifetime_is_announced_once_at_each_step(world, said):
+def test_end_of_lifetime_is_announced_once_at_each_step(world, announcements):
     world.ticks(28 * MINUTE_TICKS)
 
-    assert [text.split(" in ")[1].split(",")[0] for text in said()] == ["10 min", "5 min"]
-    assert all("provider.cluster_lifetime_hours" in text for text in said())
+    assert [text.split(" in ")[1].split(",")[0] for text in announcements()] == ["10 min", "5 min"]
+    assert all("provider.cluster_lifetime_hours" in text for text in announcements())
 
 
 def test_workers_are_drained_in_the_last_minute(world):

@@ -8,7 +8,7 @@ SHUT_DOWN_NODE = "DELETE /workerPools/nodes/{id}"
 
 
 @pytest.fixture
-def said(caplog):
+def escalations(caplog):
     """The steps of escalation that were logged."""
     caplog.set_level(logging.WARNING)
     steps = ("again", "platform node down", "its instance")
@@ -20,7 +20,7 @@ def said(caplog):
     return named
 
 
-def test_ineffective_abort_is_escalated_until_the_instance_is_gone(world, said):
+def test_ineffective_abort_is_escalated_until_the_instance_is_gone(world, escalations):
     world.grow_to(3)
     world.fault("abort-lost")
     mark = world.lab.calls.mark()
@@ -34,7 +34,7 @@ def test_ineffective_abort_is_escalated_until_the_instance_is_gone(world, said):
     assert world.instances == []
     made = [f"{call.method} {call.route}" for call in world.lab.calls.since(mark)]
     assert made.count(SHUT_DOWN_NODE) == 3
-    assert {"platform node down", "its instance"} <= set(said())
+    assert {"platform node down", "its instance"} <= set(escalations())
 
 
 def test_restarted_autoscaler_escalates_earlier_terminations(world):
@@ -64,11 +64,11 @@ def test_abort_by_the_user_is_escalated(world):
     assert len(world.ray.workers) == len(world.instances) == 2
 
 
-def test_effective_abort_is_not_escalated(world, said):
+def test_effective_abort_is_not_escalated(world, escalations):
     world.grow_to(1)
     world.want_cpus(0)
 
     world.ticks(20)
 
     assert world.instances == []
-    assert said() == []
+    assert escalations() == []

@@ -146,7 +146,7 @@ def eventually(condition: Callable[[], Any], timeout: float = PATIENCE_SECONDS) 
         time.sleep(0.01)
 
 
-def said(lab: Lab, name: str, command: str) -> str:
+def output_of(lab: Lab, name: str, command: str) -> str:
     """The output of a command on a host; it must succeed."""
     done = lab.ssh(name, command)
     assert done.returncode == 0, done.stderr

@@ -54,7 +54,7 @@ def test_agent_is_refused_with_the_token_of_another_instance(lab: Lab) -> None:
     pool = lab.pool(2)
     lab.advance()
     first, second = pool.requirement.instances.values()
-    said = Registration(
+    registration = Registration(
         instanceId=first.id,
         hostname="h",
         privateIpAddress="10.0.0.1",
@@ -65,10 +65,10 @@ def test_agent_is_refused_with_the_token_of_another_instance(lab: Lab) -> None:
         agentVersion="1",
     )
     with pytest.raises(Unauthorized):
-        lab.do(lambda p: p.agents.register(second.token, said))
+        lab.do(lambda p: p.agents.register(second.token, registration))
     lab.do(lambda p: p.compute.terminate_instance(first, "test"))
     with pytest.raises((Gone, Unauthorized)):
-        lab.do(lambda p: p.agents.register(first.token, said))
+        lab.do(lambda p: p.agents.register(first.token, registration))
 
 
 def test_end_of_nodes_logs_no_warning(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:

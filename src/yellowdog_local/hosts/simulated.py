@@ -34,7 +34,7 @@ class _Host:
     seen: int = 0
     unplugged: bool = False
     tasks: dict[str, _Run] = field(default_factory=dict)
-    said: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -87,18 +87,18 @@ class SimulatedHosts:
             self._hosts[request.instance_id] = host
             host.boot = agents.call_later(request.boot_seconds, lambda: self._booted(host))
 
-    def join(self, token: str, instance_id: str, *, slots: int = 1, **said: Any) -> None:
+    def join(self, token: str, instance_id: str, *, slots: int = 1, **fields: Any) -> None:
         """Let a machine that is no host of the platform join a configured pool.
 
         Args:
             token: the pool's token.
             instance_id: the machine's id, unique in its pool.
             slots: its number of workers.
-            said: other fields of `Registration`, in the place of the defaults.
+            fields: other fields of `Registration`, in the place of the defaults.
         """
-        said = {"createWorkers": WorkerTarget(targetCount=slots), **said}
+        fields = {"createWorkers": WorkerTarget(targetCount=slots), **fields}
         request = HostRequest(instance_id, token, None, "", "", "", 0.0)
-        host = _Host(request, _NoListener(), self._next_address(instance_id), said=said)
+        host = _Host(request, _NoListener(), self._next_address(instance_id), fields=fields)
         with self._connected_agents().locked():
             self._hosts[instance_id] = host
             self._booted(host)
@@ -176,7 +176,7 @@ class SimulatedHosts:
             "supportedTaskTypes": self._task_types,
             "agentVersion": "simulated",
         }
-        registration = Registration(**{**usual, **host.said})
+        registration = Registration(**{**usual, **host.fields})
         host.session = self._connected_agents().register(host.request.agent_token, registration, self._waker(host))
 
     def _waker(self, host: _Host) -> Callable[[], None]:

@@ -65,8 +65,8 @@ def test_rule_is_refused_with_one_sentence_when_invalid(rule: Any, says: str) ->
 
 
 def test_every_kind_has_a_description() -> None:
-    said = {kind: (model.__doc__ or "").splitlines()[0] for kind, model in rules.KINDS.items()}
-    assert said == fault_kinds.KINDS
+    docstrings = {kind: (model.__doc__ or "").splitlines()[0] for kind, model in rules.KINDS.items()}
+    assert docstrings == fault_kinds.KINDS
 
 
 def applied(registry: faults.Faults, calls: int) -> str:

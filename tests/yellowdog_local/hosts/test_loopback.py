@@ -58,18 +58,18 @@ def test_reserve_fails_without_a_free_address(piece: Loopback) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "message"),
     [
         (errno.EACCES, r"may not listen on port 22.*ip_unprivileged_port_start=22"),
         (errno.EADDRINUSE, r"listens on port 22 on all addresses.*ListenAddress"),
         (errno.EADDRNOTAVAIL, r"cannot be used: Cannot assign"),
     ],
 )
-def test_ssh_port_check_gives_the_reason(monkeypatch: pytest.MonkeyPatch, number: int, said: str) -> None:
+def test_ssh_port_check_gives_the_reason(monkeypatch: pytest.MonkeyPatch, number: int, message: str) -> None:
     class Refusing(loopback.socket.socket):
         def bind(self, _address: object) -> None:
             raise OSError(number, {errno.EADDRNOTAVAIL: "Cannot assign requested address"}.get(number, "no"))
 
     monkeypatch.setattr(loopback.socket, "socket", Refusing)
-    with pytest.raises(LoopbackError, match=said):
+    with pytest.raises(LoopbackError, match=message):
         check_ssh_port()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.yellowdog_local.host_support import Lab, eventually, lab, said
+from tests.yellowdog_local.host_support import Lab, eventually, lab, output_of
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.real import HostError
 
@@ -42,14 +42,14 @@ def own(tmp_path: Path) -> Iterator[Lab]:
 
 
 def test_host_is_reachable_by_ssh_as_yd_agent(pair: Lab) -> None:
-    assert said(pair, "i-a", "id -un; hostname; pwd") == "yd-agent\ni-a\n/opt/yellowdog/agent"
+    assert output_of(pair, "i-a", "id -un; hostname; pwd") == "yd-agent\ni-a\n/opt/yellowdog/agent"
 
 
 @pytest.mark.parametrize("shell", ["{}", "bash --login -c -i '{}' 2>/dev/null"])
 def test_every_shell_uses_the_platforms_python_environment(pair: Lab, shell: str) -> None:
     command = shell.format('command -v python3; python3 -c "import sys, yellowdog_local; print(sys.prefix)"')
 
-    found, prefix = said(pair, "i-a", command).splitlines()
+    found, prefix = output_of(pair, "i-a", command).splitlines()
 
     assert found == "/opt/yellowdog/agent/venv/bin/python3"
     assert os.path.realpath(prefix) in {os.path.realpath(sys.prefix), "/opt/yellowdog/agent/venv"}
@@ -57,18 +57,18 @@ def test_every_shell_uses_the_platforms_python_environment(pair: Lab, shell: str
 
 def test_login_is_refused_for_other_keys_and_users(pair: Lab) -> None:
     assert pair.ssh("i-a", "true", user="root").returncode == 255
-    assert said(pair, "i-a", "sudo -n true 2>/dev/null || echo no") == "no"
+    assert output_of(pair, "i-a", "sudo -n true 2>/dev/null || echo no") == "no"
 
 
 def test_user_data_runs_as_root_and_logs_like_cloud_init(pair: Lab) -> None:
-    assert said(pair, "i-a", "cat /var/log/cloud-init-output.log") == "root\nwords"
+    assert output_of(pair, "i-a", "cat /var/log/cloud-init-output.log") == "root\nwords"
     assert pair.log("i-a", "userdata.log") == "root\nwords\n"
 
 
 def test_writes_stay_on_their_host(pair: Lab) -> None:
     paths = [f"/etc/{MARKER}", f"/usr/{MARKER}"]
 
-    assert said(pair, "i-a", f"ls {' '.join(paths)}") == "\n".join(paths)
+    assert output_of(pair, "i-a", f"ls {' '.join(paths)}") == "\n".join(paths)
     assert pair.ssh("i-b", f"ls {paths[0]}").returncode == 2
     assert not [path for path in paths if Path(path).exists()]
 
@@ -76,16 +76,16 @@ def test_writes_stay_on_their_host(pair: Lab) -> None:
 def test_host_has_its_own_temporary_directories_and_devices(pair: Lab) -> None:
     Path("/dev", "shm", MARKER).touch()
     try:
-        assert MARKER not in said(pair, "i-a", "ls /tmp /var/tmp /run /dev/shm")
+        assert MARKER not in output_of(pair, "i-a", "ls /tmp /var/tmp /run /dev/shm")
     finally:
         Path("/dev", "shm", MARKER).unlink()
     check = "for p in /tmp /dev/shm; do touch $p/x && rm $p/x; done; head -c 4 /dev/urandom | wc -c; echo > /dev/null"
-    assert said(pair, "i-a", check) == "4"
-    assert "tmpfs" in said(pair, "i-a", "stat -f -c %T /dev/shm")
+    assert output_of(pair, "i-a", check) == "4"
+    assert "tmpfs" in output_of(pair, "i-a", "stat -f -c %T /dev/shm")
 
 
 def test_host_sees_only_its_own_processes(pair: Lab) -> None:
-    numbers = [int(number) for number in said(pair, "i-a", "cd /proc; ls -d [0-9]*").split()]
+    numbers = [int(number) for number in output_of(pair, "i-a", "cd /proc; ls -d [0-9]*").split()]
 
     assert 1 in numbers
     assert len(numbers) < 15
@@ -97,14 +97,14 @@ def test_platform_directory_is_hidden_on_hosts(pair: Lab) -> None:
 
 
 def test_agent_configuration_is_readable_by_the_agent_only(pair: Lab) -> None:
-    assert said(pair, "i-a", "stat -c '%a %U' agent.json") == "600 yd-agent"
+    assert output_of(pair, "i-a", "stat -c '%a %U' agent.json") == "600 yd-agent"
 
 
 def test_hosts_reach_each_other_and_the_gateway(pair: Lab) -> None:
     other = pair.recorder.running["i-b"].private_ip
     read = f"exec 3<>/dev/tcp/{other}/22; head -c 7 <&3"
 
-    assert said(pair, "i-a", read) == "SSH-2.0"
+    assert output_of(pair, "i-a", read) == "SSH-2.0"
     refused = pair.ssh("i-a", f"exec 3<>/dev/tcp/{pair.hosts.gateway}/1")
     assert "Connection refused" in refused.stderr
 
@@ -120,7 +120,7 @@ def test_connection_beyond_the_bridge_fails_at_once(pair: Lab) -> None:
 
 
 def test_host_resolves_its_own_name(pair: Lab) -> None:
-    assert said(pair, "i-a", "getent hosts i-a").split() == [pair.recorder.running["i-a"].private_ip, "i-a"]
+    assert output_of(pair, "i-a", "getent hosts i-a").split() == [pair.recorder.running["i-a"].private_ip, "i-a"]
 
 
 def test_cut_network_isolates_a_host_until_it_is_restored(own: Lab) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.yellowdog_local.host_support import Lab, eventually, lab, said, sleepers
+from tests.yellowdog_local.host_support import Lab, eventually, lab, output_of, sleepers
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.process import ProcessHosts
 from yellowdog_local.hosts.process_home import temporary_root
@@ -37,7 +37,7 @@ def pair(tmp_path: Path) -> Iterator[Lab]:
 
 
 def in_background(lab: Lab, name: str, command: str) -> None:
-    said(lab, name, f"setsid bash -c '{command}' > ~/log 2>&1 < /dev/null &")
+    output_of(lab, name, f"setsid bash -c '{command}' > ~/log 2>&1 < /dev/null &")
 
 
 def test_python_sees_only_its_hosts_processes_and_address(pair: Lab) -> None:
@@ -49,14 +49,20 @@ def test_python_sees_only_its_hosts_processes_and_address(pair: Lab) -> None:
         "print(s.get_node_ip_address())"
     )
 
-    assert said(pair, "i-a", f'python -c "{seen}"').splitlines() == ["['one']", pair.recorder.running["i-a"].private_ip]
-    assert said(pair, "i-b", f'python -c "{seen}"').splitlines() == ["['two']", pair.recorder.running["i-b"].private_ip]
+    assert output_of(pair, "i-a", f'python -c "{seen}"').splitlines() == [
+        "['one']",
+        pair.recorder.running["i-a"].private_ip,
+    ]
+    assert output_of(pair, "i-b", f'python -c "{seen}"').splitlines() == [
+        "['two']",
+        pair.recorder.running["i-b"].private_ip,
+    ]
 
 
 def test_installed_package_stays_on_its_host(pair: Lab) -> None:
     make = "echo 'x = 1' > $(python3 -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/made_here.py"
     use = "python3 -c 'import made_here'"
-    said(pair, "i-a", f"{make}; {use}")
+    output_of(pair, "i-a", f"{make}; {use}")
 
     assert "made_here" in pair.ssh("i-b", use).stderr
 
@@ -64,24 +70,26 @@ def test_installed_package_stays_on_its_host(pair: Lab) -> None:
 @pytest.mark.timeout(150)
 def test_ray_stop_on_one_host_spares_the_ray_node_on_another(pair: Lab) -> None:
     head, worker = (pair.recorder.running[name].private_ip for name in ("i-a", "i-b"))
-    said(pair, "i-a", "RAY_USAGE_STATS_ENABLED=0 ray start --head --port=6379 --num-cpus=0 --include-dashboard=false")
-    said(pair, "i-b", f"ray start --address={head}:6379 --num-cpus=1")
+    output_of(
+        pair, "i-a", "RAY_USAGE_STATS_ENABLED=0 ray start --head --port=6379 --num-cpus=0 --include-dashboard=false"
+    )
+    output_of(pair, "i-b", f"ray start --address={head}:6379 --num-cpus=1")
     job = (
         "import os, ray; ray.init(address='auto', log_to_driver=False); "
         "print(ray.get(ray.remote(lambda: ray.util.get_node_ip_address()).remote())); "
         "print(ray.get(ray.remote(lambda: os.environ['TMPDIR']).remote()))"
     )
-    assert said(pair, "i-a", f'python -c "{job}"').splitlines() == [worker, said(pair, "i-b", "echo $TMPDIR")]
-    assert said(pair, "i-b", "ls -d $TMPDIR/ray/session_latest").endswith("session_latest")
+    assert output_of(pair, "i-a", f'python -c "{job}"').splitlines() == [worker, output_of(pair, "i-b", "echo $TMPDIR")]
+    assert output_of(pair, "i-b", "ls -d $TMPDIR/ray/session_latest").endswith("session_latest")
 
-    stopped = said(pair, "i-b", "ray stop")
+    stopped = output_of(pair, "i-b", "ray stop")
     assert "Stopped all" in stopped, stopped
     alive = f'python -c "{NODES}"'
-    eventually(lambda: said(pair, "i-a", alive) == "1", timeout=40)
-    assert said(pair, "i-a", "pgrep -c -f gcs_serve[r]") >= "1"
+    eventually(lambda: output_of(pair, "i-a", alive) == "1", timeout=40)
+    assert output_of(pair, "i-a", "pgrep -c -f gcs_serve[r]") >= "1"
 
-    assert "Did not find any active Ray processes" in said(pair, "i-b", "ray stop")
-    said(pair, "i-a", "ray stop")
+    assert "Did not find any active Ray processes" in output_of(pair, "i-b", "ray stop")
+    output_of(pair, "i-a", "ray stop")
 
 
 def test_cut_network_is_refused_and_absent_from_the_traits(pair: Lab) -> None:
@@ -133,14 +141,14 @@ def test_close_restores_the_machine(tmp_path: Path) -> None:
 def test_hosts_run_with_the_privileges_of_an_ordinary_container(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         from pathlib import Path
-        from tests.yellowdog_local.host_support import lab, said
+        from tests.yellowdog_local.host_support import lab, output_of
         from yellowdog_local.hosts.kinds import HostKind, choose
         chosen = choose(HostKind.AUTO)
         print(chosen.kind.value, "|", chosen.why)
         with lab(Path({str(tmp_path / "lab")!r}), chosen.kind.value) as made:
             made.create("i-1")
             made.recorder.wait_running("i-1")
-            print(said(made, "i-1", "id -un"))
+            print(output_of(made, "i-1", "id -un"))
             print(made.ssh("i-1", "tty", terminal=True).stdout)
     """)
     done = subprocess.run(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.yellowdog_local.fake_endpoint import FakeEndpoint
-from tests.yellowdog_local.host_support import KINDS, Lab, eventually, lab, said, sleepers
+from tests.yellowdog_local.host_support import KINDS, Lab, eventually, lab, output_of, sleepers
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.real import HostError
 
@@ -44,7 +44,7 @@ def own(tmp_path: Path, kind: str) -> Iterator[Lab]:
 
 
 def test_login_starts_in_the_agents_home(pair: Lab) -> None:
-    user, there, home = said(pair, "i-a", "id -un; pwd; echo $HOME").splitlines()
+    user, there, home = output_of(pair, "i-a", "id -un; pwd; echo $HOME").splitlines()
 
     assert (user, there) == (pair.hosts.ssh_user, home)
 
@@ -53,7 +53,7 @@ def test_login_starts_in_the_agents_home(pair: Lab) -> None:
 def test_every_shell_has_the_platforms_packages(pair: Lab, shell: str) -> None:
     command = shell.format('command -v python3 ray; python3 -c "import yellowdog_local, ray"; echo $?; echo $HOME')
 
-    *found, code, home = said(pair, "i-a", command).splitlines()
+    *found, code, home = output_of(pair, "i-a", command).splitlines()
 
     assert (found, code) == ([f"{home}/venv/bin/python3", f"{home}/venv/bin/ray"], "0")
 
@@ -68,21 +68,21 @@ def test_login_is_refused_for_other_keys(pair: Lab) -> None:
 
 
 def test_user_data_runs_as_the_platforms_user_with_its_own_log(pair: Lab) -> None:
-    assert pair.log("i-a", "userdata.log").splitlines() == [str(os.geteuid()), said(pair, "i-a", "echo $HOME")]
+    assert pair.log("i-a", "userdata.log").splitlines() == [str(os.geteuid()), output_of(pair, "i-a", "echo $HOME")]
 
 
 def test_host_has_its_own_temporary_directory(pair: Lab) -> None:
-    said(pair, "i-a", "touch ${TMPDIR:-/tmp}/made-here")
+    output_of(pair, "i-a", "touch ${TMPDIR:-/tmp}/made-here")
 
-    assert "made-here" in said(pair, "i-a", "ls ${TMPDIR:-/tmp}")
-    assert "made-here" not in said(pair, "i-b", "ls ${TMPDIR:-/tmp}")
+    assert "made-here" in output_of(pair, "i-a", "ls ${TMPDIR:-/tmp}")
+    assert "made-here" not in output_of(pair, "i-b", "ls ${TMPDIR:-/tmp}")
 
 
 def test_hosts_reach_each_other_and_the_gateway(pair: Lab) -> None:
     other = pair.recorder.running["i-b"].private_ip
     read = f"exec 3<>/dev/tcp/{other}/22; head -c 7 <&3"
 
-    assert said(pair, "i-a", read) == "SSH-2.0"
+    assert output_of(pair, "i-a", read) == "SSH-2.0"
     assert "Connection refused" in pair.ssh("i-a", f"exec 3<>/dev/tcp/{pair.hosts.gateway}/1").stderr
 
 
@@ -92,7 +92,7 @@ def test_rsync_copies_files_to_a_host(pair: Lab, tmp_path: Path) -> None:
     login = f"{pair.hosts.ssh_user}@{pair.recorder.running['i-a'].public_ip}"
     subprocess.run(["rsync", "-e", ssh, str(tmp_path / "there"), f"{login}:~/copied"], check=True)
 
-    assert said(pair, "i-a", 'cat "$HOME/copied"') == "and back"
+    assert output_of(pair, "i-a", 'cat "$HOME/copied"') == "and back"
 
 
 def test_agent_registers_after_user_data_and_runs_tasks(tmp_path: Path, kind: str) -> None:
@@ -217,7 +217,7 @@ def test_host_is_reachable_within_one_and_a_half_seconds(own: Lab) -> None:
     began = time.monotonic()
     own.create("i-1")
     own.recorder.wait_running("i-1")
-    said(own, "i-1", "true")
+    output_of(own, "i-1", "true")
 
     assert time.monotonic() - began < 1.5
 

@@ -92,7 +92,7 @@ def test_process_hosts_are_accepted_in_an_ordinary_container(
 
 
 @pytest.mark.parametrize(
-    ("machine", "said"),
+    ("machine", "message"),
     [
         ({"shell": "/usr/sbin/nologin"}, "may not log in .*usermod -s"),
         ({"shadow": "somebody:!:1::::::\n"}, r"is locked.*usermod -p '\*' somebody"),
@@ -102,11 +102,11 @@ def test_process_hosts_are_accepted_in_an_ordinary_container(
     ],
 )
 def test_message_names_what_process_hosts_lack(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, machine: dict[str, Any], said: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, machine: dict[str, Any], message: str
 ) -> None:
     container(monkeypatch, tmp_path, **machine)
 
-    with pytest.raises(MissingRequirementError, match=said):
+    with pytest.raises(MissingRequirementError, match=message):
         check_process_hosts()
 
 

@@ -45,9 +45,9 @@ class TestWaitUntilReachable:
 
         wait_until_reachable(cluster, SSH)
 
-        said = capsys.readouterr().out
-        assert "waiting for the instance (PENDING)" in said
-        assert "waiting for SSH" in said
+        output = capsys.readouterr().out
+        assert "waiting for the instance (PENDING)" in output
+        assert "waiting for SSH" in output
 
     def test_wait_times_out_with_the_missing_phase_when_head_stays_unreachable(self, local, make_cluster, monkeypatch):
         ssh_attempts(monkeypatch, ["waiting for SSH: Permission denied (publickey)"] * 1000)

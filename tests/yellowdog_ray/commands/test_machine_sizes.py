@@ -126,8 +126,8 @@ class TestRayUp:
 
         result = ray("up", yaml, in_a_users_folder, "-y")
 
-        said = "node type 'worker' offers CPU: 4, memory: 11.2 GiB, from instance type m5.xlarge"
-        assert said in result.output
+        expected = "node type 'worker' offers CPU: 4, memory: 11.2 GiB, from instance type m5.xlarge"
+        assert expected in result.output
         assert result.output.count("m5.xlarge") == 1
         assert "Traceback" not in result.output
 

@@ -21,7 +21,7 @@ class Sent(Exception):
 
 @pytest.fixture
 def up(platform, in_a_users_folder, monkeypatch):
-    """Runs `ray up` until the head would be reached; says whether it came so far, and what it said."""
+    """Runs `ray up` until the head would be reached; returns whether it came so far, and its output."""
 
     def reach(*_: object) -> None:
         raise Sent

@@ -19,6 +19,6 @@ def test_declared_resources_are_warned_of_once_when_machines_are_smaller(local, 
     for _ in range(2):
         duty.tick(head_side.refresh())
 
-    (told,) = [record.getMessage() for record in caplog.records if "declares" in record.getMessage()]
-    assert "its type 'cpu' declares CPU: 64, but its machine has 2" in told
-    assert "Correct available_node_types.cpu.resources" in told
+    (message,) = [record.getMessage() for record in caplog.records if "declares" in record.getMessage()]
+    assert "its type 'cpu' declares CPU: 64, but its machine has 2" in message
+    assert "Correct available_node_types.cpu.resources" in message

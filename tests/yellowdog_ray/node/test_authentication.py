@@ -24,7 +24,7 @@ SHOW = f'#!/bin/bash\necho "path ${variables.AUTH_TOKEN_PATH}"; echo "ticket [${
 
 
 class Door:
-    """Answers as it is told, and remembers the requests."""
+    """Answers as it is set up to, and records the requests."""
 
     def __init__(self) -> None:
         self.answers: list[Mapping[str, str]] = []

@@ -64,9 +64,9 @@ def task(script: str, home: Path, **environment: str) -> Iterator[subprocess.Pop
 
 def test_task_ends_with_its_raylet(home):
     with task(WORKER_SCRIPT, home, RAY_HEAD_IP="127.0.0.1") as process:
-        said, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=10)
 
-    assert "The raylet has exited" in said
+    assert "The raylet has exited" in output
     assert process.returncode == 0
 
 

@@ -91,13 +91,13 @@ def _running(endpoint: FakeEndpoint, tmp_path: Path) -> Iterator[RunningAgent]:
 def test_registration_describes_the_host(endpoint: FakeEndpoint, running: RunningAgent) -> None:
     endpoint.wait_for(lambda: endpoint.registrations)
 
-    said = endpoint.registrations[0]
-    assert said["instanceId"] == "i-7"
-    assert said["hostname"] == "host-7"
-    assert (said["privateIpAddress"], said["publicIpAddress"]) == ("10.0.0.7", "10.0.0.8")
-    assert said["vcpus"] == os.cpu_count()
-    assert said["ram"] > 0.1
-    assert said["supportedTaskTypes"] == ["bash"]
+    registration = endpoint.registrations[0]
+    assert registration["instanceId"] == "i-7"
+    assert registration["hostname"] == "host-7"
+    assert (registration["privateIpAddress"], registration["publicIpAddress"]) == ("10.0.0.7", "10.0.0.8")
+    assert registration["vcpus"] == os.cpu_count()
+    assert registration["ram"] > 0.1
+    assert registration["supportedTaskTypes"] == ["bash"]
 
 
 def test_task_has_its_directory_data_and_environment(endpoint: FakeEndpoint, running: RunningAgent) -> None:
@@ -145,12 +145,12 @@ def test_started_is_reported_before_finished(endpoint: FakeEndpoint, running: Ru
 
 
 def test_task_directory_is_deleted_and_output_kept(endpoint: FakeEndpoint, running: RunningAgent) -> None:
-    endpoint.run_task("echo words > file; echo said")
+    endpoint.run_task("echo words > file; echo done")
 
     endpoint.finished()
 
     assert list((running.data / "workers").iterdir()) == []
-    assert running.output() == "said\n"
+    assert running.output() == "done\n"
 
 
 def test_output_is_readable_while_the_task_runs(endpoint: FakeEndpoint, running: RunningAgent) -> None:
