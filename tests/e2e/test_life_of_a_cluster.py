@@ -6,12 +6,14 @@ checks so much. The v1 life runs an existing user's YAML, and so proves that too
 
 import re
 import socket
+import subprocess
 import threading
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 from yellowdog_client.model import TaskStatus
 
 from tests.e2e.conftest import Box
@@ -21,16 +23,25 @@ REPOSITORY = Path(__file__).parents[2]
 JOB = REPOSITORY / "examples/local/two_workers.py"
 
 
+OTHER_TOKEN = "f" * 64
+"""The token of another cluster, which this machine and the image have."""
+
+
 class SecretWatch:
     """Reads every process's command line and environment, again and again, in search of texts.
 
     Attributes:
         secrets: the texts; more may be added.
+        probes: texts that are no secrets, and that the search must find in environments.
         command_lines: all command lines so far.
+        seen: where a secret was.
+        probes_seen: the probes that were found.
     """
 
     def __init__(self, secret: str) -> None:
         self.secrets = [secret]
+        self.probes: list[str] = []
+        self.probes_seen: set[str] = set()
         self.command_lines: set[bytes] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -58,6 +69,8 @@ class SecretWatch:
                 text = (process / file).read_bytes()
                 if file == "cmdline":
                     self.command_lines.add(text)
+                else:
+                    self.probes_seen |= {probe for probe in self.probes if probe.encode() in text}
                 if any(secret.encode() in text for secret in self.secrets):
                     self.seen.add(f"{file}: {(process / 'cmdline').read_bytes()[:200]!r}")
             except OSError:
@@ -84,11 +97,28 @@ def answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.parametrize("place", ["environ", "cmdline"])
+def test_secret_watch_finds_a_secret_in_a_process(place: str) -> None:
+    secret = "text-of-this-test"
+    environment = {"TOKEN": secret} if place == "environ" else {}
+    arguments = [secret] if place == "cmdline" else []
+    wait = ["/bin/sh", "-c", "read _", "sh"]
+    with (
+        SecretWatch(secret) as watch,
+        subprocess.Popen([*wait, *arguments], env=environment, stdin=subprocess.PIPE) as process,
+    ):
+        wait_until(lambda: bool(watch.seen), "the secret is found", 20)
+        process.kill()
+
+    assert {found.partition(":")[0] for found in watch.seen} == {place}
+
+
 @pytest.mark.timeout(560)
 @pytest.mark.parametrize("version", ["v2", "v1"])
 def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, version: str) -> None:
     platform = box.view()
     ray = life
+    plant_token_of_another_cluster(ray)
     with SecretWatch(platform.key_secret) as watch:
         up = ray("up", "-y")
         assert "waiting for the instance" in up, "`ray up` says what it is waiting for"
@@ -96,12 +126,14 @@ def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, versi
         (head,) = platform.live_nodes("head")
 
         watch.secrets.append(token_of(ray))
+        watch.probes.append(str(head.name))
         ray("up", "-y")
         assert token_of(ray) == watch.secrets[-1], "a second `ray up` adopts the token"
         assert [task.id for task in platform.live_nodes("head")] == [head.id], "a second `ray up` adopts the head"
 
         commands_on_the_head(ray)
         work_on_two_workers(ray, platform)
+        token_of_another_cluster_is_not_used(box, ray)
         looking_in(ray, version)
         secrets_stay_secret(platform, box, ray)
         token_stays_secret(platform, box, ray, watch)
@@ -114,8 +146,33 @@ def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, versi
         assert list((ray.folder / ".raydog/host-keys").iterdir()) == []
         assert list((ray.folder / ".raydog/clusters").iterdir()) == []
     assert watch.rounds > 20
+    assert watch.probes_seen == set(watch.probes), "the watch reads environments of the hosts' processes"
     assert watch.seen == set(), "the secret was in a process's command line or environment"
     assert (platform.live_instances(), platform.live_pools(), platform.unfinished_work()) == (0, [], [])
+
+
+def plant_token_of_another_cluster(ray: Ray) -> None:
+    """Write Ray's default file, as any `ray.init()` does, on this machine and in the image of all nodes."""
+    own = ray.folder / ".ray/auth_token"
+    own.parent.mkdir()
+    own.write_text(OTHER_TOKEN)
+    there = "/opt/yellowdog/agent/.ray"
+    plant = f"mkdir {there}\necho {OTHER_TOKEN} > {there}/auth_token\nchown -R yd-agent {there}\n"
+    config = yaml.safe_load(ray.yaml.read_text())
+    for node_type in config["available_node_types"].values():
+        node_config = node_type["node_config"]
+        last = "extra_userdata" if "extra_userdata" in node_config else "userdata"
+        node_config[last] = node_config.get(last, "#!/bin/bash\n") + plant
+    ray.yaml.write_text(yaml.safe_dump(config))
+
+
+def token_of_another_cluster_is_not_used(box: Box, ray: Ray) -> None:
+    """On the head it is replaced; elsewhere it stays as it was."""
+    hosts = [file for file in files_with(OTHER_TOKEN, box.folder) if file.name == "auth_token"]
+    assert hosts, "workers have it"
+    assert "lines: 0" in ray("exec", f"echo lines: $(grep -c {OTHER_TOKEN} ~/.ray/auth_token)")
+    assert token_of(ray) != OTHER_TOKEN
+    assert (ray.folder / ".ray/auth_token").read_text() == OTHER_TOKEN
 
 
 def token_of(ray: Ray) -> str:
