@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,29 @@ app = typer.Typer(
     help="RayDog: Ray clusters on YellowDog. Create and remove clusters with `ray up` and `ray down`.",
 )
 app.add_typer(local, name="local")
+
+
+@app.command()
+def validate(file: Annotated[Path, typer.Argument(help="The cluster's YAML file.")]) -> None:
+    """Show every mistake in a cluster's YAML, with line and column. Nothing is created."""
+    try:
+        from yellowdog_ray.config.validation import validate as find
+        from yellowdog_ray.errors import ConfigError
+    except ImportError as error:
+        typer.echo(f"yellowdog-ray is not installed beside raydog: run `pip install yellowdog-ray` ({error})", err=True)
+        raise typer.Exit(2) from error
+    try:
+        findings = find(file)
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    for finding in findings:
+        kind = "warning: " * finding.is_warning
+        typer.echo(f"{file}:{finding.line}:{finding.column}: {kind}{finding.text}")
+    mistakes = [finding for finding in findings if not finding.is_warning]
+    if mistakes:
+        raise typer.Exit(1)
+    typer.echo(f"{file}: no mistake found")
 
 
 def _show_versions(is_requested: bool) -> None:

@@ -58,7 +58,7 @@ def bootstrap(
         ConfigError: the YAML has a mistake.
     """
     result = copy.deepcopy(dict(config))
-    _check_cluster_name(result.get("cluster_name"), source)
+    check_cluster_name(result.get("cluster_name"), source)
     mistakes = take_mistakes(result)
     if need is not Need.EVERYTHING:
         return for_existing_cluster(result, mistakes, source, folders, need), []
@@ -91,7 +91,12 @@ def bootstrap(
     return result, [*_warnings(settings, result, source, ignored), *auth_warnings]
 
 
-def _check_cluster_name(name: object, source: str) -> None:
+def check_cluster_name(name: object, source: str) -> None:
+    """Refuse a name that YellowDog would refuse.
+
+    Raises:
+        ConfigError: it would.
+    """
     if isinstance(name, str) and is_valid_name(name):
         return
     raise ConfigError(f"{source}: cluster_name '{name}' is not a name that YellowDog accepts: use {NAMING_RULE}")

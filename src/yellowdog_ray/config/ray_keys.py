@@ -46,6 +46,16 @@ _EMPTY_LISTS = (
 _COPIES = {"setup_commands": ("head_setup_commands", "worker_setup_commands")}
 """Keys before whose values Ray puts those of another key."""
 
+_REQUIRED = {
+    "cluster_name": "name the cluster",
+    "provider": "add the section (docs/configuration.md)",
+    "max_workers": "give the maximum number of workers",
+    "setup_commands": "write `setup_commands: []`",
+    "head_setup_commands": "write `head_setup_commands: []`",
+    "worker_setup_commands": "write `worker_setup_commands: []`",
+}
+"""Keys without which Ray fails before it loads RayDog, with what to write."""
+
 _EMPTY_MAPPINGS = ("auth", "file_mounts")
 _NO_NODE_TYPES: Mapping[str, Any] = {
     "available_node_types": {"none": {"resources": {}, "node_config": {}}},
@@ -57,6 +67,20 @@ _NO_NODE_TYPES: Mapping[str, Any] = {
 def ray_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
     """The mistakes in Ray's keys of a YAML as Ray has prepared it. Those that Ray's schema finds come first."""
     return schema_mistakes(config) or list(_beyond_the_schema(config)) or list(_task_groups(config))
+
+
+def missing_keys(config: Mapping[str, Any]) -> list[Mistake]:
+    """The keys without which Ray fails before it loads RayDog, in the YAML as the user has written it."""
+    missing = [Mistake((key,), f" is missing: {remedy}") for key, remedy in _REQUIRED.items() if key not in config]
+    provider = config.get("provider")
+    if isinstance(provider, Mapping):
+        stated = {"type": "external", "module": "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"}
+        missing += [
+            Mistake(("provider", key), f" is missing: write `{key}: {value}`")
+            for key, value in stated.items()
+            if key not in provider
+        ]
+    return missing
 
 
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:

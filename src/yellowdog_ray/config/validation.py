@@ -1,0 +1,173 @@
+"""Every mistake of a YAML file at once, with line and column. Reads local files, and calls no platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from yellowdog_ray.config import models as cfg
+from yellowdog_ray.config.auth import absolute_auth, check_public_key
+from yellowdog_ray.config.bootstrap import bootstrap, check_cluster_name
+from yellowdog_ray.config.local_files import file_mounts, files_to_upload, inline_files
+from yellowdog_ray.config.ray_keys import missing_keys, ray_mistakes, with_empty_resources
+from yellowdog_ray.config.ssh_key import check_key
+from yellowdog_ray.errors import ConfigError
+
+_ENDS_OF_A_KEY = ".: ,"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One mistake, or one warning.
+
+    Attributes:
+        line: of the YAML file, from 1.
+        column: from 1.
+        text: what is wrong and what to do.
+        is_warning: whether `ray up` would only warn.
+    """
+
+    line: int
+    column: int
+    text: str
+    is_warning: bool = False
+
+
+def validate(file: Path) -> list[Finding]:
+    """Find every mistake of a cluster's YAML, in the order of the file; or else its warnings.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read as text: {error}") from error
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+        config = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        return [_syntax(error)]
+    if not isinstance(config, dict) or root is None:
+        return [Finding(1, 1, "the file has no keys: start from examples/autoscaler/raydog.yaml")]
+    folders = [file.resolve().parent, Path.cwd()]
+    found = [*_duplicates(root), *(_at(root, text) for text in _mistakes(config, str(file), folders))]
+    if not found:
+        found = list(_as_ray_would(root, config, str(file), folders))
+    return sorted(found, key=lambda finding: (finding.line, finding.column))
+
+
+def _syntax(error: Exception) -> Finding:
+    mark = getattr(error, "problem_mark", None)
+    text = getattr(error, "problem", None) or str(error)
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    return Finding(line, column, f"this is no YAML: {text}")
+
+
+def _duplicates(node: yaml.Node) -> Iterator[Finding]:
+    """Keys that a mapping has twice: YAML takes the last one without a word."""
+    if isinstance(node, yaml.SequenceNode):
+        for part in node.value:
+            yield from _duplicates(part)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[object] = set()
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+            if key.value in seen:
+                text = f"the key {key.value} occurs twice, and the last one counts: remove one"
+                yield Finding(key.start_mark.line + 1, key.start_mark.column + 1, text)
+            seen.add(key.value)
+        yield from _duplicates(value)
+
+
+def _mistakes(config: dict[str, Any], source: str, folders: Sequence[Path]) -> Iterator[str]:
+    """The messages of every check, each section apart from the others."""
+    ray = [*missing_keys(config), *ray_mistakes(config)]
+    yield from map(str, ray)
+    wrong = {mistake.place[0] for mistake in ray}
+    for part, check in _checks(config, source, list(folders)):
+        if part not in wrong:
+            yield from _messages(check, source)
+
+
+def _checks(config: Mapping[str, Any], source: str, folders: list[Path]) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Each check of RayDog's own, with the key of the top level that it reads."""
+    section = config.get("provider")
+    provider: Mapping[str, Any] = section if isinstance(section, Mapping) else {}
+    yield "cluster_name", partial(check_cluster_name, config.get("cluster_name"), source)
+    yield "provider", partial(cfg.parse_provider, provider, source)
+    for key in cfg.PROVIDER_FILE_KEYS:
+        yield "provider", partial(inline_files, provider, (key,), source, "provider", folders)
+    yield "auth", lambda: _check_auth({**config, "provider": provider}, source, folders)
+    yield "file_mounts", partial(file_mounts, config, source, folders)
+    files = provider.get("files_to_upload")
+    if isinstance(files, list | Mapping) and all(isinstance(file, str) for file in files):
+        yield "provider", partial(files_to_upload, files, source, folders)
+    node_types = config.get("available_node_types")
+    for name, node_type in node_types.items() if isinstance(node_types, Mapping) else ():
+        node_config = node_type.get("node_config") if isinstance(node_type, Mapping) else None
+        if isinstance(node_config, Mapping):
+            path = f"available_node_types.{name}.node_config"
+            yield "available_node_types", partial(cfg.parse_node_config, node_config, source, path)
+            for key in cfg.NODE_FILE_KEYS:
+                yield "available_node_types", partial(inline_files, node_config, (key,), source, path, folders)
+
+
+def _check_auth(config: Mapping[str, Any], source: str, folders: list[Path]) -> None:
+    auth, key = absolute_auth(config, source, folders)
+    check_public_key(auth, source, folders)
+    check_key(key, source, folders, used_on_head=False)
+
+
+def _messages(check: Callable[[], object], source: str) -> list[str]:
+    try:
+        check()
+    except ConfigError as error:
+        return [line.removeprefix(f"{source}: ") for line in str(error).splitlines()]
+    return []
+
+
+def _as_ray_would(root: yaml.Node, config: dict[str, Any], source: str, folders: list[Path]) -> Iterator[Finding]:
+    """What only the whole configuration shows: keys that exclude each other, and warnings."""
+    from ray.autoscaler._private.util import prepare_config
+
+    prepared = with_empty_resources(prepare_config(config))
+    try:
+        _, warnings = bootstrap(prepared, source, folders)
+    except ConfigError as error:
+        yield from (_at(root, line.removeprefix(f"{source}: ")) for line in str(error).splitlines())
+    else:
+        for warning in warnings:
+            place = _at(root, warning.removeprefix(f"{source}: "))
+            yield Finding(place.line, place.column, place.text, is_warning=True)
+
+
+def _at(root: yaml.Node, text: str) -> Finding:
+    """A message at the key with which it begins, or at the nearest key around it that the file has."""
+    node, rest, mark = root, text, root.start_mark
+    while True:
+        step = _step(node, rest)
+        if step is None:
+            return Finding(mark.line + 1, mark.column + 1, text)
+        mark, node, rest = step
+
+
+def _step(node: yaml.Node, text: str) -> tuple[Any, yaml.Node, str] | None:
+    """The part of a node that a text names at its beginning: its mark, its value, and the rest of the text."""
+    if isinstance(node, yaml.MappingNode):
+        parts = [(str(key.value), key.start_mark, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        parts = [(str(index), value.start_mark, value) for index, value in enumerate(node.value)]
+    else:
+        return None
+    named = [part for part in parts if text.startswith(part[0]) and text[len(part[0]) :][:1] in (*_ENDS_OF_A_KEY, "")]
+    if not named:
+        return None
+    name, mark, value = max(named, key=lambda part: len(part[0]))
+    return mark, value, text[len(name) + 1 :]

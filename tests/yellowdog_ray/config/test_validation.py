@@ -1,0 +1,117 @@
+"""`raydog validate`: every mistake of a YAML at once, with line and column."""
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from raydog_cli.main import app
+from tests.yellowdog_ray.ray_cli import complete
+from tests.yellowdog_ray.yaml_mistakes import BEFORE_THE_PROVIDER, IN_AUTH, IN_RAYS_KEYS, OF_RAYDOG
+from yellowdog_ray.config.validation import validate
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a YAML file."""
+
+    def write_it(config):
+        file = tmp_path / "cluster.yaml"
+        file.write_text(config if isinstance(config, str) else yaml.safe_dump(complete(config), sort_keys=False))
+        return file
+
+    return write_it
+
+
+def test_good_file_has_no_findings(write, cluster_yaml):
+    assert validate(write(cluster_yaml)) == []
+
+
+def test_every_mistake_is_found_at_its_line(write, cluster_yaml):
+    missed = []
+    for mistake in [*IN_RAYS_KEYS, *OF_RAYDOG, *IN_AUTH]:
+        file = write(mistake.made_in(cluster_yaml))
+        findings = validate(file)
+        named = [finding for finding in findings if all(phrase in finding.text for phrase in mistake.phrases)]
+        lines = file.read_text().splitlines()
+        # The line of the key, or that of the first part of its value.
+        places = [line for finding in named for line in lines[max(0, finding.line - 2) : finding.line]]
+        if not any(mistake.place[-1] in line for line in places):
+            missed.append((str(mistake), findings))
+
+    assert missed == []
+
+
+@pytest.mark.parametrize("mistake", [name for name in BEFORE_THE_PROVIDER if name != "date"])
+def test_mistake_at_which_ray_fails_early_is_found(write, cluster_yaml, mistake):
+    made, _ = BEFORE_THE_PROVIDER[mistake]
+
+    findings = validate(write(made.made_in(cluster_yaml)))
+
+    assert len(findings) == 1
+    assert str(made.place[0]) in findings[0].text
+
+
+@pytest.mark.parametrize("key", ["max_workers", "cluster_name", "provider"])
+def test_missing_key_is_found(write, cluster_yaml, key):
+    del cluster_yaml[key]
+
+    assert f"{key} is missing" in " ".join(finding.text for finding in validate(write(cluster_yaml)))
+
+
+def test_mistakes_are_found_together_in_the_order_of_the_file(write, cluster_yaml):
+    cluster_yaml |= {"max_workers": "2", "idle_timeout_minutes": -1}
+    cluster_yaml["provider"] |= {"typo": 1, "cluster_lifetime_hours": -1}
+    cluster_yaml["auth"]["ssh_private_key"] = "/nope"
+
+    findings = validate(write(cluster_yaml))
+
+    assert len(findings) == 5
+    assert [finding.line for finding in findings] == sorted(finding.line for finding in findings)
+
+
+def test_duplicate_key_is_found(write, cluster_yaml):
+    file = write(cluster_yaml)
+    file.write_text(f"{file.read_text()}max_workers: 3\n")
+
+    (finding,) = validate(file)
+
+    assert finding.line == len(file.read_text().splitlines())
+    assert "the key max_workers occurs twice" in finding.text
+
+
+@pytest.mark.parametrize(("text", "line"), [("a: [1\nb: 2\n", 2), ("a: 1\n\tb: 2\n", 2), ("", 1), ("- 1\n", 1)])
+def test_file_that_is_no_mapping_is_found(write, text, line):
+    (finding,) = validate(write(text))
+
+    assert finding.line == line
+
+
+def test_warning_is_marked(write, cluster_yaml):
+    cluster_yaml["provider"]["api_key_in_head_task"] = True
+
+    (finding,) = validate(write(cluster_yaml))
+
+    assert finding.is_warning
+
+
+class TestCommand:
+    def test_mistake_is_shown_with_its_place(self, write, cluster_yaml):
+        cluster_yaml["max_workers"] = "2"
+        file = write(cluster_yaml)
+
+        result = CliRunner().invoke(app, ["validate", str(file)])
+
+        assert result.exit_code == 1
+        line = next(i for i, text in enumerate(file.read_text().splitlines(), 1) if text.startswith("max_workers"))
+        assert f"{file}:{line}:1: max_workers is '2'" in result.output
+
+    def test_good_file_is_confirmed(self, write, cluster_yaml):
+        result = CliRunner().invoke(app, ["validate", str(write(cluster_yaml))])
+
+        assert (result.exit_code, "no mistake found" in result.output) == (0, True)
+
+    def test_missing_file_is_reported(self, tmp_path):
+        result = CliRunner().invoke(app, ["validate", str(tmp_path / "no.yaml")])
+
+        assert result.exit_code == 2
+        assert "cannot be read" in result.output
