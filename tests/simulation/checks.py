@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from yellowdog_client.model import WorkRequirementStatus
 
+from tests.simulation.distortions import SHOWS_NOTHING
+from tests.simulation.exceptions import ends_without_machines
 from tests.simulation.listing_checks import ListingChecks
 from tests.simulation.monitor import Launch, Monitor, Tick
 from tests.simulation.ownership import is_ending
@@ -357,8 +359,16 @@ class Checks:
 
     def nothing_is_left(self) -> None:
         """`ray down` has reported that nothing is left; nothing is."""
-        if left := self._ours.left:
+        if left := [name for name in self._ours.left if name not in self._hidden_and_ending]:
             self._world.fail("left", f"`ray down` succeeded, and there is still {left}")
+
+    @property
+    def _hidden_and_ending(self) -> set[str]:
+        """The pools that lists do not show and that end by themselves, without machines."""
+        if not any(trouble.kind == SHOWS_NOTHING for trouble in self._world.wire.troubles):
+            return set()
+        settings = self._world.settings
+        return {pool.name for pool in self._ours.open_pools if ends_without_machines(settings, pool.requirement)}
 
     def _terminated(self, monitor: Monitor) -> frozenset[str]:
         """Ids of the nodes whose termination has begun. Ray may request that of the head too, which must stay."""

@@ -16,6 +16,7 @@ from yellowdog_client.model import (
     WorkerStatus,
 )
 
+from tests.simulation.exceptions import abort_seconds
 from tests.simulation.lab import Lab
 from yellowdog_local.compute.views import requirement_summary, requirement_view
 from yellowdog_local.faults import AbortLost
@@ -265,7 +266,7 @@ class Witness:
         if host is None or host.unplugged:
             return  # nobody is there who could end it
         slowness = float((task.entity.environment or {}).get("SIM_ABORT_SECONDS", "0"))
-        patience = timedelta(seconds=slowness + self._platform.settings.allocation_latency_seconds)
+        patience = timedelta(seconds=slowness + abort_seconds(self._platform.settings))
         assert self._lab.clock.now() <= asked + patience, f"{task.id} outlives its abort"
 
     def _hosts_are_those_of_live_instances(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from tests.simulation.checks import SPARE_SECONDS, TICK
 from tests.simulation.config import QUICK, cluster_config, node_type
 from tests.simulation.distortions import SHOWS_NOTHING
+from tests.simulation.exceptions import settling_seconds, unnoticed_seconds
 from tests.simulation.random_runs.incidents import abort_copies, happen
 from tests.simulation.random_runs.scenario import (
     CLUSTER,
@@ -86,14 +87,8 @@ class RandomRun(World):
         for name in NEIGHBOURS:
             self.add_neighbour(self.user_config(name), {"cpu": 1})
         self.wire.manners = self.scenario.manners
-        self.pass_time(self._settling_seconds)
+        self.pass_time(settling_seconds(self.settings, SPARE_SECONDS))
         self.ours.begin()
-
-    @property
-    def _settling_seconds(self) -> float:
-        """How long the neighbours' pools still change by themselves: by late tasks, and by spare platform nodes."""
-        spare = 0.0 if self.settings.autoscale_counts_booting_nodes else 2 * SPARE_SECONDS
-        return spare + self.settings.allocation_latency_seconds
 
     def run(self) -> None:
         """Run the whole story of our cluster. Raises `Violation`."""
@@ -108,7 +103,7 @@ class RandomRun(World):
         for incident in scenario.incidents:
             self.at(incident.at, lambda incident=incident: happen(self, incident))
         # A user cannot act on the end of the head's instance before the platform shows it.
-        self.pass_time(scenario.length + self.settings.instance_death_noticed_seconds)
+        self.pass_time(scenario.length + unnoticed_seconds(self.settings))
         if self.head is None:
             self._must_come_up()
         self._all_trouble_ends()

@@ -1,9 +1,11 @@
 """The matrix of changed settings: it is complete, and a sample of it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from tests.simulation.exceptions import EXCEPTIONS
 from tests.simulation.random_runs.matrix import OTHERS, Case, alternatives, pairs, single_changes
 from tests.simulation.random_runs.runs import run
 from yellowdog_local.state.profiles import assume
@@ -41,6 +43,15 @@ def test_case_reads_as_words_that_give_its_settings():
     for case in [*single_changes(), *pairs(seed=1, count=100)]:
         assert len(str(case).split("=")) == len(case.changes) + 1
         assert assume(f"{name}={json.dumps(value)}" for name, value in case.changes) == case.settings
+
+
+def test_page_of_differences_shows_the_exceptions():
+    page = (Path(__file__).parents[3] / "docs/differences.md").read_text(encoding="utf-8")
+    table = page.partition("### Exceptions")[2].partition("## Assumptions of RayDog itself")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+
+    assert rows == [f"| `{name}` | {one.allowed} | {one.reason} |" for name, one in EXCEPTIONS.items()]
+    assert set(EXCEPTIONS) <= set(Settings.model_fields)
 
 
 @pytest.mark.search

@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "differences.md"
 
 def _rows() -> list[list[str]]:
     text = PAGE.read_text(encoding="utf-8")
-    assumptions = text[text.index("## Assumptions") : text.index("## Assumptions of RayDog itself")]
+    assumptions = text[text.index("## Assumptions") : text.index("### Exceptions")]
     rows = [line.strip("|").split("|") for line in assumptions.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows if "---" not in row[0] and row[2].strip() != "setting"]
 
