@@ -37,6 +37,7 @@ from yellowdog_ray.errors import (
     HeadEnded,
     HeadError,
     HeadOutdated,
+    NotAuthorised,
     PlatformError,
     RayDogError,
     SshError,
@@ -141,11 +142,22 @@ class LaptopSide(Side):
         except PlatformError as error:
             if not ends_the_cluster():
                 raise
+            if isinstance(error, NotAuthorised) and self._is_key_refused():
+                # Ray would report that no nodes remain.
+                raise self._not_removed(error) from error
             # `tear_down` needs no list of nodes, and reports what it cannot do.
             cli_logger.warning("{}", f"the cluster's nodes cannot be listed, and end with the cluster: {error}")
             return Snapshot()
         self._read_tags(snapshot)
         return snapshot
+
+    def _is_key_refused(self) -> bool:
+        """Whether the platform refuses the API key altogether, and not one kind of call: one call."""
+        try:
+            self.platform.account_name()
+        except PlatformError as error:
+            return isinstance(error, NotAuthorised)
+        return False
 
     def _read_tags(self, snapshot: Snapshot) -> None:
         head = snapshot.head
@@ -321,6 +333,8 @@ class LaptopSide(Side):
         from yellowdog_ray.commands.up import require_ours
 
         work = find_last_work(self.platform, self._cluster_name, self._ending_id)
+        if work is None and self._ending_id is not None:
+            work = self.platform.work_requirement(self._ending_id)
         if work is not None:
             require_ours(self.platform, self._cluster_name, work)
         return work
@@ -333,10 +347,11 @@ class LaptopSide(Side):
         """
         if ends_the_cluster():
             return TeardownRunner(self._request_end)
+        from yellowdog_ray.commands.exec_stop import ends_well
         from yellowdog_ray.remote.uploads import with_deadlines
 
         self.access.check(self.node(node_id))
-        return with_deadlines(make())
+        return ends_well(with_deadlines(make()))
 
 
 def _outcome(cluster: str, namespace: str, *, found: bool, unseen: Sequence[str]) -> str:
