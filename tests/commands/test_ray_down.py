@@ -5,6 +5,7 @@ import pytest
 from tests.commands.account import BOOT, NAME
 from tests.simulation.distortions import SHOWS_NOTHING
 from tests.simulation.ray_commands import make_workers
+from tests.simulation.trouble import Trouble
 
 LAG_SECONDS = 30.0
 
@@ -66,6 +67,35 @@ def test_ray_down_reports_a_cluster_that_the_platform_does_not_show(laptop):
     assert down.exit_code == 0, down.output
     assert f"YellowDog shows no cluster '{NAME}' in namespace 'demo'" in down.output
     assert "nothing is left" not in down.output
+
+
+@pytest.mark.parametrize("has_cluster", [True, False])
+def test_ray_down_fails_with_one_message_when_the_key_is_refused(laptop, wire, has_cluster):
+    if has_cluster:
+        laptop.up()
+
+    with wire.trouble("401"):
+        down = laptop.down()
+
+    assert down.exit_code == 1
+    assert "YellowDog does not accept this API key" in down.output
+    assert "The cluster was not removed" in down.output
+    assert "No nodes remaining" not in down.output
+
+
+def test_ray_down_ends_a_cluster_that_is_shown_no_more_once_its_end_is_requested(laptop, account, wire):
+    laptop.up()
+
+    def hide() -> None:
+        wire.add(Trouble("404", "GET /work/namespaces/*"))
+        wire.add(Trouble(SHOWS_NOTHING, "GET /work/requirements"))
+
+    with wire.interrupted("ray down", "PUT /work/requirements/*", hide, applied=True):
+        down = laptop.down()
+
+    assert down.exit_code == 0, down.output
+    assert f"nothing is left of cluster '{NAME}'" in down.output
+    account.assert_nothing_left()
 
 
 BY_NAME = "GET /workerPools/demo/*"
