@@ -29,6 +29,7 @@ from yellowdog_ray.commands.context import (
 from yellowdog_ray.commands.down import AfterRayDown, TeardownRunner
 from yellowdog_ray.commands.leftovers import Created, report_if_command_fails
 from yellowdog_ray.commands.progress import Progress
+from yellowdog_ray.config.bootstrap import check_cluster_name
 from yellowdog_ray.config.local_files import Need
 from yellowdog_ray.config.models import NodeConfig, ProviderSettings, parse_usable_provider
 from yellowdog_ray.credentials import load_credentials
@@ -87,6 +88,7 @@ class LaptopSide(Side):
 
     def _parse_settings(self) -> ProviderSettings:
         """The settings; for a command on an existing cluster, without the keys that have mistakes."""
+        check_cluster_name(self._cluster_name, self._source)
         if local_need() is not Need.EVERYTHING:
             return parse_usable_provider(self._provider_config, self._source)
         settings = super()._parse_settings()

@@ -1,7 +1,7 @@
 """The sizes of a node type's machines, and the `resources` that they offer to Ray where the YAML states none.
 
-Ray requests them at the beginning of every command, before it checks the YAML. An unknown size is thus no failure here;
-its reason is kept for `ray up`, which then refuses to create anything.
+Ray requests them before it checks the YAML; only `ray up`, and commands that may create a cluster, read them. An
+unknown size is no failure here; its reason is kept for the check, which then refuses to create anything.
 """
 
 from __future__ import annotations

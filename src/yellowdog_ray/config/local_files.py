@@ -20,7 +20,7 @@ FILE_PREFIX = "file:"
 
 
 class Need(IntEnum):
-    """What a command needs of the local files. A command that reads or removes must work without them."""
+    """What a command needs of the YAML and its local files. One that reads or removes must work without them."""
 
     NOTHING = 0
     SSH_KEY = 1

@@ -108,6 +108,17 @@ class TestCommandsOnAnExistingCluster:
         with pytest.raises(click.ClickException, match=f"^cluster.yaml: {'.'.join(place)}"):
             as_ray_completes_it(cluster_yaml, command)
 
+    @pytest.mark.parametrize("command", ["get-head-ip", "get-worker-ips"])
+    @pytest.mark.parametrize("name", [5, None, "Demo X"])
+    def test_wrong_name_is_refused_where_ray_calls_no_check(
+        self, platform, in_a_users_folder, cluster_yaml, command, name
+    ):
+        cluster_yaml["cluster_name"] = name
+
+        result = ray(command, cluster_yaml, in_a_users_folder)
+
+        assert_refused(result, platform, f"Error: cluster.yaml: cluster_name '{name}'")
+
     @pytest.mark.parametrize("mistake", ONE_OF_EACH_KIND, ids=str)
     def test_ray_down_removes_the_cluster(self, platform, in_a_users_folder, cluster_yaml, mistake):
         running_cluster(platform, cluster_yaml)
