@@ -43,6 +43,13 @@ class TestUnreachableHead:
         assert everything_on(platform) == (1, 1, 1)
         assert len(platform.hosts.instance_ids) == 1
 
+    def test_uploads_of_ray_have_a_deadline(self, platform, running, in_a_users_folder, monkeypatch):
+        side = make_provider(running).side
+        monkeypatch.setattr(side.access, "check", lambda _: None)
+        monkeypatch.setattr("yellowdog_ray.remote.uploads.with_deadlines", lambda runner: ("with deadlines", runner))
+
+        assert side.command_runner("head-1", lambda: "runner") == ("with deadlines", "runner")
+
     def test_end_of_provider_and_process_changes_nothing(self, platform, running, in_a_users_folder):
         running["auth"]["ssh_proxy_command"] = "false"  # SSH fails at once
         (in_a_users_folder / "cluster.json").write_text(json.dumps(RayDogNodeProvider.bootstrap_config(running)))

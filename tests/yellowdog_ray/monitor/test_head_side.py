@@ -23,6 +23,15 @@ def test_listing_filters_by_every_tag(platform, head_provider):
     assert head_provider.non_terminated_nodes({"ray-node-type": "worker", "ray-user-node-type": "other"}) == []
 
 
+def test_uploads_of_rays_updaters_have_a_deadline(platform, head_provider, monkeypatch):
+    (head,) = head_provider.non_terminated_nodes({})
+    monkeypatch.setattr("yellowdog_ray.monitor.head_side.with_deadlines", lambda runner: ("with deadlines", runner))
+
+    runner = head_provider.side.command_runner(head, lambda: "runner")
+
+    assert runner._runner == ("with deadlines", "runner")
+
+
 def test_terminate_keeps_head(platform, head_provider):
     (head,) = head_provider.non_terminated_nodes({})
 
