@@ -2,6 +2,7 @@
 
 import pytest
 from ray.autoscaler._private import commands
+from yellowdog_client.model import WorkRequirementSearch
 
 from tests.commands.account import NAME
 from tests.commands.laptop import assert_one_clear_message
@@ -94,6 +95,22 @@ def test_ray_up_names_nothing_after_it_has_removed_everything(laptop, account, w
     up = laptop.up()
 
     assert_one_clear_message(up, "task ended at")
+    assert left(up) == []
+    account.assert_nothing_left()
+
+
+def test_failed_ray_up_removes_its_pool_when_its_work_requirement_has_ended(laptop, account, wire, world):
+    def cancel() -> None:
+        client = world.lab.client()
+        search = WorkRequirementSearch(name=NAME, namespace="demo")
+        (work,) = [work for work in client.work_client.get_work_requirements(search).list_all() if work.name == NAME]
+        client.work_client.cancel_work_requirement_by_id(work.id, abort=True)
+        client.close()
+
+    with wire.interrupted("ray up", "GET /compute/instances", cancel, applied=True):
+        up = laptop.up()
+
+    assert_one_clear_message(up)
     assert left(up) == []
     account.assert_nothing_left()
 

@@ -262,10 +262,9 @@ class LaptopSide(Side):
 
         progress.update("the head did not come up: removing what was made")
         try:
-            work = self.cluster.find()
-            if work is not None:
-                tear_down(self.platform, work, progress, self._clock)
-            if self._created is not None:
+            work = self.cluster.last()  # its pools may outlive a work requirement that has ended
+            unseen = tear_down(self.platform, work, progress, self._clock) if work is not None else ()
+            if self._created is not None and not unseen:
                 self._created.removed()
         except RayDogError as error:
             raise HeadError(f"{reason}. What was made could not be removed: run `ray down`. {error}") from error
