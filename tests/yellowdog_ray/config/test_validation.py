@@ -1,5 +1,7 @@
 """`raydog validate`: every mistake of a YAML at once, with line and column."""
 
+import sys
+
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -109,6 +111,14 @@ class TestCommand:
         result = CliRunner().invoke(app, ["validate", str(write(cluster_yaml))])
 
         assert (result.exit_code, "no mistake found" in result.output) == (0, True)
+
+    def test_missing_provider_is_reported(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "yellowdog_ray.config.validation", None)
+
+        result = CliRunner().invoke(app, ["validate", str(tmp_path)])
+
+        assert result.exit_code == 2
+        assert "yellowdog-ray is not installed beside raydog: run `pip install yellowdog-ray`" in result.output
 
     def test_missing_file_is_reported(self, tmp_path):
         result = CliRunner().invoke(app, ["validate", str(tmp_path / "no.yaml")])
