@@ -1,6 +1,7 @@
 """`ray up` that fails: it names what it leaves, with the command that removes it, or leaves nothing."""
 
 import pytest
+import ray
 from ray.autoscaler._private import commands
 from yellowdog_client.model import WorkRequirementSearch
 
@@ -9,6 +10,7 @@ from tests.commands.laptop import assert_one_clear_message
 from tests.simulation.trouble import Trouble
 from yellowdog_ray.commands import versions
 from yellowdog_ray.commands.versions import OnHead
+from yellowdog_ray.node.ray_versions import has_tokens
 
 ADD_TASKS = "POST /work/taskGroups/*/tasks"
 
@@ -65,6 +67,7 @@ def test_ray_up_names_what_it_leaves_when_set_up_fails(laptop, account, monkeypa
     assert_removable(laptop, account)
 
 
+@pytest.mark.skipif(not has_tokens(ray.__version__), reason="this version of Ray has no tokens")
 def test_ray_up_leaves_nothing_when_the_heads_raydog_is_too_old(laptop, account, monkeypatch):
     """Its autoscaler would launch workers that get no token; Ray has not started yet."""
     old = OnHead(versions.here(), "2.0.0", has_token_service=False)

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from tests.simulation.config import cluster_config, node_type
 from yellowdog_ray.monitor.node_addresses import NodeAddresses
+from yellowdog_ray.node.ray_versions import has_tokens
 from yellowdog_ray.node.variables import AUTH_MODE, CLOUD_INSTANCE_ID, TICKET
+
+needs_tokens = pytest.mark.skipif(not has_tokens(ray.__version__), reason="this version of Ray has no tokens")
 
 
 @pytest.fixture
@@ -58,6 +62,7 @@ def places_with(text: str, folder: Path) -> set[str]:
     return {str(file.relative_to(folder)) for file in files if text.encode() in file.read_bytes()}
 
 
+@needs_tokens
 def test_life_leaves_the_token_nowhere_and_no_ticket_that_gives_it(traffic, caplog):
     world, seen = traffic
     token = token_of(world)
@@ -78,6 +83,7 @@ def test_life_leaves_the_token_nowhere_and_no_ticket_that_gives_it(traffic, capl
     assert places_with(token, world.home) == {".ray/auth_token", own_file(world)}
 
 
+@needs_tokens
 def test_replacement_has_a_ticket_of_its_own(traffic):
     from tests.simulation.test_preemption import warn
 
