@@ -8,6 +8,7 @@
     - HeadEnded            the head's task ended before Ray was up
     - HeadUnreachable      this machine has no route to the head
     - HeadOutdated         its RayDog is too old for what the YAML requires
+    - HeadUnusable         RayDog cannot run on the head's image
   x SshError               OpenSSH could not reach the head, or a command on it failed
     - HostKeyChanged       another host answers at the head's address
   x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
@@ -95,6 +96,12 @@ class HeadOutdated(HeadError):
     """The RayDog on the head's image is too old for what the YAML requires."""
 
     code = "HeadOutdated"
+
+
+class HeadUnusable(HeadError):
+    """The head's image lacks something that RayDog needs, and `ray up` cannot supply it."""
+
+    code = "HeadUnusable"
 
 
 class SshError(RayDogError):

@@ -8,8 +8,8 @@ from yellowdog_client.model import WorkRequirementSearch
 from tests.commands.account import NAME
 from tests.commands.laptop import assert_one_clear_message
 from tests.simulation.trouble import Trouble
-from yellowdog_ray.commands import versions
-from yellowdog_ray.commands.versions import OnHead
+from yellowdog_ray.commands import reconfigure, versions
+from yellowdog_ray.commands.versions import OnHead, Versions
 from yellowdog_ray.node.ray_versions import has_tokens
 
 ADD_TASKS = "POST /work/taskGroups/*/tasks"
@@ -67,20 +67,33 @@ def test_ray_up_names_what_it_leaves_when_set_up_fails(laptop, account, monkeypa
     assert_removable(laptop, account)
 
 
-@pytest.mark.skipif(not has_tokens(ray.__version__), reason="this version of Ray has no tokens")
-def test_ray_up_leaves_nothing_when_the_heads_raydog_is_too_old(laptop, account, monkeypatch):
-    """Its autoscaler would launch workers that get no token; Ray has not started yet."""
-    old = OnHead(versions.here(), "2.0.0", has_token_service=False)
-    monkeypatch.setattr(versions, "on", lambda _: old)
+def test_ray_up_leaves_nothing_when_raydog_cannot_run_on_the_head(laptop, account, monkeypatch):
+    """Ray has not started yet."""
+    old = OnHead(Versions("3.9.18", versions.here().ray), None)
+    monkeypatch.setattr(versions, "on", lambda *_: old)
     set_up = []
     monkeypatch.setattr(commands.NodeUpdaterThread, "start", set_up.append)
 
     up = laptop.up()
 
-    assert_one_clear_message(up, "the head has RayDog 2.0.0, which gives workers no token")
+    assert_one_clear_message(up, "the head has Python 3.9.18, and RayDog")
     assert set_up == []
     assert left(up) == []
     account.assert_nothing_left()
+
+
+@pytest.mark.skipif(not has_tokens(ray.__version__), reason="this version of Ray has no tokens")
+def test_ray_up_refuses_a_running_head_whose_raydog_is_too_old(laptop, account, monkeypatch):
+    """Its autoscaler launches workers that get no token, and does not take the package that is sent."""
+    assert laptop.up().exit_code == 0
+    old = OnHead(versions.here(), "2.0.0", has_token_service=False)
+    monkeypatch.setattr(versions, "on", lambda *_: old)
+    monkeypatch.setattr(reconfigure, "CURRENT", "an entry that its task script does not have")
+
+    again = laptop.up()
+
+    assert_one_clear_message(again, "the head has RayDog 2.0.0, which gives workers no token")
+    assert_removable(laptop, account)
 
 
 def test_ray_up_names_nothing_when_nothing_was_created(laptop, account, wire):

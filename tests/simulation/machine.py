@@ -19,6 +19,7 @@ from tests.simulation import ray_time
 from tests.simulation.config import BOOT_SECONDS, KEY_FILE
 from tests.simulation.lab import URL, Lab
 from tests.ssh_keys import write_key
+from yellowdog_ray.commands.deliver import Delivered
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -100,7 +101,7 @@ def _replace_ssh(world: World) -> None:
     patch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *call: _deliver(world, *call))
     patch.setattr("yellowdog_ray.monitor.admission.Certificate", _Certificate)
     patch.setattr("yellowdog_ray.monitor.admission.TokenService", lambda *_: SimpleNamespace(port=0))
-    patch.setattr("yellowdog_ray.commands.versions.on", lambda _: None)  # versions over SSH are not available
+    patch.setattr("yellowdog_ray.commands.versions.on", lambda *_: None)  # versions over SSH are not available
     patch.setattr("yellowdog_ray.commands.laptop_side.TunnelledPort", lambda _: lambda: 1)
     patch.setattr("ray._raylet.GcsClient", lambda address: world.gcs)
 
@@ -131,11 +132,10 @@ class _Certificate:
         return None
 
 
-def _deliver(world: World, *call: Any) -> str:
+def _deliver(world: World, *call: Any) -> Delivered:
     """A new head takes its files, and the token that it is given."""
     world.start_tag_store()
-    token: str = call[-1].token
-    return token
+    return Delivered(call[-2].token)
 
 
 def _sleep(world: World, seconds: float) -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from yellowdog_ray.commands.package import REFUSAL, Package, running_version, unpack_program
 from yellowdog_ray.config.local_files import by_remote_path
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
-from yellowdog_ray.errors import SshError
+from yellowdog_ray.errors import HeadUnusable, SshError
 from yellowdog_ray.node.authentication import HEAD_AUTH_FILE, HEAD_AUTH_OWNER, MODE_TOKEN, SHELL_FILE
 from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH
-from yellowdog_ray.remote.ssh import SshTarget
+from yellowdog_ray.remote.ssh import UPLOAD_SECONDS, SshTarget
 
 _REMOTE_KEY = "~/ray_bootstrap_key.pem"
 _CREDENTIALS = PurePosixPath(HEAD_FILE).relative_to("~").as_posix()
@@ -59,24 +60,45 @@ class Authentication:
     token: str = field(default="", repr=False)
 
 
-def deliver(
-    target: SshTarget, credentials: Credentials, settings: ProviderSettings, authentication: Authentication
-) -> str:
-    """Send the head what the monitor needs and no task may carry: API key, token, and the user's extra files.
+@dataclass(frozen=True)
+class Delivered:
+    """What a head has reported.
 
-    Returns:
-        The token that the head has; empty without token authentication.
+    Attributes:
+        token: the token that it has; empty without token authentication.
+        running: RayDog's version in the autoscaler that runs there; None if none runs, or an earlier RayDog does.
+    """
+
+    token: str = field(default="", repr=False)
+    running: str | None = None
+
+
+def deliver(
+    target: SshTarget,
+    credentials: Credentials,
+    settings: ProviderSettings,
+    authentication: Authentication,
+    package: Package,
+) -> Delivered:
+    """Send the head what the monitor needs and no task may carry: API key, token, RayDog, and the user's extra files.
 
     Raises:
+        HeadUnusable: the head cannot take RayDog's package.
         SshError: a file could not be written, or the token not be read.
     """
-    output = target.run("sh -s", program(credentials, authentication).encode())
+    text = program(credentials, authentication) + unpack_program(package)
+    try:
+        output = target.run("sh -s", text.encode(), UPLOAD_SECONDS)
+    except SshError as error:
+        if REFUSAL in str(error):
+            raise HeadUnusable(str(error)) from error
+        raise
     upload_files(target, dict(by_remote_path(settings.files_to_upload)))
     # A login shell may print other lines.
     tokens = [line.removeprefix(_TOKEN_MARK) for line in output.splitlines() if line.startswith(_TOKEN_MARK)]
     if authentication.mode == MODE_TOKEN and not tokens:
         raise SshError(f"{target.address}: the head did not report its token")
-    return tokens[-1] if tokens else ""
+    return Delivered(tokens[-1] if tokens else "", running_version(output, target.node_id))
 
 
 def program(credentials: Credentials, authentication: Authentication) -> str:

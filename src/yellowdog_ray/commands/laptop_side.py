@@ -53,6 +53,7 @@ from yellowdog_ray.side import Side
 
 if TYPE_CHECKING:
     from yellowdog_ray.cluster.cluster import Cluster
+    from yellowdog_ray.commands.reconfigure import Changes
     from yellowdog_ray.platform.types import WorkRequirementView
 
 RETRY_SECONDS = 30.0
@@ -199,12 +200,14 @@ class LaptopSide(Side):
 
     def prepare_head(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Wait for the head, give it the API key and the user's files, and make the configuration fit to live there."""
-        from yellowdog_ray.commands import versions
+        from yellowdog_ray.commands import dependencies, versions
         from yellowdog_ray.commands.deliver import Authentication, deliver, for_the_head
         from yellowdog_ray.commands.exposure import exposure
         from yellowdog_ray.commands.head_wait import HeadWait
+        from yellowdog_ray.commands.package import other_installations, own_package, upgrade_report
 
-        mode = self.settings.current.auth_mode if self._created_head else self._check_changes()
+        changes = self._check_changes()
+        mode = changes.auth_mode
         token = ClusterToken(self.settings.current, self._cluster_name, cluster_config.get("file_mounts") or {})
         ssh = self.access.ssh
         if ssh is None:
@@ -214,36 +217,41 @@ class LaptopSide(Side):
         try:
             with ThreadPoolExecutor(1) as background:
                 background.submit(self.tag_store.prepare)
+                packing, names = background.submit(own_package), background.submit(dependencies.all_names)
                 target = wait.until_reachable(ssh)
-                reading = background.submit(versions.on, target)
+                reading = background.submit(versions.on, target, names.result())
+                package = packing.result()
                 authentication = Authentication(mode, target.node_id, token.proposed)
-                on_head = deliver(target, load_credentials(), self.settings.current, authentication)
+                delivered = deliver(target, load_credentials(), self.settings.current, authentication, package)
             theirs = reading.result()
-            if reason := versions.refusal(theirs, needs_tokens=mode == MODE_TOKEN):
+            if changes.takes_package:
+                versions.require_python(theirs)
+                dependencies.supply(target, package, dependencies.missing(theirs), progress)
+            elif reason := versions.refusal(theirs, needs_tokens=mode == MODE_TOKEN):
                 raise HeadOutdated(reason)
             warnings = versions.warnings(versions.here(), theirs, needs_tokens=mode == MODE_TOKEN)
-            reports = token.accept(on_head) if mode == MODE_TOKEN else []
+            reports = token.accept(delivered.token) if mode == MODE_TOKEN else []
         except HeadError as error:
             self._roll_back(progress, error)
             raise
         self.access.succeeded()
-        for warning in filter(None, [*warnings, exposure(self.cluster.snapshot.head, mode)]):
+        for warning in filter(None, [*warnings, *other_installations(), exposure(self.cluster.snapshot.head, mode)]):
             cli_logger.warning("{}", warning)
         progress.report(f"the head is reachable at {target.host}")
-        for report in reports:
+        restarts = self.settings.current.internal.head_updater == STARTS_RAY
+        upgrade = upgrade_report(package, delivered.running, restarts=restarts)
+        for report in filter(None, [*reports, upgrade]):
             progress.report(report)
         return for_the_head(cluster_config)
 
-    def _check_changes(self) -> str | None:
-        """Refuse what a cluster that runs cannot take on, before anything is sent to its head.
-
-        Returns:
-            The mode of Ray's authentication on the head, if its task states one.
-        """
-        from yellowdog_ray.commands.reconfigure import check_changes, restart_error
+    def _check_changes(self) -> Changes:
+        """Refuse what a cluster that runs cannot take on, before anything is sent to its head."""
+        from yellowdog_ray.commands.reconfigure import Changes, check_changes, restart_error
         from yellowdog_ray.commands.up import check_platform
 
         settings = self.settings.current
+        if self._created_head:
+            return Changes([], settings.auth_mode)
         if settings.internal.head_updater != STARTS_RAY:
             if restarts_only():
                 raise restart_error(settings.internal.source)
@@ -252,7 +260,7 @@ class LaptopSide(Side):
         changes = check_changes(self.platform, self.cluster, settings, v2=wants_v2())
         for warning in changes.warnings:
             cli_logger.warning("{}", warning)
-        return changes.auth_mode
+        return changes
 
     def _roll_back(self, progress: Progress, reason: HeadError) -> None:
         """Remove what this very command has created; a cluster that was there before stays as it is."""

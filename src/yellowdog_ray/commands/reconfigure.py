@@ -14,6 +14,7 @@ from yellowdog_ray.config.limits import SMALL_CLUSTER
 from yellowdog_ray.config.models import Internal, ProviderSettings
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node import variables
+from yellowdog_ray.node.package import CURRENT
 from yellowdog_ray.node.scripts import STARTS_RAY
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import TaskSpec
@@ -36,10 +37,12 @@ class Changes:
     Attributes:
         warnings: settings without effect, and nodes that Ray will terminate.
         auth_mode: the mode of Ray's authentication on the head, if its task states one.
+        takes_package: whether the head's autoscaler runs the package that `ray up` sends.
     """
 
     warnings: list[str]
     auth_mode: str | None = None
+    takes_package: bool = True
 
 
 def check_changes(platform: Platform, cluster: Cluster, settings: ProviderSettings, *, v2: bool) -> Changes:
@@ -65,7 +68,7 @@ def check_changes(platform: Platform, cluster: Cluster, settings: ProviderSettin
     made = platform.task_spec(head.task_id)
     _refuse_other_updaters(cluster.name, internal, made.environment)
     warnings += _head_warnings(settings, head, made, v2=v2)
-    return Changes(warnings, made.environment.get(variables.AUTH_MODE))
+    return Changes(warnings, made.environment.get(variables.AUTH_MODE), CURRENT in made.script)
 
 
 def _refuse_removed_types(internal: Internal, workers: Mapping[str, int]) -> None:

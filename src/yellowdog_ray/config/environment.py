@@ -11,8 +11,7 @@ from ray.autoscaler.tags import TAG_RAY_USER_NODE_TYPE
 from yellowdog_ray.config import limits
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.credentials import load_credentials
-from yellowdog_ray.node import variables
-from yellowdog_ray.node.authentication import MODE_TOKEN, head_script
+from yellowdog_ray.node import authentication, package, variables
 from yellowdog_ray.node.scripts import HEAD_SCRIPT
 
 
@@ -49,8 +48,8 @@ def head_environment(
 
 def head_task_script(settings: ProviderSettings) -> str:
     """The script of the head's task."""
-    script = settings.ray_head_node_task_script or HEAD_SCRIPT
-    return head_script(script) if settings.auth_mode == MODE_TOKEN else script
+    script = package.head_script(settings.ray_head_node_task_script or HEAD_SCRIPT)
+    return authentication.head_script(script) if settings.auth_mode == authentication.MODE_TOKEN else script
 
 
 def worker_environment(

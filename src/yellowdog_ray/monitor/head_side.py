@@ -22,6 +22,7 @@ from yellowdog_ray.lazy import lazy
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.new_key import NewKey
 from yellowdog_ray.monitor.outage import Outage
+from yellowdog_ray.monitor.own_version import report_own_version
 from yellowdog_ray.monitor.polling import PollingSchedule
 from yellowdog_ray.monitor.reload import HeadFile
 from yellowdog_ray.monitor.repeated_lines import drop_repeated_lines
@@ -80,6 +81,7 @@ class HeadSide(Side):
         self._gate = ScaleGate(lambda: self.ray_nodes.counts_placed_groups())
         self._outage = Outage()
         drop_repeated_lines()
+        report_own_version()
 
     @lazy
     def builds(self) -> Builds:

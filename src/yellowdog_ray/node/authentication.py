@@ -7,6 +7,7 @@ head's token service. docs/security.md has the reasons.
 from __future__ import annotations
 
 from yellowdog_ray.node import variables
+from yellowdog_ray.node.lines import with_lines
 from yellowdog_ray.node.ports import DASHBOARD_AGENT_PORT
 from yellowdog_ray.node.ray_versions import OPEN_AGENTS_PATTERN
 from yellowdog_ray.node.scripts import AGENT_HOME
@@ -39,11 +40,20 @@ RETRY_SECONDS = 300
 _HOME = f"${{{variables.AGENT_HOME}:-{AGENT_HOME}}}"
 
 # By file names: a Python takes longer, and another version of Ray needs no hook.
-_GUARD_AGENTS = f"""\
+_IF_AGENTS_ARE_OPEN = f"""\
 # Ray 2.52 and 2.53 require no token at port {DASHBOARD_AGENT_PORT}, unless a hook of `ray start` lets them.
 if [ -z "${{{variables.START_HOOK}:-}}" ] &&
   compgen -G "{_HOME}/venv/lib/python3*/site-packages/ray-{OPEN_AGENTS_PATTERN}.dist-info" >/dev/null; then
-  if "{_HOME}/venv/bin/python" -c "from {MODULE} import guard_agents" 2>/dev/null; then
+"""
+
+# `ray up` sends the module of the hook to the head later, but before Ray starts.
+_GUARD_HEADS_AGENT = f"""\
+{_IF_AGENTS_ARE_OPEN}  export {variables.START_HOOK}={AGENT_HOOK}
+fi
+"""
+
+_GUARD_WORKERS_AGENT = f"""\
+{_IF_AGENTS_ARE_OPEN}  if "{_HOME}/venv/bin/python" -c "from {MODULE} import guard_agents" 2>/dev/null; then
     export {variables.START_HOOK}={AGENT_HOOK}
   else
     echo "RayDog on this image is too old to close port {DASHBOARD_AGENT_PORT} (docs/security.md)" >&2
@@ -56,7 +66,7 @@ _HEAD_LINES = f"""\
 unset {variables.AUTH_TOKEN}
 export {variables.AUTH_TOKEN_PATH}="{_HOME}/{HEAD_AUTH_FILE}"
 find "${variables.AUTH_TOKEN_PATH}" ! -cnewer "$0" -delete 2>/dev/null
-{_GUARD_AGENTS}"""
+{_GUARD_HEADS_AGENT}"""
 
 _REDEEM = f"""\
 import errno, hashlib, json, os, socket, ssl, sys, time
@@ -127,22 +137,14 @@ raydog_python="{_HOME}/venv/bin/python"
 "$raydog_python" -I -S - "${variables.AUTH_TOKEN_PATH}" <<'RAYDOG' || exit 1
 {_REDEEM}RAYDOG
 unset {variables.TICKET} raydog_python
-{_GUARD_AGENTS}"""
+{_GUARD_WORKERS_AGENT}"""
 
 
 def head_script(script: str) -> str:
     """A head's task script of a cluster with tokens: the script, with the lines in front that place the token."""
-    return _with_lines(script, _HEAD_LINES)
+    return with_lines(script, _HEAD_LINES)
 
 
 def worker_script(script: str) -> str:
     """A worker's task script of a cluster with tokens: the script, with the lines in front that get the token."""
-    return _with_lines(script, _WORKER_LINES)
-
-
-def _with_lines(script: str, lines: str) -> str:
-    """A script with these lines in front, below its interpreter's line."""
-    first, _, rest = script.partition("\n")
-    if first.startswith("#!"):
-        return f"{first}\n{lines}\n{rest}"
-    return f"{lines}\n{script}"
+    return with_lines(script, _WORKER_LINES)

@@ -7,10 +7,11 @@ is aborted (SIGTERM).
 from __future__ import annotations
 
 from yellowdog_ray.node import variables
+from yellowdog_ray.node.package import CURRENT
 from yellowdog_ray.node.ports import GCS_PORT, RAY_START_OPTIONS
-from yellowdog_ray.node.start_hook import AGENT_HOOK, HOOK, MODULE
+from yellowdog_ray.node.start_hook import AGENT_HOOK, HOOK
 
-AGENT_HOME = "/opt/yellowdog/agent"
+AGENT_HOME = variables.DEFAULT_AGENT_HOME
 """Default installation directory of the YellowDog agent, and home of its user; `variables.AGENT_HOME` overrides it."""
 
 SETS_UP = "sets-up"
@@ -84,7 +85,8 @@ raylet_of_this_node() {{
 hold() {{
   local joined='' missed=0
   echo "Waiting for Ray's updater to start Ray"
-  declare -p "${{!RAY@}}" "${{!AUTOSCALER_@}}" PATH > "$environment.new" && mv "$environment.new" "$environment"
+  declare -p "${{!RAY@}}" "${{!AUTOSCALER_@}}" "${{!{variables.PYTHON_PATH}@}}" PATH > "$environment.new" &&
+    mv "$environment.new" "$environment"
   until [ -n "$joined" ] && [ "$missed" -gt {_RESTART_SECONDS} ]; do
     raylet_of_this_node
     case $? in 0) joined=1 missed=0 ;; 1) missed=$((missed + 1)) ;; *) missed=0 ;; esac
@@ -140,8 +142,8 @@ valkey=$(command -v valkey-server || command -v redis-server) || {{
 }}
 "$valkey" --port "{_TAG_PORT}" --bind 127.0.0.1 --save '' --appendonly no &
 
-# Ray has no option for the address of its client server, so a hook sets it. An older RayDog on the image has no hook.
-if [ "${{{variables.START_HOOK}:-{AGENT_HOOK}}}" = {AGENT_HOOK} ] && python -c "import {MODULE}" 2>/dev/null; then
+# Ray has no option for the address of its client server, so a hook of RayDog's, which `ray up` sends, sets it.
+if [ "${{{variables.START_HOOK}:-{AGENT_HOOK}}}" = {AGENT_HOOK} ]; then
   export {variables.START_HOOK}={HOOK}
 fi
 
@@ -251,10 +253,14 @@ def _wait_command(what: str, ready: str, then: str = ":") -> str:
 
 def check_environment_command() -> str:
     """Reports what Ray on the head lacks of its task's environment; nothing if that cannot be read."""
-    remedy = "provider.ray_head_node_task_script must pass its environment on to ray start, also into a container"
+    script = "provider.ray_head_node_task_script"
+    environment = '"/proc/$(pgrep -o -x gcs_server)/environ"'
     return (
         f"for name in {variables.ON_HEAD} {variables.CLOUD_INSTANCE_ID}; do "
-        'grep -qzs "^$name=" "/proc/$(pgrep -o -x gcs_server)/environ"; [ $? -ne 1 ] || '
+        f'grep -qzs "^$name=" {environment}; [ $? -ne 1 ] || '
         'echo "Ray on the head runs without $name in its environment, and autoscaling will not work: '
-        f'{remedy} (docs/containers.md)"; done'
+        f'{script} must pass its environment on to ray start, also into a container (docs/containers.md)"; done; '
+        f'grep -qzs "^{variables.PYTHON_PATH}=.*/{CURRENT}" {environment}; [ $? -ne 1 ] || '
+        f'echo "Ray on the head runs without ~/{CURRENT} in {variables.PYTHON_PATH}, and its autoscaler imports the '
+        f'RayDog of the image: {script} must keep this entry, and pass it into a container (docs/nodes.md)"'
     )

@@ -15,7 +15,7 @@ from yellowdog_ray.node import closed_agent
 from yellowdog_ray.node.ray_versions import agents_require_tokens
 
 MODULE = __name__
-"""The module that an image must contain for the hooks."""
+"""The module that a worker's image must contain for the hooks; the head gets it from `ray up`."""
 
 HOOK = f"{MODULE}.listen_on_loopback"
 """Value of `variables.START_HOOK` in the default head script."""

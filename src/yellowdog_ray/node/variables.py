@@ -184,6 +184,15 @@ TOKEN_FINGERPRINT = _variable(
     absent="the worker needs no token",
 )
 
+# Python's
+
+PYTHON_PATH = _variable(
+    "PYTHONPATH",
+    written_by="the first lines of the head's task script, in front of the user's own entries",
+    read_by="Python in `ray start`, the monitor, and every process of Ray on the head",
+    absent="the monitor imports the RayDog of the image, and warns if that is not the one that `ray up` has sent",
+)
+
 # Ray's, for its autoscaler on the head
 
 AUTOSCALER_V2 = _variable(
@@ -271,6 +280,9 @@ API_URL = _variable(
     read_by="laptop and monitor",
     absent="YellowDog's public platform",
 )
+
+DEFAULT_AGENT_HOME = "/opt/yellowdog/agent"
+"""Default installation directory of the YellowDog agent, and home of its user; `AGENT_HOME` overrides it."""
 
 DEFAULT_TAG_SERVER_PORT = 16667
 """The port of the tag server (Valkey) on the head where the YAML states none."""

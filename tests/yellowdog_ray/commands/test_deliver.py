@@ -13,6 +13,7 @@ from ray.autoscaler._private.util import prepare_config
 
 from tests.yellowdog_ray.config.test_bootstrap import RAY_SCHEMA
 from yellowdog_ray.commands.deliver import Authentication, deliver, for_the_head, upload_files
+from yellowdog_ray.commands.package import make_package
 from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.credentials import Credentials
 from yellowdog_ray.errors import SshError
@@ -20,6 +21,7 @@ from yellowdog_ray.provider import RayDogNodeProvider
 from yellowdog_ray.remote.ssh import SshTarget
 
 CREDENTIALS = Credentials("https://example.org", "id", "the-secret")
+PACKAGE = make_package("3.0.0", {"yellowdog_ray/__init__.py": b"print('the sent package')\n"})
 SETTINGS = parse_provider({"cluster_namespace": "demo"}, "cluster.yaml")
 
 
@@ -87,7 +89,7 @@ class HeadHome:
         return done.stdout.decode()
 
     def deliver(self, mode: str | None = "token", head_id: str = "head-1", token: str = "the-token") -> str:  # noqa: S107
-        return deliver(self.target(), CREDENTIALS, SETTINGS, Authentication(mode, head_id, token))
+        return deliver(self.target(), CREDENTIALS, SETTINGS, Authentication(mode, head_id, token), PACKAGE).token
 
     def shell(self, *arguments: str) -> str:
         """What Ray's variables are in a shell that is started in this way."""
@@ -144,7 +146,7 @@ class TestDelivery:
     def test_key_arrives_as_it_is(self, head, secret):
         credentials = Credentials("https://example.org", "id", secret)
 
-        deliver(head.target(), credentials, SETTINGS, Authentication())
+        deliver(head.target(), credentials, SETTINGS, Authentication(), PACKAGE)
 
         assert (head.path / ".raydog/credentials").read_text() == credentials.as_dotenv()
 

@@ -11,8 +11,10 @@ from ray import __version__ as ray_version
 
 from tests.yellowdog_ray.ray_cli import ray
 from yellowdog_ray.commands import versions
+from yellowdog_ray.commands.deliver import Delivered
+from yellowdog_ray.commands.dependencies import all_names
 from yellowdog_ray.commands.versions import OnHead, Versions
-from yellowdog_ray.errors import SshError
+from yellowdog_ray.errors import HeadUnusable, SshError
 from yellowdog_ray.remote.ssh import SshTarget
 
 OURS = Versions("3.12.1", "2.60.0")
@@ -125,8 +127,10 @@ def test_ray_up_warns_of_other_versions_before_ray_starts(
     monkeypatch,
 ):
     monkeypatch.setattr("yellowdog_ray.commands.head_wait.HeadWait.until_reachable", lambda *_: TARGET)
-    monkeypatch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: "a-token")
-    monkeypatch.setattr(versions, "on", lambda target: OnHead(Versions("3.9.0", "2.50.0"), "3.0.0"))
+    monkeypatch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *_: Delivered("a-token"))
+    complete = {name: metadata.version(name) for name in all_names()}
+    head = OnHead(Versions("3.11.0", "2.50.0"), "3.0.0", distributions=complete)
+    monkeypatch.setattr(versions, "on", lambda *_: head)
 
     def send(*_: object) -> None:
         raise SystemExit(0)
@@ -135,7 +139,18 @@ def test_ray_up_warns_of_other_versions_before_ray_starts(
 
     output = " ".join(ray("up", cluster_yaml, in_a_users_folder, "-y").output.split())
 
-    assert "the head has Python 3.9.0 and Ray 2.50.0: Ray requires the same versions" in output
+    assert "the head has Python 3.11.0 and Ray 2.50.0: Ray requires the same versions" in output
+
+
+@pytest.mark.parametrize("python", ["3.10.0", "3.13.1"])
+def test_head_with_a_python_for_raydog_is_accepted(python):
+    versions.require_python(OnHead(Versions(python, "2.60.0"), None))
+    versions.require_python(None)
+
+
+def test_head_with_an_older_python_than_raydog_needs_is_refused():
+    with pytest.raises(HeadUnusable, match=r"the head has Python 3\.9\.18, and RayDog, .*, needs 3\.10 or later"):
+        versions.require_python(OnHead(Versions("3.9.18", "2.50.0"), None))
 
 
 @pytest.fixture
@@ -188,7 +203,10 @@ def test_on_reads_this_machines_environment(host: Path):
     """The program itself, which an older Python must understand too."""
     (host / "venv").symlink_to(sys.prefix)
 
-    assert versions.on(TARGET) == OnHead(versions.here(), metadata.version("yellowdog-ray"))
+    found = versions.on(TARGET, ["redis", "no-such-distribution"])
+
+    assert found == OnHead(versions.here(), metadata.version("yellowdog-ray"))
+    assert found.distributions == {"redis": metadata.version("redis")}
 
 
 @pytest.mark.parametrize("script", [None, "exit 1", "echo nonsense"], ids=["no environment", "no Ray", "nonsense"])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from yellowdog_ray.node.package import CURRENT
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT, check_environment_command
 
@@ -243,7 +244,11 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
     assert any(text in line for line in process.stdout)
 
 
-COMPLETE = {"RAYDOG_ON_HEAD": "1", "RAY_CLOUD_INSTANCE_ID": "head-0a1b2c3d"}
+COMPLETE = {
+    "RAYDOG_ON_HEAD": "1",
+    "RAY_CLOUD_INSTANCE_ID": "head-0a1b2c3d",
+    "PYTHONPATH": f"/opt/yellowdog/agent/{CURRENT}:/opt/mine",
+}
 
 
 @contextmanager
@@ -268,12 +273,20 @@ def test_environment_check_is_silent_with_a_complete_environment():
         assert reports_of(process_id) == []
 
 
-@pytest.mark.parametrize("missing", COMPLETE)
+@pytest.mark.parametrize("missing", ["RAYDOG_ON_HEAD", "RAY_CLOUD_INSTANCE_ID"])
 def test_environment_check_reports_a_missing_variable_with_the_remedy(missing):
     with gcs_server({name: value for name, value in COMPLETE.items() if name != missing}) as process_id:
         (report,) = reports_of(process_id)
     assert f"without {missing} " in report
     assert "provider.ray_head_node_task_script" in report
+
+
+@pytest.mark.parametrize("python_path", [{}, {"PYTHONPATH": "/opt/mine"}])
+def test_environment_check_reports_a_python_path_without_the_sent_package(python_path):
+    others = {name: value for name, value in COMPLETE.items() if name != "PYTHONPATH"}
+    with gcs_server(others | python_path) as process_id:
+        (report,) = reports_of(process_id)
+    assert f"without ~/{CURRENT} in PYTHONPATH, and its autoscaler imports the RayDog of the image" in report
 
 
 def test_environment_check_is_silent_without_access():

@@ -15,7 +15,7 @@ from yellowdog_ray.node.variables import CONTRACT
 SOURCES = Path(yellowdog_ray.__file__).parent
 HOME = SOURCES / "node/variables.py"
 
-NAME = re.compile(r"\b(?:RAYDOG|RAY|AUTOSCALER|YD)_\w+")
+NAME = re.compile(r"\b(?:(?:RAYDOG|RAY|AUTOSCALER|YD)_\w+|PYTHONPATH\b)")
 """Matches names of such variables."""
 
 
