@@ -13,8 +13,9 @@ set -euo pipefail
 # `python3` is the distribution's default; another one is, for example, `python3.12`.
 PYTHON="${PYTHON:-python3}"
 RAY_VERSION="${RAY_VERSION:-2.60.0}"
-# RayDog for pip: a requirement, or the path of a wheel that the image contains. Version 2 is another program.
-YELLOWDOG_RAY="${YELLOWDOG_RAY:-yellowdog-ray>=3}"
+# RayDog for pip, such as the path of a wheel that the image contains. Empty: none, because `ray up` sends RayDog, and
+# what it needs, to the head. Workers need it with Ray 2.52 and 2.53 only: see docs/security.md.
+YELLOWDOG_RAY="${YELLOWDOG_RAY:-}"
 
 # The public key of `auth.ssh_private_key`, such as `ssh-ed25519 AAAA... me@home`. The head needs it.
 SSH_PUBLIC_KEY="${SSH_PUBLIC_KEY:-}"
@@ -95,8 +96,8 @@ make_python_environment() {
   say "Ray $RAY_VERSION in $VENV"
   [ -x "$VENV/bin/python" ] || as_agent "$PYTHON" -m venv "$VENV"
   as_agent "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
-    "ray[client]==$RAY_VERSION" "ray[default]==$RAY_VERSION" "$YELLOWDOG_RAY" ||
-    fail "pip could not install Ray and $YELLOWDOG_RAY: see above. Is there a Ray $RAY_VERSION for $("$PYTHON" --version)?"
+    "ray[client]==$RAY_VERSION" "ray[default]==$RAY_VERSION" ${YELLOWDOG_RAY:+"$YELLOWDOG_RAY"} ||
+    fail "pip could not install Ray${YELLOWDOG_RAY:+ and $YELLOWDOG_RAY}: see above. Is there a Ray $RAY_VERSION for $("$PYTHON" --version)?"
 }
 
 # `ray exec` and `ray submit` need `ray` and `python` on the PATH. The line must be the first: many a ~/.bashrc returns
