@@ -27,7 +27,7 @@ def validate(file: Annotated[Path, typer.Argument(help="The cluster's YAML file.
         from yellowdog_ray.config.validation import validate as find
         from yellowdog_ray.errors import ConfigError
     except ImportError as error:
-        typer.echo(f"yellowdog-ray is not installed beside raydog: run `pip install yellowdog-ray` ({error})", err=True)
+        typer.echo(f"yellowdog-ray is missing: run `pip install .` in a clone of it ({error})", err=True)
         raise typer.Exit(2) from error
     try:
         findings = find(file)
