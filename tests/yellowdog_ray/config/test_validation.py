@@ -118,7 +118,7 @@ class TestCommand:
         result = CliRunner().invoke(app, ["validate", str(tmp_path)])
 
         assert result.exit_code == 2
-        assert "yellowdog-ray is not installed beside raydog: run `pip install yellowdog-ray`" in result.output
+        assert "yellowdog-ray is missing: run `pip install .`" in result.output
 
     def test_missing_file_is_reported(self, tmp_path):
         result = CliRunner().invoke(app, ["validate", str(tmp_path / "no.yaml")])
