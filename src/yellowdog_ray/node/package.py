@@ -28,7 +28,9 @@ _EARLIER_ENTRIES = f"${{{variables.PYTHON_PATH}:+:${variables.PYTHON_PATH}}}"
 
 _HEAD_LINES = f"""\
 # By RayDog: `ray up` sends its own package over SSH, and the autoscaler imports that one before the image's.
+# A link that is older than this task is an earlier cluster's.
 export {variables.PYTHON_PATH}="{_DIRECTORY}{_EARLIER_ENTRIES}"
+find "{_DIRECTORY}" ! -cnewer "$0" -delete 2>/dev/null || :
 """
 
 
