@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -44,11 +45,14 @@ def live(account: Account, autoscaler: str, cluster: str) -> None:
         try:
             with guardian:
                 _Life(_ray(account, autoscaler, cluster, Path(folder), seconds), view, seconds).run()
-        except AssertionError as error:
+        except KeyboardInterrupt as error:
+            raise LifeFailed(f"interrupted\n{guardian.report}") from error
+        except (AssertionError, subprocess.TimeoutExpired) as error:
             raise LifeFailed(f"{error}\n{guardian.report}") from error
+        finally:
+            log.unlink()
         if guardian.report:
             raise LifeFailed(f"left after `ray down`: {guardian.report}")
-        log.unlink()
 
 
 class _Life:
