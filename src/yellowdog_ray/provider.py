@@ -18,7 +18,7 @@ from ray.autoscaler.node_launch_exception import NodeLaunchException
 from ray.autoscaler.node_provider import NodeProvider
 from ray.autoscaler.tags import NODE_KIND_HEAD, TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
 
-from yellowdog_ray.commands.context import drop_cached_config_at_the_end, local_need, yaml_file
+from yellowdog_ray.commands.context import drop_cached_config_at_the_end, local_need, with_cached_config_path, yaml_file
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.local_files import Need
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
@@ -83,6 +83,10 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         Ray calls this before it checks the YAML, and `bootstrap_config` afterwards. So this is also where the mistakes
         are found at which Ray itself would fail.
         """
+        return with_cached_config_path(RayDogNodeProvider._filled_in(cluster_config), cluster_config)
+
+    @staticmethod
+    def _filled_in(cluster_config: dict[str, Any]) -> dict[str, Any]:
         mistakes = ray_mistakes(cluster_config)
         if mistakes:
             return accepted_by_ray(cluster_config, mistakes)

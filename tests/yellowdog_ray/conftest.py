@@ -140,6 +140,7 @@ def in_a_users_folder(platform: RunningPlatform, tmp_path: Path, monkeypatch: py
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)  # Python remembers the one of an earlier test
     monkeypatch.setenv("YD_API_URL", platform.url)
     monkeypatch.setenv("YD_API_KEY_ID", platform.key_id)
     monkeypatch.setenv("YD_API_KEY_SECRET", platform.key_secret)

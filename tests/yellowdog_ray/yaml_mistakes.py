@@ -44,7 +44,7 @@ IN_RAYS_KEYS = [
     _mistake(*WORKER, "min_workers", value=1.0, says="give a whole number without a point"),
     _mistake(*WORKER, "max_workers", value=-1, says="give a number of 0 or above"),
     _mistake(*WORKER, "max_workers", value=10**400, says="give a number of at most"),
-    _mistake(*WORKER, "max_worker", value=1, says="is not a key of Ray: did you mean `max_workers`?"),
+    _mistake(*WORKER, "max_worker", value=1, says="did you mean `max_workers`?"),
     _mistake(*WORKER, "idle_timeout_s", value="60", says="give a number"),
     _mistake(*WORKER, "labels", value={"zone": 1}, says="zone is 1: give text"),
     _mistake(*WORKER, "labels", value=[], says="give a mapping of text to text"),
@@ -55,7 +55,7 @@ IN_RAYS_KEYS = [
     _mistake(*WORKER, "resources", "object_store_memory", value=1000, says="give at least 78,643,200 bytes"),
     _mistake(*WORKER, "resources", value={1: 1}, says="that are no words in quotes"),
     *(_mistake(*WORKER, "node_config", value=value, says="compute_requirement_template") for value in (None, "x", [])),
-    _mistake("max_worker", value=1, says="is not a key of Ray: did you mean `max_workers`?"),
+    _mistake("max_worker", value=1, says="did you mean `max_workers`?"),
     _mistake("head_node", value={"x": 1}, says="use available_node_types"),
     _mistake("head_node_type", value="boss", says="'boss' is not one of available_node_types (head, worker)"),
     _mistake("head_node_type", value=1, says="give text"),
@@ -85,7 +85,7 @@ IN_AUTH = [
     _mistake("auth", "ssh_users", value="x", says="did you mean `ssh_user`?"),
     _mistake("auth", "ssh_private_key", value="/nope", says="there is no file /nope"),
     _mistake("auth", "ssh_public_key", value="/nope", says="there is no file /nope"),
-    _mistake("auth", "ssh_proxy_use_node_id", value=True, says="needs auth.ssh_proxy_command"),
+    _mistake("auth", "ssh_proxy_use_node_id", value=True, says="ssh_proxy_command"),
     YamlMistake(("provider", "auth"), "me", ("auth must be a mapping",), {("auth",): {}}),
 ]
 

@@ -5,7 +5,10 @@ Ray passes none of them to a provider.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,11 +78,25 @@ def drop_cached_config(provider_config: Mapping[str, Any]) -> None:
         cached.unlink(missing_ok=True)
 
 
-def drop_cached_config_at_the_end(provider_config: Mapping[str, Any]) -> None:
-    """Delete Ray's cache when the command ends, also if the user declines its question.
+def with_cached_config_path(config: Mapping[str, Any], prepared: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the path of Ray's cache, which old versions such as 2.50 do not state.
 
-    Ray fills in the cache's path later.
+    Args:
+        config: the configuration for Ray's next step.
+        prepared: the YAML as Ray has prepared it, whose hash is in the path (`_bootstrap_config` in
+            autoscaler/_private/commands.py).
     """
+    from ray.autoscaler._private import commands
+
+    has_sha1 = "sha1" in commands._bootstrap_config.__code__.co_names  # Ray 2.50; Ray 2.60 has SHA-256
+    hasher = hashlib.new("sha1" if has_sha1 else "sha256", usedforsecurity=False)
+    hasher.update(json.dumps([prepared], sort_keys=True).encode())
+    path = str(Path(tempfile.gettempdir()) / f"ray-config-{hasher.hexdigest()}")
+    return {**config, "provider": {**config["provider"], "_config_cache_path": path}}
+
+
+def drop_cached_config_at_the_end(provider_config: Mapping[str, Any]) -> None:
+    """Delete Ray's cache when the command ends, also if the user declines its question."""
     context = click.get_current_context(silent=True)
     if context is not None:
         context.call_on_close(lambda: drop_cached_config(provider_config))

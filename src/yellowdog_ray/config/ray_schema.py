@@ -101,7 +101,7 @@ def _mistakes(error: Any) -> Iterator[Mistake]:
         known = sorted(error.schema.get("properties", {}))
         for key in error.instance:
             if key not in known:
-                yield Mistake((*place, key), f" is not a key of Ray: {_hint(key, known)}")
+                yield Mistake((*place, key), f" is not a key of Ray {_version()}: {_hint(key, known)}")
     else:
         given = "is empty" if error.instance is None else f"is {shown(error.instance)}"
         yield Mistake(place, f" {given}: {_remedy(place, error.schema)}")
@@ -115,6 +115,12 @@ def _missing(place: Place, key: str) -> Mistake:
             "ssh_proxy_use_node_id",
         )
     return Mistake((*place, key), f" is missing: {_REMEDIES.get(key, 'add the key')}")
+
+
+def _version() -> str:
+    import ray
+
+    return str(ray.__version__)
 
 
 def _hint(key: str, known: list[str]) -> str:

@@ -1,6 +1,7 @@
 """A mistake in the YAML gets one message before anything is created, and never stops what removes a cluster."""
 
 import copy
+import json
 from typing import Any
 
 import click
@@ -138,6 +139,14 @@ class TestCommandsOnAnExistingCluster:
 
 
 class TestCachedConfiguration:
+    def test_path_of_the_cache_is_the_one_that_ray_uses(self, in_a_users_folder, cluster_yaml):
+        with click.Context(click.Command("up"), info_name="up"):
+            config = commands._bootstrap_config(complete(cluster_yaml))
+            (cached,) = in_a_users_folder.glob("ray-config-*")
+
+            stated = json.loads(cached.read_text())["config"]["provider"]["_config_cache_path"]
+            assert stated == config["provider"]["_config_cache_path"] == str(cached)
+
     def test_ray_up_is_checked_after_ray_down_was_declined(self, platform, in_a_users_folder, cluster_yaml):
         cluster_yaml["file_mounts"] = {"~/data": "no/data"}
         declined = ray("down", cluster_yaml, in_a_users_folder)
