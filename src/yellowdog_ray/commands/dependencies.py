@@ -126,6 +126,11 @@ def _installed(name: str) -> str:
         return ""
 
 
+def folder_of(package: Package) -> str:
+    """The directory of what `supply` gives the head, below its home."""
+    return f"{PACKAGES}/{package.name}/{DEPENDENCIES}"
+
+
 def supply(target: SshTarget, package: Package, lacking: list[Missing], progress: Progress) -> None:
     """Give the head what it lacks, beside RayDog's package.
 
@@ -139,7 +144,7 @@ def supply(target: SshTarget, package: Package, lacking: list[Missing], progress
         HeadUnusable: the index cannot be reached, or has no fitting distribution.
         SshError: the head could not be reached.
     """
-    folder = f"{PACKAGES}/{package.name}/{DEPENDENCIES}"
+    folder = folder_of(package)
     files = {each: files_of(each.name) for each in lacking}
     pure = [each for each in lacking if files[each]]
     compiled = [each for each in lacking if not files[each]]
@@ -167,7 +172,9 @@ def files_of(name: str) -> dict[str, bytes]:
     is_pure = "Root-Is-Purelib: true" in (distribution.read_text("WHEEL") or "")
     if not is_pure or any(path.suffix in {".so", ".pyd", ".dylib", ".pth"} for path in paths):
         return {}
-    return {path.as_posix(): path.read_binary() for path in sorted(paths)}
+    # The metadata come last: if the copy is interrupted, the next `ray up` finds the distribution missing.
+    in_order = sorted(paths, key=lambda path: (path.parts[0].endswith(".dist-info"), path.as_posix()))
+    return {path.as_posix(): path.read_binary() for path in in_order}
 
 
 def _install(target: SshTarget, folder: str, distributions: list[Missing]) -> None:

@@ -17,6 +17,7 @@ from yellowdog_ray.config.ray_auth import open_agents, without_tokens
 from yellowdog_ray.errors import HeadUnusable, SshError
 from yellowdog_ray.node.ray_versions import agents_require_tokens, has_tokens
 from yellowdog_ray.node.scripts import AGENT_HOME
+from yellowdog_ray.node.variables import PYTHON_PATH
 from yellowdog_ray.remote.ssh import SshTarget
 
 OLDEST_PYTHON = (3, 10)
@@ -86,15 +87,17 @@ def agents_python() -> str:
     return f'"$(ls -d "$HOME/venv" {AGENT_HOME}/venv 2>/dev/null | head -n 1)/bin/python"'
 
 
-def on(target: SshTarget, names: Sequence[str] = ()) -> OnHead | None:
+def on(target: SshTarget, names: Sequence[str] = (), extra_path: str = "") -> OnHead | None:
     """What a host has in its agent's virtual environment: one SSH command. None if the command fails.
 
     Args:
         target: the host.
         names: canonical names of the distributions to look for.
+        extra_path: a directory below the home with further distributions, if any.
     """
+    path = f'{PYTHON_PATH}="$HOME/{extra_path}:${PYTHON_PATH}" ' if extra_path else ""
     try:
-        output = target.run(f'{agents_python()} -c "{_PROGRAM}" {shlex.join(names)}', timeout=_TIMEOUT_SECONDS)
+        output = target.run(f'{path}{agents_python()} -c "{_PROGRAM}" {shlex.join(names)}', timeout=_TIMEOUT_SECONDS)
     except SshError:
         return None
     found = _OUTPUT.search(output)

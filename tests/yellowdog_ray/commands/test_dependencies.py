@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.test_distributions import REPOSITORY
-from yellowdog_ray.commands import dependencies
-from yellowdog_ray.commands.dependencies import REQUIREMENTS, Missing, all_names, files_of, supply
+from yellowdog_ray.commands import dependencies, versions
+from yellowdog_ray.commands.dependencies import REQUIREMENTS, Missing, all_names, files_of, folder_of, supply
 from yellowdog_ray.commands.package import make_package, unpack_program
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.versions import OnHead, Versions
@@ -112,6 +112,29 @@ def test_pure_distributions_are_copied_and_importable(head):
     assert done.stdout.split() == [f"{folder}/isodate/__init__.py", HERE["yellowdog-sdk"]]
     assert f"the head's image lacks isodate {HERE['isodate']}, yellowdog-sdk {HERE['yellowdog-sdk']}" in out.getvalue()
     assert not (head / "pip").exists()
+
+
+def test_copied_distributions_are_not_missing_at_the_next_ray_up(head):
+    (head / "venv/bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    copied = head / folder_of(PACKAGE) / "redis-99.0.dist-info"
+    copied.mkdir(parents=True)
+    (copied / "METADATA").write_text("Metadata-Version: 2.1\nName: redis\nVersion: 99.0\n")
+
+    with_copies, image = versions.on(TARGET, ["redis"], folder_of(PACKAGE)), versions.on(TARGET, ["redis"])
+
+    assert with_copies is not None
+    assert with_copies.distributions == {"redis": "99.0"}
+    assert image is not None
+    assert image.distributions == {"redis": HERE["redis"]}
+
+
+def test_metadata_are_the_last_files_of_a_distribution():
+    """Otherwise an interrupted copy would count as complete."""
+    files = list(files_of("redis"))
+    first = next(index for index, name in enumerate(files) if ".dist-info/" in name)
+
+    assert all(".dist-info/" in name for name in files[first:])
+    assert first > 10
 
 
 def test_nothing_is_sent_to_a_head_that_lacks_nothing(monkeypatch):
