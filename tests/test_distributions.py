@@ -101,6 +101,17 @@ def test_raydog_shows_both_versions(caller_python: Path, tmp_path: Path):
     assert shown == f"yellowdog-ray {VERSION}\nyellowdog-local {VERSION}\n"
 
 
+def test_raydog_warns_of_another_package_that_python_imports(caller_python: Path, tmp_path: Path):
+    (tmp_path / "yellowdog_ray").mkdir()
+    (tmp_path / "yellowdog_ray/__init__.py").write_text('__version__ = "2.0.0"\n')
+
+    shown = run(str(caller_python), "-m", "raydog_cli.main", "--version", cwd=tmp_path)
+
+    folder = tmp_path / "yellowdog_ray"
+    assert f"yellowdog-ray {VERSION}\n" in shown
+    assert f"warning: Python imports yellowdog_ray 2.0.0 from {folder}, and `ray` runs that one: remove it" in shown
+
+
 def test_local_platform_serves_the_sdk_without_ray(caller_python: Path, tmp_path: Path):
     """The wheel of the local platform alone, where Ray and the provider cannot be imported."""
     (tmp_path / "user.py").write_text(USER_WITHOUT_RAY)

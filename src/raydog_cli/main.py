@@ -48,6 +48,8 @@ def _show_versions(is_requested: bool) -> None:
         return
     for name in DISTRIBUTIONS:
         typer.echo(f"{name} {_installed_version(name)}")
+    if warning := _warning_of_another_import(_installed_version(DISTRIBUTIONS[0])):
+        typer.echo(warning)
     raise typer.Exit
 
 
@@ -56,6 +58,21 @@ def _installed_version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "is not installed"
+
+
+def _warning_of_another_import(installed: str) -> str | None:
+    """A warning if Python imports another `yellowdog_ray` than the installed one, such as the published package's."""
+    try:
+        import yellowdog_ray
+    except ImportError:
+        return None
+    imported = getattr(yellowdog_ray, "__version__", "of unknown version")
+    if imported == installed:
+        return None
+    return (
+        f"warning: Python imports yellowdog_ray {imported} from {yellowdog_ray.__path__[0]}, and `ray` runs that one: "
+        "remove it"
+    )
 
 
 @app.callback()
