@@ -22,6 +22,9 @@ from yellowdog_client.model import (
 
 from yellowdog_ray.credentials import DEFAULT_URL
 
+_ENDED_POOL = (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)
+"""The statuses of a pool that makes no machine any more. Its compute requirement shows those that it still has."""
+
 VARIABLES = {
     "YD_API_KEY_ID": "id of an application's key",
     "YD_API_KEY_SECRET": "its secret",
@@ -148,7 +151,7 @@ class ClusterView:
         for name, work_id in self._works().items():
             yield f"work requirement {name}", lambda id_=work_id: work.cancel_work_requirement_by_id(id_, abort=True)
         for pool in pools.get_worker_pools(WorkerPoolSearch(namespaces=[self._namespace], name=self._name)).list_all():
-            if self._is_ours(pool.name) and pool.status is not WorkerPoolStatus.TERMINATED:
+            if self._is_ours(pool.name) and pool.status not in _ENDED_POOL:
                 yield f"worker pool {pool.name}", lambda id_=str(pool.id): pools.shutdown_worker_pool_by_id(id_)
         search = ComputeRequirementSummarySearch(namespaces=[self._namespace], name=self._name)
         for summary in compute.get_compute_requirement_summaries(search).list_all():
