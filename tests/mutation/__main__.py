@@ -28,11 +28,13 @@ _NOT_MUTATED = [r"\blogger\.\w+\(", r"\bcast\(", r"\bTypeVar\("]
 _TESTS_THAT_CAN_RUN = "not (hosts or e2e or search or hypothesis)"
 """Hypothesis refuses to run in mutmut's processes."""
 
-_TESTS_OF_MODULES = (
-    "test_names.py test_redaction.py test_errors.py test_distinct.py test_credentials.py test_provider.py test_lazy.py "
-    "test_private_file.py test_wiring.py"
-)
-"""The tests of modules outside packages; those of a package are the directory of its name."""
+_TESTS = {
+    ".": "test_names.py test_redaction.py test_errors.py test_distinct.py test_credentials.py test_provider.py "
+    "test_lazy.py test_private_file.py test_wiring.py",
+    "platform": "platform cluster",
+}
+"""The tests of modules outside packages, and of `platform`, most of whose calls `cluster` makes over HTTP. The tests of
+any other package are the directory of its name."""
 
 
 def main() -> int:
@@ -69,8 +71,7 @@ def _by_package(modules: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _tests(package: str) -> list[str]:
-    tests = _TESTS_OF_MODULES.split() if package == "." else [package]
-    return [f"tests/yellowdog_ray/{test}" for test in tests]
+    return [f"tests/yellowdog_ray/{test}" for test in _TESTS.get(package, package).split()]
 
 
 def _run(modules: list[str], tests: list[str], options: argparse.Namespace) -> list[Mutant]:

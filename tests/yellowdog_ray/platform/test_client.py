@@ -260,10 +260,11 @@ class TestLists:
 class TestProxy:
     """A proxy that fails is named."""
 
-    def test_failing_proxy_is_named_without_its_password(self, platform, monkeypatch):
+    @pytest.mark.parametrize("login", ["", "user:word@"])
+    def test_failing_proxy_is_named_without_its_password(self, platform, monkeypatch, login):
         for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("HTTP_PROXY", "http://user:word@127.0.0.1:9")
+        monkeypatch.setenv("HTTP_PROXY", f"http://{login}127.0.0.1:9")
 
         with pytest.raises(Unavailable) as caught:
             platform.account_name()

@@ -15,10 +15,11 @@ def test_results_keep_argument_order():
     assert run_concurrently(str, []) == []
 
 
-def test_calls_overlap_up_to_the_limit():
-    all_running = threading.Barrier(MAX_CONCURRENT_CALLS, timeout=10)
+@pytest.mark.parametrize("count", [2, MAX_CONCURRENT_CALLS])
+def test_calls_overlap_up_to_the_limit(count):
+    all_running = threading.Barrier(count, timeout=10)
 
-    run_concurrently(lambda _: all_running.wait(), range(MAX_CONCURRENT_CALLS))  # a broken barrier raises
+    run_concurrently(lambda _: all_running.wait(), range(count))  # a broken barrier raises
 
 
 def test_failure_of_first_argument_is_raised_when_several_fail():

@@ -1,0 +1,347 @@
+"""Conversions between the SDK's entities and RayDog's views."""
+
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+
+import pytest
+from yellowdog_client.model import (
+    CloudProvider,
+    ConfiguredWorkerPool,
+    InstanceStatus,
+    Node,
+    NodeDetails,
+    NodeStatus,
+    ProvisionedWorkerPool,
+    RunSpecification,
+    Task,
+    TaskGroup,
+    TaskStatus,
+    TaskSummary,
+    WorkerPoolStatus,
+    WorkRequirement,
+    WorkRequirementStatus,
+    WorkRequirementSummary,
+)
+
+from yellowdog_ray.errors import MalformedResponse
+from yellowdog_ray.platform.convert import (
+    LONG_AGO,
+    counted_instances,
+    platform_node_view,
+    pool_view,
+    source_messages,
+    task_entity,
+    task_group_entity,
+    task_view,
+    work_entry,
+    work_view,
+)
+from yellowdog_ray.platform.types import (
+    MachineSize,
+    Placement,
+    TaskGroupSpec,
+    TaskPhase,
+    TaskSpec,
+    WorkRequirementEntry,
+)
+
+NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
+LATER = NOW + timedelta(hours=1)
+HOUR = timedelta(hours=1)
+
+
+def filled(entity, **fields):
+    """The entity as the platform returns it: some fields are no arguments."""
+    for name, value in fields.items():
+        setattr(entity, name, value)
+    return entity
+
+
+class TestWorkRequirement:
+    def group(self, **fields):
+        spec = RunSpecification(
+            ["bash"], workerTags=["t1"], namespaces=["ns"], providers=[CloudProvider.AWS], taskTimeout=HOUR
+        )
+        return filled(
+            TaskGroup(name="cpu", runSpecification=spec), **{"id": "g-1", "tag": "t1", "taskSummary": None, **fields}
+        )
+
+    def work(self, **fields):
+        known = {"id": "w-1", "status": WorkRequirementStatus.RUNNING, "createdTime": NOW, "statusChangedTime": LATER}
+        return filled(WorkRequirement("demo", "ray", [self.group()]), **{**known, **fields})
+
+    def test_view_has_all_fields(self):
+        view = work_view(self.work())
+
+        assert (view.id, view.name, view.status, view.created, view.status_changed) == (
+            "w-1", "ray", "RUNNING", NOW, LATER,
+        )  # fmt: skip
+        (group,) = view.groups
+        assert (group.id, group.name, group.worker_tag, group.task_timeout) == ("g-1", "cpu", "t1", HOUR)
+        assert group.placement == Placement(("t1",), ("ns",), ("AWS",))
+        assert group.counts is None
+
+    @pytest.mark.parametrize(
+        ("status", "finished", "cancelling"),
+        [
+            (WorkRequirementStatus.RUNNING, False, False),
+            (WorkRequirementStatus.CANCELLING, False, True),
+            (WorkRequirementStatus.CANCELLED, True, False),
+            (None, False, False),
+        ],
+    )
+    def test_view_ends_with_its_status(self, status, finished, cancelling):
+        view = work_view(self.work(status=status))
+
+        assert (view.finished, view.cancelling) == (finished, cancelling)
+
+    def test_view_without_times_is_old(self):
+        assert work_view(self.work(createdTime=None)).created == LONG_AGO
+
+    @pytest.mark.parametrize("group", [{"id": None}, {}])
+    def test_missing_id_is_malformed(self, group):
+        work = self.work() if group else self.work(id=None)
+        work.taskGroups = [self.group(**group)]
+
+        with pytest.raises(MalformedResponse, match="a task group" if group else "a work requirement"):
+            work_view(work)
+
+    def test_counts_add_up_by_phase(self):
+        counts = {TaskStatus.PENDING: 1, TaskStatus.READY: 2, TaskStatus.EXECUTING: 4, TaskStatus.FAILED: 8}
+        work = self.work()
+        work.taskGroups = [self.group(taskSummary=TaskSummary(counts, 15, LATER))]
+
+        (group,) = work_view(work).groups
+
+        assert group.counts is not None
+        assert (group.counts.live, group.counts.ended, group.counts.changed) == (7, 8, LATER)
+        assert group.counts.at[TaskPhase.ENDED] == 8
+
+    @pytest.mark.parametrize(("count", "known"), [(3, False), (0, True)])
+    def test_counts_are_unknown_only_if_there_are_tasks(self, count, known):
+        work = self.work()
+        work.taskGroups = [self.group(taskSummary=TaskSummary(None, count, LATER))]
+
+        assert (work_view(work).groups[0].counts is not None) == known
+
+    def test_group_without_a_tag_of_its_own_has_that_of_its_workers(self):
+        work = self.work()
+        work.taskGroups = [self.group(tag=None)]
+
+        assert work_view(work).groups[0].worker_tag == "t1"
+
+    def test_entry_has_all_fields(self):
+        status = WorkRequirementStatus.COMPLETED
+        summary = filled(WorkRequirementSummary(), id="w-1", name="ray", status=status, createdTime=NOW)
+
+        assert work_entry(summary) == WorkRequirementEntry("w-1", "ray", finished=True, created=NOW)
+
+    @pytest.mark.parametrize("field", ["id", "name"])
+    def test_entry_without_identity_is_malformed(self, field):
+        fields = {"id": "w-1", "name": "ray", "status": None, "createdTime": NOW, field: None}
+
+        with pytest.raises(MalformedResponse, match="a listed work requirement: no id or name"):
+            work_entry(filled(WorkRequirementSummary(), **fields))
+
+
+class TestTaskGroupEntity:
+    def test_group_of_its_own_pool_is_placed_by_its_tag(self):
+        entity = task_group_entity(TaskGroupSpec("cpu", "ray-cpu-1", HOUR, None), "ns")
+
+        spec = entity.runSpecification
+        assert (entity.name, entity.tag, spec.taskTypes, spec.taskTimeout) == ("cpu", "ray-cpu-1", ["bash"], HOUR)
+        assert (spec.workerTags, spec.namespaces, spec.providers) == (["ray-cpu-1"], ["ns"], None)
+        assert spec.maximumTaskRetries == 0
+        assert not entity.finishIfAllTasksFinished
+        assert not entity.finishIfAnyTaskFailed
+
+    def test_group_of_a_configured_pool_is_placed_as_configured(self):
+        placement = Placement((), ("theirs",), ("ON_PREMISE",))
+
+        spec = task_group_entity(TaskGroupSpec("cpu", "ray-cpu-1", HOUR, placement), "ns").runSpecification
+
+        assert (spec.workerTags, spec.namespaces) == (None, ["theirs"])
+        assert spec.providers == [CloudProvider.ON_PREMISE]
+
+
+class TestTask:
+    TAGS = '{"ray-node-type": "worker"}'
+
+    def task(self, **fields):
+        known = {"id": "t-1", "taskGroupId": "g-1", "status": TaskStatus.EXECUTING, "nodeId": "n-1"}
+        environment = {"RAY_CLOUD_INSTANCE_ID": "cpu-1", "RAYDOG_NODE_TAGS": self.TAGS}
+        return filled(Task(taskType="bash", name="cpu-1", environment=environment), **{**known, **fields})
+
+    def test_entity_has_script_environment_and_timeout(self):
+        entity = task_entity(TaskSpec("cpu-1", "#!/bin/bash", {"A": "1"}, HOUR))
+
+        assert (entity.name, entity.taskType, entity.taskData) == ("cpu-1", "bash", "#!/bin/bash")
+        assert (entity.arguments, entity.environment, entity.timeout) == (["taskdata.txt"], {"A": "1"}, HOUR)
+
+    def test_view_has_all_fields(self):
+        view = task_view(self.task(finishedTime=LATER))
+
+        assert (view.id, view.name, view.group_id, view.status) == ("t-1", "cpu-1", "g-1", "EXECUTING")
+        assert (view.platform_node_id, view.tags, view.ended) == ("n-1", {"ray-node-type": "worker"}, LATER)
+        assert view.errors == ()
+        assert not view.abort_requested
+
+    @pytest.mark.parametrize(
+        ("status", "executing", "finished"),
+        [
+            (TaskStatus.READY, False, False),
+            (TaskStatus.EXECUTING, True, False),
+            (TaskStatus.UPLOADING, True, False),
+            (TaskStatus.ABORTED, False, True),
+            (None, False, False),
+        ],
+    )
+    def test_view_has_the_phase_of_its_status(self, status, executing, finished):
+        view = task_view(self.task(status=status))
+
+        assert (view.executing, view.finished) == (executing, finished)
+        assert view.status == (status or TaskStatus.PENDING).value
+
+    def test_view_shows_a_requested_abort(self):
+        assert task_view(self.task(abortRequestedTime=NOW)).abort_requested
+
+    def test_missing_id_is_malformed(self):
+        with pytest.raises(MalformedResponse, match="a task: no id or name"):
+            task_view(self.task(id=None))
+
+    @pytest.mark.parametrize(
+        "environment",
+        [
+            None,
+            {"RAY_CLOUD_INSTANCE_ID": "another", "RAYDOG_NODE_TAGS": TAGS},
+            {"RAY_CLOUD_INSTANCE_ID": "cpu-1"},
+            {"RAY_CLOUD_INSTANCE_ID": "cpu-1", "RAYDOG_NODE_TAGS": "no JSON"},
+            {"RAY_CLOUD_INSTANCE_ID": "cpu-1", "RAYDOG_NODE_TAGS": "[" * 100_000},
+            {"RAY_CLOUD_INSTANCE_ID": "cpu-1", "RAYDOG_NODE_TAGS": '["a list"]'},
+            {"RAY_CLOUD_INSTANCE_ID": "cpu-1", "RAYDOG_NODE_TAGS": '{"a": 1}'},
+        ],
+        ids=["none", "copy", "no tags", "no JSON", "deep", "list", "number"],
+    )
+    def test_task_that_is_no_node_of_ours_has_no_tags(self, environment):
+        assert task_view(self.task(environment=environment)).tags == {}
+
+    def test_errors_are_texts(self):
+        errors = [
+            SimpleNamespace(errorType=SimpleNamespace(value="PROCESS_FAILED"), error="it failed", processExitCode=0),
+            SimpleNamespace(errorType="LOST", error="gone", processExitCode=None),
+        ]
+
+        assert task_view(self.task(errors=errors)).errors == ("PROCESS_FAILED: it failed (exit code 0)", "LOST: gone")
+
+
+class TestPlatformNode:
+    def node(self, **fields):
+        details = filled(
+            object.__new__(NodeDetails),
+            instanceId="i-1",
+            privateIpAddress="10.0.0.1",
+            publicIpAddress="1.2.3.4",
+            provider=CloudProvider.AWS,
+            supportedTaskTypes=["bash"],
+            vcpus=4.0,
+            ram=16.0,
+        )
+        workers = [SimpleNamespace(status=None), SimpleNamespace(status=SimpleNamespace(available=False))]
+        known = {"id": "n-1", "workerPoolId": "p-1", "details": details, "status": NodeStatus.RUNNING}
+        return filled(Node(), **{**known, "workers": workers, "preemptionWarningTime": None, **fields})
+
+    def test_view_has_all_fields(self):
+        view = platform_node_view(self.node(preemptionWarningTime=NOW))
+
+        assert (view.id, view.pool_id, view.instance_id) == ("n-1", "p-1", "i-1")
+        assert (view.private_ip, view.public_ip, view.provider) == ("10.0.0.1", "1.2.3.4", "AWS")
+        assert (view.spot_notice, view.task_types, view.slots) == (NOW, ("bash",), 1)
+        assert view.size == MachineSize(4.0, 16.0)
+
+    def test_view_without_details_has_no_address(self):
+        view = platform_node_view(self.node(details=None, workers=None))
+
+        assert (view.instance_id, view.private_ip, view.public_ip, view.provider) == ("", None, None, None)
+        assert (view.size, view.task_types, view.slots) == (None, (), 0)
+
+    @pytest.mark.parametrize("missing", ["vcpus", "ram"])
+    def test_size_needs_cpus_and_memory(self, missing):
+        node = self.node()
+        setattr(node.details, missing, None)
+
+        assert platform_node_view(node).size is None
+
+    @pytest.mark.parametrize(
+        ("status", "alive"), [(NodeStatus.RUNNING, True), (NodeStatus.LATE, True), (NodeStatus.TERMINATED, False)]
+    )
+    def test_node_is_alive_by_its_status(self, status, alive):
+        assert platform_node_view(self.node(status=status)).alive == alive
+
+    def test_missing_id_is_malformed(self):
+        with pytest.raises(MalformedResponse, match="a platform node: no id or name"):
+            platform_node_view(self.node(id=None))
+
+
+class TestPool:
+    def pool(self, kind, **fields):
+        properties = SimpleNamespace(workerTag="tag", maxNodes=7)
+        known = {"id": "p-1", "name": "ray", "namespace": "ns", "status": WorkerPoolStatus.RUNNING}
+        pool = object.__new__(kind)
+        return filled(pool, **{**known, "properties": properties, "computeRequirementId": "c-1", **fields})
+
+    def test_provisioned_pool_has_a_compute_requirement(self):
+        view = pool_view(self.pool(ProvisionedWorkerPool))
+
+        assert (view.id, view.name, view.namespace, view.status) == ("p-1", "ray", "ns", "RUNNING")
+        assert (view.compute_requirement_id, view.configured, view.worker_tag, view.max_nodes) == (
+            "c-1", False, "tag", 7,
+        )  # fmt: skip
+
+    def test_configured_pool_has_none(self):
+        view = pool_view(self.pool(ConfiguredWorkerPool, properties=SimpleNamespace(workerTag="")))
+
+        assert (view.compute_requirement_id, view.configured) == (None, True)
+        assert (view.worker_tag, view.max_nodes) == (None, None)
+
+    def test_pool_without_properties_has_no_tag(self):
+        assert pool_view(self.pool(ConfiguredWorkerPool, properties=None)).worker_tag is None
+
+    @pytest.mark.parametrize(
+        ("status", "finished"),
+        [
+            (WorkerPoolStatus.RUNNING, False),
+            (WorkerPoolStatus.SHUTDOWN, True),
+            (WorkerPoolStatus.TERMINATED, True),
+        ],
+    )
+    def test_pool_is_finished_by_its_status(self, status, finished):
+        assert pool_view(self.pool(ProvisionedWorkerPool, status=status)).finished == finished
+
+    def test_missing_id_is_malformed(self):
+        with pytest.raises(MalformedResponse, match="a worker pool: no id or name"):
+            pool_view(self.pool(ProvisionedWorkerPool, id=None))
+
+    def test_other_entity_is_malformed(self):
+        with pytest.raises(MalformedResponse, match="Node in place of a worker pool"):
+            pool_view(Node())
+
+
+class TestComputeRequirement:
+    def requirement(self, *sources):
+        return SimpleNamespace(provisionStrategy=SimpleNamespace(sources=list(sources)))
+
+    def test_messages_are_those_of_all_sources(self):
+        sources = [SimpleNamespace(statusMessage=text) for text in ("no capacity", None, "no quota")]
+
+        assert source_messages(self.requirement(*sources)) == ("no capacity", "no quota")
+        assert source_messages(SimpleNamespace(provisionStrategy=None)) == ()
+
+    def test_instances_are_counted_over_all_sources(self):
+        counts = [{InstanceStatus.RUNNING: 2, InstanceStatus.TERMINATED: 5}, {InstanceStatus.PENDING: 1}, None]
+        sources = [SimpleNamespace(instanceSummary=SimpleNamespace(statusCounts=each)) for each in counts]
+        sources.append(SimpleNamespace(instanceSummary=None))
+
+        live = [InstanceStatus.RUNNING, InstanceStatus.PENDING]
+
+        assert counted_instances(self.requirement(*sources), live) == 3
+        assert counted_instances(SimpleNamespace(provisionStrategy=None), live) == 0
