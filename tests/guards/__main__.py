@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.guards.guard import ROOT, Guard, guards, row_tests, without
@@ -17,7 +16,6 @@ def main() -> int:
     """The command; 0 if all is well."""
     parser = argparse.ArgumentParser("scripts/guards", add_help=False)  # the script has the help
     parser.add_argument("words", nargs="*", metavar="WORD")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     texts = {row: f"{row} {of_row} {row_tests()[row]}".lower() for row, of_row in guards().items()}
@@ -25,8 +23,8 @@ def main() -> int:
     if options.list or not chosen:
         print("\n".join(f"{row}\n  {text}" for row, of_row in chosen.items() for text in map(" and ".join, of_row)))
         return int(not chosen)
-    with tempfile.TemporaryDirectory(prefix="guards-") as folder, ThreadPoolExecutor(options.jobs) as pool:
-        bad = sum(pool.map(lambda row: _row(Path(folder), row, chosen[row], row_tests()[row]), chosen))
+    with tempfile.TemporaryDirectory(prefix="guards-") as folder:
+        bad = sum(_row(Path(folder), row, of_row, row_tests()[row]) for row, of_row in chosen.items())
     print(f"{sum(map(len, chosen.values()))} guards in {len(chosen)} rows, {bad} rows with problems")
     return int(bad > 0)
 

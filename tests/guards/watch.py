@@ -14,8 +14,7 @@ _outcomes: dict[str, str] = {}
 
 
 def pytest_configure() -> None:
-    for package in (yellowdog_ray, yellowdog_local):
-        assert Path(package.__file__ or "").is_relative_to(_RUN["copy"]), package
+    assert all(Path(each.__file__ or "").is_relative_to(_RUN["copy"]) for each in (yellowdog_ray, yellowdog_local))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
