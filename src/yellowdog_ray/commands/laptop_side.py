@@ -239,7 +239,7 @@ class LaptopSide(Side):
             cli_logger.warning("{}", warning)
         progress.report(f"the head is reachable at {target.host}")
         restarts = self.settings.current.internal.head_updater == STARTS_RAY
-        upgrade = upgrade_report(package, delivered.running, restarts=restarts)
+        upgrade = upgrade_report(package, delivered.running, restarts=restarts, takes_package=changes.takes_package)
         for report in filter(None, [*reports, upgrade]):
             progress.report(report)
         return for_the_head(cluster_config)

@@ -149,14 +149,17 @@ def running_version(output: str, head_id: str) -> str | None:
     return version if version and node_id == head_id else None
 
 
-def upgrade_report(package: Package, running: str | None, *, restarts: bool) -> str | None:
+def upgrade_report(package: Package, running: str | None, *, restarts: bool, takes_package: bool = True) -> str | None:
     """What becomes of a running autoscaler with another RayDog, or None.
 
     Args:
         package: the package that was sent.
         running: the version that runs.
         restarts: whether this `ray up` may restart Ray on the head.
+        takes_package: whether the head's task was made by a RayDog that sends itself.
     """
+    if not takes_package:
+        return "an earlier RayDog created this cluster: its autoscaler runs the RayDog of the image until `ray down`"
     if running in (None, package.label):
         return None
     when = "Ray starts again on the head" if restarts else "Ray starts again on the head, after `ray down` and `ray up`"

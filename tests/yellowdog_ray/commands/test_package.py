@@ -153,6 +153,13 @@ class TestRunningVersion:
         assert when in report
         assert ("ray down" in report) != restarts
 
+    def test_cluster_of_an_earlier_raydog_is_reported(self):
+        report = upgrade_report(SMALL, None, restarts=False, takes_package=False)
+
+        assert report == (
+            "an earlier RayDog created this cluster: its autoscaler runs the RayDog of the image until `ray down`"
+        )
+
 
 def test_other_installed_version_is_warned_of_once(monkeypatch):
     versions = ["2.0.0", yellowdog_ray.__version__, "2.0.0"]
