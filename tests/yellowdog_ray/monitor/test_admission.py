@@ -1,6 +1,7 @@
 """Who gets the token: the node of a ticket, from its own address, once."""
 
 import logging
+import ssl
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -191,6 +192,19 @@ class TestService:
         head.admission.tick(Snapshot())
         yield head
         head.admission.close()
+
+    def test_service_has_a_context_of_tls(self, head, monkeypatch):
+        contexts = []
+
+        def start(context: object, *_: object) -> SimpleNamespace:
+            contexts.append(context)
+            return SimpleNamespace(port=1)
+
+        monkeypatch.setattr("yellowdog_ray.monitor.admission.TokenService", start)
+
+        head.admission.tick(Snapshot())
+
+        assert [type(context) for context in contexts] == [ssl.SSLContext]
 
     def test_tick_starts_the_service_once(self, running, caplog):
         caplog.set_level(logging.INFO)

@@ -22,3 +22,14 @@ def test_declared_resources_are_warned_of_once_when_machines_are_smaller(local, 
     (message,) = [record.getMessage() for record in caplog.records if "declares" in record.getMessage()]
     assert "its type 'cpu' declares CPU: 64, but its machine has 2" in message
     assert "Correct available_node_types.cpu.resources" in message
+
+
+def test_node_of_a_removed_type_is_not_checked(local, head_side, caplog):
+    settings = head_side.settings
+    settings.replace(settings.current.model_copy(update={"internal": Internal()}))
+    grow(head_side, 1)
+    local.advance(BOOT)
+
+    DeclaredResources(head_side, settings).tick(head_side.refresh())
+
+    assert "declares" not in caplog.text

@@ -1,8 +1,12 @@
 """The provider in the autoscaler on the head."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import pytest
 
 from tests.yellowdog_ray.ray_cli import launch
+from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.errors import Unavailable
 
 
@@ -94,3 +98,43 @@ def test_getters_answer_for_terminated_node(platform, head_provider):
     head_provider.terminate_node(node_id)
 
     assert head_provider.external_ip(node_id)
+
+
+class RecordingTags:
+    """A tag store that only records its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def refresh(self) -> None:
+        self.calls.append("refresh")
+
+    def keep(self, ids: Iterable[str]) -> None:
+        self.calls.append(set(ids))
+
+
+def test_listing_reads_tags_and_keeps_those_of_new_and_earlier_nodes(platform, head_provider):
+    side = head_provider.side
+    (head,) = head_provider.non_terminated_nodes({})
+    (worker,) = launch(head_provider, 1)
+    listed = side.cluster.snapshot
+    side.tag_store = tags = RecordingTags()
+    side._listed = {}
+
+    side._read_tags(listed)
+    assert tags.calls == ["refresh", {head, worker}]
+
+    side._listed = listed.nodes
+    side._read_tags(Snapshot({head: listed.nodes[head]}))
+    assert tags.calls[2:] == ["refresh", {head, worker}]
+
+
+@pytest.mark.parametrize("change", [{"phase": Phase.PENDING}, {"private_ip": None}])
+def test_listing_reads_no_tags_before_the_head_runs(platform, head_provider, change):
+    side = head_provider.side
+    (head,) = head_provider.non_terminated_nodes({})
+    side.tag_store = tags = RecordingTags()
+
+    side._read_tags(Snapshot({head: replace(side.cluster.snapshot.nodes[head], **change)}))
+
+    assert tags.calls == []

@@ -25,6 +25,25 @@ class TestHeadFile:
         file.write_text(json.dumps(self.config))
         assert head_file.changed_settings().cluster_tag == "changed"
 
+    @pytest.mark.parametrize(
+        ("section", "key", "value", "is_other"),
+        [
+            ("provider", "ray_worker_node_task_script", "#!/bin/bash\nother", True),
+            (None, "setup_commands", ["other"], True),
+            (None, "max_workers", 99, False),
+        ],
+    )
+    def test_change_of_more_than_limits_is_another_recipe(self, file, section, key, value, is_other):
+        head_file = HeadFile("demo", file)
+        head_file.changed_settings()
+        assert not head_file.is_other_recipe, "the first reading"
+
+        (self.config[section] if section else self.config)[key] = value
+        file.write_text(json.dumps(self.config))
+        head_file.changed_settings()
+
+        assert head_file.is_other_recipe == is_other
+
     def test_changed_settings_ignores_file_of_another_cluster(self, file):
         assert HeadFile("dem", file).changed_settings() is None
 

@@ -52,6 +52,12 @@ def service(certificate: Certificate, heard: Heard, monkeypatch: pytest.MonkeyPa
             thread.join(5)
 
 
+def test_service_does_not_keep_the_process_running(service):
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "raydog-token-service"]
+
+    assert thread.daemon
+
+
 def connect(service: TokenService) -> socket.socket:
     return socket.create_connection(("127.0.0.1", service.port), timeout=5)
 
