@@ -328,7 +328,9 @@ class Checks:
     def _worked_at(self, instance: InstanceRecord) -> float:
         """When the last task on an instance ended; it may have come and gone between two rounds."""
         node_id = instance.node.id if instance.node else None
-        ends = [task.entity.finishedTime for task in self._world.tasks() if task.entity.nodeId == node_id]
+        work = self._world.work
+        tasks = self._world.witness.tasks_of(work) if work else ()
+        ends = [task.entity.finishedTime for task in tasks if task.entity.nodeId == node_id]
         return max((end.timestamp() for end in ends if end is not None), default=0.0)
 
     def _excuse(

@@ -37,7 +37,7 @@ class ListingChecks:
         """
         if tick.listing is None:
             return
-        tasks = {str(task.entity.name): task for task in self._world.tasks()}
+        tasks = self._tasks()
         if strangers := tick.listing - tasks.keys():
             self._world.fail("stranger", f"the listing has {sorted(strangers)}, which are no nodes of this cluster")
         for node_id in tick.listing:
@@ -50,6 +50,12 @@ class ListingChecks:
         now = self._world.seconds
         if stale := [id_ for id_, end in ended.items() if end is not None and now - end.timestamp() > STALE_SECONDS]:
             self._world.fail("stale", f"the listing has {stale}, which have ended")
+
+    def _tasks(self) -> dict[str, TaskRecord]:
+        """The tasks of the cluster's nodes by name, also those that the platform has removed after their end."""
+        work = self._world.work
+        tasks = self._world.witness.tasks_of(work) if work else ()
+        return {str(task.entity.name): task for task in tasks if task.entity.name not in self._world.copies}
 
     def _identity(self, task: TaskRecord) -> dict[str, str]:
         """The tags of a node that never change."""

@@ -109,6 +109,10 @@ class Witness:
                 self._worker_and_task_agree(worker)
             self._hosts_are_those_of_live_instances()
 
+    def tasks_of(self, work: WorkRecord) -> Iterator[TaskRecord]:
+        """The tasks that a work requirement has ever had; the platform may have removed them."""
+        return (task for task in self._tasks.values() if task.group.work is work)
+
     def nothing_is_alive(self) -> None:
         """Check that all has ended, and left nothing behind."""
         for record_id, status in self._statuses():

@@ -66,6 +66,7 @@ ASSUMPTIONS = [
     (700044, ["instance_death_noticed_seconds=90"]),
     (700030, ["reuse_finished_names=false", "retention_seconds=60", "max_nodes_limit=3", "max_tasks_per_call=2"]),
     (700044, ["reuse_finished_names=false"]),
+    (980011, ["retention_seconds=6"]),
 ]
 """Seeds and settings with which a run once failed."""
 
