@@ -174,6 +174,21 @@ class TestRemovedHead:
         assert again.refresh().head.phase is Phase.RUNNING
         assert unfinished_work(local) == [again.find().id] != [old.id]
 
+    @pytest.mark.parametrize("local", [True], indirect=True, ids=["counted"])
+    def test_create_head_replaces_a_young_cluster_whose_ended_head_is_counted(self, local, make_cluster):
+        laptop = make_cluster()
+        make_head(laptop)
+        local.advance(BOOT)
+        old = laptop.find()
+        laptop.platform.abort_task(laptop.refresh().head.task_id)
+        local.advance(120)  # not yet the time after which a work requirement without a head is over
+
+        again = make_cluster()
+        again.platform.clock = again.clock
+        make_head(again)
+
+        assert unfinished_work(local) == [again.find().id] != [old.id]
+
 
 def test_head_instance_that_never_registers_ends_without_ray_up(local, make_cluster):
     with local.faults.during(faults.NeverRegisters()):
