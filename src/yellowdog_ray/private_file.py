@@ -1,9 +1,21 @@
-"""Writes files that only their owner can read. Imports nothing of this package."""
+"""Files and folders that only their owner can read. Imports nothing of this package."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder and its missing parents with mode 0700, whatever the umask; set the mode of one that exists.
+
+    Raises:
+        OSError: it could not be made.
+    """
+    if not folder.parent.exists():
+        make_private_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
 
 
 def write_private(file: Path, content: bytes) -> None:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import shlex
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
+from yellowdog_ray.config.local_files import expand
 from yellowdog_ray.config.models import ProviderSettings
+from yellowdog_ray.config.own_token import SCRIPT_KEY, script_token
 from yellowdog_ray.errors import ConfigError
-from yellowdog_ray.node.authentication import AGENT_AUTH_FILE, HEAD_AUTH_FILE, MODE_TOKEN
+from yellowdog_ray.node.authentication import MODE_TOKEN
 from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH
-from yellowdog_ray.private_file import write_private
+from yellowdog_ray.private_file import make_private_folder, write_private
 from yellowdog_ray.redaction import hide
 
 _CLUSTERS = "~/.raydog/clusters"
 _BYTES = 32
-_EXPORTED = re.compile(rf"^\s*(?:export\s+)?{AUTH_TOKEN}=[\"']?([^\s\"'$;]+)", re.MULTILINE)
-_MOUNTED = (f"~/{HEAD_AUTH_FILE}", AGENT_AUTH_FILE)
 
 
 def token_file(namespace: str, cluster_name: str) -> Path:
@@ -30,9 +28,19 @@ def token_file(namespace: str, cluster_name: str) -> Path:
 
 
 def keep_token(file: Path, token: str) -> None:
-    """Write the token into a file that only its owner can read, atomically."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(file, token.encode())
+    """Write the token into a file that only its owner can read, atomically.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    try:
+        make_private_folder(file.parent)
+        write_private(file, token.encode())
+    except OSError as error:
+        raise ConfigError(
+            f"{file}, where `ray up` keeps the cluster's token, cannot be written ({error.strerror or error}): make "
+            "its folder writable for you, and run `ray up` again"
+        ) from error
 
 
 def forget_token(file: Path) -> None:
@@ -61,25 +69,28 @@ class UsersToken:
         self.is_mounted = is_mounted
 
 
-def users_token(file_mounts: Mapping[str, str], settings: ProviderSettings) -> UsersToken | None:
+def users_token(settings: ProviderSettings) -> UsersToken | None:
     """The user's own token: in a file that the YAML mounts as Ray's default file, a script, or the environment.
 
-    A file of RayDog's for a cluster does not count: it is there for `ray job submit` and the like.
+    A file of RayDog's for a cluster does not count: it is there for `ray job submit` and the like. Nothing counts with
+    `ray_auth: none`.
 
     Raises:
-        ConfigError: the file cannot be used.
+        ConfigError: the token cannot be used.
     """
-    for remote in _MOUNTED:
-        if local := file_mounts.get(remote):
-            place = f"{settings.internal.source}: file_mounts.{remote}"
-            return UsersToken(_read(Path(local), place), "file_mounts", is_mounted=True)
-    if exported := _EXPORTED.search(settings.ray_head_node_task_script or ""):
-        return UsersToken(_checked(exported[1], AUTH_TOKEN), "provider.ray_head_node_task_script")
+    if settings.auth_mode != MODE_TOKEN:
+        return None
+    internal = settings.internal
+    if internal.token_file:
+        place = f"{internal.source}: {internal.token_place}"
+        return UsersToken(_read(Path(internal.token_file), place), internal.token_place, is_mounted=True)
+    if exported := script_token(settings.ray_head_node_task_script or "", internal.source):
+        return UsersToken(_checked(exported, f"{internal.source}: {SCRIPT_KEY}"), SCRIPT_KEY)
     if token := os.environ.get(AUTH_TOKEN):
         return UsersToken(_checked(token, AUTH_TOKEN), AUTH_TOKEN)
     if path := os.environ.get(AUTH_TOKEN_PATH):
-        file = Path(path).expanduser()
-        if Path(_CLUSTERS).expanduser() in file.parents:
+        file = expand(path)
+        if _resolved(expand(_CLUSTERS)) in _resolved(file).parents:
             return None
         return UsersToken(_read(file, AUTH_TOKEN_PATH), f"{AUTH_TOKEN_PATH} ({file})")
     return None
@@ -91,18 +102,29 @@ class ClusterToken:
     Args:
         settings: the `provider` section.
         cluster_name: the cluster.
-        file_mounts: the YAML's `file_mounts`.
 
     Attributes:
         proposed: the token for a head that has none yet.
     """
 
-    def __init__(self, settings: ProviderSettings, cluster_name: str, file_mounts: Mapping[str, str]) -> None:
+    def __init__(self, settings: ProviderSettings, cluster_name: str) -> None:
         self._file = token_file(settings.cluster_namespace, cluster_name)
         self._source = settings.internal.source
-        self._brought = users_token(file_mounts, settings)
+        self._brought = users_token(settings)
         self.proposed = self._brought.text if self._brought else secrets.token_hex(_BYTES)
         hide(self.proposed)
+
+    def check_file(self) -> None:
+        """Check that the token can be kept on this machine, before anything costs money. Leaves nothing.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        trial = self._file.with_name("auth_token.trial")
+        keep_token(trial, self.proposed)
+        trial.unlink()
+        with contextlib.suppress(OSError):  # the file of an earlier `ray up` is there
+            self._file.parent.rmdir()
 
     def accept(self, on_head: str) -> list[str]:
         """Keep the token that the head has.
@@ -111,7 +133,7 @@ class ClusterToken:
             What the user needs to know.
 
         Raises:
-            ConfigError: Ray would copy another token over the head's.
+            ConfigError: Ray would copy another token over the head's, or the file cannot be written.
         """
         hide(on_head)
         keep_token(self._file, on_head)
@@ -127,9 +149,14 @@ class ClusterToken:
         return [*reports, f"warning: {brought.place} has another token than the running cluster, which keeps its own"]
 
 
+def _resolved(path: Path) -> Path:
+    """The path without links and `..`. `Path.resolve` raises for a loop of links."""
+    return Path(os.path.realpath(path))
+
+
 def _read(file: Path, place: str) -> str:
     try:
-        text = file.expanduser().read_text()
+        text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{place}: {file} cannot be read as a token of Ray's: correct or remove it") from error
     return _checked(text, f"{place} ({file})")

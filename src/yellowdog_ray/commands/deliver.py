@@ -9,7 +9,7 @@ from typing import Any
 
 from yellowdog_ray.commands.package import REFUSAL, Package, running_version, unpack_program
 from yellowdog_ray.config.local_files import by_remote_path
-from yellowdog_ray.config.models import ProviderSettings
+from yellowdog_ray.config.models import INTERNAL_KEY, ProviderSettings
 from yellowdog_ray.credentials import HEAD_FILE, Credentials
 from yellowdog_ray.errors import HeadUnusable, SshError
 from yellowdog_ray.node.authentication import HEAD_AUTH_FILE, HEAD_AUTH_OWNER, MODE_TOKEN, SHELL_FILE
@@ -41,6 +41,9 @@ login=~/.profile
 for file in ~/.bash_login ~/.bash_profile; do if [ -f "$file" ]; then login=$file; fi; done
 source_first "$login" && source_first ~/.bashrc || echo "the shell's files cannot be changed" >&2
 """
+
+_LOCAL_ONLY = ("token_file", "token_place")
+"""Keys of `Internal` with paths of the user's machine."""
 
 _TOKEN_MARK = "RayDog-token "  # noqa: S105 - a word before the token, in the output of a command
 
@@ -147,4 +150,5 @@ def for_the_head(config: dict[str, Any]) -> dict[str, Any]:
     provider.pop("files_to_upload", None)
     provider["auth"] = {"ssh_user": config["auth"]["ssh_user"], "ssh_private_key": _REMOTE_KEY}
     auth = {key: value for key, value in config["auth"].items() if key != "ssh_public_key"}
-    return {**config, "provider": provider, "auth": auth, "setup_commands": []}
+    internal = {key: value for key, value in provider.get(INTERNAL_KEY, {}).items() if key not in _LOCAL_ONLY}
+    return {**config, "provider": {**provider, INTERNAL_KEY: internal}, "auth": auth, "setup_commands": []}

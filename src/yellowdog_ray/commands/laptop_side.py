@@ -17,7 +17,7 @@ from ray.autoscaler.tags import NODE_KIND_HEAD, STATUS_UP_TO_DATE, TAG_RAY_NODE_
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.commands.access import NodeAccess, ssh_settings
-from yellowdog_ray.commands.cluster_token import ClusterToken, forget_token, token_file, users_token
+from yellowdog_ray.commands.cluster_token import ClusterToken, forget_token, token_file
 from yellowdog_ray.commands.context import (
     drop_cached_config,
     ends_the_cluster,
@@ -86,6 +86,11 @@ class LaptopSide(Side):
         return NodeAccess(
             self._cluster_name, ssh, settings.head_node_tag_server_port, lambda: self.cluster.snapshot.head
         )
+
+    @lazy
+    def token(self) -> ClusterToken:
+        """The cluster's token for `ray up`. Its sources are read once."""
+        return ClusterToken(self.settings.current, self._cluster_name)
 
     def _parse_settings(self) -> ProviderSettings:
         """The settings; for a command on an existing cluster, without the keys that have mistakes."""
@@ -186,7 +191,7 @@ class LaptopSide(Side):
 
         self._end_requested = False
         if self.settings.current.auth_mode == MODE_TOKEN:
-            users_token({}, self.settings.current)  # raises before anything is created
+            self.token.check_file()
         progress = Progress()
         creation = HeadCreation(self.platform, self.cluster, self.settings.current, self._clock, progress)
         self._created = creation.created
@@ -208,7 +213,7 @@ class LaptopSide(Side):
 
         changes = self._check_changes()
         mode = changes.auth_mode
-        token = ClusterToken(self.settings.current, self._cluster_name, cluster_config.get("file_mounts") or {})
+        proposed = self.token.proposed if mode == MODE_TOKEN else ""
         ssh = self.access.ssh
         if ssh is None:
             raise SshError(f"cluster '{self._cluster_name}': no auth section says how the head is reached")
@@ -221,7 +226,7 @@ class LaptopSide(Side):
                 target = wait.until_reachable(ssh)
                 package = packing.result()
                 reading = background.submit(versions.on, target, names.result(), dependencies.folder_of(package))
-                authentication = Authentication(mode, target.node_id, token.proposed)
+                authentication = Authentication(mode, target.node_id, proposed)
                 delivered = deliver(target, load_credentials(), self.settings.current, authentication, package)
             theirs = reading.result()
             if changes.takes_package:
@@ -230,10 +235,15 @@ class LaptopSide(Side):
             elif reason := versions.refusal(theirs, needs_tokens=mode == MODE_TOKEN):
                 raise HeadOutdated(reason)
             warnings = versions.warnings(versions.here(), theirs, needs_tokens=mode == MODE_TOKEN)
-            reports = token.accept(delivered.token) if mode == MODE_TOKEN else []
+            reports = self.token.accept(delivered.token) if mode == MODE_TOKEN else []
         except HeadError as error:
             self._roll_back(progress, error)
             raise
+        except (ConfigError, OSError) as error:
+            failure = HeadError(str(error) or type(error).__name__)
+            if self._created is not None and self._created.names:  # not where it completed another's cluster
+                self._roll_back(progress, failure)
+            raise failure from error
         self.access.succeeded()
         for warning in filter(None, [*warnings, *other_installations(), exposure(self.cluster.snapshot.head, mode)]):
             cli_logger.warning("{}", warning)

@@ -18,8 +18,9 @@ from yellowdog_ray.config import models as cfg
 from yellowdog_ray.config.auth import absolute_auth, check_public_key
 from yellowdog_ray.config.existing_cluster import for_existing_cluster
 from yellowdog_ray.config.limits import UPSCALING_SPEED
-from yellowdog_ray.config.local_files import Need, file_mounts, files_to_upload, inline_files
+from yellowdog_ray.config.local_files import Need, by_remote_path, file_mounts, files_to_upload, inline_files
 from yellowdog_ray.config.mistakes import refuse
+from yellowdog_ray.config.own_token import mounted_token, refuse_upload, script_token
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_keys import completed, take_mistakes
 from yellowdog_ray.config.ssh_key import check_key
@@ -32,6 +33,7 @@ from yellowdog_ray.config.updaters import (
 )
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.names import NAMING_RULE, is_valid_name
+from yellowdog_ray.node.authentication import MODE_TOKEN
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, STARTS_RAY, WORKER_SCRIPT
 from yellowdog_ray.node.variables import AUTH_TOKEN
 
@@ -76,13 +78,20 @@ def bootstrap(
     result["file_mounts"] = file_mounts(result, source, folders)
     filled = provider.pop(cfg.FILLED_KEY, {})
     if cfg.INTERNAL_KEY not in provider:
-        provider[cfg.INTERNAL_KEY] = {**_internal(result, source, filled), **_start_commands(result, provider, source)}
+        provider[cfg.INTERNAL_KEY] = {
+            **_internal(result, source, filled),
+            **_start_commands(result, provider, source),
+            **mounted_token(result["file_mounts"]),
+        }
     for name, default in _DEFAULT_SCRIPTS.items():
         provider[name] = _script(provider.get(name), default, f"{source}: provider.{name}")
     provider["ray_auth"], auth_warnings = resolve(provider, ray.__version__, source)
     settings = cfg.parse_provider(provider, source)
     if settings.files_to_upload:
         provider["files_to_upload"] = files_to_upload(settings.files_to_upload, source, folders)
+    if settings.auth_mode == MODE_TOKEN:
+        script_token(settings.ray_head_node_task_script or "", source)
+        refuse_upload(by_remote_path(provider.get("files_to_upload") or {}), source)
 
     provider.setdefault("disable_launch_config_check", True)
     provider.setdefault("foreground_node_launch", True)

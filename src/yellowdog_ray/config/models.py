@@ -156,6 +156,8 @@ class Internal(_Section):
 
     Attributes:
         is_partial: whether the YAML was read for a command that uses or ends a cluster, and not checked as a whole.
+        token_file: the local file that Ray copies over the head's token; empty if there is none. Not sent to the head.
+        token_place: the key of the YAML that names it, for messages.
     """
 
     source: str = ""
@@ -165,6 +167,8 @@ class Internal(_Section):
     head_labels: dict[str, str] = Field(default_factory=dict)
     head_updater: str = ""
     worker_updater: str = ""
+    token_file: str = ""
+    token_place: str = ""
     node_types: dict[str, NodeTypeSummary] = Field(default_factory=dict)
 
 
@@ -187,7 +191,9 @@ class ProviderSettings(_Section):
     ray_worker_node_task_script: str | None = None
     api_key_in_head_task: Annotated[bool, _BOOLEAN] = False
     worker_address_check: Annotated[bool, _BOOLEAN] = True
-    ray_auth: Annotated[Literal["token", "none"] | None, Remedy("write token or none")] = None
+    ray_auth: Annotated[
+        Literal["token", "none"] | None, Remedy("write token or none (YAML reads `off` and `no` as false)")
+    ] = None
     files_to_upload: Annotated[
         list[str] | dict[str, str],
         BeforeValidator(_files),

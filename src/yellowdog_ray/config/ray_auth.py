@@ -13,7 +13,7 @@ FIRST = ".".join(map(str, FIRST_WITH_TOKENS))
 
 
 def resolve(provider: Mapping[str, Any], ray_version: str, source: str) -> tuple[Any, list[str]]:
-    """The value of `ray_auth`, and warnings.
+    """The value of `ray_auth`, and warnings. A stated value other than `token` stays as it is, to be checked later.
 
     Args:
         provider: the YAML's `provider` section.
@@ -24,14 +24,16 @@ def resolve(provider: Mapping[str, Any], ray_version: str, source: str) -> tuple
         ConfigError: this version of Ray cannot do what the YAML requires.
     """
     stated = provider.get("ray_auth")
+    if stated is not None and stated != "token":
+        return stated, []
     if has_tokens(ray_version):
-        return stated or "token", []
+        return "token", []
     if stated == "token":
         raise ConfigError(
             f"{source}: provider.ray_auth is token, and Ray {ray_version} on this machine has no token authentication: "
             f"install Ray {FIRST} or later here and on the nodes, or write `ray_auth: none`"
         )
-    return stated or "none", [] if stated else [without_tokens(f"{source}: Ray {ray_version} on this machine")]
+    return "none", [without_tokens(f"{source}: Ray {ray_version} on this machine")]
 
 
 def without_tokens(subject: str) -> str:

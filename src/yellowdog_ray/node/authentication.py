@@ -25,9 +25,6 @@ TOKEN_SERVICE_PORT = 16668
 HEAD_AUTH_FILE = ".ray/auth_token"
 """The token on the head, below the home directory: the file that Ray reads by default."""
 
-AGENT_AUTH_FILE = f"{AGENT_HOME}/{HEAD_AUTH_FILE}"
-"""The same file by its absolute path, where the agent is installed as usual."""
-
 HEAD_AUTH_OWNER = ".raydog/auth_token_of"
 """On the head, below the home directory: the node id of the head that `HEAD_AUTH_FILE` was written for."""
 

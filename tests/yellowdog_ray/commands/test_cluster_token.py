@@ -1,12 +1,22 @@
 """The cluster's token on the user's machine: random, or the user's own; in one private file for each cluster."""
 
+import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.commands.cluster_token import ClusterToken, export_line, forget_token, keep_token, token_file
-from yellowdog_ray.config.models import ProviderSettings, parse_provider
+from yellowdog_ray.commands.cluster_token import (
+    ClusterToken,
+    export_line,
+    forget_token,
+    keep_token,
+    token_file,
+    users_token,
+)
+from yellowdog_ray.config.models import INTERNAL_KEY, ProviderSettings, parse_provider
+from yellowdog_ray.config.own_token import mounted_token
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH
 
@@ -19,11 +29,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-SETTINGS: ProviderSettings = parse_provider({"cluster_namespace": "demo"}, "cluster.yaml")
+def settings_of(
+    script: str | None = None, file_mounts: Mapping[str, str] | None = None, **section: str
+) -> ProviderSettings:
+    """The settings of a YAML, as `bootstrap_config` leaves them."""
+    internal = {"source": "cluster.yaml", **mounted_token(file_mounts or {})}
+    own = {"cluster_namespace": "demo", "ray_head_node_task_script": script, INTERNAL_KEY: internal}
+    return parse_provider({**own, **section}, "cluster.yaml")
 
 
 def token(**file_mounts: str) -> ClusterToken:
-    return ClusterToken(SETTINGS, "ray", file_mounts)
+    return ClusterToken(settings_of(file_mounts=file_mounts), "ray")
 
 
 class TestRandomToken:
@@ -41,6 +57,15 @@ class TestRandomToken:
         if ".raydog" in file:
             monkeypatch.setenv(AUTH_TOKEN_PATH, str(other))
             monkeypatch.setenv(AUTH_MODE, "token")
+
+        assert token().proposed != "another-clusters-token"
+
+    @pytest.mark.parametrize("way", ["link", "dots", "slashes"])
+    def test_own_file_is_recognised_by_any_path(self, home, monkeypatch, way):
+        keep_token(token_file("demo", "other"), "another-clusters-token")
+        (home / "link").symlink_to(home)
+        prefix = {"link": f"{home}/link", "dots": f"{home}/.raydog/..", "slashes": f"/{home}"}[way]
+        monkeypatch.setenv(AUTH_TOKEN_PATH, f"{prefix}/.raydog/clusters/demo.other/auth_token")
 
         assert token().proposed != "another-clusters-token"
 
@@ -71,10 +96,8 @@ class TestUsersToken:
     def test_token_of_the_heads_script_is_used(self, home, line):
         """Ray on the head uses it; logins there must have the same."""
         script = "#!/bin/bash\n" + line.replace("{}", AUTH_TOKEN) + "\nray start --head\n"
-        section = {"cluster_namespace": "demo", "ray_head_node_task_script": script}
-        settings = parse_provider(section, "cluster.yaml")
 
-        assert ClusterToken(settings, "ray", {}).proposed == "my-own-token"
+        assert ClusterToken(settings_of(script), "ray").proposed == "my-own-token"
 
     @pytest.mark.parametrize("text", ["", "\n", "two words", "two\nlines", "ü"])
     def test_unusable_text_is_refused_with_its_place(self, home, monkeypatch, text):
@@ -91,6 +114,23 @@ class TestUsersToken:
 
         with pytest.raises(ConfigError, match=f"^{AUTH_TOKEN_PATH}: .*missing cannot be read"):
             token()
+
+    def test_file_below_an_unknown_users_home_is_refused_with_its_place(self, home, monkeypatch):
+        monkeypatch.setenv(AUTH_TOKEN_PATH, "~nosuchuser/token")
+
+        with pytest.raises(ConfigError, match=f"^{AUTH_TOKEN_PATH}: ~nosuchuser/token cannot be read"):
+            token()
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [(AUTH_TOKEN_PATH, "/missing/token"), (AUTH_TOKEN_PATH, "~nosuchuser/x"), (AUTH_TOKEN, "a b")],
+    )
+    def test_no_source_counts_without_tokens(self, home, monkeypatch, name, value):
+        monkeypatch.setenv(name, value)
+        script = f"export {AUTH_TOKEN}=$(cat /token)\n"
+        mounts = {"~/.ray/auth_token": "/missing/token"}
+
+        assert users_token(settings_of(script, mounts, ray_auth="none")) is None
 
 
 class TestFile:
@@ -111,6 +151,35 @@ class TestFile:
 
         assert file.read_text() == "new"
         assert file.stat().st_mode & 0o777 == 0o600
+
+    def test_folders_are_private_whatever_the_umask(self, home):
+        umask = os.umask(0)
+        try:
+            keep_token(token_file("demo", "ray"), "t")
+        finally:
+            os.umask(umask)
+
+        folders = [home / ".raydog", home / ".raydog/clusters", home / ".raydog/clusters/demo.ray"]
+        assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 3
+
+    def test_check_leaves_nothing(self, home):
+        token().check_file()
+
+        assert list((home / ".raydog/clusters").iterdir()) == []
+
+    def test_check_keeps_the_file_of_an_earlier_ray_up(self, home):
+        file = token_file("demo", "ray")
+        keep_token(file, "old")
+
+        token().check_file()
+
+        assert [(each, each.read_text()) for each in file.parent.iterdir()] == [(file, "old")]
+
+    def test_file_that_cannot_be_written_is_refused_with_its_path(self, home):
+        (home / ".raydog").write_text("a file")
+
+        with pytest.raises(ConfigError, match=r"clusters/demo.ray/auth_token.*cannot be written \("):
+            token().check_file()
 
     def test_rays_own_file_is_left_alone(self, home):
         token().accept("the-clusters-token")

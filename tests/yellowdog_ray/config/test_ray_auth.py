@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.yellowdog_ray.config.test_bootstrap import error_of
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.ray_versions import has_tokens
@@ -33,3 +34,17 @@ def test_stated_token_is_refused_with_an_older_ray():
         resolve({"ray_auth": "token"}, "2.51.1", "cluster.yaml")
 
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [False, 0, "", [], True, "off"])
+@pytest.mark.parametrize("version", ["2.51.1", "2.60.0"])
+def test_other_value_is_refused_with_the_way_to_write_none(cluster_yaml, tmp_path, monkeypatch, value, version):
+    """YAML reads `off` and `no` as false."""
+    monkeypatch.setattr("ray.__version__", version)
+    cluster_yaml["provider"]["ray_auth"] = value
+
+    message = error_of(cluster_yaml, tmp_path)
+
+    assert message.startswith(f"cluster.yaml: provider.ray_auth is {value!r}, which is wrong")
+    assert message.endswith("write token or none (YAML reads `off` and `no` as false)")
+    assert "\n" not in message

@@ -1,0 +1,112 @@
+"""A token that the YAML brings: in a file that Ray copies to the head, or in its task script. Reads no content."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.node.authentication import HEAD_AUTH_FILE
+from yellowdog_ray.node.variables import AUTH_TOKEN, AUTH_TOKEN_PATH, DEFAULT_AGENT_HOME
+
+SCRIPT_KEY = "provider.ray_head_node_task_script"
+
+_PLAIN = r"[A-Za-z0-9_@%+=:,./-]+"
+_MENTION = re.compile(rf"\b{AUTH_TOKEN}\b")
+_ASSIGNED = re.compile(
+    rf"\s*(export\s+)?{AUTH_TOKEN}=(?:'({_PLAIN})'|\"({_PLAIN})\"|({_PLAIN}))\s*(;\s*export\s+{AUTH_TOKEN}\s*)?;?\s*(?:\s#.*)?"
+)
+_EXPORTED = re.compile(rf"\s*export\s+{AUTH_TOKEN}\s*;?\s*(?:\s#.*)?")
+_ADVICE = f"name a file with the token in {AUTH_TOKEN_PATH}, or in file_mounts as ~/{HEAD_AUTH_FILE}"
+
+
+def mounted_token(file_mounts: Mapping[str, str]) -> dict[str, str]:
+    """The local file that Ray copies over the head's token, as values of `Internal`; empty if there is none.
+
+    Args:
+        file_mounts: absolute local paths by remote path. A folder counts if it contains the file.
+    """
+    found = [
+        (len(_below_home(remote)), remote, file)
+        for remote, local in file_mounts.items()
+        if (file := _token_below(remote, local)) is not None
+    ]
+    if not found:
+        return {}
+    _, remote, file = max(found)
+    return {"token_file": str(file), "token_place": f"file_mounts.{remote}"}
+
+
+def refuse_upload(files: Iterable[tuple[str, str]], source: str) -> None:
+    """Refuse a token in `files_to_upload`: it would replace the head's after RayDog has read that.
+
+    Args:
+        files: pairs of remote and absolute local path.
+        source: the YAML's name, for messages.
+
+    Raises:
+        ConfigError: a file, or a file of a folder, is Ray's default file for the token.
+    """
+    for remote, local in files:
+        if _token_below(remote, local) is not None:
+            raise ConfigError(
+                f"{source}: provider.files_to_upload: {remote} would replace the cluster's token on the head: remove "
+                f"it, and {_ADVICE}"
+            )
+
+
+def script_token(script: str, source: str) -> str | None:
+    """The token that a head's task script exports as a literal; None if it does not mention the variable.
+
+    Raises:
+        ConfigError: the script mentions the variable, and its value cannot be read with certainty.
+    """
+    values: set[str] = set()
+    mentions: list[int] = []
+    is_exported = False
+    for number, line in enumerate(script.splitlines(), 1):
+        if line.lstrip().startswith("#") or not _MENTION.search(line):
+            continue
+        mentions.append(number)
+        if assigned := _ASSIGNED.fullmatch(line):
+            export, *texts, export_after = assigned.groups()
+            values.update(filter(None, texts))
+            is_exported = is_exported or bool(export or export_after)
+        elif _EXPORTED.fullmatch(line):
+            is_exported = True
+        else:
+            raise _unreadable(number, source)
+    if not mentions:
+        return None
+    if len(values) != 1 or not is_exported:
+        raise _unreadable(mentions[-1], source)
+    return values.pop()
+
+
+def _unreadable(line: int, source: str) -> ConfigError:
+    return ConfigError(
+        f"{source}: {SCRIPT_KEY}: RayDog cannot read the token from line {line}, which mentions {AUTH_TOKEN}: remove "
+        f"the variable from the script, and {_ADVICE}; or write `ray_auth: none` under provider"
+    )
+
+
+def _token_below(remote: str, local: str) -> Path | None:
+    """The local file that becomes the head's token when `local` is copied to `remote`, if one does."""
+    place = _below_home(remote)
+    if place == HEAD_AUTH_FILE:
+        return Path(local)
+    if place != "." and not HEAD_AUTH_FILE.startswith(f"{place}/"):
+        return None
+    file = Path(local) / posixpath.relpath(HEAD_AUTH_FILE, place)
+    return file if file.exists() else None
+
+
+def _below_home(remote: str) -> str:
+    """A remote path relative to the home directory; another absolute path stays absolute."""
+    path = posixpath.normpath(remote)
+    for home in ("~", DEFAULT_AGENT_HOME):
+        if path == home or path.startswith(f"{home}/"):
+            return path[len(home) + 1 :] or "."
+    return path
