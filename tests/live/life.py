@@ -98,7 +98,7 @@ class _Life:
         wait_until(condition, what, max(1.0, self._deadline - time.monotonic()))
 
     def _running(self) -> int:
-        return len(self._view.workers(TaskStatus.EXECUTING))
+        return sum(task.abortRequestedTime is None for task in self._view.workers(TaskStatus.EXECUTING))
 
     def _names(self) -> set[str]:
         return {str(task.name) for task in self._view.workers() if task.abortRequestedTime is None}
