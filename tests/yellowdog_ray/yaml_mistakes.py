@@ -78,10 +78,12 @@ IN_RAYS_KEYS = [
 ]
 """Mistakes that Ray itself lets pass, or reports by a traceback after it has called the provider."""
 
+_NO_USERS = ("", "a b", "-oX=y", "$(id)", "a{x}", "%h", "a\n")
+
 IN_AUTH = [
     _mistake("auth", value="me", says="give a mapping with `ssh_user` and `ssh_private_key`"),
     _mistake("auth", "ssh_user", value=5, says="give text"),
-    *(_mistake("auth", "ssh_user", value=value, says="is not the name of a user") for value in ("", "a b", "-oX=y")),
+    *(_mistake("auth", "ssh_user", value=value, says="is not the name of a user") for value in _NO_USERS),
     _mistake("auth", "ssh_users", value="x", says="did you mean `ssh_user`?"),
     _mistake("auth", "ssh_private_key", value="/nope", says="there is no file /nope"),
     _mistake("auth", "ssh_public_key", value="/nope", says="there is no file /nope"),

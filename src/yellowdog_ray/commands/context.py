@@ -50,7 +50,9 @@ def local_need() -> Need:
         return Need.EVERYTHING
     if context.info_name in _CREATING:
         return Need.EVERYTHING
-    return Need.NOTHING if context.info_name in _READING else Need.SSH_KEY
+    if ends_the_cluster():
+        return Need.NOTHING
+    return Need.SSH_KEY_IF_USABLE if context.info_name in _READING else Need.SSH_KEY
 
 
 def wants_v2() -> bool:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yellowdog_ray.config.local_files import locate, read_text
+from yellowdog_ray.config.local_files import absolute, read_text
 from yellowdog_ray.config.models import parse_auth
-from yellowdog_ray.config.ssh_key import key_path
 from yellowdog_ray.errors import ConfigError
 
 
@@ -25,9 +24,9 @@ def absolute_auth(config: Mapping[str, Any], source: str, folders: Sequence[Path
         )
     key = parse_auth(auth, source)
     # Ray passes the path to rsync and ssh without a shell that would expand it.
-    paths = {"ssh_private_key": str(key_path(key, folders))}
+    paths = {"ssh_private_key": absolute(key, folders)}
     if auth.get("ssh_public_key"):
-        paths["ssh_public_key"] = str(locate(auth["ssh_public_key"], folders).resolve())
+        paths["ssh_public_key"] = absolute(auth["ssh_public_key"], folders)
     return {**{name: value for name, value in auth.items() if value is not None}, **paths}, key
 
 

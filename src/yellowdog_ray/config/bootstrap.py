@@ -66,8 +66,8 @@ def bootstrap(
         return for_existing_cluster(result, mistakes, source, folders, need), []
     refuse(mistakes, source)
     result = completed(result)
-    check_public_key(result["auth"], source, folders)
     result["auth"], key = absolute_auth(result, source, folders)
+    check_public_key(result["auth"], source, folders)
 
     provider = inline_files(result["provider"], cfg.PROVIDER_FILE_KEYS, source, "provider", folders)
     result["available_node_types"] = _node_types(result, source, folders)

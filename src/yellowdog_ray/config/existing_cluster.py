@@ -44,7 +44,7 @@ def for_existing_cluster(
     result["auth"] = provider["auth"] = _auth(result, mistakes, source, folders, need)
     if not result["auth"]:
         del provider["auth"]
-    mounts = result["file_mounts"]
+    mounts = {} if need is Need.NOTHING else result["file_mounts"]
     result["file_mounts"] = {key: absolute(mounts[key], folders) for key in mounts if is_path(mounts[key])}
     return {**result, "provider": provider}
 
@@ -52,7 +52,9 @@ def for_existing_cluster(
 def _auth(
     config: Mapping[str, Any], mistakes: Sequence[Mistake], source: str, folders: list[Path], need: Need
 ) -> dict[str, Any]:
-    """The section, checked if the command connects by SSH; empty if it has a mistake and is not needed."""
+    """The section, checked if the command connects by SSH; empty if it is not needed, or has a mistake."""
+    if need is Need.NOTHING:
+        return {}
     if need is Need.SSH_KEY:
         refuse([mistake for mistake in mistakes if mistake.place[0] == "auth"], source)
         auth, key = absolute_auth(config, source, folders)

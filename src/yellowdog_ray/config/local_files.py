@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.config.mistakes import shown
+from yellowdog_ray.config.paths import path_mistake
 from yellowdog_ray.errors import ConfigError
 
 FILE_PREFIX = "file:"
@@ -23,13 +24,17 @@ class Need(IntEnum):
     """What a command needs of the YAML and its local files. One that reads or removes must work without them."""
 
     NOTHING = 0
-    SSH_KEY = 1
-    EVERYTHING = 2
+    SSH_KEY_IF_USABLE = 1
+    SSH_KEY = 2
+    EVERYTHING = 3
 
 
 def expand(name: str) -> Path:
-    """A path with `~` expanded. An unknown user's `~` stays as it is."""
-    return Path(os.path.expanduser(name))  # noqa: PTH111 - `Path.expanduser` raises for an unknown user
+    """A path with `~` expanded. An unknown user's `~` stays as it is, and so does a text that is no path."""
+    try:
+        return Path(os.path.expanduser(name))  # noqa: PTH111 - `Path.expanduser` raises for an unknown user
+    except ValueError:
+        return Path(name)
 
 
 def candidates(name: str, folders: Sequence[Path]) -> list[Path]:
@@ -87,9 +92,10 @@ def read_text(name: str, source: str, key: str, folders: Sequence[Path], advice:
     Raises:
         ConfigError: the file does not exist, or is not text.
     """
+    check_path(name, source, key)
     place = locate(name, folders)
-    if not place.is_file():
-        raise ConfigError(f"{source}: {key}: there is no file {_tried(name, folders)}: {advice}")
+    if not os.path.isfile(place):  # noqa: PTH113 - `Path.is_file` raises for some paths
+        raise ConfigError(f"{source}: {key}: {no_file(name, folders)}: {advice}")
     try:
         return place.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -129,8 +135,32 @@ def by_remote_path(files: list[str] | Mapping[str, str]) -> list[tuple[str, str]
 
 
 def absolute(name: str, folders: Sequence[Path]) -> str:
-    """The absolute path of a file, with links resolved."""
-    return str(locate(name, folders).resolve())
+    """The absolute path of a file, with links resolved. Never raises, whatever the path is."""
+    place = locate(name, folders)
+    try:
+        return os.path.realpath(place)  # unlike `Path.resolve`, ends at a loop of links
+    except (OSError, ValueError):
+        return str(place)
+
+
+def check_path(name: str, source: str, key: str) -> None:
+    """Refuse a text that cannot be a path, such as a private key itself, without quoting it.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if mistake := path_mistake(name):
+        raise ConfigError(f"{source}: {key}: {mistake}")
+
+
+def no_file(name: str, folders: Sequence[Path]) -> str:
+    """The words of messages for a path at which there is no file."""
+    place = locate(name, folders)
+    if os.path.isdir(place):  # noqa: PTH112 - `Path.is_dir` raises for some paths
+        return f"{place} is a folder, not a file"
+    if os.path.lexists(place) and os.path.exists(place):  # noqa: PTH110 - `Path.exists` raises for some paths
+        return f"{place} is no regular file"
+    return f"there is no file {_tried(name, folders)}"
 
 
 def is_path(value: object) -> bool:
@@ -157,12 +187,13 @@ def _remote_path(file: str) -> str:
 def _source(name: object, source: str, key: str, folders: Sequence[Path]) -> str:
     if not isinstance(name, str) or not is_path(name):
         raise ConfigError(f"{source}: {key} is {shown(name)}: give the path of a local file or folder")
+    check_path(name, source, key)
     _check_source(locate(name, folders), source, key, _tried(name, folders))
     return absolute(name, folders)
 
 
 def _check_source(place: Path, source: str, key: str, tried: str) -> None:
-    if not place.exists():
+    if not os.path.exists(place):  # noqa: PTH110 - `Path.exists` raises for a loop of links
         raise ConfigError(f"{source}: {key}: there is no file or folder {tried}: correct the path")
     for file in _files_of(place):
         # Ray opens each file, which fails for a dangling link and never returns for a named pipe.

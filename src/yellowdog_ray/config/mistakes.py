@@ -1,10 +1,11 @@
-"""A mistake in a YAML: its place and its message. A leaf."""
+"""A mistake in a YAML: its place and its message. Stands on `paths` only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from yellowdog_ray.config.paths import SECRET
 from yellowdog_ray.errors import ConfigError
 
 Place = tuple[str | int, ...]
@@ -35,8 +36,10 @@ def dotted(place: Place) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as messages show it, shortened."""
+    """A value as messages show it, shortened. A private key is not shown."""
     text = repr(value)
+    if SECRET.search(text):
+        return "the text of a private key"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
 
 

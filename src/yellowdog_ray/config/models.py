@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from yellowdog_ray import names
 from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS, MIN_BUILD_MINUTES, MIN_LIFETIME_HOURS
 from yellowdog_ray.config.mistakes import shown
+from yellowdog_ray.config.paths import path_mistake
 from yellowdog_ray.config.ports import free_port
 from yellowdog_ray.config.userdata import full_userdata
 from yellowdog_ray.errors import ConfigError
@@ -53,22 +55,32 @@ RAY_PROVIDER_KEYS = frozenset(
 
 def _name(value: str) -> str:
     if not names.is_valid_name(value):
-        raise ValueError(f"'{value}' is not a name that YellowDog accepts: use {names.NAMING_RULE}")
+        raise ValueError(f"{shown(value)} is not a name that YellowDog accepts: use {names.NAMING_RULE}")
     return value
 
 
 def _tag(value: str) -> str:
     if not names.is_valid_tag(value):
         raise ValueError(
-            f"'{value}' is not a tag that YellowDog accepts: use lower-case letters, digits, '-', '_', '.' and ':', "
-            f"at most {names.MAX_TAG_LENGTH} characters"
+            f"{shown(value)} is not a tag that YellowDog accepts: use lower-case letters, digits, '-', '_', '.' and "
+            f"':', at most {names.MAX_TAG_LENGTH} characters"
         )
     return value
 
 
 def _user(value: str) -> str:
-    if not value or value.startswith("-") or any(character.isspace() for character in value):
-        raise ValueError(f"{value!r} is not the name of a user: name the user that runs the tasks, usually `yd-agent`")
+    # Ray and OpenSSH put the name into commands, and expand characters such as `$`, `{` and `%` there.
+    if not re.fullmatch(r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]*", value):
+        raise ValueError(
+            f"{shown(value)} is not the name of a user (letters, digits, '_', '.', '-' and '@'): name the user that "
+            "runs the tasks, usually `yd-agent`"
+        )
+    return value
+
+
+def _path(value: str) -> str:
+    if mistake := path_mistake(value):
+        raise ValueError(mistake)
     return value
 
 
@@ -102,7 +114,7 @@ def _optional(check: Callable[[str], str]) -> Callable[[str | None], str | None]
 def _reference(value: str, an_id: str) -> str:
     if value.startswith("ydid:") or "/" in value.strip("/"):
         return value
-    raise ValueError(f"'{value}' is neither {an_id} nor its `namespace/name`")
+    raise ValueError(f"{shown(value)} is neither {an_id} nor its `namespace/name`")
 
 
 @dataclass(frozen=True)
@@ -132,8 +144,8 @@ class Auth(_Section):
     """SSH to the head: the YAML's top-level `auth`, or the copy of it under `provider`."""
 
     ssh_user: Annotated[str, AfterValidator(_user), Remedy("name the user that runs the tasks, usually `yd-agent`")]
-    ssh_private_key: str | None = None
-    ssh_public_key: str | None = None
+    ssh_private_key: Annotated[str | None, AfterValidator(_optional(_path))] = None
+    ssh_public_key: Annotated[str | None, AfterValidator(_optional(_path))] = None
     ssh_proxy_command: str | None = None
     ssh_proxy_use_node_id: bool = False
 
@@ -341,7 +353,7 @@ def _parse(
     extra_known: frozenset[str] = frozenset(),
 ) -> SectionT:
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{source}: {path} must be a mapping of keys to values, not {values!r}")
+        raise ConfigError(f"{source}: {path} must be a mapping of keys to values, not {shown(values)}")
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:

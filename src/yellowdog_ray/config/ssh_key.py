@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from yellowdog_ray.config.local_files import candidates, locate
+from yellowdog_ray.config.local_files import absolute, check_path, no_file
 from yellowdog_ray.errors import ConfigError
 
 _KEY = "auth.ssh_private_key"
@@ -22,11 +22,13 @@ _OPENSSH = "BEGIN OPENSSH PRIVATE KEY"
 _MAGIC = b"openssh-key-v1\0"  # OpenSSH's PROTOCOL.key
 _NO_CIPHER = b"none"
 _OPENSSH_SECONDS = 5.0
-
-
-def key_path(name: str, folders: Sequence[Path]) -> Path:
-    """The key's absolute path, with links resolved: Ray copies the file to the head, and a link as a link."""
-    return locate(name, folders).resolve()
+_UNUSABLE = {
+    "%": "OpenSSH replaces",
+    "${": "OpenSSH replaces",
+    "'": "rsync, with which Ray uploads, misreads",
+    '"': "rsync, with which Ray uploads, misreads",
+}
+"""What a key's path must not contain, and why. Ray passes the path to rsync within one text, rsync's `--rsh`."""
 
 
 def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: bool) -> None:
@@ -41,12 +43,10 @@ def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: 
     Raises:
         ConfigError: the key cannot be used.
     """
-    path = key_path(name, folders)
+    check_path(name, source, _KEY)
+    path = Path(absolute(name, folders))  # Ray copies the file to the head, and a link as a link
     text = _read(path, name, source, folders)
-    if "%" in str(path):
-        raise ConfigError(
-            f"{source}: {_KEY}: OpenSSH replaces the `%` in {path}: move the key to a path without `%`, and name that"
-        )
+    _check_characters(str(path), source)
     if text.lstrip().startswith(_PUBLIC):
         raise ConfigError(
             f"{source}: {_KEY}: {path} is a public key: name the private key, usually the same path without `.pub`"
@@ -65,16 +65,24 @@ def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: 
         _check_contents(path, source)
 
 
+def _check_characters(path: str, source: str) -> None:
+    for characters, effect in _UNUSABLE.items():
+        if characters in path:
+            raise ConfigError(
+                f"{source}: {_KEY}: {effect} the `{characters}` in {path}: move the key to a path without "
+                f"`{characters}`, and name that"
+            )
+
+
 def _is_whole(text: str) -> bool:
     """Whether OpenSSH finds a key's beginning and end (`sshkey_parse_private2` in sshkey.c)."""
     return text.startswith(f"-----{_OPENSSH}-----\n") and "\n-----END OPENSSH PRIVATE KEY-----\n" in text
 
 
 def _read(path: Path, name: str, source: str, folders: Sequence[Path]) -> str:
-    if not path.is_file():
-        tried = " or ".join(str(place) for place in candidates(name, folders))
+    if not os.path.isfile(path):  # noqa: PTH113 - `Path.is_file` raises for some paths
         raise ConfigError(
-            f"{source}: {_KEY}: there is no file {tried}: correct the path, or create a key with `ssh-keygen` and "
+            f"{source}: {_KEY}: {no_file(name, folders)}: correct the path, or create a key with `ssh-keygen` and "
             "install its public half on the head's image"
         )
     try:

@@ -41,8 +41,8 @@ def test_ends_the_cluster_is_false_in_other_commands():
         (["submit"], Need.SSH_KEY),
         (["attach"], Need.SSH_KEY),
         (["down"], Need.NOTHING),
-        (["get-head-ip"], Need.NOTHING),
-        (["get_worker_ips"], Need.NOTHING),
+        (["get-head-ip"], Need.SSH_KEY_IF_USABLE),
+        (["get_worker_ips"], Need.SSH_KEY_IF_USABLE),
     ],
 )
 def test_local_need_is_only_what_the_command_uses(arguments, need):

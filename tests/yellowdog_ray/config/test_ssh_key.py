@@ -129,3 +129,17 @@ def test_path_that_openssh_would_expand_is_refused(cluster_yaml, tmp_path, ssh_k
     ssh_key.rename(key)
 
     assert "OpenSSH replaces the `%`" in error_of(cluster_yaml, key, tmp_path)
+
+
+@pytest.mark.parametrize("characters", ["'", '"', "${"])
+def test_path_that_rsync_or_openssh_would_change_is_refused(cluster_yaml, tmp_path, characters):
+    key = make_key(tmp_path / f"qu{characters}ote", "")
+
+    assert f"the `{characters}` in {key}: move the key to a path without" in error_of(cluster_yaml, key, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a space", "tab\t", "back\\slash", "é", "#h"])
+def test_path_that_rsync_and_openssh_pass_on_is_accepted(cluster_yaml, tmp_path, name):
+    key = make_key(tmp_path / name, "")
+
+    assert run(cluster_yaml, key, tmp_path)["auth"]["ssh_private_key"] == str(key)
