@@ -6,19 +6,23 @@ everybody who may read the task can copy the ticket.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from yellowdog_ray.cluster.snapshot import Snapshot
+from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import HasLazyParts, lazy
 from yellowdog_ray.monitor.certificate import Certificate
+from yellowdog_ray.monitor.log_limit import LogLimit
 from yellowdog_ray.monitor.node_addresses import NodeAddresses
 from yellowdog_ray.monitor.tickets import TicketRedeemedTwice, TicketRefused, Tickets
 from yellowdog_ray.monitor.token_service import Answer, TokenService
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.authentication import MODE_TOKEN, TOKEN_SERVICE_PORT
+from yellowdog_ray.private_file import make_private_folder, write_private
 from yellowdog_ray.redaction import hide
 
 logger = logging.getLogger(__name__)
@@ -30,6 +34,9 @@ AFTER_BOOT = timedelta(minutes=5)
 """How long a ticket is valid beyond the time that a worker may wait for its platform node."""
 
 
+_CERTIFICATE, _LEDGER, _OWNER = "token_service.pem", "redeemed", "head"
+
+
 class Admission(HasLazyParts):
     """The admission of one cluster's workers.
 
@@ -37,6 +44,7 @@ class Admission(HasLazyParts):
         addresses: finds the addresses of nodes.
         token_file: the cluster's token.
         folder: the folder for certificate and redemptions.
+        head_id: the head's node id; files of another head are replaced.
         now: seconds since the epoch, by this machine's clock.
         checks_addresses: whether a ticket is valid at its node's addresses only.
         port: the token service's port.
@@ -47,6 +55,7 @@ class Admission(HasLazyParts):
         addresses: NodeAddresses,
         token_file: Path,
         folder: Path,
+        head_id: str,
         now: Callable[[], float],
         checks_addresses: Callable[[], bool] = lambda: True,
         port: int = TOKEN_SERVICE_PORT,
@@ -55,9 +64,11 @@ class Admission(HasLazyParts):
         self._addresses = addresses
         self._token_file = token_file
         self._folder = folder
+        self._head_id = head_id
         self._port = port
         self._now = now
         self._checks_addresses = checks_addresses
+        self._bad_tickets, self._good_tickets = LogLimit(now), LogLimit(now)
         self._attempts: dict[str, tuple[str, str]] = {}
         self._service: TokenService | None = None
         self._port_is_used = False
@@ -65,13 +76,23 @@ class Admission(HasLazyParts):
     @lazy
     def certificate(self) -> Certificate:
         """The token service's certificate."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Certificate(self._folder / "token_service.pem")
+        make_private_folder(self._folder)
+        self._remove_anothers()
+        return Certificate(self._folder / _CERTIFICATE)
+
+    def _remove_anothers(self) -> None:
+        """Remove the files of another head, which an image or a machine used again has kept."""
+        owner = self._folder / _OWNER
+        if owner.is_file() and owner.read_text(errors="replace") == self._head_id:
+            return
+        for name in (_LEDGER, _CERTIFICATE):
+            (self._folder / name).unlink(missing_ok=True)
+        write_private(owner, self._head_id.encode())
 
     @lazy
     def tickets(self) -> Tickets:
         """The tickets."""
-        return Tickets(self.certificate.secret, self._folder / "redeemed", self._now)
+        return Tickets(self.certificate.secret, self._folder / _LEDGER, self._now)
 
     def environment(self, node_id: str, boot_timeout: timedelta) -> dict[str, str]:
         """The variables of a worker's task that let it join.
@@ -79,20 +100,29 @@ class Admission(HasLazyParts):
         Args:
             node_id: the worker.
             boot_timeout: how long it may wait for a platform node.
+
+        Raises:
+            RayDogError: the head's disk fails or is full.
         """
         seconds = (boot_timeout + AFTER_BOOT).total_seconds()
-        return {
-            variables.AUTH_MODE: MODE_TOKEN,
-            variables.TICKET: self.tickets.issue(node_id, seconds),
-            variables.TOKEN_SERVICE: str(self._port),
-            variables.TOKEN_FINGERPRINT: self.certificate.fingerprint,
-        }
+        with _on_disk():
+            return {
+                variables.AUTH_MODE: MODE_TOKEN,
+                variables.TICKET: self.tickets.issue(node_id, seconds),
+                variables.TOKEN_SERVICE: str(self._port),
+                variables.TOKEN_FINGERPRINT: self.certificate.fingerprint,
+            }
 
     def tick(self, _: Snapshot) -> None:
-        """Start the token service, unless it runs."""
+        """Start the token service, unless it runs.
+
+        Raises:
+            RayDogError: the head's disk fails or is full.
+        """
         if self._service is not None:
             return
-        context = self.certificate.context()
+        with _on_disk():
+            context = self.certificate.context()
         try:
             self._service = TokenService(context, self.answer, self._port)
         except OSError as error:
@@ -118,34 +148,42 @@ class Admission(HasLazyParts):
         node_id, nonce = request.get("node", ""), request.get("nonce", "")
         try:
             expiry = self.tickets.verify(node_id, request.get("ticket", ""))
-            if self._checks_addresses():
-                listed = self._addresses.of(node_id)
-                if not listed:
-                    return {"retry": "the platform does not show the address of this node yet"}
-                if address not in listed:
-                    return self._other_address(node_id, address, nonce, listed)
+            if (elsewhere := self._elsewhere(node_id, address, nonce)) is not None:
+                return elsewhere
             token = self._token()
             self.tickets.redeem(node_id, expiry, nonce)
         except TicketRedeemedTwice as error:
             return self._refuse(node_id, address, str(error))
         except TicketRefused as error:
-            logger.info("The token service refused %s: %s", address, error)
+            if self._bad_tickets.admits(address):
+                logger.info("The token service refused %s: %s", address, error)
             return {"refused": str(error)}
         except OSError as error:
-            logger.warning("The token service could not serve node %s: %s", node_id, error)
+            if self._good_tickets.admits("failed", node_id):
+                logger.warning("The token service could not serve node %s: %s", node_id, error)
             return {"retry": "the head could not read its token, or record the redemption"}
         logger.info("Node %s has received the token, at %s", node_id, address)
         self._warn_of_attempt(node_id, nonce)
         return {"token": token}
 
+    def _elsewhere(self, node_id: str, address: str, nonce: str) -> Answer | None:
+        """The answer to a node that does not connect from one of its addresses, or whose addresses are unknown."""
+        if not self._checks_addresses():
+            return None
+        listed = self._addresses.of(node_id)
+        if not listed:
+            return {"retry": "the platform does not show the address of this node yet"}
+        return None if address in listed else self._other_address(node_id, address, nonce, listed)
+
     def _refuse(self, node_id: str, address: str, why: str) -> Answer:
-        logger.warning(
-            "Somebody at %s has tried to redeem the ticket of node %s, and was refused: %s. If that is not the node "
-            "itself, somebody has read its task (docs/security.md)",
-            address,
-            node_id,
-            why,
-        )
+        if self._good_tickets.admits("refused", node_id, address):
+            logger.warning(
+                "Somebody at %s has tried to redeem the ticket of node %s, and was refused: %s. If that is not the "
+                "node itself, somebody has read its task (docs/security.md)",
+                address,
+                node_id,
+                why,
+            )
         return {"refused": f"the request comes from {address}: {why}"}
 
     def _other_address(self, node_id: str, address: str, nonce: str, listed: Collection[str]) -> Answer:
@@ -155,7 +193,7 @@ class Admission(HasLazyParts):
             "address translation, set provider.worker_address_check: false"
         )
         offer = {"elsewhere": " ".join(sorted(listed))}
-        if node_id in self._attempts:
+        if node_id in self._attempts or self.tickets.is_redeemed_by_other(node_id, nonce):
             return {**self._refuse(node_id, address, why), **offer}
         self._attempts[node_id] = nonce, address
         logger.info("Node %s connects from %s: %s", node_id, address, why)
@@ -168,8 +206,23 @@ class Admission(HasLazyParts):
             self._refuse(node_id, address, "it was not at an address of this node, which has the token now")
 
     def _token(self) -> str:
-        token = self._token_file.read_text().strip()
-        if not token:
-            raise OSError(f"{self._token_file} is empty")
+        try:
+            token = self._token_file.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise OSError(f"{self._token_file} is not text") from error
+        if len(token.split()) != 1 or not token.isascii():
+            raise OSError(f"{self._token_file} does not contain one line with a token")
         hide(token)
         return token
+
+
+@contextlib.contextmanager
+def _on_disk() -> Iterator[None]:
+    """Raise a failure of the head's disk as an error for the user: it is no mistake of RayDog."""
+    try:
+        yield
+    except OSError as error:
+        raise RayDogError(
+            f"the head cannot use the files of its token service ({error}), so that no worker can join: free space on "
+            "the head's disk, or create the cluster again"
+        ) from error

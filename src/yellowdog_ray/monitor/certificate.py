@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import ssl
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from yellowdog_ray.private_file import write_private
 
+logger = logging.getLogger(__name__)
+
+_BEGIN = "-----BEGIN CERTIFICATE-----"
 _VALID = timedelta(days=3650)  # longer than any cluster; the fingerprint decides, not the dates
 
 
 class Certificate:
-    """A private key and its certificate in one file of mode 0600, which is created if it is missing.
+    """A private key and its certificate in one file of mode 0600, which is made if it is missing or damaged.
 
     Args:
         file: the file; its folder exists.
@@ -25,20 +29,35 @@ class Certificate:
     """
 
     def __init__(self, file: Path) -> None:
-        if not file.exists():
+        if not _is_usable(file):
+            if file.exists():
+                logger.warning("%s is damaged and is made again: tickets issued before are void", file)
             write_private(file, _make())
         self.file = file
         text = file.read_text()
-        body = text[text.index("-----BEGIN CERTIFICATE-----") :]
+        body = text[text.index(_BEGIN) :]
         self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(body)).hexdigest()
         self.secret = hashlib.sha256(text.encode()).digest()
 
     def context(self) -> ssl.SSLContext:
         """The settings of a server with this certificate."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.file)
-        return context
+        return _context(self.file)
+
+
+def _context(file: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(file, password=lambda: b"")  # a damaged file must not ask the terminal for a password
+    return context
+
+
+def _is_usable(file: Path) -> bool:
+    """Whether the file has a key and its certificate."""
+    try:
+        _context(file)
+        return _BEGIN in file.read_text()
+    except (OSError, ValueError):  # an `ssl.SSLError` is an `OSError`
+        return False
 
 
 def _make() -> bytes:

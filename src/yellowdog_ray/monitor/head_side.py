@@ -30,7 +30,7 @@ from yellowdog_ray.monitor.scale_gate import ScaleGate
 from yellowdog_ray.monitor.supervisor import Supervisor
 from yellowdog_ray.monitor.updater_steps import Setups
 from yellowdog_ray.node.authentication import HEAD_AUTH_FILE, MODE_TOKEN
-from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN_PATH
+from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN_PATH, CLOUD_INSTANCE_ID
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.tags import TagStore
 from yellowdog_ray.remote.uploads import with_deadlines
@@ -136,6 +136,7 @@ class HeadSide(Side):
             addresses,
             token_file,
             Path(FOLDER).expanduser(),
+            os.environ.get(CLOUD_INSTANCE_ID, ""),
             lambda: self.platform.clock.now().timestamp(),
             lambda: self.settings.current.worker_address_check,
         )

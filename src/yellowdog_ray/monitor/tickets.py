@@ -1,21 +1,28 @@
 """Tickets: each lets one worker get the cluster's token, once. Checked without memory of what was issued.
 
 A ticket is an HMAC over the worker's node id and an expiry. So a restarted monitor accepts the tickets of the last one.
-Only redemptions are recorded, in a file that is read again at the start.
+Only redemptions are recorded, in a file that is read again at the start. A line that was not written in full counts as
+a redemption of every node that it names.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import hmac
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from yellowdog_ray.errors import RayDogError
+from yellowdog_ray.private_file import write_private
 
 _PURPOSE = b"raydog ticket 1"
+
+_TORN = "?"
+"""The end of a line that was not written in full. No complete line ends with it."""
 
 
 class TicketRefused(RayDogError):
@@ -40,7 +47,9 @@ class Tickets:
         self._ledger = ledger
         self._now = now
         self._lock = threading.Lock()
-        self._redeemed = {node_id: (holder, end) for node_id, holder, end in _read(ledger) if end > now()}
+        self._redeemed: dict[str, tuple[str, int]] = {}
+        self._damaged: list[str] = []
+        self._read()
         self._rewrite()
 
     def issue(self, node_id: str, seconds: float) -> str:
@@ -77,44 +86,80 @@ class Tickets:
             TicketRedeemedTwice: another process has redeemed it before.
             OSError: the redemption could not be recorded, and does not count.
         """
-        holder = hashlib.sha256(nonce.encode()).hexdigest()
+        holder = _holder(nonce)
         with self._lock:
-            before = self._redeemed.get(node_id)
-            if before is not None and before[0] != holder:
+            if self._has_other_holder(node_id, holder):
                 raise TicketRedeemedTwice("the ticket has been redeemed before")
-            if before is None:
-                _append(self._ledger, node_id, holder, expiry)
+            if node_id not in self._redeemed:
+                _append(self._ledger, _line(node_id, holder, expiry))
                 self._redeemed[node_id] = holder, expiry
+
+    def is_redeemed_by_other(self, node_id: str, nonce: str) -> bool:
+        """Whether another process than the one with this nonce has redeemed the node's ticket."""
+        with self._lock:
+            return self._has_other_holder(node_id, _holder(nonce))
+
+    def _has_other_holder(self, node_id: str, holder: str) -> bool:
+        """Whether another has redeemed the node's ticket, or may have: a damaged line counts."""
+        before = self._redeemed.get(node_id)
+        if before is not None:
+            return before[0] != holder
+        return any(node_id in line and holder not in line for line in self._damaged)
 
     def _code(self, node_id: str, expiry: int) -> str:
         return hmac.new(self._key, f"{node_id}|{expiry}".encode(), hashlib.sha256).hexdigest()
 
+    def _read(self) -> None:
+        """Read the recorded redemptions."""
+        if not self._ledger.exists():
+            return
+        *lines, rest = self._ledger.read_text(errors="replace").split("\n")
+        for line in [*lines, *([rest + _TORN] if rest else [])]:
+            match line.split(" "):
+                case [node_id, holder, expiry] if expiry.isascii() and expiry.isdecimal() and len(expiry) < 16:
+                    if int(expiry) > self._now():
+                        self._redeemed[node_id] = holder, int(expiry)
+                case _:
+                    self._damaged.append(line)
+
     def _rewrite(self) -> None:
         """Drop expired redemptions from the file, which would otherwise grow for the cluster's life."""
-        new = self._ledger.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        for node_id, entry in self._redeemed.items():
-            _append(new, node_id, *entry)
-        if new.exists():
-            new.replace(self._ledger)
-        else:
-            self._ledger.unlink(missing_ok=True)
+        lines = [_line(node_id, *entry) for node_id, entry in self._redeemed.items()]
+        lines += [f"{line}\n" for line in self._damaged]
+        with contextlib.suppress(OSError):  # the longer file says the same
+            if lines:
+                write_private(self._ledger, "".join(lines).encode())
+            else:
+                self._ledger.unlink(missing_ok=True)
 
 
-def _read(ledger: Path) -> Iterator[tuple[str, str, int]]:
-    """The recorded redemptions. A torn last line was never answered."""
-    if ledger.exists():
-        for line in ledger.read_text(errors="replace").splitlines():
-            match line.split(" "):
-                case [node_id, holder, expiry] if expiry.isdecimal():
-                    yield node_id, holder, int(expiry)
+def _holder(nonce: str) -> str:
+    """A process as the file names it."""
+    return hashlib.sha256(nonce.encode()).hexdigest()
 
 
-def _append(ledger: Path, node_id: str, holder: str, expiry: int) -> None:
-    file = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+def _line(node_id: str, holder: str, expiry: int) -> str:
+    return f"{node_id} {holder} {expiry}\n"
+
+
+def _append(ledger: Path, line: str) -> None:
+    """Append a line in full, or leave the file as it is.
+
+    Raises:
+        OSError: the line could not be written.
+    """
+    file = os.open(ledger, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     try:
-        line = f"{node_id} {holder} {expiry}\n".encode()
-        if os.write(file, line) != len(line):
-            raise OSError(f"{ledger} takes no more")
+        size = os.fstat(file).st_size
+        is_torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        data = (f"{_TORN}\n{line}" if is_torn else line).encode()
+        written = 0
+        try:
+            written = os.write(file, data)
+        finally:
+            if written != len(data):
+                os.ftruncate(file, size)
+        if written != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(ledger))
     finally:
         os.close(file)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yellowdog_ray.errors import HostKeyChanged, SshError
+from yellowdog_ray.private_file import make_private_folder
 from yellowdog_ray.remote import processes
 
 SSH_PORT = 22
@@ -50,7 +51,7 @@ class SshTarget:
         """
         host_key = host_key_file(self.node_id)
         with contextlib.suppress(OSError):  # OpenSSH then warns, and continues
-            host_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(host_key.parent)
         options = [
             f'-oIdentityFile="{_literal(Path(self.private_key).expanduser())}"',
             "-oStrictHostKeyChecking=accept-new",

@@ -1,6 +1,7 @@
 """Who gets the token: the node of a ticket, from its own address, once."""
 
 import logging
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
-from yellowdog_ray.errors import Unavailable
+from yellowdog_ray.errors import RayDogError, Unavailable
 from yellowdog_ray.monitor.admission import AFTER_BOOT, Admission
 from yellowdog_ray.monitor.node_addresses import READS_PER_SECOND, NodeAddresses
 from yellowdog_ray.node import variables
@@ -42,15 +43,20 @@ class Head:
         self.checks_addresses = True
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, head_id: str = "head-1") -> None:
         self.admission = Admission(
             self.addresses,
             self.token_file,
-            self.folder / ".raydog/auth",
+            self.files,
+            head_id,
             lambda: self.seconds,
             lambda: self.checks_addresses,
             0,
         )
+
+    @property
+    def files(self) -> Path:
+        return self.folder / ".raydog/auth"
 
     def ticket(self, node_id: str = "worker-1") -> str:
         return self.admission.environment(node_id, BOOT)[variables.TICKET]
@@ -92,6 +98,26 @@ def test_repeated_attempts_at_another_address_are_warned_of(head, caplog):
 
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "worker-1" in record.getMessage()
+
+
+def test_attempt_at_another_address_after_the_redemption_is_warned_of(head, caplog):
+    ticket = head.ticket()
+    head.answer(ticket)
+
+    assert "token" not in head.answer(ticket, nonce="thief", at="10.0.0.99")
+
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "worker-1" in record.getMessage()
+    assert "10.0.0.99" in record.getMessage()
+
+
+def test_node_that_repeats_its_request_from_its_other_address_is_not_warned_of(head, caplog):
+    ticket = head.ticket()
+    head.answer(ticket)
+
+    assert "token" not in head.answer(ticket, at="10.0.9.9")
+
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 
 def test_host_with_several_addresses_is_offered_the_listed_ones_without_a_warning(head, caplog):
@@ -156,6 +182,77 @@ def test_forged_ticket_is_refused_without_a_look_at_the_platform(head):
     assert "refused" in head.admission.answer({}, "10.0.0.5")
 
 
+def test_refused_strangers_are_logged_once_for_each_address_and_minute(head, caplog):
+    caplog.set_level(logging.INFO)
+    for _ in range(3):
+        for address in ("6.6.6.6", "7.7.7.7"):
+            head.answer("9999999999.abc", at=address)
+    assert caplog.text.count("The token service refused") == 2
+
+    head.seconds += 60
+    head.answer("9999999999.abc", at="6.6.6.6")
+
+    assert caplog.text.count("The token service refused") == 3
+
+
+def test_repeated_warnings_are_logged_once_for_each_address_and_minute(head, caplog):
+    ticket = head.ticket()
+    head.answer(ticket)
+    for _ in range(5):
+        head.answer(ticket, nonce="thief", at="10.0.0.99")
+        head.answer(ticket, nonce="thief")
+
+    assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 2
+
+
+class TestFiles:
+    """The files of the token service belong to one head."""
+
+    def test_folders_are_private_whatever_the_umask(self, head):
+        umask = os.umask(0)
+        try:
+            head.ticket()
+        finally:
+            os.umask(umask)
+
+        assert [folder.stat().st_mode & 0o777 for folder in (head.files.parent, head.files)] == [0o700, 0o700]
+
+    def test_files_of_another_head_are_replaced(self, head):
+        """Whoever has the image with them could issue tickets."""
+        stolen = head.ticket()
+        head.answer(head.ticket())
+        fingerprint = head.admission.certificate.fingerprint
+
+        head.restart("head-2")
+
+        assert "not one of this cluster" in head.answer(stolen)["refused"]
+        assert head.admission.certificate.fingerprint != fingerprint
+        assert head.answer(head.ticket(), nonce="other") == {"token": TOKEN}
+
+    @pytest.mark.parametrize(
+        "content", ["", "garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    )
+    def test_damaged_key_is_made_again_with_a_warning(self, head, caplog, content):
+        head.ticket()
+        (head.files / "token_service.pem").write_text(content)
+
+        head.restart()
+
+        assert head.answer(head.ticket()) == {"token": TOKEN}
+        head.admission.certificate.context()
+        assert [record.levelname for record in caplog.records if "is damaged" in record.getMessage()] == ["WARNING"]
+
+    @pytest.mark.parametrize("call", ["environment", "tick"])
+    def test_full_disk_is_reported_as_one(self, head, monkeypatch, call):
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("yellowdog_ray.monitor.certificate.write_private", full)
+
+        with pytest.raises(RayDogError, match=r"No space left on device.*no worker can join"):
+            head.ticket() if call == "environment" else head.admission.tick(Snapshot())
+
+
 def test_node_without_a_known_address_is_to_try_again(head):
     ticket = head.ticket()
     head.addresses.listed.clear()
@@ -163,11 +260,15 @@ def test_node_without_a_known_address_is_to_try_again(head):
     assert "retry" in head.answer(ticket)
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty"])
-def test_ticket_stays_valid_when_the_head_has_no_token(head, damage):
+@pytest.mark.parametrize("damage", [None, b"", b"\xff\xfe", b"two\nlines\n", "ü".encode()])
+def test_ticket_stays_valid_when_the_head_has_no_token(head, damage, caplog):
     ticket = head.ticket()
-    head.token_file.write_text("") if damage == "empty" else head.token_file.unlink()
-    assert "retry" in head.answer(ticket)
+    head.token_file.unlink()
+    if damage is not None:
+        head.token_file.write_bytes(damage)
+    assert ["retry" in head.answer(ticket) for _ in range(3)] == [True] * 3
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "auth_token" in record.getMessage()
 
     head.token_file.write_text(TOKEN)
 

@@ -1,5 +1,6 @@
 """Tickets: valid once, for one node, for a time; a restart changes none of that."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,79 @@ class TestLedger:
 
         with pytest.raises(TicketRedeemedTwice):
             Tickets(SECRET, ledger, now).redeem("worker-1", expiry, "second")
+
+    def test_torn_line_counts_as_redemption_after_a_restart(self, tickets, ledger, now):
+        """Without its end it shows an earlier expiry, which has passed."""
+        expiry = tickets.verify("worker-1", tickets.issue("worker-1", 60))
+        tickets.redeem("worker-1", expiry, "first")
+        ledger.write_text(ledger.read_text()[:-6])
+
+        for _ in range(2):
+            restarted = Tickets(SECRET, ledger, now)
+            with pytest.raises(TicketRedeemedTwice):
+                restarted.redeem("worker-1", expiry, "second")
+
+    def test_process_of_a_torn_line_may_repeat(self, tickets, ledger, now):
+        expiry = tickets.verify("worker-1", tickets.issue("worker-1", 60))
+        tickets.redeem("worker-1", expiry, "first")
+        ledger.write_text(ledger.read_text()[:-6])
+
+        Tickets(SECRET, ledger, now).redeem("worker-1", expiry, "first")
+
+        with pytest.raises(TicketRedeemedTwice):
+            Tickets(SECRET, ledger, now).redeem("worker-1", expiry, "second")
+
+    @pytest.mark.parametrize("missing", [1, 6, 20, 70])
+    def test_line_after_a_torn_one_is_a_line_of_its_own(self, tickets, ledger, now, missing):
+        end = int(now() + 60)
+        tickets.redeem("worker-1", end, "first")
+        with ledger.open("a") as file:
+            file.write(f"worker-2 {'a' * 64} {end}\n"[:-missing])
+
+        tickets.redeem("worker-3", end, "first")
+
+        restarted = Tickets(SECRET, ledger, now)
+        for node_id in ("worker-1", "worker-2", "worker-3"):
+            with pytest.raises(TicketRedeemedTwice):
+                restarted.redeem(node_id, end, "second")
+
+    @pytest.mark.parametrize("failure", ["short", "error"])
+    def test_full_disk_leaves_the_file_as_it_was(self, tickets, ledger, now, monkeypatch, failure):
+        tickets.redeem("worker-1", int(now() + 60), "first")
+        before = ledger.read_bytes()
+        write = os.write
+
+        def full(file: int, data: bytes) -> int:
+            if failure == "error":
+                raise OSError(28, "No space left on device")
+            return write(file, data[:20])
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            with pytest.raises(OSError, match="No space left"):
+                tickets.redeem("worker-2", int(now() + 60), "first")
+        assert ledger.read_bytes() == before
+
+        tickets.redeem("worker-2", int(now() + 60), "first")
+        with pytest.raises(TicketRedeemedTwice):
+            Tickets(SECRET, ledger, now).redeem("worker-2", int(now() + 60), "second")
+
+    @pytest.mark.parametrize("line", ["n h " + "9" * 5000, "n h \u0663", "x" * 9000])
+    def test_strange_line_does_not_stop_the_restart(self, ledger, now, line):
+        ledger.write_text(f"{line}\n")
+
+        Tickets(SECRET, ledger, now).redeem("worker-1", int(now() + 60), "first")
+
+    def test_full_disk_at_the_restart_keeps_the_redemptions(self, tickets, ledger, now, monkeypatch):
+        tickets.redeem("worker-1", int(now() + 60), "first")
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("yellowdog_ray.monitor.tickets.write_private", full)
+
+        with pytest.raises(TicketRedeemedTwice):
+            Tickets(SECRET, ledger, now).redeem("worker-1", int(now() + 60), "second")
 
     def test_link_is_not_followed(self, tickets, ledger, tmp_path):
         ledger.symlink_to(tmp_path / "elsewhere")
