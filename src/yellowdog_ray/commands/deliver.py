@@ -118,7 +118,7 @@ def program(credentials: Credentials, authentication: Authentication) -> str:
             _write(HEAD_AUTH_FILE, authentication.token),
             _write(HEAD_AUTH_OWNER, owner),
             "fi\n",
-            f'echo "{_TOKEN_MARK}$(cat ~/{HEAD_AUTH_FILE})"\n',
+            f"printf '{_TOKEN_MARK}'; cat ~/{HEAD_AUTH_FILE}; echo\n",  # `echo` would interpret backslashes
         ]
     return "".join([*parts, _write(SHELL_FILE, "\n".join(lines) + "\n"), _SHELLS])
 
@@ -126,7 +126,10 @@ def program(credentials: Credentials, authentication: Authentication) -> str:
 def _write(path: str, text: str) -> str:
     """A command that writes this text to a file below the home."""
     text = text if text.endswith("\n") else f"{text}\n"
-    return f"write ~/{path} <<'END_OF_FILE'\n{text}END_OF_FILE\n"
+    end = "END_OF_FILE"
+    while end in text:
+        end += "_"
+    return f"write ~/{path} <<'{end}'\n{text}{end}\n"
 
 
 def upload_files(target: SshTarget, files: Mapping[str, str]) -> None:

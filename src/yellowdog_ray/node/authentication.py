@@ -89,22 +89,28 @@ def request(source):
         return json.loads(connection.makefile("rb").readline(8192).decode())
 
 
-source, others = None, None  # this host's address; further ones at which the platform lists this node
+# Of these addresses of this host the first is used; None is the system's choice. The service may add listed ones.
+sources, refusal = [None], None
+not_ours = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
 deadline, pause = time.monotonic() + {RETRY_SECONDS}, 0.1
 while True:
+    source = sources[0]
     try:
         answer = request(source)
         why = answer.get("retry")
     except (OSError, ValueError) as error:
         answer, why = {{}}, "no answer from %s, port %d: %s" % (head, port, error)
-        if source and getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+        if source and (isinstance(error, socket.gaierror) or getattr(error, "errno", None) in not_ours):
             answer = {{"refused": refusal}}
-    if "elsewhere" in answer and others is None:
-        others, refusal = answer["elsewhere"].split(), answer["refused"]
+        else:
+            sources.append(sources.pop(0))  # the head may be reachable from another only
+    if "elsewhere" in answer and refusal is None:
+        refusal = answer["refused"]
+        sources += answer["elsewhere"].split()
     if "refused" in answer:
-        if not others:
+        sources.pop(0)
+        if not sources:
             fail(answer["refused"])
-        source = others.pop(0)
         continue
     if "token" in answer:
         break
@@ -114,12 +120,16 @@ while True:
         sys.exit(1)
     time.sleep(pause)
     pause = min(2 * pause, 1)
-os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-new = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-os.fchmod(new, 0o600)
-os.write(new, answer["token"].encode())
-os.close(new)
-os.rename(path + ".new", path)
+os.umask(0o077)
+try:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    new = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(new, "wb") as file:
+        os.fchmod(new, 0o600)
+        file.write(answer["token"].encode())
+    os.rename(path + ".new", path)
+except OSError as error:
+    fail("%s cannot be written: %s" % (path, error.strerror or error))
 """
 
 _WORKER_LINES = f"""\

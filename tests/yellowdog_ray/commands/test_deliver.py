@@ -155,6 +155,20 @@ class TestToken:
     def test_new_head_gets_the_proposed_token(self, head):
         assert head.deliver() == "the-token"
 
+    @pytest.mark.parametrize(
+        "token", [r"abc\tdef\nghi", r"long\cXYZ", "END_OF_FILE", "a'b\"$(id)`id`", "-n", "%s%d", r"\\x", "x" * 9000]
+    )
+    def test_any_token_arrives_and_is_reported_as_it_is(self, head, token):
+        """Debian's `sh` interprets backslashes in `echo`."""
+        assert head.deliver(token=token) == token
+        assert (head.path / ".ray/auth_token").read_text() == f"{token}\n"
+
+    def test_token_without_a_newline_is_reported(self, head):
+        head.deliver()
+        (head.path / ".ray/auth_token").write_text("copied-by-ray")
+
+        assert head.deliver() == "copied-by-ray"
+
     def test_running_heads_token_is_adopted(self, head):
         head.deliver(token="first")
 

@@ -151,6 +151,36 @@ def test_refused_worker_ends_with_one_message(worker, door):
     assert not worker.token.exists()
 
 
+@pytest.mark.parametrize("blocked", [".raydog", ".raydog/tokens/worker-1"])
+def test_token_that_cannot_be_written_ends_the_task_with_one_message(worker, blocked):
+    place = worker.home / blocked
+    if blocked == ".raydog":
+        place.write_text("a file")
+    else:
+        place.mkdir(parents=True)
+
+    done = worker.run()
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"{worker.token} cannot be written: " in line
+
+
+def test_workers_folders_are_private_whatever_the_umask(worker):
+    umask = os.umask(0)
+    try:
+        worker.run()
+    finally:
+        os.umask(umask)
+
+    assert [folder.stat().st_mode & 0o777 for folder in list(worker.token.parents)[:2]] == [0o700, 0o700]
+
+
+_CUT = """answer = request(source)
+        if "cut" in answer:
+            raise ConnectionResetError("cut")"""
+
+
 class TestSeveralAddresses:
     """The system chooses the address that a connection comes from; the platform may list another."""
 
@@ -170,6 +200,33 @@ class TestSeveralAddresses:
 
         assert done.returncode == 1
         assert done.stderr.endswith(f"cannot join: {self.REFUSAL['refused']}\n")
+
+    @pytest.mark.parametrize("first", ["::1", "10.99.0.1", "nosuch.invalid", "fd00::1"])
+    def test_worker_goes_on_after_an_address_from_which_it_cannot_connect(self, worker, door, first):
+        door.answers = [{**self.REFUSAL, "elsewhere": f"{first} 127.0.0.77"}]
+
+        assert worker.run().returncode == 0
+        assert door.addresses == ["127.0.0.1", "127.0.0.77"]
+
+    @pytest.mark.parametrize("only", ["::1", "nosuch.invalid"])
+    def test_worker_with_no_usable_address_ends_with_the_reason(self, worker, door, only):
+        door.answers = [{**self.REFUSAL, "elsewhere": only}]
+
+        assert worker.run().stderr.endswith(f"cannot join: {self.REFUSAL['refused']}\n")
+
+    def test_worker_tries_its_addresses_in_turn_when_a_connection_fails(self, worker, door):
+        """A route may exist from one of them only, and the service may be away for a moment."""
+        door.answers = [{**self.REFUSAL, "elsewhere": "127.0.0.77 127.0.0.78"}, *[{"cut": ""}] * 3]
+        script = worker_script(SHOW).replace("answer = request(source)", _CUT)
+        task = worker.home / "taskdata.txt"
+        task.write_text(script)
+
+        done = subprocess.run(
+            ["bash", str(task)], env=worker.environment, capture_output=True, text=True, timeout=30, check=False
+        )
+
+        assert done.returncode == 0, done.stderr
+        assert door.addresses == ["127.0.0.1", "127.0.0.77", "127.0.0.78", "127.0.0.77", "127.0.0.78"]
 
     def test_worker_refused_at_every_address_ends_with_the_reason(self, worker, door):
         door.answers = [{**self.REFUSAL, "elsewhere": "127.0.0.77 127.0.0.78"}] * 5
