@@ -31,6 +31,7 @@ from yellowdog_ray.cluster.task_reading import (
     count,
     differences,
     explains,
+    is_same,
     merged,
     originals,
     pages,
@@ -154,11 +155,11 @@ class TaskCache:
         now = self._monotonic()
         if not self._groups or not self._is_due(now) or not self._all_explained():
             return False
-        reading = Reading()
+        reading = Reading(self._all())
         reading.show(self._platform.live_tasks(requirement_id))
-        is_same = reading.seen == self._all()
-        self._all_read_at = now if is_same else self._all_read_at
-        return is_same
+        is_unchanged = reading.seen == self._all()
+        self._all_read_at = now if is_unchanged else self._all_read_at
+        return is_unchanged
 
     def update(self, work: WorkRequirementView) -> bool:
         """Read what has changed. Returns whether anything may have.
@@ -240,7 +241,7 @@ class TaskCache:
         ]
         if unexplained:
             for group_id, tasks in self._read_whole(work, unexplained).items():
-                reading = readings.setdefault(group_id, Reading())
+                reading = readings.setdefault(group_id, Reading(self._known(group_id)))
                 reading.whole = True
                 reading.show(tasks)
         return readings
@@ -257,7 +258,7 @@ class TaskCache:
 
     def _read_changes(self, group: TaskGroupView) -> Reading:
         """The tasks of a group that have moved, until they explain its counts."""
-        reading = Reading()
+        reading = Reading(self._known(group.id))
         for read in self._change_lists(group):
             reading.show(read())
             if explains(self._merged(group, reading), group.counts):
@@ -312,7 +313,7 @@ class TaskCache:
         except PlatformError as error:
             logger.debug("task %s could not be looked up: %s", task.id, error)
             return None
-        return found if found.id == task.id else None
+        return found if is_same(task, found) else None
 
     def _missing(self, group: TaskGroupView, reading: Reading) -> frozenset[str]:
         """Ids of the tasks of a group that were listed before, and that the last whole list lacks."""

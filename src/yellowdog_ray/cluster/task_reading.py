@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from yellowdog_ray.platform.calls import PAGE_SIZE
+from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.types import Counts, TaskGroupView, TaskPhase, TaskView
 
 logger = logging.getLogger(__name__)
@@ -30,16 +31,25 @@ class Reading:
     """What the lists have shown of a task group.
 
     Attributes:
+        known: the live tasks before.
         seen: the tasks that they have shown, by id, ended ones too.
         whole: whether one of the lists was that of all live tasks.
     """
 
+    known: Tasks = field(default_factory=dict)
     seen: dict[str, TaskView] = field(default_factory=dict)
     whole: bool = False
 
     def show(self, tasks: Iterable[TaskView]) -> None:
-        """Add what a list shows; of a task that is shown twice, the later phase."""
+        """Add what a list shows; of a task that is shown twice, the later phase.
+
+        Raises:
+            MalformedResponse: the list gives a known node another identity. Believed, it would end that node.
+        """
         for task in tasks:
+            before = self.known.get(task.id)
+            if before is not None and not is_same(before, task):
+                raise malformed(f"task {task.id}, node '{before.name}', with another name, tags or group: '{task.name}'")
             shown = self.seen.get(task.id)
             self.seen[task.id] = task if shown is None else later(shown, task)
 
@@ -57,12 +67,20 @@ class Copies:
         for task in copies:
             if task.id not in self._warned:
                 logger.warning(
-                    "task '%s' (%s) is not a node of this cluster: it was copied or added by hand. Ray does not use it;"
-                    " abort it in the YellowDog portal, or it runs until `ray down`",
+                    "task '%s' (%s) has no node's identity, so Ray does not use it, and it runs until `ray down`. If "
+                    "somebody copied it or added it by hand, they may abort it in the YellowDog portal",
                     task.name,
                     task.id,
                 )
         self._warned = {task.id for task in copies}
+
+
+def is_same(known: TaskView, task: TaskView) -> bool:
+    """Whether a view of a task leaves its identity as it is known. What is known as no node may become one."""
+    if known.id != task.id or (known.tags and known.name != task.name):
+        return False
+    # A list of ended tasks may omit their environment, which has the tags.
+    return not known.tags or task.finished or (known.tags, known.group_id) == (task.tags, task.group_id)
 
 
 def originals(tasks: Tasks) -> dict[str, TaskView]:

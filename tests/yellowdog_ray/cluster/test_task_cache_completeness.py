@@ -1,11 +1,13 @@
 """No list is trusted to be complete: no living task is ever dropped, and every ended one is, eventually."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from tests.yellowdog_ray.cluster.scripted_platform import (
     TICK_SECONDS,
+    Distortion,
     Reader,
     ScriptedPlatform,
     honest,
@@ -18,7 +20,7 @@ from yellowdog_ray.cluster.task_cache import (
     FIRST_READING_SECONDS,
     MAX_LOOKUPS,
 )
-from yellowdog_ray.errors import Unavailable
+from yellowdog_ray.errors import MalformedResponse, Unavailable
 
 CREW = ("a", "b", "c", "d", "e")
 
@@ -298,3 +300,89 @@ class TestCopies:
         reader.tick()
 
         assert reader.names == {*CREW, "copy"} - {"c"}
+
+
+RENAMED = {"name": "x", "tags": {}}
+WRONG_IDENTITIES = {
+    "another name": RENAMED,
+    "no tags": {"tags": {}},
+    "another type": {"tags": {"ray-node-type": "head"}},
+    "another group": {"group_id": "ydid:taskgrp:000000:1:2"},
+}
+
+
+def renaming(name: str, changes: dict[str, object]) -> Distortion:
+    """A list that gives a task another identity."""
+    return lambda tasks: [replace(one, **changes) if one.name == name else one for one in tasks]
+
+
+class TestIdentity:
+    """Answers that give a known node another identity."""
+
+    @pytest.mark.parametrize("wrong", WRONG_IDENTITIES)
+    def test_node_stays_when_a_full_reading_names_it_wrongly(self, platform, reader, wrong):
+        before = reader.cache.tasks()
+        platform.live_list = renaming("c", WRONG_IDENTITIES[wrong])
+        reader.wait_for_full_reading()
+
+        with pytest.raises(MalformedResponse):
+            reader.tick()
+
+        assert reader.cache.tasks() == before
+
+    def test_node_stays_when_the_list_after_a_change_names_it_wrongly(self, platform, reader, caplog):
+        platform.live_list = renaming("c", RENAMED)
+        platform.put(task("f"))
+
+        with pytest.raises(MalformedResponse):
+            reader.tick()
+        platform.live_list = honest
+        reader.tick()
+
+        assert reader.names == {*CREW, "f"}
+        assert caplog.records == []
+
+    def test_added_node_stays_when_the_first_list_names_it_wrongly(self, platform, reader):
+        platform.put(task("f"))
+        reader.cache.add([task("f", "READY")])
+        platform.live_list = renaming("f", RENAMED)
+        reader.wait_for_full_reading()
+
+        with pytest.raises(MalformedResponse):
+            reader.tick()
+
+        assert reader.names == {*CREW, "f"}
+
+    def test_answer_about_one_node_that_names_another_is_requested_again(self, platform, reader):
+        platform.live_list = lambda tasks: [one for one in tasks if one.id != task_id("c")]
+        platform.put(replace(task("c"), **RENAMED))
+        reader.wait_for_full_reading()
+
+        assert "task c" in reader.tick()
+        assert reader.names == set(CREW)
+        platform.put(task("c", "FAILED"))
+        reader.tick()
+
+        assert reader.names == set(CREW) - {"c"}
+
+    def test_node_that_ends_is_dropped_when_the_list_omits_its_tags(self, platform, reader):
+        platform.put(task("c", "FAILED", tags={}))
+        reader.tick()
+
+        assert reader.names == set(CREW) - {"c"}
+
+    def test_task_that_was_no_node_is_listed_as_one_once_its_answer_is_right(self, platform):
+        platform.put(replace(task("a"), **RENAMED))
+        reader = Reader(platform)
+        reader.tick()
+        platform.put(task("a"))
+        reader.wait_for_full_reading()
+        reader.tick()
+
+        assert reader.names == set(CREW)
+
+    def test_log_does_not_advise_to_abort_a_task_that_may_be_ours(self, platform, reader, caplog):
+        platform.put(task("copy", "READY", tags={}))
+        reader.tick()
+
+        assert "If somebody copied it or added it by hand" in caplog.text
