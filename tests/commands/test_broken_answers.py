@@ -3,9 +3,12 @@
 Simulated hosts end by themselves once their tasks have ended and their pools shut down.
 """
 
+import json
+
 import pytest
 
 from tests.commands.account import BOOT, NAME
+from tests.simulation.distortions import Manners
 from tests.simulation.ray_commands import make_workers
 
 ENDED_SECONDS = 60.0
@@ -86,5 +89,33 @@ def test_ray_up_succeeds_while_answers_that_only_inform_are_broken(laptop, accou
     with wire.trouble(kind, call):
         up = laptop.up()
 
+    assert up.exit_code == 0, up.output
+    account.assert_one_cluster()
+
+
+class _BrokenSources(Manners):
+    """A platform whose answers about templates have a source that is no object."""
+
+    def __init__(self, part: object) -> None:
+        super().__init__()
+        self.part = part
+        self.broken = 0
+
+    def shape(self, call: str, body: bytes, now: object) -> bytes:
+        if "/compute/templates/" not in call or b'"sources"' not in body:
+            return super().shape(call, body, now)
+        answer = json.loads(body)
+        answer["computeRequirement"]["provisionStrategy"]["sources"] = [self.part]
+        self.broken += 1
+        return json.dumps(answer).encode()
+
+
+@pytest.mark.parametrize("part", [None, 5, "x", [], {}])
+def test_ray_up_succeeds_while_a_template_has_a_source_that_is_no_object(laptop, account, world, part):
+    world.wire.manners = _BrokenSources(part)
+
+    up = laptop.up()
+
+    assert world.wire.manners.broken
     assert up.exit_code == 0, up.output
     account.assert_one_cluster()

@@ -49,7 +49,9 @@ class Reading:
         for task in tasks:
             before = self.known.get(task.id)
             if before is not None and not is_same(before, task):
-                raise malformed(f"task {task.id}, node '{before.name}', with another name, tags or group: '{task.name}'")
+                raise malformed(
+                    f"task {task.id}, node '{before.name}', with another name, tags or group: '{task.name}'"
+                )
             shown = self.seen.get(task.id)
             self.seen[task.id] = task if shown is None else later(shown, task)
 

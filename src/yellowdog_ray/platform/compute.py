@@ -33,6 +33,7 @@ from yellowdog_ray.platform.convert import (
     named_entry,
     platform_node_view,
     source_messages,
+    sources_of,
     word_of,
 )
 from yellowdog_ray.platform.responses import Responses
@@ -94,9 +95,10 @@ class ComputeCalls(Calls):
         )
         with self._sdk(f"compute requirement template '{template}'"):
             planned = self._client.compute_client.test_compute_requirement_template(usage).computeRequirement
-        sources = getattr(planned.provisionStrategy, "sources", None) or [] if planned else []
-        types = [(word_of(s.provider) if s.provider else None, s.instanceType) for s in sources if s.instanceType]
-        return list(dict.fromkeys(types))
+        found = [
+            (getattr(source, "provider", None), getattr(source, "instanceType", None)) for source in sources_of(planned)
+        ]
+        return list(dict.fromkeys((word_of(cloud) if cloud else None, str(name)) for cloud, name in found if name))
 
     @platform_call
     def instance_type(self, provider: str | None, name: str) -> MachineSize | None:

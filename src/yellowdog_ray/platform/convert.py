@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Collection
 from datetime import datetime, timezone
+from typing import TypeVar
 
 from yellowdog_client.model import (
     CloudProvider,
@@ -26,6 +27,7 @@ from yellowdog_client.model import (
     TaskGroup,
     TaskStatus,
     TaskSummary,
+    Worker,
     WorkerPoolStatus,
     WorkerPoolSummary,
     WorkRequirement,
@@ -34,6 +36,7 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID, NODE_TAGS
+from yellowdog_ray.platform.calls import entity
 from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.types import (
     Counts,
@@ -56,7 +59,13 @@ TASK_TYPE = "bash"
 """The type of every task; a platform node that runs one must offer it."""
 
 LIVE_NODES = [NodeStatus.RUNNING, NodeStatus.LATE]
+_NO_OBJECTS = (str, int, float, list)
+"""What the SDK makes of JSON that is no object."""
+
 LONG_AGO = datetime.fromtimestamp(0, timezone.utc)
+
+
+T = TypeVar("T")
 
 
 def task_group_entity(spec: TaskGroupSpec, namespace: str) -> TaskGroup:
@@ -102,7 +111,7 @@ def work_view(requirement: WorkRequirement) -> WorkRequirementView:
         finished=is_finished(status),
         cancelling=status is WorkRequirementStatus.CANCELLING,
         created=time_of(requirement.createdTime),
-        groups=tuple(_group_view(group) for group in requirement.taskGroups or []),
+        groups=tuple(map(_group_view, _parts(requirement.taskGroups, TaskGroup, "task groups"))),
         status_changed=requirement.statusChangedTime,
     )
 
@@ -119,7 +128,7 @@ def work_entry(summary: WorkRequirementSummary) -> WorkRequirementEntry:
 
 
 def _group_view(group: TaskGroup) -> TaskGroupView:
-    spec = group.runSpecification
+    spec = entity(group.runSpecification, RunSpecification, "a task group")
     placement = Placement(
         tuple(spec.workerTags or ()), tuple(spec.namespaces or ()), tuple(map(word_of, spec.providers or ()))
     )
@@ -138,7 +147,7 @@ def _counts(summary: TaskSummary | None) -> Counts | None:
         return None
     at: Counter[TaskPhase] = Counter()
     for status, count in (summary.statusCounts or {}).items():
-        at[phase_of(word_of(status))] += count
+        at[phase_of(word_of(status))] += entity(count, int, "the counts of a task group")
     return Counts(at, summary.lastUpdatedTime)
 
 
@@ -193,7 +202,10 @@ def platform_node_view(node: Node) -> PlatformNodeView:
         alive=node.status in LIVE_NODES,
         task_types=tuple(details.supportedTaskTypes or ()) if details else (),
         size=MachineSize(details.vcpus, details.ram) if details and details.vcpus and details.ram else None,
-        slots=sum(worker.status is None or worker.status.available for worker in node.workers or ()),
+        slots=sum(
+            worker.status is None or worker.status.available
+            for worker in _parts(node.workers, Worker, "the workers of a platform node")
+        ),
     )
 
 
@@ -232,20 +244,47 @@ def instance_id_of(instance: Instance) -> InstanceId | None:
 
 def source_messages(requirement: ComputeRequirement) -> tuple[str, ...]:
     """The errors that the sources of a compute requirement report."""
-    sources = getattr(requirement.provisionStrategy, "sources", None) or []
-    return tuple(str(source.statusMessage) for source in sources if source.statusMessage)
+    messages = (getattr(source, "statusMessage", None) for source in sources_of(requirement))
+    return tuple(str(message) for message in messages if message)
+
+
+def sources_of(requirement: ComputeRequirement | None) -> list[object]:
+    """The sources of a compute requirement. Each kind has its own class, and an unknown kind may lack attributes.
+
+    Raises:
+        MalformedResponse: one of them is no object.
+    """
+    strategy = getattr(requirement, "provisionStrategy", None)
+    sources = _parts(getattr(strategy, "sources", None), object, "the sources of a compute requirement")
+    if any(source is None or isinstance(source, _NO_OBJECTS) for source in sources):
+        raise malformed("the sources of a compute requirement: a source that is no object")
+    return sources
 
 
 def counted_instances(requirement: ComputeRequirement, statuses: Collection[InstanceStatus]) -> int:
     """How many instances of these statuses the sources of a compute requirement count."""
-    sources = getattr(requirement.provisionStrategy, "sources", None) or []
-    counts = [getattr(source.instanceSummary, "statusCounts", None) or {} for source in sources]
-    return sum(count for of_source in counts for status, count in of_source.items() if status in statuses)
+    summaries = [getattr(source, "instanceSummary", None) for source in sources_of(requirement)]
+    counts = [getattr(summary, "statusCounts", None) or {} for summary in summaries]
+    return sum(
+        entity(count, int, "the counts of a source")
+        for of_source in counts
+        for status, count in of_source.items()
+        if status in statuses
+    )
 
 
 def is_finished(status: WorkRequirementStatus | None) -> bool:
     """Whether a work requirement has ended."""
     return status is not None and status.finished
+
+
+def _parts(listed: object, kind: type[T], subject: str) -> list[T]:
+    """The elements of a list, which may be missing.
+
+    Raises:
+        MalformedResponse: it is no list, or an element is something else.
+    """
+    return [entity(part, kind, subject) for part in entity(listed or [], list, subject)]
 
 
 def time_of(moment: datetime | None) -> datetime:

@@ -17,6 +17,7 @@ from yellowdog_client.model import (
     TaskGroup,
     TaskStatus,
     TaskSummary,
+    Worker,
     WorkerPoolStatus,
     WorkRequirement,
     WorkRequirementStatus,
@@ -30,6 +31,7 @@ from yellowdog_ray.platform.convert import (
     platform_node_view,
     pool_view,
     source_messages,
+    sources_of,
     task_entity,
     task_group_entity,
     task_view,
@@ -57,7 +59,23 @@ def filled(entity, **fields):
     return entity
 
 
+NO_OBJECTS = [None, 5, "x", []]
+"""What the SDK makes of elements of a list that are not as they should be."""
+
+
 class TestWorkRequirement:
+    @pytest.mark.parametrize("part", NO_OBJECTS)
+    def test_task_group_that_is_no_object_is_malformed(self, part):
+        with pytest.raises(MalformedResponse):
+            work_view(self.work(taskGroups=[self.group(), part]))
+
+    @pytest.mark.parametrize("field", ["runSpecification", "taskSummary"])
+    def test_task_group_with_a_broken_part_is_malformed(self, field):
+        part = TaskSummary(taskCount=1, statusCounts={TaskStatus.READY: "x"}) if field == "taskSummary" else None
+
+        with pytest.raises(MalformedResponse):
+            work_view(self.work(taskGroups=[self.group(**{field: part})]))
+
     def group(self, **fields):
         spec = RunSpecification(
             ["bash"], workerTags=["t1"], namespaces=["ns"], providers=[CloudProvider.AWS], taskTimeout=HOUR
@@ -235,6 +253,11 @@ class TestTask:
 
 
 class TestPlatformNode:
+    @pytest.mark.parametrize("workers", [*([part] for part in NO_OBJECTS), "x", 5])
+    def test_worker_that_is_no_object_is_malformed(self, workers):
+        with pytest.raises(MalformedResponse):
+            platform_node_view(self.node(workers=workers))
+
     def node(self, **fields):
         details = filled(
             object.__new__(NodeDetails),
@@ -246,7 +269,7 @@ class TestPlatformNode:
             vcpus=4.0,
             ram=16.0,
         )
-        workers = [SimpleNamespace(status=None), SimpleNamespace(status=SimpleNamespace(available=False))]
+        workers = [filled(Worker(), status=each) for each in (None, SimpleNamespace(available=False))]
         known = {"id": "n-1", "workerPoolId": "p-1", "details": details, "status": NodeStatus.RUNNING}
         return filled(Node(), **{**known, "workers": workers, "preemptionWarningTime": None, **fields})
 
@@ -327,6 +350,18 @@ class TestPool:
 
 
 class TestComputeRequirement:
+    @pytest.mark.parametrize("part", NO_OBJECTS)
+    @pytest.mark.parametrize("read", [sources_of, source_messages, lambda found: counted_instances(found, [])])
+    def test_source_that_is_no_object_is_malformed(self, read, part):
+        with pytest.raises(MalformedResponse):
+            read(self.requirement(SimpleNamespace(), part))
+
+    def test_source_of_an_unknown_kind_may_lack_attributes(self):
+        requirement = self.requirement(SimpleNamespace())
+
+        assert source_messages(requirement) == ()
+        assert counted_instances(requirement, [InstanceStatus.RUNNING]) == 0
+
     def requirement(self, *sources):
         return SimpleNamespace(provisionStrategy=SimpleNamespace(sources=list(sources)))
 
