@@ -71,6 +71,7 @@ def bootstrap(
 
     provider = inline_files(result["provider"], cfg.PROVIDER_FILE_KEYS, source, "provider", folders)
     result["available_node_types"] = _node_types(result, source, folders)
+    cfg.check_copied_auth(provider, source)
     provider["auth"] = result["auth"]
     ignored = _ignored(result)
     provider.setdefault("disable_node_updaters", not needs_updaters(result))

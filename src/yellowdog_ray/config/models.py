@@ -345,6 +345,16 @@ def parse_auth(section: Mapping[str, Any], source: str) -> str:
     return auth.ssh_private_key
 
 
+def check_copied_auth(section: Mapping[str, Any], source: str) -> None:
+    """Read `provider.auth`, which RayDog replaces by the top-level `auth`.
+
+    Raises:
+        ConfigError: it has a mistake.
+    """
+    if section.get("auth") is not None:
+        _parse(Auth, section["auth"], source, "provider.auth")
+
+
 def _parse(
     model: type[SectionT],
     values: Mapping[str, Any],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +16,19 @@ from yellowdog_ray.config import models as cfg
 from yellowdog_ray.config.auth import absolute_auth, check_public_key
 from yellowdog_ray.config.bootstrap import bootstrap, check_cluster_name
 from yellowdog_ray.config.local_files import file_mounts, files_to_upload, inline_files
+from yellowdog_ray.config.mistakes import Mistake, shown
 from yellowdog_ray.config.ray_keys import missing_keys, ray_mistakes, with_empty_resources
+from yellowdog_ray.config.readable import (
+    ENDLESS,
+    UNREADABLE,
+    is_endless,
+    unreadable_scalar,
+    values_that_are_no_json,
+)
 from yellowdog_ray.config.ssh_key import check_key
 from yellowdog_ray.errors import ConfigError
 
+_MODULE = "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"
 _ENDS_OF_A_KEY = ".: ,"
 
 
@@ -48,21 +59,32 @@ def validate(file: Path) -> list[Finding]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read as text: {error}") from error
+    root = None
     try:
         root = yaml.compose(text, yaml.SafeLoader)
         config = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        return [_syntax(error)]
+    except UNREADABLE as error:
+        return [_syntax(error, root)]
+    except RecursionError:
+        return [Finding(1, 1, ENDLESS)]
+    if is_endless(config):
+        return [Finding(1, 1, ENDLESS)]
     if not isinstance(config, dict) or root is None:
         return [Finding(1, 1, "the file has no keys: start from examples/autoscaler/raydog.yaml")]
     folders = [file.resolve().parent, Path.cwd()]
     found = [*_duplicates(root), *(_at(root, text) for text in _mistakes(config, str(file), folders))]
+    found = found or [_at(root, str(mistake)) for mistake in values_that_are_no_json(config)]
     if not found:
         found = list(_as_ray_would(root, config, str(file), folders))
     return sorted(found, key=lambda finding: (finding.line, finding.column))
 
 
-def _syntax(error: Exception) -> Finding:
+def _syntax(error: Exception, root: yaml.Node | None) -> Finding:
+    scalar = unreadable_scalar(root) if root is not None else None
+    if scalar is not None:
+        kind = scalar.tag.rpartition(":")[2]
+        text = f"{shown(scalar.value)} cannot be read as YAML's type {kind}: write it in quotes, without a tag"
+        return Finding(scalar.start_mark.line + 1, scalar.start_mark.column + 1, text)
     mark = getattr(error, "problem_mark", None)
     text = getattr(error, "problem", None) or str(error)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -88,12 +110,36 @@ def _duplicates(node: yaml.Node) -> Iterator[Finding]:
 
 def _mistakes(config: dict[str, Any], source: str, folders: Sequence[Path]) -> Iterator[str]:
     """The messages of every check, each section apart from the others."""
-    ray = [*missing_keys(config), *ray_mistakes(config)]
+    ray = [*missing_keys(config), *_not_raydog(config), *ray_mistakes(config)]
     yield from map(str, ray)
     wrong = {mistake.place[0] for mistake in ray}
     for part, check in _checks(config, source, list(folders)):
         if part not in wrong:
             yield from _messages(check, source)
+
+
+def _not_raydog(config: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Values of `provider` with which Ray would load another provider, or none."""
+    section = config.get("provider")
+    if not isinstance(section, Mapping):
+        return
+    if section.get("type", "external") != "external":
+        yield Mistake(("provider", "type"), f" is {shown(section['type'])}: write `type: external`")
+    module = section.get("module", _MODULE)
+    if not _is_raydog(module):
+        yield Mistake(
+            ("provider", "module"), f" is {shown(module)}, which is not RayDog's provider: write `module: {_MODULE}`"
+        )
+
+
+def _is_raydog(module: object) -> bool:
+    """Whether Ray loads RayDog's provider, or a class derived from it, by this path."""
+    name, _, attribute = str(module).rpartition(".")
+    try:
+        found = getattr(importlib.import_module(name), attribute, None)
+    except (ImportError, ValueError):
+        return False
+    return any(base.__module__.startswith("yellowdog_ray.") for base in getattr(found, "__mro__", ()))
 
 
 def _checks(config: Mapping[str, Any], source: str, folders: list[Path]) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -137,7 +183,13 @@ def _as_ray_would(root: yaml.Node, config: dict[str, Any], source: str, folders:
     """What only the whole configuration shows: keys that exclude each other, and warnings."""
     from ray.autoscaler._private.util import prepare_config
 
-    prepared = with_empty_resources(prepare_config(config))
+    log = logging.getLogger("ray.autoscaler._private.util")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it warns of keys that Ray itself has added
+    try:
+        prepared = with_empty_resources(prepare_config(config))
+    finally:
+        log.setLevel(level)
     try:
         _, warnings = bootstrap(prepared, source, folders)
     except ConfigError as error:

@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 from raydog_cli.main import app
 from tests.yellowdog_ray.ray_cli import complete
 from tests.yellowdog_ray.yaml_mistakes import BEFORE_THE_PROVIDER, IN_AUTH, IN_RAYS_KEYS, OF_RAYDOG
+from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.validation import validate
+from yellowdog_ray.errors import ConfigError
 
 
 @pytest.fixture
@@ -125,3 +127,73 @@ class TestCommand:
 
         assert result.exit_code == 2
         assert "cannot be read" in result.output
+
+
+class TestFileThatRayCannotUse:
+    @pytest.mark.parametrize("value", ["aws", "External", "local", "fake_multinode", "kuberay", ["x"], None])
+    def test_provider_type_that_is_not_external_is_found(self, write, cluster_yaml, value):
+        cluster_yaml["provider"]["type"] = value
+
+        assert "write `type: external`" in str(validate(write(cluster_yaml)))
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "nope.X",
+            "yellowdog_ray.provider.Nope",
+            "yellowdog_ray.provider",
+            "os.path",
+            "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider ",
+            "ray.autoscaler.node_provider.NodeProvider",
+            "x",
+            "",
+            None,
+            5,
+        ],
+    )
+    def test_provider_module_that_is_not_raydog_is_found(self, write, cluster_yaml, value):
+        cluster_yaml["provider"]["module"] = value
+
+        assert "write `module: yellowdog_ray." in str(validate(write(cluster_yaml)))
+
+    @pytest.mark.parametrize("text", ["x: &a [*a]\n", "x: &a {k: *a}\n", f"x: {'[' * 3000}{']' * 3000}\n"])
+    def test_file_that_contains_itself_or_is_nested_too_deeply_is_found(self, write, cluster_yaml, text):
+        file = write(cluster_yaml)
+        file.write_text(file.read_text() + text)
+
+        (finding,) = validate(file)
+
+        assert "write every value out" in finding.text
+
+    @pytest.mark.parametrize("value", ["!!timestamp x", "!!bool x", "!!int x", "!!float x", "2026-99-99", "9" * 5000])
+    def test_scalar_that_does_not_fit_its_type_is_found_at_its_place(self, write, cluster_yaml, value):
+        file = write(cluster_yaml)
+        file.write_text(f"{file.read_text()}metadata:\n  a: {value}\n")
+
+        (finding,) = validate(file)
+
+        assert (finding.line, finding.column) == (len(file.read_text().splitlines()), 6)
+
+    @pytest.mark.parametrize("value", ["!!binary //4=", "2026-01-01", "!!set {a}"])
+    def test_value_that_is_no_json_is_found(self, write, cluster_yaml, value):
+        file = write(cluster_yaml)
+        file.write_text(f"{file.read_text()}metadata:\n  a: {value}\n")
+
+        (finding,) = validate(file)
+
+        assert "metadata.a is of YAML's type" in finding.text
+        assert finding.line == len(file.read_text().splitlines())
+
+    @pytest.mark.parametrize("value", ["me", "", {"x": None}])
+    def test_copy_of_auth_with_a_mistake_is_refused_by_ray_up_too(self, write, cluster_yaml, tmp_path, value):
+        cluster_yaml["provider"]["auth"] = value
+
+        assert "provider.auth" in str(validate(write(cluster_yaml)))
+        with pytest.raises(ConfigError, match=r"provider\.auth"):
+            bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+
+
+def test_good_file_logs_nothing_of_ray(write, cluster_yaml, caplog):
+    validate(write(cluster_yaml))
+
+    assert caplog.records == []
