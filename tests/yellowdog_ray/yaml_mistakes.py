@@ -48,6 +48,11 @@ IN_RAYS_KEYS = [
     _mistake(*WORKER, "idle_timeout_s", value="60", says="give a number"),
     _mistake(*WORKER, "labels", value={"zone": 1}, says="zone is 1: give text"),
     _mistake(*WORKER, "labels", value=[], says="give a mapping of text to text"),
+    *(
+        _mistake(*WORKER, "labels", value={key: "x"}, says="has the key")
+        for key in ("a b", "-a", "a_", "", "a!/b", "a/")
+    ),
+    *(_mistake(*WORKER, "labels", "zone", value=value, says="give at most 63") for value in ("x y", "-x", "x" * 64)),
     _mistake(*WORKER, "docker", value="image", says="remove the section"),
     _mistake(*WORKER, "resources", value=[], says="give a mapping such as `{CPU: 4}`"),
     *(_mistake(*WORKER, "resources", "CPU", value=value, says=_WHOLE) for value in (2.5, "4", -1, True, None)),

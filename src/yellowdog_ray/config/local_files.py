@@ -7,17 +7,21 @@ Every relative path is searched in the same folders: beside the YAML, then the w
 from __future__ import annotations
 
 import os
-import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.paths import path_mistake
+from yellowdog_ray.config.remote_paths import check_remote_paths, remotes_below
 from yellowdog_ray.errors import ConfigError
 
 FILE_PREFIX = "file:"
+
+MAX_CHECKED_FILES = 10_000
+"""How many files of a folder are checked, which takes less than a second; a folder may be a whole home."""
 
 
 class Need(IntEnum):
@@ -111,8 +115,10 @@ def file_mounts(config: Mapping[str, Any], source: str, folders: Sequence[Path])
         ConfigError: a source cannot be read, or two sources have one remote path.
     """
     mounts = config.get("file_mounts") or {}
-    _check_distinct(mounts, source, "file_mounts")
-    return {remote: _source(local, source, f"file_mounts.{remote}", folders) for remote, local in mounts.items()}
+    check_remote_paths(mounts, source, "file_mounts")
+    found = {remote: _source(local, source, f"file_mounts.{remote}", folders) for remote, local in mounts.items()}
+    _check_no_file_is_a_folder(found, source, "file_mounts")
+    return found
 
 
 def files_to_upload(files: list[str] | Mapping[str, str], source: str, folders: Sequence[Path]) -> dict[str, str]:
@@ -125,8 +131,10 @@ def files_to_upload(files: list[str] | Mapping[str, str], source: str, folders: 
     """
     key = "provider.files_to_upload"
     pairs = by_remote_path(files)
-    _check_distinct([remote for remote, _ in pairs], source, key)
-    return {remote: _source(local, source, key, folders) for remote, local in pairs}
+    found = {remote: _source(local, source, key, folders) for remote, local in pairs}
+    check_remote_paths([remote for remote, _ in pairs], source, key)
+    _check_no_file_is_a_folder(found, source, key)
+    return found
 
 
 def by_remote_path(files: list[str] | Mapping[str, str]) -> list[tuple[str, str]]:
@@ -168,16 +176,14 @@ def is_path(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _check_distinct(remotes: Iterable[str], source: str, key: str) -> None:
-    found: dict[str, str] = {}
-    for remote in remotes:
-        place = posixpath.normpath(posixpath.join("~", str(remote).removeprefix("~/")))
-        if place in found:
+def _check_no_file_is_a_folder(files: Mapping[str, str], source: str, key: str) -> None:
+    for remote, local in files.items():
+        below = remotes_below(remote, files)
+        if below and os.path.isfile(local):  # noqa: PTH113 - as in `read_text`
             raise ConfigError(
-                f"{source}: {key}: two files would become {place} on the head ({found[place]} and {remote}): give each "
-                "a remote path of its own"
+                f"{source}: {key}: {remote} would be a file on the head, and the folder of {below[0]}: give one "
+                "another remote path"
             )
-        found[place] = remote
 
 
 def _remote_path(file: str) -> str:
@@ -195,9 +201,9 @@ def _source(name: object, source: str, key: str, folders: Sequence[Path]) -> str
 def _check_source(place: Path, source: str, key: str, tried: str) -> None:
     if not os.path.exists(place):  # noqa: PTH110 - `Path.exists` raises for a loop of links
         raise ConfigError(f"{source}: {key}: there is no file or folder {tried}: correct the path")
-    for file in _files_of(place):
+    for file in islice(_files_of(place), MAX_CHECKED_FILES):
         # Ray opens each file, which fails for a dangling link and never returns for a named pipe.
-        if not file.is_file() or not os.access(file, os.R_OK):
+        if not os.path.isfile(file) or not os.access(file, os.R_OK):  # noqa: PTH113
             raise ConfigError(
                 f"{source}: {key}: {file} is no file that can be read: remove it, or make it readable with `chmod`"
             )

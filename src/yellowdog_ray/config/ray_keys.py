@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,10 @@ _EMPTY_LISTS = (
     "worker_setup_commands",
     "worker_start_ray_commands",
 )
+_LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?")
+_LONGEST_PREFIX = 253
+"""Ray's rules of labels (`_private/label_utils.py` of Ray 2.60), which are those of Kubernetes."""
+
 _COPIES = {"setup_commands": ("head_setup_commands", "worker_setup_commands")}
 """Keys before whose values Ray puts those of another key."""
 
@@ -148,6 +153,7 @@ def _beyond_the_schema(config: Mapping[str, Any]) -> Iterator[Mistake]:
     yield from _numbers(config, ())
     for name, node_type in _node_types(config).items():
         yield from _resources(("available_node_types", name, "resources"), node_type.get("resources") or {})
+        yield from _labels(("available_node_types", name, "labels"), node_type.get("labels") or {})
 
 
 def _names(config: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -241,6 +247,28 @@ def _resources(place: Place, resources: Mapping[str, Any]) -> Iterator[Mistake]:
                 (*place, name),
                 f" is {amount} bytes: give at least {MIN_OBJECT_STORE_BYTES:,} bytes, Ray's minimum, or remove the key",
             )
+
+
+def _labels(place: Place, labels: Mapping[str, str]) -> Iterator[Mistake]:
+    """Labels that Ray refuses in `ray start --labels` and in selectors, so that no work could select the node."""
+    for key, value in labels.items():
+        prefix, slash, name = key.rpartition("/")
+        if not _LABEL.fullmatch(name) or (slash and not _is_label_prefix(prefix)):
+            yield Mistake(
+                place,
+                f" has the key {shown(key)}: give 1 to 63 letters, digits, '-', '_' and '.' that begin and end with a "
+                "letter or digit, if need be after a domain and '/'",
+            )
+        elif value and not _LABEL.fullmatch(value):
+            yield Mistake(
+                (*place, key),
+                f" is {shown(value)}: give at most 63 letters, digits, '-', '_' and '.' that begin and end with a "
+                "letter or digit",
+            )
+
+
+def _is_label_prefix(prefix: str) -> bool:
+    return len(prefix) <= _LONGEST_PREFIX and all(part == "" or _LABEL.fullmatch(part) for part in prefix.split("."))
 
 
 def _task_groups(config: Mapping[str, Any]) -> Iterator[Mistake]:

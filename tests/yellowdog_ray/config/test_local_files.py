@@ -135,3 +135,66 @@ def test_command_that_removes_needs_no_local_file(cluster_yaml, folders, ssh_key
     cluster_yaml["available_node_types"]["worker"]["max_workers"] = -1
 
     assert run(cluster_yaml, folders, Need.NOTHING)["cluster_name"] == "demo"
+
+
+class TestRemotePaths:
+    @pytest.mark.parametrize(
+        ("remote", "message"),
+        [
+            ("~/.raydog/credentials", "which RayDog and Ray use themselves"),
+            (".raydog", "which RayDog and Ray use themselves"),
+            ("/home/yd-agent/.raydog/shell", "which RayDog and Ray use themselves"),
+            ("~/x/../.raydog/shell", "which RayDog and Ray use themselves"),
+            ("~/ray_bootstrap_config.yaml", "which RayDog and Ray use themselves"),
+            ("ray_bootstrap_key.pem", "which RayDog and Ray use themselves"),
+            ("/", "name a file or folder below it"),
+            ("//", "name a file or folder below it"),
+            ("", "give a path on the head"),
+            (" ", "give a path on the head"),
+            ("a\nb", "give a path on the head"),
+        ],
+    )
+    @pytest.mark.parametrize("key", ["files_to_upload", "file_mounts"])
+    def test_remote_path_that_is_not_the_users_is_refused(self, cluster_yaml, folders, key, remote, message):
+        (folders[0] / "a").write_text("x")
+        section = cluster_yaml["provider"] if key == "files_to_upload" else cluster_yaml
+        section[key] = {remote: "a"}
+
+        assert message in error_of(cluster_yaml, folders)
+
+    @pytest.mark.parametrize(
+        "remote", ["~/.ssh/authorized_keys", "~/.raydog2", "~/x/ray_bootstrap_config.yaml", "/etc/x"]
+    )
+    def test_other_remote_path_is_accepted(self, cluster_yaml, folders, remote):
+        (folders[0] / "a").write_text("x")
+        cluster_yaml["file_mounts"] = {remote: "a"}
+
+        assert run(cluster_yaml, folders)["file_mounts"] == {remote: str(folders[0] / "a")}
+
+    @pytest.mark.parametrize("key", ["files_to_upload", "file_mounts"])
+    def test_file_at_the_place_of_a_folder_is_refused(self, cluster_yaml, folders, key):
+        (folders[0] / "a").write_text("x")
+        section = cluster_yaml["provider"] if key == "files_to_upload" else cluster_yaml
+        section[key] = {"~/d": "a", "d/b": "a"}
+
+        assert "~/d would be a file on the head, and the folder of d/b" in error_of(cluster_yaml, folders)
+
+    def test_file_in_an_uploaded_folder_is_accepted(self, cluster_yaml, folders):
+        (folders[0] / "d").mkdir()
+        (folders[0] / "a").write_text("x")
+        cluster_yaml["file_mounts"] = {"~/d": "d", "~/d/b": "a"}
+
+        assert set(run(cluster_yaml, folders)["file_mounts"]) == {"~/d", "~/d/b"}
+
+    def test_check_of_a_large_folder_is_bounded(self, cluster_yaml, folders, monkeypatch):
+        (folders[0] / "d").mkdir()
+        for name in "abc":
+            (folders[0] / "d" / name).write_text("x")
+        read = []
+        monkeypatch.setattr("yellowdog_ray.config.local_files.MAX_CHECKED_FILES", 2)
+        monkeypatch.setattr("os.access", lambda file, _: read.append(file) or True)
+        cluster_yaml["file_mounts"] = {"~/d": "d"}
+
+        run(cluster_yaml, folders)
+
+        assert len(read) == 2
