@@ -109,7 +109,7 @@ def check_cluster_name(name: object, source: str) -> None:
     """
     if isinstance(name, str) and is_valid_name(name):
         return
-    raise ConfigError(f"{source}: cluster_name '{name}' is not a name that YellowDog accepts: use {NAMING_RULE}")
+    raise ConfigError(f"{source}: cluster_name {str(name)!r} is not a name that YellowDog accepts: use {NAMING_RULE}")
 
 
 def _script(stated: Any, default: str, place: str) -> Any:

@@ -130,9 +130,11 @@ def files_to_upload(files: list[str] | Mapping[str, str], source: str, folders: 
         ConfigError: a file cannot be read, or two files have one remote path.
     """
     key = "provider.files_to_upload"
-    pairs = by_remote_path(files)
-    found = {remote: _source(local, source, key, folders) for remote, local in pairs}
-    check_remote_paths([remote for remote, _ in pairs], source, key)
+    # The same file may be listed twice, by an absolute and a relative path.
+    pairs = [(remote, _source(local, source, key, folders)) for remote, local in by_remote_path(files)]
+    distinct = list(dict.fromkeys(pairs))
+    check_remote_paths([remote for remote, _ in distinct], source, key)
+    found = dict(distinct)
     _check_no_file_is_a_folder(found, source, key)
     return found
 

@@ -91,6 +91,12 @@ class TestFilesToUpload:
 
         assert files == dict(zip(["scripts/a.sh", "b.conf", "c.txt"], map(str, places), strict=True))
 
+    def test_file_that_is_listed_by_two_paths_is_uploaded_once(self, cluster_yaml, folders):
+        (folders[0] / "a").write_text("x")
+        cluster_yaml["provider"]["files_to_upload"] = [str(folders[0] / "a"), "a"]
+
+        assert run(cluster_yaml, folders)["provider"]["files_to_upload"] == {"a": str(folders[0] / "a")}
+
     def test_two_files_with_one_remote_path_are_refused(self, cluster_yaml, folders):
         for folder in folders:
             (folder / "a").write_text("x")

@@ -197,3 +197,11 @@ def test_good_file_logs_nothing_of_ray(write, cluster_yaml, caplog):
     validate(write(cluster_yaml))
 
     assert caplog.records == []
+
+
+def test_cluster_name_with_a_line_break_is_one_finding(write, cluster_yaml):
+    cluster_yaml["cluster_name"] = "demo\n"
+
+    (finding,) = validate(write(cluster_yaml))
+
+    assert finding.text.startswith(r"cluster_name 'demo\n' is not a name")
