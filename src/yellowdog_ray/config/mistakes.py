@@ -32,7 +32,7 @@ class Mistake:
 
 def dotted(place: Place) -> str:
     """A place as messages show it: `available_node_types.worker.max_workers`."""
-    return ".".join(map(str, place))
+    return ".".join("<private key>" if SECRET.search(str(part)) else str(part) for part in place)
 
 
 def shown(value: object) -> str:

@@ -92,7 +92,9 @@ def test_folder_in_place_of_a_file_is_named_as_a_folder(cluster_yaml, tmp_path, 
         bootstrap(made(cluster_yaml, place, str(tmp_path)), "cluster.yaml", [tmp_path])
 
 
-@pytest.mark.parametrize("section", [KEY, [KEY], {"ssh_private_key": [KEY], "ssh_user": "me"}, {"ssh_user": KEY}])
+@pytest.mark.parametrize(
+    "section", [KEY, [KEY], {"ssh_private_key": [KEY], "ssh_user": "me"}, {"ssh_user": KEY}, {KEY: 1}]
+)
 def test_key_at_a_wrong_place_of_auth_is_never_quoted(cluster_yaml, tmp_path, section):
     with pytest.raises(ConfigError) as caught:
         bootstrap({**cluster_yaml, "auth": section}, "cluster.yaml", [tmp_path])
