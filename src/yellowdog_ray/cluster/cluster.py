@@ -240,11 +240,12 @@ class Cluster:
     # Launching and terminating
 
     def add(self, tasks: Iterable[TaskView], tags: Mapping[str, str]) -> None:
-        """List nodes that the platform has just accepted, before it shows them.
+        """List nodes that the platform has just accepted, before it shows them. Another process may have added them.
 
+        The tags are those of tasks that the platform's answer shows without theirs.
         Those that have ended already too, until the next reading: Ray waits long for a node that it never sees.
         """
-        accepted = [replace(task, tags=tags) for task in tasks]
+        accepted = [replace(task, tags=task.tags or tags) for task in tasks]
         with self._lock:
             self._listing.add(accepted)
             self._composed = False
