@@ -24,7 +24,7 @@ _NO_RAYDOG = """\
 set -e
 site=$(dirname "$(/opt/yellowdog/agent/venv/bin/python -c 'import ray; print(ray.__path__[0])')")
 [ "$(stat -f -c %T "$site")" = overlayfs ]
-rm -rf "$site"/*editable*yellowdog*.pth "$site"/yellowdog_ray-*.dist-info
+rm -rf "$site"/*editable*yellowdog*.pth "$site"/raydog-checkout.pth "$site"/yellowdog_ray-*.dist-info
 """
 
 IMAGES = {
