@@ -240,10 +240,14 @@ class Cluster:
     # Launching and terminating
 
     def add(self, tasks: Iterable[TaskView], tags: Mapping[str, str]) -> None:
-        """List nodes that the platform has just accepted, before it shows them. Another process may have added them.
+        """List nodes that the platform has just accepted, before it shows them.
 
-        The tags are those of tasks that the platform's answer shows without theirs.
-        Those that have ended already too, until the next reading: Ray waits long for a node that it never sees.
+        Nodes that have ended already are listed too, until the next reading: Ray waits long for a node that it never
+        sees. Another process may have added a node, so a task keeps the tags that the platform shows.
+
+        Args:
+            tasks: the nodes' tasks.
+            tags: the tags of tasks that the platform shows without theirs.
         """
         accepted = [replace(task, tags=task.tags or tags) for task in tasks]
         with self._lock:

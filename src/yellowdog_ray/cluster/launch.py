@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -112,7 +113,7 @@ class Launcher:
         self._ended_pools: set[str] = set()
         self._pool_sizes: dict[str, int] = {}
         self._pool_limit = MAX_POOL_NODES
-        self._doubtful_at: float | None = None
+        self._doubtful_at = -math.inf
         self.backoff = BackOff(clock.monotonic)
 
     def launch(self, request: LaunchRequest) -> list[str]:
@@ -130,7 +131,6 @@ class Launcher:
             RayDogError: the platform declined, or the cluster's lifetime is over.
         """
         self.backoff.check(request.node_type)
-        self._check_outcome_is_known()
         try:
             ids = self._launch(request)
         except LaunchBackedOff:
@@ -158,9 +158,8 @@ class Launcher:
         _, timeout = self._requirement()
         model = self._platform.task_spec(node.task_id)
         # A launch request stands for the nodes that Ray requested, and Ray has not requested this one.
-        # The same tags at each call: the worker may have been launched before.
+        tags = {**node.tags, TAG_RAY_LAUNCH_REQUEST: str(uuid.uuid4())}
         node_id = names.replacement_id(node.node_type, node.id)
-        tags = {**node.tags, TAG_RAY_LAUNCH_REQUEST: str(uuid.uuid5(uuid.NAMESPACE_OID, node_id))}
         changed = {
             variables.CLOUD_INSTANCE_ID: node_id,
             variables.NODE_TAGS: json.dumps(tags, sort_keys=True),
@@ -180,12 +179,11 @@ class Launcher:
 
     def _check_outcome_is_known(self) -> None:
         """Launch nothing while nodes may exist that no reading has shown: there would be too many."""
-        if self._doubtful_at is not None and self._cluster.read_began < self._doubtful_at:
+        if self._cluster.read_began < self._doubtful_at:
             raise LaunchBackedOff(
                 "YellowDog has not answered an earlier launch, and has not shown since whether its nodes exist",
                 Unavailable.code,
             )
-        self._doubtful_at = None
 
     def _launch(self, request: LaunchRequest) -> list[str]:
         cluster = self._cluster
@@ -197,6 +195,7 @@ class Launcher:
             )
         ids: list[str] = []
         with self._lock:
+            self._check_outcome_is_known()
             work, timeout = self._requirement()
             while len(ids) < request.count:
                 missing = request.count - len(ids)

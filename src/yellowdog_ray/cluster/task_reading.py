@@ -78,7 +78,7 @@ class Copies:
 
 
 def is_same(known: TaskView, task: TaskView) -> bool:
-    """Whether a view of a task leaves its identity as it is known. What is known as no node may become one."""
+    """Whether a view of a task leaves its identity as it is known. A task that was no node may become one."""
     if known.id != task.id or (known.tags and known.name != task.name):
         return False
     # A list of ended tasks may omit their environment, which has the tags.
