@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -69,14 +69,7 @@ class Missing:
 @functools.cache
 def all_names() -> tuple[str, ...]:
     """The canonical names of RayDog's requirements and of theirs, as far as they are installed on this machine."""
-    found: dict[str, None] = {}
-    todo = [Requirement(text) for text in REQUIREMENTS]
-    while todo:
-        name = canonicalize_name(todo.pop().name)
-        if name not in found:
-            found[name] = None
-            todo += _requirements_of(name)
-    return tuple(found)
+    return tuple(_unmet(lambda *_: False))
 
 
 def missing(on_head: OnHead | None) -> list[Missing]:
@@ -87,20 +80,28 @@ def missing(on_head: OnHead | None) -> list[Missing]:
     """
     if on_head is None:
         return []
-    found: dict[str, Missing] = {}
+    theirs = on_head.distributions
+    unmet = _unmet(lambda requirement, name: _fits(requirement, theirs.get(name)))
+    found = [Missing(requirement.name, _installed(name), theirs.get(name)) for name, requirement in unmet.items()]
+    return sorted(found, key=lambda each: each.name)
+
+
+def _unmet(is_met: Callable[[Requirement, str], bool]) -> dict[str, Requirement]:
+    """RayDog's requirements that are not met, and in turn those of each, by canonical name."""
+    found: dict[str, Requirement] = {}
     todo = [Requirement(text) for text in REQUIREMENTS]
     while todo:
         requirement = todo.pop()
         name = canonicalize_name(requirement.name)
-        theirs = on_head.distributions.get(name)
-        if name in found or (theirs is not None and _fits(requirement, theirs)):
-            continue
-        found[name] = Missing(requirement.name, _installed(name), theirs)
-        todo += _requirements_of(name)
-    return sorted(found.values(), key=lambda each: each.name)
+        if name not in found and not is_met(requirement, name):
+            found[name] = requirement
+            todo += _requirements_of(name)
+    return found
 
 
-def _fits(requirement: Requirement, version: str) -> bool:
+def _fits(requirement: Requirement, version: str | None) -> bool:
+    if version is None:
+        return False
     try:
         return requirement.specifier.contains(Version(version), prereleases=True)
     except InvalidVersion:

@@ -52,7 +52,6 @@ class Versions:
 
     python: str
     ray: str
-    distributions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"Python {self.python} and Ray {self.ray}"
