@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from yellowdog_ray.config.remote_paths import below_home
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.authentication import HEAD_AUTH_FILE
-from yellowdog_ray.node.variables import AUTH_TOKEN, AUTH_TOKEN_PATH, DEFAULT_AGENT_HOME
+from yellowdog_ray.node.variables import AUTH_TOKEN, AUTH_TOKEN_PATH
 
 SCRIPT_KEY = "provider.ray_head_node_task_script"
 
@@ -29,7 +30,7 @@ def mounted_token(file_mounts: Mapping[str, str]) -> dict[str, str]:
         file_mounts: absolute local paths by remote path. A folder counts if it contains the file.
     """
     found = [
-        (len(_below_home(remote)), remote, file)
+        (len(below_home(remote)), remote, file)
         for remote, local in file_mounts.items()
         if (file := _token_below(remote, local)) is not None
     ]
@@ -94,19 +95,10 @@ def _unreadable(line: int, source: str) -> ConfigError:
 
 def _token_below(remote: str, local: str) -> Path | None:
     """The local file that becomes the head's token when `local` is copied to `remote`, if one does."""
-    place = _below_home(remote)
+    place = below_home(remote)
     if place == HEAD_AUTH_FILE:
         return Path(local)
     if place != "." and not HEAD_AUTH_FILE.startswith(f"{place}/"):
         return None
     file = Path(local) / posixpath.relpath(HEAD_AUTH_FILE, place)
     return file if file.exists() else None
-
-
-def _below_home(remote: str) -> str:
-    """A remote path relative to the home directory; another absolute path stays absolute."""
-    path = posixpath.normpath(remote)
-    for home in ("~", DEFAULT_AGENT_HOME):
-        if path == home or path.startswith(f"{home}/"):
-            return path[len(home) + 1 :] or "."
-    return path

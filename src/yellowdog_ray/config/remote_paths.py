@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.node.variables import DEFAULT_AGENT_HOME
 
 _HOME = re.compile(r"^(?:/root|/home/[^/]+)/")
 _OURS = ("~/.raydog", "~/ray_bootstrap_config.yaml", "~/ray_bootstrap_key.pem")
@@ -50,7 +51,15 @@ def remotes_below(remote: str, others: Iterable[str]) -> list[str]:
     return [other for other in others if _place(other).startswith(f"{place}/")]
 
 
+def below_home(remote: str) -> str:
+    """A remote path relative to the agent's home directory; another absolute path stays absolute."""
+    path = posixpath.normpath(remote)
+    for home in ("~", DEFAULT_AGENT_HOME):
+        if path == home or path.startswith(f"{home}/"):
+            return path[len(home) + 1 :] or "."
+    return path
+
+
 def _place(remote: str) -> str:
-    path = _HOME.sub("~/", posixpath.normpath(remote))
-    path = posixpath.normpath(posixpath.join("~", path.removeprefix("~/")))
-    return re.sub("^//+", "/", path)
+    path = below_home(_HOME.sub("~/", posixpath.normpath(remote)))
+    return re.sub("^//+", "/", posixpath.normpath(posixpath.join("~", path)))
