@@ -22,7 +22,9 @@ from yellowdog_ray.commands.context import drop_cached_config_at_the_end, local_
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.local_files import Need
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
-from yellowdog_ray.config.ray_keys import accepted_by_ray, completed, ray_mistakes, with_empty_resources
+from yellowdog_ray.config.ray_keys import ray_mistakes
+from yellowdog_ray.config.ray_schema import with_empty_resources
+from yellowdog_ray.config.ray_steps import accepted_by_ray, completed
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import InternalError, LaunchBackedOff, RayDogError
 from yellowdog_ray.wiring import make_side

@@ -22,7 +22,7 @@ from yellowdog_ray.config.local_files import Need, by_remote_path, file_mounts, 
 from yellowdog_ray.config.mistakes import refuse
 from yellowdog_ray.config.own_token import mounted_token, refuse_upload, script_token
 from yellowdog_ray.config.ray_auth import resolve
-from yellowdog_ray.config.ray_keys import completed, take_mistakes
+from yellowdog_ray.config.ray_steps import completed, take_mistakes
 from yellowdog_ray.config.ssh_key import check_key
 from yellowdog_ray.config.updaters import (
     for_workers_only,

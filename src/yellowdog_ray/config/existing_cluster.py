@@ -14,7 +14,7 @@ from yellowdog_ray.config.auth import absolute_auth
 from yellowdog_ray.config.local_files import Need, absolute, is_path
 from yellowdog_ray.config.mistakes import Mistake, refuse
 from yellowdog_ray.config.models import INTERNAL_KEY, usable_keys
-from yellowdog_ray.config.ray_keys import without_mistakes
+from yellowdog_ray.config.ray_steps import without_mistakes
 from yellowdog_ray.config.ssh_key import check_key
 from yellowdog_ray.errors import ConfigError
 

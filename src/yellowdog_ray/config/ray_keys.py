@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from yellowdog_ray.config.limits import (
@@ -15,7 +15,6 @@ from yellowdog_ray.config.limits import (
     MIN_OBJECT_STORE_BYTES,
 )
 from yellowdog_ray.config.mistakes import Mistake, Place, shown
-from yellowdog_ray.config.models import MISTAKES_KEY
 from yellowdog_ray.config.ray_schema import schema_mistakes
 
 _DOCKER = ("image", "head_image", "worker_image", "container_name")
@@ -35,21 +34,9 @@ _FLAGS = (
 _RAYS_TYPES = {"ray.head.default", "ray.worker.default"}
 """Ray's placeholders where the YAML has no `available_node_types` (MINIMAL_EXTERNAL_CONFIG in providers.py)."""
 
-_EMPTY_LISTS = (
-    "cluster_synced_files",
-    "head_setup_commands",
-    "head_start_ray_commands",
-    "initialization_commands",
-    "setup_commands",
-    "worker_setup_commands",
-    "worker_start_ray_commands",
-)
 _LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?")
 _LONGEST_PREFIX = 253
 """Ray's rules of labels (`_private/label_utils.py` of Ray 2.60), which are those of Kubernetes."""
-
-_COPIES = {"setup_commands": ("head_setup_commands", "worker_setup_commands")}
-"""Keys before whose values Ray puts those of another key."""
 
 _REQUIRED = {
     "cluster_name": "name the cluster",
@@ -60,13 +47,6 @@ _REQUIRED = {
     "worker_setup_commands": "write `worker_setup_commands: []`",
 }
 """Keys without which Ray fails before it loads RayDog, with what to write."""
-
-_EMPTY_MAPPINGS = ("auth", "file_mounts")
-_NO_NODE_TYPES: Mapping[str, Any] = {
-    "available_node_types": {"none": {"resources": {}, "node_config": {}}},
-    "head_node_type": "none",
-    "max_workers": 0,
-}
 
 
 def ray_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
@@ -86,59 +66,6 @@ def missing_keys(config: Mapping[str, Any]) -> list[Mistake]:
             if key not in provider
         ]
     return missing
-
-
-def completed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the empty keys without which Ray fails."""
-    return {
-        **{key: [] for key in _EMPTY_LISTS},
-        **{key: {} for key in _EMPTY_MAPPINGS},
-        **config,
-    }
-
-
-def accepted_by_ray(config: Mapping[str, Any], mistakes: Sequence[Mistake]) -> dict[str, Any]:
-    """The configuration without what is wrong, so that Ray passes it on to `bootstrap_config`.
-
-    Ray would end every command with a traceback, `ray down` too. `bootstrap_config` finds the mistakes under
-    `provider`, and refuses them unless the command does not depend on them.
-    """
-    result = without_mistakes(config, mistakes)
-    stated = [{"place": list(mistake.place), "text": mistake.text} for mistake in mistakes]
-    return {**result, "provider": {**result["provider"], MISTAKES_KEY: stated}}
-
-
-def without_mistakes(config: Mapping[str, Any], mistakes: Sequence[Mistake]) -> dict[str, Any]:
-    """The configuration with each wrong key of the top level, or of `provider`, removed or empty."""
-    result = dict(config)
-    provider = dict(result["provider"])
-    for mistake in mistakes:
-        key = str(mistake.place[0])
-        if key in _NO_NODE_TYPES:
-            result.update(_NO_NODE_TYPES)
-        elif key == "provider":
-            provider.pop(str(mistake.place[1]), None)
-        elif key == "cluster_name":
-            result[key] = str(result.get(key, ""))
-        else:
-            wrong = (key, *_COPIES.get(key, ()))
-            result = {name: value for name, value in result.items() if str(name) not in wrong}
-    return completed({**result, "provider": provider})
-
-
-def with_empty_resources(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with `resources` in every node type, as Ray requires, for commands that launch nothing."""
-    node_types = config["available_node_types"]
-    filled = {name: {**kind, "resources": kind.get("resources") or {}} for name, kind in node_types.items()}
-    return {**config, "available_node_types": filled}
-
-
-def take_mistakes(config: dict[str, Any]) -> list[Mistake]:
-    """The mistakes that `accepted_by_ray` has left, or else those that are found now. Removes them from `config`."""
-    left = config["provider"].pop(MISTAKES_KEY, None)
-    if left is None:
-        return ray_mistakes(config)
-    return [Mistake(tuple(part["place"]), part["text"]) for part in left]
 
 
 def _node_types(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

@@ -39,8 +39,20 @@ def schema_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
     keys = list(_keys_that_are_no_text(config, ()))
     if keys:
         return keys  # Ray's schema cannot be applied to them
-    errors = _validator().iter_errors(_with_resources(config))
+    errors = _validator().iter_errors(with_empty_resources(config))
     return [mistake for error in errors if not _is_copy(config, error) for mistake in _mistakes(error)]
+
+
+def with_empty_resources(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with `resources` in every node type, which Ray's schema requires; its mistakes stay."""
+    node_types = config.get("available_node_types")
+    if not isinstance(node_types, Mapping):
+        return dict(config)
+    filled = {
+        name: {**kind, "resources": {}} if isinstance(kind, Mapping) and kind.get("resources") is None else kind
+        for name, kind in node_types.items()
+    }
+    return {**config, "available_node_types": filled}
 
 
 def _keys_that_are_no_text(value: object, place: Place) -> Iterator[Mistake]:
@@ -68,17 +80,6 @@ def _validator() -> Any:
 
     schema = json.loads((Path(str(ray.autoscaler.__file__)).parent / "ray-schema.json").read_text())
     return jsonschema.Draft7Validator(schema)
-
-
-def _with_resources(config: Mapping[str, Any]) -> dict[str, Any]:
-    node_types = config.get("available_node_types")
-    if not isinstance(node_types, Mapping):
-        return dict(config)
-    filled = {
-        name: {**kind, "resources": {}} if isinstance(kind, Mapping) and kind.get("resources") is None else kind
-        for name, kind in node_types.items()
-    }
-    return {**config, "available_node_types": filled}
 
 
 def _is_copy(config: Mapping[str, Any], error: Any) -> bool:

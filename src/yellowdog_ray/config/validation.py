@@ -17,7 +17,8 @@ from yellowdog_ray.config.auth import absolute_auth, check_public_key
 from yellowdog_ray.config.bootstrap import bootstrap, check_cluster_name
 from yellowdog_ray.config.local_files import file_mounts, files_to_upload, inline_files
 from yellowdog_ray.config.mistakes import Mistake, shown
-from yellowdog_ray.config.ray_keys import missing_keys, ray_mistakes, with_empty_resources
+from yellowdog_ray.config.ray_keys import missing_keys, ray_mistakes
+from yellowdog_ray.config.ray_schema import with_empty_resources
 from yellowdog_ray.config.readable import (
     ENDLESS,
     UNREADABLE,
