@@ -5,88 +5,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.monitor.certificate import Certificate
+from tests.yellowdog_ray.node.worker_task import SHOW, TOKEN, Door
 from yellowdog_ray.monitor.token_service import TokenService
 from yellowdog_ray.node import authentication, variables
 from yellowdog_ray.node.authentication import head_script, worker_script
-from yellowdog_ray.node.ray_versions import OPEN_AGENTS_PATTERN, agents_require_tokens, has_tokens
-from yellowdog_ray.node.start_hook import AGENT_HOOK
-
-TOKEN = "t" * 64
-SHOW = f'#!/bin/bash\necho "path ${variables.AUTH_TOKEN_PATH}"; echo "ticket [${{{variables.TICKET}:-}}]"; env\n'
-
-
-class Door:
-    """Answers as it is set up to, and records the requests."""
-
-    def __init__(self) -> None:
-        self.answers: list[Mapping[str, str]] = []
-        self.requests: list[Mapping[str, str]] = []
-        self.addresses: list[str] = []
-
-    def __call__(self, request: Mapping[str, str], address: str) -> Mapping[str, str]:
-        self.requests.append(request)
-        self.addresses.append(address)
-        return self.answers.pop(0) if self.answers else {"token": TOKEN}
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return Certificate(tmp_path_factory.mktemp("auth") / "token_service.pem")
-
-
-@pytest.fixture
-def door() -> Door:
-    return Door()
-
-
-@pytest.fixture
-def service(certificate: Certificate, door: Door) -> Iterator[TokenService]:
-    service = TokenService(certificate.context(), door, 0)
-    yield service
-    service.close()
-
-
-class Worker:
-    """A worker's task in a home of its own."""
-
-    def __init__(self, home: Path, port: int, fingerprint: str) -> None:
-        self.home = home
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            variables.AGENT_HOME: str(home),
-            variables.HEAD_IP: "127.0.0.1",
-            variables.CLOUD_INSTANCE_ID: "worker-1",
-            variables.TICKET: "the-ticket",
-            variables.TOKEN_SERVICE: str(port),
-            variables.TOKEN_FINGERPRINT: fingerprint,
-        }
-
-    @property
-    def token(self) -> Path:
-        return self.home / ".raydog/tokens/worker-1"
-
-    def run(self, script: str = SHOW) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(script), env=self.environment, capture_output=True, text=True, timeout=30, check=False
-        )
-
-    def command(self, script: str = SHOW) -> list[str]:
-        task = self.home / "taskdata.txt"
-        task.write_text(worker_script(script))
-        return ["bash", str(task)]
-
-
-@pytest.fixture
-def worker(tmp_path: Path, service: TokenService, certificate: Certificate) -> Worker:
-    return Worker(tmp_path, service.port, certificate.fingerprint)
 
 
 def test_worker_gets_the_token_into_a_private_file(worker, door):
@@ -393,67 +321,3 @@ class TestHead:
         )
 
         assert (home / ".ray/auth_token").read_text() == "new"
-
-
-class TestOpenAgents:
-    """Ray 2.52 and 2.53, whose dashboard agents require no token, get a hook from either kind of lines."""
-
-    SCRIPT = f'echo "${{{variables.START_HOOK}:-none}}"'
-
-    @pytest.fixture(params=["head", "worker"])
-    def task(self, request: pytest.FixtureRequest, worker: Worker) -> Worker:
-        worker.environment["KIND"] = request.param
-        return worker
-
-    def run(self, task: Worker, ray: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-        """Run a script on an image with this version of Ray, whose `python` is this program."""
-        environment = task.home / "venv"
-        (environment / "lib/python3.12/site-packages" / f"ray-{ray}.dist-info").mkdir(parents=True)
-        (environment / "bin").mkdir()
-        (environment / "bin/python").write_text(f'#!/bin/bash\n{python} "$@"\n')
-        (environment / "bin/python").chmod(0o755)
-        file = task.home / "taskdata.txt"
-        file.write_text((head_script if task.environment["KIND"] == "head" else worker_script)(self.SCRIPT))
-        return subprocess.run(
-            ["bash", str(file)],
-            env={**task.environment, "PYTHONPATH": os.pathsep.join(sys.path)},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-
-    @pytest.mark.parametrize("ray", ["2.52.0", "2.52.1", "2.53.0"])
-    def test_hook_closes_them(self, task, ray):
-        done = self.run(task, ray)
-
-        assert done.stdout == f"{AGENT_HOOK}\n", done.stderr
-        assert done.stderr == ""
-
-    @pytest.mark.parametrize("ray", ["2.51.2", "2.54.0", "2.60.0"])
-    def test_other_versions_need_no_hook(self, task, ray):
-        assert self.run(task, ray).stdout == "none\n"
-
-    def test_hook_of_the_user_is_kept(self, task):
-        task.environment[variables.START_HOOK] = "my.hook"
-
-        assert self.run(task, "2.52.1").stdout == "my.hook\n"
-
-    def test_workers_image_with_an_older_raydog_starts_with_a_warning(self, task):
-        older = f'[ "$1" != -c ] && exec {sys.executable}'
-
-        done = self.run(task, "2.52.1", older)
-
-        if task.environment["KIND"] == "head":  # it gets the hook from `ray up`
-            assert done.stdout == f"{AGENT_HOOK}\n"
-            return
-        assert done.stdout == "none\n"
-        assert "RayDog on this image is too old to close port 52365" in done.stderr
-
-
-def test_pattern_matches_the_versions_with_tokens_and_open_agents():
-    versions = [f"2.{minor}.{patch}" for minor in range(45, 70) for patch in (0, 1)]
-
-    matched = [version for version in versions if fnmatch(version, OPEN_AGENTS_PATTERN)]
-
-    assert matched == [version for version in versions if has_tokens(version) and not agents_require_tokens(version)]
