@@ -14,7 +14,7 @@ set -euo pipefail
 PYTHON="${PYTHON:-python3}"
 RAY_VERSION="${RAY_VERSION:-2.60.0}"
 # RayDog for pip, such as the path of a wheel that the image contains. Empty: none, because `ray up` sends RayDog, and
-# what it needs, to the head. Workers need it with Ray 2.52 and 2.53 only: see docs/security.md.
+# what it needs, to the head. A worker's image needs RayDog with Ray 2.52 and 2.53 only: see docs/security.md.
 YELLOWDOG_RAY="${YELLOWDOG_RAY:-}"
 
 # The public key of `auth.ssh_private_key`, such as `ssh-ed25519 AAAA... me@home`. The head needs it.
