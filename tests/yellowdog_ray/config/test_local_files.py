@@ -150,6 +150,7 @@ class TestRemotePaths:
             ("~/.raydog/credentials", "which RayDog and Ray use themselves"),
             (".raydog", "which RayDog and Ray use themselves"),
             ("/home/yd-agent/.raydog/shell", "which RayDog and Ray use themselves"),
+            ("/opt/yellowdog/agent/.raydog/shell", "which RayDog and Ray use themselves"),
             ("~/x/../.raydog/shell", "which RayDog and Ray use themselves"),
             ("~/ray_bootstrap_config.yaml", "which RayDog and Ray use themselves"),
             ("ray_bootstrap_key.pem", "which RayDog and Ray use themselves"),
