@@ -82,10 +82,10 @@ class TestRefusal:
     """Each mistake is found before anything is created."""
 
     @pytest.fixture(autouse=True)
-    def _no_creation(self, world):
-        mark = world.lab.calls.mark()
+    def _no_creation(self, world, laptop):
+        mark = world.lab.calls.mark()  # after the calls of other fixtures
         yield
-        assert not [call for call in world.lab.calls.since(mark) if str(call).startswith("POST /work/requirements")]
+        assert not [call for call in world.lab.calls.since(mark) if call.method == "POST"]
 
     def test_mounted_file_without_a_token_is_refused(self, laptop, account, own_file):
         own_file.write_text("two words\n")
@@ -101,6 +101,11 @@ class TestRefusal:
 
     def test_folder_that_cannot_be_made_is_refused(self, laptop, account):
         block_folder(laptop)
+
+        assert_nothing_was_created(laptop.up(), account, "where `ray up` keeps the cluster's token, cannot be written")
+
+    def test_folder_in_the_tokens_place_is_refused(self, laptop, account):
+        (clusters() / f"{laptop.yaml['provider']['cluster_namespace']}.{NAME}/auth_token").mkdir(parents=True)
 
         assert_nothing_was_created(laptop.up(), account, "where `ray up` keeps the cluster's token, cannot be written")
 

@@ -37,10 +37,14 @@ def keep_token(file: Path, token: str) -> None:
         make_private_folder(file.parent)
         write_private(file, token.encode())
     except OSError as error:
-        raise ConfigError(
-            f"{file}, where `ray up` keeps the cluster's token, cannot be written ({error.strerror or error}): make "
-            "its folder writable for you, and run `ray up` again"
-        ) from error
+        raise _unwritable(file, error.strerror or str(error)) from error
+
+
+def _unwritable(file: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f"{file}, where `ray up` keeps the cluster's token, cannot be written ({why}): make its folder writable for "
+        "you, and run `ray up` again"
+    )
 
 
 def forget_token(file: Path) -> None:
@@ -120,6 +124,8 @@ class ClusterToken:
         Raises:
             ConfigError: it cannot.
         """
+        if self._file.is_dir():
+            raise _unwritable(self._file, "it is a folder")
         trial = self._file.with_name("auth_token.trial")
         keep_token(trial, self.proposed)
         trial.unlink()

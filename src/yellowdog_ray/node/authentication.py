@@ -105,9 +105,9 @@ while True:
         else:
             sources.append(sources.pop(0))  # the head may be reachable from another only
     if "elsewhere" in answer and refusal is None:
-        refusal = answer["refused"]
         sources += answer["elsewhere"].split()
     if "refused" in answer:
+        refusal = answer["refused"]
         sources.pop(0)
         if not sources:
             fail(answer["refused"])

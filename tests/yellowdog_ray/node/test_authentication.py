@@ -142,6 +142,11 @@ class TestSeveralAddresses:
 
         assert worker.run().stderr.endswith(f"cannot join: {self.REFUSAL['refused']}\n")
 
+    def test_worker_ends_with_the_last_reason_of_the_service(self, worker, door):
+        door.answers = [{**self.REFUSAL, "elsewhere": "127.0.0.77 192.0.2.1"}, {"refused": "redeemed before"}]
+
+        assert worker.run().stderr.endswith("cannot join: redeemed before\n")
+
     def test_worker_tries_its_addresses_in_turn_when_a_connection_fails(self, worker, door):
         """A route may exist from one of them only, and the service may be away for a moment."""
         door.answers = [{**self.REFUSAL, "elsewhere": "127.0.0.77 127.0.0.78"}, *[{"cut": ""}] * 3]
