@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
@@ -15,10 +17,17 @@ from yellowdog_local.service.connections import HEADER_TIMEOUT_SECONDS, Deadline
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.2
+_DRAIN_SECONDS = 1.0  # for calls in progress when the server stops
+_DRAIN_POLL_SECONDS = 0.002
 
 
 class _Server(uvicorn.Server):
-    """uvicorn with a `stop` method: outside the main thread it receives no signals."""
+    """uvicorn with a `stop` method: outside the main thread it receives no signals.
+
+    uvicorn itself polls every 0.1 s for its end, then sleeps for 0.1 s. This server ends as soon as its calls have.
+    """
+
+    _loop: asyncio.AbstractEventLoop | None = None
 
     def __init__(self, platform: LocalPlatform) -> None:
         self._app = create_app(platform)
@@ -29,11 +38,28 @@ class _Server(uvicorn.Server):
             access_log=False,
             date_header=False,  # `api.dated` sends the platform's
             lifespan="off",
-            timeout_graceful_shutdown=1,
             http=DeadlineProtocol,
             timeout_keep_alive=int(HEADER_TIMEOUT_SECONDS),
         )
         super().__init__(config)
+        self._stopped = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Set the default headers, then wait for `stop`."""
+        self._loop = asyncio.get_running_loop()
+        if not await self.on_tick(0):
+            await self._stopped.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more connections, and wait for calls in progress; the end of the loop cancels the others."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _DRAIN_SECONDS
+        while (self.server_state.connections or self.server_state.tasks) and loop.time() < deadline:
+            await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     def stop(self) -> None:
         """Stop soon; answer open long polls and end event streams first."""
@@ -41,6 +67,9 @@ class _Server(uvicorn.Server):
         self._app.state.streams.stop()
         self._faults.clear()  # serves hanging calls
         self.should_exit = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: the server has ended by itself
+                self._loop.call_soon_threadsafe(self._stopped.set)
 
 
 def _listen(host: str, port: int) -> socket.socket:
