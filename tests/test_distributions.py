@@ -80,6 +80,13 @@ def test_wheel_contains_its_own_typed_packages_only(wheels: dict[str, Path], nam
     assert f"{name}-{VERSION}.dist-info/licenses/LICENSE" in contents
 
 
+def test_wheel_of_the_provider_contains_the_schema(wheels: dict[str, Path]):
+    archive = zipfile.ZipFile(wheels["yellowdog_ray"])
+    (name,) = [path for path in archive.namelist() if path.endswith("share/raydog/raydog-cluster.schema.json")]
+
+    assert archive.read(name) == (REPOSITORY / "schemas/raydog-cluster.schema.json").read_bytes()
+
+
 def test_published_package_is_installed_by_no_instruction_but_the_benchmark():
     """`yellowdog-ray` 2 on the index is another program: an instruction that installs it by name gets that one."""
     files = run("git", "ls-files", "*.md", "*.sh", "*.yaml", "*.yml", "scripts", "src", "examples", ".ci").split()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -27,8 +27,7 @@ def validate(file: Annotated[Path, typer.Argument(help="The cluster's YAML file.
         from yellowdog_ray.config.validation import validate as find
         from yellowdog_ray.errors import ConfigError
     except ImportError as error:
-        typer.echo(f"yellowdog-ray is missing: run `pip install .` in a clone of it ({error})", err=True)
-        raise typer.Exit(2) from error
+        _end_without_provider(error)
     try:
         findings = find(file)
     except ConfigError as error:
@@ -41,6 +40,26 @@ def validate(file: Annotated[Path, typer.Argument(help="The cluster's YAML file.
     if mistakes:
         raise typer.Exit(1)
     typer.echo(f"{file}: no mistake found")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a cluster's YAML, with which editors complete and check keys.
+
+    For example:
+
+        raydog schema > raydog-cluster.schema.json
+    """
+    try:
+        from yellowdog_ray.config.cluster_schema import schema_text
+    except ImportError as error:
+        _end_without_provider(error)
+    typer.echo(schema_text(), nl=False)
+
+
+def _end_without_provider(error: ImportError) -> NoReturn:
+    typer.echo(f"yellowdog-ray is missing: run `pip install .` in a clone of it ({error})", err=True)
+    raise typer.Exit(2) from error
 
 
 def _show_versions(is_requested: bool) -> None:

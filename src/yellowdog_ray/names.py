@@ -17,6 +17,10 @@ MAX_NAME_LENGTH = 60
 MAX_TAG_LENGTH = 200
 """Characters in a YellowDog tag (`MAX_TAG_LENGTH` of the SDK's `model/tagged.py`)."""
 
+NAME_PATTERN = r"[a-z]([a-z0-9_-]*[a-z0-9])?"
+TAG_PATTERN = r"[a-z0-9][a-z0-9_.:-]*"
+"""Regular expressions of a whole name and a whole tag, without their lengths."""
+
 NAMING_RULE = (
     f"at most {MAX_NAME_LENGTH} lower-case letters, digits, '-' and '_', starting with a letter and ending with a "
     "letter or digit"
@@ -25,8 +29,8 @@ NAMING_RULE = (
 HEAD_GROUP = "head"
 """The task group that holds the head's task. It is the first of its work requirement."""
 
-_NAME = re.compile(r"[a-z]([a-z0-9_-]*[a-z0-9])?")
-_TAG = re.compile(r"[a-z0-9][a-z0-9_.:-]*")
+_NAME = re.compile(NAME_PATTERN)
+_TAG = re.compile(TAG_PATTERN)
 _TOKEN_BYTES = 4
 _TOKEN = re.compile(r"[0-9a-f]{8}")
 _GENERATION = re.compile(r"[2-9]|[1-9][0-9]{1,4}")

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from yellowdog_ray import names
+from yellowdog_ray.config import values
 from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS, MIN_BUILD_MINUTES, MIN_LIFETIME_HOURS
 from yellowdog_ray.config.mistakes import shown
-from yellowdog_ray.config.paths import path_mistake
-from yellowdog_ray.config.ports import free_port
 from yellowdog_ray.config.userdata import full_userdata
+from yellowdog_ray.config.values import Remedy
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.authentication import MODE_DISABLED, MODE_TOKEN
 from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
@@ -53,86 +49,6 @@ RAY_PROVIDER_KEYS = frozenset(
 """Ray's own keys under `provider` (autoscaler/_private and v2 of Ray 2.60). RayDog passes them on."""
 
 
-def _name(value: str) -> str:
-    if not names.is_valid_name(value):
-        raise ValueError(f"{shown(value)} is not a name that YellowDog accepts: use {names.NAMING_RULE}")
-    return value
-
-
-def _tag(value: str) -> str:
-    if not names.is_valid_tag(value):
-        raise ValueError(
-            f"{shown(value)} is not a tag that YellowDog accepts: use lower-case letters, digits, '-', '_', '.' and "
-            f"':', at most {names.MAX_TAG_LENGTH} characters"
-        )
-    return value
-
-
-def _user(value: str) -> str:
-    # Ray and OpenSSH put the name into commands, and expand characters such as `$`, `{` and `%` there.
-    if not re.fullmatch(r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]*", value):
-        raise ValueError(
-            f"{shown(value)} is not the name of a user (letters, digits, '_', '.', '-' and '@'): name the user that "
-            "runs the tasks, usually `yd-agent`"
-        )
-    return value
-
-
-def _path(value: str) -> str:
-    if mistake := path_mistake(value):
-        raise ValueError(mistake)
-    return value
-
-
-def _number(value: object) -> object:
-    """Refuse true and false, which Python counts as 1 and 0."""
-    if isinstance(value, bool):
-        raise PydanticCustomError("number", "this is no number")
-    return value
-
-
-def _files(value: object) -> object:
-    """Refuse in one message what is neither of the two forms; pydantic gives a message for each."""
-    parts = [*value, *value.values()] if isinstance(value, Mapping) else value
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise PydanticCustomError("files", "neither a list nor a mapping of paths")
-    return value
-
-
-def _template(value: str) -> str:
-    return _reference(value, "a template's id (ydid:crt:...)")
-
-
-def _pool(value: str) -> str:
-    return _reference(value, "a worker pool's id (ydid:wrkrpool:...)")
-
-
-def _optional(check: Callable[[str], str]) -> Callable[[str | None], str | None]:
-    return lambda value: None if value is None else check(value)
-
-
-def _reference(value: str, an_id: str) -> str:
-    if value.startswith("ydid:") or "/" in value.strip("/"):
-        return value
-    raise ValueError(f"{shown(value)} is neither {an_id} nor its `namespace/name`")
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """The advice at the end of a message about a wrong or missing key; part of the key's annotation."""
-
-    text: str
-
-
-_BOOLEAN = Remedy("write true or false")
-_HOURS = Remedy(f"give a number of hours from {MIN_LIFETIME_HOURS} to {MAX_LIFETIME_HOURS:,}, for example 2.5")
-_MINUTES = Remedy(f"give a number of minutes from {MIN_BUILD_MINUTES} to {MAX_BUILD_MINUTES:,}, for example 10")
-
-Hours = Annotated[float, BeforeValidator(_number), _HOURS]
-Minutes = Annotated[float, BeforeValidator(_number), _MINUTES]
-Name = Annotated[str, AfterValidator(_name)]
-Tag = Annotated[str, AfterValidator(_tag)]
-
 SectionT = TypeVar("SectionT", bound=BaseModel)
 
 
@@ -143,11 +59,21 @@ class _Section(BaseModel):
 class Auth(_Section):
     """SSH to the head: the YAML's top-level `auth`, or the copy of it under `provider`."""
 
-    ssh_user: Annotated[str, AfterValidator(_user), Remedy("name the user that runs the tasks, usually `yd-agent`")]
-    ssh_private_key: Annotated[str | None, AfterValidator(_optional(_path))] = None
-    ssh_public_key: Annotated[str | None, AfterValidator(_optional(_path))] = None
-    ssh_proxy_command: str | None = None
-    ssh_proxy_use_node_id: bool = False
+    ssh_user: values.User = Field(description="The user that runs the tasks and accepts SSH, usually `yd-agent`.")
+    ssh_private_key: values.OptionalPath = Field(
+        default=None, description="The path of the private key file of `ssh_user`. Required in the top-level `auth`."
+    )
+    ssh_public_key: values.OptionalPath = Field(
+        default=None, description="Ray's key: the path of the public key file. RayDog ignores it."
+    )
+    ssh_proxy_command: str | None = Field(
+        default=None,
+        description="OpenSSH's `ProxyCommand`, if only another host can reach the head, such as "
+        "`ssh -W %h:%p bastion.example.com`.",
+    )
+    ssh_proxy_use_node_id: bool = Field(
+        default=False, description="Whether `ssh_proxy_command` receives the node's id as `%h` instead of its address."
+    )
 
 
 class NodeTypeSummary(_Section):
@@ -187,30 +113,67 @@ class Internal(_Section):
 class ProviderSettings(_Section):
     """RayDog's own keys under `provider`."""
 
-    cluster_namespace: Annotated[Name, Remedy("name the YellowDog namespace of the cluster, for example `my-team`")]
-    cluster_tag: Tag | None = None
-    cluster_lifetime_hours: Hours = Field(default=1.0, ge=MIN_LIFETIME_HOURS, le=MAX_LIFETIME_HOURS)
-    head_node_build_timeout_minutes: Minutes = Field(default=10.0, ge=MIN_BUILD_MINUTES, le=MAX_BUILD_MINUTES)
-    worker_node_build_timeout_minutes: Minutes = Field(default=10.0, ge=MIN_BUILD_MINUTES, le=MAX_BUILD_MINUTES)
-    head_node_tag_server_port: Annotated[
-        int,
-        BeforeValidator(_number),
-        AfterValidator(free_port),
-        Remedy(f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}"),
-    ] = Field(default=DEFAULT_TAG_SERVER_PORT, ge=1, le=65535)
-    auth: Auth | None = None
-    ray_head_node_task_script: str | None = None
-    ray_worker_node_task_script: str | None = None
-    api_key_in_head_task: Annotated[bool, _BOOLEAN] = False
-    worker_address_check: Annotated[bool, _BOOLEAN] = True
-    ray_auth: Annotated[
-        Literal["token", "none"] | None, Remedy("write token or none (YAML reads `off` and `no` as false)")
-    ] = None
-    files_to_upload: Annotated[
-        list[str] | dict[str, str],
-        BeforeValidator(_files),
-        Remedy("give a list of paths, or a mapping of remote path to local path"),
-    ] = Field(default_factory=list)
+    cluster_namespace: Annotated[
+        values.Name, Remedy("name the YellowDog namespace of the cluster, for example `my-team`")
+    ] = Field(description="The YellowDog namespace of the work requirement and the worker pools.")
+    cluster_tag: values.OptionalTag = Field(
+        default=None, description="A tag for the work requirement and the worker pools."
+    )
+    cluster_lifetime_hours: values.Hours = Field(
+        default=1.0,
+        ge=MIN_LIFETIME_HOURS,
+        le=MAX_LIFETIME_HOURS,
+        description=f"From {MIN_LIFETIME_HOURS} to {MAX_LIFETIME_HOURS:,}. One deadline for the whole cluster, counted "
+        "from its creation. Workers that join late have the same deadline.",
+    )
+    head_node_build_timeout_minutes: values.Minutes = Field(
+        default=10.0,
+        ge=MIN_BUILD_MINUTES,
+        le=MAX_BUILD_MINUTES,
+        description="Maximum wait of `ray up` for a reachable head. After the timeout `ray up` removes everything it "
+        "created.",
+    )
+    worker_node_build_timeout_minutes: values.Minutes = Field(
+        default=10.0,
+        ge=MIN_BUILD_MINUTES,
+        le=MAX_BUILD_MINUTES,
+        description="Maximum wait for a worker's machine (`NeverAllocated`), and then for Ray to join (`NeverJoined`). "
+        "RayDog then terminates the worker. With set-up over SSH, each step has this limit.",
+    )
+    head_node_tag_server_port: values.Port = Field(
+        default=DEFAULT_TAG_SERVER_PORT,
+        ge=1,
+        le=65535,
+        description="The head's port for Valkey, which stores Ray's mutable tags. The head's script must use the same "
+        "port. The ports of other servers are refused.",
+    )
+    auth: Auth | None = Field(default=None, description="Optional copy of the top-level `auth`.")
+    ray_head_node_task_script: values.OptionalScript = Field(
+        default=None, description="The script that runs Ray on the head: text, or `file:<path>`."
+    )
+    ray_worker_node_task_script: values.OptionalScript = Field(
+        default=None, description="The script that runs Ray on a worker: text, or `file:<path>`."
+    )
+    api_key_in_head_task: values.Boolean = Field(
+        default=False,
+        description="Also puts the API key into the head task's environment, for scripts that read it there. Everyone "
+        "who may see the task can read it; `ray up` warns.",
+    )
+    worker_address_check: values.Boolean = Field(
+        default=True,
+        description="Whether a worker receives the token only at an address that YellowDog lists for it. Write `false` "
+        "only where workers reach the head through address translation.",
+    )
+    ray_auth: values.RayAuth = Field(
+        default=None,
+        description="Whether the cluster requires a token of Ray's from everyone who connects. Fixed when the cluster "
+        "is created.",
+    )
+    files_to_upload: values.Files = Field(
+        default_factory=list,
+        description="Files for the head: a list of paths, or a mapping of remote path to local path. A relative path "
+        "in a list keeps its place below the head's home; other paths go to the home itself.",
+    )
     internal: Internal = Field(default_factory=Internal, alias=INTERNAL_KEY)
 
     @property
@@ -227,18 +190,29 @@ class ProviderSettings(_Section):
 class NodeConfig(_Section):
     """A node type's `node_config`. For a new key see docs/development/new-node-config-key.md."""
 
-    compute_requirement_template: Annotated[
-        str | None, AfterValidator(_optional(_template)), Remedy("give the template's id, or its `namespace/name`")
-    ] = None
-    worker_pool: Annotated[
-        str | None,
-        AfterValidator(_optional(_pool)),
-        Remedy("give the configured worker pool's id, or its `namespace/name`"),
-    ] = None
-    images_id: str | None = None
-    metrics_enabled: Annotated[bool | None, _BOOLEAN] = None
-    userdata: str | None = None
-    extra_userdata: str | None = None
+    compute_requirement_template: values.OptionalTemplate = Field(
+        default=None,
+        description="The template for the type's machines: its id, or its `namespace/name`. Required unless there is a "
+        "`worker_pool`.",
+    )
+    worker_pool: values.OptionalPool = Field(
+        default=None,
+        description="A configured worker pool to use instead: its id, or its `namespace/name`. It excludes the other "
+        "keys.",
+    )
+    images_id: str | None = Field(default=None, description="The image, if the template does not set one.")
+    metrics_enabled: values.OptionalBoolean = Field(
+        default=None, description="Whether YellowDog collects metrics from the nodes."
+    )
+    userdata: str | None = Field(
+        default=None,
+        description="A script or cloud-init data, run as root at boot, before Ray starts: text, or `file:<path>`. "
+        "Without a first line for cloud-init it runs in bash.",
+    )
+    extra_userdata: str | None = Field(
+        default=None,
+        description="As `userdata`, which it follows. It runs even if `userdata` exits, in the same shell.",
+    )
 
     @property
     def template(self) -> str:

@@ -17,10 +17,10 @@ from yellowdog_ray.config.limits import (
 from yellowdog_ray.config.mistakes import Mistake, Place, shown
 from yellowdog_ray.config.ray_schema import schema_mistakes
 
-_DOCKER = ("image", "head_image", "worker_image", "container_name")
-_COUNTS = ("min_workers", "max_workers", "idle_timeout_s")
+CONTAINER_KEYS = ("image", "head_image", "worker_image", "container_name")
+COUNTS = ("min_workers", "max_workers", "idle_timeout_s")
 _WHOLE = ("min_workers", "max_workers")
-_LISTS_OF_TEXT = ("cluster_synced_files", "rsync_exclude", "rsync_filter")
+LISTS_OF_TEXT = ("cluster_synced_files", "rsync_exclude", "rsync_filter")
 _FLAGS = (
     "disable_launch_config_check",
     "foreground_node_launch",
@@ -34,11 +34,12 @@ _FLAGS = (
 _RAYS_TYPES = {"ray.head.default", "ray.worker.default"}
 """Ray's placeholders where the YAML has no `available_node_types` (MINIMAL_EXTERNAL_CONFIG in providers.py)."""
 
-_LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?")
+LABEL_PATTERN = r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?"
+_LABEL = re.compile(LABEL_PATTERN)
 _LONGEST_PREFIX = 253
 """Ray's rules of labels (`_private/label_utils.py` of Ray 2.60), which are those of Kubernetes."""
 
-_REQUIRED = {
+REQUIRED = {
     "cluster_name": "name the cluster",
     "provider": "add the section (docs/configuration.md)",
     "max_workers": "give the maximum number of workers",
@@ -56,7 +57,7 @@ def ray_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
 
 def missing_keys(config: Mapping[str, Any]) -> list[Mistake]:
     """The keys without which Ray fails before it loads RayDog, in the YAML as the user has written it."""
-    missing = [Mistake((key,), f" is missing: {remedy}") for key, remedy in _REQUIRED.items() if key not in config]
+    missing = [Mistake((key,), f" is missing: {remedy}") for key, remedy in REQUIRED.items() if key not in config]
     provider = config.get("provider")
     if isinstance(provider, Mapping):
         stated = {"type": "external", "module": "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"}
@@ -109,7 +110,7 @@ def _docker(config: Mapping[str, Any]) -> Iterator[Mistake]:
     for name, node_type in _node_types(config).items():
         sections[("available_node_types", name, "docker")] = node_type.get("docker")
     for place, section in sections.items():
-        if isinstance(section, Mapping) and any(section.get(key) for key in _DOCKER):
+        if isinstance(section, Mapping) and any(section.get(key) for key in CONTAINER_KEYS):
             yield Mistake(
                 place,
                 ": RayDog starts Ray in the nodes' tasks, not in Ray's containers: remove the section, and start the "
@@ -120,7 +121,7 @@ def _docker(config: Mapping[str, Any]) -> Iterator[Mistake]:
 def _counts(config: Mapping[str, Any]) -> Iterator[Mistake]:
     for name, node_type in _node_types(config).items():
         place: Place = ("available_node_types", name)
-        for key in _COUNTS:
+        for key in COUNTS:
             if (node_type.get(key) or 0) < 0:
                 yield Mistake((*place, key), f" is {shown(node_type[key])}: give a number of 0 or above")
         for key in _WHOLE:
@@ -142,7 +143,7 @@ def _counts(config: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _lists_and_flags(config: Mapping[str, Any]) -> Iterator[Mistake]:
-    for key in _LISTS_OF_TEXT:
+    for key in LISTS_OF_TEXT:
         for index, part in enumerate(config.get(key) or ()):
             if not isinstance(part, str):
                 yield Mistake((key, index), f" is {shown(part)}: give text")

@@ -76,10 +76,16 @@ def _keys_that_are_no_text(value: object, place: Place) -> Iterator[Mistake]:
 @cache
 def _validator() -> Any:
     import jsonschema
+
+    return jsonschema.Draft7Validator(rays_schema())
+
+
+def rays_schema() -> dict[str, Any]:
+    """The schema of the installed Ray; a new one at each call."""
     import ray.autoscaler
 
-    schema = json.loads((Path(str(ray.autoscaler.__file__)).parent / "ray-schema.json").read_text())
-    return jsonschema.Draft7Validator(schema)
+    schema: dict[str, Any] = json.loads((Path(str(ray.autoscaler.__file__)).parent / "ray-schema.json").read_text())
+    return schema
 
 
 def _is_copy(config: Mapping[str, Any], error: Any) -> bool:

@@ -1,0 +1,149 @@
+"""The types of single values in the YAML: each one's check, its remedy, and what a JSON schema can express of it.
+
+Must not import `models`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from yellowdog_ray import names
+from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS, MIN_BUILD_MINUTES, MIN_LIFETIME_HOURS
+from yellowdog_ray.config.mistakes import shown
+from yellowdog_ray.config.paths import path_mistake
+from yellowdog_ray.config.ports import USED_PORTS, free_port
+from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
+
+_USER = r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]*"
+_REFERENCE = r"^ydid:|[^/]/+[^/]"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """The advice at the end of a message about a wrong or missing key; part of the key's annotation."""
+
+    text: str
+
+
+def _name(value: str) -> str:
+    if not names.is_valid_name(value):
+        raise ValueError(f"{shown(value)} is not a name that YellowDog accepts: use {names.NAMING_RULE}")
+    return value
+
+
+def _tag(value: str) -> str:
+    if not names.is_valid_tag(value):
+        raise ValueError(
+            f"{shown(value)} is not a tag that YellowDog accepts: use lower-case letters, digits, '-', '_', '.' and "
+            f"':', at most {names.MAX_TAG_LENGTH} characters"
+        )
+    return value
+
+
+def _user(value: str) -> str:
+    # Ray and OpenSSH put the name into commands, and expand characters such as `$`, `{` and `%` there.
+    if not re.fullmatch(_USER, value):
+        raise ValueError(
+            f"{shown(value)} is not the name of a user (letters, digits, '_', '.', '-' and '@'): name the user that "
+            "runs the tasks, usually `yd-agent`"
+        )
+    return value
+
+
+def _path(value: str) -> str:
+    if mistake := path_mistake(value):
+        raise ValueError(mistake)
+    return value
+
+
+def _number(value: object) -> object:
+    """Refuse true and false, which Python counts as 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "this is no number")
+    return value
+
+
+def _files(value: object) -> object:
+    """Refuse in one message what is neither of the two forms; pydantic gives a message for each."""
+    parts = [*value, *value.values()] if isinstance(value, Mapping) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise PydanticCustomError("files", "neither a list nor a mapping of paths")
+    return value
+
+
+def _template(value: str) -> str:
+    return _reference(value, "a template's id (ydid:crt:...)")
+
+
+def _pool(value: str) -> str:
+    return _reference(value, "a worker pool's id (ydid:wrkrpool:...)")
+
+
+def _optional(check: Callable[[str], str]) -> Callable[[str | None], str | None]:
+    return lambda value: None if value is None else check(value)
+
+
+def _reference(value: str, an_id: str) -> str:
+    if value.startswith("ydid:") or "/" in value.strip("/"):
+        return value
+    raise ValueError(f"{shown(value)} is neither {an_id} nor its `namespace/name`")
+
+
+def _in_schema(**keywords: Any) -> Any:
+    """Keywords of JSON schema that a value's check implies. pydantic does not apply them."""
+    return Field(json_schema_extra=keywords)
+
+
+_BOOLEAN = Remedy("write true or false")
+_HOURS = Remedy(f"give a number of hours from {MIN_LIFETIME_HOURS} to {MAX_LIFETIME_HOURS:,}, for example 2.5")
+_MINUTES = Remedy(f"give a number of minutes from {MIN_BUILD_MINUTES} to {MAX_BUILD_MINUTES:,}, for example 10")
+_PORT = Remedy(f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}")
+
+Hours = Annotated[float, BeforeValidator(_number), _HOURS]
+Minutes = Annotated[float, BeforeValidator(_number), _MINUTES]
+Port = Annotated[
+    int, BeforeValidator(_number), AfterValidator(free_port), _PORT, _in_schema(**{"not": {"enum": sorted(USED_PORTS)}})
+]
+Boolean = Annotated[bool, _BOOLEAN]
+OptionalBoolean = Annotated[bool | None, _BOOLEAN]
+Name = Annotated[
+    str, AfterValidator(_name), _in_schema(pattern=f"^{names.NAME_PATTERN}$", maxLength=names.MAX_NAME_LENGTH)
+]
+OptionalTag = Annotated[
+    str | None,
+    AfterValidator(_optional(_tag)),
+    _in_schema(pattern=f"^{names.TAG_PATTERN}$", maxLength=names.MAX_TAG_LENGTH),
+]
+User = Annotated[
+    str,
+    AfterValidator(_user),
+    Remedy("name the user that runs the tasks, usually `yd-agent`"),
+    _in_schema(pattern=f"^{_USER}$"),
+]
+OptionalPath = Annotated[str | None, AfterValidator(_optional(_path))]
+OptionalScript = Annotated[str | None, _in_schema(pattern=r"\S")]
+RayAuth = Annotated[Literal["token", "none"] | None, Remedy("write token or none (YAML reads `off` and `no` as false)")]
+_Local = Annotated[str, _in_schema(minLength=1)]
+Files = Annotated[
+    list[_Local] | dict[str, _Local],
+    BeforeValidator(_files),
+    Remedy("give a list of paths, or a mapping of remote path to local path"),
+]
+OptionalTemplate = Annotated[
+    str | None,
+    AfterValidator(_optional(_template)),
+    Remedy("give the template's id, or its `namespace/name`"),
+    _in_schema(pattern=_REFERENCE),
+]
+OptionalPool = Annotated[
+    str | None,
+    AfterValidator(_optional(_pool)),
+    Remedy("give the configured worker pool's id, or its `namespace/name`"),
+    _in_schema(pattern=_REFERENCE),
+]
