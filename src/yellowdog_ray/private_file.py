@@ -19,7 +19,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def write_private(file: Path, content: bytes) -> None:
-    """Write a file of mode 0600, atomically: a reader sees the old content or the new.
+    """Write a file of mode 0600, atomically: a reader gets the old content or the new.
 
     Args:
         file: the file; its folder exists.

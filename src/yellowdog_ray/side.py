@@ -95,7 +95,7 @@ class Side(HasLazyParts, ABC):
 
     @abstractmethod
     def _make_cluster(self) -> Cluster:
-        """The cluster as this side sees it."""
+        """The cluster as this side reads it."""
 
     @abstractmethod
     def _make_tag_store(self) -> TagStore:

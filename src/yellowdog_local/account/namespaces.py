@@ -73,7 +73,7 @@ class Namespaces:
         return [record for record in self._store.namespaces.values() if _matches(self.view(record), search)]
 
     def view(self, record: NamespaceRecord) -> Namespace:
-        """The namespace as callers see it."""
+        """The namespace as the API returns it."""
         record.entity.deletable = not self._store.namespace_in_use(record.entity.namespace)
         return record.entity
 

@@ -1,4 +1,4 @@
-"""Compute requirements and instances as callers see them, and searches for them. Changes no status."""
+"""Compute requirements and instances as the API returns them, and searches for them. Changes no status."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from yellowdog_local.state.store import Store
 
 
 def requirement_view(requirement: RequirementRecord) -> ComputeRequirement:
-    """A compute requirement as callers see it."""
+    """A compute requirement as the API returns it."""
     for source in requirement.sources:
         source.entity.instanceSummary = _instance_summary(source)
     requirement.entity.expectedInstanceCount = requirement.alive

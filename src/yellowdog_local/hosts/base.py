@@ -52,7 +52,7 @@ class HostTraits:
     Attributes:
         runs_tasks: a task is a real process; otherwise there are no processes.
         own_network: a host has all ports to itself, and its network can be cut.
-        own_processes: a host sees only its own processes, with numbers of its own.
+        own_processes: a host has only its own processes, with numbers of its own.
         own_files: all that a host writes stays on that host; otherwise only its home and its temporary
             directory do.
     """

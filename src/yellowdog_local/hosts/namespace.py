@@ -1,7 +1,7 @@
 """Namespace hosts: each instance is a small Linux machine on this one. Imports no pools and no tasks.
 
-A host is a process tree below `guest/init.py` in fresh namespaces, a disk that is an overlay over the machine's root,
-and a cable to the platform's bridge.
+A host is a process tree below `guest/init.py` in fresh namespaces. Its disk is an overlay over the machine's root, and
+a cable connects it to the platform's bridge.
 
 A host ends with the platform, however that ends: namespaces and mounts belong to the host's processes, and its first
 process reads a pipe of the platform's. After a SIGKILL only the bridge and the data directory are left; `leftovers.py`

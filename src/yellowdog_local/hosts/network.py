@@ -73,8 +73,8 @@ class Bridge:
         )
 
     def _create(self, owner: str) -> bool:
-        # A fixed hardware address: a bridge otherwise takes the lowest of its ports', and every new or ended host
-        # would make the other hosts' address tables wrong for a while.
+        # A fixed hardware address: otherwise a bridge takes the lowest of its ports', and each new or ended host makes
+        # the address tables of the other hosts wrong for a while.
         try:
             run_ip([f"link add {self.name} address {hardware_address(self.gateway)} type bridge"])
         except NetworkError as error:

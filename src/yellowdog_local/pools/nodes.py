@@ -177,7 +177,7 @@ class Nodes:
         return node.status.active and not node.draining and not node.claimed
 
     def view(self, node: NodeRecord) -> Node:
-        """A platform node as callers see it."""
+        """A platform node as the API returns it."""
         groups = {w.group.id for w in node.workers if w.group is not None}
         share = 1 / len(node.workers) if node.workers else 0.0
         node.entity.taskGroupTaskQueues = {

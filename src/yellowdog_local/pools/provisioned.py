@@ -219,7 +219,7 @@ class Pools:
         return [node for node in nodes.values() if search.node_matches(node, wanted)]
 
     def view(self, pool: PoolRecord) -> ProvisionedWorkerPool | ConfiguredWorkerPool:
-        """A pool as callers see it."""
+        """A pool as the API returns it."""
         entity, changed = pool.entity, pool.changed.show()
         entity.expectedNodeCount = max(pool.awaited, pool.active_nodes) if pool.configured else pool.target
         entity.awaitingNodes = entity.expectedNodeCount > pool.active_nodes - pool.draining_nodes

@@ -91,7 +91,7 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str, mode: int = PRIVATE, owner: Owner | None = None) -> None:
-    """Replace or create a file: readers see the old text or the new one, and other users neither.
+    """Replace or create a file: readers get the old text or the new one, other users neither.
 
     Args:
         path: the file; a link there is replaced, not followed.

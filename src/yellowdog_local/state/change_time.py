@@ -1,4 +1,4 @@
-"""The time of an entity's last change, as clients see it. Imports nothing of the platform."""
+"""The time of an entity's last change, as the API returns it. Imports nothing of the platform."""
 
 from __future__ import annotations
 

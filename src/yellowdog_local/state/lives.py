@@ -243,8 +243,8 @@ RequirementEvent = Literal["provision", "provisioned", "stop", "stopped", "start
 COMPUTE_REQUIREMENT = Lifecycle[ComputeRequirementStatus, RequirementEvent](
     name="Compute requirement",
     first={
-        _Requirement.NEW: "added; no caller sees this status",
-        _Requirement.RUNNING: "that of a configured pool, which no caller sees",
+        _Requirement.NEW: "added; no call returns this status",
+        _Requirement.RUNNING: "that of a configured pool, which no call returns",
     },
     events={
         "provision": "Instances are requested from the sources, or an instance boots again.",

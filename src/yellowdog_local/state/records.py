@@ -53,7 +53,7 @@ EntityT = TypeVar("EntityT")
 
 @dataclass(eq=False)
 class PlainRecord(Generic[EntityT]):
-    """An entity without any state beyond the one that callers see."""
+    """An entity without any state beyond the one that the API returns."""
 
     seq: int
     entity: EntityT

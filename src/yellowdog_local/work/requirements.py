@@ -157,7 +157,7 @@ class Work:
         return sorted(tasks, key=lambda task: task.seq)
 
     def view(self, work: WorkRecord) -> WorkRequirement:
-        """A work requirement as callers see it."""
+        """A work requirement as the API returns it."""
         for group in work.groups:
             group.entity.taskSummary = TaskSummary(
                 statusCounts={status: count for status, count in group.counts.items() if count},

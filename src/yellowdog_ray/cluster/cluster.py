@@ -242,8 +242,8 @@ class Cluster:
     def add(self, tasks: Iterable[TaskView], tags: Mapping[str, str]) -> None:
         """List nodes that the platform has just accepted, before it shows them.
 
-        Nodes that have ended already are listed too, until the next reading: Ray waits long for a node that it never
-        sees. Another process may have added a node, so a task keeps the tags that the platform shows.
+        Nodes that have ended already are listed too, until the next reading: Ray waits long for a node that is
+        never listed. Another process may have submitted a task, so it keeps the tags that the platform shows.
 
         Args:
             tasks: the nodes' tasks.

@@ -44,7 +44,7 @@ def find_last_work(platform: Platform, cluster: str, newest_id: str | None = Non
     return max([last, *unlisted], key=lambda work: (not work.finished, work.created))
 
 
-def make_work(platform: Platform, cluster: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
+def create_work(platform: Platform, cluster: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
     """Make the cluster's work requirement, or find the one that an earlier attempt, or another process, has made.
 
     Args:
@@ -63,8 +63,8 @@ def make_work(platform: Platform, cluster: str, tag: str | None, group: TaskGrou
         try:
             return platform.create_work_requirement(name, tag, group)
         except AMBIGUOUS as error:
-            if (made := _made(platform, cluster, generation)) is not None:
-                return made
+            if (created := _created(platform, cluster, generation)) is not None:
+                return created
             if not isinstance(error, AlreadyExists) or platform.named_work_requirement(name) is None:
                 raise
         taken |= {generation, *_numbers(cluster, platform.work_requirements(names.common_part(cluster), finished=True))}
@@ -83,7 +83,7 @@ def _find(
     return next((work for work in ours if finished or not work.finished), None), listed
 
 
-def _made(platform: Platform, cluster: str, generation: int) -> WorkRequirementView | None:
+def _created(platform: Platform, cluster: str, generation: int) -> WorkRequirementView | None:
     """The unfinished work requirement that has this generation's name, if it is not another cluster's."""
     if generation == 1:
         return find_work(platform, cluster)

@@ -40,7 +40,7 @@ from yellowdog_ray.node import variables
 from yellowdog_ray.node.authentication import worker_script
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.idempotent import AMBIGUOUS, add_task_group, add_tasks
+from yellowdog_ray.platform.idempotent import AMBIGUOUS, add_task_group, submit_tasks
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import (
     Placement,
@@ -171,7 +171,7 @@ class Launcher:
 
     def _submit(self, group_id: str, specs: list[TaskSpec], tags: Mapping[str, str]) -> None:
         try:
-            tasks = add_tasks(self._platform, group_id, specs)
+            tasks = submit_tasks(self._platform, group_id, specs)
         except AMBIGUOUS:
             self._doubtful_at = self._clock.monotonic()
             raise
@@ -259,13 +259,13 @@ class Launcher:
                 return group, room
 
     def _living_pool(self, group: TaskGroupView, spec: PoolSpec, *, is_new: bool) -> PoolView | None:
-        """The pool of a task group, which is made if it has none; None if it has ended."""
-        # A pool is created after its task group, so a new group has none yet.
+        """The pool of a task group, which is provisioned if it has none; None if it has ended."""
+        # A pool is provisioned after its task group is added, so a new group has none yet.
         pool = None if is_new else self._platform.find_pool(group.worker_tag)
         if pool is not None:
             return None if pool.finished else pool
         try:
-            return self._make_pool(spec)
+            return self._provision_pool(spec)
         except AlreadyExists:
             if is_new:
                 raise
@@ -298,8 +298,8 @@ class Launcher:
         self._groups[name] = group
         return group, is_new
 
-    def _make_pool(self, spec: PoolSpec) -> PoolView:
-        """Create a pool that ends with the cluster.
+    def _provision_pool(self, spec: PoolSpec) -> PoolView:
+        """Provision a pool that ends with the cluster.
 
         Timeouts of nodes and tasks ensure that, except for a machine that never registers and is replaced again and
         again: waiting tasks have no timeout, and the process that would withdraw them may be gone.

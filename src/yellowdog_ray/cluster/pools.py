@@ -9,7 +9,7 @@ from yellowdog_ray.config.limits import MAX_POOL_NODES, MIN_POOL_LIMIT, REPLACEM
 from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
 from yellowdog_ray.errors import Refused
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.idempotent import make_pool
+from yellowdog_ray.platform.idempotent import provision_pool
 from yellowdog_ray.platform.limits import NODES, stated_limit
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import ComputeView, Placement, PoolView, TaskGroupView
@@ -59,12 +59,12 @@ def needed_nodes(internal: Internal, node_type: str) -> int:
 
 
 def provision(platform: Platform, spec: PoolSpec) -> PoolView:
-    """Provision a pool, or find the one that an earlier attempt has made.
+    """Provision a pool, or find the one that an earlier attempt has provisioned.
 
     A platform that allows fewer platform nodes says so in its refusal; then the pool gets as many as it allows.
     """
     try:
-        return make_pool(platform, spec)
+        return provision_pool(platform, spec)
     except Refused as error:
         limit = stated_limit(error, NODES, below=spec.max_nodes)
         if limit is None:

@@ -2,8 +2,8 @@
 
 A task only moves forward: it waits, gets a platform node, executes, ends. While the platform counts as many tasks in
 each phase as are known, none has moved and nothing is read. A task group whose counts differ is read: first the tasks
-that have ended since, for a large group those that have started too, and the whole list if that does not explain the
-counts.
+that have ended since, then, for a large group, those that have started. If these do not explain the counts, the whole
+list is read.
 
 No list is trusted to be complete: it may skip, repeat, lag, or change between its pages. So a task disappears only when
 it is reported as ended, or is requested by its id and has ended or is not found. A first reading that lacks tasks that
@@ -125,7 +125,7 @@ class TaskCache:
             self._is_complete = False
 
     def tasks(self) -> dict[str, TaskView]:
-        """Every live task by name, with those that were added and that no list shows yet; of copies, the original."""
+        """Every live task by name, with submitted ones that no list shows yet; of copies, the original."""
         return originals(self._all())
 
     def size(self, group_id: str) -> int:
@@ -293,7 +293,7 @@ class TaskCache:
         return merged(self._known(group.id), reading, self._ended.ids, group.counts)
 
     def _look_up(self, work: WorkRequirementView, readings: Mapping[str, Reading], now: float) -> dict[str, TaskView]:
-        """Request tasks by their ids that lists lack, a few at a time. What is not found comes back as finished."""
+        """Request tasks by their ids that lists lack, a few at a time. Those not found are returned as finished."""
         candidates: dict[str, TaskView] = {}
         for group in work.groups:
             reading = readings.get(group.id, Reading())
@@ -324,7 +324,7 @@ class TaskCache:
         return frozenset(lacking) - reading.seen.keys()
 
     def _doubtful(self, group: TaskGroupView, reading: Reading, now: float) -> frozenset[str]:
-        """Ids of added tasks that no list shows and that may have ended: the counts do not speak for them."""
+        """Ids of added tasks that no list shows and that may have ended: the counts do not explain them."""
         unseen = self._unseen(group.id).keys() - reading.seen.keys()
         if not unseen or explains(self._merged(group, reading), group.counts):
             return frozenset()
@@ -358,7 +358,7 @@ class TaskCache:
             del self._added[id_]
 
     def _list_unseen(self, work: WorkRequirementView, now: float) -> None:
-        """Take added tasks for listed that no list has shown for long, where the platform's counts speak for them."""
+        """Take added tasks for listed that no list has shown for long, where the platform's counts explain them."""
         for group in work.groups:
             known, unseen = self._groups.get(group.id), self._unseen(group.id)
             old = {id_ for id_ in unseen if now - self._added[id_].at >= UNSEEN_SECONDS}

@@ -17,7 +17,7 @@ ABORT_AGAIN_SECONDS = 10.0
 
 SHUT_DOWN_NODE_SECONDS = 60.0
 """How long an abort may take: above the 30 s for which Ray drains a busy node on SIGTERM
-(RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S), and the time that the platform gives a process before it kills it."""
+(RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S), and above the platform's pause between SIGTERM and SIGKILL."""
 
 TERMINATE_INSTANCE_SECONDS = 120.0
 """How long abort and shutdown together may take."""

@@ -66,7 +66,7 @@ def usable_pool(platform: Platform, reference: str, path: str) -> tuple[PoolView
         pool = platform.existing_pool(reference)
     except NotFound as error:
         raise NotFound(
-            f"{path}: YellowDog has no worker pool '{reference}' that this key can see: give the id or "
+            f"{path}: YellowDog has no worker pool '{reference}' that is visible to this key: give the id or "
             "`namespace/name` of one"
         ) from error
     if not pool.configured:

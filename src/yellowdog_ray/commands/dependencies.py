@@ -1,7 +1,7 @@
 """The distributions that RayDog needs on the head, and how those that its image lacks get there.
 
 Pure ones are copied from this machine; those with compiled parts come from the head's index of packages. They are used
-by the processes that import RayDog only: users' programs on the head see the image's.
+by the processes that import RayDog only: users' programs on the head import the image's.
 """
 
 from __future__ import annotations

@@ -201,10 +201,10 @@ class LaptopSide(Side):
         for node_id in self.cluster.snapshot.nodes:
             # Until the head's tag store runs, its status is the one that Ray has just given.
             self.tag_store.cache(node_id, {TAG_RAY_NODE_STATUS: tags[TAG_RAY_NODE_STATUS]})
-        progress.report(f"cluster '{self._cluster_name}' is on YellowDog: work requirement and head pool are made")
+        progress.report(f"cluster '{self._cluster_name}' is on YellowDog, with its work requirement and head pool")
 
     def prepare_head(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
-        """Wait for the head, give it the API key and the user's files, and make the configuration fit to live there."""
+        """Wait for the head, send it the API key and the user's files, and adapt the configuration to it."""
         from yellowdog_ray.commands import dependencies, versions
         from yellowdog_ray.commands.deliver import Authentication, deliver, for_the_head
         from yellowdog_ray.commands.exposure import exposure
@@ -278,14 +278,14 @@ class LaptopSide(Side):
             return
         from yellowdog_ray.commands.teardown import tear_down
 
-        progress.update("the head did not come up: removing what was made")
+        progress.update("the head did not come up: removing the cluster")
         try:
             work = self.cluster.last()  # its pools may outlive a work requirement that has ended
             unseen = tear_down(self.platform, work, progress, self._clock) if work is not None else ()
             if self._created is not None and not unseen:
                 self._created.removed()
         except RayDogError as error:
-            raise HeadError(f"{reason}. What was made could not be removed: run `ray down`. {error}") from error
+            raise HeadError(f"{reason}. The cluster could not be removed: run `ray down`. {error}") from error
 
     # Terminating, and `ray down`
 
@@ -341,9 +341,9 @@ class LaptopSide(Side):
     def _not_removed(self, error: RayDogError) -> TeardownIncomplete:
         """The error of a teardown that could not find what it has to remove."""
         return TeardownIncomplete(
-            f"{error}. The cluster was not removed: run `ray down` again, or end work requirement "
-            f"'{self._cluster_name}' (or its successor, '{self._cluster_name}-2' and so on) and the worker pools named "
-            f"after it in YellowDog's portal (namespace {self.settings.current.cluster_namespace})"
+            f"{error}. The cluster was not removed: run `ray down` again. Otherwise use YellowDog's portal, "
+            f"namespace {self.settings.current.cluster_namespace}: end work requirement '{self._cluster_name}' (or its "
+            f"successor, '{self._cluster_name}-2' and so on) and the worker pools named after it"
         )
 
     def _youngest(self) -> WorkRequirementView | None:

@@ -41,7 +41,7 @@ class KnownSize:
 def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platform]) -> dict[str, Any]:
     """Fill in the `resources` of every node type that states no CPU. Changes nothing on the platform.
 
-    What the YAML states stays. Without a CPU, Ray launches no node of a type for work that needs one, and the machine
+    Values of the YAML stay. Without a CPU, Ray launches no node of a type for work that needs one, and the machine
     would offer its CPUs all the same.
 
     Args:

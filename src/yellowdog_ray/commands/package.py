@@ -156,7 +156,7 @@ def upgrade_report(package: Package, running: str | None, *, restarts: bool, tak
         package: the package that was sent.
         running: the version that runs.
         restarts: whether this `ray up` may restart Ray on the head.
-        takes_package: whether the head's task was made by a RayDog that sends itself.
+        takes_package: whether a RayDog that sends itself submitted the head's task.
     """
     if not takes_package:
         return "an earlier RayDog created this cluster: its autoscaler runs the RayDog of the image until `ray down`"

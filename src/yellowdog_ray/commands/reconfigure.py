@@ -103,9 +103,9 @@ def _refuse_other_updaters(cluster_name: str, internal: Internal, made: Mapping[
     same_head = (made.get(variables.UPDATER) == STARTS_RAY) == (internal.head_updater == STARTS_RAY)
     if not same_head or made.get(variables.WORKER_UPDATER, "") != internal.worker_updater:
         raise ConfigError(
-            f"{internal.source}: cluster '{cluster_name}' runs, and the choice whether Ray sets its nodes up over "
-            "SSH (file_mounts, setup_commands and the like) and starts Ray there (..._start_ray_commands) is fixed "
-            "when a cluster is created: run `ray down` first, or restore these keys. Nothing has been changed"
+            f"{internal.source}: the use of set-up over SSH (file_mounts, setup_commands and the like) and of "
+            f"..._start_ray_commands is fixed when a cluster is created, and '{cluster_name}' runs: "
+            "run `ray down` first, or restore these keys. Nothing has been changed"
         )
     known = json.loads(made.get(variables.UPDATED_NODE_TYPES, "[]"))
     new = sorted(internal.node_types.keys() - known)

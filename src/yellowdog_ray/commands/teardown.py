@@ -74,7 +74,7 @@ class _Remains:
     """The objects of a cluster that the platform still shows, or that it could not be read about.
 
     Attributes:
-        unseen: the names of pools that must have been made, and that the platform has never shown.
+        unseen: the names of pools that must have been provisioned, and that the platform has never shown.
     """
 
     work: WorkRequirementView
@@ -205,7 +205,7 @@ class _Teardown:
             )
 
     def _repeat_requests(self, remains: _Remains, waited: float) -> None:
-        """The monitor may have created a pool meanwhile, and a request may have had no effect."""
+        """The monitor may have provisioned a pool meanwhile, and a request may have had no effect."""
         _shut_down(self._platform, self._pools.values())
         if not remains.work.cancelling:
             _cancel(self._platform, remains.work)
@@ -311,7 +311,7 @@ def _pool_tags(work: WorkRequirementView) -> list[str]:
 
 
 def _has_had_tasks(group: TaskGroupView) -> bool:
-    """Whether tasks were ever added to a group, which happens after its pool is made. Without counts they may be."""
+    """Whether a group has ever had tasks; its pool is provisioned before the first. True without counts."""
     return group.counts is None or group.counts.live + group.counts.ended > 0
 
 

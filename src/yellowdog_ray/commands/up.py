@@ -1,4 +1,4 @@
-"""`ray up`: create work requirement, head pool and head task, or complete those that another `ray up` began."""
+"""`ray up`: create the work requirement, provision the head pool and submit the head task, or complete these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 from yellowdog_ray import names
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.generations import make_work
+from yellowdog_ray.cluster.generations import create_work
 from yellowdog_ray.cluster.pools import placement, pool_spec
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.leftovers import Created
@@ -23,12 +23,12 @@ from yellowdog_ray.errors import ClusterNameTaken, HeadEnded, NotFound, RayDogEr
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
-from yellowdog_ray.platform.idempotent import add_tasks, make_pool
+from yellowdog_ray.platform.idempotent import provision_pool, submit_tasks
 from yellowdog_ray.platform.types import TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 
 ABANDONED = timedelta(minutes=5)
 """Age of a work requirement without a head that no `ray up` completes any more: its pool may have ended, and the
-platform may have removed its head. A `ray up` that runs makes its head sooner: a call is retried for 30 s."""
+platform may have removed its head. A `ray up` that runs submits its head sooner: a call is retried for 30 s."""
 
 
 def check_platform(platform: Platform, internal: Internal, progress: Progress) -> None:
@@ -54,7 +54,7 @@ def _check_template(platform: Platform, internal: Internal, template: str, node_
     except NotFound as error:
         raise NotFound(
             f"{internal.source}: available_node_types.{node_type}.node_config.compute_requirement_template: YellowDog "
-            f"has no template '{template}' that this key can see: give the id or `namespace/name` of one"
+            f"has no template '{template}' that is visible to this key: give the id or `namespace/name` of one"
         ) from error
 
 
@@ -98,7 +98,7 @@ class HeadCreation:
         self.created = Created()
 
     def create(self, node_config: NodeConfig, tags: Mapping[str, str], *, v2: bool) -> None:
-        """Create work requirement, head pool and head task, or complete what another run began.
+        """Create the work requirement, provision the head pool and submit the head task, or complete another run's.
 
         Creates nothing before the API key and every node type's template are checked.
 
@@ -110,14 +110,14 @@ class HeadCreation:
         work = self._living()
         tag = names.pool_name(self._cluster.name, HEAD_GROUP, names.new_token())
         if work is None:
-            work = self._make_work_requirement(tag, node_config)
+            work = self._create_work_requirement(tag, node_config)
         is_new = require_ours(self._platform, self._cluster.name, work).worker_tag == tag
         if not is_new:
             self._progress.update(f"completing cluster '{self._cluster.name}', which another `ray up` began")
         self._cluster.adopt(work)
         self._provide_pool(work.groups[0], node_config, is_new=is_new)
         try:
-            self._add_head(work, tags, v2=v2)
+            self._submit_head(work, tags, v2=v2)
         except Refused as error:
             if is_new:
                 self._remove(work, error)
@@ -127,15 +127,15 @@ class HeadCreation:
     def _remove(self, work: WorkRequirementView, reason: Refused) -> None:
         """Remove a cluster whose head's task was refused: its pool costs money, and no `ray up` could use it.
 
-        Another `ray up` may have added its own head to it meanwhile; then it stays.
+        Another `ray up` may have submitted its own head to it meanwhile; then it stays.
         """
         try:
             if self._platform.group_tasks(work.groups[0].id):
                 return
-            self._progress.update("the head's task was refused: removing what was made")
+            self._progress.update("the head's task was refused: removing the cluster")
             tear_down(self._platform, work, self._progress, self._clock)
         except RayDogError as error:
-            raise Refused(f"{reason}. What was made could not be removed: run `ray down`. {error}") from reason
+            raise Refused(f"{reason}. The cluster could not be removed: run `ray down`. {error}") from reason
         self.created.removed()
         self._cluster.reset()
 
@@ -166,14 +166,14 @@ class HeadCreation:
             return False
         return bool(group.counts.ended) or self._platform.clock.now() - work.created > ABANDONED
 
-    def _make_work_requirement(self, tag: str, node_config: NodeConfig) -> WorkRequirementView:
+    def _create_work_requirement(self, tag: str, node_config: NodeConfig) -> WorkRequirementView:
         pool = self._platform.existing_pool(node_config.worker_pool) if node_config.worker_pool else None
         group = TaskGroupSpec(HEAD_GROUP, tag, self._settings.lifetime, placement(pool) if pool else None)
         with self.created.creating(f"work requirement {self._cluster.name}"):
-            return make_work(self._platform, self._cluster.name, self._settings.cluster_tag, group)
+            return create_work(self._platform, self._cluster.name, self._settings.cluster_tag, group)
 
     def _provide_pool(self, group: TaskGroupView, node_config: NodeConfig, *, is_new: bool) -> None:
-        """Create the head's pool if it needs one and has none. A task group created just now has none yet."""
+        """Provision the head's pool if it needs one and has none. A task group added just now has none yet."""
         if group.configured or not (is_new or self._platform.find_pool(group.worker_tag) is None):
             return
         timeout = timedelta(minutes=self._settings.head_node_build_timeout_minutes)
@@ -189,14 +189,14 @@ class HeadCreation:
             idle_pool_timeout=timeout,
         )
         with self.created.creating(f"worker pool {group.worker_tag}"):
-            make_pool(self._platform, spec)
+            provision_pool(self._platform, spec)
 
-    def _add_head(self, work: WorkRequirementView, tags: Mapping[str, str], *, v2: bool) -> None:
+    def _submit_head(self, work: WorkRequirementView, tags: Mapping[str, str], *, v2: bool) -> None:
         group = work.groups[0]
         node_id = names.head_id(names.token_of(group.worker_tag))
         environment = head_environment(node_id, tags, work.id, self._settings, v2=v2)
         head = TaskSpec(node_id, head_task_script(self._settings), environment, self._settings.lifetime)
-        self._cluster.add(add_tasks(self._platform, group.id, [head]), tags)
+        self._cluster.add(submit_tasks(self._platform, group.id, [head]), tags)
 
     def _check_same_head(self, tags: Mapping[str, str]) -> None:
         """Detect another `ray up` that runs at this moment with a different configuration."""

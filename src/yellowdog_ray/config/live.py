@@ -6,7 +6,7 @@ from yellowdog_ray.config.models import ProviderSettings
 
 
 class LiveSettings:
-    """Holds the current `provider` section. Whoever outlives one call keeps this object, never what it holds.
+    """Holds the current `provider` section. Objects that outlive one call keep this object, never the section.
 
     Thread-safe: settings are immutable and replaced as a whole.
     """

@@ -1,4 +1,4 @@
-"""Whether the private key of `auth` can be used, without asking OpenSSH on a machine that is paid for."""
+"""Check that the private key of `auth` can be used, before a machine is paid for. Runs no OpenSSH."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def full_userdata(userdata: str | None, extra: str | None) -> str | None:
     """`userdata` followed by `extra`, or None where there is neither.
 
     A text without a first line for cloud-init gets `#!/bin/bash`. A shell script that may end early runs `extra` when
-    it ends, in the same shell, so that it always runs and has the variables of the first.
+    it ends, in the same shell. `extra` then always runs, with the variables of the first script.
     """
     parts = [part.strip("\n") for part in (userdata, extra) if part and part.strip()]
     if not parts:

@@ -47,7 +47,7 @@ class Certificate:
 def _context(file: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(file, password=lambda: b"")  # a damaged file must not ask the terminal for a password
+    context.load_cert_chain(file, password=lambda: b"")  # a damaged file must not make OpenSSL prompt for a password
     return context
 
 

@@ -27,7 +27,7 @@ MAX_UNJUDGED = 1_000
 
 
 class EarlyEnds:
-    """Watches the ends of workers, as the listing sees them. No platform call.
+    """Watches the ends of workers, as the listing shows them. No platform call.
 
     Args:
         cluster: the cluster.

@@ -214,7 +214,7 @@ class HeadSide(Side):
         return self._with_unlisted(launched, self._read_if_due())
 
     def _with_unlisted(self, launched: Snapshot, snapshot: Snapshot) -> Snapshot:
-        """List a node once that has ended before its first listing; autoscaler v2 waits 600 s for one it never sees."""
+        """List a node once that has ended before its first listing; autoscaler v2 waits 600 s for an unlisted one."""
         if snapshot is launched:
             return snapshot
         known = self._listed.keys() | snapshot.nodes.keys() | self.cluster.terminating

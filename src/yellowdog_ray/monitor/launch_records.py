@@ -1,8 +1,8 @@
 """Removes autoscaler v2's records of failed launches and ended nodes, which Ray keeps for ever. No platform call.
 
-Ray reads all of its records several times a tick (autoscaler/v2/instance_manager of Ray 2.60), so a shortage of hours
-would slow it down more and more. A lower `max_workers` meanwhile is no remedy: Ray would terminate nodes down to it,
-and report the demand as impossible to fulfil.
+Ray reads all of its records several times a tick (autoscaler/v2/instance_manager of Ray 2.60). A shortage of
+hours would slow it down more and more. A lower `max_workers` meanwhile is no remedy: Ray would terminate nodes down to
+it, and report the demand as impossible to fulfil.
 """
 
 from __future__ import annotations

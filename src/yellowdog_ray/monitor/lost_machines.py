@@ -72,7 +72,7 @@ class LostMachines:
         before, self._snapshot = self._snapshot, snapshot
         if before is snapshot:
             return
-        if before is None:  # an earlier autoscaler may have seen workers leave
+        if before is None:  # workers may have left under an earlier autoscaler
             left: Iterable[str] = (group.id for group in self._cluster.groups if group.name != HEAD_GROUP)
         else:
             gone = before.nodes.keys() - snapshot.nodes.keys()

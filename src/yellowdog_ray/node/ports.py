@@ -29,8 +29,8 @@ RAY_START_PORTS = {
 }
 """Options of `ray start` whose ports are random by default, and the ports of the default task scripts.
 
-They are above the ports of Ray's workers (10002 to 19999), below those that Linux gives to outgoing connections (from
-32768), and assigned to no service by IANA.
+They are above the ports of Ray's workers (10002 to 19999) and below those of Linux's outgoing connections (from 32768).
+IANA assigns them to no service.
 """
 
 RAY_START_OPTIONS = " ".join(f"--{option}={port}" for option, port in RAY_START_PORTS.items())

@@ -190,8 +190,8 @@ _OURS_LISTENS = (
     'ls -l /proc/$pid/fd 2>/dev/null | grep -q "socket:.$inode." && return 0; done; done; return 1; }; '
 )
 
-# A script of the user's may hide Ray in a container: refuse only what is seen to be something else, which is another
-# head's gcs_server, or a server with a text protocol such as Redis.
+# A script of the user's may hide Ray in a container: refuse only another head's
+# gcs_server, or a server with a text protocol such as Redis.
 _NOTHING_ELSE_LISTENS = (
     "ours() { local pid other= reply; for pid in $(pgrep -x gcs_server); do "
     f'grep -qzxs "{_THIS_HEAD}" /proc/$pid/environ && return 0; '
@@ -207,7 +207,7 @@ def wait_for_ray_command(*, default_script: bool = True) -> str:
     Its text contains `ray start` and its option, because Ray warns about start commands that lack them.
 
     Args:
-        default_script: whether the head's task runs `HEAD_SCRIPT`, so that its gcs_server can be seen on the host.
+        default_script: whether the head's task runs `HEAD_SCRIPT`, so that its gcs_server is visible on the host.
     """
     listening = f"(exec 3<>/dev/tcp/127.0.0.1/{GCS_PORT}) 2>/dev/null"
     ours = (

@@ -90,7 +90,7 @@ def task_group_entity(spec: TaskGroupSpec, namespace: str) -> TaskGroup:
 
 
 def task_entity(spec: TaskSpec) -> Task:
-    """The entity of a task to add."""
+    """The entity of a task to submit."""
     return Task(
         name=spec.name,
         taskType=TASK_TYPE,
@@ -170,7 +170,7 @@ def task_view(task: Task) -> TaskView:
 
 
 def _node_tags(task: Task) -> dict[str, str]:
-    """The node's tags. Empty for a task that is no node of ours: added by hand, or copied and thus renamed."""
+    """The node's tags. Empty for a task that is no node of ours: submitted by hand, or copied and thus renamed."""
     environment = task.environment or {}
     if environment.get(CLOUD_INSTANCE_ID) != task.name:
         return {}

@@ -1,4 +1,4 @@
-"""Creating calls that may have been applied although they failed: looks up by name before it creates again."""
+"""Creating calls that may have been applied although they failed: finds the object by name before it creates again."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ AMBIGUOUS = (AlreadyExists, Unavailable)
 """Failures after which the thing may exist: an earlier attempt took its name, or the response to a success was lost."""
 
 
-def make_pool(platform: Platform, spec: PoolSpec) -> PoolView:
-    """Provision a pool, or find the one that an earlier attempt of this very call has made."""
+def provision_pool(platform: Platform, spec: PoolSpec) -> PoolView:
+    """Provision a pool, or find the one that an earlier attempt of this very call has provisioned."""
     try:
-        return platform.create_pool(spec)
+        return platform.provision_pool(spec)
     except AMBIGUOUS:
         pool = platform.find_pool(spec.name)
         if pool is None:
@@ -37,19 +37,19 @@ def add_task_group(platform: Platform, requirement_id: str, spec: TaskGroupSpec)
     return group
 
 
-def add_tasks(platform: Platform, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
-    """Add tasks, or find those that an earlier attempt of this very call, or another process, has added.
+def submit_tasks(platform: Platform, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
+    """Submit tasks, or find those that an earlier attempt of this very call, or another process, has submitted.
 
     Their names are unique to this cluster, so tasks of these names are the requested ones.
     """
     try:
-        return platform.add_tasks(group_id, specs)
+        return platform.submit_tasks(group_id, specs)
     except AMBIGUOUS:
         wanted = {spec.name for spec in specs}
-        # Several tasks have new random names: none has ended yet. A single one may have been added long ago.
+        # Several tasks have new random names: none has ended yet. A single one may be old.
         one = len(specs) == 1
         shown = platform.named_tasks(group_id, specs[0].name) if one else platform.live_group_tasks(group_id)
-        added = [task for task in shown if task.name in wanted]
-        if len(added) != len(specs):
+        submitted = [task for task in shown if task.name in wanted]
+        if len(submitted) != len(specs):
             raise
-        return added
+        return submitted

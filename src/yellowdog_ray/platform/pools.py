@@ -50,13 +50,13 @@ class PoolCalls(ComputeCalls):
         return pool_view(found)
 
     @platform_call
-    def create_pool(self, spec: PoolSpec) -> PoolView:
+    def provision_pool(self, spec: PoolSpec) -> PoolView:
         """Provision a worker pool: two calls, since not every platform accepts names. It costs money from now on."""
         usage = template_usage(spec, self.template_id(spec.machine.template), self.namespace)
         properties = pool_properties(spec)
         with self._sdk(f"worker pool '{spec.name}'"):
-            created = self._client.worker_pool_client.provision_worker_pool(usage, properties)
-        return pool_view(created)
+            provisioned = self._client.worker_pool_client.provision_worker_pool(usage, properties)
+        return pool_view(provisioned)
 
     @platform_call
     def pool(self, pool_id: str) -> PoolView:

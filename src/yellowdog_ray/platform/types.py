@@ -92,7 +92,7 @@ class PlatformNodeView:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A task that is to be added: one node."""
+    """A task to submit: one node."""
 
     name: str
     script: str
@@ -117,7 +117,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class TaskGroupSpec:
-    """A task group that is to be made: one node type.
+    """A task group to add: one node type.
 
     Attributes:
         worker_tag: the tag of the pool that serves this group; also the pool's name.

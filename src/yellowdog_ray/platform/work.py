@@ -30,7 +30,7 @@ from yellowdog_ray.platform.limits import TASKS, stated_limit
 from yellowdog_ray.platform.types import TaskGroupSpec, TaskSpec, TaskView, WorkRequirementEntry, WorkRequirementView
 
 TASK_BATCH_SIZE = 1_000
-"""Tasks per adding call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
+"""Tasks per submitting call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
 
 _LIVE_TASKS = [status for status in TaskStatus if not status.finished]
 _ENDED_TASKS = [status for status in TaskStatus if status.finished]
@@ -42,7 +42,7 @@ class WorkCalls(Calls):
     """Work requirements, task groups and tasks."""
 
     _batch_size: int | None = None
-    """Tasks per adding call that the platform accepts, if it has refused more."""
+    """Tasks per submitting call that the platform accepts, if it has refused more."""
 
     @platform_call
     def named_work_requirement(self, name: str) -> WorkRequirementView | None:
@@ -104,23 +104,23 @@ class WorkCalls(Calls):
         return work_view(entity(updated, WorkRequirement, subject))
 
     @platform_call
-    def add_tasks(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
-        """Add tasks: one call per `TASK_BATCH_SIZE` of them, or per as many as the platform accepts."""
-        added: list[TaskView] = []
-        sent = 0  # not the length of `added`: an answer may show fewer tasks than were sent
+    def submit_tasks(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
+        """Submit tasks: one call per `TASK_BATCH_SIZE` of them, or per as many as the platform accepts."""
+        submitted: list[TaskView] = []
+        sent = 0  # not the length of `submitted`: an answer may show fewer tasks than were sent
         while sent < len(specs):
             size = min(self._batch_size or TASK_BATCH_SIZE, len(specs) - sent)
             try:
-                added += self._add_batch(group_id, specs[sent : sent + size])
+                submitted += self._submit_batch(group_id, specs[sent : sent + size])
             except Refused as error:
                 self._batch_size = stated_limit(error, TASKS, below=size)
                 if self._batch_size is None:
                     raise
             else:
                 sent += size
-        return added
+        return submitted
 
-    def _add_batch(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
+    def _submit_batch(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
         subject = f"{len(specs)} tasks"
         batch = [task_entity(spec) for spec in specs]
         with self._sdk(subject):

@@ -92,17 +92,17 @@ def listing_raises(patch: pytest.MonkeyPatch) -> None:
 def no_pause_after_failures(patch: pytest.MonkeyPatch) -> None:
     """A launch that has failed is tried again in the same call, ten times."""
     patch.setattr(BackOff, "check", lambda *_: None)
-    add_tasks = launch.add_tasks
+    submit_tasks = launch.submit_tasks
 
     def insist(*arguments: Any) -> Any:
         for _ in range(30):
             try:
-                return add_tasks(*arguments)
+                return submit_tasks(*arguments)
             except PlatformError as error:
                 last = error
         raise last
 
-    patch.setattr(launch, "add_tasks", insist)
+    patch.setattr(launch, "submit_tasks", insist)
 
 
 def created_again(patch: pytest.MonkeyPatch) -> None:
@@ -110,12 +110,12 @@ def created_again(patch: pytest.MonkeyPatch) -> None:
 
     def again(on: Platform, group_id: str, specs: list[TaskSpec]) -> Any:
         try:
-            return on.add_tasks(group_id, specs)
+            return on.submit_tasks(group_id, specs)
         except PlatformError:
             renamed = [TaskSpec(worker_id("cpu"), spec.script, {**spec.environment}, spec.timeout) for spec in specs]
-            return on.add_tasks(group_id, renamed)
+            return on.submit_tasks(group_id, renamed)
 
-    patch.setattr(launch, "add_tasks", again)
+    patch.setattr(launch, "submit_tasks", again)
 
 
 def forgotten_endings(patch: pytest.MonkeyPatch) -> None:
@@ -160,10 +160,10 @@ def down_does_not_wait(patch: pytest.MonkeyPatch) -> None:
 def pools_are_never_found(patch: pytest.MonkeyPatch) -> None:
     """A pool that exists already is not looked for: making it again fails."""
 
-    def make_pool(on: Platform, spec: PoolSpec) -> Any:
-        return on.create_pool(spec)
+    def provision_pool(on: Platform, spec: PoolSpec) -> Any:
+        return on.provision_pool(spec)
 
-    patch.setattr(pools, "make_pool", make_pool)
+    patch.setattr(pools, "provision_pool", provision_pool)
     patch.setattr(Platform, "find_pool", lambda *_: None)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from yellowdog_ray import names
-from yellowdog_ray.cluster.generations import find_last_work, find_work, make_work
+from yellowdog_ray.cluster.generations import create_work, find_last_work, find_work
 from yellowdog_ray.errors import AlreadyExists, NotAuthorised, Refused, Unavailable
 from yellowdog_ray.platform.types import (
     Placement,
@@ -78,7 +78,7 @@ def platform():
 
 
 def make(platform):
-    return make_work(platform, "ray", "team", SPEC)
+    return create_work(platform, "ray", "team", SPEC)
 
 
 class TestFind:

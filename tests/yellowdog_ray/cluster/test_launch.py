@@ -246,7 +246,7 @@ def test_launch_reuses_room_in_pool(local, head_side, make_cluster, monkeypatch)
 def test_launch_makes_another_pool_when_the_ended_one_is_removed_and_its_name_is_refused(head_side, monkeypatch):
     grow(head_side, 1)
     (pool,) = (group.worker_tag for group in head_side.find().groups if group.name != "head")
-    find, create = head_side.platform.find_pool, head_side.platform.create_pool
+    find, create = head_side.platform.find_pool, head_side.platform.provision_pool
 
     def refuse(spec):
         if spec.name == pool:
@@ -254,7 +254,7 @@ def test_launch_makes_another_pool_when_the_ended_one_is_removed_and_its_name_is
         return create(spec)
 
     monkeypatch.setattr(head_side.platform, "find_pool", lambda name: None if name == pool else find(name))
-    monkeypatch.setattr(head_side.platform, "create_pool", refuse)
+    monkeypatch.setattr(head_side.platform, "provision_pool", refuse)
 
     assert len(grow(head_side, 2)) == 2
     assert len(head_side.find().groups) == 3

@@ -78,7 +78,7 @@ class RefusingPlatform:
         self._text = text
         self.requested: list[tuple[int, int]] = []
 
-    def create_pool(self, spec: PoolSpec) -> PoolView:
+    def provision_pool(self, spec: PoolSpec) -> PoolView:
         self.requested.append((spec.nodes, spec.max_nodes))
         if spec.max_nodes > self._limit:
             raise Refused("refused") from ValueError(f"Response Body: {self._text}")

@@ -93,7 +93,7 @@ def test_unfinished_ray_up_is_reported(local, make_cluster, past, monkeypatch):
     def fail(*_: object) -> None:
         raise PlatformError("no answer")
 
-    monkeypatch.setattr(cluster.platform, "create_pool", fail)
+    monkeypatch.setattr(cluster.platform, "provision_pool", fail)
     with pytest.raises(PlatformError):
         make_head(cluster)
 

@@ -172,7 +172,7 @@ class TestUpdaters:
         reached, output = up(cluster_yaml | now)
 
         assert not reached
-        assert "cluster.yaml: cluster 'demo' runs, and the choice whether Ray sets its nodes up over SSH" in output
+        assert "cluster.yaml: the use of set-up over SSH (file_mounts, setup_commands and the like) and of" in output
         assert "run `ray down` first, or restore these keys" in output
 
     @pytest.mark.parametrize("keys", [SET_UP, OWN_START])

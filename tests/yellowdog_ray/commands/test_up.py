@@ -109,7 +109,7 @@ def test_head_pool_shuts_down_when_ray_up_dies_before_the_head_task(local, make_
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(killed.platform, "add_tasks", die)
+    monkeypatch.setattr(killed.platform, "submit_tasks", die)
     with pytest.raises(KeyboardInterrupt):
         make_head(killed)
 
@@ -120,7 +120,7 @@ def test_head_pool_shuts_down_when_ray_up_dies_before_the_head_task(local, make_
 
 def test_create_head_replaces_a_cluster_whose_head_pool_has_ended(local, make_cluster, monkeypatch):
     killed = make_cluster()
-    monkeypatch.setattr(killed.platform, "add_tasks", lambda *_: killed.platform.no_such_call)
+    monkeypatch.setattr(killed.platform, "submit_tasks", lambda *_: killed.platform.no_such_call)
     with pytest.raises(AttributeError):
         make_head(killed)
     old = killed.find()
@@ -218,7 +218,7 @@ def test_failed_create_head_leaves_objects_that_are_found_by_name(local, make_cl
     def fail(*_: object) -> None:
         raise PlatformError("no answer")
 
-    monkeypatch.setattr(cluster.platform, "create_pool", fail)
+    monkeypatch.setattr(cluster.platform, "provision_pool", fail)
     with pytest.raises(PlatformError):
         make_head(cluster)
 

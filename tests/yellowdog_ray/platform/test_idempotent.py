@@ -6,7 +6,7 @@ import pytest
 
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import AlreadyExists, NotAuthorised, PlatformError, Refused, Unavailable
-from yellowdog_ray.platform.idempotent import add_task_group, add_tasks, make_pool
+from yellowdog_ray.platform.idempotent import add_task_group, provision_pool, submit_tasks
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import (
     Placement,
@@ -44,7 +44,7 @@ class ScriptedPlatform:
         self.tasks = [task("worker-1"), task("worker-2"), task("other")]
         self.lookups: list[tuple[str, ...]] = []
 
-    def create_pool(self, spec: PoolSpec) -> PoolView:
+    def provision_pool(self, spec: PoolSpec) -> PoolView:
         assert spec == POOL_SPEC
         return self._created(POOL)
 
@@ -52,7 +52,7 @@ class ScriptedPlatform:
         assert (requirement_id, spec) == ("w", GROUP_SPEC)
         return self._created(self.work)
 
-    def add_tasks(self, group_id: str, specs: list[TaskSpec]) -> list[TaskView]:
+    def submit_tasks(self, group_id: str, specs: list[TaskSpec]) -> list[TaskView]:
         assert group_id == "g"
         return self._created([task(spec.name) for spec in specs])
 
@@ -89,9 +89,9 @@ def without_groups() -> WorkRequirementView:
 
 
 CALLS = {
-    "pool": lambda platform: make_pool(platform, POOL_SPEC),
+    "pool": lambda platform: provision_pool(platform, POOL_SPEC),
     "task group": lambda platform: add_task_group(platform, "w", GROUP_SPEC),
-    "tasks": lambda platform: add_tasks(platform, "g", SPECS),
+    "tasks": lambda platform: submit_tasks(platform, "g", SPECS),
 }
 LOOKUPS = {
     "pool": ("pool", "ray-cpu"),
@@ -142,5 +142,5 @@ def test_add_task_group_fails_when_the_accepted_group_is_not_shown(platform):
 def test_add_tasks_finds_a_single_task_by_its_name(platform):
     platform.error = AlreadyExists("taken")
 
-    assert add_tasks(platform, "g", SPECS[:1]) == [task("worker-1")]
+    assert submit_tasks(platform, "g", SPECS[:1]) == [task("worker-1")]
     assert platform.lookups == [("named tasks", "g", "worker-1")]
