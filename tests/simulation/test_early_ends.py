@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from yellowdog_local.state.settings import Settings
 from yellowdog_ray.errors import LaunchBackedOff
 
 TICKS = 100
@@ -42,6 +43,36 @@ def errors(caplog) -> Iterator[Callable[[], list[str]]]:
     """The provider's log messages at ERROR about failed nodes."""
     caplog.set_level(logging.ERROR)
     return lambda: [text for text in caplog.messages if "node(s) of type 'worker' failed" in text]
+
+
+class TestRemovedTasks:
+    """A platform that removes a task as soon as it has ended."""
+
+    @pytest.fixture
+    def settings(self) -> Settings:
+        """The platform's settings."""
+        return Settings(retention_seconds=0)
+
+    def test_back_off_grows_while_scripts_exit_and_tasks_are_removed(self, world, ends, errors):
+        ends(0)
+        world.want_cpus(2)
+
+        launched = 0
+        for _ in range(40):
+            world.tick()
+            launched += launches(world)
+
+        assert "its task ended before Ray joined (NOT_FOUND)" in errors()[0]
+        assert launched <= 6
+
+    def test_terminated_workers_that_are_removed_are_no_failed_launch(self, world, errors):
+        world.want_cpus(2)
+        world.tick()
+
+        world.provider.terminate_nodes(list(world.listed()))
+        world.ticks(6)
+
+        assert errors() == []
 
 
 class TestBeforeJoin:

@@ -18,6 +18,7 @@ from yellowdog_ray.cluster.generations import find_last_work, find_work
 from yellowdog_ray.cluster.platform_nodes import ADDRESS_SECONDS, REREAD_SECONDS, PlatformNodes
 from yellowdog_ray.cluster.snapshot import Snapshot, build_snapshot
 from yellowdog_ray.cluster.task_cache import FIRST_READING_SECONDS, HEAD_FIRST_READING_SECONDS, TaskCache
+from yellowdog_ray.cluster.task_reading import NOT_FOUND
 from yellowdog_ray.cluster.terminator import Terminator
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import ENDED_BY_ITSELF, MachineSize, TaskGroupView, TaskView, WorkRequirementView
@@ -226,13 +227,16 @@ class Cluster:
         return self._listing.size(group_id)
 
     def take_ended(self) -> list[TaskView]:
-        """The nodes that were seen ended since the last call, and whose end nobody has requested. No call."""
+        """The nodes that were seen ended since the last call, and whose end nobody has requested. No call.
+
+        Among them are those that the platform finds no more.
+        """
         terminating = self._terminator.node_ids
         return [
             task
             for task in self._listing.take_ended()
             if task.tags
-            and task.status in ENDED_BY_ITSELF
+            and task.status in (*ENDED_BY_ITSELF, NOT_FOUND)
             and not task.abort_requested
             and task.name not in terminating
         ]

@@ -26,13 +26,18 @@ class EndedTasks:
         return self._seen_at.keys()
 
     def observe(self, tasks: Iterable[TaskView], now: float) -> None:
-        """Remember those of these tasks that have ended; one that is only not found may be shown again."""
+        """Remember those of these tasks that have ended.
+
+        One that is only not found is reported too, since a platform may remove a task as soon as it has ended. It is
+        not remembered: a list may show it again.
+        """
         for task in tasks:
-            if not task.finished or task.status == NOT_FOUND:
+            if not task.finished:
                 continue
             if task.id not in self._seen_at:
                 self._new.append(task)
-            self._seen_at[task.id] = now
+            if task.status != NOT_FOUND:
+                self._seen_at[task.id] = now
 
     def take(self) -> list[TaskView]:
         """The tasks that were seen ended since the last call; of very many, the last ones."""

@@ -7,13 +7,13 @@ tried although another has failed, and none depends on a reading that only infor
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.errors import PlatformError, TeardownIncomplete
+from yellowdog_ray.errors import NotFound, PlatformError, TeardownIncomplete
 from yellowdog_ray.names import head_id, token_of
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
@@ -226,13 +226,13 @@ class _Teardown:
     def _read(self) -> _Remains:
         """Read the present state, and note new pools.
 
-        A pool that was seen once stays noted. YellowDog shows ended pools too, so "not found" later does not mean that
-        its machines have ended.
+        A pool that was seen once stays noted: "not found" later does not mean that its machines have ended.
         """
         work = _attempt(self._platform.work_requirement, self._work.id)
         if isinstance(work, WorkRequirementView):
             self._work = work
         found = self._find()
+        self._note_removed(found)
         never_seen = [tag for tag in _pool_tags(self._work) if tag not in found and tag not in self._pools]
         search_failure = self._find_requirements(never_seen)
         states = run_concurrently(self._read_instances, self._suppliers())
@@ -266,6 +266,19 @@ class _Teardown:
         found = _find_pools(self._platform, self._work)
         self._pools |= {tag: pool for tag, pool in found.items() if isinstance(pool, PoolView)}
         return found
+
+    def _note_removed(self, found: Collection[str]) -> None:
+        """Note the pools that the platform has removed since: it may remove a pool as soon as it has ended.
+
+        Whether its machines have ended is read from its compute requirement in any case.
+        """
+        gone = [pool for name, pool in self._pools.items() if name not in found and not pool.finished]
+        answers = run_concurrently(partial(_attempt, self._platform.pool), [pool.id for pool in gone])
+        for pool, answer in zip(gone, answers, strict=True):
+            if isinstance(answer, NotFound):
+                self._pools[pool.name] = replace(pool, finished=True)
+            elif isinstance(answer, PoolView):
+                self._pools[pool.name] = answer
 
     def _unread(self, name: str, failure: PlatformError) -> _PoolState:
         pool = self._pools.get(name)

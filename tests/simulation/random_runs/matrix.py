@@ -29,7 +29,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "max_environment_bytes": (16_384,),
     "max_arguments_bytes": (4_096,),
     "max_user_data_bytes": (16_384,),
-    "retention_seconds": (6, 60, 600),
+    "retention_seconds": (0, 6, 60, 600),
     "abort_end_state": ("FAILED",),
     "default_namespace": ("other",),
     "task_environment": ({"HOME": "/home/ubuntu", "USER": "ubuntu"},),

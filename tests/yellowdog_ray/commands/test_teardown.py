@@ -11,7 +11,7 @@ from tests.yellowdog_ray.commands.test_up import unfinished_work
 from yellowdog_local import faults
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import COUNTED_TIMEOUT_SECONDS, request_end, tear_down
-from yellowdog_ray.errors import TeardownIncomplete
+from yellowdog_ray.errors import NotFound, PlatformError, TeardownIncomplete
 from yellowdog_ray.platform.types import ComputeView
 from yellowdog_ray.remote.ssh import host_key_file
 
@@ -111,10 +111,32 @@ def test_tear_down_names_the_remains_after_its_timeout(local, with_workers, monk
 def test_pool_reported_as_not_found_counts_as_alive(local, with_workers, monkeypatch):
     cluster = with_workers()
     monkeypatch.setattr(cluster.platform, "listed_pools", lambda _: [])
+    monkeypatch.setattr(cluster.platform, "pool", lambda _: PlatformError("no answer"))
     after_the_first_look = faults.Status(call="GET /workerPools/demo/*", status=404, nth=4, times=10_000)
 
     with local.faults.during(after_the_first_look), pytest.raises(TeardownIncomplete, match="worker pools demo-head-"):
         take_down(cluster)
+
+
+def test_pool_that_is_removed_at_its_end_counts_as_ended(local, with_workers, monkeypatch):
+    """A platform may remove a pool before anybody has seen it ended; its compute requirement stays."""
+    cluster = with_workers()
+    shut_down, is_removed = cluster.platform.shut_down_pool, []
+
+    def shut_down_and_remove(pool_id: str) -> None:
+        shut_down(pool_id)
+        is_removed.append(pool_id)
+
+    def unless_removed(read: Callable, answer: object) -> Callable:
+        return lambda argument: answer if is_removed else read(argument)
+
+    monkeypatch.setattr(cluster.platform, "shut_down_pool", shut_down_and_remove)
+    for name, answer in (("find_pool", None), ("listed_pools", []), ("pool", NotFound("no such pool"))):
+        monkeypatch.setattr(cluster.platform, name, unless_removed(getattr(cluster.platform, name), answer))
+
+    take_down(cluster)
+
+    assert (running_instances(local), unfinished_work(local)) == (0, [])
 
 
 @pytest.fixture
