@@ -201,6 +201,33 @@ class TestShortage:
         assert gaps == sorted(gaps)
         assert gaps[-1] > 3 * gaps[0]
 
+    def test_workers_that_a_source_never_provides_without_a_word_are_withdrawn(self, make_world, errors, monkeypatch):
+        """A source's limit is below the pool's `maxNodes`, and the platform reports no error of the source."""
+        world = make_world(worker_node_build_timeout_minutes=2)
+        world.fault("capacity", limit=len(world.lab.hosts.instance_ids) + 2)
+        monkeypatch.setattr("yellowdog_ray.platform.compute.source_messages", lambda _: ())
+        world.want_cpus(5)
+
+        world.ticks(2 * 60 // TICK + 2)
+
+        assert len(world.ray.workers) == len(world.instances) == 2
+        (reason,) = errors()
+        assert "3 node(s) of type 'worker' failed (" in reason
+        assert "NeverAllocated" in reason
+        assert "has 2 instances for 5 nodes, so its source may have a limit" in reason
+
+    def test_launch_that_the_platform_refuses_because_of_its_source_backs_off(self, world, errors):
+        """A source's limit is below the pool's `maxNodes`, and the platform refuses the pool."""
+        refusal = "The compute source has a limit, and no instances are left"
+        world.fault("status", call="POST /workerPools/provisioned/template", status=400, message=refusal)
+        world.want_cpus(5)
+
+        world.ticks(24)
+
+        assert (world.listed(), world.instances) == (set(), [])
+        assert 2 <= len(errors()) <= 6
+        assert all(refusal in text for text in errors())
+
     def test_pool_is_replaced_after_it_ends_under_waiting_workers(self, world, errors):
         world.fault("never-boots", times=1)
         world.want_cpus(1)

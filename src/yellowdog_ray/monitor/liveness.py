@@ -89,6 +89,7 @@ class Builds:
         self._building: list[ClusterNode] = []
         self._read_at: dict[str, float] = {}
         self._short_since: dict[str, float] = {}
+        self._supplied: dict[str, str] = {}
 
     @property
     def stable(self) -> bool:
@@ -113,9 +114,7 @@ class Builds:
         self._terminate_overdue(
             [node for node in building if node.phase is Phase.PENDING],
             NeverAllocated,
-            lambda _: (
-                f"no platform node took its task within {self._timeout}: look at its worker pool in YellowDog's portal"
-            ),
+            self._why_not_allocated,
         )
         self._check_pools([node for node in waiting if node.id in self._cluster.snapshot.nodes])
 
@@ -144,6 +143,14 @@ class Builds:
         for nodes in nameless.values():
             _log_nameless(nodes)
         self._terminate_overdue(missing, NeverJoined, self._why_not_joined)
+
+    def _why_not_allocated(self, node: ClusterNode) -> str:
+        supplied = self._supplied.get(node.group_id)
+        found = f" ({supplied}, so its source may have a limit)" if supplied else ""
+        return (
+            f"no platform node took its task within {self._timeout}{found}: look at its worker pool in YellowDog's "
+            "portal"
+        )
 
     def _why_not_joined(self, node: ClusterNode) -> str:
         step = self._setups.last(node.id)
@@ -191,6 +198,7 @@ class Builds:
         for node in waiting:
             by_group[node.group_id].append(node)
         self._short_since = {group_id: since for group_id, since in self._short_since.items() if group_id in by_group}
+        self._supplied = {group_id: text for group_id, text in self._supplied.items() if group_id in by_group}
         for group_id, nodes in by_group.items():
             longest = max(map(self._waited, nodes))
             if longest < POOL_POLL_SECONDS or now - self._read_at.get(group_id, float("-inf")) < POOL_POLL_SECONDS:
@@ -213,6 +221,11 @@ class Builds:
             if node.group_id == group_id
         )
         unserved = len(waiting) - max(0, compute.live_instances - served)
+        self._supplied[group_id] = (
+            f"worker pool {pool.name} has {compute.live_instances} instances for {served + len(waiting)} nodes"
+            if unserved > 0
+            else ""
+        )
         if unserved <= 0 or not compute.messages:
             self._short_since.pop(group_id, None)
             return
