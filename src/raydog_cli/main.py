@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from raydog_cli import clusters
 from yellowdog_local.cli.main import app as local
 
 DISTRIBUTIONS = ("yellowdog-ray", "yellowdog-local")
@@ -18,6 +19,8 @@ app = typer.Typer(
     help="RayDog: Ray clusters on YellowDog. Create and remove clusters with `ray up` and `ray down`.",
 )
 app.add_typer(local, name="local")
+app.command(name="list")(clusters.list_clusters)
+app.command(name="status")(clusters.show_status)
 
 
 @app.command()

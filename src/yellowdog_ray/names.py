@@ -37,6 +37,7 @@ _GENERATION = re.compile(r"[2-9]|[1-9][0-9]{1,4}")
 _STEM_LENGTH = MAX_NAME_LENGTH - len("-99999")
 _CUT_LENGTH = _STEM_LENGTH - len("-abcdef")
 _NODE_BYTES = 6
+_SHORTEST_CUT = 8  # characters of a cluster's name that every pool name keeps
 
 
 def is_valid_name(name: str) -> bool:
@@ -133,6 +134,27 @@ def is_later_generation(name: str, worker_tag: str) -> bool:
     # Of a cluster's long name both contain the digest only.
     pool = f"{stem[_CUT_LENGTH:]}-{HEAD_GROUP}-{token_of(worker_tag)}"
     return len(stem) == _STEM_LENGTH and worker_tag.endswith(pool)
+
+
+def cluster_of(name: str, worker_tag: str) -> str | None:
+    """The cluster of a work requirement of this name, whose head has this worker tag. None if it is no cluster's.
+
+    Of a later generation of a very long name, the result is the shortened name that its work requirement has.
+    """
+    if is_head_pool(name, worker_tag):
+        return name
+    return name.rpartition("-")[0] if is_later_generation(name, worker_tag) else None
+
+
+def has_pool_form(name: str) -> bool:
+    """Whether a name has the form of RayDog's pool names. A stranger's may have it too: it proves nothing."""
+    return _TOKEN.fullmatch(token_of(name)) is not None and name.count("-") >= 2
+
+
+def may_share_cluster(work: str, pool: str) -> bool:
+    """Whether a work requirement and a pool of these names may be one cluster's: False only if they cannot be."""
+    stem = work.rpartition("-")[0] or work
+    return any(pool.startswith(name[:_SHORTEST_CUT].rstrip("-")) for name in (work, stem))
 
 
 def head_id(token: str) -> str:

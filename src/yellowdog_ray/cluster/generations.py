@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 
 from yellowdog_ray import names
-from yellowdog_ray.errors import AlreadyExists
+from yellowdog_ray.errors import AlreadyExists, ClusterNameTaken
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.idempotent import AMBIGUOUS
-from yellowdog_ray.platform.types import TaskGroupSpec, WorkRequirementEntry, WorkRequirementView
+from yellowdog_ray.platform.types import TaskGroupSpec, TaskGroupView, WorkRequirementEntry, WorkRequirementView
 
 
 def find_work(platform: Platform, cluster: str) -> WorkRequirementView | None:
@@ -68,6 +68,21 @@ def create_work(platform: Platform, cluster: str, tag: str | None, group: TaskGr
             if not isinstance(error, AlreadyExists) or platform.named_work_requirement(name) is None:
                 raise
         taken |= {generation, *_numbers(cluster, platform.work_requirements(names.common_part(cluster), finished=True))}
+
+
+def require_ours(platform: Platform, cluster: str, work: WorkRequirementView) -> TaskGroupView:
+    """The head's task group of a cluster's work requirement. No call.
+
+    Raises:
+        ClusterNameTaken: the work requirement is not a RayDog cluster.
+    """
+    group = work.groups[0] if work.groups else None
+    if group is None or not names.is_head_pool(cluster, group.worker_tag):
+        raise ClusterNameTaken(
+            f"namespace {platform.namespace} has a work requirement '{work.name}' that is not a RayDog cluster: choose "
+            "another cluster_name, or end that work requirement"
+        )
+    return group
 
 
 def _find(

@@ -318,7 +318,7 @@ class LaptopSide(Side):
 
     def tear_down(self) -> None:
         """End the whole cluster, wait until the platform shows nothing alive, and report it."""
-        from yellowdog_ray.commands.teardown import tear_down
+        from yellowdog_ray.commands.teardown import outcome, tear_down
 
         progress = Progress()
         unseen: Sequence[str] = ()
@@ -335,7 +335,7 @@ class LaptopSide(Side):
             if self.is_made("tag_store"):
                 self.tag_store.close()
         namespace = self.settings.current.cluster_namespace
-        progress.report(_outcome(self._cluster_name, namespace, found=work is not None, unseen=unseen))
+        progress.report(outcome(self._cluster_name, namespace, found=work is not None, unseen=unseen))
         forget_token(token_file(namespace, self._cluster_name))
 
     def _not_removed(self, error: RayDogError) -> TeardownIncomplete:
@@ -348,8 +348,7 @@ class LaptopSide(Side):
 
     def _youngest(self) -> WorkRequirementView | None:
         """The work requirement that is alive, or the last one in case its pools outlived it."""
-        from yellowdog_ray.cluster.generations import find_last_work
-        from yellowdog_ray.commands.up import require_ours
+        from yellowdog_ray.cluster.generations import find_last_work, require_ours
 
         work = find_last_work(self.platform, self._cluster_name, self._ending_id)
         if work is None and self._ending_id is not None:
@@ -371,18 +370,6 @@ class LaptopSide(Side):
 
         self.access.check(self.node(node_id))
         return ends_well(with_deadlines(make()))
-
-
-def _outcome(cluster: str, namespace: str, *, found: bool, unseen: Sequence[str]) -> str:
-    """The last line of `ray down`. It claims nothing about pools that the platform has never shown."""
-    if not found:
-        return f"YellowDog shows no cluster '{cluster}' in namespace '{namespace}' to this key"
-    if not unseen:
-        return f"nothing is left of cluster '{cluster}' on YellowDog"
-    return (
-        f"YellowDog shows nothing alive of cluster '{cluster}'. It shows worker pool {', '.join(unseen)} neither by "
-        f"name nor in a list, although it had tasks: if it has not ended, end it in the portal (namespace {namespace})"
-    )
 
 
 def _fail(error: RayDogError) -> NoReturn:

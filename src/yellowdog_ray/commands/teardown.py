@@ -163,6 +163,18 @@ def tear_down(platform: Platform, work: WorkRequirementView, progress: Progress,
     return _Teardown(platform, work, progress, clock).run()
 
 
+def outcome(cluster: str, namespace: str, *, found: bool, unseen: Sequence[str]) -> str:
+    """The last line of a teardown. It claims nothing about pools that the platform has never shown."""
+    if not found:
+        return f"YellowDog shows no cluster '{cluster}' in namespace '{namespace}' to this key"
+    if not unseen:
+        return f"nothing is left of cluster '{cluster}' on YellowDog"
+    return (
+        f"YellowDog shows nothing alive of cluster '{cluster}'. It shows worker pool {', '.join(unseen)} neither by "
+        f"name nor in a list, although it had tasks: if it has not ended, end it in the portal (namespace {namespace})"
+    )
+
+
 class _Teardown:
     """One teardown: what it has found so far, and what it has requested."""
 
@@ -233,7 +245,7 @@ class _Teardown:
             self._work = work
         found = self._find()
         self._note_removed(found)
-        never_seen = [tag for tag in _pool_tags(self._work) if tag not in found and tag not in self._pools]
+        never_seen = [tag for tag in pool_tags(self._work) if tag not in found and tag not in self._pools]
         search_failure = self._find_requirements(never_seen)
         states = run_concurrently(self._read_instances, self._suppliers())
         unread = [self._unread(tag, failure) for tag, failure in found.items() if isinstance(failure, PlatformError)]
@@ -299,7 +311,7 @@ def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, Pool
 
     A pool that the platform does not show by its name is searched for: one call, and one for each that is listed.
     """
-    tags = _pool_tags(work)
+    tags = pool_tags(work)
     found = dict(zip(tags, run_concurrently(partial(_attempt, platform.find_pool), tags), strict=True))
     seen = {tag: pool for tag, pool in found.items() if pool is not None}
     return seen | _search_pools(platform, _token(work), [tag for tag in tags if tag not in seen])
@@ -317,7 +329,7 @@ def _search_pools(platform: Platform, token: str, tags: Collection[str]) -> dict
     return {entry.name: pool for entry, pool in zip(entries, pools, strict=True)}
 
 
-def _pool_tags(work: WorkRequirementView) -> list[str]:
+def pool_tags(work: WorkRequirementView) -> list[str]:
     """The names of the pools that a cluster's task groups have, or are about to have."""
     groups = [group for group in work.groups if not group.configured]
     return [group.worker_tag for group in groups if token_of(group.worker_tag) == _token(work)]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from yellowdog_ray import names
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.generations import create_work
+from yellowdog_ray.cluster.generations import create_work, require_ours
 from yellowdog_ray.cluster.pools import placement, pool_spec
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.leftovers import Created
@@ -56,21 +56,6 @@ def _check_template(platform: Platform, internal: Internal, template: str, node_
             f"{internal.source}: available_node_types.{node_type}.node_config.compute_requirement_template: YellowDog "
             f"has no template '{template}' that is visible to this key: give the id or `namespace/name` of one"
         ) from error
-
-
-def require_ours(platform: Platform, cluster: str, work: WorkRequirementView) -> TaskGroupView:
-    """The head's task group of a cluster's work requirement. No call.
-
-    Raises:
-        ClusterNameTaken: the work requirement is not a RayDog cluster.
-    """
-    group = work.groups[0] if work.groups else None
-    if group is None or not names.is_head_pool(cluster, group.worker_tag):
-        raise ClusterNameTaken(
-            f"namespace {platform.namespace} has a work requirement '{work.name}' that is not a RayDog cluster: choose "
-            "another cluster_name, or end that work requirement"
-        )
-    return group
 
 
 class HeadCreation:

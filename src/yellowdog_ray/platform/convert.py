@@ -14,6 +14,7 @@ from typing import TypeVar
 from yellowdog_client.model import (
     CloudProvider,
     ComputeRequirement,
+    ComputeRequirementStatus,
     ComputeRequirementSummary,
     ConfiguredWorkerPool,
     Instance,
@@ -39,11 +40,13 @@ from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID, NODE_TAGS
 from yellowdog_ray.platform.calls import entity
 from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.types import (
+    ComputeEntry,
     Counts,
     MachineSize,
     NamedEntry,
     Placement,
     PlatformNodeView,
+    PoolEntry,
     PoolView,
     TaskGroupSpec,
     TaskGroupView,
@@ -59,6 +62,7 @@ TASK_TYPE = "bash"
 """The type of every task; a platform node that runs one must offer it."""
 
 LIVE_NODES = [NodeStatus.RUNNING, NodeStatus.LATE]
+_ENDED_POOLS = (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)
 _NO_OBJECTS = (str, int, float, list)
 """What the SDK makes of JSON that is no object."""
 
@@ -124,6 +128,7 @@ def work_entry(summary: WorkRequirementSummary) -> WorkRequirementEntry:
         name=identified(summary.name, subject),
         finished=is_finished(summary.status),
         created=time_of(summary.createdTime),
+        namespace=identified(summary.namespace, subject),
     )
 
 
@@ -166,6 +171,7 @@ def task_view(task: Task) -> TaskView:
         tags=_node_tags(task),
         errors=tuple(_task_error(error) for error in task.errors or []),
         ended=task.finishedTime,
+        started=task.startedTime,
     )
 
 
@@ -206,6 +212,9 @@ def platform_node_view(node: Node) -> PlatformNodeView:
             worker.status is None or worker.status.available
             for worker in _parts(node.workers, Worker, "the workers of a platform node")
         ),
+        instance_type=details.instanceType if details else None,
+        region=details.region if details else None,
+        spot=details.spot if details else None,
     )
 
 
@@ -222,7 +231,7 @@ def pool_view(pool: object) -> PoolView:
         id=identified(pool.id, "a worker pool"),
         name=str(pool.name),
         status=word_of(status),
-        finished=status in (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED),
+        finished=status in _ENDED_POOLS,
         compute_requirement_id=pool.computeRequirementId if isinstance(pool, ProvisionedWorkerPool) else None,
         configured=isinstance(pool, ConfiguredWorkerPool),
         namespace=str(pool.namespace),
@@ -235,6 +244,43 @@ def named_entry(listed: WorkerPoolSummary | ComputeRequirementSummary) -> NamedE
     """The entry of a worker pool or compute requirement in a search's list."""
     subject = f"a listed {type(listed).__name__}"
     return NamedEntry(identified(listed.id, subject), identified(listed.name, subject))
+
+
+def pool_entry(pool: WorkerPoolSummary) -> PoolEntry:
+    """The entry of a worker pool in a search of several namespaces."""
+    subject = "a listed worker pool"
+    return PoolEntry(
+        id=identified(pool.id, subject),
+        namespace=identified(pool.namespace, subject),
+        name=identified(pool.name, subject),
+        status=word_of(pool.status),
+        finished=pool.status in _ENDED_POOLS,
+        created=time_of(pool.createdTime),
+        status_changed=pool.statusChangedTime,
+    )
+
+
+def compute_entry(requirement: ComputeRequirement) -> ComputeEntry:
+    """The entry of a compute requirement in a search of several namespaces."""
+    return ComputeEntry(
+        id=identified(requirement.id, "a compute requirement"),
+        namespace=requirement.namespace,
+        name=requirement.name,
+        status=word_of(requirement.status),
+        finished=requirement.status is ComputeRequirementStatus.TERMINATED,
+        created=time_of(requirement.createdTime),
+        creator=requirement.createdById,
+        instances=live_instances(requirement),
+        messages=source_messages(requirement),
+        status_changed=requirement.statusChangedTime,
+    )
+
+
+def live_instances(requirement: ComputeRequirement) -> dict[str, int]:
+    """The numbers of instances that have not ended, by status, as the sources of a compute requirement count them."""
+    statuses = [status for status in InstanceStatus if status is not InstanceStatus.TERMINATED]
+    counts = {word_of(status): counted_instances(requirement, [status]) for status in statuses}
+    return {status: count for status, count in counts.items() if count}
 
 
 def instance_id_of(instance: Instance) -> InstanceId | None:

@@ -47,6 +47,7 @@ class TaskView:
     tags: Mapping[str, str]
     errors: tuple[str, ...] = ()
     ended: datetime | None = None
+    started: datetime | None = None
 
     @property
     def phase(self) -> TaskPhase:
@@ -75,6 +76,9 @@ class PlatformNodeView:
         task_types: the types of task that its agent can run.
         slots: how many tasks it runs at once.
         size: the size that its agent reports.
+        instance_type: the cloud provider's name of the machine's type.
+        region: the cloud provider's region.
+        spot: whether the machine is a spot one; None if the platform cannot tell.
     """
 
     id: str
@@ -88,6 +92,9 @@ class PlatformNodeView:
     task_types: tuple[str, ...] = ()
     slots: int = 1
     size: MachineSize | None = None
+    instance_type: str | None = None
+    region: str | None = None
+    spot: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,7 @@ class WorkRequirementEntry:
     name: str
     finished: bool
     created: datetime
+    namespace: str = ""
 
 
 @dataclass(frozen=True)
@@ -225,6 +233,54 @@ class NamedEntry:
 
     id: str
     name: str
+
+
+@dataclass(frozen=True)
+class PoolEntry:
+    """A worker pool as a search of several namespaces lists it."""
+
+    id: str
+    namespace: str
+    name: str
+    status: str
+    finished: bool
+    created: datetime
+    status_changed: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ComputeEntry:
+    """A compute requirement as a search of several namespaces lists it.
+
+    Attributes:
+        creator: the id of the user or application that created it; None if the platform gives none.
+        instances: the numbers of live instances by status, as its sources count them.
+        messages: the errors of its sources.
+    """
+
+    id: str
+    namespace: str
+    name: str
+    status: str
+    finished: bool
+    created: datetime
+    creator: str | None = None
+    instances: Mapping[str, int] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
+    status_changed: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Application:
+    """The application that the API key belongs to.
+
+    Attributes:
+        namespaces: the namespaces that it may read; None for all.
+    """
+
+    id: str
+    name: str
+    namespaces: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)

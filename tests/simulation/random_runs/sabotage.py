@@ -137,7 +137,7 @@ def no_escalation(patch: pytest.MonkeyPatch) -> None:
 
 def pools_survive(patch: pytest.MonkeyPatch) -> None:
     """`ray down` cancels the work requirement and leaves the pools to themselves."""
-    patch.setattr(teardown, "_pool_tags", lambda _: [])
+    patch.setattr(teardown, "pool_tags", lambda _: [])
 
 
 def work_before_pools(patch: pytest.MonkeyPatch) -> None:

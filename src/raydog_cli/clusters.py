@@ -1,0 +1,218 @@
+"""`raydog list` and `raydog status`: what runs, read from YellowDog alone. Options and tables; no logic."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from raydog_cli.common import (
+    NOT_FOUND,
+    ClusterArgument,
+    JsonOption,
+    NamespaceOption,
+    counts,
+    cut,
+    fail,
+    print_json,
+    reported_errors,
+    show_table,
+    span,
+)
+
+if TYPE_CHECKING:
+    from yellowdog_ray.inventory.account import Account
+    from yellowdog_ray.inventory.status import ClusterStatus
+    from yellowdog_ray.inventory.summaries import ClusterSummary, Summaries
+    from yellowdog_ray.inventory.target import Found, Target
+
+WATCH_SECONDS = 5.0
+"""Seconds between two readings of `raydog status --watch`."""
+
+_LIST_COLUMNS = ("cluster", "namespace", "state", "age", "lifetime left", "nodes", "created by")
+_NODE_COLUMNS = ("node", "type", "phase", "age", "machine", "market", "address", "reason")
+_POOL_COLUMNS = ("pool", "type", "status", "instances", "messages")
+
+
+def list_clusters(namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
+    """List the clusters that are alive. Exit code 1 without any, or if a part could not be read.
+
+    For example:
+
+        raydog list
+
+        raydog list --namespace my-team --json
+    """
+    with reported_errors():
+        from yellowdog_ray.inventory.account import Account
+        from yellowdog_ray.inventory.summaries import read_summaries
+
+        account = Account()
+        summaries = read_summaries(account, namespace)
+        creators = _creators(account)
+    if as_json:
+        from raydog_cli.shapes import of_summaries
+
+        print_json(of_summaries(summaries, creators))
+    else:
+        _show_summaries(summaries, creators, namespace)
+    if not summaries.clusters or summaries.unreadable:
+        raise typer.Exit(NOT_FOUND)
+
+
+def _creators(account: Account) -> dict[str, str]:
+    """The name of the key's own application by its id: the platform gives ids only."""
+    application = account.application
+    return {application.id: application.name} if application.id else {}
+
+
+def _show_summaries(summaries: Summaries, creators: dict[str, str], namespace: str | None) -> None:
+    if summaries.clusters:
+        rows = [_row(cluster, summaries, creators) for cluster in summaries.clusters]
+        show_table("Clusters", _LIST_COLUMNS, rows)
+    else:
+        where = f" in namespace '{namespace}'" if namespace else ""
+        typer.echo(f"no cluster is alive{where}", err=True)
+    for reason in summaries.unreadable:
+        typer.echo(f"warning: not read, and it may be a cluster: {reason}", err=True)
+    if summaries.unowned:
+        number = len(summaries.unowned)
+        typer.echo(
+            f"warning: {number} compute requirement(s) with names like RayDog's belong to no living cluster "
+            f"({', '.join(summaries.unowned)}): `raydog gc --dry-run` examines them",
+            err=True,
+        )
+
+
+def _row(cluster: ClusterSummary, summaries: Summaries, creators: dict[str, str]) -> list[str]:
+    now = summaries.read_at
+    return [
+        cluster.name,
+        cluster.namespace,
+        cluster.state.value,
+        span(now - cluster.work.created),
+        span(cluster.deadline - now) if cluster.deadline else "",
+        _nodes(cluster),
+        creators.get(cluster.creator or "") or cluster.creator or "",
+    ]
+
+
+def _nodes(cluster: ClusterSummary) -> str:
+    """The live nodes by type and state, such as `head: 1 running; cpu: 2 running, 1 pending`."""
+    parts: dict[str, dict[str, int]] = {}
+    for of_type in cluster.node_types:
+        numbers = parts.setdefault(of_type.node_type, {"running": 0, "pending": 0})
+        numbers["running"] += of_type.running
+        numbers["pending"] += of_type.pending
+    return "; ".join(f"{node_type}: {shown}" for node_type, numbers in parts.items() if (shown := counts(numbers)))
+
+
+def show_status(
+    cluster: ClusterArgument,
+    namespace: NamespaceOption = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Repeat until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a cluster's nodes and pools, without SSH and without its head. Exit code 1 if there is no such cluster.
+
+    For example:
+
+        raydog status raydog.yaml
+
+        raydog status my-cluster --namespace my-team --watch
+    """
+    with reported_errors():
+        from yellowdog_ray.inventory.account import Account
+        from yellowdog_ray.inventory.target import parse_target
+
+        target = parse_target(cluster, namespace)
+        account = Account()
+        with suppress(KeyboardInterrupt):  # the way to end --watch
+            while True:
+                _show_once(account, target, as_json=as_json, watch=watch)
+                if not watch:
+                    return
+                time.sleep(WATCH_SECONDS)
+
+
+def _show_once(account: Account, target: Target, *, as_json: bool, watch: bool) -> None:
+    from yellowdog_ray.inventory.status import read_status
+
+    status = read_status(required(account, target))
+    if as_json:
+        from raydog_cli.shapes import of_status
+
+        print_json(of_status(status, _creators(account) if account.is_made("application") else {}))
+        return
+    if watch:
+        Console().clear()
+    _show_status(status)
+
+
+def required(account: Account, target: Target) -> Found:
+    """The cluster of a target; without one the command ends with exit code 1."""
+    from yellowdog_ray.inventory.target import find
+
+    found = find(account, target)
+    if found is None:
+        where = f"namespace '{target.namespace}'" if target.namespace else "any namespace that this key can read"
+        fail(f"YellowDog shows no cluster '{target.name}' in {where} to this key", NOT_FOUND)
+    return found
+
+
+def _show_status(status: ClusterStatus) -> None:
+    cluster, now = status.cluster, status.read_at
+    left = f", lifetime left {span(cluster.deadline - now)}" if cluster.deadline and not cluster.work.finished else ""
+    typer.echo(
+        f"cluster {cluster.name} in namespace {cluster.namespace}: {cluster.state.value}, "
+        f"created {span(now - cluster.work.created)} ago{left}"
+    )
+    if status.nodes:
+        show_table("Nodes", _NODE_COLUMNS, _node_rows(status))
+    if status.pools:
+        pools = [
+            [pool.name, pool.node_type, pool.status.lower(), counts(pool.instances), cut("; ".join(pool.messages))]
+            for pool in status.pools
+        ]
+        show_table("Worker pools", _POOL_COLUMNS, pools)
+    for line in _notes(status):
+        typer.echo(line, err=True)
+
+
+def _node_rows(status: ClusterStatus) -> list[list[str]]:
+    rows = []
+    for node in status.nodes:
+        machine = node.machine
+        rows.append(
+            [
+                node.id,
+                node.node_type,
+                node.phase,
+                span(status.read_at - node.started) if node.started else "",
+                (machine.instance_type or "") if machine else "",
+                _market(machine.spot if machine else None),
+                (machine.public_ip or machine.private_ip or "") if machine else "",
+                cut(node.reason),
+            ]
+        )
+    return rows
+
+
+def _market(spot: bool | None) -> str:
+    return "" if spot is None else "spot" if spot else "on demand"
+
+
+def _notes(status: ClusterStatus) -> list[str]:
+    from yellowdog_ray.inventory.status import unknown_without_head
+
+    notes = []
+    if status.unlisted > 0:
+        notes.append(f"note: YellowDog counts {status.unlisted} more node(s) than it lists: read again in a moment")
+    if status.copies:
+        notes.append(f"note: tasks that are no nodes, copied or added by hand: {', '.join(status.copies)}")
+    if unknown := unknown_without_head(status):
+        notes.append(f"only the head can report: {'; '.join(unknown)}. Run `ray exec YAML 'ray status -v'`")
+    return notes

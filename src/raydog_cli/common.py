@@ -1,0 +1,113 @@
+"""Shared by the commands for clusters: options, exit codes, tables. Imports neither Ray nor the SDK."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+FOUND = 0
+NOT_FOUND = 1
+"""Nothing was found, or only a part could be read or removed."""
+NO_ACCESS = 2
+"""The input is wrong, the key is missing or refused, or YellowDog does not answer."""
+
+JSON_VERSION = 1
+"""The version of every `--json` shape: a field may be added without a new one."""
+
+MAX_REASON = 60
+"""Characters of a reason in a terminal's table; pipes and `--json` have all of it."""
+
+NamespaceOption = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="The namespace; by default every one that the key can read.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ClusterArgument = Annotated[str, typer.Argument(help="The cluster's name, or its YAML.", show_default=False)]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """Print an error of RayDog as one message, and end the command with `NO_ACCESS`."""
+    try:
+        from yellowdog_ray.errors import RayDogError, TeardownIncomplete
+    except ImportError as error:
+        typer.echo(f"yellowdog-ray is missing: run `pip install .` in a clone of it ({error})", err=True)
+        raise typer.Exit(NO_ACCESS) from error
+    try:
+        yield
+    except TeardownIncomplete as error:
+        fail(str(error), NOT_FOUND)
+    except RayDogError as error:
+        fail(str(error), NO_ACCESS)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print an error and end the command."""
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def print_json(shape: dict[str, Any]) -> None:
+    """Print a documented shape with its version."""
+    typer.echo(json.dumps({"version": JSON_VERSION, **shape}, indent=2))
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table in a terminal; elsewhere the columns as plain text, one row a line."""
+    if not sys.stdout.isatty():
+        _show_plain(columns, rows)
+        return
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell or "-") for cell in row))
+    Console(highlight=False).print(table)
+
+
+def _show_plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    lines = [[column.upper() for column in columns], *([" ".join(cell.split()) or "-" for cell in row] for row in rows)]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
+    for line in lines:
+        padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        typer.echo("  ".join(padded).rstrip())
+
+
+def cut(text: str) -> str:
+    """A text for a table's cell, shortened in a terminal."""
+    if not sys.stdout.isatty() or len(text) <= MAX_REASON:
+        return text
+    return f"{text[: MAX_REASON - 4]} ..."
+
+
+def span(time: timedelta) -> str:
+    """A time span in its two largest units."""
+    minutes, seconds = divmod(max(0, int(time.total_seconds())), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    return " ".join([f"{number} {unit}" for number, unit in parts if number][:2]) or "0 s"
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    """The seconds between two moments for JSON, or None if one is missing."""
+    return round((end - start).total_seconds(), 1) if start and end else None
+
+
+def moment(time: datetime | None) -> str | None:
+    """A moment for JSON: ISO 8601, in UTC."""
+    return time.isoformat() if time else None
+
+
+def counts(numbers: dict[str, int] | Any, word: Callable[[str], str] = str.lower) -> str:
+    """Numbers by word, such as `2 running, 1 pending`."""
+    return ", ".join(f"{number} {word(name)}" for name, number in numbers.items() if number)

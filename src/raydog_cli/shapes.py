@@ -1,0 +1,93 @@
+"""The `--json` shapes of the commands for clusters. docs/commands.md documents every field."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from raydog_cli.common import moment, seconds_between
+from yellowdog_ray.inventory.status import ClusterStatus, NodeStatus, PoolStatus, unknown_without_head
+from yellowdog_ray.inventory.summaries import ClusterSummary, Summaries
+
+Shape = dict[str, Any]
+
+
+def of_summaries(summaries: Summaries, creators: dict[str, str]) -> Shape:
+    """The shape of `raydog list`.
+
+    Args:
+        summaries: the clusters.
+        creators: the names of creators by their ids.
+    """
+    return {
+        "readAt": moment(summaries.read_at),
+        "clusters": [of_cluster(cluster, summaries.read_at, creators) for cluster in summaries.clusters],
+        "unreadable": list(summaries.unreadable),
+        "unowned": list(summaries.unowned),
+    }
+
+
+def of_cluster(cluster: ClusterSummary, now: datetime, creators: dict[str, str]) -> Shape:
+    """One cluster."""
+    creator = cluster.creator
+    return {
+        "name": cluster.name,
+        "namespace": cluster.namespace,
+        "state": cluster.state.value,
+        "created": moment(cluster.work.created),
+        "ageSeconds": seconds_between(cluster.work.created, now),
+        "lifetimeEnds": moment(cluster.deadline),
+        "lifetimeLeftSeconds": seconds_between(now, cluster.deadline),
+        "createdBy": {"id": creator, "name": creators.get(creator)} if creator else None,
+        "nodes": [
+            {"type": counts.node_type, "pending": counts.pending, "running": counts.running, "ended": counts.ended}
+            for counts in cluster.node_types
+        ],
+        "instances": dict(cluster.instances),
+        "workRequirement": {"id": cluster.work.id, "name": cluster.work.name, "status": cluster.work.status},
+        "cost": None,
+    }
+
+
+def of_status(status: ClusterStatus, creators: dict[str, str]) -> Shape:
+    """The shape of `raydog status`."""
+    return {
+        "readAt": moment(status.read_at),
+        "cluster": of_cluster(status.cluster, status.read_at, creators),
+        "nodes": [_of_node(node, status.read_at) for node in status.nodes],
+        "pools": [_of_pool(pool) for pool in status.pools],
+        "copiedTasks": list(status.copies),
+        "unlistedNodes": status.unlisted,
+        "unknownWithoutHead": list(unknown_without_head(status)),
+    }
+
+
+def _of_node(node: NodeStatus, now: datetime) -> Shape:
+    machine = node.machine
+    return {
+        "id": node.id,
+        "type": node.node_type,
+        "kind": "head" if node.is_head else "worker",
+        "phase": node.phase,
+        "reason": node.reason or None,
+        "started": moment(node.started),
+        "ageSeconds": seconds_between(node.started, now),
+        "machineType": machine.instance_type if machine else None,
+        "region": machine.region if machine else None,
+        "spot": machine.spot if machine else None,
+        "privateAddress": machine.private_ip if machine else None,
+        "publicAddress": machine.public_ip if machine else None,
+        "instance": machine.instance_id if machine else None,
+        "platformNode": machine.id if machine else None,
+        "cost": None,
+    }
+
+
+def _of_pool(pool: PoolStatus) -> Shape:
+    return {
+        "name": pool.name,
+        "type": pool.node_type,
+        "status": pool.status,
+        "instances": dict(pool.instances),
+        "messages": list(pool.messages),
+    }

@@ -1,0 +1,71 @@
+"""The account as the API key sees it: its application, its namespaces, and which work requirements are clusters."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+from yellowdog_ray import names
+from yellowdog_ray.clock import SystemClock
+from yellowdog_ray.credentials import load_credentials
+from yellowdog_ray.errors import NotAuthorised, Refused
+from yellowdog_ray.lazy import HasLazyParts, lazy
+from yellowdog_ray.names import HEAD_GROUP
+from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.retry import RetryPolicy
+from yellowdog_ray.platform.types import Application, WorkRequirementView
+
+RETRY_SECONDS = 10.0
+"""How long a call that only reads is retried."""
+
+PATIENT_RETRY_SECONDS = 30.0
+"""How long a call is retried while something is removed, as under `ray down`."""
+
+
+class Account(HasLazyParts):
+    """What one API key can see. The constructor makes no call.
+
+    Args:
+        retry_seconds: how long failing calls are retried.
+
+    Raises:
+        CredentialsError: there is no usable key.
+    """
+
+    def __init__(self, retry_seconds: float = RETRY_SECONDS) -> None:
+        super().__init__()
+        self.platform = Platform(load_credentials(), "", RetryPolicy(retry_seconds), SystemClock())
+
+    @lazy
+    def application(self) -> Application:
+        """The key's application: one call. Without the permission to read it, one without a name."""
+        try:
+            return self.platform.application()
+        except (NotAuthorised, Refused):
+            return Application("", "", None)
+
+    def namespaces(self, namespace: str | None) -> Sequence[str] | None:
+        """The namespaces of a search: the requested one, or else all that the key can read (None for any)."""
+        return self.application.namespaces if namespace is None else [namespace]
+
+    def within(self, namespace: str) -> Platform:
+        """The same platform client for one namespace."""
+        platform = copy.copy(self.platform)
+        platform.namespace = namespace
+        return platform
+
+
+def cluster_of(work: WorkRequirementView) -> str | None:
+    """The cluster that a work requirement belongs to; None if it is not RayDog's. No call.
+
+    RayDog's has the head's task group first. That group's tag is the name of a pool of this very cluster.
+    """
+    head = work.groups[0] if work.groups else None
+    if head is None or head.name != HEAD_GROUP:
+        return None
+    return names.cluster_of(work.name, head.worker_tag)
+
+
+def token_of(work: WorkRequirementView) -> str:
+    """The incarnation's token, with which all its names end."""
+    return names.token_of(work.groups[0].worker_tag)

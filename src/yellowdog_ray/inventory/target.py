@@ -1,0 +1,102 @@
+"""The cluster that a command is about: by its name, or by a YAML. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from yellowdog_ray import names
+from yellowdog_ray.cluster.generations import find_last_work
+from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.inventory.account import Account, cluster_of
+from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.types import WorkRequirementView
+
+
+@dataclass(frozen=True)
+class Target:
+    """A cluster's name and namespace."""
+
+    name: str
+    namespace: str | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A cluster that YellowDog shows.
+
+    Attributes:
+        platform: the client for its namespace.
+        work: its work requirement; the last one, if all have ended.
+    """
+
+    name: str
+    platform: Platform
+    work: WorkRequirementView
+
+
+def parse_target(reference: str, namespace: str | None) -> Target:
+    """The target that a command's argument names.
+
+    Args:
+        reference: a cluster's name, or the path of a YAML.
+        namespace: the namespace that the user gives, which replaces the YAML's.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if reference.endswith((".yaml", ".yml")) or "/" in reference:
+        target = _of_yaml(Path(reference))
+        return Target(target.name, namespace or target.namespace)
+    if not names.is_valid_name(reference):
+        raise ConfigError(f"'{reference}' is neither a YAML nor a cluster's name: a name has {names.NAMING_RULE}")
+    return Target(reference, namespace)
+
+
+def _of_yaml(file: Path) -> Target:
+    try:
+        config: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+    provider = config.get("provider") if isinstance(config, dict) else None
+    name = config.get("cluster_name") if isinstance(config, dict) else None
+    namespace = provider.get("cluster_namespace") if isinstance(provider, dict) else None
+    if not isinstance(name, str) or not isinstance(namespace, str):
+        raise ConfigError(f"{file}: cluster_name or provider.cluster_namespace is missing: give a RayDog YAML")
+    return Target(name, namespace)
+
+
+def find(account: Account, target: Target) -> Found | None:
+    """The cluster, or None: one call if its namespace is known and it is alive.
+
+    Without a namespace only living clusters are found: two calls, and one for each work requirement of a like name.
+
+    Raises:
+        ConfigError: several namespaces have a cluster of this name.
+        PlatformError: a call failed.
+    """
+    if target.namespace is None:
+        return _search(account, target.name)
+    platform = account.within(target.namespace)
+    work = find_last_work(platform, target.name)
+    return Found(target.name, platform, work) if work is not None and cluster_of(work) == target.name else None
+
+
+def _search(account: Account, name: str) -> Found | None:
+    entries = account.platform.all_work(account.namespaces(None), names.common_part(name))
+    found = []
+    for entry in entries:
+        if names.generation_of(name, entry.name) is None:
+            continue
+        work = account.platform.work_requirement(entry.id)
+        if cluster_of(work) == name:
+            found.append(Found(name, account.within(entry.namespace), work))
+    if len({one.platform.namespace for one in found}) > 1:
+        places = ", ".join(sorted(one.platform.namespace for one in found))
+        raise ConfigError(f"namespaces {places} each have a cluster '{name}': give one of them with --namespace")
+    return max(found, key=lambda one: one.work.created, default=None)

@@ -1,0 +1,79 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+from yellowdog_client.model import (
+    ComputeRequirementTemplateUsage,
+    ProvisionedWorkerPoolProperties,
+    RunSpecification,
+    TaskGroup,
+    WorkRequirement,
+)
+
+from raydog_cli.main import app
+from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, grow, make_head
+from yellowdog_local.testing import RunningPlatform
+
+
+@pytest.fixture
+def local(platform: RunningPlatform, in_a_users_folder: Path) -> RunningPlatform:
+    """The stepped platform of a user who has a good key."""
+    return platform
+
+
+class Raydog:
+    """The installed command."""
+
+    def run(self, *arguments: str, answer: str | None = None) -> Result:
+        return CliRunner().invoke(app, list(arguments), input=answer)
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        result = self.run(*arguments, "--json")
+        shape = json.loads(result.stdout)
+        assert shape["version"] == 1
+        return dict(shape)
+
+
+@pytest.fixture
+def raydog() -> Raydog:
+    return Raydog()
+
+
+@pytest.fixture
+def with_workers(local: RunningPlatform, make_cluster: Callable[..., LabCluster]) -> Callable[..., LabCluster]:
+    """Makes a running cluster with workers, as the autoscaler on its head sees it."""
+
+    def make(name: str = "demo", workers: int = 2, **provider: Any) -> LabCluster:
+        laptop = make_cluster(name, **provider)
+        make_head(laptop)
+        local.advance(BOOT)
+        work = laptop.find()
+        assert work is not None
+        cluster = make_cluster(name, on_head=True, pinned=work.id, **provider)
+        cluster.refresh()
+        if workers:
+            grow(cluster, workers)
+            local.advance(BOOT)
+        return cluster
+
+    return make
+
+
+def add_strangers_work(local: RunningPlatform, name: str, group: str = "head", tag: str | None = None) -> str:
+    """Another program's work requirement."""
+    with local.client() as client:
+        groups = [TaskGroup(name=group, tag=tag, runSpecification=RunSpecification(["bash"], workerTags=[f"{name}-a"]))]
+        return str(client.work_client.add_work_requirement(WorkRequirement("demo", name, groups)).id)
+
+
+def add_strangers_pool(local: RunningPlatform, name: str) -> str:
+    """Another program's worker pool with one machine."""
+    usage = ComputeRequirementTemplateUsage(
+        templateId="demo/local", requirementNamespace="demo", requirementName=name, targetInstanceCount=1
+    )
+    with local.client() as client:
+        properties = ProvisionedWorkerPoolProperties(workerTag=name)
+        return str(client.worker_pool_client.provision_worker_pool(usage, properties).id)

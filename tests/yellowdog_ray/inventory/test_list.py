@@ -1,0 +1,117 @@
+"""`raydog list`: all clusters, and nothing that is not one."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.yellowdog_ray.cluster_lab import make_head
+from tests.yellowdog_ray.inventory.conftest import add_strangers_pool, add_strangers_work
+from yellowdog_local import faults
+from yellowdog_ray.config.models import parse_provider
+from yellowdog_ray.inventory.summaries import State, state_of
+from yellowdog_ray.platform.types import Counts, Placement, TaskGroupView, TaskPhase, WorkRequirementView
+
+LIFETIME = parse_provider({"cluster_namespace": "demo"}, "cluster.yaml").lifetime
+
+
+def test_list_shows_nodes_ages_and_creator_of_each_cluster(local, raydog, with_workers, make_cluster):
+    with_workers("demo", 2)
+    local.advance(600)
+    make_head(make_cluster("young"))
+
+    shape = raydog.json("list")
+
+    demo, young = shape["clusters"]
+    assert (demo["name"], demo["namespace"], demo["state"]) == ("demo", "demo", "up")
+    assert demo["nodes"] == [
+        {"type": "head", "pending": 0, "running": 1, "ended": 0},
+        {"type": "cpu", "pending": 0, "running": 2, "ended": 0},
+    ]
+    assert demo["instances"] == {"RUNNING": 3}
+    assert demo["createdBy"] == {"id": local.platform.application.id, "name": "local"}
+    assert demo["ageSeconds"] == pytest.approx(606, abs=5)
+    assert demo["ageSeconds"] + demo["lifetimeLeftSeconds"] == pytest.approx(LIFETIME.total_seconds())
+    assert (young["name"], young["state"], young["instances"]) == ("young", "starting", {"PENDING": 1})
+
+
+def test_list_prints_one_plain_line_per_cluster_in_a_pipe(raydog, with_workers):
+    with_workers("demo", 2)
+
+    result = raydog.run("list", "--namespace", "demo")
+
+    head, line = result.stdout.splitlines()
+    assert head.split()[:4] == ["CLUSTER", "NAMESPACE", "STATE", "AGE"]
+    assert line.split()[:3] == ["demo", "demo", "up"]
+    assert "head: 1 running; cpu: 2 running" in line
+    assert result.exit_code == 0
+
+
+def test_list_leaves_strangers_out_and_warns_of_pools_named_like_ours(local, raydog):
+    add_strangers_work(local, "ray")
+    add_strangers_work(local, "ray-2", group="work", tag="ray-head-0badcafe")
+    add_strangers_pool(local, "ray")
+    add_strangers_pool(local, "ray-head-0badcafe")
+
+    result = raydog.run("list")
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "no cluster is alive" in result.stderr
+    assert "(ray-head-0badcafe): `raydog gc --dry-run`" in result.stderr
+
+
+def test_list_takes_three_calls_and_one_per_work_requirement(local, raydog, with_workers):
+    with_workers("demo", 3)
+    mark = local.calls.mark()
+
+    raydog.json("list")
+
+    assert local.calls.count("*", since=mark) == 4
+
+
+def test_list_shows_the_rest_when_one_work_requirement_cannot_be_read(local, raydog, with_workers, make_cluster):
+    with_workers("demo", 0)
+    make_head(make_cluster("other"))
+
+    with local.faults.during(faults.Status(call="GET /work/requirements/*", status=403, nth=1)):
+        result = raydog.run("list")
+
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 2
+    assert "it may be a cluster" in result.stderr
+
+
+def test_list_fails_with_one_message_when_the_key_is_refused(local, raydog, monkeypatch):
+    monkeypatch.setenv("YD_API_KEY_SECRET", "wrong-secret")
+
+    result = raydog.run("list")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: YellowDog does not accept this API key")
+    assert "Traceback" not in result.output
+
+
+EXECUTING, WAITING, ENDED = TaskPhase.EXECUTING, TaskPhase.WAITING, TaskPhase.ENDED
+
+
+@pytest.mark.parametrize(
+    ("status", "at", "minutes", "state"),
+    [
+        ("RUNNING", {EXECUTING: 1}, 60, State.UP),
+        ("RUNNING", {WAITING: 1}, 60, State.STARTING),
+        ("RUNNING", {}, 9, State.STARTING),
+        ("RUNNING", {}, 11, State.HEADLESS),
+        ("RUNNING", {ENDED: 1}, 1, State.HEADLESS),
+        ("RUNNING", None, 1, State.UNKNOWN),
+        ("CANCELLING", {EXECUTING: 1}, 60, State.ENDING),
+        ("CANCELLED", {ENDED: 1}, 60, State.ENDED),
+    ],
+)
+def test_state_follows_the_heads_task(local, status, at, minutes, state):
+    counts = None if at is None else Counts(at)
+    head = TaskGroupView("g", "head", "demo-head-0a0b0c0d", None, counts, Placement((), ()))
+    now = local.clock.now()
+    created = now - timedelta(minutes=minutes)
+    work = WorkRequirementView("w", "demo", status, status == "CANCELLED", status == "CANCELLING", created, (head,))
+
+    assert state_of(work, now) is state
