@@ -7,6 +7,7 @@ common prefix have no name in common.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import secrets
@@ -28,6 +29,9 @@ NAMING_RULE = (
 
 HEAD_GROUP = "head"
 """The task group that holds the head's task. It is the first of its work requirement."""
+
+MAX_GENERATIONS = 1_000
+"""Task groups of one node type that `is_group_of` considers: all that a work requirement may have."""
 
 _NAME = re.compile(NAME_PATTERN)
 _TAG = re.compile(TAG_PATTERN)
@@ -111,6 +115,14 @@ def group_name(node_type: str, config: str, generation: int = 1) -> str:
     """
     name = slug(node_type) if generation == 1 else slug(f"{node_type} (generation {generation})")
     return f"{name}-{config}"
+
+
+@functools.lru_cache(maxsize=1_000)
+def is_group_of(group: str, node_type: str) -> bool:
+    """Whether a task group of this name, of any `node_config` and generation, may be one of the worker node type."""
+    stem = group.rpartition("-")[0]
+    numbers = range(2, MAX_GENERATIONS)
+    return stem == slug(node_type) or any(stem == slug(f"{node_type} (generation {number})") for number in numbers)
 
 
 def pool_name(cluster: str, group: str, token: str) -> str:

@@ -12,19 +12,22 @@ the platform counts is no listing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property, partial
 
 from yellowdog_ray.cluster.ended_tasks import EndedTasks
+from yellowdog_ray.cluster.first_reading import FirstReading
 from yellowdog_ray.cluster.task_reading import (
     NOT_FOUND,
     Copies,
+    OtherIdentity,
     Reading,
     Tasks,
     adds_up,
@@ -38,7 +41,7 @@ from yellowdog_ray.cluster.task_reading import (
     phases,
 )
 from yellowdog_ray.cluster.terminations import UNSEEN_SECONDS
-from yellowdog_ray.errors import NotFound, PlatformError, Unavailable
+from yellowdog_ray.errors import NotFound, PlatformError
 from yellowdog_ray.platform.calls import PAGE_SIZE
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import MAX_CONCURRENT_CALLS, run_concurrently
@@ -121,8 +124,7 @@ class TaskCache:
             self._ended = EndedTasks()
             self._copies = Copies()
             self._all_read_at = float("-inf")
-            self._first_read_at: float | None = None
-            self._is_complete = False
+            self._first = FirstReading(self._platform, self._monotonic, self._limit)
 
     def tasks(self) -> dict[str, TaskView]:
         """Every live task by name, with submitted ones that no list shows yet; of copies, the original."""
@@ -156,9 +158,11 @@ class TaskCache:
         if not self._groups or not self._is_due(now) or not self._all_explained():
             return False
         reading = Reading(self._all())
-        reading.show(self._platform.live_tasks(requirement_id))
+        with self._reconsidering():
+            reading.show(self._platform.live_tasks(requirement_id))
         is_unchanged = reading.seen == self._all()
         self._all_read_at = now if is_unchanged else self._all_read_at
+        self._first.is_confirmed |= is_unchanged
         return is_unchanged
 
     def update(self, work: WorkRequirementView) -> bool:
@@ -171,7 +175,8 @@ class TaskCache:
         now = self._monotonic()
         everything = self._is_due(now)
         groups = [group for group in work.groups if self._must_read(group, now) or everything]
-        readings = self._read(work, groups, everything=everything)
+        with self._reconsidering():
+            readings = self._read(work, groups, everything=everything)
         looked_up = self._look_up(work, readings, now)
         with self._lock:
             for group in work.groups:
@@ -180,9 +185,13 @@ class TaskCache:
             self._ended.expire(now)
             if all(group.id in readings and readings[group.id].whole for group in work.groups):
                 self._all_read_at = now
+                self._first.is_confirmed |= self._first.is_accepted
+        if not self._first.is_accepted:
+            self._correct(self._first.corrections(work, self._all()))
         if groups or looked_up:
             self._copies.warn_of(self._all())
-        self._require_complete(work, now)
+        if not self._first.is_accepted:
+            self._first.accept(work, self.size)
         return bool(groups or looked_up)
 
     # What must be read
@@ -372,29 +381,20 @@ class TaskCache:
     def _all_explained(self) -> bool:
         return all(explains(self._known(group_id), group.counts) for group_id, group in self._groups.items())
 
-    def _require_complete(self, work: WorkRequirementView, now: float) -> None:
-        """Accept a first listing once it has every task that the platform counts.
+    @contextlib.contextmanager
+    def _reconsidering(self) -> Iterator[None]:
+        """Correct what only the first list has shown, if another list and the task's own answer contradict it."""
+        try:
+            yield
+        except OtherIdentity as error:
+            self._correct(self._first.outvoted(error.listed))
+            raise
 
-        Raises:
-            Unavailable: it lacks some; what was read is kept, and the next reading adds to it.
-        """
-        if self._is_complete:
-            return
-        if self._first_read_at is None:
-            self._first_read_at = now
-        lacking = self._lacking(work)
-        if lacking:
-            # Tasks that have ended between the counting and the list are not lacking.
-            lacking = self._lacking(self._platform.work_requirement(work.id))
-        if lacking and now - self._first_read_at < self._limit:
-            raise Unavailable(f"YellowDog's list of tasks lacks {lacking} of those that it counts: no listing yet")
-        if lacking:
-            logger.warning(
-                "YellowDog counts %d more task(s) than its lists have shown for %.0f s; the lists are believed",
-                lacking,
-                self._limit,
-            )
-        self._is_complete = True
-
-    def _lacking(self, work: WorkRequirementView) -> int:
-        return sum(max(0, group.counts.live - self.size(group.id)) for group in work.groups if group.counts)
+    def _correct(self, tasks: Iterable[TaskView]) -> None:
+        """Replace the known views of these tasks, which may belong to another group than was known."""
+        with self._lock:
+            for task in tasks:
+                for id_, group in self._groups.items():
+                    others = {other.id: other for other in group.tasks.values() if other.id != task.id}
+                    is_listed = id_ == task.group_id and not task.finished
+                    self._groups[id_] = replace(group, tasks={**others, task.id: task} if is_listed else others)

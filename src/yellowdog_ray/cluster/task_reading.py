@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
+from yellowdog_ray.errors import MalformedResponse
 from yellowdog_ray.platform.calls import PAGE_SIZE
 from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.types import Counts, TaskGroupView, TaskPhase, TaskView
@@ -24,6 +25,19 @@ Tasks = Mapping[str, TaskView]
 """Tasks by id. Names are no key: a task that was copied in the portal may have another's."""
 
 _ORDER = tuple(TaskPhase)
+
+
+class OtherIdentity(MalformedResponse):
+    """A list gives a known node another identity.
+
+    Attributes:
+        listed: the node's task in that list.
+    """
+
+    def __init__(self, before: TaskView, listed: TaskView) -> None:
+        error = malformed(f"task {before.id}, node '{before.name}', with another name, tags or group: '{listed.name}'")
+        super().__init__(str(error))
+        self.listed = listed
 
 
 @dataclass
@@ -44,14 +58,12 @@ class Reading:
         """Add what a list shows; of a task that is shown twice, the later phase.
 
         Raises:
-            MalformedResponse: the list gives a known node another identity. Believed, it would end that node.
+            OtherIdentity: the list gives a known node another identity. Believed, it would end that node.
         """
         for task in tasks:
             before = self.known.get(task.id)
             if before is not None and not is_same(before, task):
-                raise malformed(
-                    f"task {task.id}, node '{before.name}', with another name, tags or group: '{task.name}'"
-                )
+                raise OtherIdentity(before, task)
             shown = self.seen.get(task.id)
             self.seen[task.id] = task if shown is None else later(shown, task)
 

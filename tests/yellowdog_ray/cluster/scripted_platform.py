@@ -94,7 +94,7 @@ class ScriptedPlatform:
         counts = None if self.counts_missing else Counts(at, START + timedelta(seconds=self.changes))
         placement = Placement(("tag",), ("ns",))
         empty = [TaskGroupView(id_, id_, "tag", None, Counts(Counter(), START), placement) for id_ in self.empty_groups]
-        group = TaskGroupView(GROUP, "cpu", "tag", None, counts, placement)
+        group = TaskGroupView(GROUP, "cpu-0a1b2c", "tag", None, counts, placement)
         return WorkRequirementView(WORK, "demo", "RUNNING", False, False, START, (*empty, group))
 
     def work_requirement(self, _: str) -> WorkRequirementView:
@@ -150,6 +150,11 @@ def showing(stale: Iterable[TaskView]) -> Distortion:
     """A list that lags: it shows what was."""
     shown = list(stale)
     return lambda _: shown
+
+
+def renaming(name: str, changes: dict[str, object]) -> Distortion:
+    """A list that gives a task another identity."""
+    return lambda tasks: [replace(one, **changes) if one.name == name else one for one in tasks]
 
 
 TICK_SECONDS = 5.0

@@ -7,10 +7,10 @@ import pytest
 
 from tests.yellowdog_ray.cluster.scripted_platform import (
     TICK_SECONDS,
-    Distortion,
     Reader,
     ScriptedPlatform,
     honest,
+    renaming,
     showing,
     task,
     task_id,
@@ -309,11 +309,6 @@ WRONG_IDENTITIES = {
     "another type": {"tags": {"ray-node-type": "head"}},
     "another group": {"group_id": "ydid:taskgrp:000000:1:2"},
 }
-
-
-def renaming(name: str, changes: dict[str, object]) -> Distortion:
-    """A list that gives a task another identity."""
-    return lambda tasks: [replace(one, **changes) if one.name == name else one for one in tasks]
 
 
 class TestIdentity:
