@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -51,9 +52,14 @@ pytestmark = pytest.mark.timeout(300)  # mypy without a cache, on a busy machine
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The wheels, made from the source distributions, as `scripts/release` and `uv build` make them."""
     folder = tmp_path_factory.mktemp("wheels")
     for project, _packages in DISTRIBUTIONS.values():
-        run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=project)
+        run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(folder), cwd=project)
+    for archive in folder.glob("*.tar.gz"):
+        shutil.unpack_archive(archive, folder)
+        source = folder / archive.name.removesuffix(".tar.gz")
+        run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=source)
     return {wheel.name.split("-")[0]: wheel for wheel in folder.glob("*.whl")}
 
 
@@ -78,6 +84,13 @@ def test_wheel_contains_its_own_typed_packages_only(wheels: dict[str, Path], nam
     assert packages == DISTRIBUTIONS[name][1]
     assert [package for package in packages if f"{package}/py.typed" not in contents] == []
     assert f"{name}-{VERSION}.dist-info/licenses/LICENSE" in contents
+
+
+def test_both_projects_have_the_same_license():
+    """A source distribution cannot contain a link to a file outside the project."""
+    licenses = [(project / "LICENSE").read_bytes() for project, _packages in DISTRIBUTIONS.values()]
+
+    assert licenses[0] == licenses[1]
 
 
 def test_wheel_of_the_provider_contains_the_schema(wheels: dict[str, Path]):

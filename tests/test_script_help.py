@@ -31,7 +31,7 @@ def help_of(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "docs", "lint", "test"])
+@pytest.mark.parametrize("command", [*COMMANDS, "docs", "lint", "release", "test"])
 def test_help_installs_nothing(help_of, command):
     assert help_of(command).startswith(f"Usage: scripts/{command} ")
 
