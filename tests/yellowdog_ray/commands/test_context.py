@@ -1,20 +1,27 @@
 """The `ray` command of this process."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import click
 import pytest
 from click.testing import CliRunner
 
-from yellowdog_ray.commands.context import ends_the_cluster, local_need
+from yellowdog_ray.commands.context import ends_the_cluster, local_need, requires_head
 from yellowdog_ray.config.local_files import Need
 
+AnswerT = TypeVar("AnswerT")
 
-def whether_it_ends_the_cluster(*arguments: str) -> bool:
+
+def in_command(function: Callable[[], AnswerT], *arguments: str) -> AnswerT:
+    """What a function of the module returns in this `ray` command."""
     answers = []
 
     @click.command(arguments[0])
     @click.option("--workers-only", is_flag=True)
-    def command(workers_only: bool) -> None:
-        answers.append(ends_the_cluster())
+    @click.option("--start", is_flag=True)
+    def command(workers_only: bool, start: bool) -> None:
+        answers.append(function())
 
     CliRunner().invoke(click.Group("ray", {arguments[0]: command}), arguments, catch_exceptions=False)
     (answer,) = answers
@@ -22,13 +29,13 @@ def whether_it_ends_the_cluster(*arguments: str) -> bool:
 
 
 def test_ends_the_cluster_is_true_in_ray_down():
-    assert whether_it_ends_the_cluster("down")
-    assert whether_it_ends_the_cluster("teardown")
+    assert in_command(ends_the_cluster, "down")
+    assert in_command(ends_the_cluster, "teardown")
 
 
 def test_ends_the_cluster_is_false_in_other_commands():
-    assert not whether_it_ends_the_cluster("down", "--workers-only")
-    assert not whether_it_ends_the_cluster("exec")
+    assert not in_command(ends_the_cluster, "down", "--workers-only")
+    assert not in_command(ends_the_cluster, "exec")
     assert not ends_the_cluster()
 
 
@@ -46,14 +53,14 @@ def test_ends_the_cluster_is_false_in_other_commands():
     ],
 )
 def test_local_need_is_only_what_the_command_uses(arguments, need):
-    answers = []
-
-    @click.command(arguments[0])
-    @click.option("--start", is_flag=True)
-    def command(start: bool) -> None:
-        answers.append(local_need())
-
-    CliRunner().invoke(click.Group("ray", {arguments[0]: command}), arguments, catch_exceptions=False)
-
-    assert answers == [need]
+    assert in_command(local_need, *arguments) is need
     assert local_need() is Need.EVERYTHING
+
+
+@pytest.mark.parametrize(
+    ("arguments", "required"),
+    [(["up"], False), (["down"], False), (["submit", "--start"], False), (["submit"], True), (["exec"], True)],
+)
+def test_head_is_required_unless_the_command_creates_or_ends_it(arguments, required):
+    assert in_command(requires_head, *arguments) is required
+    assert not requires_head()

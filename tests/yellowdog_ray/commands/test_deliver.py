@@ -13,10 +13,10 @@ from ray.autoscaler._private.util import prepare_config
 
 from tests.yellowdog_ray.config.test_bootstrap import RAY_SCHEMA
 from yellowdog_ray.commands.deliver import Authentication, deliver, for_the_head, upload_files
-from yellowdog_ray.commands.package import make_package
+from yellowdog_ray.commands.package import REFUSAL, make_package
 from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.credentials import Credentials
-from yellowdog_ray.errors import SshError
+from yellowdog_ray.errors import HeadUnusable, SshError
 from yellowdog_ray.provider import RayDogNodeProvider
 from yellowdog_ray.remote.ssh import SshTarget
 
@@ -149,6 +149,20 @@ class TestDelivery:
         deliver(head.target(), credentials, SETTINGS, Authentication(), PACKAGE)
 
         assert (head.path / ".raydog/credentials").read_text() == credentials.as_dotenv()
+
+    @pytest.mark.parametrize(
+        ("message", "kind"),
+        [(f"{REFUSAL}: its image lacks tar", HeadUnusable), ("connection refused", SshError)],
+        ids=["refused by the head", "connection failed"],
+    )
+    def test_failure_names_a_head_that_cannot_take_the_package(self, head, monkeypatch, message, kind):
+        def fail(*_: object, **__: object) -> str:
+            raise SshError(message)
+
+        monkeypatch.setattr(SshTarget, "run", fail)
+
+        with pytest.raises(kind, match=message):
+            head.deliver()
 
 
 class TestToken:

@@ -164,7 +164,7 @@ class TestRunningVersion:
 def test_other_installed_version_is_warned_of_once(monkeypatch):
     versions = ["2.0.0", yellowdog_ray.__version__, "2.0.0"]
     found = [SimpleNamespace(version=version) for version in versions]
-    monkeypatch.setattr(metadata, "distributions", lambda name: found)
+    monkeypatch.setattr(metadata, "distributions", lambda name: found if name == "yellowdog-ray" else [])
 
     (warning,) = other_installations()
 

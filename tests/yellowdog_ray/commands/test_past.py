@@ -1,5 +1,8 @@
 """What later commands report of a cluster whose head is gone."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from tests.yellowdog_ray.cluster_lab import BOOT, make_head
@@ -49,6 +52,20 @@ def test_failed_task_is_reported_with_its_error_and_time(local, make_cluster, pa
 
     assert f"the head's task ended at {time_of(local)}" in reason
     assert "(exit code 3)" in reason
+
+
+def test_last_of_several_head_tasks_is_reported(local, make_cluster, monkeypatch):
+    """A user may have copied the head's task in YellowDog's portal."""
+    with local.faults.during(faults.TaskExits(exit_code=3)):
+        make_head(make_cluster())
+        local.advance(BOOT)
+    cluster = make_cluster()
+    (last,) = cluster.platform.group_tasks(cluster.last().groups[0].id)
+    earlier = replace(last, status="COMPLETED", ended=last.ended - timedelta(minutes=1))
+    endless = replace(earlier, ended=None)
+    monkeypatch.setattr(cluster.platform, "group_tasks", lambda _: [endless, last, earlier])
+
+    assert "(exit code 3)" in why_no_head(cluster.platform, cluster)
 
 
 def test_lost_instance_is_reported_with_its_error_and_time(local, make_cluster, past):

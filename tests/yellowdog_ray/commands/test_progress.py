@@ -56,3 +56,11 @@ def test_terminal_line_is_rewritten_until_the_text_changes():
 
     assert out.getvalue().count("\n") == 1
     assert out.getvalue().endswith("\r\x1b[K  [  1.0 s] two")
+
+
+def test_reported_line_stays_on_a_terminal():
+    out, time = Terminal(), Time()
+
+    Progress(out, time).report("up")
+
+    assert out.getvalue() == "\r\x1b[K  [  0.0 s] up\n"
