@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -24,6 +25,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _starts_hosts(item):
             item.add_marker(pytest.mark.skip(reason="needs root: scripts/test runs it with sudo"))
+
+
+def pytest_collection_finish() -> None:
+    """Take modules and collected tests out of garbage collection: it would examine them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _starts_hosts(item: pytest.Item) -> bool:

@@ -39,6 +39,8 @@ def prepare(world: World) -> None:
     _replace_time(world)
     _replace_threads(world)
     _replace_ssh(world)
+    # It logs once in a process, of which several simulated heads share this one.
+    world.monkeypatch.setattr("yellowdog_ray.monitor.head_side.report_own_version", lambda: None)
     world.wire.install(world.monkeypatch)
     world.tags.install(world.monkeypatch)
     _replace_environment(world)
@@ -97,6 +99,7 @@ def _replace_threads(world: World) -> None:
 
 def _replace_ssh(world: World) -> None:
     patch = world.monkeypatch
+    patch.setattr("yellowdog_ray.config.ssh_key._check_contents", lambda *_: None)  # it starts `ssh-keygen`
     patch.setattr("yellowdog_ray.commands.head_wait.try_ssh", lambda _: None)
     patch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *call: _deliver(world, *call))
     patch.setattr("yellowdog_ray.monitor.admission.Certificate", _Certificate)
