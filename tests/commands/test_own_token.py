@@ -170,7 +170,7 @@ class TestFailureAfterCreation:
 
         assert_nothing_was_created(laptop.up(), account, "Too many open files")
 
-    def test_what_cannot_be_removed_is_named(self, laptop, account, monkeypatch):
+    def test_remains_are_named_when_they_cannot_be_removed(self, laptop, account, monkeypatch):
         def fails(*_):
             raise OSError(24, "Too many open files")
 

@@ -1,10 +1,10 @@
 """Watches the SDK in contract tests: successful calls, and values lost from answers.
 
-The SDK loads what it does not understand as None, without a word. So each answer is written back to JSON by the SDK,
-and must be what the platform sent: no field that the SDK does not know, no value that it could not read.
+The SDK silently loads values that it cannot read as None. So the SDK writes each answer back to JSON, which must equal
+what the platform sent: no unknown field, no unreadable value.
 
-One thing of it is mended for the time: where a stream of events ends, the thread that reads it runs for ever without
-a pause (yellowdog-sdk 15.9), which would take a whole core from every test that follows.
+One defect of the SDK is repaired meanwhile. After the end of an event stream, its reading thread runs for ever without
+a pause (yellowdog-sdk 15.9), and would take a whole core from every test that follows.
 """
 
 from __future__ import annotations

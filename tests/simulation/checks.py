@@ -43,8 +43,10 @@ CALL_SECONDS = CALL_TIMEOUT.total_seconds()
 """The longest that one platform call may take; on the head none is retried."""
 
 LOOP_SECONDS = 12 * CALL_SECONDS
-"""How long one round may keep the loop waiting: the calls of a listing, the reads of pools and of spot notices, and in
-v1 the launches of two types with their look-ups by name, each as slow as can be."""
+"""How long one round may keep the loop waiting, with calls as slow as can be.
+
+The calls are those of a listing, and the reads of pools and of spot notices. In v1 the launches of two types with their
+look-ups by name come on top."""
 
 LOOP_CALLS = 30
 """A listing takes 2 calls and one per pool, a read of supply 3 per pool, a launch 8, notices 1, a replacement 4."""
@@ -126,8 +128,8 @@ class Checks:
     def served_seconds(self) -> float:
         """How long work may wait after all faults.
 
-        A node that never boots or never joins, the longest pause after failed launches, and the same for its successor
-        that was requested before the faults ended.
+        A node may never boot or never join. The longest back-off follows, and then the same for its successor, which
+        was requested before the faults ended.
         """
         return MAX_SECONDS + 2 * self.build_seconds + TERMINATED_SECONDS
 

@@ -60,8 +60,10 @@ SHOWS_NOTHING = "a list shows nothing"
 """The kind of trouble in which a search lags so much that it finds nothing."""
 
 MOVES = "a list moves between its pages"
-"""The kind of trouble in which pages follow each other by offset: an item that ends between two pages moves another one
-out of the next page, and one that is added repeats the last item of the page before."""
+"""The kind of trouble in which pages follow each other by offset.
+
+An item that ends between two pages moves another one out of the next page. An added item repeats the last item of the
+page before."""
 
 
 class Distortions:

@@ -123,7 +123,7 @@ def _replace_environment(world: World) -> None:
 
 
 class _Certificate:
-    """That of a token service which no simulated worker can reach."""
+    """The certificate of a token service that no simulated worker can reach."""
 
     fingerprint = "0" * 64
     secret = b"secret"

@@ -86,7 +86,7 @@ class Ownership:
             state[f"{work.entity.name} {work_id}"] = (work.status, len(work.groups), tasks)
         for pool_id in sorted(self._other_pools):
             pool = self._store.pools[pool_id]
-            # Whoever uses a configured pool changes its status; the pool itself must stay.
+            # Every user of a configured pool changes its status; the pool itself must stay.
             status = pool.status.available if pool.configured else (pool.status, pool.target)
             state[f"{pool.name} {pool_id}"] = (status, sorted(pool.requirement.live))
         return state

@@ -99,7 +99,7 @@ def test_head_does_not_terminate_itself(world, together_with_workers):
 
 
 @pytest.mark.parametrize("kind", ["v2"], indirect=True, ids=["v2"])  # v1 never terminates a head
-def test_head_is_kept_when_ray_never_sees_it(make_world):
+def test_head_is_kept_when_the_control_store_never_reports_it(make_world):
     world = make_world(cluster_lifetime_hours=5)
     world.ray.silent = {world.head.entity.name}
 

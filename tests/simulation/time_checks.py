@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 DEADLINE_SECONDS = 300.0
-"""How far the end of a node may be from the cluster's deadline. That much time may pass between the moment at which a
-launch computes the timeout and the moment at which the task is seen here."""
+"""How far the end of a node may be from the cluster's deadline. A launch computes a task's timeout earlier
+than the task is listed here."""
 
 OUTAGE_CODES = frozenset({"Unavailable", "NotAuthorised"})
 """Categories of the launches that fail while the platform cannot be reached, or accepts no key."""

@@ -267,7 +267,7 @@ def addresses_are_read_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def tags_are_believed(patch: pytest.MonkeyPatch) -> None:
-    """Whatever stands in the tag store is taken for tags."""
+    """Any value in the tag store is taken for tags."""
     patch.setattr(tags, "decode", lambda field, value: (field.decode(), json.loads(value)))
 
 

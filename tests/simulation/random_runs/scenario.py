@@ -165,8 +165,8 @@ class LastDown:
 
     Attributes:
         is_slow_head: whether the head outlives its abort for a while, with demand for more nodes.
-        late_pool: at which reading of the work requirement by `ray down` the platform serves a call of the autoscaler
-            that makes a pool, and whose answer was lost; None for no such call.
+        late_pool: at which read of the work requirement by `ray down` the platform serves a call of the autoscaler
+            that provisions a pool, and whose answer was lost; None for no such call.
         lagging: a pattern of the searches that show nothing meanwhile; None for none.
         is_compute_broken: whether another `ray down` comes before, which cannot read what becomes of the instances.
         unnamed: how the platform does not show pools: not "by name", or not "in lists" either; None if it shows them.

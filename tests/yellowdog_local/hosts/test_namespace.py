@@ -84,7 +84,7 @@ def test_host_has_its_own_temporary_directories_and_devices(pair: Lab) -> None:
     assert "tmpfs" in output_of(pair, "i-a", "stat -f -c %T /dev/shm")
 
 
-def test_host_sees_only_its_own_processes(pair: Lab) -> None:
+def test_host_has_only_its_own_processes(pair: Lab) -> None:
     numbers = [int(number) for number in output_of(pair, "i-a", "cd /proc; ls -d [0-9]*").split()]
 
     assert 1 in numbers

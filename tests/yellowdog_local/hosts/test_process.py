@@ -40,7 +40,7 @@ def in_background(lab: Lab, name: str, command: str) -> None:
     output_of(lab, name, f"setsid bash -c '{command}' > ~/log 2>&1 < /dev/null &")
 
 
-def test_python_sees_only_its_hosts_processes_and_address(pair: Lab) -> None:
+def test_python_reads_only_its_hosts_processes_and_address(pair: Lab) -> None:
     in_background(pair, "i-a", "exec -a one sleep 5391")
     in_background(pair, "i-b", "exec -a two sleep 5392")
     seen = (

@@ -30,7 +30,7 @@ def test_launched_nodes_are_listed_at_once(head_side):
     assert set(ids) <= set(head_side.snapshot.nodes)
 
 
-def test_first_launch_makes_group_pool_and_one_batch(head_side, calls):
+def test_first_launch_provisions_one_pool_and_submits_one_batch(head_side, calls):
     made = calls.during(lambda: grow(head_side, 50))
 
     changes = [call.split("/")[-1] for call in made if not call.startswith("GET")]
@@ -152,7 +152,7 @@ def test_lifetime_is_the_one_the_cluster_was_created_with(local, make_cluster):
     assert len(grow(cluster, 1)) == 1
 
 
-def test_launch_makes_another_pool_when_pool_has_ended(local, head_side, make_cluster):
+def test_launch_provisions_another_pool_when_pool_has_ended(local, head_side, make_cluster):
     grow(head_side, 1)
     local.advance(BOOT)
     (pool,) = [name for name in pool_names(local) if "-cpu-" in name]
@@ -243,7 +243,7 @@ def test_launch_reuses_room_in_pool(local, head_side, make_cluster, monkeypatch)
     assert len(pool_names(local)) == 3
 
 
-def test_launch_makes_another_pool_when_the_ended_one_is_removed_and_its_name_is_refused(head_side, monkeypatch):
+def test_launch_provisions_another_pool_when_the_ended_one_is_removed_and_its_name_is_refused(head_side, monkeypatch):
     grow(head_side, 1)
     (pool,) = (group.worker_tag for group in head_side.find().groups if group.name != "head")
     find, create = head_side.platform.find_pool, head_side.platform.provision_pool

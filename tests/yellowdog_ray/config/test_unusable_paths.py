@@ -108,7 +108,7 @@ def test_private_key_is_not_shown_in_messages():
 
 
 @pytest.mark.parametrize("need", [Need.NOTHING])
-def test_command_that_removes_never_looks_at_a_local_path(cluster_yaml, tmp_path, need, monkeypatch):
+def test_command_that_removes_reads_no_local_path(cluster_yaml, tmp_path, need, monkeypatch):
     def refuse(*_):
         raise RuntimeError("a local path was read")
 

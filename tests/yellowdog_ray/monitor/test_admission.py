@@ -174,7 +174,7 @@ def test_ticket_expires_after_boot_and_some_minutes(head):
     assert "expired" in head.answer(ticket)["refused"]
 
 
-def test_forged_ticket_is_refused_without_a_look_at_the_platform(head):
+def test_forged_ticket_is_refused_without_a_platform_call(head):
     head.addresses.of = lambda _: pytest.fail("a stranger caused a reading")
 
     assert "refused" in head.answer("9999999999.abc")
@@ -218,7 +218,7 @@ class TestFiles:
         assert [folder.stat().st_mode & 0o777 for folder in (head.files.parent, head.files)] == [0o700, 0o700]
 
     def test_files_of_another_head_are_replaced(self, head):
-        """Whoever has the image with them could issue tickets."""
+        """Owners of an image with these files could issue tickets."""
         stolen = head.ticket()
         head.answer(head.ticket())
         fingerprint = head.admission.certificate.fingerprint

@@ -85,7 +85,7 @@ def test_module_is_adapted_on_import_after_a_failed_import(path: Path) -> None:
     assert asked_for_later.__file__ == str(path / "asked_for_later.py")
 
 
-def test_process_outside_the_host_sees_the_machine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_outside_the_host_reads_the_machine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = path / "view.py"
     own.with_suffix(".json").write_text('{"mark": 12345, "address": "", "temporary": ""}')
     monkeypatch.setattr(process_view, "__file__", str(own))
