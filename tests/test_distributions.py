@@ -3,11 +3,13 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
 import venv
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ DISTRIBUTIONS = {
 }
 """Project and packages of each wheel."""
 
+SEED = REPOSITORY / "examples/local/seed.json"
 VERSION = "3.0.0"
 INSTALLS = re.compile(r"""(?:pip|uv)\S* install[^\n]*?(?<![\w./=-])yellowdog-ray(?!\w|-|>=3)""")
 PUBLISHED = 'readonly PUBLISHED="yellowdog-ray==2.0.0"'
@@ -37,15 +40,29 @@ USER_WITHOUT_RAY = """\
 import sys
 
 sys.modules["ray"] = sys.modules["yellowdog_ray"] = None  # an import of either fails
-from yellowdog_client.model import ComputeRequirementTemplateSearch
-from yellowdog_local.cli.main import app
-from yellowdog_local.testing import local_platform
+from pathlib import Path
 
-with local_platform() as local:
-    compute = local.client().compute_client
-    (template,) = compute.get_compute_requirement_templates(ComputeRequirementTemplateSearch()).list_all()
-    print(f"{template.namespace}/{template.name}")
+from typer.testing import CliRunner
+from yellowdog_client import PlatformClient
+from yellowdog_client.model import ApiKey, ComputeRequirementTemplateSearch, ServicesSchema
+from yellowdog_local.cli.main import app
+from yellowdog_local.service.directory import PlatformDirectory
+
+place = PlatformDirectory(Path("platform"))
+port, seed = sys.argv[1:]
+started = CliRunner().invoke(
+    app, ["start", "--hosts", "simulated", "--dir", "platform", "--port", port, "--seed", seed]
+)
+print(started.exit_code)
+key = place.api_key()
+with PlatformClient.create(
+    ServicesSchema(defaultUrl=f"http://127.0.0.1:{port}"), ApiKey(key.key_id, key.secret)
+) as client:
+    found = client.compute_client.get_compute_requirement_templates(ComputeRequirementTemplateSearch()).list_all()
+    print(*sorted(f"{template.namespace}/{template.name}" for template in found))
+print(CliRunner().invoke(app, ["stop", "--dir", "platform"]).exit_code)
 """
+WITHOUT_RAY = "raise ImportError('this environment has no Ray')\n"
 
 pytestmark = pytest.mark.timeout(300)  # mypy without a cache, on a busy machine
 
@@ -133,10 +150,19 @@ def test_raydog_warns_of_another_package_that_python_imports(caller_python: Path
 
 
 def test_local_platform_serves_the_sdk_without_ray(caller_python: Path, tmp_path: Path):
-    """The wheel of the local platform alone, where Ray and the provider cannot be imported."""
+    """The wheel of the local platform alone, where Ray and the provider cannot be imported, in no process."""
+    site_packages = next(tmp_path.glob("venv/lib/python*/site-packages"))
+    shutil.rmtree(site_packages / "yellowdog_ray")
+    for module in ("ray", "yellowdog_ray"):
+        (site_packages / f"{module}.py").write_text(WITHOUT_RAY)
     (tmp_path / "user.py").write_text(USER_WITHOUT_RAY)
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
 
-    assert run(str(caller_python), "user.py", cwd=tmp_path) == "demo/local\n"
+    shown = run(str(caller_python), "user.py", port, str(SEED), cwd=tmp_path)
+
+    assert shown == "0\ndemo/local my-team/ray-worker\n0\n"
 
 
 def test_caller_gets_types_and_errors_from_the_installed_package(caller_python: Path, tmp_path: Path):

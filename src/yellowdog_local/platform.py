@@ -46,6 +46,7 @@ class LocalPlatform:
         clock: its source of time; `close()` closes it as well.
         hosts: the backend that creates its instances' hosts; `close()` closes it as well.
         api_key: id and secret that callers must show; generated if omitted.
+        plant: called under the lock at the start and after each reset, to create what the platform is to contain.
 
     Raises:
         ValueError: the clock is accelerated and the hosts are real.
@@ -58,6 +59,7 @@ class LocalPlatform:
         settings: Settings | None = None,
         clock: Clock | None = None,
         api_key: tuple[str, str] | None = None,
+        plant: Callable[[LocalPlatform], None] | None = None,
     ) -> None:
         if isinstance(clock, AcceleratedClock) and hosts.kind != SIMULATED:
             raise ValueError(f"an accelerated clock needs simulated hosts: {hosts.kind} hosts run in real time")
@@ -65,6 +67,7 @@ class LocalPlatform:
         self.clock = clock or RealClock()
         self.hosts = hosts
         self.api_key = api_key or (secrets.token_hex(8), secrets.token_urlsafe(24))
+        self._plant = plant
         self.faults = Faults()
         self.calls = Calls(self.clock, self.settings.recorded_calls)
         self._kernel = Kernel(self.clock, self.settings, run_pass=lambda: self.scheduler.run_pass())
@@ -101,6 +104,8 @@ class LocalPlatform:
             self.hosts.use_agents(InProcessAgents(self._kernel, self.agents))
         with self.locked():
             seed(self.namespaces, self.templates)
+            if self._plant is not None:
+                self._plant(self)
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the platform's lock."""

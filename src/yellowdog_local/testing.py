@@ -46,6 +46,7 @@ from yellowdog_local.hosts.real import RealHosts, make_key
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.recording import Calls
+from yellowdog_local.service.seed_files import read_seed
 from yellowdog_local.service.server import ServerThread
 from yellowdog_local.state.clock import Clock, RealClock, SteppedClock
 from yellowdog_local.state.settings import Settings
@@ -120,6 +121,7 @@ def local_platform(
     clock: Clock | None = None,
     settings: Settings | None = None,
     directory: Path | None = None,
+    seed: Path | None = None,
 ) -> Iterator[RunningPlatform]:
     """Serve a fresh platform on a free port of this machine; end all its hosts and threads afterwards.
 
@@ -128,14 +130,17 @@ def local_platform(
         clock: the platform's clock; real hosts need a `RealClock`, which is the default.
         settings: the platform's behaviour where that of the real one is not known.
         directory: the directory of real hosts' disks, logs and SSH key; a temporary one by default.
+        seed: a JSON or YAML file of resources that the platform contains from its start.
 
     Raises:
+        SeedError: the seed file cannot be read, or the platform refuses it.
         MissingRequirementError: this machine cannot run hosts of this kind; the message names the remedy.
         ValueError: there is no such kind, or it does not support the clock.
     """
     clock = clock or RealClock()
     with _backend(hosts, clock, directory) as (backend, address, ssh_key):
-        platform = LocalPlatform(hosts=backend, clock=clock, settings=settings)
+        plant = read_seed(seed).plant if seed else None
+        platform = LocalPlatform(hosts=backend, clock=clock, settings=settings, plant=plant)
         try:
             with ServerThread(platform, address) as server:
                 if isinstance(backend, RealHosts):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
@@ -49,6 +49,42 @@ def check(value: Any, hint: Any, path: str = "") -> None:
         _check_map(value, get_args(hint), path)
     else:
         _check_plain(value, hint, path)
+
+
+def unknown_keys(value: Any, hint: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The keys that a model does not have, each with its place and the keys that are known there.
+
+    Args:
+        value: decoded JSON that `check` accepts.
+        hint: the type, as for `check`.
+        path: the place of the value, for the result.
+    """
+    origin = get_origin(hint)
+    if value is None or hint is Any or isinstance(hint, typing.TypeVar):
+        return
+    if origin in (Union, UnionType):
+        yield from unknown_keys(value, _without_none(hint), path)
+    elif origin in (list, set):
+        for number, item in enumerate(value):
+            yield from unknown_keys(item, get_args(hint)[0], f"{path}[{number}]")
+    elif origin is dict:
+        for key, item in value.items():
+            yield from unknown_keys(item, get_args(hint)[1], f"{path}.{key}")
+    elif (origin or hint) not in _SCALARS and not issubclass(origin or hint, Enum):
+        yield from _unknown_keys_of_object(value, hint, origin or hint, path)
+
+
+def _unknown_keys_of_object(value: Any, hint: Any, kind: type, path: str) -> Iterator[tuple[str, list[str]]]:
+    concrete = _concrete(kind, value, path)
+    variables = dict(zip(getattr(concrete, "__parameters__", ()), get_args(hint)))  # noqa: B905
+    hints = {field.name: field_hint for field, field_hint in _fields(concrete)}
+    known = {field.name for field in dataclasses.fields(concrete)} | {"type"}
+    for key, item in value.items():
+        inner = f"{path}.{key}" if path else key
+        if key not in known:
+            yield inner, sorted(hints)
+        elif key in hints:
+            yield from unknown_keys(item, _bound(hints[key], variables), inner)
 
 
 def _wrong(path: str, how: str) -> InvalidRequest:

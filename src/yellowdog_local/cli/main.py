@@ -93,6 +93,10 @@ def start(
         Path | None,
         typer.Option(help='JSON file of settings, such as {"reuse_finished_names": false}; see docs/differences.md.'),
     ] = None,
+    seed: Annotated[
+        Path | None,
+        typer.Option(help="JSON or YAML file of namespaces, templates, images and pools, as `yd create` takes it."),
+    ] = None,
 ) -> None:
     """Start the platform and print its URL and key.
 
@@ -121,25 +125,33 @@ def start(
         raydog local start --hosts simulated --speed 100
 
         raydog local start --profile profile.json
+
+        raydog local start --seed seed.json
     """
     place = PlatformDirectory(directory)
     if foreground:
-        _run_here(place, port, env_file, hosts, speed, profile)
+        _run_here(place, port, env_file, hosts, speed, profile, seed)
         return
     if place.is_running():
         raise LocalPlatformError(place.already_running())
     with progress(f"starting the platform in {place.path}"):
-        state = daemon.start(place, port, requested=hosts, speed=speed, profile=profile)
+        state = daemon.start(place, port, requested=hosts, speed=speed, profile=profile, seed=seed)
     _introduce(place, state, env_file)
 
 
 def _run_here(
-    place: PlatformDirectory, port: int, env_file: Path | None, hosts: HostKind, speed: float, profile: Path | None
+    place: PlatformDirectory,
+    port: int,
+    env_file: Path | None,
+    hosts: HostKind,
+    speed: float,
+    profile: Path | None,
+    seed: Path | None,
 ) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     ending = threading.Event()
     daemon.end_on_signals(ending)
-    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, hosts, speed, profile)
+    daemon.run(place, port, lambda state: _introduce(place, state, env_file), ending, hosts, speed, profile, seed)
     typer.echo("stopped; nothing is left")
 
 

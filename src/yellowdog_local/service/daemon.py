@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.base import HostBackend
@@ -33,10 +32,7 @@ from yellowdog_local.hosts.real import HostError, RealHosts
 from yellowdog_local.hosts.requirements import MissingRequirementError
 from yellowdog_local.hosts.rootfs import ImageError
 from yellowdog_local.service.directory import LocalPlatformError, PlatformDirectory, State
-from yellowdog_local.service.options import REAL_TIME, check_machine, check_speed, read_settings
-
-if TYPE_CHECKING:  # see `_serve`
-    from yellowdog_local.state.settings import Settings
+from yellowdog_local.service.options import REAL_TIME, Content, check_machine, check_speed, read_content
 
 LOGGER = logging.getLogger(__name__)
 DEFAULT_PORT = 8700
@@ -55,6 +51,7 @@ def run(
     requested: HostKind = HostKind.AUTO,
     speed: float = REAL_TIME,
     profile: Path | None = None,
+    seed: Path | None = None,
 ) -> None:
     """Run the platform until `stop` is set; nothing of it is left afterwards.
 
@@ -66,12 +63,13 @@ def run(
         requested: the requested kind of hosts.
         speed: seconds of the platform's clock per second; other than 1 with simulated hosts only.
         profile: a JSON file of settings.
+        seed: a file of resources that the platform contains from its start.
 
     Raises:
         LocalPlatformError: it cannot be started.
     """
     check_speed(speed, requested)
-    settings = read_settings(profile)
+    content = read_content(profile, seed)
     choice = check_machine(requested)
     LOGGER.info("%s hosts: %s", choice.kind.value, choice.why)
     directory.prepare(with_ssh_key=choice.kind is not HostKind.SIMULATED)
@@ -79,9 +77,9 @@ def run(
         directory.forget_state()  # the state of a killed platform
         try:
             if choice.kind is HostKind.SIMULATED:
-                _run_simulated(directory, port, ready, stop, choice, speed, settings)
+                _run_simulated(directory, port, ready, stop, choice, speed, content)
             else:
-                _run_hosts(directory, port, ready, stop, choice, settings)
+                _run_hosts(directory, port, ready, stop, choice, content)
         finally:
             directory.forget_state()
             LOGGER.info("stopped")
@@ -94,7 +92,7 @@ def _run_hosts(
     ready: Callable[[State], None],
     stop: threading.Event,
     choice: Choice,
-    settings: Settings,
+    content: Content,
 ) -> None:
     make = ProcessHosts if choice.kind is HostKind.PROCESS else NamespaceHosts
     hosts: RealHosts = make(directory.path, directory.public_key())
@@ -106,7 +104,7 @@ def _run_hosts(
         _open(hosts)
         _check_port(hosts.gateway, port)
         hosts.platform_url = f"http://{hosts.gateway}:{port}"
-        _serve(directory, hosts, hosts.gateway, port, announce, stop, settings)
+        _serve(directory, hosts, hosts.gateway, port, announce, stop, content)
     finally:
         LOGGER.info("destroying all hosts")
         hosts.close()
@@ -119,7 +117,7 @@ def _run_simulated(
     stop: threading.Event,
     choice: Choice,
     speed: float,
-    settings: Settings,
+    content: Content,
 ) -> None:
     from yellowdog_local.hosts.simulated import SimulatedHosts
 
@@ -129,7 +127,7 @@ def _run_simulated(
     def announce(url: str) -> None:
         ready(directory.write_state(url, hosts.kind, choice.why, ssh_user=""))
 
-    _serve(directory, hosts, LOOPBACK, port, announce, stop, settings, speed)
+    _serve(directory, hosts, LOOPBACK, port, announce, stop, content, speed)
 
 
 def _check_nothing_left(directory: PlatformDirectory) -> None:
@@ -154,7 +152,7 @@ def _serve(
     port: int,
     ready: Callable[[str], None],
     stop: threading.Event,
-    settings: Settings,
+    content: Content,
     speed: float = REAL_TIME,
 ) -> None:
     # Not above: `status` and `logs` must start quickly, and without the server's packages.
@@ -164,12 +162,18 @@ def _serve(
     from yellowdog_local.state.profiles import changed
 
     def announce(url: str) -> None:
-        LOGGER.info("ready at %s; changed settings: %s", url, " ".join(changed(settings)) or "none")
+        LOGGER.info("ready at %s; changed settings: %s", url, " ".join(changed(content.settings)) or "none")
         ready(url)
 
     key = directory.api_key()
     clock = RealClock() if speed == REAL_TIME else AcceleratedClock(speed)
-    platform = LocalPlatform(settings=settings, clock=clock, hosts=hosts, api_key=(key.key_id, key.secret))
+    platform = LocalPlatform(
+        settings=content.settings,
+        clock=clock,
+        hosts=hosts,
+        api_key=(key.key_id, key.secret),
+        plant=content.plant,
+    )
     try:
         serve(platform, address, port, announce, stop)
     finally:
@@ -194,6 +198,7 @@ def start(
     requested: HostKind = HostKind.AUTO,
     speed: float = REAL_TIME,
     profile: Path | None = None,
+    seed: Path | None = None,
 ) -> State:
     """Run the platform in the background; return when it is ready.
 
@@ -203,12 +208,13 @@ def start(
         requested: the requested kind of hosts.
         speed: seconds of the platform's clock per second; other than 1 with simulated hosts only.
         profile: a JSON file of settings.
+        seed: a file of resources that the platform contains from its start.
 
     Raises:
         LocalPlatformError: the platform did not start.
     """
     check_speed(speed, requested)
-    read_settings(profile)
+    read_content(profile, seed)
     choice = check_machine(requested)
     directory.prepare(with_ssh_key=choice.kind is not HostKind.SIMULATED)
     if directory.is_running():
@@ -217,6 +223,7 @@ def start(
     command = [sys.executable, "-m", "yellowdog_local.service.daemon", "--dir", str(directory.path)]
     command += ["--port", str(port), "--report", str(writing), "--hosts", requested.value, "--speed", str(speed)]
     command += ["--profile", str(profile.resolve())] if profile else []
+    command += ["--seed", str(seed.resolve())] if seed else []
     with os.fdopen(reading, "rb") as report:
         with directory.new_log() as log:
             process = subprocess.Popen(
@@ -328,6 +335,7 @@ def main() -> int:
     parser.add_argument("--hosts", type=HostKind, default=HostKind.AUTO, help="the kind of hosts")
     parser.add_argument("--speed", type=float, default=REAL_TIME, help="seconds of the platform's clock per second")
     parser.add_argument("--profile", type=Path, help="a JSON file of settings")
+    parser.add_argument("--seed", type=Path, help="a file of resources")
     arguments = parser.parse_args()
     os.chdir("/")  # the caller's directory must stay removable
     os.set_inheritable(arguments.report, False)  # otherwise every host would keep the pipe open
@@ -352,6 +360,7 @@ def main() -> int:
             arguments.hosts,
             arguments.speed,
             arguments.profile,
+            arguments.seed,
         )
     except LocalPlatformError as error:
         LOGGER.error("%s", error)  # noqa: TRY400 (one sentence for the user, without a traceback)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from yellowdog_local.hosts.requirements import MissingRequirementError
 from yellowdog_local.service.directory import LocalPlatformError
 
 if TYPE_CHECKING:  # `raydog local status` must start quickly, and without the settings' packages
+    from yellowdog_local.platform import LocalPlatform
+    from yellowdog_local.service.seed_files import SeedFile
     from yellowdog_local.state.settings import Settings
 
 REAL_TIME = 1.0
@@ -48,19 +51,54 @@ def check_speed(speed: float, requested: HostKind) -> None:
         raise LocalPlatformError("--speed needs --hosts simulated: real hosts run in real time")
 
 
-def read_settings(profile: Path | None) -> Settings:
-    """The settings of a profile; the defaults without one.
+@dataclass(frozen=True)
+class Content:
+    """What a platform is made of.
+
+    Attributes:
+        settings: its settings.
+        seed: what it contains from its start, beside the template `demo/local`.
+    """
+
+    settings: Settings
+    seed: SeedFile | None
+
+    def plant(self, platform: LocalPlatform) -> None:
+        """Create the resources of the seed file.
+
+        Raises:
+            LocalPlatformError: the platform refuses one.
+        """
+        if self.seed is None:
+            return
+        try:
+            self.seed.plant(platform)
+        except ValueError as error:
+            raise LocalPlatformError(f"--seed {error}") from error
+
+
+def read_content(profile: Path | None, seed: Path | None) -> Content:
+    """Read the files that a platform is made of.
 
     Args:
-        profile: a JSON file of settings.
+        profile: a JSON file of settings; without one they have their defaults.
+        seed: a JSON or YAML file of resources.
 
     Raises:
-        LocalPlatformError: the file cannot be read, or has an unknown setting or an invalid value.
+        LocalPlatformError: a file cannot be read, or has an unknown name or an invalid value.
     """
     from yellowdog_local.state.profiles import ProfileError, load_profile
     from yellowdog_local.state.settings import Settings
 
     try:
-        return Settings() if profile is None else load_profile(profile)
+        settings = Settings() if profile is None else load_profile(profile)
     except ProfileError as error:
         raise LocalPlatformError(f"--profile {error}") from error
+    if seed is None:
+        return Content(settings, None)
+    from yellowdog_local.service.seed_files import SeedError, read_seed
+
+    try:
+        return Content(settings, read_seed(seed))
+    except SeedError as error:
+        raise LocalPlatformError(f"--seed {error}") from error

@@ -1,0 +1,150 @@
+"""Reads a seed file: what a local platform has from its start, and again after each reset.
+
+The file is a list of resources in the format of YellowDog's own command `yd create`, as JSON or YAML. Unlike a request
+to the API, it may contain no unknown key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yellowdog_client.model import (
+    AddConfiguredWorkerPoolRequest,
+    ComputeRequirementTemplate,
+    ComputeSourceTemplate,
+    MachineImageFamily,
+)
+
+from yellowdog_local.api.encoding import load
+from yellowdog_local.api.strict import unknown_keys
+from yellowdog_local.errors import ApiError
+from yellowdog_local.platform import LocalPlatform
+from yellowdog_local.state import ids
+
+_YAML_ENDINGS = (".yaml", ".yml")
+Resource = dict[str, Any]
+
+
+class SeedError(ValueError):
+    """The user gave a seed file that cannot be read, or has a resource that the platform refuses."""
+
+
+@dataclass(frozen=True)
+class NamespaceResource:
+    """A namespace, as `yd create` names it."""
+
+    name: str
+
+
+_KINDS: Mapping[str, tuple[type[Any], Callable[[LocalPlatform, Any], object]]] = {
+    "Namespace": (NamespaceResource, lambda platform, entity: platform.namespaces.use(entity.name)),
+    "ComputeSourceTemplate": (
+        ComputeSourceTemplate,
+        lambda platform, entity: platform.templates.add_source(entity),
+    ),
+    "ComputeRequirementTemplate": (
+        ComputeRequirementTemplate,
+        lambda platform, entity: platform.templates.add_requirement(entity),
+    ),
+    "MachineImageFamily": (MachineImageFamily, lambda platform, entity: platform.images.add_family(entity)),
+    "ConfiguredWorkerPool": (
+        AddConfiguredWorkerPoolRequest,
+        lambda platform, entity: platform.configured.add(entity),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class SeedFile:
+    """A seed file that was read.
+
+    Attributes:
+        source: the file, for messages.
+        resources: its resources, in order.
+    """
+
+    source: str
+    resources: tuple[Resource, ...]
+
+    def plant(self, platform: LocalPlatform) -> None:
+        """Create the resources, in order, under the platform's lock.
+
+        Raises:
+            SeedError: the platform refuses one.
+        """
+        for number, resource in enumerate(self.resources):
+            model, add = _KINDS[resource["resource"]]
+            try:
+                add(platform, load(_for_platform(resource), model))
+            except ApiError as error:
+                raise SeedError(f"{self.source}: {_place(number, resource)}: {error.message}") from error
+
+
+def read_seed(path: Path) -> SeedFile:
+    """Read a seed file, and check everything that needs no platform.
+
+    Raises:
+        SeedError: the file cannot be read, or has an unknown kind of resource, an unknown key or a wrong value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        content = yaml.safe_load(text) if path.suffix in _YAML_ENDINGS else json.loads(text)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise SeedError(f"{path}: not a readable file of JSON or YAML: {error}") from error
+    if not isinstance(content, list):
+        raise SeedError(f"{path}: must be a list of resources, as `yd create` takes it")
+    for problem in (text for number, resource in enumerate(content) for text in _problems(number, resource)):
+        raise SeedError(f"{path}: {problem}")
+    return SeedFile(str(path), tuple(content))
+
+
+def _problems(number: int, resource: object) -> Iterator[str]:
+    if not isinstance(resource, dict) or "resource" not in resource:
+        yield f"[{number}]: must be an object with the key 'resource', one of {', '.join(_KINDS)}"
+        return
+    kind = str(resource["resource"])
+    place = _place(number, resource)
+    if kind not in _KINDS:
+        yield f"{place}: {_unknown('kind of resource', kind, list(_KINDS))}"
+        return
+    model, _ = _KINDS[kind]
+    try:
+        load(_for_platform(resource), model)
+    except ApiError as error:
+        yield f"{place}: {error.message}"
+        return
+    for key, known in unknown_keys(_for_platform(resource), model):
+        yield f"{place}: {_unknown('key', key, known)}"
+
+
+def _unknown(what: str, name: str, known: list[str]) -> str:
+    parent, _, last = name.rpartition(".")
+    (nearest,) = difflib.get_close_matches(last, known, n=1, cutoff=0.0)
+    return f"unknown {what} '{name}': did you mean '{f'{parent}.{nearest}'.lstrip('.')}'?"
+
+
+def _place(number: int, resource: Resource) -> str:
+    return f"[{number}] {resource['resource']}"
+
+
+def _for_platform(resource: Resource) -> Resource:
+    """A resource as the API takes it: without its kind, and with full references to source templates."""
+    entity = {key: value for key, value in resource.items() if key != "resource"}
+    sources = entity.get("sources")
+    if resource["resource"] == "ComputeRequirementTemplate" and isinstance(sources, list):
+        entity["sources"] = [_with_full_reference(source, entity.get("namespace")) for source in sources]
+    return entity
+
+
+def _with_full_reference(source: Any, namespace: object) -> Any:
+    """`yd create` takes the name of a source template without its namespace."""
+    reference = source.get("sourceTemplateId") if isinstance(source, dict) else None
+    if not isinstance(reference, str) or "/" in reference or ids.is_ydid(reference):
+        return source
+    return {**source, "sourceTemplateId": f"{namespace}/{reference}"}

@@ -1,0 +1,109 @@
+"""Seed files: what a platform contains from its start."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from yellowdog_client.model import MachineImageFamilySearch
+
+from yellowdog_local.hosts.simulated import SimulatedHosts
+from yellowdog_local.platform import LocalPlatform
+from yellowdog_local.service.directory import LocalPlatformError
+from yellowdog_local.service.options import read_content
+from yellowdog_local.service.seed_files import SeedError, read_seed
+
+EXAMPLE = Path(__file__).parents[3] / "examples/local/seed.json"
+SOURCE = "ComputeSourceTemplate"
+
+
+def contents(platform: LocalPlatform) -> dict[str, list[str]]:
+    store = platform.store
+    return {
+        "namespaces": sorted(store.namespaces),
+        "sources": [record.name for record in store.source_templates.values()],
+        "templates": [f"{record.namespace}/{record.name}" for record in store.requirement_templates.values()],
+        "images": [record.entity.name for record in platform.images.search(MachineImageFamilySearch())],
+        "pools": [pool.name for pool in store.pools.values()],
+    }
+
+
+OF_THE_EXAMPLE = {
+    "namespaces": ["demo", "my-team"],
+    "sources": ["local", "slow"],
+    "templates": ["demo/local", "my-team/ray-worker"],
+    "images": ["ray-images"],
+    "pools": ["on-premises"],
+}
+
+
+@pytest.mark.parametrize("ending", ["json", "yaml"])
+def test_platform_contains_the_seed_from_its_start_and_after_a_reset(tmp_path: Path, ending: str) -> None:
+    resources = json.loads(EXAMPLE.read_text())
+    file = tmp_path / f"seed.{ending}"
+    file.write_text(json.dumps(resources) if ending == "json" else yaml.safe_dump(resources))
+    platform = LocalPlatform(hosts=SimulatedHosts(), plant=read_content(None, file).plant)
+    try:
+        assert contents(platform) == OF_THE_EXAMPLE
+        platform.reset()
+        assert contents(platform) == OF_THE_EXAMPLE
+    finally:
+        platform.close()
+
+
+def _example(**changes: Any) -> list[dict[str, Any]]:
+    """The example with changes to its source template."""
+    resources = json.loads(EXAMPLE.read_text())
+    for key, value in changes.items():
+        target = resources[1]["source"] if key in ("limits", "limit") else resources[1]
+        target[key] = value
+    return list(resources)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"resource": SOURCE}, "must be a list of resources"),
+        (["x"], "must be an object with the key 'resource'"),
+        (
+            _example(resource="ComputeSourceTemplat"),
+            "unknown kind of resource 'ComputeSourceTemplat': did you mean 'Com",
+        ),
+        (_example(namespaces="x"), "[1] ComputeSourceTemplate: unknown key 'namespaces': did you mean 'namespace'?"),
+        (_example(limits=4), "unknown key 'source.limits': did you mean 'source.limit'?"),
+        (_example(limit="4"), "[1] ComputeSourceTemplate: source.limit must be a whole number"),
+        (_example(source=None), "[1] ComputeSourceTemplate: source must be set"),
+    ],
+    ids=["mapping", "text", "kind", "key", "inner key", "value", "missing"],
+)
+def test_wrong_file_is_refused(tmp_path: Path, content: object, words: str) -> None:
+    file = tmp_path / "seed.json"
+    file.write_text(json.dumps(content))
+
+    with pytest.raises(SeedError) as refused:
+        read_seed(file)
+
+    assert str(refused.value).startswith(f"{file}: ")
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["[", "\x00"])
+@pytest.mark.parametrize("ending", ["json", "yml"])
+def test_unreadable_file_is_refused(tmp_path: Path, text: str, ending: str) -> None:
+    file = tmp_path / f"seed.{ending}"
+    file.write_text(text)
+
+    with pytest.raises(LocalPlatformError, match=r"--seed .*: not a readable file"):
+        read_content(None, file)
+
+
+def test_resource_that_the_platform_refuses_ends_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "seed.json"
+    file.write_text(json.dumps([*_example(), _example()[1]]))
+    content = read_content(None, file)
+
+    with pytest.raises(LocalPlatformError, match=r"--seed .*: \[5\] ComputeSourceTemplate: .*'slow'.* already exists"):
+        LocalPlatform(hosts=SimulatedHosts(), plant=content.plant)
