@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from raydog_cli.common import moment, seconds_between
+from yellowdog_ray.inventory.leftovers import Leftover, Leftovers
 from yellowdog_ray.inventory.status import ClusterStatus, NodeStatus, PoolStatus, unknown_without_head
 from yellowdog_ray.inventory.summaries import ClusterSummary, Summaries
 
@@ -90,4 +92,35 @@ def _of_pool(pool: PoolStatus) -> Shape:
         "status": pool.status,
         "instances": dict(pool.instances),
         "messages": list(pool.messages),
+    }
+
+
+def of_leftovers(leftovers: Leftovers, revived: Sequence[Leftover], *, removed: bool) -> Shape:
+    """The shape of `raydog gc`.
+
+    Args:
+        leftovers: what was found.
+        revived: what was alive again when it was to be removed.
+        removed: whether the rest was removed.
+    """
+    old = [{**_of_leftover(one), "removed": removed and one not in revived} for one in leftovers.old]
+    return {
+        "readAt": moment(leftovers.read_at),
+        "leftovers": old,
+        "young": [_of_leftover(one) for one in leftovers.young],
+        "unproven": list(leftovers.unproven),
+    }
+
+
+def _of_leftover(one: Leftover) -> Shape:
+    return {
+        "cluster": one.cluster,
+        "workRequirement": {"id": one.work.id, "name": one.work.name, "status": one.work.status},
+        "pools": [{"id": pool.id, "name": pool.name, "status": pool.status} for pool in one.pools],
+        "computeRequirements": [
+            {"id": compute.id, "name": compute.name, "status": compute.status, "instances": dict(compute.instances)}
+            for compute in one.computes
+        ],
+        "youngest": moment(one.youngest),
+        "reason": one.reason,
     }

@@ -74,29 +74,24 @@ def _of_yaml(file: Path) -> Target:
 def find(account: Account, target: Target) -> Found | None:
     """The cluster, or None: one call if its namespace is known and it is alive.
 
-    Without a namespace only living clusters are found: two calls, and one for each work requirement of a like name.
+    Without a namespace only living clusters are found: by two more calls.
 
     Raises:
         ConfigError: several namespaces have a cluster of this name.
         PlatformError: a call failed.
     """
-    if target.namespace is None:
-        return _search(account, target.name)
-    platform = account.within(target.namespace)
-    work = find_last_work(platform, target.name)
-    return Found(target.name, platform, work) if work is not None and cluster_of(work) == target.name else None
+    if target.namespace is not None:
+        return _find_within(account, target.name, target.namespace)
+    entries = account.platform.all_work(account.namespaces(None), names.common_part(target.name))
+    namespaces = {entry.namespace for entry in entries if names.generation_of(target.name, entry.name)}
+    found = [one for namespace in sorted(namespaces) if (one := _find_within(account, target.name, namespace))]
+    if len(found) > 1:
+        places = ", ".join(one.platform.namespace for one in found)
+        raise ConfigError(f"namespaces {places} each have a cluster '{target.name}': name one of them with --namespace")
+    return found[0] if found else None
 
 
-def _search(account: Account, name: str) -> Found | None:
-    entries = account.platform.all_work(account.namespaces(None), names.common_part(name))
-    found = []
-    for entry in entries:
-        if names.generation_of(name, entry.name) is None:
-            continue
-        work = account.platform.work_requirement(entry.id)
-        if cluster_of(work) == name:
-            found.append(Found(name, account.within(entry.namespace), work))
-    if len({one.platform.namespace for one in found}) > 1:
-        places = ", ".join(sorted(one.platform.namespace for one in found))
-        raise ConfigError(f"namespaces {places} each have a cluster '{name}': give one of them with --namespace")
-    return max(found, key=lambda one: one.work.created, default=None)
+def _find_within(account: Account, name: str, namespace: str) -> Found | None:
+    platform = account.within(namespace)
+    work = find_last_work(platform, name)
+    return Found(name, platform, work) if work is not None and cluster_of(work) == name else None

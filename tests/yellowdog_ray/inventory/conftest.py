@@ -16,6 +16,7 @@ from yellowdog_client.model import (
 from raydog_cli.main import app
 from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, grow, make_head
 from yellowdog_local.testing import RunningPlatform
+from yellowdog_ray.clock import SystemClock
 
 
 @pytest.fixture
@@ -77,3 +78,9 @@ def add_strangers_pool(local: RunningPlatform, name: str) -> str:
     with local.client() as client:
         properties = ProvisionedWorkerPoolProperties(workerTag=name)
         return str(client.worker_pool_client.provision_worker_pool(usage, properties).id)
+
+
+@pytest.fixture
+def in_step(local: RunningPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command's waiting lets the platform's time pass."""
+    monkeypatch.setattr(SystemClock, "sleep", lambda _, seconds: local.advance(seconds))

@@ -1,0 +1,135 @@
+"""`raydog down` and `raydog gc`: both show what they are about to remove, and ask. Options and tables; no logic."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from raydog_cli.clusters import required
+from raydog_cli.common import (
+    NO_ACCESS,
+    NOT_FOUND,
+    ClusterArgument,
+    JsonOption,
+    NamespaceOption,
+    YesOption,
+    counts,
+    fail,
+    print_json,
+    reported_errors,
+    show_table,
+    span,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from yellowdog_ray.inventory.leftovers import Leftover, Leftovers
+    from yellowdog_ray.inventory.target import Found
+
+_COLUMNS = ("cluster", "work requirement", "status", "worker pools", "instances", "youngest part", "why")
+
+
+def down(cluster: ClusterArgument, namespace: NamespaceOption = None, yes: YesOption = False) -> None:
+    """End a cluster, as `ray down` does, without its YAML. Exit code 1 without such a cluster, or if a part remains.
+
+    For example:
+
+        raydog down my-cluster --namespace my-team
+    """
+    with reported_errors():
+        from yellowdog_ray.commands.progress import Progress
+        from yellowdog_ray.inventory.account import PATIENT_RETRY_SECONDS, Account
+        from yellowdog_ray.inventory.ending import end
+        from yellowdog_ray.inventory.target import parse_target
+
+        target = parse_target(cluster, namespace)
+        found = required(Account(PATIENT_RETRY_SECONDS), target)
+        if not yes:
+            typer.echo(_introduction(found))
+            typer.confirm("End it, with its head and all its workers?", abort=True)
+        progress = Progress()
+        progress.report(end(found, progress))
+
+
+def _introduction(found: Found) -> str:
+    work = found.work
+    live = sum(group.counts.live for group in work.groups if group.counts)
+    age = span(found.platform.clock.now() - work.created)
+    return (
+        f"cluster {found.name} in namespace {found.platform.namespace}: {live} node(s), created {age} ago, "
+        f"work requirement {work.name} ({work.status})"
+    )
+
+
+def gc(
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="The namespace.", show_default=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what RayDog has created in a namespace and no living cluster owns. Exit code 1 if a part remains.
+
+    It never removes what is younger than 10 minutes, or what RayDog has not provably created.
+
+    For example:
+
+        raydog gc --namespace my-team --dry-run
+    """
+    if as_json and not (dry_run or yes):
+        fail("--json cannot ask: add --dry-run or --yes", NO_ACCESS)
+    with reported_errors():
+        from yellowdog_ray.commands.progress import Progress
+        from yellowdog_ray.inventory.account import PATIENT_RETRY_SECONDS, Account
+        from yellowdog_ray.inventory.leftovers import read_leftovers, remove
+
+        account = Account(PATIENT_RETRY_SECONDS)
+        leftovers = read_leftovers(account, namespace)
+        if not as_json:
+            _show(leftovers, namespace)
+        revived: Sequence[Leftover] = ()
+        if leftovers.old and not dry_run:
+            if not yes:
+                typer.confirm(f"Remove the {len(leftovers.old)} listed?", abort=True)
+            revived = remove(account.within(namespace), leftovers.old, Progress(sys.stderr))
+    if as_json:
+        from raydog_cli.shapes import of_leftovers
+
+        print_json(of_leftovers(leftovers, revived, removed=not dry_run))
+    elif leftovers.old and not dry_run:
+        typer.echo(f"removed: nothing is left of {len(leftovers.old) - len(revived)} cluster(s)")
+    if revived:
+        fail(f"alive again, and left alone: {', '.join(one.cluster for one in revived)}", NOT_FOUND)
+
+
+def _show(leftovers: Leftovers, namespace: str) -> None:
+    if leftovers.old:
+        show_table("Leftovers", _COLUMNS, [_row(one, leftovers) for one in leftovers.old])
+    else:
+        typer.echo(f"nothing to remove in namespace {namespace}")
+    for one in leftovers.young:
+        age = span(leftovers.read_at - one.youngest)
+        typer.echo(
+            f"note: cluster {one.cluster} is left alone, because a part of it is {age} old: {one.reason}", err=True
+        )
+    if leftovers.unproven:
+        typer.echo(
+            "note: left alone, because YellowDog shows no work requirement that proves them RayDog's: "
+            f"{', '.join(leftovers.unproven)}. If they are yours, end them in YellowDog's portal",
+            err=True,
+        )
+
+
+def _row(one: Leftover, leftovers: Leftovers) -> list[str]:
+    pools = {pool.name for pool in one.pools} | {compute.name for compute in one.computes}
+    return [
+        one.cluster,
+        one.work.name,
+        one.work.status.lower(),
+        ", ".join(sorted(pools)),
+        counts({"alive": one.instances}),
+        span(leftovers.read_at - one.youngest),
+        one.reason,
+    ]

@@ -1,0 +1,112 @@
+"""`raydog gc`: what no living cluster owns goes; what is young, alive or a stranger's stays."""
+
+import pytest
+from yellowdog_client.model import WorkRequirement
+
+from tests.yellowdog_ray.cluster_lab import make_head
+from tests.yellowdog_ray.inventory.conftest import add_strangers_pool, add_strangers_work
+from tests.yellowdog_ray.inventory.test_down import alive
+from yellowdog_local import faults
+from yellowdog_ray.errors import PlatformError
+
+GC = ("gc", "--namespace", "demo")
+OLD = 700.0
+
+
+@pytest.fixture
+def headless(local, with_workers):
+    """Makes a cluster whose head has ended, while a worker and its machine live on."""
+
+    def make(name):
+        cluster = with_workers(name, 1, cluster_lifetime_hours=24)
+        cluster.platform.abort_task(cluster.snapshot.head.task_id)
+        local.advance(OLD)
+        return cluster
+
+    return make
+
+
+@pytest.fixture
+def interrupted(local, make_cluster):
+    """Makes what a `ray up` has left that ended after a number of creations."""
+
+    def make(name, failing_call):
+        with local.faults.during(faults.Status(call=failing_call, status=500)), pytest.raises(PlatformError):
+            make_head(make_cluster(name))
+
+    return make
+
+
+def test_gc_removes_what_killed_commands_have_left_and_nothing_else(
+    local, raydog, headless, interrupted, with_workers, in_step
+):
+    interrupted("first", "POST /workerPools/provisioned/template")
+    interrupted("second", "POST /work/taskGroups/*/tasks")
+    torn = with_workers("third", 1, cluster_lifetime_hours=24)
+    torn.platform.cancel_work_requirement(torn.find().id)
+    headless("ray")
+    living = with_workers("ray-production", 1, cluster_lifetime_hours=24)
+    add_strangers_work(local, "ray-2")
+    strangers = [add_strangers_pool(local, name) for name in ("ray", "ray-head", "ray-head-0badcafe")]
+    local.advance(OLD)
+
+    result = raydog.run(*GC, "-y")
+
+    assert result.exit_code == 0, result.output
+    listed = {line.split()[0] for line in result.stdout.splitlines()[1:-1]}
+    assert {"first", "ray"} <= listed <= {"first", "second", "third", "ray"}
+    assert "ray-head-0badcafe. If they are yours" in result.stderr
+    assert [cluster["name"] for cluster in raydog.json("list")["clusters"]] == ["ray-production"]
+    assert len(living.refresh().nodes) == 2
+    assert {local.platform.store.pools[pool].status.finished for pool in strangers} == {False}
+    assert alive(local) == 2 + len(strangers)
+    assert raydog.json(*GC, "--dry-run")["leftovers"] == []
+
+
+@pytest.mark.parametrize(("option", "answer"), [("--dry-run", None), ("--namespace=demo", "n\n")])
+def test_gc_shows_and_removes_nothing_without_consent(local, raydog, headless, option, answer):
+    headless("ray")
+    before = alive(local)
+
+    result = raydog.run(*GC, option, answer=answer)
+
+    assert "it has no head" in result.stdout
+    assert result.exit_code == (0 if answer is None else 1)
+    assert (alive(local), before) == (1, 1)
+
+
+def test_gc_leaves_what_is_younger_than_ten_minutes(local, raydog, interrupted):
+    interrupted("ray", "POST /workerPools/provisioned/template")
+    local.advance(550)
+
+    result = raydog.run(*GC, "-y")
+
+    assert result.exit_code == 0
+    assert "nothing to remove" in result.stdout
+    assert "cluster ray is left alone" in result.stderr
+
+
+def test_gc_leaves_a_living_cluster_whose_work_requirement_was_copied(local, raydog, with_workers):
+    cluster = with_workers("ray", 1, cluster_lifetime_hours=24)
+    with local.client() as client:
+        original = client.work_client.get_work_requirement_by_id(cluster.find().id)
+        for group in original.taskGroups:
+            group.id = None
+        copied = client.work_client.add_work_requirement(WorkRequirement("demo", "ray-2", original.taskGroups))
+        client.work_client.cancel_work_requirement_by_id(copied.id)
+    local.advance(OLD)
+
+    result = raydog.run(*GC, "-y")
+
+    assert result.exit_code == 0
+    assert "nothing to remove" in result.stdout
+    assert len(cluster.refresh().nodes) == 2
+
+
+def test_gc_removes_nothing_when_a_work_requirement_cannot_be_read(local, raydog, headless):
+    headless("ray")
+    with local.faults.during(faults.Status(call="GET /work/requirements/*", status=403)):
+        result = raydog.run(*GC, "-y")
+
+    assert result.exit_code == 2
+    assert alive(local) == 1
