@@ -124,6 +124,7 @@ BEFORE_THE_PROVIDER = {
     "empty node type": (YamlMistake(WORKER, None, ()), "object has no attribute 'setdefault'"),
     "node types as a list": (YamlMistake(("available_node_types",), [{}], ()), "list indices must be integers"),
     "date": (YamlMistake(("metadata",), {"from": date(2026, 1, 1)}, ()), "is not JSON serializable"),
+    "binary": (YamlMistake(("metadata",), {"key": b"x"}, ()), "is not JSON serializable"),
     "numbers among names": (YamlMistake(("available_node_types", 1), {}, ()), "not supported between instances"),  # type: ignore[arg-type]
 }
 """Mistakes at which Ray fails before it loads the provider, with words of Ray's message."""

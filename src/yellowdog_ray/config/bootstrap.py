@@ -18,7 +18,14 @@ from yellowdog_ray.config import models as cfg
 from yellowdog_ray.config.auth import absolute_auth, check_public_key
 from yellowdog_ray.config.existing_cluster import for_existing_cluster
 from yellowdog_ray.config.limits import UPSCALING_SPEED
-from yellowdog_ray.config.local_files import Need, by_remote_path, file_mounts, files_to_upload, inline_files
+from yellowdog_ray.config.local_files import (
+    Need,
+    by_remote_path,
+    check_together,
+    file_mounts,
+    files_to_upload,
+    inline_files,
+)
 from yellowdog_ray.config.mistakes import refuse
 from yellowdog_ray.config.own_token import mounted_token, refuse_upload, script_token
 from yellowdog_ray.config.ray_auth import resolve
@@ -90,6 +97,7 @@ def bootstrap(
     settings = cfg.parse_provider(provider, source)
     if settings.files_to_upload:
         provider["files_to_upload"] = files_to_upload(settings.files_to_upload, source, folders)
+        check_together(result["file_mounts"], provider["files_to_upload"], source)
     if settings.auth_mode == MODE_TOKEN:
         script_token(settings.ray_head_node_task_script or "", source)
         refuse_upload(by_remote_path(provider.get("files_to_upload") or {}), source)

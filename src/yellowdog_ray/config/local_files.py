@@ -15,7 +15,7 @@ from typing import Any
 
 from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.paths import path_mistake
-from yellowdog_ray.config.remote_paths import check_remote_paths, remotes_below
+from yellowdog_ray.config.remote_paths import check_no_conflict, check_remote_paths, remotes_below
 from yellowdog_ray.errors import ConfigError
 
 FILE_PREFIX = "file:"
@@ -137,6 +137,16 @@ def files_to_upload(files: list[str] | Mapping[str, str], source: str, folders: 
     found = dict(distinct)
     _check_no_file_is_a_folder(found, source, key)
     return found
+
+
+def check_together(mounts: Mapping[str, str], uploads: Mapping[str, str], source: str) -> None:
+    """Refuse remote paths of `file_mounts` that contradict those of `files_to_upload`.
+
+    Raises:
+        ConfigError: a remote path has two sources, or would be both a file and a folder.
+    """
+    check_no_conflict(mounts, uploads, source)
+    _check_no_file_is_a_folder({**mounts, **uploads}, source, "file_mounts, with provider.files_to_upload")
 
 
 def by_remote_path(files: list[str] | Mapping[str, str]) -> list[tuple[str, str]]:

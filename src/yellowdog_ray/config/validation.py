@@ -15,6 +15,7 @@ import yaml
 from yellowdog_ray.config import models as cfg
 from yellowdog_ray.config.auth import absolute_auth, check_public_key
 from yellowdog_ray.config.bootstrap import bootstrap, check_cluster_name
+from yellowdog_ray.config.duplicates import duplicate_keys
 from yellowdog_ray.config.local_files import file_mounts, files_to_upload, inline_files
 from yellowdog_ray.config.mistakes import Mistake, shown
 from yellowdog_ray.config.ray_keys import missing_keys, ray_mistakes
@@ -73,7 +74,10 @@ def validate(file: Path) -> list[Finding]:
     if not isinstance(config, dict) or root is None:
         return [Finding(1, 1, "the file has no keys: start from examples/autoscaler/raydog.yaml")]
     folders = [file.resolve().parent, Path.cwd()]
-    found = [*_duplicates(root), *(_at(root, text) for text in _mistakes(config, str(file), folders))]
+    found = [
+        *(Finding(found.line, found.column, found.text) for found in duplicate_keys(root)),
+        *(_at(root, text) for text in _mistakes(config, str(file), folders)),
+    ]
     found = found or [_at(root, str(mistake)) for mistake in values_that_are_no_json(config)]
     if not found:
         found = list(_as_ray_would(root, config, str(file), folders))
@@ -90,23 +94,6 @@ def _syntax(error: Exception, root: yaml.Node | None) -> Finding:
     text = getattr(error, "problem", None) or str(error)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     return Finding(line, column, f"this is no YAML: {text}")
-
-
-def _duplicates(node: yaml.Node) -> Iterator[Finding]:
-    """Keys that a mapping has twice: YAML takes the last one without a word."""
-    if isinstance(node, yaml.SequenceNode):
-        for part in node.value:
-            yield from _duplicates(part)
-    if not isinstance(node, yaml.MappingNode):
-        return
-    seen: set[object] = set()
-    for key, value in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.value != "<<":
-            if key.value in seen:
-                text = f"the key {key.value} occurs twice, and the last one counts: remove one"
-                yield Finding(key.start_mark.line + 1, key.start_mark.column + 1, text)
-            seen.add(key.value)
-        yield from _duplicates(value)
 
 
 def _mistakes(config: dict[str, Any], source: str, folders: Sequence[Path]) -> Iterator[str]:

@@ -32,6 +32,7 @@ NOT_EXPRESSED = {
     "auth.ssh_public_key: '/nope'": "no file is read",
     "auth.ssh_user: 'a\\n'": "Python's `$` matches before a last line break; that of editors does not",
     "metadata: {'from': datetime.da": "JSON has no dates",
+    "metadata: {'key': b'x'}": "JSON has no bytes",
 }
 """The mistakes that the schema accepts, with the reason."""
 

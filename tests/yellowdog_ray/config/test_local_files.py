@@ -159,6 +159,16 @@ class TestRemotePaths:
             ("", "give a path on the head"),
             (" ", "give a path on the head"),
             ("a\nb", "give a path on the head"),
+            ("~", "is or contains the agent's home"),
+            ("~/", "is or contains the agent's home"),
+            ("/home/ubuntu", "is or contains the agent's home"),
+            ("/opt/yellowdog/agent/.", "is or contains the agent's home"),
+            ("/opt/yellowdog", "is or contains the agent's home"),
+            ("/home", "is or contains the agent's home"),
+            ("$HOME/x", "expands no variable"),
+            ("~/`id`", "expands no variable"),
+            ("~bob/x", "in another user's home"),
+            ("~bob", "in another user's home"),
         ],
     )
     @pytest.mark.parametrize("key", ["files_to_upload", "file_mounts"])
@@ -192,6 +202,31 @@ class TestRemotePaths:
         cluster_yaml["file_mounts"] = {"~/d": "d", "~/d/b": "a"}
 
         assert set(run(cluster_yaml, folders)["file_mounts"]) == {"~/d", "~/d/b"}
+
+    @pytest.mark.parametrize("remote", ["d/b", "~/d/b", "/opt/yellowdog/agent/d/b"])
+    def test_one_remote_path_of_both_keys_is_refused_with_two_sources(self, cluster_yaml, folders, remote):
+        for name in "ab":
+            (folders[0] / name).write_text("x")
+        cluster_yaml["provider"]["files_to_upload"] = {"d/b": "b"}
+        cluster_yaml["file_mounts"] = {remote: "a"}
+
+        message = error_of(cluster_yaml, folders)
+
+        assert f"file_mounts.{remote}: {folders[0]}/a and {folders[0]}/b, which provider.files_to_upload" in message
+
+    def test_one_remote_path_of_both_keys_is_accepted_with_one_source(self, cluster_yaml, folders):
+        (folders[0] / "a").write_text("x")
+        cluster_yaml["provider"]["files_to_upload"] = ["a"]
+        cluster_yaml["file_mounts"] = {"~/a": "a"}
+
+        assert run(cluster_yaml, folders)["file_mounts"] == {"~/a": str(folders[0] / "a")}
+
+    def test_file_of_one_key_at_the_place_of_the_others_folder_is_refused(self, cluster_yaml, folders):
+        (folders[0] / "a").write_text("x")
+        cluster_yaml["provider"]["files_to_upload"] = {"d/b": "a"}
+        cluster_yaml["file_mounts"] = {"~/d": "a"}
+
+        assert "~/d would be a file on the head, and the folder of d/b" in error_of(cluster_yaml, folders)
 
     def test_check_of_a_large_folder_is_bounded(self, cluster_yaml, folders, monkeypatch):
         (folders[0] / "d").mkdir()
