@@ -29,6 +29,10 @@ UPLOAD_SECONDS = 120.0
 UPLOAD_BYTES_PER_SECOND = 32 * 1024
 """The slowest upload: the uplink of a bad mobile connection. A host that takes its bytes more slowly hangs."""
 
+RSYNC = ("rsync", "--timeout=120")
+"""rsync ends by itself when nothing has been transferred for so many seconds: the process that has set the deadline of
+the upload may be gone (SIGKILL)."""
+
 
 @dataclass(frozen=True)
 class SshTarget:
@@ -103,7 +107,7 @@ class SshTarget:
         self.run(f"mkdir -p {shlex.quote(str(Path(remote).parent))}")
         path = Path(local).expanduser()
         source = f"{path}/" if path.is_dir() else str(path)  # without the slash, rsync makes `remote/folder`
-        command = ["rsync", "--rsh", rsh, "-az", source, f"{self.address}:{remote}"]
+        command = [*RSYNC, "--rsh", rsh, "-az", source, f"{self.address}:{remote}"]
         seconds = upload_seconds(path)
         try:
             done = processes.run(command, seconds, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -10,7 +10,7 @@ from typing import IO, Any
 import click
 
 from yellowdog_ray.remote import processes
-from yellowdog_ray.remote.ssh import upload_seconds
+from yellowdog_ray.remote.ssh import RSYNC, upload_seconds
 
 
 def with_deadlines(runner: Any) -> Any:
@@ -51,6 +51,8 @@ class _Bounded:
         stdout: int | IO[bytes] | None = None,
         stderr: int | IO[bytes] | None = None,
     ) -> int:
+        if command[0] == RSYNC[0]:
+            command = [*RSYNC, *command[1:]]
         done = processes.run(command, self._seconds, stdin, stdout, stderr)
         done.check_returncode()
         return 0

@@ -174,6 +174,21 @@ def test_upload_kills_an_rsync_that_ignores_sigterm(folder, tmp_path, monkeypatc
     assert time.monotonic() - began < 10
 
 
+def test_ssh_and_rsync_end_without_the_process_that_has_started_them(folder, tmp_path, monkeypatch):
+    """A `ray up` that is killed ends nothing any more."""
+    monkeypatch.setattr(SshTarget, "run", lambda *_: "")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "rsync").write_text(f'#!/bin/bash\necho "$@" > {tmp_path}/arguments\n')
+    (tmp_path / "rsync").chmod(0o755)
+
+    folder.upload(str(tmp_path / "rsync"), "there")
+
+    arguments = (tmp_path / "arguments").read_text()
+    assert arguments.startswith("--timeout=120 ")
+    for option in ("ConnectTimeout=5", "ServerAliveInterval=5", "ServerAliveCountMax=3"):
+        assert f"-o{option}" in arguments
+
+
 def test_upload_has_more_time_for_more_bytes(folder, tmp_path, monkeypatch):
     seconds = []
 

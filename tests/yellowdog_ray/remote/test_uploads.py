@@ -54,6 +54,7 @@ def test_upload_of_ray_runs_its_rsync_command(runner, rsync, tmp_path):
 
     arguments = (tmp_path / "arguments").read_text()
     assert "--exclude *.pyc" in arguments
+    assert "--timeout=120" in arguments, "it ends without this process too"
     assert arguments.endswith(f"{tmp_path} yd-agent@10.9.8.7:there\n")
 
 
