@@ -49,7 +49,7 @@ def laptop(world: World, account: Account) -> Laptop:
 
 @pytest.fixture
 def sweep(world, account):
-    """Kills a command at each of its calls in turn, each time in a new cluster, then runs the recovery."""
+    """Kills a command at its calls in turn (`every_kill`), each time in a new cluster, then runs the recovery."""
 
     def run(prepare, command, recover, signal=Killed):
         prepare()

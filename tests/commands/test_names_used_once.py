@@ -46,7 +46,7 @@ def test_workers_join_a_cluster_with_a_numbered_name(world, laptop, account, up,
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("command", ["up", "down"])
 def test_ray_up_and_down_complete_a_killed_command(sweep, laptop, up, down, account, command):
-    """Each command of up, down, up, down is killed at each of its calls once the cluster's own name is used up."""
+    """Each of up, down, up, down is killed at its calls (`every_kill`), after the cluster's own name is used up."""
 
     def recover():
         assert laptop.up().exit_code == 0

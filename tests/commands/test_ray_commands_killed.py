@@ -1,4 +1,4 @@
-"""SIGKILL of `ray up` or `ray down` at any platform call: the next command completes or removes what it left."""
+"""SIGKILL of `ray up` or `ray down` at a platform call: the next command completes or removes what it left."""
 
 import pytest
 
@@ -14,7 +14,7 @@ REMOVING = {"DELETE /workerPools/{id}", "PUT /work/requirements/{id}/transition/
 
 pytestmark = [
     pytest.mark.search,
-    pytest.mark.timeout(600),  # each of some 30 kills is followed by one or two whole commands
+    pytest.mark.timeout(600),  # each of some 30 kills of an exhaustive run is followed by one or two whole commands
 ]
 
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tests.guards.guard import ROOT, Guard, guards, row_tests, without
+from tests.selection import VARIABLE as EXHAUSTIVE
 
 
 def main() -> int:
@@ -53,7 +54,7 @@ def _run(folder: Path, guard: Guard, tests: set[str]) -> dict[str, str]:
             path, source = without(line, copy)
             path.write_text(source)
         run = json.dumps({"copy": str(copy), "tests": sorted(tests), "report": str(report)})
-        environment = {**os.environ, "PYTHONPATH": f"{copy / 'src'}:{copy}", "RAYDOG_GUARDS": run}
+        environment = {**os.environ, "PYTHONPATH": f"{copy / 'src'}:{copy}", "RAYDOG_GUARDS": run, EXHAUSTIVE: "1"}
         command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.guards.watch", "-p", "no:cacheprovider"]
         command += sorted({f"tests/{test.split('::')[0]}" for test in tests})
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)

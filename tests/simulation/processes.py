@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from tests.selection import EXHAUSTIVE
 from yellowdog_local.recording import RecordedCall
 
 
@@ -43,15 +44,16 @@ class Kill:
 
 
 def every_kill(calls: Iterable[RecordedCall], signal: type[BaseException] = Killed) -> list[Kill]:
-    """One kill before each call, and one after each call that changes something.
+    """One kill before and one after each call that changes something; in exhaustive runs one before each read, too.
 
-    A process that dies after a call that only reads leaves the same behind as one that dies before its next call.
+    A process that dies at a read leaves the same on the platform as one that dies before its next change.
     """
     kills = []
     for number, call in enumerate(calls, 1):
-        name = f"{call.method} {call.route}"
-        kills.append(Kill(number, applied=False, signal=signal, name=name))
-        if call.method != "GET":
+        name, changes = f"{call.method} {call.route}", call.method != "GET"
+        if changes or EXHAUSTIVE:
+            kills.append(Kill(number, applied=False, signal=signal, name=name))
+        if changes:
             kills.append(Kill(number, applied=True, signal=signal, name=name))
     return kills
 

@@ -29,6 +29,7 @@ from yellowdog_client.model import (
     WorkRequirementStatus,
 )
 
+from tests.selection import EXHAUSTIVE
 from tests.simulation.lab import Lab
 from tests.simulation.platform_invariants import Witness
 from tests.simulation.transitions import Transitions
@@ -350,7 +351,7 @@ class RandomOperations(RuleBasedStateMachine):
 
 TestRandomOperations = RandomOperations.TestCase
 TestRandomOperations.settings = settings(
-    max_examples=SEARCH_EXAMPLES or 120,
+    max_examples=SEARCH_EXAMPLES or (120 if EXHAUSTIVE else 40),
     stateful_step_count=40,
     derandomize=not SEARCH_EXAMPLES,
     database=None,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.selection import EXHAUSTIVE
 from tests.simulation.random_runs.draw import scenario
 from tests.simulation.random_runs.runs import run
 from tests.simulation.random_runs.sabotage import SABOTAGES
@@ -16,7 +17,7 @@ from yellowdog_local.state.profiles import assume
 
 pytestmark = pytest.mark.search
 
-SEEDS = range(40)
+SEEDS = range(40 if EXHAUSTIVE else 10)
 
 DETECTED = {
     "neighbours_pools_too": (0, "neighbours"),
@@ -94,9 +95,8 @@ def test_sabotage_replaces_what_exists(sabotage, monkeypatch):
     SABOTAGES[sabotage](monkeypatch)
 
 
-@pytest.mark.parametrize("seed", [15, 31])
-def test_story_is_the_same_for_the_same_seed(seed):
-    assert run(seed).story == run(seed).story
+def test_story_is_the_same_for_the_same_seed():
+    assert run(31).story == run(31).story
 
 
 def test_run_starts_no_thread(monkeypatch):
@@ -116,21 +116,14 @@ def test_run_starts_no_thread(monkeypatch):
 
 @pytest.mark.timeout(120)
 def test_story_does_not_depend_on_the_hash_seed():
-    root = Path(__file__).resolve().parents[3]
-    stories = {
-        subprocess.run(
-            [sys.executable, "-m", "tests.simulation.random_runs", "--seed", "15"],
-            cwd=root,
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        ).stdout
-        for hash_seed in ("1", "2")
-    }
+    command = [sys.executable, "-m", "tests.simulation.random_runs", "--seed", "15"]
+    root, other = Path(__file__).resolve().parents[3], {**os.environ, "PYTHONHASHSEED": "1"}  # here it is random
 
-    (story,) = stories
-    assert "all invariants held" in story
+    done = subprocess.run(command, cwd=root, env=other, capture_output=True, text=True, timeout=60, check=False)
+
+    story, _, verdict = done.stdout.rpartition("\n\n")
+    assert story == run(15).story
+    assert "all invariants held" in verdict
 
 
 def test_scenarios_differ_and_cover_all_incidents():

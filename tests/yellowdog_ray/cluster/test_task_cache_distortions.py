@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.selection import EXHAUSTIVE
 from tests.yellowdog_ray.cluster.scripted_platform import START, WORK, Reader, ScriptedPlatform, honest, task, task_id
 
 CREW = ("a", "b", "c", "d", "e")
@@ -14,7 +15,7 @@ PHASES = ("READY", "ALLOCATED", "EXECUTING")
 class TestAnyDistortion:
     """Lists that skip, repeat, reorder, lag and change between pages; counts that lag or are missing."""
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100 if EXHAUSTIVE else 30, deadline=None)
     @given(st.data())
     def test_live_tasks_stay_and_ended_ones_are_dropped_eventually(self, data):
         platform = ScriptedPlatform()
