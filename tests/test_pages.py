@@ -1,13 +1,19 @@
 """The pages name tests that exist, link to files that exist, and quote messages of the sources."""
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
+from yellowdog_ray.errors import RayDogError
+
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
+_spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts/lib/reference.py")
+reference = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(reference)
 DOCS = ROOT / "docs"
 PAGE = DOCS / "reliability.md"
 SPECIFICATION = DOCS / "spec.md"
@@ -63,6 +69,22 @@ def test_page_quotes_messages_of_the_sources(page, column):
 
     assert len(parts) > 10
     assert [part for part in sorted(parts) if part not in messages] == []
+
+
+class TestReference:
+    """The pages of docs/reference are made from the code."""
+
+    @pytest.mark.parametrize("name", ["errors.md", "environment.md", "commands.md"])
+    def test_page_is_current(self, name):
+        text = (DOCS / "reference" / name).read_text()
+
+        assert text == reference.pages()[name], "run: scripts/docs reference"
+
+    def test_every_error_has_a_remedy(self):
+        remedies = [reference.remedy_of(error) for error in reference._tree(RayDogError)]
+
+        assert len(remedies) > 25
+        assert [remedy for remedy in remedies if remedy[-1] not in ".?"] == []
 
 
 def tables() -> str:

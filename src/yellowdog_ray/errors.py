@@ -57,91 +57,136 @@ class RayDogError(Exception):
 
 
 class ConfigError(RayDogError):
-    """The user's YAML, or a file that it names, has a mistake."""
+    """The user's YAML, or a file that it names, has a mistake.
+
+    Remedy: correct what the message names. `raydog validate` shows every mistake at once.
+    """
 
     code = "BadConfig"
 
 
 class CredentialsError(RayDogError):
-    """The user gave no API key, or only a part of it."""
+    """The user gave no API key, or only a part of it.
+
+    Remedy: set `YD_API_KEY_ID` and `YD_API_KEY_SECRET`.
+    """
 
     code = "NoCredentials"
 
 
 class HeadError(RayDogError):
-    """The head did not come up."""
+    """The head did not come up.
+
+    Remedy: read the message and the head's log, then run `ray up` again.
+    """
 
     code = "HeadFailed"
 
 
 class HeadBuildTimeout(HeadError):
-    """The head did not become reachable within `head_node_build_timeout_minutes`."""
+    """The head did not become reachable within `head_node_build_timeout_minutes`.
+
+    Remedy: read the last state in the message. Raise the timeout if the image boots slowly.
+    """
 
     code = "HeadBuildTimeout"
 
 
 class HeadEnded(HeadError):
-    """The head's task ended while `ray up` was waiting for it."""
+    """The head's task ended while `ray up` was waiting for it.
+
+    Remedy: read the task's error in the message, and its output on the head.
+    """
 
     code = "HeadEnded"
 
 
 class HeadUnreachable(HeadError):
-    """The head has only a private address, and the user's machine is not in that network."""
+    """The head has only a private address, and the user's machine is not in that network.
+
+    Remedy: set `auth.ssh_proxy_command`, or run `ray` inside that network.
+    """
 
     code = "HeadUnreachable"
 
 
 class HeadOutdated(HeadError):
-    """The RayDog on the head's image is too old for what the YAML requires."""
+    """The RayDog on the head's image is too old for what the YAML requires.
+
+    Remedy: put a newer RayDog into the image, or remove the key that requires it.
+    """
 
     code = "HeadOutdated"
 
 
 class HeadUnusable(HeadError):
-    """The head's image lacks something that RayDog needs, and `ray up` cannot supply it."""
+    """The head's image lacks something that RayDog needs, and `ray up` cannot supply it.
+
+    Remedy: let the image contain what the message names.
+    """
 
     code = "HeadUnusable"
 
 
 class SshError(RayDogError):
-    """OpenSSH did not reach the head, or a command on the head failed."""
+    """OpenSSH did not reach the head, or a command on the head failed.
+
+    Remedy: check the address, the key, the user and the firewall with `ssh`.
+    """
 
     code = "SshFailed"
 
 
 class HostKeyChanged(SshError):
-    """The head's host shows another SSH host key than at the first connection."""
+    """The head's host shows another SSH host key than at the first connection.
+
+    Remedy: if the change is legitimate, remove the file that the message names.
+    """
 
     code = "HostKeyChanged"
 
 
 class ClusterNameTaken(RayDogError):
-    """The cluster's name belongs to a work requirement that is not a RayDog cluster, or has another configuration."""
+    """The cluster's name belongs to a work requirement that is not a RayDog cluster, or has another configuration.
+
+    Remedy: choose another `cluster_name`, or remove the other work requirement.
+    """
 
     code = "ClusterNameTaken"
 
 
 class DeadlinePassed(RayDogError):
-    """A launch was requested after the end of the cluster's lifetime."""
+    """A launch was requested after the end of the cluster's lifetime.
+
+    Remedy: raise `cluster_lifetime_hours`, and create the cluster again.
+    """
 
     code = "LifetimeOver"
 
 
 class TeardownIncomplete(RayDogError):
-    """The platform still shows something alive, long after RayDog requested its end."""
+    """The platform still shows something alive, long after RayDog requested its end.
+
+    Remedy: run `ray down` again. The message names what is left.
+    """
 
     code = "TeardownIncomplete"
 
 
 class InternalError(RayDogError):
-    """A bug in RayDog: an exception that no failure of the platform or the user's input explains."""
+    """A bug in RayDog: an exception that no failure of the platform or the user's input explains.
+
+    Remedy: report it with the monitor's log.
+    """
 
     code = "InternalError"
 
 
 class LaunchBackedOff(RayDogError):
-    """A launch was requested while the node type backs off. The code is that of the failure behind the back-off."""
+    """A launch was requested while the node type backs off. The code is that of the failure behind the back-off.
+
+    Remedy: none; the next attempt follows by itself.
+    """
 
     def __init__(self, text: str, code: str) -> None:
         super().__init__(text)
@@ -149,102 +194,153 @@ class LaunchBackedOff(RayDogError):
 
 
 class NodeBuildError(RayDogError):
-    """A worker that the platform accepted did not become a Ray node."""
+    """A worker that the platform accepted did not become a Ray node.
+
+    Remedy: read the message in the log.
+    """
 
     code = "NodeBuildFailed"
 
 
 class NoCapacity(NodeBuildError):
-    """The sources of the template have no instances left."""
+    """The sources of the template have no instances left.
+
+    Remedy: wait, or add sources or regions to the template.
+    """
 
     code = "NoCapacity"
 
 
 class QuotaExceeded(NodeBuildError):
-    """The quota of the user's account with the cloud provider is reached."""
+    """The quota of the user's account with the cloud provider is reached.
+
+    Remedy: raise the quota, or lower `max_workers`.
+    """
 
     code = "QuotaExceeded"
 
 
 class ProvisioningFailed(NodeBuildError):
-    """The sources of the template failed for a reason other than capacity or quota."""
+    """The sources of the template failed for a reason other than capacity or quota.
+
+    Remedy: read the source's message in the log.
+    """
 
     code = "ProvisioningFailed"
 
 
 class NeverAllocated(NodeBuildError):
-    """No platform node took the worker's task within `worker_node_build_timeout_minutes`."""
+    """No platform node took the worker's task within `worker_node_build_timeout_minutes`.
+
+    Remedy: check the pool in YellowDog's portal: does the image have an agent?
+    """
 
     code = "NeverAllocated"
 
 
 class NeverJoined(NodeBuildError):
-    """The worker's task ran for `worker_node_build_timeout_minutes`, and Ray did not join."""
+    """The worker's task ran for `worker_node_build_timeout_minutes`, and Ray did not join.
+
+    Remedy: read the task's output.
+    """
 
     code = "NeverJoined"
 
 
 class EndedBeforeJoin(NodeBuildError):
-    """The worker's task ended, by itself or with its machine, before Ray joined."""
+    """The worker's task ended, by itself or with its machine, before Ray joined.
+
+    Remedy: read the task's output; check `ray_worker_node_task_script` and Ray's version.
+    """
 
     code = "EndedBeforeJoin"
 
 
 class EndedAfterJoin(NodeBuildError):
-    """The worker's task ended, by itself or with its machine, within a minute after Ray joined."""
+    """The worker's task ended, by itself or with its machine, within a minute after Ray joined.
+
+    Remedy: read the task's output.
+    """
 
     code = "EndedAfterJoin"
 
 
 class SetupFailed(NodeBuildError):
-    """A command of the user's set-up failed on the worker, or a file could not be copied to it."""
+    """A command of the user's set-up failed on the worker, or a file could not be copied to it.
+
+    Remedy: read the command's output in `monitor.out` on the head.
+    """
 
     code = "SetupFailed"
 
 
 class PlatformError(RayDogError):
-    """YellowDog did not do what RayDog requested."""
+    """YellowDog did not do what RayDog requested.
+
+    Remedy: read the platform's message.
+    """
 
     code = "PlatformError"
 
 
 class NotAuthorised(PlatformError):
-    """The API key is wrong, revoked, or may not do this."""
+    """The API key is wrong, revoked, or may not do this.
+
+    Remedy: check the key and its application's roles.
+    """
 
     code = "NotAuthorised"
 
 
 class NotFound(PlatformError):
-    """The platform has no such object."""
+    """The platform has no such object.
+
+    Remedy: correct the name or id that the message names.
+    """
 
     code = "NotFound"
 
 
 class AlreadyExists(PlatformError):
-    """The name is taken: by somebody else, or by an earlier attempt of RayDog that succeeded."""
+    """The name is taken: by somebody else, or by an earlier attempt of RayDog that succeeded.
+
+    Remedy: choose another name, or run the command again.
+    """
 
     code = "AlreadyExists"
 
 
 class Refused(PlatformError):
-    """The platform declined the request."""
+    """The platform declined the request.
+
+    Remedy: read the platform's message.
+    """
 
     code = "Refused"
 
 
 class Throttled(PlatformError):
-    """Too many requests. This is not a lack of capacity."""
+    """Too many requests. This is not a lack of capacity.
+
+    Remedy: none; it passes.
+    """
 
     code = "Throttled"
 
 
 class Unavailable(PlatformError):
-    """No usable answer. The platform may have applied the call."""
+    """No usable answer. The platform may have applied the call.
+
+    Remedy: check YellowDog's status and the network.
+    """
 
     code = "Unavailable"
 
 
 class MalformedResponse(Unavailable):
-    """The response at YD_API_URL is not one of YellowDog's. The platform may have applied the call."""
+    """The response at YD_API_URL is not one of YellowDog's. The platform may have applied the call.
+
+    Remedy: check `YD_API_URL`, and proxies on the way to it.
+    """
 
     code = "MalformedResponse"

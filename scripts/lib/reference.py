@@ -1,0 +1,169 @@
+"""Writes docs/reference/ from the code: errors, environment variables, and the command line. See scripts/docs."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from raydog_cli.main import app
+from yellowdog_ray.errors import LaunchBackedOff, RayDogError
+from yellowdog_ray.node.variables import CONTRACT
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs/reference"
+_USER = re.compile(r"\bthe user\b(?!')|^as `YD_API_KEY_ID`")
+_NOTE = "This page is made from {source} by `scripts/docs reference`; a test compares them."
+
+
+def main() -> None:
+    """Write every page."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text)
+
+
+def pages() -> dict[str, str]:
+    """The text of each page, by file name."""
+    return {"errors.md": errors_page(), "environment.md": environment_page(), "commands.md": commands_page()}
+
+
+def errors_page() -> str:
+    """Every error with its code, in the order of the tree."""
+    rows = [
+        f"| `{error.code}` | {_meaning(error)} | {remedy_of(error)} |"
+        for error in _tree(RayDogError)
+        if error is not LaunchBackedOff  # its code is that of the failure behind it
+    ]
+    return _page(
+        "Errors",
+        "[errors.py](../../src/yellowdog_ray/errors.py)",
+        "A message of RayDog says what is wrong and what to do. Its code is a stable word for scripts: it is the "
+        "category of a failed launch in `ray status`, and the name of the error in logs. "
+        "[Troubleshooting](../troubleshooting.md) lists messages and symptoms.",
+        "| code | meaning | remedy |\n|---|---|---|",
+        *rows,
+    )
+
+
+def remedy_of(error: type[RayDogError]) -> str:
+    """What the user can do, from the class's docstring."""
+    found = re.search(r"Remedy: (.*)", inspect.getdoc(error) or "", re.DOTALL)
+    if found is None:
+        raise ValueError(f"{error.__name__}: the docstring needs a part `Remedy: ...`")
+    remedy = _one_line(found[1])
+    return remedy[0].upper() + remedy[1:]
+
+
+def environment_page() -> str:
+    """Every variable, those that a user sets first."""
+    users = {name for name, variable in CONTRACT.items() if _USER.search(variable.written_by)}
+    header = "| variable | set by | read by | if absent |\n|---|---|---|---|"
+
+    def rows(names: list[str]) -> list[str]:
+        return [
+            f"| `{name}` | {CONTRACT[name].written_by} | {CONTRACT[name].read_by} | {CONTRACT[name].absent} |"
+            for name in names
+        ]
+
+    return _page(
+        "Environment variables",
+        "[variables.py](../../src/yellowdog_ray/node/variables.py)",
+        "*Laptop* is a `ray` command on your machine. *Monitor* is Ray's autoscaler on the head. A *task script* runs "
+        "Ray on a node. [Configuration](../configuration.md#credentials) describes the search for the API key.",
+        "## Variables that you set\n",
+        header,
+        *rows(sorted(users)),
+        "\n## Variables between RayDog's and Ray's processes\n",
+        "A [task script](../task-scripts.md) of your own reads some of them. Do not set them.\n",
+        header,
+        *rows([name for name in CONTRACT if name not in users]),
+    )
+
+
+def commands_page() -> str:
+    """`raydog` and each command below it."""
+    return _page(
+        "The command `raydog`",
+        "the commands' own help",
+        "`ray up`, `ray down` and the other commands of a cluster are Ray's. `yellowdog-local` is the same as `raydog "
+        "local`. `raydog --install-completion` completes commands and options in your shell.",
+        *_commands(typer.main.get_command(app), "raydog"),
+    )
+
+
+def _commands(command: Any, name: str) -> Iterator[str]:
+    arguments = "".join(f" {_argument(parameter)}" for parameter in command.params if _is_argument(parameter))
+    yield f"## {name}{arguments}\n"
+    yield _help(command.help or "")
+    options = [parameter for parameter in command.params if parameter.opts and not _is_argument(parameter)]
+    options = [option for option in options if not getattr(option, "hidden", False)]
+    if options:
+        yield "| option | meaning |\n|---|---|"
+        yield from (f"| {_flags(option)} | {_one_line(option.help or '')}{_default(option)} |" for option in options)
+        yield ""
+    for below in getattr(command, "commands", {}).values():
+        yield from _commands(below, f"{name} {below.name}")
+
+
+def _is_argument(parameter: Any) -> bool:
+    return bool(parameter.param_type_name == "argument")
+
+
+def _argument(parameter: Any) -> str:
+    return str(parameter.name).upper()
+
+
+def _flags(option: Any) -> str:
+    return ", ".join(f"`{flag}`" for flag in [*option.opts, *option.secondary_opts])
+
+
+def _default(option: Any) -> str:
+    default = option.default
+    if default in (None, False, ()) or callable(default) or option.show_default is False:
+        return ""
+    return f" Default: `{getattr(default, 'value', default)}`."
+
+
+def _help(text: str) -> str:
+    """Help as Markdown: indented lines are commands, `[bold]` is bold."""
+    marked = re.sub(r"\[/?bold\]", "**", inspect.cleandoc(text))
+    blocks = re.sub(
+        r"(?:^    .*\n*)+", lambda found: f"```sh\n{_dedented(found[0])}\n```\n\n", marked, flags=re.MULTILINE
+    )
+    return f"{blocks.strip()}\n"
+
+
+def _dedented(block: str) -> str:
+    return "\n".join(line.strip() for line in block.splitlines() if line.strip())
+
+
+def _tree(error: type[RayDogError]) -> Iterator[type[RayDogError]]:
+    for below in error.__subclasses__():
+        if below.__module__ == error.__module__:
+            yield below
+            yield from _tree(below)
+
+
+def _meaning(error: type[RayDogError]) -> str:
+    return _one_line((inspect.getdoc(error) or "").split("Remedy:", maxsplit=1)[0])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _page(title: str, source: str, *parts: str) -> str:
+    introduction, *rest = parts
+    texts = [textwrap.fill(text, 120, break_on_hyphens=False) for text in (introduction, _NOTE.format(source=source))]
+    return "\n\n".join([f"# {title}", *texts, "\n".join(rest).rstrip()]) + "\n"
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.write(f"The pages are in {FOLDER}\n")
