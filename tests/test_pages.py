@@ -78,7 +78,7 @@ class TestReference:
     def test_page_is_current(self, name):
         text = (DOCS / "reference" / name).read_text()
 
-        assert text == reference.pages()[name], "run: scripts/docs reference"
+        assert text == reference.pages()[name], "run: scripts/docs reference, or python scripts/lib/reference.py"
 
     def test_every_error_has_a_remedy(self):
         remedies = [reference.remedy_of(error) for error in reference._tree(RayDogError)]
