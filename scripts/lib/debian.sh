@@ -53,8 +53,10 @@ setup_engine() {
   [ -z "$missing" ] || install_packages "$missing"
 }
 
-# install_packages LINES: each line is a package and its reason.
-install_packages() {
+# install_packages LINES: each line is a package and its reason. One at a time: apt-get has a lock too.
+install_packages() { locked apt apt_install "$1"; }
+
+apt_install() {
   local lines="$1" names=()
   mapfile -t names < <(awk '{print $1}' <<<"$lines")
   if ! command -v apt-get >/dev/null 2>&1; then

@@ -110,17 +110,18 @@ is_ready() {
   [ -x "$dir/bin/python" ] && [ -f "$dir/$STAMP_NAME" ] && [ "$(<"$dir/$STAMP_NAME")" = "$(stamp_for "$2")" ]
 }
 
-setup_venv() { is_ready "$1" "$2" || locked build_venv_once "$1" "$2"; }
+setup_venv() { is_ready "$1" "$2" || locked "$1" build_venv_once "$1" "$2"; }
 
 build_venv_once() { is_ready "$1" "$2" || build_venv "$1" "$2"; }
 
-# Two scripts started together must not build one environment at the same time. A subshell would lose UV_COMMAND.
+# locked NAME COMMAND...: two scripts started together must not build one environment at the same time. A subshell would
+# lose UV_COMMAND.
 locked() {
   mkdir -p "$TOOLS_DIR"
   local lock status=0
-  exec {lock}>"$TOOLS_DIR/lock"
+  exec {lock}>"$TOOLS_DIR/lock-${1#.}"
   flock "$lock"
-  "$@" || status=$?
+  "${@:2}" || status=$?
   exec {lock}>&-
   return "$status"
 }
@@ -195,7 +196,7 @@ setup_main_venv() {
 # ----------------------------------------------------------------------------------- YellowDog's own command line
 
 # setup_official_cli VENV: with the Python of a prepared environment.
-setup_official_cli() { has_official_cli || locked install_official_cli "$1"; }
+setup_official_cli() { has_official_cli || locked "$OFFICIAL_CLI_DIR" install_official_cli "$1"; }
 
 has_official_cli() {
   local dir="$REPO/$OFFICIAL_CLI_DIR"
@@ -210,7 +211,7 @@ install_official_cli() {
   say "Installing $OFFICIAL_CLI into $OFFICIAL_CLI_DIR (tests run it)"
   rm -rf "$dir"
   if ! "$UV_COMMAND" venv --quiet --no-project --python "$REPO/$1/bin/python" "$dir" ||
-    ! "$UV_COMMAND" pip install --quiet --compile-bytecode --python "$dir/bin/python" "$OFFICIAL_CLI"; then
+    ! "$UV_COMMAND" pip install --quiet --python "$dir/bin/python" "$OFFICIAL_CLI"; then
     fail "$OFFICIAL_CLI could not be installed: see above. $NETWORK_HINT"
     return 1
   fi
@@ -247,8 +248,8 @@ oldest_sdk() { sed -n 's/.*"yellowdog-sdk>=\([0-9.]*\)".*/\1/p' "$REPO/pyproject
 
 # After setup_main_venv. Without the published package RayDog is measured alone.
 setup_bench() {
-  has_stamp .venv "$BENCH_STAMP" "$(bench_stamp)" || locked install_bench || return 1
-  has_stamp "$PUBLISHED_DIR" "$STAMP_NAME" "$(published_stamp)" || locked install_published ||
+  has_stamp .venv "$BENCH_STAMP" "$(bench_stamp)" || locked .venv install_bench || return 1
+  has_stamp "$PUBLISHED_DIR" "$STAMP_NAME" "$(published_stamp)" || locked "$PUBLISHED_DIR" install_published ||
     warn "$PUBLISHED could not be installed: RayDog is measured alone."
 }
 
@@ -272,7 +273,7 @@ install_bench() {
 }
 
 # After setup_main_venv.
-setup_mutation() { has_stamp .venv "$MUTATION_STAMP" "$(mutation_stamp)" || locked install_mutation; }
+setup_mutation() { has_stamp .venv "$MUTATION_STAMP" "$(mutation_stamp)" || locked .venv install_mutation; }
 
 readonly MUTATION_STAMP=.raydog-mutation
 
@@ -289,7 +290,7 @@ install_mutation() {
 
 # --------------------------------------------------------------------------------------------- documentation site
 
-setup_docs() { has_stamp "$DOCS_DIR" "$STAMP_NAME" "$(docs_stamp)" || locked install_docs; }
+setup_docs() { has_stamp "$DOCS_DIR" "$STAMP_NAME" "$(docs_stamp)" || locked "$DOCS_DIR" install_docs; }
 
 docs_stamp() { printf '%s %s\n' "$(sha256sum <"$REPO/$DOCS_LOCK")" "$REPO"; }
 
@@ -305,8 +306,7 @@ install_docs() {
   say "Installing what the documentation site needs into $DOCS_DIR"
   rm -rf "$dir"
   if ! "$UV_COMMAND" venv --quiet --no-project --python "$python" "$dir" ||
-    ! "$UV_COMMAND" pip install --quiet --compile-bytecode --require-hashes --python "$dir/bin/python" \
-      -r "$REPO/$DOCS_LOCK"; then
+    ! "$UV_COMMAND" pip install --quiet --require-hashes --python "$dir/bin/python" -r "$REPO/$DOCS_LOCK"; then
     fail "MkDocs could not be installed: see above. $NETWORK_HINT"
     return 1
   fi

@@ -13,12 +13,16 @@ find_uv() {
       return 0
     fi
   done
-  install_uv
+  locked uv install_uv
 }
 
 uv_is_usable() { "$1" pip install --help 2>/dev/null | grep -q -e '--group'; }
 
 install_uv() {
+  if uv_is_usable "$TOOLS_DIR/uv/bin/uv"; then
+    UV_COMMAND="$TOOLS_DIR/uv/bin/uv"
+    return 0
+  fi
   if ! command -v python3 >/dev/null 2>&1; then
     fail "python3 is not on the PATH: install it, or put one there."
     return 1
