@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from raydog_cli import clusters, removal
+from raydog_cli import clusters, past, removal
 from yellowdog_local.cli.main import app as local
 
 DISTRIBUTIONS = ("yellowdog-ray", "yellowdog-local")
@@ -21,6 +21,8 @@ app = typer.Typer(
 app.add_typer(local, name="local")
 app.command(name="list")(clusters.list_clusters)
 app.command(name="status")(clusters.show_status)
+app.command()(past.events)
+app.command()(past.logs)
 app.command()(removal.down)
 app.command()(removal.gc)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from raydog_cli.common import moment, seconds_between
+from yellowdog_ray.inventory.events import Event, NodeLog
 from yellowdog_ray.inventory.leftovers import Leftover, Leftovers
 from yellowdog_ray.inventory.status import ClusterStatus, NodeStatus, PoolStatus, unknown_without_head
 from yellowdog_ray.inventory.summaries import ClusterSummary, Summaries
@@ -123,4 +124,31 @@ def _of_leftover(one: Leftover) -> Shape:
         ],
         "youngest": moment(one.youngest),
         "reason": one.reason,
+    }
+
+
+def of_events(events: Sequence[Event], not_kept: Sequence[str]) -> Shape:
+    """The shape of `raydog events`."""
+    listed = [
+        {"time": moment(event.time), "subject": event.subject, "node": event.node, "event": event.text}
+        for event in events
+    ]
+    return {"events": listed, "notKept": list(not_kept)}
+
+
+def of_logs(logs: Sequence[NodeLog]) -> Shape:
+    """The shape of `raydog logs`."""
+    return {"nodes": [_of_log(log) for log in logs]}
+
+
+def _of_log(log: NodeLog) -> Shape:
+    return {
+        "id": log.node,
+        "type": log.node_type or None,
+        "task": log.task_id,
+        "status": log.status,
+        "started": moment(log.started),
+        "ended": moment(log.ended),
+        "errors": [{"time": moment(time), "error": text} for time, text in log.errors],
+        "output": log.output if log.machine_alive else None,
     }
