@@ -50,11 +50,43 @@ class Answer:
         return only
 
 
+class WarmPython:
+    """A process of the command line's Python that runs commands (`warm_python`); as a context manager, it ends."""
+
+    def __enter__(self) -> WarmPython:
+        self._process = subprocess.Popen(
+            [HOME / "bin" / "python", Path(__file__).with_name("warm_python.py")],
+            env=variables(Path(os.devnull)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._process.communicate()
+
+    def run(self, argv: list[str], directory: Path, environment: dict[str, str]) -> tuple[int, Answer]:
+        """Run a console script to its end. Returns its exit code and its output."""
+        files = {name: directory / f".{name}" for name in ("out", "err")}
+        run = {"argv": argv, "directory": str(directory), "variables": environment, "seconds": SECONDS}
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(run | {name: str(file) for name, file in files.items()}) + "\n")
+        self._process.stdin.flush()
+        exit_code = int(self._process.stdout.readline())
+        answer = Answer(*(file.read_text(encoding="utf-8") for file in files.values()))
+        for file in files.values():
+            file.unlink()
+        return exit_code, answer
+
+
 class OfficialCli:
     """The command line in a directory with `.env` and `config.toml`."""
 
-    def __init__(self, directory: Path, environment: str, configuration: str) -> None:
+    def __init__(self, python: WarmPython, directory: Path, environment: str, configuration: str) -> None:
         self.directory = directory
+        self._python = python
         (directory / ".env").write_text(environment)
         (directory / "config.toml").write_text(configuration)
         self.variables = variables(directory)
@@ -65,18 +97,10 @@ class OfficialCli:
 
     def run(self, command: str, *arguments: str, exit_code: int = 0) -> Answer:
         """Run a command; it must end with the given exit code."""
-        done = subprocess.run(
-            [str(HOME / "bin" / command), *arguments, "--no-format"],
-            cwd=self.directory,
-            env=self.variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert done.returncode == exit_code, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        return Answer(done.stdout, done.stderr)
+        argv = [str(HOME / "bin" / command), *arguments, "--no-format"]
+        code, answer = self._python.run(argv, self.directory, self.variables)
+        assert code == exit_code, f"{command} ended with {code}:\n{answer.out}\n{answer.err}"
+        return answer
 
     def act(self, command: str, *arguments: str) -> Any:
         """Run a command that changes one entity, without confirmation; its result."""

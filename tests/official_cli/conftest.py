@@ -10,12 +10,12 @@ from yellowdog_client import PlatformClient
 from yellowdog_client.model import AutoShutdown, ComputeRequirementTemplateUsage, ProvisionedWorkerPool
 from yellowdog_client.model import ProvisionedWorkerPoolProperties as Properties
 
-from tests.official_cli.command_line import HOW_TO_GET_IT, OfficialCli, is_installed
+from tests.official_cli.command_line import HOW_TO_GET_IT, OfficialCli, WarmPython, is_installed
 from tests.yellowdog_local.host_support import eventually
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 HERE = Path(__file__).parent
-# A dozen commands in one test, each a second of a whole core: on a busy machine that takes its time.
+# A dozen commands in one test: on a busy machine that takes its time.
 TIMEOUT_SECONDS = 180
 CONFIGURATION = """
 [common]
@@ -56,10 +56,16 @@ def client(local: RunningPlatform) -> Iterator[PlatformClient]:
         yield made
 
 
+@pytest.fixture(scope="package")
+def warm_python() -> Iterator[WarmPython]:
+    with WarmPython() as python:
+        yield python
+
+
 @pytest.fixture
-def yd(local: RunningPlatform, tmp_path: Path) -> OfficialCli:
+def yd(local: RunningPlatform, warm_python: WarmPython, tmp_path: Path) -> OfficialCli:
     lines = (f"YD_API_URL={local.url}", f"YD_API_KEY_ID={local.key_id}", f"YD_API_KEY_SECRET={local.key_secret}")
-    return OfficialCli(tmp_path, "\n".join(lines) + "\n", CONFIGURATION)
+    return OfficialCli(warm_python, tmp_path, "\n".join(lines) + "\n", CONFIGURATION)
 
 
 @pytest.fixture
