@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,12 @@ def exists(file: str, name: str) -> bool:
     path = TESTS / file
     if not path.is_file():
         return False
-    functions = {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
-    return not name or name in functions
+    return not name or name in functions_of(path)
+
+
+@cache
+def functions_of(path: Path) -> set[str]:
+    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
 
 
 def resolves(page: Path, link: str) -> bool:
@@ -117,6 +122,7 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in texts}
 
 
+@cache
 def source_texts() -> str:
     """All string literals of the sources on one line, with the computed parts of f-strings left out."""
     texts = []
