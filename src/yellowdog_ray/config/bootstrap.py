@@ -27,7 +27,7 @@ from yellowdog_ray.config.local_files import (
     inline_files,
 )
 from yellowdog_ray.config.mistakes import refuse
-from yellowdog_ray.config.own_token import mounted_token, refuse_upload, script_token
+from yellowdog_ray.config.own_token import check_scripts, mounted_token, refuse_upload
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_steps import completed, take_mistakes
 from yellowdog_ray.config.ssh_key import check_key
@@ -98,8 +98,9 @@ def bootstrap(
     if settings.files_to_upload:
         provider["files_to_upload"] = files_to_upload(settings.files_to_upload, source, folders)
         check_together(result["file_mounts"], provider["files_to_upload"], source)
+    head_script, worker_script = (getattr(settings, name) or "" for name in _DEFAULT_SCRIPTS)
+    check_scripts(head_script, worker_script, settings.auth_mode, source)
     if settings.auth_mode == MODE_TOKEN:
-        script_token(settings.ray_head_node_task_script or "", source)
         refuse_upload(by_remote_path(provider.get("files_to_upload") or {}), source)
 
     provider.setdefault("disable_launch_config_check", True)

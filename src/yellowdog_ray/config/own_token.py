@@ -9,10 +9,14 @@ from pathlib import Path
 
 from yellowdog_ray.config.remote_paths import below_home
 from yellowdog_ray.errors import ConfigError
-from yellowdog_ray.node.authentication import HEAD_AUTH_FILE
-from yellowdog_ray.node.variables import AUTH_TOKEN, AUTH_TOKEN_PATH
+from yellowdog_ray.node.authentication import HEAD_AUTH_FILE, MODE_TOKEN
+from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH
 
 SCRIPT_KEY = "provider.ray_head_node_task_script"
+_WORKER_KEY = "provider.ray_worker_node_task_script"
+
+_LONGEST_LINE = 1_000
+"""Characters of a line that is read: the patterns take quadratic time."""
 
 _PLAIN = r"[A-Za-z0-9_@%+=:,./-]+"
 _MENTION = re.compile(rf"\b{AUTH_TOKEN}\b")
@@ -20,6 +24,9 @@ _ASSIGNED = re.compile(
     rf"\s*(export\s+)?{AUTH_TOKEN}=(?:'({_PLAIN})'|\"({_PLAIN})\"|({_PLAIN}))\s*(;\s*export\s+{AUTH_TOKEN}\s*)?;?\s*(?:\s#.*)?"
 )
 _EXPORTED = re.compile(rf"\s*export\s+{AUTH_TOKEN}\s*;?\s*(?:\s#.*)?")
+_RAYS = f"({AUTH_MODE}|{AUTH_TOKEN_PATH})"
+_SETTING = re.compile(rf"(?<![${{\w]){_RAYS}=([^\s;&|]*)|\bunset\s[^;&|]*\b{_RAYS}\b")
+_FOR_A_CONTAINER = re.compile(r"\s(?:-e|--env)[\s=]*$")
 _ADVICE = f"name a file with the token in {AUTH_TOKEN_PATH}, or in file_mounts as ~/{HEAD_AUTH_FILE}"
 
 
@@ -58,8 +65,49 @@ def refuse_upload(files: Iterable[tuple[str, str]], source: str) -> None:
             )
 
 
-def script_token(script: str, source: str) -> str | None:
-    """The token that a head's task script exports as a literal; None if it does not mention the variable.
+def check_scripts(head: str, worker: str, mode: str, source: str) -> None:
+    """Refuse task scripts that change how Ray authenticates the cluster's processes.
+
+    A worker's script may export the same token as the head's; every worker has the cluster's token anyway.
+
+    Args:
+        head: the head's task script.
+        worker: the workers' task script.
+        mode: the mode of Ray's authentication in the cluster.
+        source: the YAML's name, for messages.
+
+    Raises:
+        ConfigError: a script sets or unsets Ray's variables, or exports a token that cannot be read.
+    """
+    for script, key in ((head, SCRIPT_KEY), (worker, _WORKER_KEY)):
+        _refuse_settings(script, key, mode, source)
+    if mode != MODE_TOKEN:
+        return
+    of_head, of_worker = script_token(head, source), script_token(worker, source, _WORKER_KEY)
+    if of_worker is not None and of_worker != of_head:
+        raise ConfigError(
+            f"{source}: {_WORKER_KEY} exports another {AUTH_TOKEN} than {SCRIPT_KEY}: remove it. Workers receive the "
+            "cluster's token from the head"
+        )
+
+
+def _refuse_settings(script: str, key: str, mode: str, source: str) -> None:
+    for number, line in enumerate(script.splitlines(), 1):
+        if line.lstrip().startswith("#"):
+            continue
+        for found in _SETTING.finditer(line):
+            name, value = found.group(1) or found.group(3), (found.group(2) or "").strip("'\"")
+            is_harmless = (name == AUTH_MODE and value == mode) or _FOR_A_CONTAINER.search(line[: found.start()])
+            if not is_harmless:
+                raise ConfigError(
+                    f"{source}: {key}: line {number} changes {name}, which RayDog sets in every task: remove the "
+                    f"variable from the script. For a token of your own, {_ADVICE}; for none, write `ray_auth: none` "
+                    "under provider"
+                )
+
+
+def script_token(script: str, source: str, key: str = SCRIPT_KEY) -> str | None:
+    """The token that a task script exports as a literal; None if it does not mention the variable.
 
     Raises:
         ConfigError: the script mentions the variable, and its value cannot be read with certainty.
@@ -71,6 +119,8 @@ def script_token(script: str, source: str) -> str | None:
         if line.lstrip().startswith("#") or not _MENTION.search(line):
             continue
         mentions.append(number)
+        if len(line) > _LONGEST_LINE:
+            raise _unreadable(number, source, key)
         if assigned := _ASSIGNED.fullmatch(line):
             export, *texts, export_after = assigned.groups()
             values.update(filter(None, texts))
@@ -78,17 +128,17 @@ def script_token(script: str, source: str) -> str | None:
         elif _EXPORTED.fullmatch(line):
             is_exported = True
         else:
-            raise _unreadable(number, source)
+            raise _unreadable(number, source, key)
     if not mentions:
         return None
     if len(values) != 1 or not is_exported:
-        raise _unreadable(mentions[-1], source)
+        raise _unreadable(mentions[-1], source, key)
     return values.pop()
 
 
-def _unreadable(line: int, source: str) -> ConfigError:
+def _unreadable(line: int, source: str, key: str) -> ConfigError:
     return ConfigError(
-        f"{source}: {SCRIPT_KEY}: RayDog cannot read the token from line {line}, which mentions {AUTH_TOKEN}: remove "
+        f"{source}: {key}: RayDog cannot read the token from line {line}, which mentions {AUTH_TOKEN}: remove "
         f"the variable from the script, and {_ADVICE}; or write `ray_auth: none` under provider"
     )
 

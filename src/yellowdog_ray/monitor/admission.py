@@ -159,7 +159,7 @@ class Admission(HasLazyParts):
                 logger.info("The token service refused %s: %s", address, error)
             return {"refused": str(error)}
         except OSError as error:
-            if self._good_tickets.admits("failed", node_id):
+            if self._good_tickets.admits(node_id, "failed"):
                 logger.warning("The token service could not serve node %s: %s", node_id, error)
             return {"retry": "the head could not read its token, or record the redemption"}
         logger.info("Node %s has received the token, at %s", node_id, address)
@@ -176,7 +176,7 @@ class Admission(HasLazyParts):
         return None if address in listed else self._other_address(node_id, address, nonce, listed)
 
     def _refuse(self, node_id: str, address: str, why: str) -> Answer:
-        if self._good_tickets.admits("refused", node_id, address):
+        if self._good_tickets.admits(node_id, "refused", address):
             logger.warning(
                 "Somebody at %s has tried to redeem the ticket of node %s, and was refused: %s. If that is not the "
                 "node itself, somebody has read its task (docs/security.md)",

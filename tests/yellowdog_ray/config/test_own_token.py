@@ -121,11 +121,68 @@ class TestScriptToken:
         assert "ray_auth: none" in message
         assert "\n" not in message
 
+    def test_long_line_is_refused_quickly(self):
+        with pytest.raises(ConfigError, match="from line 1,"):
+            script_token(f"export RAY_AUTH_TOKEN=tok{' ' * 1_000_000}x", "c.yaml")
+
     def test_message_names_the_line(self):
         with pytest.raises(ConfigError, match="from line 3,"):
             script_token("#!/bin/bash\n\nexport RAY_AUTH_TOKEN=$X\n", "c.yaml")
 
     def test_script_is_not_read_without_tokens(self, cluster_yaml, tmp_path):
         cluster_yaml["provider"] |= {"ray_head_node_task_script": "export RAY_AUTH_TOKEN=$X", "ray_auth": "none"}
+
+        run(cluster_yaml, tmp_path)
+
+
+class TestScriptsOfBothKinds:
+    @pytest.mark.parametrize("key", ["ray_head_node_task_script", "ray_worker_node_task_script"])
+    @pytest.mark.parametrize(
+        ("line", "name"),
+        [
+            ("export RAY_AUTH_MODE=disabled", "RAY_AUTH_MODE"),
+            ("RAY_AUTH_MODE=$MODE ray start", "RAY_AUTH_MODE"),
+            ("export A=1 RAY_AUTH_TOKEN_PATH=/x", "RAY_AUTH_TOKEN_PATH"),
+            ("unset RAY_AUTH_MODE RAY_AUTH_TOKEN_PATH", "RAY_AUTH_TOKEN_PATH"),
+        ],
+    )
+    def test_script_that_changes_rays_variables_is_refused(self, cluster_yaml, tmp_path, key, line, name):
+        cluster_yaml["provider"][key] = f"#!/bin/bash\n{line}\nray start\n"
+
+        message = error_of(cluster_yaml, tmp_path)
+
+        assert message.startswith(f"cluster.yaml: provider.{key}: line 2 changes {name}, which RayDog sets")
+        assert "\n" not in message
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "export RAY_AUTH_MODE=token",
+            "export RAY_AUTH_MODE='token'; ray start",
+            "docker run -e RAY_AUTH_MODE --env RAY_AUTH_TOKEN_PATH=/token --env=RAY_AUTH_MODE=disabled image",
+            "# export RAY_AUTH_MODE=disabled",
+            'echo "$RAY_AUTH_MODE=x" ${RAY_AUTH_TOKEN_PATH}',
+        ],
+    )
+    def test_script_that_leaves_rays_variables_alone_is_accepted(self, cluster_yaml, tmp_path, line):
+        cluster_yaml["provider"]["ray_worker_node_task_script"] = f"#!/bin/bash\n{line}\nray start\n"
+
+        run(cluster_yaml, tmp_path)
+
+    def test_script_that_requires_tokens_is_refused_without_tokens(self, cluster_yaml, tmp_path):
+        script = "export RAY_AUTH_MODE=token"
+        cluster_yaml["provider"] |= {"ray_worker_node_task_script": script, "ray_auth": "none"}
+
+        assert "line 1 changes RAY_AUTH_MODE" in error_of(cluster_yaml, tmp_path)
+
+    @pytest.mark.parametrize("line", ["export RAY_AUTH_TOKEN=other", "export RAY_AUTH_TOKEN=$X"])
+    def test_token_of_the_workers_script_is_refused(self, cluster_yaml, tmp_path, line):
+        cluster_yaml["provider"]["ray_worker_node_task_script"] = line
+
+        assert "cluster.yaml: provider.ray_worker_node_task_script" in error_of(cluster_yaml, tmp_path)
+
+    def test_token_of_both_scripts_is_accepted(self, cluster_yaml, tmp_path):
+        scripts = ("ray_head_node_task_script", "ray_worker_node_task_script")
+        cluster_yaml["provider"] |= dict.fromkeys(scripts, "export RAY_AUTH_TOKEN=tok\nray start\n")
 
         run(cluster_yaml, tmp_path)

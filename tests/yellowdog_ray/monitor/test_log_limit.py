@@ -2,7 +2,7 @@
 
 import pytest
 
-from yellowdog_ray.monitor.log_limit import MAX_KEYS, SECONDS, LogLimit
+from yellowdog_ray.monitor.log_limit import MAX_KEYS, MAX_KEYS_OF_A_PEER, SECONDS, LogLimit
 
 
 class Clock:
@@ -46,6 +46,24 @@ def test_keys_are_bounded_in_each_minute(limit, clock):
     clock.seconds += SECONDS
 
     assert limit.admits("another")
+
+
+def test_peer_does_not_silence_another(limit, clock):
+    admitted = sum(limit.admits("noisy", str(number)) for number in range(2 * MAX_KEYS))
+
+    assert admitted == MAX_KEYS_OF_A_PEER
+    assert limit.admits("other", "line")
+
+    clock.seconds += SECONDS
+    assert limit.admits("noisy", "another line")
+
+
+def test_share_of_a_peer_counts_a_repeated_line_once(limit, clock):
+    for _ in range(3 * MAX_KEYS_OF_A_PEER):
+        assert limit.admits("a", "line")
+        clock.seconds += SECONDS
+
+    assert limit.admits("a", "another line")
 
 
 def test_clock_that_is_set_back_silences_nothing(limit, clock):
