@@ -95,7 +95,9 @@ def start(
     ] = None,
     seed: Annotated[
         Path | None,
-        typer.Option(help="JSON or YAML file of namespaces, templates, images and pools, as `yd create` takes it."),
+        typer.Option(
+            help="JSON or YAML file of namespaces, templates, images and pools, as `yd resource create` takes it."
+        ),
     ] = None,
 ) -> None:
     """Start the platform and print its URL and key.

@@ -1,7 +1,7 @@
 """Reads a seed file: what a local platform has from its start, and again after each reset.
 
-The file is a list of resources in the format of YellowDog's own command `yd create`, as JSON or YAML. Unlike a request
-to the API, it may contain no unknown key.
+The file is a list of resources in the format of YellowDog's own command `yd resource create`, as JSON or YAML. Unlike a
+request to the API, it may contain no unknown key.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SeedError(ValueError):
 
 @dataclass(frozen=True)
 class NamespaceResource:
-    """A namespace, as `yd create` names it."""
+    """A namespace, as `yd resource create` names it."""
 
     name: str
 
@@ -66,19 +66,20 @@ class SeedFile:
 
     Attributes:
         source: the file, for messages.
-        resources: its resources, in order.
+        resources: its resources.
     """
 
     source: str
     resources: tuple[Resource, ...]
 
     def plant(self, platform: LocalPlatform) -> None:
-        """Create the resources, in order, under the platform's lock.
+        """Create the resources, those first that others refer to. Called under the platform's lock.
 
         Raises:
             SeedError: the platform refuses one.
         """
-        for number, resource in enumerate(self.resources):
+        kinds = list(_KINDS)
+        for number, resource in sorted(enumerate(self.resources), key=lambda item: kinds.index(item[1]["resource"])):
             model, add = _KINDS[resource["resource"]]
             try:
                 add(platform, load(_for_platform(resource), model))
@@ -98,7 +99,7 @@ def read_seed(path: Path) -> SeedFile:
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise SeedError(f"{path}: not a readable file of JSON or YAML: {error}") from error
     if not isinstance(content, list):
-        raise SeedError(f"{path}: must be a list of resources, as `yd create` takes it")
+        raise SeedError(f"{path}: must be a list of resources, as `yd resource create` takes it")
     for problem in (text for number, resource in enumerate(content) for text in _problems(number, resource)):
         raise SeedError(f"{path}: {problem}")
     return SeedFile(str(path), tuple(content))
@@ -143,7 +144,7 @@ def _for_platform(resource: Resource) -> Resource:
 
 
 def _with_full_reference(source: Any, namespace: object) -> Any:
-    """`yd create` takes the name of a source template without its namespace."""
+    """`yd resource create` takes the name of a source template without its namespace."""
     reference = source.get("sourceTemplateId") if isinstance(source, dict) else None
     if not isinstance(reference, str) or "/" in reference or ids.is_ydid(reference):
         return source

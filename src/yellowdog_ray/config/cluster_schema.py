@@ -66,7 +66,11 @@ def cluster_schema() -> Schema:
     """The schema, in JSON schema's draft 7."""
     schema = rays_schema()
     keys = schema["properties"]
-    keys["cluster_name"] |= {"pattern": f"^{names.NAME_PATTERN}$", "maxLength": names.MAX_NAME_LENGTH}
+    keys["cluster_name"] |= {
+        "pattern": f"^{names.NAME_PATTERN}$",
+        "patternErrorMessage": f"Use {names.NAMING_RULE}.",
+        "maxLength": names.MAX_NAME_LENGTH,
+    }
     for key in ("max_workers", "upscaling_speed", "idle_timeout_minutes"):
         keys[key]["maximum"] = MAX_NUMBER
     for key in ray_keys.LISTS_OF_TEXT:

@@ -123,22 +123,22 @@ class ProviderSettings(_Section):
         default=1.0,
         ge=MIN_LIFETIME_HOURS,
         le=MAX_LIFETIME_HOURS,
-        description=f"From {MIN_LIFETIME_HOURS} to {MAX_LIFETIME_HOURS:,}. One deadline for the whole cluster, counted "
-        "from its creation. Workers that join late have the same deadline.",
+        description=f"Hours, from {MIN_LIFETIME_HOURS} to {MAX_LIFETIME_HOURS:,}. One deadline for the whole cluster, "
+        "counted from its creation. Workers that join late have the same deadline.",
     )
     head_node_build_timeout_minutes: values.Minutes = Field(
         default=10.0,
         ge=MIN_BUILD_MINUTES,
         le=MAX_BUILD_MINUTES,
-        description="Maximum wait of `ray up` for a reachable head. After the timeout `ray up` removes everything it "
-        "created.",
+        description="Minutes: the maximum wait of `ray up` for a reachable head. After the timeout `ray up` removes "
+        "everything it created.",
     )
     worker_node_build_timeout_minutes: values.Minutes = Field(
         default=10.0,
         ge=MIN_BUILD_MINUTES,
         le=MAX_BUILD_MINUTES,
-        description="Maximum wait for a worker's machine (`NeverAllocated`), and then for Ray to join (`NeverJoined`). "
-        "RayDog then terminates the worker. With set-up over SSH, each step has this limit.",
+        description="Minutes: the maximum wait for a worker's machine (`NeverAllocated`), and then for Ray to join "
+        "(`NeverJoined`). RayDog then terminates the worker. With set-up over SSH, each step has this limit.",
     )
     head_node_tag_server_port: values.Port = Field(
         default=DEFAULT_TAG_SERVER_PORT,

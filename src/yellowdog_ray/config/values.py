@@ -21,6 +21,7 @@ from yellowdog_ray.config.ports import USED_PORTS, free_port
 from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 
 _USER = r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]*"
+_TAG_RULE = f"lower-case letters, digits, '-', '_', '.' and ':', at most {names.MAX_TAG_LENGTH} characters"
 _REFERENCE = r"^ydid:|[^/]/+[^/]"
 
 
@@ -39,10 +40,7 @@ def _name(value: str) -> str:
 
 def _tag(value: str) -> str:
     if not names.is_valid_tag(value):
-        raise ValueError(
-            f"{shown(value)} is not a tag that YellowDog accepts: use lower-case letters, digits, '-', '_', '.' and "
-            f"':', at most {names.MAX_TAG_LENGTH} characters"
-        )
+        raise ValueError(f"{shown(value)} is not a tag that YellowDog accepts: use {_TAG_RULE}")
     return value
 
 
@@ -95,6 +93,11 @@ def _reference(value: str, an_id: str) -> str:
     raise ValueError(f"{shown(value)} is neither {an_id} nor its `namespace/name`")
 
 
+def _pattern(pattern: str, message: str, **keywords: Any) -> Any:
+    """A regular expression, with the message that editors show instead of it."""
+    return _in_schema(pattern=pattern, patternErrorMessage=message, **keywords)
+
+
 def _in_schema(**keywords: Any) -> Any:
     """Keywords of JSON schema that a value's check implies. pydantic does not apply them."""
     return Field(json_schema_extra=keywords)
@@ -113,21 +116,23 @@ Port = Annotated[
 Boolean = Annotated[bool, _BOOLEAN]
 OptionalBoolean = Annotated[bool | None, _BOOLEAN]
 Name = Annotated[
-    str, AfterValidator(_name), _in_schema(pattern=f"^{names.NAME_PATTERN}$", maxLength=names.MAX_NAME_LENGTH)
+    str,
+    AfterValidator(_name),
+    _pattern(f"^{names.NAME_PATTERN}$", f"Use {names.NAMING_RULE}.", maxLength=names.MAX_NAME_LENGTH),
 ]
 OptionalTag = Annotated[
     str | None,
     AfterValidator(_optional(_tag)),
-    _in_schema(pattern=f"^{names.TAG_PATTERN}$", maxLength=names.MAX_TAG_LENGTH),
+    _pattern(f"^{names.TAG_PATTERN}$", f"Use {_TAG_RULE}.", maxLength=names.MAX_TAG_LENGTH),
 ]
 User = Annotated[
     str,
     AfterValidator(_user),
     Remedy("name the user that runs the tasks, usually `yd-agent`"),
-    _in_schema(pattern=f"^{_USER}$"),
+    _pattern(f"^{_USER}$", "Name the user that runs the tasks, usually yd-agent."),
 ]
 OptionalPath = Annotated[str | None, AfterValidator(_optional(_path))]
-OptionalScript = Annotated[str | None, _in_schema(pattern=r"\S")]
+OptionalScript = Annotated[str | None, _pattern(r"\S", "Write a script, or remove the key to use RayDog's own.")]
 RayAuth = Annotated[Literal["token", "none"] | None, Remedy("write token or none (YAML reads `off` and `no` as false)")]
 _Local = Annotated[str, _in_schema(minLength=1)]
 Files = Annotated[
@@ -139,11 +144,11 @@ OptionalTemplate = Annotated[
     str | None,
     AfterValidator(_optional(_template)),
     Remedy("give the template's id, or its `namespace/name`"),
-    _in_schema(pattern=_REFERENCE),
+    _pattern(_REFERENCE, "Give the template's id (ydid:crt:...), or its namespace/name."),
 ]
 OptionalPool = Annotated[
     str | None,
     AfterValidator(_optional(_pool)),
     Remedy("give the configured worker pool's id, or its `namespace/name`"),
-    _in_schema(pattern=_REFERENCE),
+    _pattern(_REFERENCE, "Give the worker pool's id (ydid:wrkrpool:...), or its namespace/name."),
 ]

@@ -42,7 +42,7 @@ OF_THE_EXAMPLE = {
 
 @pytest.mark.parametrize("ending", ["json", "yaml"])
 def test_platform_contains_the_seed_from_its_start_and_after_a_reset(tmp_path: Path, ending: str) -> None:
-    resources = json.loads(EXAMPLE.read_text())
+    resources = json.loads(EXAMPLE.read_text())[::-1]  # the order does not matter
     file = tmp_path / f"seed.{ending}"
     file.write_text(json.dumps(resources) if ending == "json" else yaml.safe_dump(resources))
     platform = LocalPlatform(hosts=SimulatedHosts(), plant=read_content(None, file).plant)
