@@ -168,6 +168,8 @@ class Demo:
             f"ray attach {self.yaml}",
             f"ray dashboard {self.yaml}          # then open http://127.0.0.1:8265",
             f"ray submit {self.yaml} examples/local/sleep.py",
+            f"raydog status {self.yaml}",
+            f"raydog events {self.yaml}",
             "raydog local status",
             f"ray down -y {self.yaml}",
             "raydog local stop",

@@ -48,11 +48,11 @@ def list_clusters(namespace: NamespaceOption = None, as_json: JsonOption = False
     """
     with reported_errors():
         from yellowdog_ray.inventory.account import Account
-        from yellowdog_ray.inventory.summaries import read_summaries
+        from yellowdog_ray.inventory.summaries import creator_names, read_summaries
 
         account = Account()
         summaries = read_summaries(account, namespace)
-        creators = _creators(account)
+        creators = creator_names(account, summaries.clusters)
     if as_json:
         from raydog_cli.shapes import of_summaries
 
@@ -61,12 +61,6 @@ def list_clusters(namespace: NamespaceOption = None, as_json: JsonOption = False
         _show_summaries(summaries, creators, namespace)
     if not summaries.clusters or summaries.unreadable:
         raise typer.Exit(NOT_FOUND)
-
-
-def _creators(account: Account) -> dict[str, str]:
-    """The name of the key's own application by its id: the platform gives ids only."""
-    application = account.application
-    return {application.id: application.name} if application.id else {}
 
 
 def _show_summaries(summaries: Summaries, creators: dict[str, str], namespace: str | None) -> None:
@@ -145,7 +139,7 @@ def _show_once(account: Account, target: Target, *, as_json: bool, watch: bool) 
     if as_json:
         from raydog_cli.shapes import of_status
 
-        print_json(of_status(status, _creators(account) if account.is_made("application") else {}))
+        print_json(of_status(status, {}))
         return
     if watch:
         Console().clear()

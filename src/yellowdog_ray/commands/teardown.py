@@ -149,8 +149,17 @@ def _cancel(platform: Platform, work: WorkRequirementView) -> list[PlatformError
     return [] if work.finished else _failures([_attempt(platform.cancel_work_requirement, work.id)])
 
 
-def tear_down(platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> Sequence[str]:
+def tear_down(
+    platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock, command: str = "ray down"
+) -> Sequence[str]:
     """Remove everything of one work requirement, and wait until the platform shows nothing alive.
+
+    Args:
+        platform: the platform.
+        work: the work requirement.
+        progress: shows what the command waits for.
+        clock: time.
+        command: the command that the user is to repeat if it fails.
 
     Returns:
         The names of pools that had tasks, and that the platform showed neither by name nor in a list. It may have
@@ -160,7 +169,7 @@ def tear_down(platform: Platform, work: WorkRequirementView, progress: Progress,
         TeardownIncomplete: something is still alive after `TEARDOWN_TIMEOUT_SECONDS`, or could not be read for
             `UNREADABLE_TIMEOUT_SECONDS`; the text names it.
     """
-    return _Teardown(platform, work, progress, clock).run()
+    return _Teardown(platform, work, progress, clock, command).run()
 
 
 def outcome(cluster: str, namespace: str, *, found: bool, unseen: Sequence[str]) -> str:
@@ -178,8 +187,11 @@ def outcome(cluster: str, namespace: str, *, found: bool, unseen: Sequence[str])
 class _Teardown:
     """One teardown: what it has found so far, and what it has requested."""
 
-    def __init__(self, platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock) -> None:
+    def __init__(
+        self, platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock, command: str
+    ) -> None:
         self._platform = platform
+        self._command = command
         self._work = work
         self._progress = progress
         self._clock = clock
@@ -205,7 +217,8 @@ class _Teardown:
             self._clock.sleep(min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, (now - started) * _POLL_SHARE)))
 
     def _check_time(self, remains: _Remains, waited: float, unreadable: float) -> None:
-        remedy = f"run `ray down` again, or end them in YellowDog's portal (namespace {self._platform.namespace})"
+        portal = f"YellowDog's portal (namespace {self._platform.namespace})"
+        remedy = f"run `{self._command}` again, or end them in {portal}"
         if waited > TEARDOWN_TIMEOUT_SECONDS:
             raise TeardownIncomplete(
                 f"the platform still shows {remains} after {TEARDOWN_TIMEOUT_SECONDS:g} s: {remedy}"

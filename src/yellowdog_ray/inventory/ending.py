@@ -20,7 +20,7 @@ def end(found: Found, progress: Progress) -> str:
     """
     platform = found.platform
     try:
-        not_shown = tear_down(platform, found.work, progress, platform.clock)
+        not_shown = tear_down(platform, found.work, progress, platform.clock, "raydog down")
     except PlatformError as error:
         raise TeardownIncomplete(f"{error}. The cluster was not removed: run `raydog down` again") from error
     forget_token(token_file(platform.namespace, found.name))

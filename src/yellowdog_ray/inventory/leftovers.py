@@ -147,5 +147,5 @@ def remove(platform: Platform, leftovers: Sequence[Leftover], progress: Progress
     for work in ending:
         request_end(platform, work)
     for work in ending:
-        tear_down(platform, work, progress, platform.clock)
+        tear_down(platform, work, progress, platform.clock, "raydog gc")
     return revived

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 
 from yellowdog_ray import names
 from yellowdog_ray.errors import NotFound, PlatformError
@@ -129,6 +130,25 @@ def read_summaries(account: Account, namespace: str | None) -> Summaries:
             if names.has_pool_form(compute.name) and (compute.namespace, compute.name) not in owned
         ),
     )
+
+
+def creator_names(account: Account, clusters: Iterable[ClusterSummary]) -> dict[str, str]:
+    """The names of the clusters' creators by id: one call for each other than the key's own application.
+
+    A creator whose name the key may not read is left out.
+    """
+    own = account.application
+    others = sorted({cluster.creator for cluster in clusters if cluster.creator} - {own.id})
+    read = run_concurrently(partial(_name, account.platform), others)
+    found = {creator: name for creator, name in zip(others, read, strict=True) if name is not None}
+    return {**found, own.id: own.name}
+
+
+def _name(platform: Platform, creator: str) -> str | None:
+    try:
+        return platform.creator_name(creator)
+    except PlatformError:
+        return None
 
 
 def _read(platform: Platform, entry: WorkRequirementEntry) -> WorkRequirementView | PlatformError | None:

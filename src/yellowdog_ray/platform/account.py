@@ -21,12 +21,13 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_ray.platform.calls import Calls, entity, platform_call
-from yellowdog_ray.platform.convert import compute_entry, pool_entry, work_entry
+from yellowdog_ray.platform.convert import compute_entry, identified, pool_entry, work_entry
 from yellowdog_ray.platform.types import Application, ComputeEntry, PoolEntry, WorkRequirementEntry
 
 Namespaces = Sequence[str] | None
 """The namespaces of a search; None for all that the key can read."""
 
+_USER = "ydid:user:"
 _LIVE_WORK = [status for status in WorkRequirementStatus if not status.finished]
 _LIVE_POOLS: list[WorkerPoolStatus] = [
     status for status in WorkerPoolStatus if status not in (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)
@@ -48,6 +49,15 @@ class AccountCalls(Calls):
         details = entity(found, ApplicationDetails, subject)
         readable = None if details.allNamespacesReadable else tuple(details.readableNamespaces or ())
         return Application(str(details.id), str(details.name), readable)
+
+    @platform_call
+    def creator_name(self, creator_id: str) -> str:
+        """The name of an application or user, by its id: one call."""
+        account, subject = self._client.account_client, f"the name of {creator_id}"
+        with self._sdk(subject):
+            is_user = creator_id.startswith(_USER)
+            found: object = account.get_user(creator_id) if is_user else account.get_application(creator_id)
+        return identified(getattr(found, "name", None), subject)
 
     @platform_call
     def all_work(

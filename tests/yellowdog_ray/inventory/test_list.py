@@ -1,5 +1,6 @@
 """`raydog list`: all clusters, and nothing that is not one."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -67,6 +68,21 @@ def test_list_takes_three_calls_and_one_per_work_requirement(local, raydog, with
     raydog.json("list")
 
     assert local.calls.count("*", since=mark) == 4
+
+
+@pytest.mark.parametrize(("status", "name"), [(200, "local"), (403, None)])
+def test_list_reads_the_names_of_other_creators(local, raydog, with_workers, status, name):
+    """The key's application is unknown here, so the creator is another one."""
+    with_workers("demo", 0)
+    rules = [faults.Status(call="GET /application/", status=403)]
+    rules += [faults.Status(call="GET /account/applications/*", status=403)] * (status == 403)
+
+    with ExitStack() as stack:
+        for rule in rules:
+            stack.enter_context(local.faults.during(rule))
+        (cluster,) = raydog.json("list")["clusters"]
+
+    assert cluster["createdBy"] == {"id": local.platform.application.id, "name": name}
 
 
 def test_list_shows_the_rest_when_one_work_requirement_cannot_be_read(local, raydog, with_workers, make_cluster):
