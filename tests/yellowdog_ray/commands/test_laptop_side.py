@@ -206,3 +206,12 @@ def test_listing_deletes_rays_cached_yaml(platform, in_a_users_folder, cluster_y
     provider.non_terminated_nodes({})
 
     assert not cached.exists()
+
+
+def test_tag_store_has_the_key_of_the_cluster(in_a_users_folder, cluster_yaml, monkeypatch):
+    clusters: list[str] = []
+    monkeypatch.setattr("yellowdog_ray.commands.laptop_side.TagStore", lambda cluster, _: clusters.append(cluster))
+
+    _ = make_provider(cluster_yaml).side.tag_store
+
+    assert clusters == [cluster_yaml["cluster_name"]]
