@@ -225,14 +225,16 @@ class TestWarnings:
 
         assert "everybody who may read the task can read it" in warning
 
-    @pytest.mark.parametrize("key", ["ray_head_node_task_script", "ray_worker_node_task_script"])
-    def test_token_in_a_task_script_is_warned_of(self, cluster_yaml, tmp_path, key):
-        cluster_yaml["provider"][key] = "export RAY_AUTH_TOKEN=abc\nray start --port 16667\n"
+    @pytest.mark.parametrize("kinds", [("head",), ("head", "worker")], ids=["head", "both"])
+    def test_token_in_a_task_script_is_warned_of(self, cluster_yaml, tmp_path, kinds):
+        keys = [f"ray_{kind}_node_task_script" for kind in kinds]
+        cluster_yaml["provider"] |= dict.fromkeys(keys, "export RAY_AUTH_TOKEN=abc\nray start --port 16667\n")
 
-        _, (warning,) = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+        _, warnings = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
 
-        assert f"provider.{key} contains RAY_AUTH_TOKEN, which everybody who may read the task can read" in warning
-        assert "abc" not in warning
+        for key, warning in zip(keys, warnings, strict=True):
+            assert f"provider.{key} contains RAY_AUTH_TOKEN, which everybody who may read the task can read" in warning
+            assert "abc" not in warning
 
     @pytest.mark.parametrize("version", ["2.51.1", "2.60.0"])
     def test_tokens_depend_on_rays_version(self, cluster_yaml, tmp_path, monkeypatch, version):
