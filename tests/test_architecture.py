@@ -204,9 +204,11 @@ def test_cycle_is_found():
     assert cycle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
-def test_platform_client_loads_no_ray():
-    """In a new interpreter, since this one has loaded Ray already."""
-    code = "import sys, yellowdog_ray.platform.client; print([n for n in sys.modules if n.split('.')[0] == 'ray'])"
+def test_platform_client_and_inventory_load_no_ray():
+    """In a new interpreter, since this one has loaded Ray already. `raydog status` must answer within seconds."""
+    inventory = sorted(module for module in module_graph("yellowdog_ray") if unit_of(module) == "inventory")
+    modules = ", ".join(["yellowdog_ray.platform.client", *inventory])
+    code = f"import sys, {modules}; print([n for n in sys.modules if n.split('.')[0] == 'ray'])"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 

@@ -19,6 +19,7 @@ from raydog_cli.common import (
     fail,
     print_json,
     reported_errors,
+    say,
     show_table,
     span,
 )
@@ -69,12 +70,12 @@ def _show_summaries(summaries: Summaries, creators: dict[str, str], namespace: s
         show_table("Clusters", _LIST_COLUMNS, rows)
     else:
         where = f" in namespace '{namespace}'" if namespace else ""
-        typer.echo(f"no cluster is alive{where}", err=True)
+        say(f"no cluster is alive{where}", err=True)
     for reason in summaries.unreadable:
-        typer.echo(f"warning: not read, and it may be a cluster: {reason}", err=True)
+        say(f"warning: not read, and it may be a cluster: {reason}", err=True)
     if summaries.unowned:
         number = len(summaries.unowned)
-        typer.echo(
+        say(
             f"warning: {number} compute requirement(s) with names like RayDog's belong to no living cluster "
             f"({', '.join(summaries.unowned)}): `raydog gc --dry-run` examines them",
             err=True,
@@ -152,15 +153,19 @@ def required(account: Account, target: Target) -> Found:
 
     found = find(account, target)
     if found is None:
-        where = f"namespace '{target.namespace}'" if target.namespace else "any namespace that this key can read"
-        fail(f"YellowDog shows no cluster '{target.name}' in {where} to this key", NOT_FOUND)
+        if target.namespace:
+            fail(f"YellowDog shows no cluster '{target.name}' in namespace '{target.namespace}' to this key", NOT_FOUND)
+        fail(
+            f"YellowDog shows no living cluster '{target.name}' to this key: to find an ended one, add --namespace",
+            NOT_FOUND,
+        )
     return found
 
 
 def _show_status(status: ClusterStatus) -> None:
     cluster, now = status.cluster, status.read_at
     left = f", lifetime left {span(cluster.deadline - now)}" if cluster.deadline and not cluster.work.finished else ""
-    typer.echo(
+    say(
         f"cluster {cluster.name} in namespace {cluster.namespace}: {cluster.state.value}, "
         f"created {span(now - cluster.work.created)} ago{left}"
     )
@@ -173,7 +178,7 @@ def _show_status(status: ClusterStatus) -> None:
         ]
         show_table("Worker pools", _POOL_COLUMNS, pools)
     for line in _notes(status):
-        typer.echo(line, err=True)
+        say(line, err=True)
 
 
 def _node_rows(status: ClusterStatus) -> list[list[str]]:

@@ -50,9 +50,18 @@ def reported_errors() -> Iterator[None]:
         fail(str(error), NO_ACCESS)
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text that may quote what others wrote: without characters that control a terminal."""
+    typer.echo(_printable(text), err=err)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def fail(message: str, code: int) -> NoReturn:
     """Print an error and end the command."""
-    typer.echo(f"error: {message}", err=True)
+    say(f"error: {message}", err=True)
     raise typer.Exit(code)
 
 
@@ -61,30 +70,38 @@ def print_json(shape: dict[str, Any]) -> None:
     typer.echo(json.dumps({"version": JSON_VERSION, **shape}, indent=2))
 
 
+def is_terminal() -> bool:
+    """Whether the output goes to a person."""
+    return sys.stdout.isatty()
+
+
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table in a terminal; elsewhere the columns as plain text, one row a line."""
-    if not sys.stdout.isatty():
+    if not is_terminal():
         _show_plain(columns, rows)
         return
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell or "-") for cell in row))
+        table.add_row(*(Text(_printable(cell) or "-") for cell in row))
     Console(highlight=False).print(table)
 
 
 def _show_plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    lines = [[column.upper() for column in columns], *([" ".join(cell.split()) or "-" for cell in row] for row in rows)]
+    lines = [
+        [column.upper() for column in columns],
+        *([" ".join(_printable(cell).split()) or "-" for cell in row] for row in rows),
+    ]
     widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     for line in lines:
         padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        typer.echo("  ".join(padded).rstrip())
+        say("  ".join(padded).rstrip())
 
 
 def cut(text: str) -> str:
     """A text for a table's cell, shortened in a terminal."""
-    if not sys.stdout.isatty() or len(text) <= MAX_REASON:
+    if not is_terminal() or len(text) <= MAX_REASON:
         return text
     return f"{text[: MAX_REASON - 4]} ..."
 

@@ -16,6 +16,7 @@ from raydog_cli.common import (
     fail,
     print_json,
     reported_errors,
+    say,
     show_table,
 )
 
@@ -54,7 +55,7 @@ def events(
     else:
         rows = [[_time(event.time), event.subject, event.text] for event in shown]
         show_table(f"Events of cluster {found.name}", _EVENT_COLUMNS, rows)
-        typer.echo(f"not kept by YellowDog: {'; '.join(LOST_WITH_HEAD)}. See `ray monitor YAML`", err=True)
+        say(f"not kept by YellowDog: {'; '.join(LOST_WITH_HEAD)}. See `ray monitor YAML`", err=True)
     if not shown:
         fail(f"YellowDog shows no event of node '{node}'", NOT_FOUND)
 
@@ -95,15 +96,15 @@ def logs(
 
 
 def _show(log: NodeLog) -> None:
-    typer.echo(f"node {log.node} ({log.node_type}): {log.status.lower()}")
-    typer.echo(f"  task      {log.task_id}")
+    say(f"node {log.node} ({log.node_type}): {log.status.lower()}")
+    say(f"  task      {log.task_id}")
     if log.started:
-        typer.echo(f"  started   {_time(log.started)} UTC")
+        say(f"  started   {_time(log.started)} UTC")
     if log.ended:
-        typer.echo(f"  ended     {_time(log.ended)} UTC")
+        say(f"  ended     {_time(log.ended)} UTC")
     for time, text in log.errors:
-        typer.echo(f"  error     {_time(time)} UTC: {text}")
-    typer.echo(f"  output    {_where(log)}")
+        say(f"  error     {_time(time)} UTC: {text}")
+    say(f"  output    {_where(log)}")
 
 
 def _where(log: NodeLog) -> str:

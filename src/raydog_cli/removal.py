@@ -19,6 +19,7 @@ from raydog_cli.common import (
     fail,
     print_json,
     reported_errors,
+    say,
     show_table,
     span,
 )
@@ -48,7 +49,7 @@ def down(cluster: ClusterArgument, namespace: NamespaceOption = None, yes: YesOp
         target = parse_target(cluster, namespace)
         found = required(Account(PATIENT_RETRY_SECONDS), target)
         if not yes:
-            typer.echo(_introduction(found))
+            say(_introduction(found))
             typer.confirm("End it, with its head and all its workers?", abort=True)
         progress = Progress()
         progress.report(end(found, progress))
@@ -99,7 +100,7 @@ def gc(
 
         print_json(of_leftovers(leftovers, revived, removed=not dry_run))
     elif leftovers.old and not dry_run:
-        typer.echo(f"removed: nothing is left of {len(leftovers.old) - len(revived)} cluster(s)")
+        say(f"removed: nothing is left of {len(leftovers.old) - len(revived)} cluster(s)")
     if revived:
         fail(f"alive again, and left alone: {', '.join(one.cluster for one in revived)}", NOT_FOUND)
 
@@ -108,14 +109,12 @@ def _show(leftovers: Leftovers, namespace: str) -> None:
     if leftovers.old:
         show_table("Leftovers", _COLUMNS, [_row(one, leftovers) for one in leftovers.old])
     else:
-        typer.echo(f"nothing to remove in namespace {namespace}")
+        say(f"nothing to remove in namespace {namespace}")
     for one in leftovers.young:
         age = span(leftovers.read_at - one.youngest)
-        typer.echo(
-            f"note: cluster {one.cluster} is left alone, because a part of it is {age} old: {one.reason}", err=True
-        )
+        say(f"note: cluster {one.cluster} is left alone, because a part of it is {age} old: {one.reason}", err=True)
     if leftovers.unproven:
-        typer.echo(
+        say(
             "note: left alone, because YellowDog shows no work requirement that proves them RayDog's: "
             f"{', '.join(leftovers.unproven)}. If they are yours, end them in YellowDog's portal",
             err=True,

@@ -86,7 +86,8 @@ class Summaries:
     Attributes:
         read_at: the platform's time of the reading.
         unreadable: why some work requirements could not be read: a cluster may be among them.
-        unowned: names of living compute requirements that look like RayDog's, and belong to no living cluster.
+        unowned: names of living compute requirements that look like RayDog's, and belong to no living cluster; none
+            if a cluster may be unreadable.
     """
 
     clusters: tuple[ClusterSummary, ...]
@@ -120,15 +121,13 @@ def read_summaries(account: Account, namespace: str | None) -> Summaries:
             owned |= {(entry.namespace, tag) for tag in tags}
             supply = [compute for compute in computes if compute.namespace == entry.namespace and compute.name in tags]
             clusters.append(summary(name, entry.namespace, work, supply, now))
+    unreadable = tuple(str(work) for work in read if isinstance(work, PlatformError))
+    strange = [compute.name for compute in computes if (compute.namespace, compute.name) not in owned]
     return Summaries(
         clusters=tuple(sorted(clusters, key=lambda cluster: (cluster.namespace, cluster.name, cluster.work.created))),
         read_at=now,
-        unreadable=tuple(str(work) for work in read if isinstance(work, PlatformError)),
-        unowned=tuple(
-            compute.name
-            for compute in computes
-            if names.has_pool_form(compute.name) and (compute.namespace, compute.name) not in owned
-        ),
+        unreadable=unreadable,
+        unowned=() if unreadable else tuple(filter(names.has_pool_form, strange)),
     )
 
 

@@ -41,7 +41,7 @@ def test_down_of_a_strangers_work_ends_nothing(local, raydog, options):
     result = raydog.run("down", "ray", "-y", *options)
 
     assert result.exit_code == 1
-    assert "YellowDog shows no cluster 'ray'" in result.stderr
+    assert "cluster 'ray'" in result.stderr
     assert [work.status.finished for work in local.platform.store.works.values()] == [False]
 
 

@@ -72,7 +72,7 @@ def test_status_of_a_strangers_work_reports_no_cluster(local, raydog, options):
     result = raydog.run("status", "ray", *options)
 
     assert result.exit_code == 1
-    assert "YellowDog shows no cluster 'ray'" in result.stderr
+    assert "cluster 'ray'" in result.stderr
 
 
 @pytest.mark.parametrize(
