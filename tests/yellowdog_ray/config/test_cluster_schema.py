@@ -12,9 +12,17 @@ from typer.testing import CliRunner
 
 from raydog_cli.main import app
 from tests.yellowdog_ray.ray_cli import complete
-from tests.yellowdog_ray.yaml_mistakes import BEFORE_THE_PROVIDER, IN_AUTH, IN_RAYS_KEYS, OF_RAYDOG
+from tests.yellowdog_ray.yaml_mistakes import (
+    BEFORE_THE_PROVIDER,
+    IN_AUTH,
+    IN_RAYS_KEYS,
+    OF_RAYDOG,
+    WORKER,
+    YamlMistake,
+)
 from yellowdog_ray.config.cluster_schema import cluster_schema, schema_text
-from yellowdog_ray.config.models import NodeConfig, ProviderSettings
+from yellowdog_ray.config.models import NodeConfig, ProviderSettings, parse_node_config, parse_provider
+from yellowdog_ray.config.ray_keys import ray_mistakes
 
 ROOT = Path(__file__).parents[3]
 STORED = ROOT / "schemas/raydog-cluster.schema.json"
@@ -82,6 +90,36 @@ def test_keys_are_those_of_the_models():
 
 def test_good_configuration_is_accepted(validator, cluster_yaml):
     assert errors_of(validator, complete(cluster_yaml)) == []
+
+
+UNUSUAL = [
+    YamlMistake(place, value, ())
+    for place, value in [
+        (("provider", "cluster_tag"), None),
+        (("provider", "files_to_upload"), {"~/x": "y"}),
+        (("provider", "ray_auth"), None),
+        (("provider", "auth"), {"ssh_user": "me"}),
+        (("auth", "ssh_proxy_command"), "nc %h %p"),
+        ((*WORKER, "labels"), {"example.com/zone_1": "x", "empty": ""}),
+        ((*WORKER, "resources"), None),
+        ((*WORKER, "resources"), {"CPU": 0, "TPU": 4, "object_store_memory": 0}),
+        ((*WORKER, "docker"), {"pull_before_run": True}),
+        ((*WORKER, "node_config"), {"worker_pool": "ydid:wrkrpool:x", "userdata": None}),
+        (("docker",), {}),
+        (("file_mounts",), {"~/x": "y"}),
+        (("metadata",), {"anything": [1]}),
+    ]
+]
+
+
+@pytest.mark.parametrize("change", UNUSUAL, ids=str)
+def test_what_raydog_accepts_is_accepted(validator, cluster_yaml, change):
+    config = change.made_in(complete(cluster_yaml))
+
+    assert ray_mistakes(config) == []
+    parse_provider(config["provider"], "cluster.yaml")
+    parse_node_config(config["available_node_types"]["worker"]["node_config"], "cluster.yaml", "worker")
+    assert errors_of(validator, config) == []
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
