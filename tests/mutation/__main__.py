@@ -111,7 +111,7 @@ def _settings(modules: Iterable[str], tests: list[str]) -> str:
         "do_not_mutate_patterns": _NOT_MUTATED,
         "pytest_add_cli_args_test_selection": tests,
         "pytest_add_cli_args": ["-m", _TESTS_THAT_CAN_RUN, "-p", "no:cacheprovider"],
-        "also_copy": ["examples", "docs", "scripts", "benchmarks"],
+        "also_copy": ["benchmarks", "docs", "examples", "requirements", "schemas", "scripts"],
     }
     return "\n[tool.mutmut]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
 
