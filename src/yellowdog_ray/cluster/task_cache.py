@@ -16,14 +16,14 @@ import contextlib
 import logging
 import math
 import threading
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 
 from yellowdog_ray.cluster.ended_tasks import EndedTasks
 from yellowdog_ray.cluster.first_reading import FirstReading
+from yellowdog_ray.cluster.known_group import KnownGroup
 from yellowdog_ray.cluster.task_reading import (
     NOT_FOUND,
     Copies,
@@ -45,7 +45,7 @@ from yellowdog_ray.errors import NotFound, PlatformError
 from yellowdog_ray.platform.calls import PAGE_SIZE
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import MAX_CONCURRENT_CALLS, run_concurrently
-from yellowdog_ray.platform.types import Counts, TaskGroupView, TaskPhase, TaskView, WorkRequirementView
+from yellowdog_ray.platform.types import Counts, TaskGroupView, TaskView, WorkRequirementView
 
 logger = logging.getLogger(__name__)
 
@@ -68,30 +68,6 @@ MAX_LOOKUPS = MAX_CONCURRENT_CALLS
 
 SLACK = timedelta(seconds=2)
 """How far the clocks may be apart that say when the counts have changed and when a task has started or ended."""
-
-
-@dataclass
-class _Group:
-    """One task group as last read.
-
-    Attributes:
-        tasks: its live tasks.
-        counts: what the platform counted shortly before, or counts now if nothing has moved since.
-        counted_at: since when it has counted so.
-        read_at: when the tasks were read.
-        missing: ids of the tasks that the last whole list lacked and that were not requested by id yet.
-    """
-
-    tasks: Tasks
-    counts: Counts | None
-    counted_at: float
-    read_at: float
-    missing: frozenset[str] = frozenset()
-
-    @cached_property
-    def phases(self) -> Counter[TaskPhase]:
-        """How many of the tasks are in each phase."""
-        return phases(self.tasks.values())
 
 
 @dataclass(frozen=True)
@@ -119,12 +95,13 @@ class TaskCache:
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._groups: dict[str, _Group] = {}
+            self._groups: dict[str, KnownGroup] = {}
             self._added: dict[str, _Added] = {}
             self._ended = EndedTasks()
             self._copies = Copies()
             self._all_read_at = float("-inf")
             self._first = FirstReading(self._platform, self._monotonic, self._limit)
+            self._is_corrected = False
 
     def tasks(self) -> dict[str, TaskView]:
         """Every live task by name, with submitted ones that no list shows yet; of copies, the original."""
@@ -155,7 +132,7 @@ class TaskCache:
             PlatformError: they could not be read.
         """
         now = self._monotonic()
-        if not self._groups or not self._is_due(now) or not self._all_explained():
+        if self._is_corrected or not self._groups or not self._is_due(now) or not self._all_explained():
             return False
         reading = Reading(self._all())
         with self._reconsidering():
@@ -192,7 +169,9 @@ class TaskCache:
             self._copies.warn_of(self._all())
         if not self._first.is_accepted:
             self._first.accept(work, self.size)
-        return bool(groups or looked_up)
+        may_differ = bool(groups or looked_up or self._is_corrected)
+        self._is_corrected = False
+        return may_differ
 
     # What must be read
 
@@ -212,7 +191,7 @@ class TaskCache:
                 return True
         return now - known.counted_at < UNEXPLAINED_SECONDS or now - known.read_at >= UNEXPLAINED_SECONDS
 
-    def _nothing_moved(self, group_id: str, known: _Group, counts: Counts) -> bool:
+    def _nothing_moved(self, group_id: str, known: KnownGroup, counts: Counts) -> bool:
         """Whether what is known of a group explains the platform's counts: then none of its tasks has moved."""
         if known.counts is None or known.counts.ended != counts.ended:
             return False
@@ -362,7 +341,7 @@ class TaskCache:
         else:
             same = before and before.counts and group.counts and before.counts.at == group.counts.at
             since = before.counted_at if before and same else now
-            self._groups[group.id] = _Group(listed, group.counts, since, now, missing)
+            self._groups[group.id] = KnownGroup(listed, group.counts, since, now, missing)
         for id_ in shown.keys() & self._added.keys():
             del self._added[id_]
 
@@ -390,11 +369,12 @@ class TaskCache:
             self._correct(self._first.outvoted(error.listed))
             raise
 
-    def _correct(self, tasks: Iterable[TaskView]) -> None:
+    def _correct(self, tasks: Collection[TaskView]) -> None:
         """Replace the known views of these tasks, which may belong to another group than was known."""
         with self._lock:
-            for task in tasks:
-                for id_, group in self._groups.items():
-                    others = {other.id: other for other in group.tasks.values() if other.id != task.id}
-                    is_listed = id_ == task.group_id and not task.finished
-                    self._groups[id_] = replace(group, tasks={**others, task.id: task} if is_listed else others)
+            self._is_corrected |= bool(tasks)
+            ids = {task.id for task in tasks}
+            for id_, group in self._groups.items():
+                others = {other: task for other, task in group.tasks.items() if other not in ids}
+                right = {task.id: task for task in tasks if task.group_id == id_ and not task.finished}
+                self._groups[id_] = replace(group, tasks={**others, **right})

@@ -2,7 +2,15 @@
 
 import pytest
 
-from tests.yellowdog_ray.cluster.scripted_platform import Reader, ScriptedPlatform, honest, renaming, task, task_id
+from tests.yellowdog_ray.cluster.scripted_platform import (
+    WORK,
+    Reader,
+    ScriptedPlatform,
+    honest,
+    renaming,
+    task,
+    task_id,
+)
 from yellowdog_ray.errors import MalformedResponse, Unavailable
 from yellowdog_ray.names import group_name, is_group_of
 
@@ -63,8 +71,9 @@ def test_first_list_is_outvoted_by_the_second_and_the_tasks_own_answer(platform)
 
     with pytest.raises(MalformedResponse):
         reader.tick()
-    reader.tick()
 
+    assert not reader.cache.confirmed(WORK)
+    assert reader.cache.update(platform.work()), "the snapshot must be composed again"
     assert reader.cache.tasks()["a"] == task("a")
 
 
