@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from yellowdog_local.cli.main import duration
+
 FOUND = 0
 NOT_FOUND = 1
 """Nothing was found, or only a part could be read or removed."""
@@ -107,12 +109,8 @@ def cut(text: str) -> str:
 
 
 def span(time: timedelta) -> str:
-    """A time span in its two largest units."""
-    minutes, seconds = divmod(max(0, int(time.total_seconds())), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    return " ".join([f"{number} {unit}" for number, unit in parts if number][:2]) or "0 s"
+    """A time span in its two largest units; one below zero is none."""
+    return duration(max(0.0, time.total_seconds()))
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:

@@ -112,13 +112,19 @@ def _clusters(platform: Platform, entries: Sequence[WorkRequirementEntry]) -> li
 
 
 def is_living(platform: Platform, work: WorkRequirementView) -> bool:
-    """Whether a cluster has a head that has not ended: no call if the platform counts one, otherwise one."""
+    """Whether a cluster has a head that has not ended: no call if the platform counts one, otherwise one.
+
+    Without counts, a cluster whose head no list shows is taken for a living one.
+    """
     if work.finished or work.cancelling:
         return False
     head = work.groups[0]
-    if head.counts is None or head.counts.live:
+    if head.counts is not None and head.counts.live:
         return True
-    return any(not task.finished for task in platform.group_tasks(head.id))
+    tasks = platform.group_tasks(head.id)
+    if not tasks:
+        return head.counts is None
+    return any(not task.finished for task in tasks)
 
 
 def _leftover(

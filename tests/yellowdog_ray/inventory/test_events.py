@@ -38,6 +38,7 @@ def test_events_of_an_ended_cluster_are_shown_with_its_namespace(local, raydog, 
     assert result.exit_code == 0
     assert "cancelled" in result.stdout
     assert "not kept by YellowDog: launch requests" in result.stderr
+    assert raydog.json("status", "demo", "--namespace", "demo")["cluster"]["state"] == "ended"
 
 
 def test_logs_show_error_and_place_of_output_of_a_failed_node(raydog, with_failed_worker):

@@ -1,5 +1,8 @@
 """`raydog gc`: what no living cluster owns goes; what is young, alive or a stranger's stays."""
 
+from datetime import datetime, timezone
+from types import SimpleNamespace
+
 import pytest
 from yellowdog_client.model import WorkRequirement
 
@@ -8,6 +11,8 @@ from tests.yellowdog_ray.inventory.conftest import add_strangers_pool, add_stran
 from tests.yellowdog_ray.inventory.test_down import alive
 from yellowdog_local import faults
 from yellowdog_ray.errors import PlatformError
+from yellowdog_ray.inventory.leftovers import is_living
+from yellowdog_ray.platform.types import Counts, Placement, TaskGroupView, TaskPhase, WorkRequirementView
 
 GC = ("gc", "--namespace", "demo")
 OLD = 700.0
@@ -110,3 +115,18 @@ def test_gc_removes_nothing_when_a_work_requirement_cannot_be_read(local, raydog
 
     assert result.exit_code == 2
     assert alive(local) == 1
+
+
+@pytest.mark.parametrize(
+    ("live", "finished_tasks", "living"),
+    [(1, [], True), (0, [], False), (0, [True], False), (0, [False], True), (None, [], True), (None, [True], False)],
+)
+def test_cluster_is_living_while_counts_or_lists_show_its_head(live, finished_tasks, living):
+    counts = None if live is None else Counts({TaskPhase.EXECUTING: live})
+    head = TaskGroupView("g", "head", "ray-head-0a0b0c0d", None, counts, Placement((), ()))
+    work = WorkRequirementView("w", "ray", "RUNNING", False, False, datetime.now(timezone.utc), (head,))
+    platform = SimpleNamespace(
+        group_tasks=lambda _: [SimpleNamespace(finished=finished) for finished in finished_tasks]
+    )
+
+    assert is_living(platform, work) is living

@@ -89,5 +89,22 @@ def test_status_refuses_an_argument_that_names_no_cluster(raydog, tmp_path, monk
     assert phrase in result.stderr
 
 
+@pytest.mark.usefixtures("local")
+def test_watch_repeats_until_it_is_interrupted(raydog, with_workers, monkeypatch):
+    with_workers("demo", 0)
+    pauses = iter([None])
+
+    def sleep(_):
+        if next(pauses, "interrupted"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("raydog_cli.clusters.time.sleep", sleep)
+
+    result = raydog.run("status", "demo", "--watch")
+
+    assert result.exit_code == 0
+    assert result.stdout.count("cluster demo in namespace demo: up") == 2
+
+
 def test_node_type_tag_is_rays():
     assert NODE_TYPE_TAG == TAG_RAY_USER_NODE_TYPE
