@@ -72,10 +72,14 @@ def slug(text: str, length: int = 24) -> str:
     if len(text) <= length and _NAME.fullmatch(text) and text != HEAD_GROUP:
         return text
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    plain = _plain(text.lower()).strip("-")
     if not plain or not plain[0].isalpha():
         plain = f"n-{plain}"
     return f"{plain[: length - 7].rstrip('-')}-{digest}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text)
 
 
 def work_name(cluster: str, generation: int = 1) -> str:
@@ -166,7 +170,7 @@ def has_pool_form(name: str) -> bool:
 def may_share_cluster(work: str, pool: str) -> bool:
     """Whether a work requirement and a pool of these names may be one cluster's: False only if they cannot be."""
     stem = work.rpartition("-")[0] or work
-    return any(pool.startswith(name[:_SHORTEST_CUT].rstrip("-")) for name in (work, stem))
+    return any(_plain(pool).startswith(_plain(name)[:_SHORTEST_CUT].rstrip("-")) for name in (work, stem))
 
 
 def head_id(token: str) -> str:

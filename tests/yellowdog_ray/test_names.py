@@ -146,3 +146,57 @@ class TestNumberedWorkRequirement:
     @pytest.mark.parametrize("tag", ["ray-2-head-0badcafe", "mine", "my-ray-head-0badcafe", "ray-worker-0badcafe", ""])
     def test_own_work_requirement_of_a_numbered_cluster_is_no_later_generation(self, tag):
         assert not names.is_later_generation("ray-2", tag)
+
+
+CLUSTERS = (
+    "a",
+    "ray",
+    "ray-2",
+    "head",
+    "my_ray-production",
+    "a--------b",
+    f"a{'-' * 30}b",
+    "long" * 15,
+    "my_ray-production_of_things",
+    "my--ray-production-of-things",
+    "x" * 54,
+    "x" * 55,
+)
+NODE_TYPES = ("cpu", "head", "GPU worker (8x A100, spot)", "n" * 60)
+
+
+@pytest.mark.parametrize("generation", [1, 2, 99999])
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_owner_of_a_pool_is_never_ruled_out_by_names(cluster, generation):
+    work = names.work_name(cluster, generation)
+    groups = [names.group_name(node_type, "f4562e", number) for node_type in NODE_TYPES for number in (1, 2, 99)]
+    pools = [names.pool_name(cluster, group, "0a0b0c0d") for group in ("head", *groups)]
+
+    assert [pool for pool in pools if not names.has_pool_form(pool)] == []
+    assert [pool for pool in pools if not names.may_share_cluster(work, pool)] == []
+
+
+@pytest.mark.parametrize("generation", [1, 2, 99999])
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_cluster_of_a_work_requirement_is_read_from_its_heads_tag(cluster, generation):
+    tag = names.pool_name(cluster, "head", "0a0b0c0d")
+    found = names.cluster_of(names.work_name(cluster, generation), tag)
+
+    assert found is not None
+    assert found == cluster or (generation > 1 and len(cluster) > 54)
+
+
+@pytest.mark.parametrize(
+    ("work", "tag"),
+    [
+        ("ray", "ray-head"),
+        ("ray", "ray-head-0badcaf"),
+        ("ray", "ray-worker-0badcafe"),
+        ("ray", "ra-head-0badcafe"),
+        ("ray", "ray-production-head-0badcafe"),
+        ("ray-1", "ray-head-0badcafe"),
+        ("ray", ""),
+    ],
+)
+def test_work_requirement_with_another_tag_belongs_to_no_cluster(work, tag):
+    assert names.cluster_of(work, tag) is None
