@@ -25,12 +25,12 @@ from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 WORK = {"namespace": "demo", "name": "work"}
-BRISK_SECONDS = 0.1
+BRISK_SECONDS = 0.25
 
 
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningPlatform]:
-    """A platform that waits a tenth of a second for a header."""
+    """A platform that waits a quarter of a second for a header: longer than a client takes on a busy machine."""
     monkeypatch.setattr(connections, "HEADER_TIMEOUT_SECONDS", BRISK_SECONDS)
     with local_platform(clock=SteppedClock()) as running:
         yield running

@@ -149,14 +149,14 @@ class TestWorkRequirement:
         assert work_view(work).groups[0].worker_tag == "t1"
 
     def test_entry_has_all_fields(self):
-        status = WorkRequirementStatus.COMPLETED
-        summary = filled(WorkRequirementSummary(), id="w-1", name="ray", status=status, createdTime=NOW)
+        fields = {"id": "w-1", "namespace": "demo", "name": "ray", "createdTime": NOW}
+        summary = filled(WorkRequirementSummary(), status=WorkRequirementStatus.COMPLETED, **fields)
 
-        assert work_entry(summary) == WorkRequirementEntry("w-1", "ray", finished=True, created=NOW)
+        assert work_entry(summary) == WorkRequirementEntry("w-1", "ray", finished=True, created=NOW, namespace="demo")
 
-    @pytest.mark.parametrize("field", ["id", "name"])
+    @pytest.mark.parametrize("field", ["id", "namespace", "name"])
     def test_entry_without_identity_is_malformed(self, field):
-        fields = {"id": "w-1", "name": "ray", "status": None, "createdTime": NOW, field: None}
+        fields = {"id": "w-1", "namespace": "demo", "name": "ray", "status": None, "createdTime": NOW, field: None}
 
         with pytest.raises(MalformedResponse, match="a listed work requirement: no id or name"):
             work_entry(filled(WorkRequirementSummary(), **fields))
