@@ -23,6 +23,12 @@ STARTS_RAY = "starts-ray"
 _STOP_SECONDS = 3  # without a head; Ray stops within 2 s where it waits for nothing
 _RESTART_SECONDS = 30  # above the time of `ray stop` and `ray start`
 
+SUPERVISOR = "yellowdog_ray.head"
+"""The module that supervises the head's processes; not imported, since it is above this room."""
+
+STORE_FOLDER = ".raydog/store"
+"""The files of the tag server, below the agent's home."""
+
 _MISSES = 3  # polls in a row without a raylet: pgrep skips processes that it cannot read for want of memory
 _MISSED_PAUSE_SECONDS = 2
 
@@ -130,21 +136,40 @@ HEAD_SCRIPT = (
     + f"""
 # On a machine of your own, secrets of an earlier cluster's head may remain: delete those older than this task.
 # Delete this cluster's at the end.
-secrets=("$HOME/ray_bootstrap_key.pem" "$HOME/.raydog/credentials" "$HOME/.raydog/shell")
+secrets=("$HOME/ray_bootstrap_key.pem" "$HOME/.raydog/credentials" "$HOME/.raydog/shell" "$HOME/{STORE_FOLDER}")
 [ "${{{variables.AUTH_MODE}:-}}" != token ] || secrets+=("${variables.AUTH_TOKEN_PATH}")
 find "${{secrets[@]}}" ! -cnewer "$0" -delete 2>/dev/null
-trap 'finish; rm -f "${{secrets[@]}}"' EXIT
+trap 'finish; rm -rf "${{secrets[@]}}"' EXIT
 
 # The tag server: it stores Ray's mutable tags, and listens on the loopback interface only.
 valkey=$(command -v valkey-server || command -v redis-server) || {{
   echo "Neither valkey-server nor redis-server is installed on the head's image" >&2
   exit 1
 }}
-"$valkey" --port "{_TAG_PORT}" --bind 127.0.0.1 --save '' --appendonly no &
 
-# Ray has no option for the address of its client server, so a hook of RayDog's, which `ray up` sends, sets it.
-if [ "${{{variables.START_HOOK}:-{AGENT_HOOK}}}" = {AGENT_HOOK} ]; then
-  export {variables.START_HOOK}={HOOK}
+# Fixed ports, so that a firewall can name them.
+ray_start=(ray start --head --port={GCS_PORT} {RAY_START_OPTIONS}
+  --autoscaling-config="$HOME/ray_bootstrap_config.yaml")
+
+# The supervisor runs the tag server and, at a line of its standard input, Ray. It starts again each process that dies.
+supervisor=
+supervise=(python -m {SUPERVISOR} --folder "$HOME/{STORE_FOLDER}" --server "$valkey" --port "{_TAG_PORT}")
+if ! python -c "import {SUPERVISOR}" 2>/dev/null; then
+  echo "RayDog on this image is older: the head ends with the first of Ray's processes that dies"
+elif "${{supervise[@]}}" --check; then
+  exec {{to_supervisor}}> >(exec "${{supervise[@]}}" -- "${{ray_start[@]}}")
+  supervisor=$!
+  # `ray stop` must not be taken for a failure. At the end of its input, the supervisor ends with the tag server.
+  trap 'kill -TERM "$supervisor" 2>/dev/null; finish; exec {{to_supervisor}}>&-; wait "$supervisor"
+    rm -rf "${{secrets[@]}}"' EXIT
+fi
+
+if [ -z "$supervisor" ]; then
+  "$valkey" --port "{_TAG_PORT}" --bind 127.0.0.1 --save '' --appendonly no &
+  # Ray has no option for the address of its client server, so a hook sets it.
+  if [ "${{{variables.START_HOOK}:-{AGENT_HOOK}}}" = {AGENT_HOOK} ] && python -c "import {MODULE}" 2>/dev/null; then
+    export {variables.START_HOOK}={HOOK}
+  fi
 fi
 
 {_LET_UPDATER}
@@ -152,10 +177,13 @@ fi
 echo "Waiting for the cluster's configuration"
 until [ -f "$HOME/ray_bootstrap_key.pem" ]; do pause 0.2; done
 
-# Fixed ports, so that a firewall can name them.
-ray start --head --port={GCS_PORT} \\
-  {RAY_START_OPTIONS} \\
-  --autoscaling-config="$HOME/ray_bootstrap_config.yaml" --block &
+if [ -n "$supervisor" ]; then
+  echo >&"$to_supervisor"
+  wait "$supervisor"
+  exit
+fi
+
+"${{ray_start[@]}}" --block &
 """
     + _WATCH
 )

@@ -145,6 +145,25 @@ START_HOOK = _variable(
     absent="Ray's client server listens on the head's address too; Ray 2.52 and 2.53 require no token at their agents",
 )
 
+STORE = _variable(
+    "RAYDOG_STORE",
+    written_by="the supervisor on the head, for `ray start`",
+    read_by="the hook of `ray start`: the file that says where Ray keeps its control store",
+    absent="Ray keeps it in the memory of its process",
+)
+EXTERNAL_STORAGE_NAMESPACE = _variable(
+    "RAY_external_storage_namespace",
+    written_by="the hook of `ray start` on the head",
+    read_by="Ray: the prefix of the control store's keys",
+    absent="Ray's own prefix",
+)
+REDIS_PASSWORD = _variable(
+    "RAY_REDIS_PASSWORD",
+    written_by="`ray start`, for its client server; a hook of ours removes it on the head",
+    read_by="Ray's client server",
+    absent="Ray's client server reaches the control store through its own server, and needs no password",
+)
+
 # Ray's token authentication
 
 AUTH_MODE = _variable(

@@ -23,6 +23,7 @@ def test_ports_are_outside_the_ranges_of_workers_and_of_outgoing_connections():
 
 @pytest.mark.parametrize("script", [HEAD_SCRIPT, WORKER_SCRIPT])
 def test_default_script_starts_ray_with_all_ports(script):
-    (command,) = (part for part in script.replace("\\\n", " ").splitlines() if part.startswith("ray start "))
+    lines = script.replace("\\\n", " ").splitlines()
+    (command,) = (line for line in lines if line.startswith(("ray start ", "ray_start=(ray start ")))
 
     assert " ".join(RAY_START_OPTIONS.split()) in " ".join(command.split())

@@ -1,0 +1,71 @@
+"""The Valkey on the head: its configuration, and what `ray start` needs to keep Ray's control store in it.
+
+Two users share it. Ray's tags need no password, and reach their own keys only; the control store has a password, since
+whoever writes there controls the cluster. Must not import Ray or the Redis client.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from yellowdog_ray.head.processes import Command
+
+USER = "ray"
+"""The user of Ray's control store."""
+
+_CONFIGURATION = """\
+port {port}
+bind 127.0.0.1
+dir {folder}
+save ""
+appendonly yes
+appendfsync no
+auto-aof-rewrite-percentage 100
+auto-aof-rewrite-min-size 16mb
+user default on nopass resetkeys ~raydog:* resetchannels -@all +@hash +@connection
+user {user} on #{digest} resetkeys ~RAY* +@all -@dangerous +info +keys
+"""
+"""The file is for processes that die, not for machines: what was written outlives the process without fsync."""
+
+
+class Store:
+    """The folder of the server's files, made anew: what an earlier head left there is another cluster's."""
+
+    def __init__(self, folder: Path, port: int, namespace: str) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "data").mkdir(parents=True, mode=0o700)
+        folder.chmod(0o700)
+        self._folder = folder
+        password = secrets.token_hex(32)
+        digest = hashlib.sha256(password.encode()).hexdigest()
+        text = _CONFIGURATION.format(port=port, folder=folder / "data", user=USER, digest=digest)
+        self._write("valkey.conf", text)
+        self._write("flags", f"--redis_password={password}\n")
+        values = {"port": port, "user": USER, "password": password, "namespace": namespace}
+        self._write("store.json", json.dumps({**values, "flags": str(folder / "flags")}))
+
+    @property
+    def access(self) -> Path:
+        """The file that the hook of `ray start` reads."""
+        return self._folder / "store.json"
+
+    def command(self, server: str) -> Command:
+        """How to start the server."""
+        return Command([server, str(self._folder / "valkey.conf")], dict(os.environ), str(self._folder))
+
+    def set_aside(self) -> None:
+        """Move files that the server cannot read out of its way."""
+        aside = self._folder / "damaged"
+        shutil.rmtree(aside, ignore_errors=True)
+        (self._folder / "data").rename(aside)
+        (self._folder / "data").mkdir(mode=0o700)
+
+    def _write(self, name: str, text: str) -> None:
+        descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)

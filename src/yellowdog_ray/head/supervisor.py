@@ -1,0 +1,242 @@
+"""The supervisor of a head: it runs the tag server and `ray start`, and starts again each process that dies.
+
+It adopts what `ray start` leaves behind, so that the kernel reports each death to it at once. It needs neither Ray nor
+the control store, and must not import Ray: it has to work while they do not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from yellowdog_ray.head import processes
+from yellowdog_ray.head.kinds import RAYLET, TAG_SERVER, Kind, kind_of
+from yellowdog_ray.head.processes import Command
+from yellowdog_ray.head.restarts import WINDOW_SECONDS, Restarts
+
+GRACEFUL_CODES = frozenset({0, -signal.SIGTERM, 128 + signal.SIGTERM})
+"""Exit codes of a process of Ray that was stopped (`scripts/scripts.py` of Ray 2.60 expects the same ones)."""
+
+TAIL_LINES = 10
+"""So many last lines of a process's logs are in the task's error."""
+
+_TAIL_BYTES = 16_384
+_FOREVER_SECONDS = 3600.0
+
+
+@dataclass
+class Supervised:
+    """A process under supervision.
+
+    Attributes:
+        kind: what it is.
+        command: how to start it.
+        pid: its process id while it runs.
+        started: when it started.
+        died: when it died last.
+        due: when to start it again; None while it runs.
+        reason: why it died last.
+        restarts: its deaths.
+    """
+
+    kind: Kind
+    command: Command
+    pid: int | None
+    started: float
+    died: float = 0.0
+    due: float | None = None
+    reason: str = ""
+    restarts: Restarts = field(default_factory=Restarts)
+
+
+class End(Exception):  # noqa: N818 - the end of the task, which may be a success
+    """The head's task ends with this exit code."""
+
+    def __init__(self, code: int, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.code = code
+
+
+class Supervisor:
+    """Supervises the processes of a head.
+
+    Args:
+        report: prints a line for the task's output.
+        events: the file to which each restart is appended as a JSON object.
+        monotonic: the clock.
+    """
+
+    def __init__(
+        self, report: Callable[[str], None], events: Path | None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._report = report
+        self._events = events
+        self._monotonic = monotonic
+        self._processes: list[Supervised] = []
+        self._launcher: int | None = None
+        self._stopping = False
+        self._kills = processes.out_of_memory_kills()
+
+    def add(self, kind: Kind, command: Command) -> None:
+        """Start a process, and supervise it."""
+        self._processes.append(Supervised(kind, command, processes.start(command), self._monotonic()))
+
+    def launch(self, command: Command) -> None:
+        """Run `ray start`; the processes that it leaves behind are supervised."""
+        self._launcher = processes.start(command)
+
+    def stop(self) -> None:
+        """Start nothing again from now on."""
+        self._stopping = True
+
+    def exited(self, pid: int, code: int) -> None:
+        """Record the end of a child.
+
+        Args:
+            pid: its process id.
+            code: its exit code; the negative number of the signal that killed it.
+
+        Raises:
+            End: the head's task cannot go on.
+        """
+        if pid == self._launcher:
+            self._launched(code)
+            return
+        found = next((process for process in self._processes if process.pid == pid), None)
+        if found is None:
+            return
+        found.pid = None
+        if self._stopping:
+            return
+        found.reason = self._reason(code)
+        if not found.kind.restarts:
+            self._end(found, code)
+        now = self._monotonic()
+        graceful = code in GRACEFUL_CODES
+        found.died = now
+        found.due = now + found.restarts.died(now, now - found.started, graceful=graceful)
+        if found.restarts.in_crash_loop and found.kind.essential:
+            raise End(1, [f"the {found.kind.name} ends at each start ({found.reason})", *tail(found.command)])
+
+    def _launched(self, code: int) -> None:
+        self._launcher = None
+        if code != 0:
+            raise End(code if code > 0 else 128 - code, ["ray start failed"])
+        own = {process.pid for process in self._processes}
+        now = self._monotonic()
+        for pid in processes.children():
+            command = processes.command_of(pid) if pid not in own else None
+            kind = kind_of(command.argv) if command else None
+            if command and kind:
+                self._processes.append(Supervised(kind, command, pid, now))
+        if not any(process.kind is RAYLET for process in self._processes):
+            raise End(1, ["Ray has no raylet after ray start"])
+        restarting = sorted(process.kind.name for process in self._processes if process.kind.restarts)
+        self._report(f"Ray runs; these processes restart when they die: {', '.join(restarting)}")
+
+    def _end(self, found: Supervised, code: int) -> None:
+        if code in GRACEFUL_CODES:
+            raise End(0, [f"The {found.kind.name} has exited; the task ends"])
+        raise End(1, [f"the {found.kind.name} died ({found.reason}); the task ends", *tail(found.command)])
+
+    def _reason(self, code: int) -> str:
+        kills, self._kills = self._kills, processes.out_of_memory_kills()
+        if code == -signal.SIGKILL:
+            return "killed: out of memory" if self._kills > kills else "killed"
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    def restart_due(self) -> float:
+        """Start again what is due; returns in how many seconds something is due next."""
+        if self._stopping:
+            return _FOREVER_SECONDS
+        for process in self._processes:
+            if process.due is not None and process.due <= self._monotonic():
+                self._restart(process)
+        waiting = [process.due for process in self._processes if process.due is not None]
+        return max(0.0, min(waiting) - self._monotonic()) if waiting else _FOREVER_SECONDS
+
+    def _restart(self, process: Supervised) -> None:
+        process.due = None
+        process.pid = processes.start(process.command)
+        process.started = self._monotonic()
+        count = process.restarts.recent(process.started)
+        seconds = process.started - process.died
+        self._report(
+            f"{process.kind.name} restarted after {seconds:.1f} s ({process.reason}); "
+            f"{ordinal(count)} time in {WINDOW_SECONDS / 60:.0f} min"
+        )
+        if self._events is not None:
+            event = {"time": time.time(), "kind": process.kind.name, "seconds": round(seconds, 1)}
+            with self._events.open("a") as file:
+                file.write(json.dumps({**event, "reason": process.reason, "count": count}) + "\n")
+
+    def kill_all(self) -> None:
+        """End all processes at once."""
+        for process in self._processes:
+            if process.pid is not None:
+                os.kill(process.pid, signal.SIGKILL)
+
+
+def supervise(supervisor: Supervisor, command: Command, control: TextIO) -> int:
+    """Run until the head's task ends; returns its exit code.
+
+    A line of `control` starts Ray; its end, or SIGTERM, means that the task is ending, so nothing is started again.
+    Its end also ends this program.
+    """
+    wakeup, written = os.pipe()
+    os.set_blocking(wakeup, False)
+    os.set_blocking(written, False)
+    signal.set_wakeup_fd(written)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: supervisor.stop())
+    signal.signal(signal.SIGINT, lambda *_: supervisor.stop())
+    sources = [wakeup, control.fileno()]
+    while True:
+        ready, _, _ = select.select(sources, [], [], supervisor.restart_due())
+        if wakeup in ready:
+            os.read(wakeup, 4096)
+        reap(supervisor)
+        if control.fileno() in ready:
+            if not os.read(control.fileno(), 4096):
+                supervisor.stop()
+                return 0
+            supervisor.launch(command)
+
+
+def reap(supervisor: Supervisor) -> None:
+    """Report all children that have ended. Raises what `Supervisor.exited` raises."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        supervisor.exited(pid, os.waitstatus_to_exitcode(status))
+
+
+def tail(command: Command) -> list[str]:
+    """The last lines of a process's logs."""
+    lines: list[str] = []
+    for file in command.logs:
+        try:
+            with file.open("rb") as log:
+                log.seek(max(0, file.stat().st_size - _TAIL_BYTES))
+                text = log.read().decode(errors="replace")
+        except OSError:
+            continue
+        lines += [f"{file.name}: {line}" for line in text.splitlines()[-TAIL_LINES:]]
+    return lines
+
+
+def ordinal(number: int) -> str:
+    """A number as 1st, 2nd, 3rd, 4th."""
+    last = 0 if 10 < number % 100 < 20 else number % 10
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"

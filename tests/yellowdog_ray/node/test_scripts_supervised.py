@@ -1,0 +1,168 @@
+"""The head's default task script with its supervisor, run by a real bash, with a fake Ray and a real Valkey or Redis."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from yellowdog_ray.node.scripts import HEAD_SCRIPT, STORE_FOLDER
+
+SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
+
+pytestmark = pytest.mark.skipif(SERVER is None, reason="neither valkey-server nor redis-server is installed")
+
+RAY = """\
+#!/bin/bash
+case "$1" in
+  stop) echo stopped >>"$HOME/ray.log"; kill $(cat "$HOME"/*.pid) 2>/dev/null ;;
+  start)
+    echo "$*" >>"$HOME/ray.log"
+    for kind in gcs_server raylet; do "$HOME/venv/bin/$kind" </dev/null >/dev/null 2>&1 & done
+    until [ -s "$HOME/raylet.pid" ] && [ -s "$HOME/gcs_server.pid" ]; do sleep 0.02; done ;;
+esac
+"""
+
+PROCESS = """\
+#!/bin/bash
+echo $$ >"$HOME/$(basename "$0").pid"
+sleep 60 & wait
+"""
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    """The agent's home on an image with this RayDog, and with the cluster's configuration."""
+    folder = tmp_path / "venv/bin"
+    folder.mkdir(parents=True)
+    (folder / "activate").write_text(f"PATH={folder}:$PATH\n")
+    python = f'#!/bin/bash\nexport PYTHONPATH={os.pathsep.join(sys.path)}\nexec {sys.executable} "$@"\n'
+    for name, text in {"python": python, "ray": RAY, "gcs_server": PROCESS, "raylet": PROCESS}.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return tmp_path
+
+
+class Task:
+    """The head's task."""
+
+    def __init__(self, home: Path, process: subprocess.Popen[bytes], port: int) -> None:
+        self.home = home
+        self.process = process
+        self.port = port
+
+    @property
+    def output(self) -> str:
+        return (self.home / "output").read_text()
+
+    def deliver(self) -> None:
+        """What `ray up` does last."""
+        self.until(lambda: "Waiting for the cluster's configuration" in self.output)
+        (self.home / "ray_bootstrap_key.pem").write_text("key")
+
+    def pid(self, kind: str) -> int:
+        return int((self.home / f"{kind}.pid").read_text())
+
+    def answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.02)
+
+
+@contextmanager
+def head_task(home: Path, **environment: str) -> Iterator[Task]:
+    """A task that runs the head's script; its process group is killed at the end."""
+    (home / "taskdata.txt").write_text(HEAD_SCRIPT)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    variables = {"PATH": os.environ["PATH"], "YD_AGENT_HOME": str(home), "RAYDOG_TAG_SERVER_PORT": str(port)}
+    with subprocess.Popen(
+        ["bash", "taskdata.txt"],
+        cwd=home,
+        env={**variables, "RAY_CLOUD_INSTANCE_ID": "head-1", **environment},
+        stdout=(home / "output").open("w"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield Task(home, process, port)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_tag_server_runs_before_ray(home):
+    with head_task(home) as task:
+        task.until(task.answers)
+
+        assert not (home / "ray.log").exists()
+
+
+def test_killed_control_store_restarts(home):
+    with head_task(home) as task:
+        task.deliver()
+        task.until(lambda: "Ray runs" in task.output)
+        before, raylet = task.pid("gcs_server"), task.pid("raylet")
+        os.kill(before, signal.SIGKILL)
+
+        task.until(lambda: "control store restarted" in task.output)
+        task.until(lambda: task.pid("gcs_server") != before)
+        assert task.pid("raylet") == raylet
+    assert "--block" not in (home / "ray.log").read_text()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGKILL, 1)])
+def test_task_ends_with_its_raylet(home, number, code):
+    with head_task(home) as task:
+        task.deliver()
+        task.until(lambda: "Ray runs" in task.output)
+        os.kill(task.pid("raylet"), number)
+
+        assert task.process.wait(10) == code
+        assert "Ray stopped" in task.output
+        assert not task.answers()
+
+
+def test_aborted_task_stops_ray_and_restarts_nothing(home):
+    with head_task(home) as task:
+        task.deliver()
+        task.until(lambda: "Ray runs" in task.output)
+        task.process.terminate()
+
+        assert task.process.wait(10) == 143
+        assert "restarted" not in task.output
+        assert "stopped" in (home / "ray.log").read_text()
+        assert not task.answers()
+        assert not (home / STORE_FOLDER).exists()
+        assert not (home / "ray_bootstrap_key.pem").exists()
+
+
+@pytest.mark.parametrize(
+    ("server", "environment", "reason"),
+    [
+        ("echo 'Redis server v=5.0.14 sha=0'", {}, "has no users (version 6 or later is needed)"),
+        ("echo 'Valkey server v=8.0.1 sha=0'", {"RAY_START_HOOK": "my.hook"}, "RAY_START_HOOK is set"),
+    ],
+)
+def test_head_ends_with_its_processes_where_it_cannot_be_supervised(home, server, environment, reason):
+    (home / "venv/bin/valkey-server").write_text(f"#!/bin/bash\n{server}\n")
+    (home / "venv/bin/valkey-server").chmod(0o755)
+    with head_task(home, **environment) as task:
+        task.deliver()
+        task.until((home / "ray.log").exists)
+
+        assert reason in task.output
+    assert "--block" in (home / "ray.log").read_text()
