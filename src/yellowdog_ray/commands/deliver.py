@@ -45,6 +45,12 @@ source_first "$login" && source_first ~/.bashrc || echo "the shell's files canno
 _LOCAL_ONLY = ("token_file", "token_place")
 """Keys of `Internal` with paths of the user's machine."""
 
+_SPARE_RAY = "{ echo 500 > /proc/self/oom_score_adj; } 2>/dev/null || :"
+"""Where memory is short, the kernel ends what runs in login shells, such as drivers, before Ray's own processes.
+
+Ray gives its workers the score 1,000 (`worker_oom_score_adjustment`), and its other processes keep 0.
+"""
+
 _TOKEN_MARK = "RayDog-token "  # noqa: S105 - a word before the token, in the output of a command
 
 
@@ -120,7 +126,7 @@ def program(credentials: Credentials, authentication: Authentication) -> str:
             "fi\n",
             f"printf '{_TOKEN_MARK}'; cat ~/{HEAD_AUTH_FILE}; echo\n",  # `echo` would interpret backslashes
         ]
-    return "".join([*parts, _write(SHELL_FILE, "\n".join(lines) + "\n"), _SHELLS])
+    return "".join([*parts, _write(SHELL_FILE, "\n".join([*lines, _SPARE_RAY]) + "\n"), _SHELLS])
 
 
 def _write(path: str, text: str) -> str:

@@ -16,6 +16,7 @@ from yellowdog_ray.head.processes import Command
 from yellowdog_ray.head.store import Store
 from yellowdog_ray.head.supervisor import End, Supervisor, supervise
 from yellowdog_ray.node import variables
+from yellowdog_ray.node.scripts import EVENTS_FILE
 
 FIRST_SERVER = 6
 """The first major version of Redis with users; each Valkey has them."""
@@ -60,13 +61,13 @@ def _missing(server: str) -> str | None:
 def _supervise(folder: Path, server: str, port: int, command: list[str]) -> int:
     processes.adopt_orphans()
     store = Store(folder, port, os.environ.get(variables.CLOUD_INSTANCE_ID, "head"))
-    supervisor = Supervisor(_report, folder / "restarts")
-    supervisor.add(TAG_SERVER, store.command(server))
+    supervisor = Supervisor(_report, folder / Path(EVENTS_FILE).name)
+    supervisor.add(TAG_SERVER, store.command(server), store.set_aside)
     environment = {**os.environ, variables.STORE: str(store.access), variables.START_HOOK: HOOK}
     try:
         return supervise(supervisor, Command(command, environment, str(Path.cwd())), sys.stdin)
     except End as end:
-        print(f"RayDog: {end}" if end.code else end, file=sys.stderr if end.code else sys.stdout, flush=True)  # noqa: T201
+        print(f"RayDog: {end}" if end.code else end, file=sys.stderr if end.code else sys.stdout, flush=True)
         return end.code
     finally:
         supervisor.kill_all()

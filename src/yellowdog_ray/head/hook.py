@@ -1,4 +1,4 @@
-"""A hook of `ray start` on the head: Ray keeps its control store in the Valkey of `store`, without showing its password.
+"""A hook of `ray start` on the head: Ray keeps its control store in the Valkey of `store`.
 
 Ray's own options would put the password on the command lines of the control store, the raylet and all workers.
 """

@@ -46,7 +46,9 @@ def command_of(pid: int) -> Command | None:
     try:
         argv = _strings(folder / "cmdline")
         variables = dict(entry.partition("=")[::2] for entry in _strings(folder / "environ"))
-        return Command(argv, variables, os.readlink(folder / "cwd"), (_file(folder / "fd/1"), _file(folder / "fd/2")))
+        return Command(
+            argv, variables, str((folder / "cwd").readlink()), (_file(folder / "fd/1"), _file(folder / "fd/2"))
+        )
     except OSError:
         return None
 
@@ -57,7 +59,7 @@ def _strings(file: Path) -> list[str]:
 
 def _file(descriptor: Path) -> str | None:
     """The file behind a descriptor; None for a pipe or a socket, which cannot be opened by name."""
-    target = os.readlink(descriptor)
+    target = str(descriptor.readlink())
     return target if target.startswith("/") else None
 
 
@@ -107,7 +109,7 @@ def _become(command: Command) -> NoReturn:
                 os.dup2(opened, descriptor)
         os.closerange(3, 256)
         os.chdir(command.directory)
-        os.execvpe(command.argv[0], list(command.argv), dict(command.environment))
+        os.execvpe(command.argv[0], list(command.argv), dict(command.environment))  # noqa: S606 - no shell is needed
     except OSError as error:
         sys.stderr.write(f"{command.argv[0]}: {error}\n")
         sys.stderr.flush()

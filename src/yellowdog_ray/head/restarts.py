@@ -21,16 +21,20 @@ WINDOW_SECONDS = 600.0
 
 
 class Restarts:
-    """The deaths of one process, and what follows from them."""
+    """The deaths of one process, and what follows from them.
+
+    Attributes:
+        crashes: the deaths in a row that each came soon after a start.
+    """
 
     def __init__(self) -> None:
-        self._crashes = 0
+        self.crashes = 0
         self._deaths: deque[float] = deque()
 
     @property
     def in_crash_loop(self) -> bool:
         """Whether the process does not get beyond its start."""
-        return self._crashes >= CRASH_LOOP
+        return self.crashes >= CRASH_LOOP
 
     def recent(self, now: float) -> int:
         """The deaths of the last `WINDOW_SECONDS`."""
@@ -47,6 +51,6 @@ class Restarts:
             graceful: whether it ended as it does when it is stopped.
         """
         self._deaths.append(now)
-        self._crashes = self._crashes + 1 if lived < SHORT_LIFE_SECONDS else 0
-        back_off = FIRST_BACK_OFF_SECONDS * 2 ** (self._crashes - 2) if self._crashes > 1 else 0.0
+        self.crashes = self.crashes + 1 if lived < SHORT_LIFE_SECONDS else 0
+        back_off = FIRST_BACK_OFF_SECONDS * 2 ** (self.crashes - 2) if self.crashes > 1 else 0.0
         return max(min(back_off, LAST_BACK_OFF_SECONDS), STOP_SECONDS if graceful else 0.0)

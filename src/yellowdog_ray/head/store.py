@@ -58,12 +58,16 @@ class Store:
         """How to start the server."""
         return Command([server, str(self._folder / "valkey.conf")], dict(os.environ), str(self._folder))
 
-    def set_aside(self) -> None:
-        """Move files that the server cannot read out of its way."""
+    def set_aside(self) -> str:
+        """Move files that the server cannot read out of its way. Returns what this means."""
         aside = self._folder / "damaged"
         shutil.rmtree(aside, ignore_errors=True)
         (self._folder / "data").rename(aside)
         (self._folder / "data").mkdir(mode=0o700)
+        return (
+            f"the tag server cannot read its files, and starts without them ({aside}). No node is lost; "
+            "jobs, actors and placement groups are, if the control store dies before the cluster's end"
+        )
 
     def _write(self, name: str, text: str) -> None:
         descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from yellowdog_ray.head import processes
-from yellowdog_ray.head.kinds import RAYLET, TAG_SERVER, Kind, kind_of
+from yellowdog_ray.head.kinds import RAYLET, Kind, kind_of
 from yellowdog_ray.head.processes import Command
 from yellowdog_ray.head.restarts import WINDOW_SECONDS, Restarts
 
@@ -27,6 +27,7 @@ GRACEFUL_CODES = frozenset({0, -signal.SIGTERM, 128 + signal.SIGTERM})
 TAIL_LINES = 10
 """So many last lines of a process's logs are in the task's error."""
 
+_CRASHES_BEFORE_REPAIR = 2
 _TAIL_BYTES = 16_384
 _FOREVER_SECONDS = 3600.0
 
@@ -44,6 +45,7 @@ class Supervised:
         due: when to start it again; None while it runs.
         reason: why it died last.
         restarts: its deaths.
+        repair: what to do when it ends at its start by itself; returns a line to report.
     """
 
     kind: Kind
@@ -54,9 +56,10 @@ class Supervised:
     due: float | None = None
     reason: str = ""
     restarts: Restarts = field(default_factory=Restarts)
+    repair: Callable[[], str] | None = None
 
 
-class End(Exception):  # noqa: N818 - the end of the task, which may be a success
+class End(Exception):
     """The head's task ends with this exit code."""
 
     def __init__(self, code: int, lines: Sequence[str]) -> None:
@@ -84,9 +87,10 @@ class Supervisor:
         self._stopping = False
         self._kills = processes.out_of_memory_kills()
 
-    def add(self, kind: Kind, command: Command) -> None:
+    def add(self, kind: Kind, command: Command, repair: Callable[[], str] | None = None) -> None:
         """Start a process, and supervise it."""
-        self._processes.append(Supervised(kind, command, processes.start(command), self._monotonic()))
+        pid = processes.start(command)
+        self._processes.append(Supervised(kind, command, pid, self._monotonic(), repair=repair))
 
     def launch(self, command: Command) -> None:
         """Run `ray start`; the processes that it leaves behind are supervised."""
@@ -122,6 +126,8 @@ class Supervisor:
         graceful = code in GRACEFUL_CODES
         found.died = now
         found.due = now + found.restarts.died(now, now - found.started, graceful=graceful)
+        if found.repair is not None and code > 0 and found.restarts.crashes == _CRASHES_BEFORE_REPAIR:
+            self._report(found.repair())
         if found.restarts.in_crash_loop and found.kind.essential:
             raise End(1, [f"the {found.kind.name} ends at each start ({found.reason})", *tail(found.command)])
 

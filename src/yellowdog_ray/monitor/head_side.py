@@ -105,6 +105,7 @@ class HeadSide(Side):
     def supervisor(self) -> Supervisor:
         """The duties of every tick besides listing."""
         from yellowdog_ray.monitor.declared_resources import DeclaredResources
+        from yellowdog_ray.monitor.head_processes import HeadProcesses
         from yellowdog_ray.monitor.lifetime import Lifetime
         from yellowdog_ray.monitor.lost_machines import LostMachines
         from yellowdog_ray.monitor.preemption import Preemption
@@ -121,8 +122,10 @@ class HeadSide(Side):
         lost = LostMachines(self.platform, self.cluster, self._clock.monotonic)
         lifetime = Lifetime(self.cluster, self.ray_nodes, self.platform.clock)
         declared = DeclaredResources(self.cluster, self.settings)
+        processes = HeadProcesses(self._clock.now().timestamp())
         admission = [self.admission.tick] if self._auth_mode == MODE_TOKEN else []
-        return Supervisor([*admission, self.builds.tick, preemption.tick, lost.tick, lifetime.tick, declared.tick])
+        last = [lifetime.tick, declared.tick, processes.tick]
+        return Supervisor([*admission, self.builds.tick, preemption.tick, lost.tick, *last])
 
     @lazy
     def admission(self) -> Admission:

@@ -29,6 +29,9 @@ SUPERVISOR = "yellowdog_ray.head"
 STORE_FOLDER = ".raydog/store"
 """The files of the tag server, below the agent's home."""
 
+EVENTS_FILE = f"{STORE_FOLDER}/restarts"
+"""The restarts of the head's processes, below the agent's home: a JSON object a line."""
+
 _MISSES = 3  # polls in a row without a raylet: pgrep skips processes that it cannot read for want of memory
 _MISSED_PAUSE_SECONDS = 2
 

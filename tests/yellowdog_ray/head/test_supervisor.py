@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from yellowdog_ray.head import processes
-from yellowdog_ray.head.kinds import CONTROL_STORE, DASHBOARD
+from yellowdog_ray.head.kinds import CONTROL_STORE, DASHBOARD, TAG_SERVER
 from yellowdog_ray.head.processes import Command
 from yellowdog_ray.head.restarts import CRASH_LOOP
 from yellowdog_ray.head.supervisor import End, Supervisor, ordinal
@@ -28,7 +28,7 @@ RAY = """\
 for kind in gcs_server monitor.py raylet; do
   "$HOME/bin/$kind" --stderr_filepath="$HOME/$kind.err" </dev/null >/dev/null 2>&1 &
 done
-until [ -s "$HOME/raylet.started" ] && [ -s "$HOME/gcs_server.started" ] && [ -s "$HOME/monitor.py.started" ]; do sleep 0.02; done
+for kind in gcs_server monitor.py raylet; do until [ -s "$HOME/$kind.started" ]; do sleep 0.02; done; done
 """
 
 PROCESS = """\
@@ -170,7 +170,7 @@ class TestCrashLoop:
         self.crash(supervisor, CRASH_LOOP - 1)
 
         with pytest.raises(
-            End, match="the control store ends at each start .exit code 3.\nerr: first\nerr: last words"
+            End, match=r"the control store ends at each start .exit code 3.\nerr: first\nerr: last words"
         ):
             supervisor.exited(self.pid, 3)
 
@@ -180,6 +180,20 @@ class TestCrashLoop:
         self.crash(supervisor, 3 * CRASH_LOOP)
 
         assert self.pid == 101 + 3 * CRASH_LOOP
+
+    def test_process_is_repaired_when_it_ends_at_its_start_twice(self, supervisor):
+        repairs: list[int] = []
+        supervisor.add(TAG_SERVER, Command(["valkey-server"], {}), lambda: str(repairs.append(self.pid)))
+        supervisor.exited(self.pid, -9)
+        supervisor.restart_due()
+        supervisor.exited(self.pid, -9)
+        self.now = 100.0
+        supervisor.restart_due()
+        assert repairs == []
+
+        self.now = 200.0
+        self.crash(supervisor, 3)
+        assert repairs == [105]
 
     def test_restart_waits_for_its_back_off(self, supervisor):
         supervisor.add(CONTROL_STORE, Command(["gcs_server"], {}))

@@ -1,4 +1,4 @@
-"""The head's default task script with its supervisor, run by a real bash, with a fake Ray and a real Valkey or Redis."""
+"""The head's default task script with its supervisor: real bash, Valkey or Redis, and a fake Ray."""
 
 import os
 import shutil
