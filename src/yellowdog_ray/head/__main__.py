@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from yellowdog_ray.head import processes
+from yellowdog_ray.head.events import Events
 from yellowdog_ray.head.hook import HOOK
 from yellowdog_ray.head.kinds import TAG_SERVER
 from yellowdog_ray.head.processes import Command
@@ -61,9 +62,16 @@ def _missing(server: str) -> str | None:
 def _supervise(folder: Path, server: str, port: int, command: list[str]) -> int:
     processes.adopt_orphans()
     store = Store(folder, port, os.environ.get(variables.CLOUD_INSTANCE_ID, "head"))
-    supervisor = Supervisor(_report, folder / Path(EVENTS_FILE).name)
+    events = folder / Path(EVENTS_FILE).name
+    supervisor = Supervisor(_report, Events(events))
     supervisor.add(TAG_SERVER, store.command(server), store.set_aside)
-    environment = {**os.environ, variables.STORE: str(store.access), variables.START_HOOK: HOOK}
+    environment = {
+        **os.environ,
+        variables.START_HOOK: HOOK,
+        variables.STORE: str(store.access),
+        variables.SUPERVISOR: str(os.getpid()),
+        variables.HEAD_EVENTS: str(events),
+    }
     try:
         return supervise(supervisor, Command(command, environment, str(Path.cwd())), sys.stdin)
     except End as end:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from yellowdog_ray.head import agent
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.start_hook import listen_on_loopback
 
 HOOK = f"{__name__}.prepare"
 """Value of `variables.START_HOOK`."""
 
-_CONTROL_STORE = "gcs_server"
+_CONTROL_STORE, _RAYLET = "gcs_server", "raylet"
+_AGENTS = ("--dashboard_agent_command=", "--runtime_env_agent_command=")
 
 
 def prepare(parameters: Any, head: bool) -> None:
@@ -42,7 +45,8 @@ def keep_store(parameters: Any, store: dict[str, Any]) -> None:
     parameters.external_addresses = [address, address]
     parameters.num_redis_shards = 1
     parameters.redis_username, parameters.redis_password = store["user"], store["password"]
-    services.start_ray_process = _without_password(services.start_ray_process, store["password"], store["flags"])
+    start = _without_password(services.start_ray_process, store["password"], store["flags"])
+    services.start_ray_process = _with_keepers(start)
 
 
 def _without_password(start: Callable[..., Any], password: str, flags: str) -> Callable[..., Any]:
@@ -56,3 +60,18 @@ def _without_password(start: Callable[..., Any], password: str, flags: str) -> C
         return start([word.replace(password, "") for word in command], process_type, *args, **kwargs)
 
     return start_without_password
+
+
+def _with_keepers(start: Callable[..., Any]) -> Callable[..., Any]:
+    """Ray's function that starts a process, such that the raylet starts its agents through their keepers."""
+    keeper = f"{sys.executable} -m {agent.MODULE} "
+
+    def start_with_keepers(command: Sequence[str], process_type: str, *args: Any, **kwargs: Any) -> Any:
+        if process_type == _RAYLET:
+            for option in _AGENTS:
+                command = [
+                    word.replace(option, option + keeper, 1) if word.startswith(option) else word for word in command
+                ]
+        return start(command, process_type, *args, **kwargs)
+
+    return start_with_keepers

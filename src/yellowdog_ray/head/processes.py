@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 _PROC = Path("/proc")
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _LOG_OPTION = re.compile(r"--std(?:err|out)[-_]filepath=(.+)")
 
 
@@ -83,25 +84,42 @@ def adopt_orphans() -> None:
     Raises:
         OSError: the kernel refuses.
     """
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent() -> None:
+    """Get SIGTERM when the parent ends.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
-def start(command: Command) -> int:
+def start(command: Command, *, with_input: bool = False) -> int:
     """Start a process as a child of this one. Returns its process id.
 
     Not with `subprocess`, which reaps children of its own accord: this program waits for all of its children at once.
+
+    Args:
+        command: the process.
+        with_input: whether it gets this process's standard input; otherwise it gets none.
     """
     pid = os.fork()
     if pid == 0:
-        _become(command)
+        _become(command, None if with_input else os.devnull)
     return pid
 
 
-def _become(command: Command) -> NoReturn:
+def _become(command: Command, source: str | None) -> NoReturn:
     try:
-        files = (os.devnull, *command.output)
+        files = (source, *command.output)
         for descriptor, file in enumerate(files):
             if file is not None:
                 flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -115,6 +133,18 @@ def _become(command: Command) -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit(127)
+
+
+def reason_of(code: int, out_of_memory: bool) -> str:
+    """Why a process ended, in words.
+
+    Args:
+        code: its exit code, or the negative number of a signal.
+        out_of_memory: whether the kernel has meanwhile killed a process for want of memory.
+    """
+    if code == -signal.SIGKILL:
+        return "killed: out of memory" if out_of_memory else "killed"
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def out_of_memory_kills() -> int:

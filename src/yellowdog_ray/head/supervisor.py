@@ -6,20 +6,19 @@ the control store, and must not import Ray: it has to work while they do not.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TextIO
 
 from yellowdog_ray.head import processes
+from yellowdog_ray.head.events import Events, Restart
 from yellowdog_ray.head.kinds import RAYLET, Kind, kind_of
 from yellowdog_ray.head.processes import Command
-from yellowdog_ray.head.restarts import WINDOW_SECONDS, Restarts
+from yellowdog_ray.head.restarts import Restarts
 
 GRACEFUL_CODES = frozenset({0, -signal.SIGTERM, 128 + signal.SIGTERM})
 """Exit codes of a process of Ray that was stopped (`scripts/scripts.py` of Ray 2.60 expects the same ones)."""
@@ -72,12 +71,12 @@ class Supervisor:
 
     Args:
         report: prints a line for the task's output.
-        events: the file to which each restart is appended as a JSON object.
+        events: the restarts.
         monotonic: the clock.
     """
 
     def __init__(
-        self, report: Callable[[str], None], events: Path | None, monotonic: Callable[[], float] = time.monotonic
+        self, report: Callable[[str], None], events: Events, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._report = report
         self._events = events
@@ -154,9 +153,7 @@ class Supervisor:
 
     def _reason(self, code: int) -> str:
         kills, self._kills = self._kills, processes.out_of_memory_kills()
-        if code == -signal.SIGKILL:
-            return "killed: out of memory" if self._kills > kills else "killed"
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return processes.reason_of(code, self._kills > kills)
 
     def restart_due(self) -> float:
         """Start again what is due; returns in how many seconds something is due next."""
@@ -174,14 +171,13 @@ class Supervisor:
         process.started = self._monotonic()
         count = process.restarts.recent(process.started)
         seconds = process.started - process.died
-        self._report(
-            f"{process.kind.name} restarted after {seconds:.1f} s ({process.reason}); "
-            f"{ordinal(count)} time in {WINDOW_SECONDS / 60:.0f} min"
-        )
-        if self._events is not None:
-            event = {"time": time.time(), "kind": process.kind.name, "seconds": round(seconds, 1)}
-            with self._events.open("a") as file:
-                file.write(json.dumps({**event, "reason": process.reason, "count": count}) + "\n")
+        self._events.append(Restart(time.time(), process.kind.name, round(seconds, 1), process.reason, count))
+        self.report_events()
+
+    def report_events(self) -> None:
+        """Report restarts that are not reported yet, those of agents included."""
+        for restart in self._events.new():
+            self._report(restart.line)
 
     def kill_all(self) -> None:
         """End all processes at once."""
@@ -201,6 +197,7 @@ def supervise(supervisor: Supervisor, command: Command, control: TextIO) -> int:
     os.set_blocking(written, False)
     signal.set_wakeup_fd(written)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGUSR1, lambda *_: supervisor.report_events())
     signal.signal(signal.SIGTERM, lambda *_: supervisor.stop())
     signal.signal(signal.SIGINT, lambda *_: supervisor.stop())
     sources = [wakeup, control.fileno()]
@@ -240,9 +237,3 @@ def tail(command: Command) -> list[str]:
             continue
         lines += [f"{file.name}: {line}" for line in text.splitlines()[-TAIL_LINES:]]
     return lines
-
-
-def ordinal(number: int) -> str:
-    """A number as 1st, 2nd, 3rd, 4th."""
-    last = 0 if 10 < number % 100 < 20 else number % 10
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"

@@ -151,6 +151,24 @@ STORE = _variable(
     read_by="the hook of `ray start`: the file that says where Ray keeps its control store",
     absent="Ray keeps it in the memory of its process",
 )
+SUPERVISOR = _variable(
+    "RAYDOG_SUPERVISOR",
+    written_by="the supervisor on the head, for Ray's processes",
+    read_by="the keepers of the raylet's agents: the process to which they report restarts",
+    absent="restarts of agents are not in the task's output",
+)
+HEAD_EVENTS = _variable(
+    "RAYDOG_HEAD_EVENTS",
+    written_by="as `RAYDOG_SUPERVISOR`",
+    read_by="the keepers of the raylet's agents: the file of restarts",
+    absent="restarts of agents are not recorded",
+)
+RAYLET_PID = _variable(
+    "RAY_RAYLET_PID",
+    written_by="Ray's raylet, for its agents; their keepers on the head",
+    read_by="an agent: the parent with which it ends",
+    absent="an agent of Ray does not start",
+)
 EXTERNAL_STORAGE_NAMESPACE = _variable(
     "RAY_external_storage_namespace",
     written_by="the hook of `ray start` on the head",

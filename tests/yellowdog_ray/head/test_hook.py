@@ -1,6 +1,7 @@
 """The hook of `ray start` that keeps Ray's control store in Valkey."""
 
 import json
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ from ray._private import services
 from ray._private.parameter import RayParams
 
 from yellowdog_ray.head import hook
+from yellowdog_ray.head.agent import MODULE
 from yellowdog_ray.head.hook import HOOK, prepare
 from yellowdog_ray.node import variables
 
@@ -75,3 +77,14 @@ def test_ray_is_left_alone_without_a_store(head, started):
 
 def test_name_of_the_hook_is_the_functions():
     assert f"{prepare.__module__}.{prepare.__qualname__}" == HOOK
+
+
+def test_raylet_starts_its_agents_through_their_keepers(parameters, started):
+    options = ["--dashboard_agent_command=python agent.py", "--runtime_env_agent_command=python main.py", "--other=x"]
+    services.start_ray_process(["raylet", *options], "raylet")
+
+    keeper = f"{sys.executable} -m {MODULE} "
+    (((_, dashboard, runtime, other), _, _),) = started
+    assert dashboard == f"--dashboard_agent_command={keeper}python agent.py"
+    assert runtime == f"--runtime_env_agent_command={keeper}python main.py"
+    assert other == "--other=x"

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from yellowdog_ray.head import processes
+from yellowdog_ray.head.events import Events, ordinal
 from yellowdog_ray.head.kinds import CONTROL_STORE, DASHBOARD, TAG_SERVER
 from yellowdog_ray.head.processes import Command
 from yellowdog_ray.head.restarts import CRASH_LOOP
-from yellowdog_ray.head.supervisor import End, Supervisor, ordinal
+from yellowdog_ray.head.supervisor import End, Supervisor
 from yellowdog_ray.node import variables
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -148,12 +149,12 @@ class TestCrashLoop:
     """Without processes, on a clock of the test."""
 
     @pytest.fixture
-    def supervisor(self, monkeypatch) -> Supervisor:
+    def supervisor(self, monkeypatch, tmp_path) -> Supervisor:
         self.now, self.pid = 0.0, 100
         monkeypatch.setattr(processes, "start", self.start)
-        return Supervisor(lambda line: None, None, lambda: self.now)
+        return Supervisor(lambda line: None, Events(tmp_path / "events"), lambda: self.now)
 
-    def start(self, command: Command) -> int:
+    def start(self, command: Command, **options: bool) -> int:
         self.pid += 1
         return self.pid
 

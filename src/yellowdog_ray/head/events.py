@@ -1,0 +1,69 @@
+"""Restarts of the head's processes as events: a file with one JSON object a line, and a line of text for each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from yellowdog_ray.head.restarts import WINDOW_SECONDS
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A restart.
+
+    Attributes:
+        time: seconds since the epoch.
+        kind: the kind of process.
+        seconds: seconds without the process.
+        reason: why it died.
+        count: its deaths in `WINDOW_SECONDS`.
+    """
+
+    time: float
+    kind: str
+    seconds: float
+    reason: str
+    count: int
+
+    @property
+    def line(self) -> str:
+        """The restart in words."""
+        times = f"{ordinal(self.count)} time in {WINDOW_SECONDS / 60:.0f} min"
+        return f"{self.kind} restarted after {self.seconds:.1f} s ({self.reason}); {times}"
+
+
+class Events:
+    """The file, written by the supervisor and by the keepers of agents, and read by supervisor and monitor.
+
+    Args:
+        file: the file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._read = 0
+
+    def append(self, restart: Restart) -> None:
+        """Add an event, in one write."""
+        with self._file.open("ab", buffering=0) as file:
+            file.write(json.dumps(asdict(restart)).encode() + b"\n")
+
+    def new(self) -> list[Restart]:
+        """The events since the last call."""
+        try:
+            with self._file.open("rb") as file:
+                file.seek(self._read)
+                text = file.read()
+        except OSError:
+            return []
+        complete = text[: text.rfind(b"\n") + 1]
+        self._read += len(complete)
+        return [Restart(**json.loads(line)) for line in complete.splitlines()]
+
+
+def ordinal(number: int) -> str:
+    """A number as 1st, 2nd, 3rd, 4th."""
+    last = 0 if 10 < number % 100 < 20 else number % 10
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"

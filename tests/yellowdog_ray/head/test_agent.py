@@ -1,0 +1,96 @@
+"""The keeper of an agent, as a program, with a fake agent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from yellowdog_ray.head.agent import MODULE
+from yellowdog_ray.head.events import Events
+from yellowdog_ray.node import variables
+
+AGENT = """\
+#!/bin/bash
+echo "$$ $PPID $RAY_RAYLET_PID" >>"$HOME/started"
+[ ! -e "$HOME/broken" ] || exit 1
+cat
+"""
+
+
+class Agent:
+    """A keeper and its agent, with this process in the place of the raylet."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        (home / "agent.py").write_text(AGENT)
+        (home / "agent.py").chmod(0o755)
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(home)}
+        events = {variables.HEAD_EVENTS: str(home / "restarts"), variables.RAYLET_PID: str(os.getpid())}
+        self.keeper = subprocess.Popen(
+            [sys.executable, "-m", MODULE, str(home / "agent.py")],
+            env=environment | events,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def starts(self) -> list[list[int]]:
+        """Process id, parent and declared parent of the agent at each start."""
+        file = self.home / "started"
+        return [[int(word) for word in line.split()] for line in file.read_text().splitlines()] if file.exists() else []
+
+    def until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def agent(tmp_path) -> Iterator[Agent]:
+    agent = Agent(tmp_path)
+    agent.until(agent.starts)
+    try:
+        yield agent
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(agent.keeper.pid, signal.SIGKILL)
+        agent.keeper.wait(10)
+        assert agent.keeper.stdin is not None
+        agent.keeper.stdin.close()
+
+
+def test_killed_agent_restarts_below_its_keeper(agent):
+    os.kill(agent.starts()[0][0], signal.SIGKILL)
+    agent.until(lambda: len(agent.starts()) == 2)
+
+    assert [start[1:] for start in agent.starts()] == [[agent.keeper.pid, agent.keeper.pid]] * 2
+
+
+def test_restart_is_recorded(agent):
+    events = Events(agent.home / "restarts")
+    os.kill(agent.starts()[0][0], signal.SIGKILL)
+    restarts = []
+    agent.until(lambda: restarts.extend(events.new()) or restarts)
+
+    assert [(restart.kind, restart.reason, restart.count) for restart in restarts] == [("dashboard agent", "killed", 1)]
+
+
+def test_agent_ends_with_the_input_of_the_raylet(agent):
+    assert agent.keeper.stdin is not None
+    agent.keeper.stdin.close()
+
+    assert agent.keeper.wait(10) == 0
+    assert len(agent.starts()) == 1
+
+
+def test_agent_ends_with_its_keeper(agent):
+    agent.keeper.terminate()
+
+    assert agent.keeper.wait(10) == 0
+    agent.until(lambda: not Path(f"/proc/{agent.starts()[0][0]}").exists())
