@@ -172,7 +172,6 @@ class Supervisor:
         count = process.restarts.recent(process.started)
         seconds = process.started - process.died
         self._events.append(Restart(time.time(), process.kind.name, round(seconds, 1), process.reason, count))
-        self.report_events()
 
     def report_events(self) -> None:
         """Report restarts that are not reported yet, those of agents included."""
@@ -197,12 +196,14 @@ def supervise(supervisor: Supervisor, command: Command, control: TextIO) -> int:
     os.set_blocking(written, False)
     signal.set_wakeup_fd(written)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGUSR1, lambda *_: supervisor.report_events())
+    signal.signal(signal.SIGUSR1, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: supervisor.stop())
     signal.signal(signal.SIGINT, lambda *_: supervisor.stop())
     sources = [wakeup, control.fileno()]
     while True:
-        ready, _, _ = select.select(sources, [], [], supervisor.restart_due())
+        wait = supervisor.restart_due()
+        supervisor.report_events()
+        ready, _, _ = select.select(sources, [], [], wait)
         if wakeup in ready:
             os.read(wakeup, 4096)
         reap(supervisor)
