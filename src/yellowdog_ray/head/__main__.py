@@ -17,7 +17,7 @@ from yellowdog_ray.head.processes import Command
 from yellowdog_ray.head.store import Store
 from yellowdog_ray.head.supervisor import End, Supervisor, supervise
 from yellowdog_ray.node import variables
-from yellowdog_ray.node.scripts import EVENTS_FILE
+from yellowdog_ray.node.scripts import CANNOT_SUPERVISE, EVENTS_FILE
 
 FIRST_SERVER = 6
 """The first major version of Redis with users; each Valkey has them."""
@@ -41,7 +41,7 @@ def _check(server: str) -> int:
     missing = _missing(server)
     if missing:
         _report(f"the head ends with the first of Ray's processes that dies: {missing}")
-    return 1 if missing else 0
+    return CANNOT_SUPERVISE if missing else 0
 
 
 def _missing(server: str) -> str | None:

@@ -26,6 +26,9 @@ _RESTART_SECONDS = 30  # above the time of `ray stop` and `ray start`
 SUPERVISOR = "yellowdog_ray.head"
 """The module that supervises the head's processes; not imported, since it is above this room."""
 
+CANNOT_SUPERVISE = 3
+"""Exit code of its check, after it has printed why it cannot supervise a head on this machine."""
+
 STORE_FOLDER = ".raydog/store"
 """The files of the tag server, below the agent's home."""
 
@@ -157,14 +160,16 @@ ray_start=(ray start --head --port={GCS_PORT} {RAY_START_OPTIONS}
 # The supervisor runs the tag server and, at a line of its standard input, Ray. It starts again each process that dies.
 supervisor=
 supervise=(python -m {SUPERVISOR} --folder "$HOME/{STORE_FOLDER}" --server "$valkey" --port "{_TAG_PORT}")
-if ! python -c "import {SUPERVISOR}" 2>/dev/null; then
-  echo "RayDog on this image is older: the head ends with the first of Ray's processes that dies"
-elif "${{supervise[@]}}" --check; then
+"${{supervise[@]}}" --check 2>/dev/null
+checked=$?
+if [ $checked -eq 0 ]; then
   exec {{to_supervisor}}> >(exec "${{supervise[@]}}" -- "${{ray_start[@]}}")
   supervisor=$!
   # `ray stop` must not be taken for a failure. At the end of its input, the supervisor ends with the tag server.
   trap 'kill -TERM "$supervisor" 2>/dev/null; finish; exec {{to_supervisor}}>&-; wait "$supervisor"
     rm -rf "${{secrets[@]}}"' EXIT
+elif [ $checked -ne {CANNOT_SUPERVISE} ]; then
+  echo "RayDog on this image has no supervisor: the head ends with the first of Ray's processes that dies"
 fi
 
 if [ -z "$supervisor" ]; then
@@ -181,7 +186,7 @@ echo "Waiting for the cluster's configuration"
 until [ -f "$HOME/ray_bootstrap_key.pem" ]; do pause 0.2; done
 
 if [ -n "$supervisor" ]; then
-  echo >&"$to_supervisor"
+  (echo) >&"$to_supervisor"  # in a subshell, which SIGPIPE ends if the supervisor has ended
   wait "$supervisor"
   exit
 fi

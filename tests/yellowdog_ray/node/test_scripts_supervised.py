@@ -43,7 +43,7 @@ def home(tmp_path) -> Path:
     folder = tmp_path / "venv/bin"
     folder.mkdir(parents=True)
     (folder / "activate").write_text(f"PATH={folder}:$PATH\n")
-    python = f'#!/bin/bash\nexport PYTHONPATH={os.pathsep.join(sys.path)}\nexec {sys.executable} "$@"\n'
+    python = f'#!/bin/bash\nexport PYTHONPATH=$PYTHONPATH:{os.pathsep.join(sys.path)}\nexec {sys.executable} "$@"\n'
     for name, text in {"python": python, "ray": RAY, "gcs_server": PROCESS, "raylet": PROCESS}.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -148,6 +148,30 @@ def test_aborted_task_stops_ray_and_restarts_nothing(home):
         assert not task.answers()
         assert not (home / STORE_FOLDER).exists()
         assert not (home / "ray_bootstrap_key.pem").exists()
+
+
+def test_head_ends_with_its_processes_on_an_image_with_an_older_raydog(home):
+    (home / "venv/bin/python").write_text("#!/bin/bash\necho 'No module named yellowdog_ray.head' >&2\nexit 1\n")
+    with head_task(home) as task:
+        task.deliver()
+        task.until((home / "ray.log").exists)
+
+        assert "RayDog on this image has no supervisor" in task.output
+        assert "No module" not in task.output
+    assert "--block" in (home / "ray.log").read_text()
+
+
+def test_task_ends_with_the_reason_when_the_tag_server_never_starts(home):
+    (home / "venv/bin/valkey-server").write_text("#!/bin/bash\n[ $1 = --version ] && echo 'v=8' || exit 1\n")
+    (home / "venv/bin/valkey-server").chmod(0o755)
+    for name in ("LAST_BACK_OFF_SECONDS", "FIRST_BACK_OFF_SECONDS"):
+        (home / "sitecustomize.py").open("a").write(f"import yellowdog_ray.head.restarts as r\nr.{name} = 0.0\n")
+    with head_task(home, PYTHONPATH=str(home)) as task:
+        task.until(lambda: "the tag server ends at each start (exit code 1)" in task.output)
+        task.deliver()
+
+        assert task.process.wait(10) == 1
+    assert "start --head" not in (home / "ray.log").read_text()
 
 
 @pytest.mark.parametrize(
