@@ -18,6 +18,7 @@ from yellowdog_ray.head.store import Store
 from yellowdog_ray.head.supervisor import End, Supervisor, supervise
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.scripts import CANNOT_SUPERVISE, EVENTS_FILE
+from yellowdog_ray.node.start_hook import AGENT_HOOK
 
 FIRST_SERVER = 6
 """The first major version of Redis with users; each Valkey has them."""
@@ -46,7 +47,7 @@ def _check(server: str) -> int:
 
 def _missing(server: str) -> str | None:
     """What a supervised head lacks on this machine."""
-    if variables.START_HOOK in os.environ:
+    if os.environ.get(variables.START_HOOK, AGENT_HOOK) != AGENT_HOOK:
         return f"{variables.START_HOOK} is set"
     version = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"v=(\d+)", version)

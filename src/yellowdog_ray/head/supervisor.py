@@ -201,12 +201,12 @@ def supervise(supervisor: Supervisor, command: Command, control: TextIO) -> int:
     signal.signal(signal.SIGINT, lambda *_: supervisor.stop())
     sources = [wakeup, control.fileno()]
     while True:
+        reap(supervisor)  # first: a child may have ended before this process received signals
         wait = supervisor.restart_due()
         supervisor.report_events()
         ready, _, _ = select.select(sources, [], [], wait)
         if wakeup in ready:
             os.read(wakeup, 4096)
-        reap(supervisor)
         if control.fileno() in ready:
             if not os.read(control.fileno(), 4096):
                 supervisor.stop()

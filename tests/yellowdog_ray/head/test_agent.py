@@ -19,7 +19,7 @@ AGENT = """\
 #!/bin/bash
 echo "$$ $PPID $RAY_RAYLET_PID" >>"$HOME/started"
 [ ! -e "$HOME/broken" ] || exit 1
-cat
+exec cat
 """
 
 
