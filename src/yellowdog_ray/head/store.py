@@ -28,7 +28,7 @@ appendfsync no
 auto-aof-rewrite-percentage 100
 auto-aof-rewrite-min-size 16mb
 user default on nopass resetkeys ~raydog:* resetchannels -@all +@hash +@connection
-user {user} on #{digest} resetkeys ~RAY* +@all -@dangerous +info +keys
+user {user} on #{digest} ~* +@all -@dangerous +info +keys
 """
 """The file is for processes that die, not for machines: what was written outlives the process without fsync."""
 
