@@ -174,10 +174,12 @@ fi
 
 if [ -z "$supervisor" ]; then
   "$valkey" --port "{_TAG_PORT}" --bind 127.0.0.1 --save '' --appendonly no &
-  # Ray has no option for the address of its client server, so a hook sets it.
-  if [ "${{{variables.START_HOOK}:-{AGENT_HOOK}}}" = {AGENT_HOOK} ] && python -c "import {MODULE}" 2>/dev/null; then
-    export {variables.START_HOOK}={HOOK}
-  fi
+fi
+
+# Ray has no option for the address of its client server, so a hook sets it. An older RayDog on the image has no hook.
+# The supervisor sets its own, which includes this one; Ray's updater may start Ray too.
+if [ "${{{variables.START_HOOK}:-{AGENT_HOOK}}}" = {AGENT_HOOK} ] && python -c "import {MODULE}" 2>/dev/null; then
+  export {variables.START_HOOK}={HOOK}
 fi
 
 {_LET_UPDATER}
