@@ -38,8 +38,10 @@ def keep_store(parameters: Any, store: dict[str, Any]) -> None:
         parameters: Ray's `RayParams`.
         store: the content of `Store.access`.
     """
-    from ray._private import services
+    from ray._private import node, services
 
+    # The store is new and holds no session. Ray would take a second to find that out.
+    node.get_session_key_from_storage = lambda *_: None
     os.environ[variables.EXTERNAL_STORAGE_NAMESPACE] = store["namespace"]
     address = f"127.0.0.1:{store['port']}"
     parameters.external_addresses = [address, address]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray._private import services
+from ray._private import node, services
 from ray._private.parameter import RayParams
 
 from yellowdog_ray.head import hook
@@ -22,6 +22,7 @@ def started(monkeypatch) -> list[tuple[list[str], str, dict[str, Any]]]:
     """The processes that Ray would start."""
     calls: list[tuple[list[str], str, dict[str, Any]]] = []
     monkeypatch.setattr(services, "start_ray_client_server", services.start_ray_client_server)
+    monkeypatch.setattr(node, "get_session_key_from_storage", node.get_session_key_from_storage)
     monkeypatch.setattr(
         services, "start_ray_process", lambda command, kind, **options: calls.append((command, kind, options))
     )
@@ -54,6 +55,10 @@ def test_control_store_reads_its_password_from_a_file(parameters, started):
     services.start_ray_process(["gcs_server", "--redis_username=ray", f"--redis_password={PASSWORD}"], "gcs_server")
 
     assert started == [(["gcs_server", "--redis_username=ray", "--flagfile=/home/flags"], "gcs_server", {})]
+
+
+def test_ray_does_not_search_the_new_store_for_a_session(parameters):
+    assert node.get_session_key_from_storage("127.0.0.1", 16667, "ray", PASSWORD, False, b"", b"session_name") is None
 
 
 def test_other_processes_get_no_password(parameters, started):
