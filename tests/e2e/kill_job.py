@@ -10,18 +10,35 @@ from pathlib import Path
 EVENTS = Path.home() / ".raydog/store/restarts"
 
 
-def pids(program: str) -> list[int]:
-    """Processes with a program among their first arguments."""
-    found = []
+KEEPER = "yellowdog_ray.head.agent"
+
+
+def processes() -> dict[int, tuple[int, list[str]]]:
+    """Parent and first arguments of each process but this one."""
+    found = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and int(folder.name) != os.getpid():
             try:
-                argv = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")[:5]
+                argv = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")[:6]
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
-            if any(Path(word).name == program for word in argv) and "--mode=specific-server" not in argv:
-                found.append(int(folder.name))
+            found[int(folder.name)] = parent, argv
     return found
+
+
+def pids(program: str) -> list[int]:
+    """Processes of a program; `kept:` and a program is the process below its keeper, whatever its title."""
+    everything = processes()
+    name = program.removeprefix("kept:")
+    found = {
+        pid: KEEPER in argv
+        for pid, (_, argv) in everything.items()
+        if any(Path(word).name == name for word in argv) and "--mode=specific-server" not in argv
+    }
+    if name == program:
+        return [pid for pid, kept in found.items() if not kept]
+    return [pid for pid, (parent, _) in everything.items() if found.get(parent)]
 
 
 def events() -> list[str]:

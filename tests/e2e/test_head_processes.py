@@ -12,8 +12,11 @@ from tests.e2e.test_life_of_a_cluster import names, request, running_workers
 
 HERE = Path(__file__).parent
 
-PROCESSES = ("gcs_server", "monitor.py", "dashboard.py", "log_monitor.py", "ray.util.client.server", "SERVER")
-"""The processes that are killed, by program. SERVER is the tag server's."""
+PROCESSES = (
+    *("gcs_server", "monitor.py", "dashboard.py", "log_monitor.py", "ray.util.client.server"),
+    *("SERVER", "kept:agent.py", "kept:main.py"),
+)
+"""The processes that are killed, by program. SERVER is the tag server's; the last ones are the raylet's agents."""
 
 GROWTH_SECONDS = 10
 """From the return of the autoscaler to the launch of a node."""

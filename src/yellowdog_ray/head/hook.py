@@ -59,7 +59,7 @@ def _without_password(start: Callable[..., Any], password: str, flags: str) -> C
         if process_type == _CONTROL_STORE:
             command = [f"--flagfile={flags}" if word == option else word for word in command]
         (kwargs.get("env_updates") or {}).pop(variables.REDIS_PASSWORD, None)
-        return start([word.replace(password, "") for word in command], process_type, *args, **kwargs)
+        return start([str(word).replace(password, "") for word in command], process_type, *args, **kwargs)
 
     return start_without_password
 
