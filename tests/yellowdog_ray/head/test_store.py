@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 from ray._private import services
+from ray.autoscaler.tags import TAG_RAY_NODE_STATUS
 
 from yellowdog_ray.head.store import Store
 from yellowdog_ray.node import variables
+from yellowdog_ray.remote.tags import SPARE_NODES, TagStore
 
 redis = pytest.importorskip("redis")
 
@@ -131,3 +133,17 @@ def test_damaged_files_are_set_aside(tmp_path):
     assert "cannot read its files" in store.set_aside()
     assert list((tmp_path / "store/data").iterdir()) == []
     assert (tmp_path / "store/damaged/file").exists()
+
+
+def test_tag_store_works_without_a_password(head):
+    tags = TagStore("demo", lambda: head.port)
+    ended = [f"worker-{number}" for number in range(SPARE_NODES + 1)]
+    for node in ended:
+        tags.cache(node, {TAG_RAY_NODE_STATUS: "waiting"})
+
+    assert tags.set("head-1", {TAG_RAY_NODE_STATUS: "up-to-date"})
+    tags.keep({"head-1"})
+    other = TagStore("demo", lambda: head.port)
+
+    assert other.refresh()
+    assert other.get("head-1") == {TAG_RAY_NODE_STATUS: "up-to-date"}
