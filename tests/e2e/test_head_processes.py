@@ -66,6 +66,7 @@ def test_work_goes_on_when_processes_of_the_head_are_killed(three_workers: Ray, 
 
 def report(ray: Ray) -> dict[str, object]:
     """What the job on the head has reported last."""
-    line = ray("exec", "cat ~/steady.json 2>/dev/null || echo '{}'; tail -3 ~/steady.log >&2").splitlines()
-    found: dict[str, object] = next((json.loads(text) for text in line if text.startswith("{")), {})
+    output = ray("exec", "cat ~/steady.json 2>/dev/null || tail -3 ~/steady.log")
+    at = output.find('{"rounds"')
+    found: dict[str, object] = json.JSONDecoder().raw_decode(output[at:])[0] if at >= 0 else {}
     return found
