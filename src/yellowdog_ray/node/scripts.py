@@ -176,9 +176,9 @@ if [ -z "$supervisor" ]; then
   "$valkey" --port "{_TAG_PORT}" --bind 127.0.0.1 --save '' --appendonly no &
 fi
 
-# Ray has no option for the address of its client server, so a hook sets it. An older RayDog on the image has no hook.
+# Ray has no option for the address of its client server, so a hook of RayDog's, which `ray up` sends, sets it.
 # The supervisor sets its own, which includes this one; Ray's updater may start Ray too.
-if [ "${{{variables.START_HOOK}:-{AGENT_HOOK}}}" = {AGENT_HOOK} ] && python -c "import {MODULE}" 2>/dev/null; then
+if [ "${{{variables.START_HOOK}:-{AGENT_HOOK}}}" = {AGENT_HOOK} ]; then
   export {variables.START_HOOK}={HOOK}
 fi
 
