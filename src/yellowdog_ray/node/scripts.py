@@ -153,6 +153,9 @@ valkey=$(command -v valkey-server || command -v redis-server) || {{
   exit 1
 }}
 
+# The supervisor is in RayDog's package, which `ray up` sends first.
+until [ -e "$HOME/{CURRENT}" ] || [ -f "$HOME/ray_bootstrap_key.pem" ]; do pause 0.1; done
+
 # Fixed ports, so that a firewall can name them.
 ray_start=(ray start --head --port={GCS_PORT} {RAY_START_OPTIONS}
   --autoscaling-config="$HOME/ray_bootstrap_config.yaml")
@@ -169,7 +172,7 @@ if [ $checked -eq 0 ]; then
   trap 'kill -TERM "$supervisor" 2>/dev/null; finish; exec {{to_supervisor}}>&-; wait "$supervisor"
     rm -rf "${{secrets[@]}}"' EXIT
 elif [ $checked -ne {CANNOT_SUPERVISE} ]; then
-  echo "RayDog on this image has no supervisor: the head ends with the first of Ray's processes that dies"
+  echo "The supervisor does not run on this image: the head ends with the first of Ray's processes that dies"
 fi
 
 if [ -z "$supervisor" ]; then

@@ -36,6 +36,7 @@ def home(tmp_path) -> Path:
     """The agent's home, with a fake Ray whose raylet leaves soon, and a short sleep."""
     folder = tmp_path / "venv/bin"
     folder.mkdir(parents=True)
+    (tmp_path / CURRENT).mkdir(parents=True)
     (folder / "activate").write_text(f"PATH={folder}:$PATH\n")
     programs = {"ray": RAY, "raylet": "#!/bin/bash\n/bin/sleep 0.3\n", "sleep": "#!/bin/bash\nexec /bin/sleep 0.05\n"}
     for name, text in programs.items():
@@ -204,7 +205,6 @@ def accepts(host: str, port: int) -> bool:
 @pytest.fixture
 def secrets(home) -> tuple[Path, Path]:
     """The files of the head's key and credentials, left by another cluster's head on this machine."""
-    (home / ".raydog").mkdir()
     files = home / "ray_bootstrap_key.pem", home / ".raydog/credentials"
     for file in files:
         file.write_text("old")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from yellowdog_ray.node.package import CURRENT
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, STORE_FOLDER
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -42,6 +43,7 @@ def home(tmp_path) -> Path:
     """The agent's home on an image with this RayDog, and with the cluster's configuration."""
     folder = tmp_path / "venv/bin"
     folder.mkdir(parents=True)
+    (tmp_path / CURRENT).mkdir(parents=True)
     (folder / "activate").write_text(f"PATH={folder}:$PATH\n")
     python = f'#!/bin/bash\nexport PYTHONPATH=$PYTHONPATH:{os.pathsep.join(sys.path)}\nexec {sys.executable} "$@"\n'
     for name, text in {"python": python, "ray": RAY, "gcs_server": PROCESS, "raylet": PROCESS}.items():
@@ -104,6 +106,16 @@ def head_task(home: Path, **environment: str) -> Iterator[Task]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+def test_supervisor_waits_for_the_package_that_holds_it(home):
+    (home / CURRENT).rmdir()
+    with head_task(home) as task:
+        task.until((home / ".raydog").exists)
+        assert not task.answers()
+
+        (home / CURRENT).mkdir()
+        task.until(task.answers)
+
+
 def test_tag_server_runs_before_ray(home):
     with head_task(home) as task:
         task.until(task.answers)
@@ -156,7 +168,7 @@ def test_head_ends_with_its_processes_on_an_image_with_an_older_raydog(home):
         task.deliver()
         task.until(lambda: (home / "ray.log").exists() and "--block" in (home / "ray.log").read_text())
 
-        assert "RayDog on this image has no supervisor" in task.output
+        assert "The supervisor does not run on this image" in task.output
         assert "No module" not in task.output
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from yellowdog_ray.node.package import CURRENT
 from yellowdog_ray.node.scripts import (
     HEAD_SCRIPT,
     WORKER_SCRIPT,
@@ -40,6 +41,7 @@ def home(tmp_path):
     """The home of a node with the commands above."""
     tools = tmp_path / "venv/bin"
     tools.mkdir(parents=True)
+    (tmp_path / CURRENT).mkdir(parents=True)
     (tools / "activate").write_text(f"PATH={tools}:$PATH\n")
     for name, text in {"ray": RAY, "sleep": SLEEP, "pgrep": PGREP}.items():
         (tools / name).write_text(f"#!/bin/bash\n{text}")
@@ -120,7 +122,6 @@ def test_script_waits_for_an_updater_that_sets_up(home):
 
 
 def test_script_ignores_the_set_up_file_of_an_earlier_task(home):
-    (home / ".raydog").mkdir()
     (home / ".raydog/set-up").touch()
 
     run(WORKER_SCRIPT, home, RAYDOG_UPDATER="sets-up")
