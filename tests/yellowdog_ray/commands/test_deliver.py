@@ -235,6 +235,14 @@ class TestShells:
         assert (head.path / ".bashrc").read_text().endswith("esac\nPS1=x\n")
         assert stat.S_IMODE((head.path / ".bashrc").stat().st_mode) == 0o640
 
+    def test_kernel_ends_programs_of_login_shells_before_ray_when_memory_is_short(self, head):
+        head.deliver()
+        command = ["bash", "--login", "-c", "cat /proc/self/oom_score_adj"]
+        environment = {"HOME": str(head.path), "PATH": os.environ["PATH"]}
+        shell = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+        assert int(shell.stdout) > int(Path("/proc/self/oom_score_adj").read_text())
+
     @pytest.mark.parametrize("login", [".bash_profile", ".bash_login", ".profile"])
     def test_login_file_that_bash_reads_is_changed(self, head, login):
         (head.path / login).write_text("export MINE=1\n")

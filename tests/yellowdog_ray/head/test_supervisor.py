@@ -24,12 +24,15 @@ from yellowdog_ray.node import variables
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 
-RAY = """\
+RESTARTED = ("gcs_server", "monitor.py", "dashboard.py", "log_monitor.py", "ray.util.client.server")
+PROGRAMS = (*RESTARTED, "raylet")
+
+RAY = f"""\
 #!/bin/bash
-for kind in gcs_server monitor.py raylet; do
+for kind in {" ".join(PROGRAMS)}; do
   "$HOME/bin/$kind" --stderr_filepath="$HOME/$kind.err" </dev/null >/dev/null 2>&1 &
 done
-for kind in gcs_server monitor.py raylet; do until [ -s "$HOME/$kind.started" ]; do sleep 0.02; done; done
+for kind in {" ".join(PROGRAMS)}; do until [ -s "$HOME/$kind.started" ]; do sleep 0.02; done; done
 """
 
 PROCESS = """\
@@ -50,7 +53,7 @@ class Head:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         (home / "bin").mkdir()
-        for name, text in {"ray": RAY, "gcs_server": PROCESS, "monitor.py": PROCESS, "raylet": PROCESS}.items():
+        for name, text in {"ray": RAY, **dict.fromkeys(PROGRAMS, PROCESS)}.items():
             (home / "bin" / name).write_text(text)
             (home / "bin" / name).chmod(0o755)
         command = [sys.executable, "-m", "yellowdog_ray.head", "--folder", str(self.folder)]
@@ -112,15 +115,17 @@ def answers(port: int) -> bool:
 
 
 class TestRestart:
-    def test_killed_process_restarts_alone_with_its_environment(self, head):
+    @pytest.mark.parametrize("killed", RESTARTED)
+    def test_killed_process_restarts_alone_with_its_environment(self, head, killed):
         head.start_ray()
-        raylet, (monitor,) = head.starts("raylet"), head.starts("monitor.py")
+        others = {program: head.starts(program) for program in PROGRAMS if program != killed}
 
-        head.kill("gcs_server")
-        head.until(lambda: len(head.starts("gcs_server")) == 2)
+        head.kill(killed)
+        head.until(lambda: len(head.starts(killed)) == 2)
 
-        assert (head.starts("raylet"), head.starts("monitor.py")) == (raylet, [monitor])
-        assert (head.home / "gcs_server.started").read_text().split()[1::2] == ["kept", "kept"]
+        assert {program: head.starts(program) for program in others} == others
+        assert [len(starts) for starts in others.values()] == [1] * len(others)
+        assert (head.home / f"{killed}.started").read_text().split()[1::2] == ["kept", "kept"]
 
     def test_restart_is_reported_as_line_and_event(self, head):
         head.start_ray()
