@@ -1,1 +1,1 @@
-"""The supervisor of Ray's processes on the head: it starts again those that die. May import `node`."""
+"""Supervisor of the head's processes: it starts again those that die. May import `node` and the base modules."""

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from yellowdog_ray.head import processes
@@ -61,11 +62,15 @@ def _missing(server: str) -> str | None:
 
 
 def _supervise(folder: Path, server: str, port: int, command: list[str]) -> int:
-    processes.adopt_orphans()
-    store = Store(folder, port, os.environ.get(variables.CLOUD_INSTANCE_ID, "head"))
     events = folder / Path(EVENTS_FILE).name
-    supervisor = Supervisor(_report, Events(events))
-    supervisor.add(TAG_SERVER, store.command(server), store.set_aside)
+    try:
+        processes.adopt_orphans()
+        store = Store(folder, port, os.environ.get(variables.CLOUD_INSTANCE_ID, "head"))
+        supervisor = Supervisor(_report, Events(events), store.answers)
+        supervisor.add(TAG_SERVER, store.command(server), store.set_aside)
+    except OSError as error:
+        _report(f"the supervisor does not start: {error}")
+        return CANNOT_SUPERVISE
     environment = {
         **os.environ,
         variables.START_HOOK: HOOK,
@@ -83,7 +88,8 @@ def _supervise(folder: Path, server: str, port: int, command: list[str]) -> int:
 
 
 def _report(line: str) -> None:
-    print(f"RayDog: {line}", flush=True)  # noqa: T201 - the task's output is where this program reports
+    with suppress(OSError):  # a full disk costs the line, not the head
+        print(f"RayDog: {line}", flush=True)  # noqa: T201 - the task's output is where this program reports
 
 
 if __name__ == "__main__":

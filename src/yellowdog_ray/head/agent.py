@@ -10,16 +10,19 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from yellowdog_ray.head import processes
 from yellowdog_ray.head.events import Events, Restart
 from yellowdog_ray.head.processes import Command
-from yellowdog_ray.head.restarts import Restarts
+from yellowdog_ray.head.restarts import FIRST_BACK_OFF_SECONDS, Restarts
 from yellowdog_ray.head.supervisor import GRACEFUL_CODES
 from yellowdog_ray.node import variables
 
 MODULE = __name__
+
+_PARENT_POLL_SECONDS = 1.0  # Ray's agents poll their parent, too. A parent-death signal would follow a thread of it.
 
 NAMES = {"agent.py": "dashboard agent", "main.py": "runtime environment agent"}
 """The names in messages, by program."""
@@ -49,13 +52,22 @@ class Keeper:
             started = time.monotonic()
             kills = processes.out_of_memory_kills()
             code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            self.pid = None
             died = time.monotonic()
             back_off = self._restarts.died(died, died - started, graceful=False)
             if code in GRACEFUL_CODES or self._restarts.in_crash_loop:
                 return code if code >= 0 else 128 - code
             time.sleep(back_off)
-            self.pid = processes.start(self._command, with_input=True)
-            self._report(processes.reason_of(code, processes.out_of_memory_kills() > kills), died)
+            self._start_again()
+            out_of_memory = processes.out_of_memory_kills() > kills
+            self._report(processes.reason_of(code, out_of_memory=out_of_memory), died)
+
+    def _start_again(self) -> None:
+        while self.pid is None:
+            with suppress(OSError):  # such as too little memory for another process
+                self.pid = processes.start(self._command, with_input=True)
+                return
+            time.sleep(FIRST_BACK_OFF_SECONDS)
 
     def _report(self, reason: str, died: float) -> None:
         now = time.monotonic()
@@ -73,15 +85,15 @@ class Keeper:
 
 def main() -> int:
     """Run the agent whose command line this program is given."""
-    processes.end_with_parent()
-    if os.environ.get(variables.RAYLET_PID, str(os.getppid())) != str(os.getppid()):
-        return 0  # the raylet has ended already
+    raylet = int(os.environ.get(variables.RAYLET_PID, os.getppid()))
     environment = {**os.environ, variables.RAYLET_PID: str(os.getpid())}
     supervisor = environment.pop(variables.SUPERVISOR, None)
     command = Command(sys.argv[1:], environment, str(Path.cwd()))
     events = Events(Path(environment.get(variables.HEAD_EVENTS, os.devnull)))
     keeper = Keeper(command, events, int(supervisor) if supervisor else None)
     signal.signal(signal.SIGTERM, lambda *_: keeper.stop())
+    signal.signal(signal.SIGALRM, lambda *_: None if os.getppid() == raylet else keeper.stop())
+    signal.setitimer(signal.ITIMER_REAL, _PARENT_POLL_SECONDS, _PARENT_POLL_SECONDS)
     return keeper.run()
 
 

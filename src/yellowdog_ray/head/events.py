@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +36,10 @@ class Restart:
         return f"{self.kind} restarted after {self.seconds:.1f} s ({self.reason}); {times}"
 
 
+MAX_BYTES = 1_000_000
+"""A larger file is emptied after it has been read: some 8,000 restarts."""
+
+
 class Events:
     """The file, written by the supervisor and by the keepers of agents, and read by supervisor and monitor.
 
@@ -46,20 +52,23 @@ class Events:
         self._read = 0
 
     def append(self, restart: Restart) -> None:
-        """Add an event, in one write."""
-        with self._file.open("ab", buffering=0) as file:
+        """Add an event, in one write; a full disk costs the event, not the supervisor."""
+        with suppress(OSError), self._file.open("ab", buffering=0) as file:
             file.write(json.dumps(asdict(restart)).encode() + b"\n")
 
     def new(self) -> list[Restart]:
-        """The events since the last call."""
+        """The events since the last call. The supervisor calls this, and keeps the file small by it."""
         try:
             with self._file.open("rb") as file:
                 file.seek(self._read)
                 text = file.read()
+            complete = text[: text.rfind(b"\n") + 1]
+            self._read += len(complete)
+            if self._read > MAX_BYTES:
+                os.truncate(self._file, 0)
+                self._read = 0
         except OSError:
             return []
-        complete = text[: text.rfind(b"\n") + 1]
-        self._read += len(complete)
         return [Restart(**json.loads(line)) for line in complete.splitlines()]
 
 

@@ -34,6 +34,9 @@ TAG_SERVER = Kind("tag server", "valkey-server", essential=True)
 
 _KINDS = (RAYLET, CONTROL_STORE, AUTOSCALER, DASHBOARD, LOG_MONITOR, CLIENT_SERVER)
 
+ESSENTIAL = tuple(kind for kind in _KINDS if kind.essential)
+"""Those of Ray's kinds."""
+
 _FIRST_ARGUMENTS = 5
 """An interpreter with its options, a set-up script and the program: later arguments are the program's own."""
 

@@ -87,22 +87,13 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def end_with_parent() -> None:
-    """Get SIGTERM when the parent ends.
-
-    Raises:
-        OSError: the kernel refuses.
-    """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def _prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
-def start(command: Command, *, with_input: bool = False) -> int:
+def start(command: Command, *, with_input: bool = False, ends_with_parent: bool = False) -> int:
     """Start a process as a child of this one. Returns its process id.
 
     Not with `subprocess`, which reaps children of its own accord: this program waits for all of its children at once.
@@ -110,15 +101,18 @@ def start(command: Command, *, with_input: bool = False) -> int:
     Args:
         command: the process.
         with_input: whether it gets this process's standard input; otherwise it gets none.
+        ends_with_parent: whether the kernel ends it (SIGTERM) with the thread that calls this function.
     """
     pid = os.fork()
     if pid == 0:
-        _become(command, None if with_input else os.devnull)
+        _become(command, None if with_input else os.devnull, ends_with_parent=ends_with_parent)
     return pid
 
 
-def _become(command: Command, source: str | None) -> NoReturn:
+def _become(command: Command, source: str | None, *, ends_with_parent: bool) -> NoReturn:
     try:
+        if ends_with_parent:
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         files = (source, *command.output)
         for descriptor, file in enumerate(files):
             if file is not None:
@@ -135,7 +129,7 @@ def _become(command: Command, source: str | None) -> NoReturn:
         os._exit(127)
 
 
-def reason_of(code: int, out_of_memory: bool) -> str:
+def reason_of(code: int, *, out_of_memory: bool = False) -> str:
     """Why a process ended, in words.
 
     Args:

@@ -16,9 +16,10 @@ from typing import TextIO
 
 from yellowdog_ray.head import processes
 from yellowdog_ray.head.events import Events, Restart
-from yellowdog_ray.head.kinds import RAYLET, Kind, kind_of
+from yellowdog_ray.head.kinds import CONTROL_STORE, ESSENTIAL, TAG_SERVER, Kind, kind_of
 from yellowdog_ray.head.processes import Command
 from yellowdog_ray.head.restarts import Restarts
+from yellowdog_ray.node.scripts import CANNOT_SUPERVISE
 
 GRACEFUL_CODES = frozenset({0, -signal.SIGTERM, 128 + signal.SIGTERM})
 """Exit codes of a process of Ray that was stopped (`scripts/scripts.py` of Ray 2.60 expects the same ones)."""
@@ -27,6 +28,7 @@ TAIL_LINES = 10
 """So many last lines of a process's logs are in the task's error."""
 
 _CRASHES_BEFORE_REPAIR = 2
+_ANSWER_POLL_SECONDS = 0.1
 _TAIL_BYTES = 16_384
 _FOREVER_SECONDS = 3600.0
 
@@ -72,14 +74,20 @@ class Supervisor:
     Args:
         report: prints a line for the task's output.
         events: the restarts.
+        answers: whether the tag server answers. The control store does not get beyond its start without it.
         monotonic: the clock.
     """
 
     def __init__(
-        self, report: Callable[[str], None], events: Events, monotonic: Callable[[], float] = time.monotonic
+        self,
+        report: Callable[[str], None],
+        events: Events,
+        answers: Callable[[], bool],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._report = report
         self._events = events
+        self._answers = answers
         self._monotonic = monotonic
         self._processes: list[Supervised] = []
         self._launcher: int | None = None
@@ -88,7 +96,7 @@ class Supervisor:
 
     def add(self, kind: Kind, command: Command, repair: Callable[[], str] | None = None) -> None:
         """Start a process, and supervise it."""
-        pid = processes.start(command)
+        pid = _start(kind, command)
         self._processes.append(Supervised(kind, command, pid, self._monotonic(), repair=repair))
 
     def launch(self, command: Command) -> None:
@@ -118,22 +126,27 @@ class Supervisor:
         found.pid = None
         if self._stopping:
             return
-        found.reason = self._reason(code)
         if not found.kind.restarts:
             self._end(found, code)
-        now = self._monotonic()
-        graceful = code in GRACEFUL_CODES
-        found.died = now
-        found.due = now + found.restarts.died(now, now - found.started, graceful=graceful)
+        found.died = self._monotonic()
+        self._schedule(found, self._reason(code), found.died - found.started, graceful=code in GRACEFUL_CODES)
         if found.repair is not None and code > 0 and found.restarts.crashes == _CRASHES_BEFORE_REPAIR:
             self._report(found.repair())
-        if found.restarts.in_crash_loop and found.kind.essential:
-            raise End(1, [f"the {found.kind.name} ends at each start ({found.reason})", *tail(found.command)])
+
+    def _schedule(self, process: Supervised, reason: str, lived: float, *, graceful: bool = False) -> None:
+        now = self._monotonic()
+        process.reason = reason
+        process.due = now + process.restarts.died(now, lived, graceful=graceful)
+        if process.restarts.in_crash_loop and process.kind.essential:
+            raise End(1, [f"the {process.kind.name} ends at each start ({reason})", *tail(process.command)])
 
     def _launched(self, code: int) -> None:
         self._launcher = None
+        if self._stopping:
+            return
         if code != 0:
-            raise End(code if code > 0 else 128 - code, ["ray start failed"])
+            self._kill_children()
+            raise End(CANNOT_SUPERVISE, [f"ray start failed under the supervisor ({processes.reason_of(code)})"])
         own = {process.pid for process in self._processes}
         now = self._monotonic()
         for pid in processes.children():
@@ -141,33 +154,52 @@ class Supervisor:
             kind = kind_of(command.argv) if command else None
             if command and kind:
                 self._processes.append(Supervised(kind, command, pid, now))
-        if not any(process.kind is RAYLET for process in self._processes):
-            raise End(1, ["Ray has no raylet after ray start"])
+        missing = [kind.name for kind in ESSENTIAL if kind not in {process.kind for process in self._processes}]
+        if missing:
+            raise End(1, [f"Ray runs without {', '.join(missing)} after ray start; the task ends"])
         restarting = sorted(process.kind.name for process in self._processes if process.kind.restarts)
         self._report(f"Ray runs; these processes restart when they die: {', '.join(restarting)}")
+
+    def _kill_children(self) -> None:
+        """Leave nothing of a failed `ray start`, and free the tag server's port."""
+        pids = processes.children()
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            os.waitpid(pid, 0)
+        self._processes.clear()
 
     def _end(self, found: Supervised, code: int) -> None:
         if code in GRACEFUL_CODES:
             raise End(0, [f"The {found.kind.name} has exited; the task ends"])
-        raise End(1, [f"the {found.kind.name} died ({found.reason}); the task ends", *tail(found.command)])
+        raise End(1, [f"the {found.kind.name} died ({self._reason(code)}); the task ends", *tail(found.command)])
 
     def _reason(self, code: int) -> str:
         kills, self._kills = self._kills, processes.out_of_memory_kills()
-        return processes.reason_of(code, self._kills > kills)
+        return processes.reason_of(code, out_of_memory=self._kills > kills)
 
     def restart_due(self) -> float:
         """Start again what is due; returns in how many seconds something is due next."""
         if self._stopping:
             return _FOREVER_SECONDS
         for process in self._processes:
-            if process.due is not None and process.due <= self._monotonic():
+            if process.due is None or process.due > self._monotonic():
+                continue
+            if process.kind is CONTROL_STORE and not self._answers():
+                process.due = self._monotonic() + _ANSWER_POLL_SECONDS
+            else:
                 self._restart(process)
         waiting = [process.due for process in self._processes if process.due is not None]
         return max(0.0, min(waiting) - self._monotonic()) if waiting else _FOREVER_SECONDS
 
     def _restart(self, process: Supervised) -> None:
         process.due = None
-        process.pid = processes.start(process.command)
+        try:
+            process.pid = _start(process.kind, process.command)
+        except OSError as error:  # such as too little memory for another process
+            self._report(f"the {process.kind.name} cannot be started: {error.strerror}")
+            self._schedule(process, process.reason, 0.0)
+            return
         process.started = self._monotonic()
         count = process.restarts.recent(process.started)
         seconds = process.started - process.died
@@ -183,6 +215,11 @@ class Supervisor:
         for process in self._processes:
             if process.pid is not None:
                 os.kill(process.pid, signal.SIGKILL)
+
+
+def _start(kind: Kind, command: Command) -> int:
+    """Start a process. The tag server ends with the supervisor; `ray stop` ends Ray's processes."""
+    return processes.start(command, ends_with_parent=kind is TAG_SERVER)
 
 
 def supervise(supervisor: Supervisor, command: Command, control: TextIO) -> int:

@@ -27,7 +27,7 @@ SUPERVISOR = "yellowdog_ray.head"
 """The module that supervises the head's processes; not imported, since it is above this room."""
 
 CANNOT_SUPERVISE = 3
-"""Exit code of its check, after it has printed why it cannot supervise a head on this machine."""
+"""Exit code of it and of its check, after it has printed why it cannot supervise a head. Nothing of Ray runs then."""
 
 STORE_FOLDER = ".raydog/store"
 """The files of the tag server, below the agent's home."""
@@ -168,16 +168,15 @@ checked=$?
 if [ $checked -eq 0 ]; then
   exec {{to_supervisor}}> >(exec "${{supervise[@]}}" -- "${{ray_start[@]}}")
   supervisor=$!
-  # `ray stop` must not be taken for a failure. At the end of its input, the supervisor ends with the tag server.
+  # `ray stop` is not a failure of Ray's processes. At the end of its input, the supervisor ends with the tag server.
   trap 'kill -TERM "$supervisor" 2>/dev/null; finish; exec {{to_supervisor}}>&-; wait "$supervisor"
     rm -rf "${{secrets[@]}}"' EXIT
 elif [ $checked -ne {CANNOT_SUPERVISE} ]; then
   echo "The supervisor does not run on this image: the head ends with the first of Ray's processes that dies"
 fi
 
-if [ -z "$supervisor" ]; then
-  "$valkey" --port "{_TAG_PORT}" --bind 127.0.0.1 --save '' --appendonly no &
-fi
+start_tag_server() {{ "$valkey" --port "{_TAG_PORT}" --bind 127.0.0.1 --save '' --appendonly no & }}
+[ -n "$supervisor" ] || start_tag_server
 
 # Ray has no option for the address of its client server, so a hook of RayDog's, which `ray up` sends, sets it.
 # The supervisor sets its own, which includes this one; Ray's updater may start Ray too.
@@ -193,7 +192,11 @@ until [ -f "$HOME/ray_bootstrap_key.pem" ]; do pause 0.2; done
 if [ -n "$supervisor" ]; then
   (echo) >&"$to_supervisor"  # in a subshell, which SIGPIPE ends if the supervisor has ended
   wait "$supervisor"
-  exit
+  ended=$?
+  [ $ended -eq {CANNOT_SUPERVISE} ] || exit $ended
+  echo "Ray starts without the supervisor: the head ends with the first of Ray's processes that dies"
+  trap 'finish; rm -rf "${{secrets[@]}}"' EXIT
+  start_tag_server
 fi
 
 "${{ray_start[@]}}" --block &

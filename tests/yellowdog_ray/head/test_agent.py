@@ -22,18 +22,25 @@ echo "$$ $PPID $RAY_RAYLET_PID" >>"$HOME/started"
 exec cat
 """
 
+RAYLET = f"""\
+import os, subprocess, sys
+os.environ["{variables.RAYLET_PID}"] = str(os.getpid())
+subprocess.run(sys.argv[1:], check=False)
+"""
+
 
 class Agent:
-    """A keeper and its agent, with this process in the place of the raylet."""
+    """A keeper and its agent, with this process or another program in the place of the raylet."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, below: str | None = None) -> None:
         self.home = home
         (home / "agent.py").write_text(AGENT)
         (home / "agent.py").chmod(0o755)
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(home)}
         events = {variables.HEAD_EVENTS: str(home / "restarts"), variables.RAYLET_PID: str(os.getpid())}
+        raylet = [sys.executable, "-c", below] if below else []
         self.keeper = subprocess.Popen(
-            [sys.executable, "-m", MODULE, str(home / "agent.py")],
+            [*raylet, sys.executable, "-m", MODULE, str(home / "agent.py")],
             env=environment | events,
             stdin=subprocess.PIPE,
             start_new_session=True,
@@ -87,6 +94,19 @@ def test_agent_ends_with_the_input_of_the_raylet(agent):
 
     assert agent.keeper.wait(10) == 0
     assert len(agent.starts()) == 1
+
+
+def test_agent_ends_with_the_raylet(tmp_path):
+    raylet = Agent(tmp_path, below=RAYLET)
+    raylet.until(raylet.starts)
+    ((agent, keeper, declared),) = raylet.starts()
+    assert keeper == declared != raylet.keeper.pid
+
+    raylet.keeper.kill()
+    raylet.keeper.wait(10)
+    raylet.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (agent, keeper)))
+    assert raylet.keeper.stdin is not None
+    raylet.keeper.stdin.close()
 
 
 def test_agent_ends_with_its_keeper(agent):

@@ -26,10 +26,15 @@ case "$1" in
   stop) echo stopped >>"$HOME/ray.log"; kill $(cat "$HOME"/*.pid) 2>/dev/null ;;
   start)
     echo "$*" >>"$HOME/ray.log"
-    for kind in gcs_server raylet; do "$HOME/venv/bin/$kind" </dev/null >/dev/null 2>&1 & done
-    until [ -s "$HOME/raylet.pid" ] && [ -s "$HOME/gcs_server.pid" ]; do sleep 0.02; done ;;
+    [ ! -e "$HOME/broken" ] || [[ "$*" = *--block ]] || exit 1
+    for kind in gcs_server raylet monitor.py; do
+      "$HOME/venv/bin/$kind" </dev/null >/dev/null 2>&1 &
+      until [ -s "$HOME/$kind.pid" ]; do sleep 0.02; done
+    done ;;
 esac
 """
+
+PROGRAMS = ("gcs_server", "raylet", "monitor.py")
 
 PROCESS = """\
 #!/bin/bash
@@ -46,7 +51,7 @@ def home(tmp_path) -> Path:
     (tmp_path / CURRENT).mkdir(parents=True)
     (folder / "activate").write_text(f"PATH={folder}:$PATH\n")
     python = f'#!/bin/bash\nexport PYTHONPATH=$PYTHONPATH:{os.pathsep.join(sys.path)}\nexec {sys.executable} "$@"\n'
-    for name, text in {"python": python, "ray": RAY, "gcs_server": PROCESS, "raylet": PROCESS}.items():
+    for name, text in {"python": python, "ray": RAY, **dict.fromkeys(PROGRAMS, PROCESS)}.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     return tmp_path
@@ -68,6 +73,10 @@ class Task:
         """What `ray up` does last."""
         self.until(lambda: "Waiting for the cluster's configuration" in self.output)
         (self.home / "ray_bootstrap_key.pem").write_text("key")
+
+    def starts(self) -> str:
+        file = self.home / "ray.log"
+        return file.read_text() if file.exists() else ""
 
     def pid(self, kind: str) -> int:
         return int((self.home / f"{kind}.pid").read_text())
@@ -166,10 +175,46 @@ def test_head_ends_with_its_processes_on_an_image_with_an_older_raydog(home):
     (home / "venv/bin/python").write_text("#!/bin/bash\necho 'No module named yellowdog_ray.head' >&2\nexit 1\n")
     with head_task(home) as task:
         task.deliver()
-        task.until(lambda: (home / "ray.log").exists() and "--block" in (home / "ray.log").read_text())
+        task.until(lambda: "--block" in task.starts())
 
         assert "The supervisor does not run on this image" in task.output
         assert "No module" not in task.output
+
+
+def test_head_ends_with_its_processes_when_ray_does_not_start_supervised(home):
+    (home / "broken").touch()
+    with head_task(home) as task:
+        task.deliver()
+        task.until(lambda: "--block" in task.starts())
+
+        assert "ray start failed under the supervisor (exit code 1)" in task.output
+        assert "Ray starts without the supervisor: the head ends with the first" in task.output
+        task.until(task.answers)
+
+
+def test_head_ends_with_its_processes_when_the_supervisor_does_not_start(home):
+    full = "import yellowdog_ray.head.store as s\ndef full(*_): raise OSError('disk full')\ns.write_private = full\n"
+    (home / "sitecustomize.py").write_text(full)
+    with head_task(home, PYTHONPATH=str(home)) as task:
+        task.deliver()
+        task.until(lambda: "--block" in task.starts())
+
+        assert "the supervisor does not start: disk full" in task.output
+        task.until(task.answers)
+
+
+def test_task_ends_with_its_supervisor(home):
+    with head_task(home) as task:
+        task.deliver()
+        task.until(lambda: "Ray runs" in task.output)
+        found = subprocess.run(
+            ["pgrep", "-P", str(task.process.pid), "python"], capture_output=True, text=True, check=True
+        )
+        os.kill(int(found.stdout), signal.SIGKILL)
+
+        assert task.process.wait(10) == 137
+        assert "Ray stopped" in task.output
+        assert not task.answers()
 
 
 def test_task_ends_with_the_reason_when_the_tag_server_never_starts(home):
@@ -197,6 +242,6 @@ def test_head_ends_with_its_processes_where_it_cannot_be_supervised(home, server
     (home / "venv/bin/valkey-server").chmod(0o755)
     with head_task(home, **environment) as task:
         task.deliver()
-        task.until(lambda: (home / "ray.log").exists() and "--block" in (home / "ray.log").read_text())
+        task.until(lambda: "--block" in task.starts())
 
         assert reason in task.output
