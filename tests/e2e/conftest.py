@@ -1,6 +1,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,14 @@ class Box:
 
 @pytest.fixture
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    box = Box(tmp_path_factory.mktemp("platform"))
+    with running_box(tmp_path_factory.mktemp("platform")) as box:
+        yield box
+
+
+@contextmanager
+def running_box(folder: Path) -> Iterator[Box]:
+    """A local platform in this folder; nothing is left of it at the end."""
+    box = Box(folder)
     started = box.raydog("start", "--env-file", str(box.env_file))
     assert started.returncode == 0, started.stdout
     yield box

@@ -24,6 +24,12 @@ from yellowdog_ray.node.ray_versions import has_tokens
 REPOSITORY = Path(__file__).parents[2]
 JOB = REPOSITORY / "examples/local/two_workers.py"
 
+KILL_HEAD_PROCESSES = (
+    "pkill -KILL -x gcs_server; pkill -KILL -f '/[m]onitor.py'; restarts=~/.raydog/store/restarts; "
+    'for i in $(seq 200); do [ "$(wc -l <$restarts)" = 2 ] && break; sleep 0.1; done 2>/dev/null; cat $restarts'
+)
+"""Kills the control store and the autoscaler, and prints their restarts. `scripts/head-kills` kills the others, too."""
+
 HAS_TOKENS = has_tokens(ray_version)
 
 OTHER_TOKEN = "f" * 64
@@ -138,7 +144,7 @@ def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, versi
         assert [task.id for task in platform.live_nodes("head")] == [head.id], "a second `ray up` adopts the head"
 
         commands_on_the_head(ray)
-        work_on_two_workers(ray, platform)
+        work_on_two_workers(ray, platform, supervised=version == "v2")
         token_of_another_cluster_is_not_used(box, ray)
         looking_in(ray, version)
         secrets_stay_secret(platform, box, ray)
@@ -201,7 +207,7 @@ def commands_on_the_head(ray: Ray) -> None:
     assert (ray.folder / "back.txt").read_text() == "there and back\n"
 
 
-def work_on_two_workers(ray: Ray, platform: PlatformView) -> None:
+def work_on_two_workers(ray: Ray, platform: PlatformView, *, supervised: bool) -> None:
     output = ray("submit", str(JOB))
     assert "met on 2 workers" in output, output
 
@@ -211,6 +217,10 @@ def work_on_two_workers(ray: Ray, platform: PlatformView) -> None:
     ips = re.findall(r"^\d+\.\d+\.\d+\.\d+$", ray("get-worker-ips"), flags=re.MULTILINE)
     assert len(set(ips)) == 2, "two workers, two addresses"
     before = names(platform)
+    if supervised:  # the head script of the v1 life is the user's own
+        restarts = ray("exec", f"{KILL_HEAD_PROCESSES}; {request(2)}")
+        assert restarts.count('"reason": "killed"') == 2, restarts
+        assert (names(platform), platform.live_instances()) == (before, 3), "no worker is lost or replaced"
     ray("kill-random-node", "-y", "--hard")
     wait_until(lambda: not before <= names(platform), "the killed worker is gone from the platform")
     wait_until(lambda: running_workers(platform) == 2, "it is replaced while it is wanted")
