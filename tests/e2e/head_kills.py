@@ -9,7 +9,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -42,16 +43,29 @@ _SECONDS_PER_KILL = 10.0  # an upper limit of a restart, beside the pause
 
 @dataclass(frozen=True)
 class Kill:
-    """A kill, and what followed until the next one."""
+    """A kill.
+
+    Attributes:
+        kind: the kind of process.
+        at: when, in seconds since the epoch.
+        until: the time of the next kill.
+    """
 
     kind: str
     at: float
-    restarts: Sequence[dict[str, Any]]
+    until: float = float("inf")
 
-    @property
-    def seconds(self) -> float | None:
+    def restarts(self, events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The restarts that followed."""
+        return [event for event in events if self.at <= event["time"] < self.until]
+
+    def seconds(self, events: Sequence[dict[str, Any]]) -> float | None:
         """Until the process ran again; None if it did not."""
-        return next((float(event["seconds"]) for event in self.restarts if event["kind"] == self.kind), None)
+        return next((event["seconds"] for event in self.restarts(events) if event["kind"] == self.kind), None)
+
+    def pause(self, pauses: Sequence[tuple[float, float]]) -> float:
+        """The driver's longest pause that the kill may have caused."""
+        return max((took for began, took in pauses if began < self.until and began + took > self.at), default=0.0)
 
 
 class Head:
@@ -72,10 +86,17 @@ class Head:
         self.least_workers, self.most_instances = self.workers, self.instances
 
     def report(self) -> dict[str, Any]:
-        """What the driver has reported last, from the head's disk."""
-        files = [file for file in self._disks.rglob("driver.json") if not file.is_symlink()]
-        found: dict[str, Any] = json.loads(files[0].read_text()) if files else {}
+        """What the driver has reported last."""
+        found: dict[str, Any] = json.loads(self._on_disk("driver.json") or "{}")
         return found
+
+    def restarts(self) -> list[dict[str, Any]]:
+        """All restarts of the head's processes."""
+        return [json.loads(line) for line in self._on_disk("restarts").splitlines()]
+
+    def _on_disk(self, name: str) -> str:
+        """The content of a file of the head; empty if there is none."""
+        return next((file.read_text() for file in self._disks.rglob(name) if file.is_file()), "")
 
     def kill(self, kinds: Sequence[str]) -> list[Kill]:
         """Kill a process of each kind in turn."""
@@ -85,7 +106,7 @@ class Head:
         found = [json.loads(line) for line in output.splitlines() if line.startswith('{"program"')]
         self.least_workers &= names(self._platform)
         self.most_instances = max(self.most_instances, self._platform.live_instances())
-        return [Kill(kind, kill["killed"], kill["restarts"]) for kind, kill in zip(kinds, found, strict=True)]
+        return [Kill(kind, kill["killed"]) for kind, kill in zip(kinds, found, strict=True)]
 
     def goes_on(self) -> bool:
         """Whether the driver works."""
@@ -140,10 +161,11 @@ def main() -> int:
 
 
 def _conclude(head: Head, kills: Sequence[Kill]) -> int:
-    goes_on, report = head.goes_on(), head.report()
-    for line in table(kills, report.get("pauses", [])):
+    goes_on, report, events = head.goes_on(), head.report(), head.restarts()
+    kills = [replace(kill, until=after.at) for kill, after in pairwise(kills)] + list(kills[-1:])
+    for line in table(kills, events, report.get("pauses", [])):
         print(line)
-    failures = [f"{kill.kind} did not restart" for kill in kills if kill.seconds is None]
+    failures = [f"{kill.kind} did not restart" for kill in kills if kill.seconds(events) is None]
     failures += ["the driver failed"] if not goes_on else []
     failures += ["the actor lost its process or state"] if _actor(report) != (1, True) else []
     failures += [f"workers lost: {head.workers - head.least_workers}"] if head.workers - head.least_workers else []
@@ -162,24 +184,23 @@ def _actor(report: dict[str, Any]) -> tuple[Any, Any]:
     return report.get("actor_processes"), report.get("in_order")
 
 
-def table(kills: Sequence[Kill], pauses: Sequence[tuple[float, float]]) -> list[str]:
+def table(kills: Sequence[Kill], events: Sequence[dict[str, Any]], pauses: Sequence[tuple[float, float]]) -> list[str]:
     """A Markdown table with a line for each kind.
 
     Args:
         kills: the kills, in order.
+        events: the restarts.
         pauses: the begin and the seconds of the driver's rounds that took long.
     """
-    ends = [kill.at for kill in kills[1:]] + [float("inf")]
     lines = [
         "| killed | times | restarted after (median, longest) | restarted with it | longest pause of the driver |",
         "|---|---|---|---|---|",
     ]
     for kind in dict.fromkeys(kill.kind for kill in kills):
-        mine = [(kill, end) for kill, end in zip(kills, ends, strict=True) if kill.kind == kind]
-        seconds = [kill.seconds for kill, _ in mine if kill.seconds is not None]
-        others = {event["kind"] for kill, _ in mine for event in kill.restarts} - {kind}
-        took = [took for kill, end in mine for began, took in pauses if began < end and began + took > kill.at]
-        longest = max(took, default=0.0)
+        mine = [kill for kill in kills if kill.kind == kind]
+        seconds = [took for kill in mine if (took := kill.seconds(events)) is not None]
+        others = {event["kind"] for kill in mine for event in kill.restarts(events)} - {kind}
+        longest = max(kill.pause(pauses) for kill in mine)
         restarted = f"{median(seconds):.1f} s, {max(seconds):.1f} s" if seconds else "never"
         pause = f"{longest:.1f} s" if longest else "none"
         lines.append(f"| {kind} | {len(mine)} | {restarted} | {', '.join(sorted(others)) or 'nothing'} | {pause} |")
