@@ -47,26 +47,26 @@ class Keeper:
 
     def run(self) -> int:
         """Run until the agent ends gracefully, or does not get beyond its start; returns its exit code."""
-        self.pid = processes.start(self._command, with_input=True)
+        pid = processes.start(self._command, with_input=True)
         while True:
+            self.pid = pid
             started = time.monotonic()
             kills = processes.out_of_memory_kills()
-            code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             self.pid = None
             died = time.monotonic()
             back_off = self._restarts.died(died, died - started, graceful=False)
             if code in GRACEFUL_CODES or self._restarts.in_crash_loop:
                 return code if code >= 0 else 128 - code
             time.sleep(back_off)
-            self._start_again()
+            pid = self._start_again()
             out_of_memory = processes.out_of_memory_kills() > kills
             self._report(processes.reason_of(code, out_of_memory=out_of_memory), died)
 
-    def _start_again(self) -> None:
-        while self.pid is None:
+    def _start_again(self) -> int:
+        while True:
             with suppress(OSError):  # such as too little memory for another process
-                self.pid = processes.start(self._command, with_input=True)
-                return
+                return processes.start(self._command, with_input=True)
             time.sleep(FIRST_BACK_OFF_SECONDS)
 
     def _report(self, reason: str, died: float) -> None:
