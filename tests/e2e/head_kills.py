@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -116,11 +117,12 @@ class Head:
 
     def growth_seconds(self) -> float:
         """From a request for a third worker, just after the autoscaler was killed, to its task."""
-        self._ray("exec", f"python {JOB.name} --pause 0 monitor.py")
-        began = time.monotonic()
-        self._ray("exec", request(3))
-        wait_until(lambda: len(names(self._platform)) == 3, "the autoscaler launches a node")
-        return time.monotonic() - began
+        code = request(3).removesuffix('"') + "; import time; print('requested', time.time())\""
+        with ThreadPoolExecutor(1) as executor:
+            output = executor.submit(self._ray, "exec", f"python {JOB.name} --pause 0 monitor.py; {code}")
+            wait_until(lambda: len(names(self._platform)) == 3, "the autoscaler launches a node", 90)
+            launched = time.time()
+            return launched - float(output.result().rpartition("requested ")[2].split()[0])
 
     def logs(self) -> str:
         """The last lines of the driver, the control store and the autoscaler."""
