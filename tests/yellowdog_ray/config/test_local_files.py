@@ -123,6 +123,13 @@ class TestScripts:
 
         assert result["available_node_types"]["worker"]["node_config"]["userdata"] == "echo x\n"
 
+    def test_missing_user_data_is_reported_with_its_node_type(self, cluster_yaml, folders):
+        cluster_yaml["available_node_types"]["worker"]["node_config"]["userdata"] = "file:no.sh"
+
+        message = error_of(cluster_yaml, folders)
+
+        assert message.startswith("cluster.yaml: available_node_types.worker.node_config.userdata: ")
+
 
 @pytest.mark.parametrize("text", ["", " \n", "\ufeff"])
 @pytest.mark.parametrize("key", ["ray_head_node_task_script", "ray_worker_node_task_script"])

@@ -73,3 +73,21 @@ def test_empty_docker_section_is_accepted(cluster_yaml, tmp_path):
     cluster_yaml["docker"] = {}
 
     bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
+
+
+def test_wrong_setup_command_is_reported_once(cluster_yaml, tmp_path):
+    """Ray copies the commands to those of the head and of the workers."""
+    copies = {"head_setup_commands": [1, "of the head"], "worker_setup_commands": [1]}
+
+    (line,) = error_of({**cluster_yaml, "setup_commands": [1], **copies}, tmp_path).splitlines()
+
+    assert line.startswith("cluster.yaml: setup_commands.0 is 1: give text")
+
+
+def test_label_with_the_longest_prefix_is_accepted(cluster_yaml, tmp_path):
+    prefix = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 61])
+    labels = cluster_yaml["available_node_types"]["worker"]["labels"] = {f"{prefix}/zone": "here"}
+
+    assert bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])[0]["available_node_types"]["worker"]["labels"] == labels
+    labels[f"{prefix}d/zone"] = labels.pop(f"{prefix}/zone")
+    assert "has the key" in error_of(cluster_yaml, tmp_path)
