@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.errors import RayDogError
+from yellowdog_ray import errors
+from yellowdog_ray.errors import LaunchBackedOff, RayDogError
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -80,6 +81,24 @@ class TestReference:
         text = (DOCS / "reference" / name).read_text()
 
         assert text == reference.pages()[name], "run: scripts/docs reference, or python scripts/lib/reference.py"
+
+    def test_rows_of_node_config_are_current(self):
+        text = reference.CONFIGURATION.read_text()
+
+        assert text == reference.configuration_page(text), "run: scripts/docs reference"
+
+    def test_rows_of_node_config_follow_the_models(self):
+        text = reference.CONFIGURATION.read_text()
+        outdated = re.sub(r"^\| `metrics_enabled` .*\n", "", text, flags=re.MULTILINE).replace("The image, if", "If")
+
+        assert outdated != text
+        assert reference.configuration_page(outdated) == text
+
+    def test_tree_of_errors_names_every_class_and_other_code(self):
+        tree = re.findall(r"^ +[-x=] (\w+)(?: \((\w+)\))?", errors.__doc__, re.MULTILINE)
+        classes = {error.__name__: error.code for error in reference._tree(RayDogError) if error is not LaunchBackedOff}
+
+        assert {name: code or name for name, code in tree if name != "LaunchBackedOff"} == classes
 
     def test_every_error_has_a_remedy(self):
         remedies = [reference.remedy_of(error) for error in reference._tree(RayDogError)]

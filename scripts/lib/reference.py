@@ -1,4 +1,4 @@
-"""Writes docs/reference/ from the code: errors, environment variables, and the command line. See scripts/docs."""
+"""Writes docs/reference/ from the code, and the rows of `node_config` in docs/configuration.md. See scripts/docs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ from typing import Any
 import typer
 
 from raydog_cli.main import app
+from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import LaunchBackedOff, RayDogError
 from yellowdog_ray.node.variables import CONTRACT
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs/reference"
+DIRECTORY = Path(__file__).resolve().parents[2] / "docs/reference"
+CONFIGURATION = DIRECTORY.parent / "configuration.md"
+_NODE_CONFIG = re.compile(
+    r"(## `available_node_types\.<type>\.node_config`\n\n\| key \| meaning \|\n\|---\|---\|\n)((?:\|.*\n)*)"
+)
 _USER = re.compile(r"\bthe user\b(?!')|^as `YD_API_KEY_ID`")
 _NOTE = "This page is made from {source} by `scripts/docs reference`; a test compares them."
 
 
 def main() -> None:
     """Write every page."""
-    FOLDER.mkdir(exist_ok=True)
+    DIRECTORY.mkdir(exist_ok=True)
     for name, text in pages().items():
-        (FOLDER / name).write_text(text)
+        (DIRECTORY / name).write_text(text)
+    CONFIGURATION.write_text(configuration_page(CONFIGURATION.read_text()))
 
 
 def pages() -> dict[str, str]:
@@ -36,7 +42,7 @@ def pages() -> dict[str, str]:
 def errors_page() -> str:
     """Every error with its code, in the order of the tree."""
     rows = [
-        f"| `{error.code}` | {_meaning(error)} | {remedy_of(error)} |"
+        f"| {_code(error)} | {_meaning(error)} | {remedy_of(error)} |"
         for error in _tree(RayDogError)
         if error is not LaunchBackedOff  # its code is that of the failure behind it
     ]
@@ -49,6 +55,21 @@ def errors_page() -> str:
         "| code | meaning | remedy |\n|---|---|---|",
         *rows,
     )
+
+
+def configuration_page(page: str) -> str:
+    """The page about the YAML with one row for each key of `node_config`. A row with the current text keeps its links.
+
+    Raises:
+        ValueError: the page has no such table.
+    """
+    found = _NODE_CONFIG.search(page)
+    if found is None:
+        raise ValueError(f"{CONFIGURATION.name}: the table of node_config is missing")
+    current = {re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", row): row for row in found[2].splitlines()}
+    rows = [f"| `{key}` | {field.description} |" for key, field in NodeConfig.model_fields.items()]
+    table = "".join(f"{current.get(row, row)}\n" for row in rows)
+    return page[: found.start(2)] + table + page[found.end(2) :]
 
 
 def remedy_of(error: type[RayDogError]) -> str:
@@ -150,6 +171,12 @@ def _tree(error: type[RayDogError]) -> Iterator[type[RayDogError]]:
             yield from _tree(below)
 
 
+def _code(error: type[RayDogError]) -> str:
+    """The code, and the class where it has another name."""
+    name = "" if error.code == error.__name__ else f" (class `{error.__name__}`)"
+    return f"`{error.code}`{name}"
+
+
 def _meaning(error: type[RayDogError]) -> str:
     return _one_line((inspect.getdoc(error) or "").split("Remedy:", maxsplit=1)[0])
 
@@ -166,4 +193,4 @@ def _page(title: str, source: str, *parts: str) -> str:
 
 if __name__ == "__main__":
     main()
-    sys.stdout.write(f"The pages are in {FOLDER}\n")
+    sys.stdout.write(f"The pages are in {DIRECTORY}\n")

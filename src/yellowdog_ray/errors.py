@@ -1,38 +1,38 @@
-"""Every error of RayDog, as one tree.
+"""Every error of RayDog, as one tree. A word in brackets is the code, where it differs from the class.
 
 * RayDogError
-  x ConfigError            the YAML, or a file that it names, is wrong
-  x CredentialsError       no usable YellowDog API key
-  x HeadError
-    - HeadBuildTimeout     the head did not become reachable in time
-    - HeadEnded            the head's task ended before Ray was up
-    - HeadUnreachable      this machine has no route to the head
-    - HeadOutdated         its RayDog is too old for what the YAML requires
-    - HeadUnusable         RayDog cannot run on the head's image
-  x SshError               OpenSSH could not reach the head, or a command on it failed
-    - HostKeyChanged       another host answers at the head's address
-  x ClusterNameTaken       the name belongs to a work requirement that is not a RayDog cluster
-  x DeadlinePassed         the cluster's lifetime is over
-  x TeardownIncomplete     something was still alive long after `ray down` began
-  x InternalError          a bug in RayDog
-  x LaunchBackedOff        a node type backs off after failed launches
-  x NodeBuildError         a launched worker did not become a Ray node
-    - NoCapacity           the sources of its template have no instances left
-    - QuotaExceeded        the cloud account's quota is reached
-    - ProvisioningFailed   the sources failed for another reason
-    - NeverAllocated       no platform node took its task in time
-    - NeverJoined          its task ran, but Ray did not join in time
-    - EndedBeforeJoin      its task ended before Ray joined
-    - EndedAfterJoin       its task ended within a minute after Ray joined
-    - SetupFailed          Ray's updater could not set it up over SSH
-  x PlatformError          YellowDog did not do what RayDog requested
-    - NotAuthorised        the key is wrong, revoked, or may not do this
-    - NotFound             no such object
-    - AlreadyExists        the name is taken
-    - Refused              YellowDog declined the request
-    - Throttled            too many requests; says nothing about capacity
-    - Unavailable          no answer, or a server error; the call may have been applied
-      = MalformedResponse  an answer that is not YellowDog's; the call may have been applied
+  x ConfigError (BadConfig)           the YAML, or a file that it names, is wrong
+  x CredentialsError (NoCredentials)  no usable YellowDog API key
+  x HeadError (HeadFailed)
+    - HeadBuildTimeout                the head did not become reachable in time
+    - HeadEnded                       the head's task ended before Ray was up
+    - HeadUnreachable                 this machine has no route to the head
+    - HeadOutdated                    its RayDog is too old for what the YAML requires
+    - HeadUnusable                    RayDog cannot run on the head's image
+  x SshError (SshFailed)              OpenSSH could not reach the head, or a command on it failed
+    - HostKeyChanged                  another host answers at the head's address
+  x ClusterNameTaken                  the name belongs to a work requirement that is not a RayDog cluster
+  x LifetimeOver                      the cluster's lifetime is over
+  x TeardownIncomplete                something was still alive long after `ray down` began
+  x InternalError                     a bug in RayDog
+  x LaunchBackedOff                   a node type backs off after failed launches
+  x NodeBuildError (NodeBuildFailed)  a launched worker did not become a Ray node
+    - NoCapacity                      the sources of its template have no instances left
+    - QuotaExceeded                   the cloud account's quota is reached
+    - ProvisioningFailed              the sources failed for another reason
+    - NeverAllocated                  no platform node took its task in time
+    - NeverJoined                     its task ran, but Ray did not join in time
+    - EndedBeforeJoin                 its task ended before Ray joined
+    - EndedAfterJoin                  its task ended within a minute after Ray joined
+    - SetupFailed                     Ray's updater could not set it up over SSH
+  x PlatformError                     YellowDog did not do what RayDog requested
+    - NotAuthorised                   the key is wrong, revoked, or may not do this
+    - NotFound                        no such object
+    - AlreadyExists                   the name is taken
+    - Refused                         YellowDog declined the request
+    - Throttled                       too many requests; says nothing about capacity
+    - Unavailable                     no answer, or a server error; the call may have been applied
+      = MalformedResponse             an answer that is not YellowDog's; the call may have been applied
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class ClusterNameTaken(RayDogError):
     code = "ClusterNameTaken"
 
 
-class DeadlinePassed(RayDogError):
+class LifetimeOver(RayDogError):
     """A launch was requested after the end of the cluster's lifetime.
 
     Remedy: raise `cluster_lifetime_hours`, and create the cluster again.

@@ -28,9 +28,9 @@ from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import (
     AlreadyExists,
-    DeadlinePassed,
     InternalError,
     LaunchBackedOff,
+    LifetimeOver,
     PlatformError,
     ProvisioningFailed,
     RayDogError,
@@ -227,7 +227,7 @@ class Launcher:
             raise RayDogError(f"cluster '{cluster.name}' has been torn down: its work requirement has ended")
         remaining = deadline - self._clock.now()
         if remaining <= min(LAST_LAUNCH, (deadline - work.created) * LAST_LAUNCH_SHARE):
-            raise DeadlinePassed(
+            raise LifetimeOver(
                 f"cluster '{cluster.name}': its lifetime of {deadline - work.created} ends at "
                 f"{deadline:%Y-%m-%d %H:%M:%S} UTC, so no worker is launched: raise provider.cluster_lifetime_hours "
                 "and create the cluster again"

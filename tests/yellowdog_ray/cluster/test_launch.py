@@ -13,9 +13,9 @@ from yellowdog_ray.cluster.snapshot import Phase
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import (
     AlreadyExists,
-    DeadlinePassed,
     InternalError,
     LaunchBackedOff,
+    LifetimeOver,
     NotFound,
     RayDogError,
     SetupFailed,
@@ -138,7 +138,7 @@ def test_task_group_ends_its_tasks_with_cluster_lifetime(local, make_cluster):
 def test_launch_fails_after_lifetime(local, head_side):
     local.advance(3600)
 
-    with pytest.raises(DeadlinePassed, match="cluster_lifetime_hours"):
+    with pytest.raises(LifetimeOver, match="cluster_lifetime_hours"):
         grow(head_side, 1)
 
 

@@ -56,7 +56,7 @@ def errors_of(validator, config) -> list[str]:
 
 @pytest.mark.skipif(LOCKED_RAY is None or ray.__version__ != LOCKED_RAY[1], reason="the schema is the locked Ray's")
 def test_stored_schema_is_current():
-    assert STORED.read_text() == schema_text(), "run: raydog schema > schemas/raydog-cluster.schema.json"
+    assert STORED.read_text() == schema_text(), "run: scripts/docs reference"
 
 
 def test_command_prints_the_schema():
