@@ -15,6 +15,7 @@ from yellowdog_ray import names
 from yellowdog_ray.cluster import generations, launch, pools, task_cache
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.first_reading import FirstReading
 from yellowdog_ray.cluster.platform_nodes import PlatformNodes
 from yellowdog_ray.cluster.task_cache import TaskCache
 from yellowdog_ray.cluster.task_reading import NOT_FOUND
@@ -74,7 +75,7 @@ def partial_listing(patch: pytest.MonkeyPatch) -> None:
 
 def _believe_lists(patch: pytest.MonkeyPatch) -> None:
     """A task that a list lacks counts as ended, whatever the platform says of it."""
-    patch.setattr(TaskCache, "_require_complete", lambda *_: None)
+    patch.setattr(FirstReading, "accept", lambda *_: None)
     patch.setattr(TaskCache, "_look_up_one", lambda _, task: replace(task, status=NOT_FOUND, finished=True))
 
 
@@ -213,10 +214,19 @@ def new_pools_survive(patch: pytest.MonkeyPatch) -> None:
     """`ray down` looks for pools once, and misses one that appears meanwhile."""
     find = teardown._Teardown._find
 
-    def find_once(self: Any) -> Any:
-        return {} if self._pools else find(self)
+    def find_known(self: Any) -> Any:
+        known = dict(self._pools)
+        found = find(self)
+        if not known:
+            return found
+        self._pools = {name: pool for name, pool in self._pools.items() if name in known}
+        return {name: pool for name, pool in found.items() if name in known}
 
-    patch.setattr(teardown._Teardown, "_find", find_once)
+    patch.setattr(teardown._Teardown, "_find", find_known)
+    search = teardown._Teardown._find_requirements
+    patch.setattr(
+        teardown._Teardown, "_find_requirements", lambda self, tags: search(self, () if self._pools else tags)
+    )
 
 
 def launches_go_on(patch: pytest.MonkeyPatch) -> None:

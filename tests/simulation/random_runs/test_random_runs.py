@@ -36,7 +36,7 @@ DETECTED = {
     "identity_is_taken_from_the_tag_store": (17, "stranger"),
     "addresses_are_read_once": (0, "commands"),
     "nonsense_is_nothing": (26, "omitted"),
-    "new_pools_survive": (2, "commands"),
+    "new_pools_survive": (9, "left"),
     "launches_go_on": (9, "ended"),
     "ending_is_ended": (52, "left"),
     "calls_without_timeout": (1, "loop"),
