@@ -67,11 +67,13 @@ class TestAgents:
     """The dashboard agents of Ray 2.52 and 2.53, which require no token."""
 
     @pytest.fixture
-    def raylets(self, monkeypatch) -> list[list[str]]:
-        """The commands of Ray's processes that would have been started."""
-        commands: list[list[str]] = []
-        monkeypatch.setattr(services, "start_ray_process", lambda command, *_, **__: commands.append(command))
-        return commands
+    def raylets(self, monkeypatch) -> list[tuple[list[str], tuple[object, ...], dict[str, object]]]:
+        """The commands of Ray's processes that would have been started, with the other arguments of each call."""
+        calls: list[tuple[list[str], tuple[object, ...], dict[str, object]]] = []
+        monkeypatch.setattr(
+            services, "start_ray_process", lambda command, *args, **kwargs: calls.append((command, args, kwargs))
+        )
+        return calls
 
     @pytest.fixture
     def agent(self) -> str:
@@ -82,11 +84,13 @@ class TestAgents:
     def test_raylet_starts_the_closed_agent(self, raylets, agent, monkeypatch, started, hook, head):
         monkeypatch.setattr("ray.__version__", "2.53.0")
         hook(None, head)
-        services.start_ray_process(["raylet", f"--dashboard_agent_command=python -u {agent} --port=1", agent], "raylet")
+        services.start_ray_process(
+            ["raylet", f"--dashboard_agent_command=python -u {agent} --port=1", agent], "raylet", x=1
+        )
 
-        ((raylet, command, other),) = raylets
+        (((raylet, command, other), arguments, options),) = raylets
         assert command == f"--dashboard_agent_command=python -u {closed_agent.__file__} {agent} --port=1"
-        assert (raylet, other) == ("raylet", agent), "nothing else changes"
+        assert (raylet, other, arguments, options) == ("raylet", agent, ("raylet",), {"x": 1}), "nothing else changes"
 
     @pytest.mark.parametrize("version", ["2.54.0", "2.60.0"])
     def test_other_versions_of_ray_are_left_alone(self, raylets, monkeypatch, version):
