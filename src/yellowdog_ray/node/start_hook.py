@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.node import closed_agent
-from yellowdog_ray.node.ray_versions import agents_require_tokens
+from yellowdog_ray.node.ray_versions import agents_require_tokens, has_tokens
 
 MODULE = __name__
 """The module that a worker's image must contain for the hooks; the head gets it from `ray up`."""
@@ -32,7 +32,7 @@ def guard_agents(_parameters: Any, _head: bool) -> None:
     import ray
     from ray._private import services
 
-    if agents_require_tokens(ray.__version__):
+    if agents_require_tokens(ray.__version__) or not has_tokens(ray.__version__):
         return
     start = services.start_ray_process
     rays_agent = str(Path(services.RAY_PATH, "dashboard", "agent.py"))

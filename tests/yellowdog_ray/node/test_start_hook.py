@@ -92,7 +92,7 @@ class TestAgents:
         assert command == f"--dashboard_agent_command=python -u {closed_agent.__file__} {agent} --port=1"
         assert (raylet, other, arguments, options) == ("raylet", agent, ("raylet",), {"x": 1}), "nothing else changes"
 
-    @pytest.mark.parametrize("version", ["2.54.0", "2.60.0"])
+    @pytest.mark.parametrize("version", ["2.50.0", "2.51.2", "2.54.0", "2.60.0"])
     def test_other_versions_of_ray_are_left_alone(self, raylets, monkeypatch, version):
         monkeypatch.setattr("ray.__version__", version)
         before = services.start_ray_process
