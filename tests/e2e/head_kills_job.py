@@ -9,6 +9,7 @@ from pathlib import Path
 
 EVENTS = Path.home() / ".raydog/store/restarts"
 KEEPER = "yellowdog_ray.head.agent"
+SUPERVISOR = "yellowdog_ray.head"
 RESTART_SECONDS = 60
 
 
@@ -18,7 +19,7 @@ def processes() -> dict[int, tuple[int, list[str]]]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and int(folder.name) != os.getpid():
             try:
-                argv = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")[:6]
+                argv = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")[:10]
                 parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
@@ -33,7 +34,8 @@ def pids(program: str) -> list[int]:
     found = {
         pid: KEEPER in argv
         for pid, (_, argv) in everything.items()
-        if any(Path(word.partition(" ")[0]).name in names for word in argv) and "--mode=specific-server" not in argv
+        if any(Path(word.partition(" ")[0]).name in names for word in argv)
+        and not {"--mode=specific-server", SUPERVISOR} & set(argv)
     }
     if not program.startswith("kept:"):
         return [pid for pid, kept in found.items() if not kept]
