@@ -20,8 +20,23 @@ YAMLS = {
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="namespace hosts need root: run scripts/test, or use sudo")
 
 
-LONGEST_FIRST = ("test_doors", "test_life_of_a_cluster", "test_faulty_platform", "test_many_node_types")
-"""Files whose tests run first: two run at a time, and the short ones at the end keep both processes busy."""
+ORDER = (
+    "torn_down[v2]",
+    "secret_in_a_process[environ]",
+    "torn_down[v1]",
+    "secret_in_a_process[cmdline]",
+    "token[v2]",
+    "test_updaters.py",
+    "token[v1]",
+    "test_faulty_platform",
+    "test_many_node_types",
+    "test_containers",
+)
+"""Parts of the tests' names: long tests begin first, and three run at a time.
+
+At the beginning xdist gives each process two tests, which no other process can take over. So a short test follows
+each of the longest three.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,7 +55,7 @@ def _order(item: pytest.Item) -> int:
     """Tests of other folders keep their order, before these."""
     if not _is_here(item):
         return -1
-    return LONGEST_FIRST.index(item.path.stem) if item.path.stem in LONGEST_FIRST else len(LONGEST_FIRST)
+    return next((rank for rank, part in enumerate(ORDER) if part in item.nodeid), len(ORDER))
 
 
 class Box:

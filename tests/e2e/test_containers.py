@@ -32,8 +32,8 @@ def as_a_user_fills_it_in(box: Box) -> str:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("version", ["v2", "v1"])
-def test_ray_works_in_containers_and_no_container_outlives_its_task(life: Ray, box: Box, version: str) -> None:
+@pytest.mark.parametrize("version", ["v2"])
+def test_ray_works_in_containers_and_no_container_outlives_its_task(life: Ray, box: Box) -> None:
     ray, platform = life, box.view()
     ray.yaml.write_text(as_a_user_fills_it_in(box))
 
@@ -42,7 +42,7 @@ def test_ray_works_in_containers_and_no_container_outlives_its_task(life: Ray, b
     first_process = """python -c 'print("PID 1 is", open("/proc/1/comm").read())'"""
     log = ray("exec", f"cat /tmp/ray/session_latest/logs/monitor.log; {first_process}")
     assert "PID 1 is bash" in log, "`python` on the head is the container's"
-    assert ("StandardAutoscaler" in log) == (version == "v1")
+    assert "StandardAutoscaler" not in log, "the variable that selects v2 is in the container: else v1 runs"
     # Ray also prints the command that may print this, in the middle of a line.
     assert not re.search("^Ray on the head runs without|cannot identify them:", up + log, re.MULTILINE), (
         "no variable is missing"
