@@ -68,7 +68,6 @@ ASSUMPTIONS = [
     (700030, ["reuse_finished_names=false", "retention_seconds=60", "max_nodes_limit=3", "max_tasks_per_call=2"]),
     (700044, ["reuse_finished_names=false"]),
     (980011, ["retention_seconds=6"]),
-    (960003, ["retention_seconds=0"]),  # `ray down` waited for a pool that was removed at its end
 ]
 """Seeds and settings with which a run once failed."""
 
