@@ -174,6 +174,20 @@ def test_local_module_imports_only_what_its_entry_allows():
     } == {}
 
 
+@pytest.mark.parametrize("package", sorted(SOURCES.rglob("__init__.py")), ids=lambda file: module_name(file))
+def test_first_line_of_package_states_what_it_may_import(package):
+    line = package.read_text().splitlines()[0]
+
+    assert re.match(r"\"\"\"[A-Z`].+?\. May import ", line), f"no purpose, or no `May import`: {line}"
+
+
+def test_command_line_imports_only_what_its_line_allows():
+    imported = set().union(*map(imports_of, (SOURCES / "raydog_cli").rglob("*.py")))
+
+    assert {name for name in imported if name.startswith("yellowdog_local") and ".cli" not in name} == set()
+    assert importers("yellowdog_ray", "raydog_cli") | importers("yellowdog_local", "raydog_cli") == set()
+
+
 def test_lines_name_only_what_exists():
     units = unit_graph("yellowdog_ray").keys()
 

@@ -1,1 +1,1 @@
-"""The `raydog` command."""
+"""The `raydog` command. May import `yellowdog_local.cli` and, where it is installed, `yellowdog_ray`."""

@@ -1,1 +1,1 @@
-"""A YellowDog platform on one Linux machine: its REST API, and real local hosts on which tasks run."""
+"""A YellowDog platform on one Linux machine: its REST API, and real hosts that run tasks. May import nothing."""

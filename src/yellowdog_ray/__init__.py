@@ -1,4 +1,4 @@
-"""RayDog: a Ray node provider that rents its nodes through YellowDog."""
+"""RayDog: a Ray node provider that rents its nodes through YellowDog. May import nothing of RayDog."""
 
 import sys as _sys
 from pathlib import Path as _Path

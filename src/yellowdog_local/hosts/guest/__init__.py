@@ -1,1 +1,1 @@
-"""Programs that run on a host: agent, init, process_init. Standard library only; no other module of ours."""
+"""Programs that run on a host: agent, init, process_init. May import the standard library only."""
