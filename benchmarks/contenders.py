@@ -86,30 +86,37 @@ class DriverProcess:
 
 
 @contextmanager
-def driver(contender: Contender, environment: Mapping[str, str], folder: Path, core: int) -> Iterator[DriverProcess]:
+def driver(contender: Contender, environment: Mapping[str, str], directory: Path, core: int) -> Iterator[DriverProcess]:
     """A driver process that ends with the block.
 
     Args:
         contender: the package of the provider.
         environment: environment in addition to this machine's.
-        folder: its home and working directory, with its output in `driver.log`.
+        directory: its home and working directory, with its output in `driver.log`.
         core: the core of the process.
     """
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("YD_", "RAY", "AUTOSCALER_"))}
-    own = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(REPOSITORY), "RAY_USAGE_STATS_ENABLED": "0"}
-    with driver_by([str(contender.python), "-m", "benchmarks.driver"], folder, {**usual, **own}) as process:
+    own = {
+        "HOME": str(directory),
+        "TMPDIR": str(directory),
+        "PYTHONPATH": str(REPOSITORY),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    with driver_by([str(contender.python), "-m", "benchmarks.driver"], directory, {**usual, **own}) as process:
         process.do("prepare", environment=dict(environment), core=core)
         yield process
 
 
 @contextmanager
-def driver_by(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> Iterator[DriverProcess]:
+def driver_by(
+    command: list[str], directory: Path, environment: dict[str, str] | None = None
+) -> Iterator[DriverProcess]:
     """A driver process started by a command; it ends with the block."""
     with (
-        (folder / "driver.log").open("a") as log,
+        (directory / "driver.log").open("a") as log,
         subprocess.Popen(
             command,
-            cwd=folder,
+            cwd=directory,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -62,14 +62,14 @@ class RealHeadHosts:
 
 
 @contextmanager
-def backend(kind: Kind, folder: Path) -> Iterator[Backend]:
+def backend(kind: Kind, directory: Path) -> Iterator[Backend]:
     """Hosts of one kind. Real hosts are namespace hosts and need root."""
     if kind == "simulated":
         yield Backend(SimulatedHosts(), LOOPBACK, None, None)
         return
-    key = folder / "id_ed25519"
+    key = directory / "id_ed25519"
     make_key(key, "raydog-bench")
-    real = NamespaceHosts(folder / "hosts", key.with_suffix(".pub").read_text(encoding="utf-8"))
+    real = NamespaceHosts(directory / "hosts", key.with_suffix(".pub").read_text(encoding="utf-8"))
     real.open()
     try:
         yield Backend(real if kind == "real" else RealHeadHosts(real), real.gateway, key, real)

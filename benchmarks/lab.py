@@ -193,12 +193,12 @@ def _moments(task: TaskRecord) -> dict[str, float]:
     }
 
 
-def _serve(pipe: Connection, core: int | None, kind: Kind, folder: Path) -> None:
+def _serve(pipe: Connection, core: int | None, kind: Kind, directory: Path) -> None:
     if core is not None:
         os.sched_setaffinity(0, {core})
     logging.disable(logging.ERROR)
     clock: Clock = RealClock() if kind == "real" else SteppedClock(datetime.now(timezone.utc))
-    with backend(kind, folder) as made:
+    with backend(kind, directory) as made:
         settings = Settings(heartbeat_lost_seconds=_NEVER_SECONDS, heartbeat_late_seconds=_NEVER_SECONDS)
         platform = LocalPlatform(hosts=made.hosts, clock=clock, settings=settings)
         try:

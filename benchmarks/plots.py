@@ -30,19 +30,19 @@ mpl.rcParams |= {
 }
 
 
-def draw(report: Report, contenders: Sequence[Contender], folder: Path) -> list[str]:
+def draw(report: Report, contenders: Sequence[Contender], directory: Path) -> list[str]:
     """Draw a case's plots. Returns the names of the files."""
     drawers = {"listing": _listing, "growth": _growth, "commands": _commands, "day": _day}
     drawer = drawers.get(report.case)
     if drawer is None:
         return []
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_save(folder, report.case, drawer(report, contenders))]
+    directory.mkdir(parents=True, exist_ok=True)
+    return [_save(directory, report.case, drawer(report, contenders))]
 
 
-def _save(folder: Path, name: str, figure: Any) -> str:
+def _save(directory: Path, name: str, figure: Any) -> str:
     figure.tight_layout()
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(directory / f"{name}.svg", metadata={"Date": None})
     plt.close(figure)
     return f"{name}.svg"
 

@@ -114,17 +114,17 @@ def ssh(key: Path | None, host: str) -> list[str]:
 
 
 @contextmanager
-def ray_cluster(contender: Contender, address: Address, folder: Path) -> Iterator[RayCluster]:
+def ray_cluster(contender: Contender, address: Address, directory: Path) -> Iterator[RayCluster]:
     """A cluster's YAML and environment."""
     config = _config(contender, address)
-    file = folder / "cluster.yaml"
+    file = directory / "cluster.yaml"
     file.write_text(yaml.safe_dump(config))
     env = {name: value for name, value in os.environ.items() if not name.startswith(("YD_", "RAY_"))}
     env |= {
         "YD_API_URL": address.url,
         "YD_API_KEY_ID": address.key_id,
         "YD_API_KEY_SECRET": address.key_secret,
-        "TMPDIR": str(folder),
+        "TMPDIR": str(directory),
         "RAY_USAGE_STATS_ENABLED": "0",
         "COLUMNS": "200",
         "PYTHONUNBUFFERED": "1",

@@ -143,20 +143,20 @@ def _real_head(contender: Contender, cores: Cores, environment: dict[str, str]) 
 @contextmanager
 def _light_head(contender: Contender, cores: Cores, environment: dict[str, str]) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="raydog-bench-") as place, lab(cores.platform) as platform:
-        folder = Path(place)
-        key = folder / "id_ed25519"
+        directory = Path(place)
+        key = directory / "id_ed25519"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         address = platform.address
         account = {"YD_API_URL": address.url, "YD_API_KEY_ID": address.key_id, "YD_API_KEY_SECRET": address.key_secret}
         with tag_server() as tags:
             config = _config(key, tags.port)
-            with driver(contender, account, folder, cores.provider) as laptop:
+            with driver(contender, account, directory, cores.provider) as laptop:
                 config = _head_up(laptop, config)
             platform.advance(BOOT_SECONDS + 1)
             head = {**account, **platform.executing()[0]["environment"], **environment}
-            file = folder / CONFIG_FILE
+            file = directory / CONFIG_FILE
             file.write_text(json.dumps(config))
-            with driver(contender, head, folder, cores.provider) as provider:
+            with driver(contender, head, directory, cores.provider) as provider:
                 yield Stage(contender, platform, tags, provider, config, str(file))
 
 

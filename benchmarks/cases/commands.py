@@ -76,9 +76,9 @@ def live(session: Session, report: Report, contender: Contender, delay: float = 
     at = f" at {delay * 1e3:.0f} ms per call" if delay else ""
     with (
         session.attempt(report, contender, UP + at),
-        tempfile.TemporaryDirectory(prefix="raydog-bench-") as folder,
+        tempfile.TemporaryDirectory(prefix="raydog-bench-") as directory,
         lab(kind="real", python=contender.python) as platform,
-        ray_cluster(contender, platform.address, Path(folder)) as cluster,
+        ray_cluster(contender, platform.address, Path(directory)) as cluster,
     ):
         platform.delay(delay)
         measure_up(report, platform, cluster, at)

@@ -65,11 +65,11 @@ def _live(session: Session, report: Report, contender: Contender, phase: float) 
     """Measure one cluster, whose hosts end with its platform."""
     measured = Report(NAME)
     with (
-        tempfile.TemporaryDirectory(prefix="raydog-bench-") as folder,
+        tempfile.TemporaryDirectory(prefix="raydog-bench-") as directory,
         lab(kind="real", python=contender.python) as platform,
-        ray_cluster(contender, platform.address, Path(folder)) as cluster,
+        ray_cluster(contender, platform.address, Path(directory)) as cluster,
     ):
-        cluster.env["HOME"] = folder  # the files that `ray down` would remove
+        cluster.env["HOME"] = directory  # the files that `ray down` would remove
         _set_mode(cluster, contender.key)
         commands.measure_up(measured, platform, cluster)
         time.sleep(phase * contender.tick_seconds)

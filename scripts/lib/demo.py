@@ -80,8 +80,8 @@ class Demo:
 
     def start_platform(self) -> None:
         """Start the local platform, or use the running one."""
-        with tempfile.TemporaryDirectory() as folder:
-            env_file = Path(folder) / "platform.env"
+        with tempfile.TemporaryDirectory() as directory:
+            env_file = Path(directory) / "platform.env"
             running = self.quiet("raydog", "local", "status").returncode == 0
             if running:
                 self.line("a local platform is already running: using it")

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"
 FORGE = "https://github.com/yellowdog/raydog/blob"
 PROJECTS = {"yellowdog-ray": ".", "yellowdog-local": "packages/yellowdog-local"}
-"""The folder of each distribution's pyproject.toml."""
+"""The directory of each distribution's pyproject.toml."""
 
 PACKAGES = {"yellowdog-ray": {"yellowdog_ray"}, "yellowdog-local": {"yellowdog_local", "raydog_cli"}}
 FORBIDDEN = {"yellowdog-ray": {"typer", "rich", "starlette", "uvicorn"}, "yellowdog-local": {"ray"}}
@@ -47,10 +47,10 @@ def main(uv: str) -> int:
         changes=_output("git", "status", "--porcelain").splitlines(),
     )
     shutil.rmtree(DIST, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix="release-") as folder:
-        _export(Path(folder), version)
+    with tempfile.TemporaryDirectory(prefix="release-") as directory:
+        _export(Path(directory), version)
         for project in PROJECTS.values():
-            subprocess.run([uv, "build", "--quiet", "--out-dir", DIST, Path(folder) / project], check=True)
+            subprocess.run([uv, "build", "--quiet", "--out-dir", DIST, Path(directory) / project], check=True)
     lock = (ROOT / "requirements/dev.txt").read_text()
     for name in PROJECTS:
         problems += archive_problems(DIST, name, version)
@@ -191,15 +191,15 @@ def _component(name: str, version: str) -> dict[str, Any]:
     return {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
 
 
-def _export(folder: Path, version: str) -> None:
-    """Write the committed files to a folder, with READMEs for a package index."""
-    archive = folder / "head.tar"
+def _export(directory: Path, version: str) -> None:
+    """Write the committed files to a directory, with READMEs for a package index."""
+    archive = directory / "head.tar"
     subprocess.run(["git", "archive", "--output", archive, "HEAD"], cwd=ROOT, check=True)
     with tarfile.open(archive) as files:
-        files.extractall(folder)  # noqa: S202 - made from this repository
+        files.extractall(directory)  # noqa: S202 - made from this repository
     archive.unlink()
     for project in PROJECTS.values():
-        readme = folder / project / "README.md"
+        readme = directory / project / "README.md"
         readme.write_text(with_absolute_links(readme.read_text(), version))
 
 

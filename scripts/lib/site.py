@@ -40,7 +40,7 @@ def _anchor(heading: str, _separator: str) -> str:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are outside the documentation's folder."""
+    """Add the pages that are outside the documentation's directory."""
     for name in OUTSIDE_DOCS:
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     return files
