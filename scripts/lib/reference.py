@@ -49,8 +49,9 @@ def errors_page() -> str:
     return _page(
         "Errors",
         "[errors.py](../../src/yellowdog_ray/errors.py)",
-        "A message of RayDog says what is wrong and what to do. Its code is a stable word for scripts: it is the "
-        "category of a failed launch in `ray status`, and the name of the error in logs. "
+        "A message of RayDog states the problem and the remedy. Its code is a stable word for scripts, and the name "
+        "of the error in logs. For a failed launch it is the "
+        "[category](../reliability.md#categories-of-failed-launches). "
         "[Troubleshooting](../troubleshooting.md) lists messages and symptoms.",
         "| code | meaning | remedy |\n|---|---|---|",
         *rows,

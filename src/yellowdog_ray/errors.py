@@ -6,7 +6,7 @@
   x HeadError (HeadFailed)
     - HeadBuildTimeout                the head did not become reachable in time
     - HeadEnded                       the head's task ended before Ray was up
-    - HeadUnreachable                 this machine has no route to the head
+    - HeadUnreachable                 the laptop has no route to the head
     - HeadOutdated                    its RayDog is too old for what the YAML requires
     - HeadUnusable                    RayDog cannot run on the head's image
   x SshError (SshFailed)              OpenSSH could not reach the head, or a command on it failed
@@ -102,7 +102,7 @@ class HeadEnded(HeadError):
 
 
 class HeadUnreachable(HeadError):
-    """The head has only a private address, and the user's machine is not in that network.
+    """The head has only a private address, and the laptop is not in that network.
 
     Remedy: set `auth.ssh_proxy_command`, or run `ray` inside that network.
     """

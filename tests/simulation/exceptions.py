@@ -36,8 +36,8 @@ EXCEPTIONS = {
         "An agent receives an abort only once its task has started.",
     ),
     "instance_death_noticed_seconds": Allowance(
-        "`ray up` must succeed, and a worker pool that no list shows must end, only once the platform has detected the "
-        "death of their instances.",
+        "The checks wait until the platform has detected that the instances have ended. After that `ray up` must "
+        "succeed, and an unlisted worker pool must end.",
         "Until then the platform shows a head that runs, and keeps the pool.",
     ),
 }

@@ -101,7 +101,7 @@ class ApplyThenFail(Status):
 
 
 class Hang(_CallRule):
-    """The call is not answered until the fault is cleared; then it is served."""
+    """The call is not answered until the rule is removed; then it is served."""
 
     kind: Literal["hang"] = "hang"
 
@@ -134,7 +134,7 @@ class Drip(_CallRule):
 
 
 class KeyRevoked(_Rule):
-    """The API key is invalid: every call returns 401 until the fault is cleared."""
+    """The API key is invalid: every call returns 401 until the rule is removed."""
 
     kind: Literal["key-revoked"] = "key-revoked"
 
