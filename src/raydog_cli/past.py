@@ -68,7 +68,7 @@ def logs(
 ) -> None:
     """Show what YellowDog has of nodes' tasks: errors, exit codes, and where their output is. Exit code 1 without any.
 
-    YellowDog keeps neither a task's output nor a machine's boot log. Both are on the machine, as long as it lives.
+    YellowDog keeps neither a task's output nor a machine's boot log. Both are on the machine until it is terminated.
 
     For example:
 

@@ -1,4 +1,4 @@
-"""`raydog down` and `raydog gc`: both show what they are about to remove, and ask. Options and tables; no logic."""
+"""`raydog down` and `raydog gc`: both show what they are about to remove, and prompt. Options and tables; no logic."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def gc(
         raydog gc --namespace my-team --dry-run
     """
     if as_json and not (dry_run or yes):
-        fail("--json cannot ask: add --dry-run or --yes", NO_ACCESS)
+        fail("--json shows no prompt: add --dry-run or --yes", NO_ACCESS)
     with reported_errors():
         from yellowdog_ray.commands.progress import Progress
         from yellowdog_ray.inventory.account import PATIENT_RETRY_SECONDS, Account

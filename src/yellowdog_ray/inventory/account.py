@@ -1,4 +1,4 @@
-"""The account as the API key sees it: its application, its namespaces, and which work requirements are clusters."""
+"""The account as the API key reads it: its application, its namespaces, and which work requirements are clusters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENT_RETRY_SECONDS = 30.0
 
 
 class Account(HasLazyParts):
-    """What one API key can see. The constructor makes no call.
+    """The part of an account that one API key can read. The constructor makes no call.
 
     Args:
         retry_seconds: how long failing calls are retried.
