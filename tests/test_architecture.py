@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCES = Path(__file__).parents[1] / "src"
+TESTS = Path(__file__).parent
+SOURCES = TESTS.parent / "src"
 PROVIDER = SOURCES / "yellowdog_ray"
 
 BASE = "the base modules"
@@ -60,6 +61,96 @@ LOCAL_TOP_MODULES: Mapping[str, Set[str]] = {
     "yellowdog_local": set(),
 }
 """The modules beside the local platform's packages, and what each may import."""
+
+BRANCHES_OF_LOGIC = 4
+"""A module with at least this many branches has a test file of its own."""
+
+TESTED_ELSEWHERE: Mapping[str, str] = {
+    "yellowdog_local/api": "contract",
+}
+"""Modules and packages without a test file of their own, and the file or directory below tests/ that tests each."""
+
+NOT_YET_MIRRORED_BY_PROVIDER = {
+    "raydog_cli/clusters.py",
+    "raydog_cli/common.py",
+    "raydog_cli/main.py",
+    "raydog_cli/past.py",
+    "raydog_cli/removal.py",
+    "raydog_cli/shapes.py",
+    "yellowdog_ray/budget.py",
+    "yellowdog_ray/cluster/ended_tasks.py",
+    "yellowdog_ray/cluster/task_reading.py",
+    "yellowdog_ray/commands/leftovers.py",
+    "yellowdog_ray/config/auth.py",
+    "yellowdog_ray/config/existing_cluster.py",
+    "yellowdog_ray/config/mistakes.py",
+    "yellowdog_ray/config/paths.py",
+    "yellowdog_ray/config/ray_schema.py",
+    "yellowdog_ray/config/ray_steps.py",
+    "yellowdog_ray/config/readable.py",
+    "yellowdog_ray/config/remote_paths.py",
+    "yellowdog_ray/config/values.py",
+    "yellowdog_ray/head/__main__.py",
+    "yellowdog_ray/head/processes.py",
+    "yellowdog_ray/inventory/account.py",
+    "yellowdog_ray/inventory/leftovers.py",
+    "yellowdog_ray/inventory/summaries.py",
+    "yellowdog_ray/inventory/target.py",
+    "yellowdog_ray/monitor/node_addresses.py",
+    "yellowdog_ray/platform/account.py",
+    "yellowdog_ray/platform/calls.py",
+    "yellowdog_ray/platform/compute.py",
+    "yellowdog_ray/platform/errors.py",
+    "yellowdog_ray/platform/responses.py",
+    "yellowdog_ray/platform/work.py",
+    "yellowdog_ray/remote/tag_values.py",
+    "yellowdog_ray/side.py",
+}
+NOT_YET_MIRRORED_BY_LOCAL_PLATFORM = {
+    "yellowdog_local/account/account.py",
+    "yellowdog_local/account/allowances.py",
+    "yellowdog_local/account/keyrings.py",
+    "yellowdog_local/account/namespaces.py",
+    "yellowdog_local/account/policies.py",
+    "yellowdog_local/call_patterns.py",
+    "yellowdog_local/cli/calls.py",
+    "yellowdog_local/cli/common.py",
+    "yellowdog_local/compute/attributes.py",
+    "yellowdog_local/compute/clouds.py",
+    "yellowdog_local/compute/images.py",
+    "yellowdog_local/compute/instances.py",
+    "yellowdog_local/compute/selection.py",
+    "yellowdog_local/compute/strategies.py",
+    "yellowdog_local/compute/templates.py",
+    "yellowdog_local/compute/views.py",
+    "yellowdog_local/faults/lists.py",
+    "yellowdog_local/faults/registry.py",
+    "yellowdog_local/hosts/guest/connection.py",
+    "yellowdog_local/hosts/guest/disk.py",
+    "yellowdog_local/hosts/guest/executions.py",
+    "yellowdog_local/hosts/guest/init.py",
+    "yellowdog_local/hosts/guest/process_init.py",
+    "yellowdog_local/hosts/leftovers.py",
+    "yellowdog_local/hosts/simulated.py",
+    "yellowdog_local/platform.py",
+    "yellowdog_local/pools/configured.py",
+    "yellowdog_local/pools/matching.py",
+    "yellowdog_local/pools/node_actions.py",
+    "yellowdog_local/pools/nodes.py",
+    "yellowdog_local/service/admin_client.py",
+    "yellowdog_local/service/connections.py",
+    "yellowdog_local/service/options.py",
+    "yellowdog_local/service/server.py",
+    "yellowdog_local/state/change_time.py",
+    "yellowdog_local/state/kernel.py",
+    "yellowdog_local/state/records.py",
+    "yellowdog_local/state/retention.py",
+    "yellowdog_local/state/search.py",
+    "yellowdog_local/state/slots.py",
+    "yellowdog_local/state/store.py",
+    "yellowdog_local/work/retries.py",
+}
+"""Modules that still wait for their test file. Both lists go away when they are empty."""
 
 LINE = re.compile(r"(?P<purpose>[A-Z`][^\n]+?)\. May import (?P<allowed>[^.\n]+)\.(?: [A-Z][^\n]+\.)?")
 NAME = re.compile(r"`(\w+)`")
@@ -234,6 +325,52 @@ def test_source_file_has_at_most_400_lines(program):
     lengths = {module_name(file): len(file.read_text().splitlines()) for file in (SOURCES / program).rglob("*.py")}
 
     assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+def branches_of(source: str) -> int:
+    """How many branches and loops a module has: a conjunction and a comprehension's condition count as one each."""
+    branches = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.BoolOp, ast.IfExp, ast.Match)
+    nodes = list(ast.walk(ast.parse(source)))
+    conditions = sum(len(node.ifs) for node in nodes if isinstance(node, ast.comprehension))
+    return conditions + sum(isinstance(node, branches) for node in nodes)
+
+
+@cache
+def modules_without_a_test_file() -> set[str]:
+    """Paths below src/ of the modules that have logic and no test file at the same path below tests/."""
+    return {
+        str(module)
+        for module in (file.relative_to(SOURCES) for file in SOURCES.rglob("*.py"))
+        if branches_of((SOURCES / module).read_text()) >= BRANCHES_OF_LOGIC
+        and not (TESTS / module.parent / f"test_{module.name}").exists()
+    }
+
+
+def is_of(entry: str, module: str) -> bool:
+    """Whether an entry is the module or a package that contains it."""
+    return module == entry or module.startswith(f"{entry}/")
+
+
+def test_module_with_logic_has_its_test_file():
+    declared = {*TESTED_ELSEWHERE, *NOT_YET_MIRRORED_BY_PROVIDER, *NOT_YET_MIRRORED_BY_LOCAL_PLATFORM}
+    missing = {
+        module for module in modules_without_a_test_file() if not any(is_of(entry, module) for entry in declared)
+    }
+
+    assert missing == set(), "add tests/<same path>/test_<module>.py"
+
+
+def test_declared_exceptions_of_the_mirror_are_needed():
+    declared = {*TESTED_ELSEWHERE, *NOT_YET_MIRRORED_BY_PROVIDER, *NOT_YET_MIRRORED_BY_LOCAL_PLATFORM}
+
+    assert {
+        entry for entry in declared if not any(is_of(entry, module) for module in modules_without_a_test_file())
+    } == set(), "these have their test file, or no logic: remove the entry"
+    assert {tests for tests in TESTED_ELSEWHERE.values() if not (TESTS / tests).exists()} == set()
+
+
+def test_branches_are_counted():
+    assert branches_of("def f(a):\n    return [b for b in a if b if b > 1] if a and a[0] else None") == 4
 
 
 def importers(package: str, wanted: str) -> set[Path]:
