@@ -67,25 +67,6 @@ class TestBootstrap:
         assert provider["ray_head_node_task_script"] == HEAD_SCRIPT
         assert provider["ray_worker_node_task_script"] == WORKER_SCRIPT
 
-    def test_result_has_the_expanded_path_of_the_ssh_key(self, cluster_yaml, tmp_path, monkeypatch):
-        monkeypatch.setenv("HOME", str(tmp_path))
-        cluster_yaml["auth"]["ssh_private_key"] = "~/id_ed25519"
-
-        assert run(cluster_yaml, tmp_path)["auth"]["ssh_private_key"] == str(tmp_path / "id_ed25519")
-
-    def test_auth_is_accepted_under_provider_alone(self, cluster_yaml, tmp_path):
-        cluster_yaml["provider"]["auth"] = cluster_yaml.pop("auth")
-
-        result = run(cluster_yaml, tmp_path)
-
-        assert result["auth"]["ssh_user"] == "yd-agent"
-        assert result["auth"] == result["provider"]["auth"]
-
-    def test_auth_is_accepted_in_both_places(self, cluster_yaml, tmp_path):
-        cluster_yaml["provider"]["auth"] = dict(cluster_yaml["auth"])
-
-        assert run(cluster_yaml, tmp_path)["auth"]["ssh_user"] == "yd-agent"
-
 
 class TestFileReferences:
     def test_file_references_are_inlined(self, cluster_yaml, tmp_path):
@@ -182,11 +163,6 @@ class TestErrors:
 
         assert "cluster.yaml: auth.ssh_private_key: there is no file /no/such/key" in message
         assert "ssh-keygen" in message
-
-    def test_missing_ssh_private_key_is_refused(self, cluster_yaml, tmp_path):
-        del cluster_yaml["auth"]["ssh_private_key"]
-
-        assert "auth.ssh_private_key is missing" in error_of(cluster_yaml, tmp_path)
 
     def test_ssh_proxy_use_node_id_is_refused_without_proxy_command(self, cluster_yaml, tmp_path):
         cluster_yaml["auth"]["ssh_proxy_use_node_id"] = True

@@ -1,7 +1,6 @@
 """`raydog list`: all clusters, and nothing that is not one."""
 
 from contextlib import ExitStack
-from datetime import timedelta
 
 import pytest
 
@@ -9,8 +8,6 @@ from tests.yellowdog_ray.cluster_lab import make_head
 from tests.yellowdog_ray.inventory.conftest import add_strangers_pool, add_strangers_work
 from yellowdog_local import faults
 from yellowdog_ray.config.models import parse_provider
-from yellowdog_ray.inventory.summaries import State, state_of
-from yellowdog_ray.platform.types import Counts, Placement, TaskGroupView, TaskPhase, WorkRequirementView
 
 LIFETIME = parse_provider({"cluster_namespace": "demo"}, "cluster.yaml").lifetime
 
@@ -105,29 +102,3 @@ def test_list_fails_with_one_message_when_the_key_is_refused(local, raydog, monk
     assert result.exit_code == 2
     assert result.stderr.startswith("error: YellowDog does not accept this API key")
     assert "Traceback" not in result.output
-
-
-EXECUTING, WAITING, ENDED = TaskPhase.EXECUTING, TaskPhase.WAITING, TaskPhase.ENDED
-
-
-@pytest.mark.parametrize(
-    ("status", "at", "minutes", "state"),
-    [
-        ("RUNNING", {EXECUTING: 1}, 60, State.UP),
-        ("RUNNING", {WAITING: 1}, 60, State.STARTING),
-        ("RUNNING", {}, 9, State.STARTING),
-        ("RUNNING", {}, 11, State.HEADLESS),
-        ("RUNNING", {ENDED: 1}, 1, State.HEADLESS),
-        ("RUNNING", None, 1, State.UNKNOWN),
-        ("CANCELLING", {EXECUTING: 1}, 60, State.ENDING),
-        ("CANCELLED", {ENDED: 1}, 60, State.ENDED),
-    ],
-)
-def test_state_follows_the_heads_task(local, status, at, minutes, state):
-    counts = None if at is None else Counts(at)
-    head = TaskGroupView("g", "head", "demo-head-0a0b0c0d", None, counts, Placement((), ()))
-    now = local.clock.now()
-    created = now - timedelta(minutes=minutes)
-    work = WorkRequirementView("w", "demo", status, status == "CANCELLED", status == "CANCELLING", created, (head,))
-
-    assert state_of(work, now) is state

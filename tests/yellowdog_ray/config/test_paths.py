@@ -7,7 +7,6 @@ from tests.yellowdog_ray.ray_cli import complete
 from tests.yellowdog_ray.yaml_mistakes import YamlMistake
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.local_files import Need
-from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.validation import validate
 from yellowdog_ray.errors import ConfigError
 
@@ -101,27 +100,3 @@ def test_key_at_a_wrong_place_of_auth_is_never_quoted(cluster_yaml, tmp_path, se
 
     assert BODY[:16] not in str(caught.value)
     assert "BEGIN" not in str(caught.value)
-
-
-def test_private_key_is_not_shown_in_messages():
-    assert shown({"key": KEY}) == "the text of a private key"
-
-
-@pytest.mark.parametrize("need", [Need.NOTHING])
-def test_command_that_removes_reads_no_local_path(cluster_yaml, tmp_path, need, monkeypatch):
-    def refuse(*_):
-        raise RuntimeError("a local path was read")
-
-    cluster_yaml["file_mounts"] = {"~/data": "data"}
-    monkeypatch.setattr("yellowdog_ray.config.local_files.locate", refuse)
-
-    result, _ = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path], need)
-
-    assert (result["auth"], result["file_mounts"]) == ({}, {})
-
-
-def test_missing_key_is_reported_with_the_yamls_name_by_commands_that_connect(cluster_yaml, tmp_path):
-    cluster_yaml["auth"]["ssh_private_key"] = "/no/such/key"
-
-    with pytest.raises(ConfigError, match=r"^cluster\.yaml: auth\.ssh_private_key: there is no file"):
-        bootstrap(cluster_yaml, "cluster.yaml", [tmp_path], Need.SSH_KEY)
