@@ -33,7 +33,7 @@ from yellowdog_client.model import (
 
 from benchmarks.hosts import Kind, backend
 from yellowdog_local.faults import Delay
-from yellowdog_local.hosts.requirements import check_namespace_hosts
+from yellowdog_local.hosts.prerequisites import check_namespace_hosts
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.service.server import ServerThread
 from yellowdog_local.state.clock import Clock, RealClock, SteppedClock

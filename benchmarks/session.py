@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmarks.contenders import RAYDOG, Contender, Failed
 from benchmarks.machine import Cores
 from benchmarks.results import Report
-from yellowdog_local.hosts.requirements import MissingRequirementError
+from yellowdog_local.hosts.prerequisites import MissingRequirementError
 
 RUNS = 5
 FEW_RUNS = 2

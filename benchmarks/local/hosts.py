@@ -15,8 +15,8 @@ from benchmarks.local.processes import TIMEOUT_SECONDS
 from benchmarks.machine import Cores
 from benchmarks.results import Report
 from yellowdog_local.hosts.namespace import NamespaceHosts
+from yellowdog_local.hosts.prerequisites import MissingRequirementError, check_namespace_hosts
 from yellowdog_local.hosts.real import make_key
-from yellowdog_local.hosts.requirements import MissingRequirementError, check_namespace_hosts
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.service.server import ServerThread
 from yellowdog_local.state.clock import RealClock

@@ -65,14 +65,14 @@ class Agents:
         if session.token != token:
             raise Unauthorized("Unknown agent token")
         if session.ended and not session.commands:
-            raise Gone("The platform has ended this node")
+            raise Gone("The platform has ended this platform node")
         return session
 
     def _refuse_ended(self, node_id: str, token: str) -> None:
-        """Refuse, as ended, the node of an agent whose session has already been removed."""
+        """Refuse, as ended, the platform node of an agent whose session has already been removed."""
         node = self._store.nodes.get(node_id)
         if node is not None and node.status.gone and node.instance.token == token:
-            raise Gone("The platform has ended this node")
+            raise Gone("The platform has ended this platform node")
 
     def commands(self, session: Session, after: int) -> list[Command]:
         """The commands that the agent has not acknowledged by `after`, the last sequence it has received."""
@@ -80,7 +80,7 @@ class Agents:
         session.commands = [command for command in session.commands if command["sequence"] > after]
         if session.ended and not session.commands:
             self._remove(session)
-            raise Gone("The platform has ended this node")
+            raise Gone("The platform has ended this platform node")
         return list(session.commands)
 
     def report(self, session: Session, events: Sequence[AgentEvent | ActionEnd]) -> None:

@@ -10,7 +10,7 @@ Command = dict[str, Any]
 
 
 class WorkerTarget(BaseModel):
-    """The number of workers of a machine that joins a configured pool."""
+    """The number of YellowDog workers of a machine that joins a configured pool."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -20,7 +20,7 @@ UNANSWERED = 0
 
 
 class CallsDropped(LookupError):
-    """You requested calls that are no longer kept individually; the counts per route are complete."""
+    """Calls were requested that are no longer kept individually; the counts per route are complete."""
 
 
 class RecordedCall(NamedTuple):
@@ -98,7 +98,7 @@ class Calls:
         self._calls: deque[RecordedCall] = deque(maxlen=kept)
         self._counts: dict[tuple[str, str], RouteCount] = {}
         self._number = 0
-        self._forgotten = 0
+        self._cleared_through = 0
 
     def add(
         self,
@@ -156,7 +156,7 @@ class Calls:
             CallsDropped: some of them are no longer kept.
         """
         with self._lock:
-            new = self._number - max(mark, self._forgotten)
+            new = self._number - max(mark, self._cleared_through)
             if limit is not None:
                 new = min(new, limit)
             if new > len(self._calls):
@@ -177,9 +177,9 @@ class Calls:
         """
         wanted = pattern(call)
         return [
-            made
-            for made in self.since(since)
-            if wanted.matches(made.method, made.path, made.route) and status in (None, made.status)
+            recorded
+            for recorded in self.since(since)
+            if wanted.matches(recorded.method, recorded.path, recorded.route) and status in (None, recorded.status)
         ]
 
     def count(self, call: str = "*", *, since: int = 0, status: int | None = None) -> int:
@@ -194,13 +194,14 @@ class Calls:
         """The counts per method and route, the most frequent first."""
         times: dict[tuple[str, str], list[float]] = {}
         with self._lock:
-            for made in self._calls:
-                times.setdefault((made.method, made.route), []).append(made.milliseconds)
+            for call in self._calls:
+                times.setdefault((call.method, call.route), []).append(call.milliseconds)
             counts = [RouteCount(**vars(count)) for count in self._counts.values()]
         for count in counts:
-            known = sorted(times.get((count.method, count.route), ()))
-            if known:
-                count.p50, count.p95 = known[len(known) // 2], known[min(len(known) - 1, len(known) * 95 // 100)]
+            durations = sorted(times.get((count.method, count.route), ()))
+            if durations:
+                count.p50 = durations[len(durations) // 2]
+                count.p95 = durations[min(len(durations) - 1, len(durations) * 95 // 100)]
         return sorted(counts, key=lambda count: (-count.count, count.route, count.method))
 
     def clear(self) -> None:
@@ -208,4 +209,4 @@ class Calls:
         with self._lock:
             self._calls.clear()
             self._counts.clear()
-            self._forgotten = self._number
+            self._cleared_through = self._number

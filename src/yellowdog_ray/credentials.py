@@ -174,12 +174,12 @@ def _check_complete(source: _Source) -> None:
         )
     raise CredentialsError(
         f"no YellowDog API key: {' and '.join(missing)} not set. Set them in the environment, or in a file .env in "
-        f"{Path.cwd()} or a folder above it. `raydog local start` prints the lines for a local platform."
+        f"{Path.cwd()} or a directory above it. `raydog local start` prints the lines for a local platform."
     )
 
 
 def _check_one_url(source: _Source, url: str, others: list[_Source]) -> None:
-    """Refuse a URL of another source that the user may believe to be in use.
+    """Refuse another source whose URL differs from the one in use.
 
     A `.env` is not read when the environment has the key: its URL is ignored, whoever wrote it.
     """

@@ -1,4 +1,4 @@
-"""Every error of RayDog, as one tree. A word in brackets is the code, where it differs from the class.
+"""Every error of RayDog, as one tree; `code` is Ray's launch-failure category, in brackets if it is not the class.
 
 * RayDogError
   x ConfigError (BadConfig)           the YAML, or a file that it names, is wrong

@@ -1,4 +1,4 @@
-"""RayDogNodeProvider, Ray's face: chooses a side, delegates to it, translates errors. Nothing else.
+"""RayDogNodeProvider, the class that Ray loads: chooses a side, delegates to it, translates errors. Nothing else.
 
 Constructing does no network I/O: on the head a failing constructor would end the head. The platform's SDK is imported
 at the first platform call, since every `ray` command imports this module.

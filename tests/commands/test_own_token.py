@@ -195,6 +195,6 @@ class TestFailureAfterCreation:
 
         again = laptop.up()
 
-        assert_one_clear_message(again, "brings another token than the one that the running cluster has")
+        assert_one_clear_message(again, "differs from the running cluster's token")
         account.assert_one_cluster()
         assert laptop.down().exit_code == 0

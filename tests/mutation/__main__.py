@@ -29,7 +29,7 @@ _TESTS_THAT_CAN_RUN = "not (hosts or e2e or search or hypothesis)"
 """Hypothesis refuses to run in mutmut's processes."""
 
 _TESTS = {
-    ".": "test_names.py test_redaction.py test_errors.py test_distinct.py test_credentials.py test_provider.py "
+    ".": "test_names.py test_redaction.py test_errors.py test_seen_errors.py test_credentials.py test_provider.py "
     "test_lazy.py test_private_file.py test_wiring.py",
     "platform": "platform cluster",
 }

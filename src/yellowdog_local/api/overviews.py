@@ -15,7 +15,7 @@ SHOWN = 200  # of each kind: more than a screen shows
 
 
 def overview(platform: LocalPlatform) -> dict[str, Any]:
-    """Hosts, pools, nodes and tasks; of finished ones only their number."""
+    """Hosts, pools, platform nodes and tasks; of finished ones only their number."""
     with platform.locked():
         store = platform.store
         alive = [i for r in store.requirements.values() for i in r.live.values() if i.status.alive]

@@ -1,4 +1,4 @@
-"""The command `raydog local fault`: adds, lists and clears faults of the running platform."""
+"""The command `raydog local fault`: adds, lists and removes faults of the running platform."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _add(
 
 
 _NOT_OF_RULES = ("directory", "as_json")
-_add.__doc__ = f"""Add a fault. It is active until it is cleared or has been applied --times times.
+_add.__doc__ = f"""Add a fault. It is active until it is removed or has been applied --times times.
 
 {_KINDS}
 
@@ -166,7 +166,7 @@ def clear(
     ] = None,
     directory: DirOption = default_directory(),  # noqa: B008
 ) -> None:
-    """Clear one fault or all. Effects that have taken place stay; hanging calls are served.
+    """Remove one fault or all. Effects that have taken place stay; hanging calls are served.
 
     For example:
 
@@ -177,10 +177,10 @@ def clear(
     client = admin(directory)
     if fault is None:
         client.delete("/admin/faults")
-        typer.echo("all faults are cleared")
+        typer.echo("all faults are removed")
     else:
-        cleared = client.delete(f"/admin/faults/{fault}")
-        typer.echo(f"{fault} is cleared; it was applied {cleared['applied']} times")
+        removed = client.delete(f"/admin/faults/{fault}")
+        typer.echo(f"{fault} is removed; it was applied {removed['applied']} times")
 
 
 def _fields(rule: dict[str, Any]) -> str:

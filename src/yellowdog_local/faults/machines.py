@@ -168,7 +168,7 @@ class FaultyNodes:
         self._faults = faults
 
     def agent_registered(self, instance: InstanceRecord, registration: Registration) -> str:
-        """Register an agent; schedule the loss of the new node if a rule applies."""
+        """Register an agent; schedule the loss of the new platform node if a rule applies."""
         known = instance.node
         node_id = self._nodes.agent_registered(instance, registration)
         if instance.node is not None and instance.node is not known:
@@ -176,7 +176,7 @@ class FaultyNodes:
         return node_id
 
     def rule_added(self, rule_id: str, rule: Rule) -> None:
-        """Schedule the loss of running nodes, the oldest first."""
+        """Schedule the loss of running platform nodes, the oldest first."""
         if isinstance(rule, Lost):
             with self._kernel.locked():
                 for node in tuple(self._store.nodes.values()):
@@ -190,7 +190,7 @@ class FaultyNodes:
             self._kernel.after(rule.after_seconds, lambda: self._lose(node, rule_id, rule))
 
     def _lose(self, node: NodeRecord, rule_id: str, rule: Lost) -> None:
-        # Removing the rule in time saves the node; an announced loss takes place.
+        # Removing the rule in time saves the platform node; an announced loss takes place.
         if not self._faults.is_active(rule_id) or not node.status.active:
             return
         if not rule.notice:

@@ -17,7 +17,7 @@ OUT_OF_CAPACITY = (
 
 
 class InvalidRule(ValueError):
-    """You described a rule that does not exist in this form; the message says why."""
+    """The rule is invalid; the message says why."""
 
 
 class _Rule(BaseModel):
@@ -130,7 +130,7 @@ class Drip(_CallRule):
     kind: Literal["drip"] = "drip"
 
     seconds: float = Field(default=1.0, gt=0)
-    """Between two bytes (seconds)."""
+    """Delay between two bytes (seconds)."""
 
 
 class KeyRevoked(_Rule):
@@ -140,7 +140,7 @@ class KeyRevoked(_Rule):
 
 
 class ListingLag(_CallRule):
-    """Lists omit what was created in the last seconds. Changes of older entities are shown."""
+    """Lists omit what was created in the last `seconds` seconds. Changes of older entities are shown."""
 
     kind: Literal["listing-lag"] = "listing-lag"
 
@@ -169,10 +169,10 @@ class Lost(_MachineRule):
     kind: Literal["lost"] = "lost"
 
     after_seconds: float = Field(default=0.0, ge=0)
-    """Time from the node's registration, or from the rule's addition if later, to the loss or its notice (seconds)."""
+    """Time from the platform node's registration, or the rule's addition if later, to the loss or notice (seconds)."""
 
     notice: bool = False
-    """Give a spot notice first: the node has a preemptionWarningTime and, by default, gets no new tasks."""
+    """Give a spot notice first: the platform node has a preemptionWarningTime and, by default, gets no new tasks."""
 
     notice_seconds: float | None = Field(default=None, ge=0)
     """Time from the notice to the loss (seconds); by default the setting `preemption_notice_seconds`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from yellowdog_local.hosts.requirements import (
+from yellowdog_local.hosts.prerequisites import (
     MissingRequirementError,
     check_namespace_hosts,
     check_process_hosts,

@@ -1,6 +1,6 @@
 """Finds and removes what a killed platform has left on the machine. Needs its data directory only.
 
-By construction, leftovers are the bridge with the data directory's path as its alias, the hosts' disks in that
+Leftovers are the bridge with the data directory's path as its alias, the hosts' disks in that
 directory, and process hosts' temporary directories. Processes and mounts end by themselves, but are checked.
 """
 

@@ -21,7 +21,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from yellowdog_local.hosts import leftovers, programs, requirements, rootfs
+from yellowdog_local.hosts import leftovers, prerequisites, programs, rootfs
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
 from yellowdog_local.hosts.network import PREFIX_LENGTH, Bridge, Cable
 from yellowdog_local.hosts.real import (
@@ -55,7 +55,7 @@ class NamespaceHosts(RealHosts):
             ImageError: the Python environment cannot be used on hosts.
             NetworkError: the bridge could not be created.
         """
-        requirements.check_namespace_hosts()
+        prerequisites.check_namespace_hosts()
         self.data_directory.mkdir(parents=True, exist_ok=True)
         leftovers.clean(self.data_directory)
         leftovers.rotate_logs(self.data_directory)

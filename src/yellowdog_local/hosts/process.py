@@ -16,7 +16,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from yellowdog_local.hosts import leftovers, process_home, programs, requirements
+from yellowdog_local.hosts import leftovers, prerequisites, process_home, programs
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
 from yellowdog_local.hosts.guest import marks
 from yellowdog_local.hosts.loopback import Lease, Loopback, LoopbackError
@@ -49,7 +49,7 @@ class ProcessHosts(RealHosts):
             LoopbackError: no subnet is free.
             HostError: the directory for temporary files cannot be created.
         """
-        self._user = requirements.check_process_hosts()
+        self._user = prerequisites.check_process_hosts()
         self.data_directory.mkdir(parents=True, exist_ok=True)
         leftovers.clean(self.data_directory)
         leftovers.rotate_logs(self.data_directory)
@@ -165,7 +165,7 @@ class _ProcessHost(HostThread):
         return {
             "address": place.address,
             "log_directory": str(place.logs),
-            "sshd": requirements.find("sshd"),
+            "sshd": prerequisites.find("sshd"),
             "sshd_config": str(place.sshd_config),
             "user_data": self._request.user_data,
             "user_data_file": str(place.etc / "user-data.txt"),

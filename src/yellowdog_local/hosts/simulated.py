@@ -93,7 +93,7 @@ class SimulatedHosts:
         Args:
             token: the pool's token.
             instance_id: the machine's id, unique in its pool.
-            slots: its number of workers.
+            slots: its number of YellowDog workers.
             fields: other fields of `Registration`, in the place of the defaults.
         """
         fields = {"createWorkers": WorkerTarget(targetCount=slots), **fields}

@@ -1,4 +1,4 @@
-"""Matching of task groups with pools and platform nodes: which workers may run which tasks. Pure."""
+"""Matching of task groups with pools and platform nodes: which YellowDog workers may run which tasks. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pool_matches(group: GroupRecord, pool: PoolRecord) -> bool:
 
 
 def node_matches(group: GroupRecord, node: NodeRecord) -> bool:
-    """Whether a platform node's workers may run a task group's tasks."""
+    """Whether a platform node's YellowDog workers may run a task group's tasks."""
     spec, details = group.spec, node.entity.details
     return (
         details is not None
@@ -59,7 +59,7 @@ def pool_rank(group: GroupRecord, pool: PoolRecord) -> int:
 
 
 def worker_rank(group: GroupRecord, node: NodeRecord) -> int:
-    """The rank of a platform node's workers for a claim, by the task group's preferred pricing; the lowest is first."""
+    """The rank of a platform node's slots for a claim, by the task group's preferred pricing; the lowest is first."""
     first = _FIRST_SPOT.get(group.spec.instancePricingPreference)
     if first is None:
         return 0

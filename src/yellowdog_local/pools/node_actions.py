@@ -38,7 +38,7 @@ class NodeActions:
         self._agents = agents
 
     def add(self, pool: PoolRecord, request: AddNodeActionsRequest) -> None:
-        """Queue all actions of a request for the nodes of a pool; if one is refused, none."""
+        """Queue all actions of a request for the platform nodes of a pool; if one is refused, none."""
         actions = [action for group in request.actionGroups for action in group.actions]
         for action in actions:
             _check(action)
@@ -64,7 +64,7 @@ class NodeActions:
         self._continue(node)
 
     def snapshot(self, node: NodeRecord) -> NodeActionQueueSnapshot:
-        """The queue of a node."""
+        """The queue of a platform node."""
         queue = node.actions
         return NodeActionQueueSnapshot(
             timestamp=self._kernel.now(),

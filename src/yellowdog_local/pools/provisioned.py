@@ -111,7 +111,7 @@ class Pools:
         self.fill(pool)
 
     def resize(self, pool: PoolRecord, size: int) -> None:
-        """Set the target at a user's request: within the pool's bounds, and only if no node is pending."""
+        """Set the target at a user's request: within the pool's bounds, and only if no platform node is pending."""
         if pool.configured:
             raise InvalidRequest("A configured worker pool cannot be resized")
         if not pool.status.available:
@@ -168,7 +168,7 @@ class Pools:
         self._slots.touch(pool)
 
     def refresh(self, pool: PoolRecord) -> None:
-        """Update the status of a pool after a change of its nodes, claims or requirement."""
+        """Update the status of a pool after a change of its platform nodes, claims or requirement."""
         if pool.requirement.status in (ComputeRequirementStatus.TERMINATING, ComputeRequirementStatus.TERMINATED):
             self.shut_down(pool)
         if pool.status is _Status.SHUTDOWN:

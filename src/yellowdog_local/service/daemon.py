@@ -27,9 +27,9 @@ from yellowdog_local.hosts.kinds import Choice, HostKind
 from yellowdog_local.hosts.loopback import LoopbackError
 from yellowdog_local.hosts.namespace import NamespaceHosts
 from yellowdog_local.hosts.network import NetworkError
+from yellowdog_local.hosts.prerequisites import MissingRequirementError
 from yellowdog_local.hosts.process import ProcessHosts
 from yellowdog_local.hosts.real import HostError, RealHosts
-from yellowdog_local.hosts.requirements import MissingRequirementError
 from yellowdog_local.hosts.rootfs import ImageError
 from yellowdog_local.service.directory import LocalPlatformError, PlatformDirectory, State
 from yellowdog_local.service.options import REAL_TIME, Content, check_machine, check_speed, read_content

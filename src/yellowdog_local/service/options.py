@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yellowdog_local.hosts.kinds import Choice, HostKind, choose
-from yellowdog_local.hosts.requirements import MissingRequirementError
+from yellowdog_local.hosts.prerequisites import MissingRequirementError
 from yellowdog_local.service.directory import LocalPlatformError
 
 if TYPE_CHECKING:  # `raydog local status` must start quickly, and without the settings' packages

@@ -12,11 +12,11 @@ from yellowdog_local.state.records import GroupRecord, NodeRecord, PoolRecord, T
 
 
 class Slots:
-    """The claims of workers. Every method is called under the platform's lock."""
+    """The claims of YellowDog workers. Every method is called under the platform's lock."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        # The nodes and pools that the next pass checks for idleness.
+        # The platform nodes and pools that the next pass checks for idleness.
         self.touched_nodes: dict[str, NodeRecord] = {}
         self.touched_pools: dict[str, PoolRecord] = {}
 
@@ -29,7 +29,7 @@ class Slots:
         self._kernel.want_pass()
 
     def add(self, worker: WorkerRecord) -> None:
-        """Offer a new worker if its node accepts tasks."""
+        """Offer a new YellowDog worker if its platform node accepts tasks."""
         worker.node.workers.append(worker)
         worker.node.pool.worker_counts[worker.status] += 1
         self.offer(worker)

@@ -48,7 +48,7 @@ class Work:
         self._tasks = tasks
 
     def add(self, entity: WorkRequirement) -> WorkRecord:
-        """Add a work requirement; it is RUNNING at once, with or without workers for its tasks."""
+        """Add a work requirement; it is RUNNING at once, with or without YellowDog workers for its tasks."""
         self._namespaces.check_name("name", entity.name)
         groups = entity.taskGroups or []
         self._check_groups(groups)
@@ -90,7 +90,7 @@ class Work:
         return work
 
     def transition(self, work: WorkRecord, status: WorkRequirementStatus, *, abort: bool) -> WorkRecord:
-        """Hold, start, finish or cancel a work requirement."""
+        """Hold, resume, finish or cancel a work requirement."""
         self._request(work, status)
         if status is _Work.HELD:
             self._hold(work)
@@ -123,7 +123,7 @@ class Work:
         return found("Task group", f"{namespace}/{name}/{group_name}", next(matching, None))
 
     def refresh(self, group: GroupRecord) -> None:
-        """Update the status of a task group after a change of its tasks or workers."""
+        """Update the status of a task group after a change of its tasks or YellowDog workers."""
         if group.status.terminated:
             return
         failed = group.counts[TaskStatus.FAILED] > 0

@@ -56,7 +56,7 @@ class Tasks:
         self.cancel(task, abort=abort)
 
     def return_to_ready(self, task: TaskRecord) -> None:
-        """Take an allocated task back from its worker, unless the agent has received it."""
+        """Take an allocated task back from its YellowDog worker, unless the agent has received it."""
         if task.status is not TaskStatus.ALLOCATED or task.handed_over or task.entity.abortRequestedTime is not None:
             return
         self._leave_worker(task)
@@ -74,7 +74,7 @@ class Tasks:
             self._move(task, "release")
 
     def allocate(self, task: TaskRecord, worker: WorkerRecord) -> None:
-        """Allocate a task to a free worker."""
+        """Allocate a task to a free YellowDog worker."""
         self._slots.claim(worker, task.group, task)
         task.worker, task.handed_over = worker, False
         task.entity.workerId, task.entity.nodeId = worker.id, worker.node.id

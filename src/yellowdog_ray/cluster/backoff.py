@@ -1,6 +1,7 @@
 """Back-off of node types after failed launches. Pure; independent of the platform.
 
-Ray's autoscaler v2 repeats a failed launch request at every tick, without end (autoscaler/v2 of Ray 2.60).
+Ray's autoscaler v2 retries a failed launch request at every tick, without end (autoscaler/v2 of Ray 2.60).
+This module does not detect failures; monitor/liveness.py and cluster/launch.py report them.
 """
 
 from __future__ import annotations
@@ -109,26 +110,26 @@ class BackOff:
             self._entries.pop(node_type, None)
 
     def joined(self, node_type: str) -> None:
-        """Record a node of this type that has joined: forget every failure but those of nodes that joined too."""
-        self._forget(node_type, lambda reason: not isinstance(reason, EndedAfterJoin))
+        """Record a node of this type that has joined: delete every failure but those of nodes that joined too."""
+        self._delete(node_type, lambda reason: not isinstance(reason, EndedAfterJoin))
 
     def lasted(self, node_type: str) -> None:
-        """Record a node of this type that still ran long after it joined: forget failures of nodes that joined too.
+        """Record a node of this type that still ran long after it joined: delete failures of nodes that joined too.
 
         It may be older than nodes that failed before they joined.
         """
-        self._forget(node_type, lambda reason: isinstance(reason, EndedAfterJoin))
+        self._delete(node_type, lambda reason: isinstance(reason, EndedAfterJoin))
 
     def outage_ended(self) -> None:
-        """Forget the failures that an outage of the platform explains."""
+        """Delete the failures that an outage of the platform explains."""
         for node_type in list(self._entries):
-            self._forget(node_type, lambda reason: isinstance(reason, _OUTAGE))
+            self._delete(node_type, lambda reason: isinstance(reason, _OUTAGE))
 
     def reconfigured(self) -> None:
-        """Forget every failure: the configuration has changed, and may have mended the cause."""
+        """Delete every failure: the configuration has changed, and may have removed the cause."""
         self._entries.clear()
 
-    def _forget(self, node_type: str, applies: Callable[[RayDogError], bool]) -> None:
+    def _delete(self, node_type: str, applies: Callable[[RayDogError], bool]) -> None:
         entry = self._entries.get(node_type)
         if entry is None:
             return

@@ -65,7 +65,7 @@ class Cluster:
         self._lifetime = lifetime
         self._requirement_id = identity.requirement_id
         self._adopted = identity.fixed
-        self._lock = threading.RLock()  # guards what is remembered; never held during a platform call
+        self._lock = threading.RLock()  # guards the state below; never held during a platform call
         self._listing_lock = threading.Lock()  # one reading at a time
         first_reading = HEAD_FIRST_READING_SECONDS if identity.fixed else FIRST_READING_SECONDS
         self._listing = TaskCache(platform, clock.monotonic, first_reading)
@@ -132,7 +132,7 @@ class Cluster:
             self._requirement_id = None
             self._adopted = self._identity.fixed
             self._platform_nodes.clear()
-        self._forget_tasks()
+        self._clear_tasks()
         self._compose()
 
     def deadline(self, work: WorkRequirementView | None = None) -> datetime | None:
@@ -182,7 +182,7 @@ class Cluster:
     def _read(self) -> None:
         self._work = work = self.find()
         if work is None:
-            self._forget_tasks()
+            self._clear_tasks()
             return
         if self._listing.update(work):
             self._composed = False
@@ -191,7 +191,7 @@ class Cluster:
         if not self._composed:
             self._platform_nodes.update(self._listing.tasks().values(), work.groups)
 
-    def _forget_tasks(self) -> None:
+    def _clear_tasks(self) -> None:
         self._listing.clear()
         self._composed = False
 

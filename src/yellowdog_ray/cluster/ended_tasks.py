@@ -10,7 +10,7 @@ from yellowdog_ray.platform.calls import PAGE_SIZE
 from yellowdog_ray.platform.types import TaskView
 
 ENDED_SECONDS = 600.0
-"""How long a task that was seen ended is remembered, so that a list that lags does not revive it."""
+"""How long a task that was seen ended is kept, so that a list that lags does not revive it."""
 
 
 class EndedTasks:
@@ -22,14 +22,14 @@ class EndedTasks:
 
     @property
     def ids(self) -> Set[str]:
-        """Ids of the tasks that are remembered as ended."""
+        """Ids of the tasks that are recorded as ended."""
         return self._seen_at.keys()
 
     def observe(self, tasks: Iterable[TaskView], now: float) -> None:
-        """Remember those of these tasks that have ended.
+        """Record those of these tasks that have ended.
 
         One that is only not found is reported too, since a platform may remove a task as soon as it has ended. It is
-        not remembered: a list may show it again.
+        not recorded: a list may show it again.
         """
         for task in tasks:
             if not task.finished:
@@ -46,6 +46,6 @@ class EndedTasks:
         return taken
 
     def expire(self, now: float) -> None:
-        """Forget tasks that were last seen more than `ENDED_SECONDS` ago."""
+        """Delete tasks that were last seen more than `ENDED_SECONDS` ago."""
         if any(now - at >= ENDED_SECONDS for at in self._seen_at.values()):
             self._seen_at = {id_: at for id_, at in self._seen_at.items() if now - at < ENDED_SECONDS}

@@ -1,4 +1,4 @@
-"""What is known of one task group from earlier readings. Makes no call."""
+"""State of one task group from earlier readings. Makes no call."""
 
 from __future__ import annotations
 

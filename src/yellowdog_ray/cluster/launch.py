@@ -1,6 +1,7 @@
 """Launches workers: task groups and pools by node type, tasks in batches, back-off after failures.
 
-Thread-safe: Ray launches from several threads.
+Ray decides how many workers; monitor/liveness.py decides which of them have failed. Thread-safe: Ray launches from
+several threads.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class PlatformNodes:
         return age >= self._reread_seconds or (lacks_address and age >= ADDRESS_SECONDS)
 
     def update(self, tasks: Collection[TaskView], groups: Iterable[TaskGroupView]) -> None:
-        """Read the platform nodes of these tasks that are not known yet, or are due; forget those of no task.
+        """Read the platform nodes of these tasks that are not known yet, or are due; delete those of no task.
 
         Args:
             tasks: every live task.

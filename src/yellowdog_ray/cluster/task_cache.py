@@ -1,4 +1,6 @@
-"""The live tasks of a cluster as last read, proven complete, and how little must be read again. No word of Ray's nodes.
+"""The live tasks of a cluster as last read, proven complete, and which tasks must be read again.
+
+Independent of Ray's nodes.
 
 A task only moves forward: it waits, gets a platform node, executes, ends. While the platform counts as many tasks in
 each phase as are known, none has moved and nothing is read. A task group whose counts differ is read: first the tasks
@@ -57,11 +59,11 @@ UNEXPLAINED_SECONDS = 30.0
 """How long a group whose tasks do not explain its counts is read on every tick; from then on, this often."""
 
 FIRST_READING_SECONDS = 25.0
-"""How long a first reading may lack tasks that the platform counts. After that the lists are believed: other counts
+"""How long a first reading may lack tasks that the platform counts. After that the lists are accepted: other counts
 must not stop a cluster for good. Shorter than the time for which a command retries."""
 
 HEAD_FIRST_READING_SECONDS = 300.0
-"""The same on the head: Ray terminates nodes that a listing lacks, and readings repeat anyway."""
+"""The same on the head: Ray terminates nodes that a listing lacks, and every tick reads again anyway."""
 
 MAX_LOOKUPS = MAX_CONCURRENT_CALLS
 """Tasks requested by id per reading: one round of concurrent calls."""
@@ -89,11 +91,11 @@ class TaskCache:
         self._platform = platform
         self._monotonic = monotonic
         self._limit = limit
-        self._lock = threading.RLock()  # guards what is remembered; never held during a platform call
+        self._lock = threading.RLock()  # guards the tasks; never held during a platform call
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         with self._lock:
             self._groups: dict[str, KnownGroup] = {}
             self._added: dict[str, _Added] = {}

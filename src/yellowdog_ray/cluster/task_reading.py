@@ -58,7 +58,7 @@ class Reading:
         """Add what a list shows; of a task that is shown twice, the later phase.
 
         Raises:
-            OtherIdentity: the list gives a known node another identity. Believed, it would end that node.
+            OtherIdentity: the list gives a known node another identity. If RayDog accepted it, it would end that node.
         """
         for task in tasks:
             before = self.known.get(task.id)

@@ -1,4 +1,4 @@
-"""The ledger of terminations: nodes that are to end, until the platform shows them no more. Pure; makes no call.
+"""The ledger of terminations: nodes that are to end, until the platform no longer lists them. Pure; makes no call.
 
 An abort may succeed and yet have no effect. So each termination escalates: the task is aborted, its
 platform node is shut down, its instance is terminated. On machines that are not ours only the task is aborted.
@@ -26,7 +26,7 @@ REPEAT_SECONDS = 60.0
 """How often the last action is repeated."""
 
 UNSEEN_SECONDS = 60.0
-"""How long a node that the platform does not show (yet, or any more) is remembered."""
+"""How long a node that the platform does not show (yet, or any more) is kept."""
 
 
 class Action(Enum):

@@ -68,7 +68,7 @@ def ssh_settings(settings: ProviderSettings, provider_config: Mapping[str, Any])
 
 
 class NodeAccess:
-    """Opens SSH connections to nodes, and remembers why the last tunnel to the head failed.
+    """Opens SSH connections to nodes, and stores why the last tunnel to the head failed.
 
     Args:
         cluster_name: for messages.
@@ -87,7 +87,7 @@ class NodeAccess:
         self._failure: SshError | None = None
 
     def succeeded(self) -> None:
-        """Note that the head was reached."""
+        """Record that the head was reached."""
         self._failure = None
 
     def open_tunnel(self) -> Tunnel:

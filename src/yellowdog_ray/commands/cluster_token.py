@@ -42,13 +42,13 @@ def keep_token(file: Path, token: str) -> None:
 
 def _unwritable(file: Path, why: str) -> ConfigError:
     return ConfigError(
-        f"{file}, where `ray up` keeps the cluster's token, cannot be written ({why}): make its folder writable for "
+        f"{file}, where `ray up` keeps the cluster's token, cannot be written ({why}): make its directory writable for "
         "you, and run `ray up` again"
     )
 
 
-def forget_token(file: Path) -> None:
-    """Remove the file, and its folder."""
+def delete_token(file: Path) -> None:
+    """Delete the file, and its directory."""
     with contextlib.suppress(OSError):
         shutil.rmtree(file.parent)
 
@@ -59,7 +59,7 @@ def export_line(file: Path) -> str:
 
 
 class UsersToken:
-    """A token that the user brings, instead of a random one.
+    """A token that the user provides, instead of a random one.
 
     Attributes:
         text: the token.
@@ -114,8 +114,8 @@ class ClusterToken:
     def __init__(self, settings: ProviderSettings, cluster_name: str) -> None:
         self._file = token_file(settings.cluster_namespace, cluster_name)
         self._source = settings.internal.source
-        self._brought = users_token(settings)
-        self.proposed = self._brought.text if self._brought else secrets.token_hex(_BYTES)
+        self._users_token = users_token(settings)
+        self.proposed = self._users_token.text if self._users_token else secrets.token_hex(_BYTES)
         hide(self.proposed)
 
     def check_file(self) -> None:
@@ -125,34 +125,34 @@ class ClusterToken:
             ConfigError: it cannot.
         """
         if self._file.is_dir():
-            raise _unwritable(self._file, "it is a folder")
+            raise _unwritable(self._file, "it is a directory")
         trial = self._file.with_name("auth_token.trial")
         keep_token(trial, self.proposed)
         trial.unlink()
         with contextlib.suppress(OSError):  # the file of an earlier `ray up` is there
             self._file.parent.rmdir()
 
-    def accept(self, on_head: str) -> list[str]:
+    def adopt(self, head_token: str) -> list[str]:
         """Keep the token that the head has.
 
         Returns:
-            What the user needs to know.
+            The messages for the user.
 
         Raises:
             ConfigError: Ray would copy another token over the head's, or the file cannot be written.
         """
-        hide(on_head)
-        keep_token(self._file, on_head)
+        hide(head_token)
+        keep_token(self._file, head_token)
         reports = [f"Ray's commands on this machine, such as `ray job submit`, need: {export_line(self._file)}"]
-        brought = self._brought
-        if brought is None or brought.text == on_head:
+        own = self._users_token
+        if own is None or own.text == head_token:
             return reports
-        if brought.is_mounted:
+        if own.is_mounted:
             raise ConfigError(
-                f"{self._source}: {brought.place} brings another token than the one that the running cluster has: "
+                f"{self._source}: {own.place} differs from the running cluster's token: "
                 f"copy {self._file} into that file, or run `ray down` first. Ray was left as it is"
             )
-        return [*reports, f"warning: {brought.place} has another token than the running cluster, which keeps its own"]
+        return [*reports, f"warning: {own.place} has another token than the running cluster, which keeps its own"]
 
 
 def _resolved(path: Path) -> Path:
@@ -164,7 +164,7 @@ def _read(file: Path, place: str) -> str:
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{place}: {file} cannot be read as a token of Ray's: correct or remove it") from error
+        raise ConfigError(f"{place}: {file} cannot be read as a Ray token: correct or remove it") from error
     return _checked(text, f"{place} ({file})")
 
 

@@ -17,7 +17,7 @@ from ray.autoscaler.tags import NODE_KIND_HEAD, STATUS_UP_TO_DATE, TAG_RAY_NODE_
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.commands.access import NodeAccess, ssh_settings
-from yellowdog_ray.commands.cluster_token import ClusterToken, forget_token, token_file
+from yellowdog_ray.commands.cluster_token import ClusterToken, delete_token, token_file
 from yellowdog_ray.commands.context import (
     drop_cached_config,
     ends_the_cluster,
@@ -235,7 +235,7 @@ class LaptopSide(Side):
             elif reason := versions.refusal(theirs, needs_tokens=mode == MODE_TOKEN):
                 raise HeadOutdated(reason)
             warnings = versions.warnings(versions.here(), theirs, needs_tokens=mode == MODE_TOKEN)
-            reports = self.token.accept(delivered.token) if mode == MODE_TOKEN else []
+            reports = self.token.adopt(delivered.token) if mode == MODE_TOKEN else []
         except HeadError as error:
             self._roll_back(progress, error)
             raise
@@ -336,7 +336,7 @@ class LaptopSide(Side):
                 self.tag_store.close()
         namespace = self.settings.current.cluster_namespace
         progress.report(outcome(self._cluster_name, namespace, found=work is not None, unseen=unseen))
-        forget_token(token_file(namespace, self._cluster_name))
+        delete_token(token_file(namespace, self._cluster_name))
 
     def _not_removed(self, error: RayDogError) -> TeardownIncomplete:
         """The error of a teardown that could not find what it has to remove."""

@@ -1,4 +1,7 @@
-"""The environments of the head's and the workers' tasks. Pure, apart from reading the API key if the YAML says so."""
+"""The environment of the head's and the workers' tasks, without the ticket (monitor/admission.py).
+
+Pure, apart from reading the API key if the YAML says so.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings in force: another `ray up` may replace those of the autoscaler on the head while it runs."""
+"""The current settings: another `ray up` may replace those of the autoscaler on the head while it runs."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class ProviderSettings(_Section):
     )
     ray_auth: values.RayAuth = Field(
         default=None,
-        description="Whether the cluster requires a token of Ray's from everyone who connects. Fixed when the cluster "
+        description="Whether the cluster requires a Ray token from everyone who connects. Fixed when the cluster "
         "is created.",
     )
     files_to_upload: values.Files = Field(

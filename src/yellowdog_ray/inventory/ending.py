@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from yellowdog_ray.commands.cluster_token import forget_token, token_file
+from yellowdog_ray.commands.cluster_token import delete_token, token_file
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import outcome, tear_down
 from yellowdog_ray.errors import PlatformError, TeardownIncomplete
@@ -23,5 +23,5 @@ def end(found: Found, progress: Progress) -> str:
         not_shown = tear_down(platform, found.work, progress, platform.clock, "raydog down")
     except PlatformError as error:
         raise TeardownIncomplete(f"{error}. The cluster was not removed: run `raydog down` again") from error
-    forget_token(token_file(platform.namespace, found.name))
+    delete_token(token_file(platform.namespace, found.name))
     return outcome(found.name, platform.namespace, found=True, unseen=not_shown)

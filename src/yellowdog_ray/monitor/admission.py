@@ -34,7 +34,7 @@ AFTER_BOOT = timedelta(minutes=5)
 """How long a ticket is valid beyond the time that a worker may wait for its platform node."""
 
 
-_CERTIFICATE, _LEDGER, _OWNER = "token_service.pem", "redeemed", "head"
+_CERTIFICATE, _REDEEMED, _OWNER = "token_service.pem", "redeemed", "head"
 
 
 class Admission(HasLazyParts):
@@ -81,18 +81,18 @@ class Admission(HasLazyParts):
         return Certificate(self._folder / _CERTIFICATE)
 
     def _remove_anothers(self) -> None:
-        """Remove the files of another head, which an image or a machine used again has kept."""
+        """Remove the files of another head, which an image or a reused machine has kept."""
         owner = self._folder / _OWNER
         if owner.is_file() and owner.read_text(errors="replace") == self._head_id:
             return
-        for name in (_LEDGER, _CERTIFICATE):
+        for name in (_REDEEMED, _CERTIFICATE):
             (self._folder / name).unlink(missing_ok=True)
         write_private(owner, self._head_id.encode())
 
     @lazy
     def tickets(self) -> Tickets:
         """The tickets."""
-        return Tickets(self.certificate.secret, self._folder / _LEDGER, self._now)
+        return Tickets(self.certificate.secret, self._folder / _REDEEMED, self._now)
 
     def environment(self, node_id: str, boot_timeout: timedelta) -> dict[str, str]:
         """The variables of a worker's task that let it join.
@@ -148,8 +148,8 @@ class Admission(HasLazyParts):
         node_id, nonce = request.get("node", ""), request.get("nonce", "")
         try:
             expiry = self.tickets.verify(node_id, request.get("ticket", ""))
-            if (elsewhere := self._elsewhere(node_id, address, nonce)) is not None:
-                return elsewhere
+            if (refusal := self._check_address(node_id, address, nonce)) is not None:
+                return refusal
             token = self._token()
             self.tickets.redeem(node_id, expiry, nonce)
         except TicketRedeemedTwice as error:
@@ -166,14 +166,14 @@ class Admission(HasLazyParts):
         self._warn_of_attempt(node_id, nonce)
         return {"token": token}
 
-    def _elsewhere(self, node_id: str, address: str, nonce: str) -> Answer | None:
-        """The answer to a node that does not connect from one of its addresses, or whose addresses are unknown."""
+    def _check_address(self, node_id: str, address: str, nonce: str) -> Answer | None:
+        """None if the node connects from one of its addresses; else the answer: a refusal, or `retry` while unknown."""
         if not self._checks_addresses():
             return None
         listed = self._addresses.of(node_id)
         if not listed:
             return {"retry": "the platform does not show the address of this node yet"}
-        return None if address in listed else self._other_address(node_id, address, nonce, listed)
+        return None if address in listed else self._refuse_address(node_id, address, nonce, listed)
 
     def _refuse(self, node_id: str, address: str, why: str) -> Answer:
         if self._good_tickets.admits(node_id, "refused", address):
@@ -186,8 +186,8 @@ class Admission(HasLazyParts):
             )
         return {"refused": f"the request comes from {address}: {why}"}
 
-    def _other_address(self, node_id: str, address: str, nonce: str, listed: Collection[str]) -> Answer:
-        """Offer the listed addresses: a host that has several may connect from one of them. Nobody else can."""
+    def _refuse_address(self, node_id: str, address: str, nonce: str, listed: Collection[str]) -> Answer:
+        """Refuse, and offer the listed addresses: only the node's host can connect from one of them."""
         why = (
             f"the platform lists this node at {', '.join(sorted(listed))}. Where workers reach the head through "
             "address translation, set provider.worker_address_check: false"

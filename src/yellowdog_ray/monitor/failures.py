@@ -1,4 +1,7 @@
-"""Records workers that did not become Ray nodes: one error in the log, and the back-off of their type."""
+"""Records workers that did not become Ray nodes: one error in the log, and the back-off of their type.
+
+Does not decide which workers have failed (monitor/liveness.py).
+"""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from yellowdog_ray.distinct import DistinctErrors
 from yellowdog_ray.node.ports import GCS_PORT
+from yellowdog_ray.seen_errors import DistinctErrors
 
 if TYPE_CHECKING:
     from ray.core.generated.autoscaler_pb2 import ClusterResourceState
@@ -48,8 +48,8 @@ class RayNodes:
     def joined(self, node_id: str, address: str | None) -> bool:
         """Whether this node's raylet has joined, now or earlier.
 
-        A script that starts Ray where the task's environment does not reach, such as in a container, gives it no id:
-        then the address identifies it, as it does under autoscaler v1.
+        A script may start Ray without the task's environment, as in a container. Such a node has no id, and is
+        identified by its address, as under autoscaler v1.
         """
         return node_id in self._ray_ids or address in self._addresses
 

@@ -291,8 +291,8 @@ class HeadSide(Side):
     def internal_ip(self, node_id: str) -> str | None:
         """The address that Ray nodes use among themselves; None while unknown.
 
-        Once a node has joined, it is the one that it has joined with: of a host that has several, Ray may have taken
-        another than the platform shows, and autoscaler v1 identifies nodes by nothing else.
+        After a node has joined, it is the address that Ray uses for it. On a host with several addresses, Ray's may
+        differ from the platform's, and autoscaler v1 identifies nodes by address alone.
         """
         node = self.node(node_id)
         return (self.ray_nodes.address(node_id) or node.private_ip) if node else None

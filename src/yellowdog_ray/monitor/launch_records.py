@@ -30,7 +30,7 @@ _TICKS = 3
 class LaunchRecords:
     """The records of the autoscaler in this process.
 
-    Removed are failed launches, except the last one of each node type, for `ray status`; and ended nodes that Ray's
+    Removes failed launches, except the last one of each node type, for `ray status`. Removes ended nodes that Ray's
     control store does not list: Ray would take a listed one for a new node.
 
     Args:

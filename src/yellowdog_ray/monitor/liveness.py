@@ -1,6 +1,7 @@
-"""Detects workers that do not come up, terminates them with the reason, and lets their node type back off.
+"""Detects workers that do not come up, sets the category of the failure, and terminates them.
 
-Runs on the head only, and concerns only workers that this cluster's autoscaler has launched.
+Their node type then backs off (cluster/backoff.py). Runs on the head only, and concerns only workers that this
+cluster's autoscaler has launched.
 """
 
 from __future__ import annotations

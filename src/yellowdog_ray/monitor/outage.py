@@ -9,8 +9,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from yellowdog_ray.distinct import DistinctErrors
 from yellowdog_ray.errors import PlatformError
+from yellowdog_ray.seen_errors import DistinctErrors
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from yellowdog_ray.distinct import DistinctErrors
+from yellowdog_ray.seen_errors import DistinctErrors
 
 logger = logging.getLogger(__name__)
 

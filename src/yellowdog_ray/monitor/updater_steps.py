@@ -54,7 +54,7 @@ class Setups:
         return self._steps.get(node_id)
 
     def keep(self, node_ids: Set[str]) -> None:
-        """Forget all nodes but these."""
+        """Delete the steps of all nodes but these."""
         for node_id in set(self._steps) - node_ids:
             self._steps.pop(node_id, None)
 

@@ -13,11 +13,11 @@ from yellowdog_client import PlatformClient
 from yellowdog_client.common import SearchClient
 from yellowdog_client.model import SliceReference
 
-from yellowdog_ray.distinct import DistinctErrors
 from yellowdog_ray.errors import MalformedResponse
 from yellowdog_ray.platform.errors import malformed, sdk_errors
 from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.platform.retry import RetryPolicy, retried
+from yellowdog_ray.seen_errors import DistinctErrors
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""OpenSSH to the head: commands, files, a forwarded port. Says nothing about the state of a node."""
+"""OpenSSH to the head: commands, files, a forwarded port. Does not judge the state of a node."""
 
 from __future__ import annotations
 

@@ -65,14 +65,14 @@ def work_on(local: RunningPlatform) -> None:
         platform.work.add_tasks(work.groups[0], [Task(name="head", taskType="bash")])
 
 
-def test_fault_is_added_listed_and_cleared(local: RunningPlatform, raydog: Any) -> None:
+def test_fault_is_added_listed_and_removed(local: RunningPlatform, raydog: Any) -> None:
     words = ["--call", "GET /work/**", "--status", "503", "--retry-after", "2", "--nth", "2"]
     added = raydog("fault", "add", "status", *words)
     raydog("fault", "add", "lost", "--pool", "ray-*", "--notice", "--notice-seconds", "30", "--after", "5")
     assert [call(local), call(local)] == [200, 503]
     listed = raydog("fault", "list")
     as_json = json.loads(raydog("fault", "list", "--json").stdout)
-    cleared = raydog("fault", "clear", "fault-1")
+    removed = raydog("fault", "clear", "fault-1")
 
     assert call(local) == 200
     assert added.stdout == "fault-1 is active; `raydog local fault clear fault-1` removes it\n"
@@ -86,8 +86,8 @@ def test_fault_is_added_listed_and_cleared(local: RunningPlatform, raydog: Any) 
         "notice": True,
         "notice_seconds": 30.0,
     }
-    assert cleared.stdout == "fault-1 is cleared; it was applied 1 times\n"
-    assert raydog("fault", "clear").stdout == "all faults are cleared\n"
+    assert removed.stdout == "fault-1 is removed; it was applied 1 times\n"
+    assert raydog("fault", "clear").stdout == "all faults are removed\n"
     assert raydog("fault", "list").stdout.startswith("no faults; `raydog local fault add --help`")
     assert local.faults.rules() == []
 

@@ -6,7 +6,7 @@ import pytest
 
 from yellowdog_local.hosts import kinds
 from yellowdog_local.hosts.kinds import Choice, HostKind, choose
-from yellowdog_local.hosts.requirements import MissingRequirementError
+from yellowdog_local.hosts.prerequisites import MissingRequirementError
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, namespaces: bool, processes: bool) -> None:

@@ -24,7 +24,7 @@ from yellowdog_client.model import (
 from yellowdog_client.model.exceptions import InvalidRequestException
 
 from tests.yellowdog_local.host_support import eventually
-from yellowdog_local.hosts import leftovers, requirements
+from yellowdog_local.hosts import leftovers, prerequisites
 from yellowdog_local.hosts.kinds import HostKind
 from yellowdog_local.service import daemon
 from yellowdog_local.service.directory import LocalPlatformError, PlatformDirectory
@@ -195,8 +195,8 @@ def test_start_fails_when_the_platform_dies(place: PlatformDirectory, monkeypatc
 
 
 def test_message_names_sudo_without_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(requirements.shutil, "which", lambda *_words, **_options: "/bin/x")
+    monkeypatch.setattr(prerequisites.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(prerequisites.shutil, "which", lambda *_words, **_options: "/bin/x")
 
     with pytest.raises(LocalPlatformError, match="with sudo"):
         daemon.start(PlatformDirectory(tmp_path / "place"), 8700, HostKind.NAMESPACE)

@@ -56,7 +56,7 @@ def test_backoff_starts_anew_after_accepted_launch(time):
     assert not is_backing_off(backoff, "gpu")
 
 
-def test_backoff_is_forgotten_once_a_node_has_joined(time):
+def test_backoff_ends_once_a_node_has_joined(time):
     backoff = BackOff(time)
     for _ in range(5):
         backoff.failed("gpu", NeverJoined("x"))

@@ -9,8 +9,8 @@ import pytest
 
 from yellowdog_ray.commands.cluster_token import (
     ClusterToken,
+    delete_token,
     export_line,
-    forget_token,
     keep_token,
     token_file,
     users_token,
@@ -135,7 +135,7 @@ class TestUsersToken:
 
 class TestFile:
     def test_file_is_private(self, home):
-        token().accept("the-clusters-token")
+        token().adopt("the-clusters-token")
 
         file = home / ".raydog/clusters/demo.ray/auth_token"
         assert file.read_text() == "the-clusters-token"
@@ -182,17 +182,17 @@ class TestFile:
             token().check_file()
 
     def test_rays_own_file_is_left_alone(self, home):
-        token().accept("the-clusters-token")
+        token().adopt("the-clusters-token")
 
         assert not (home / ".ray").exists()
 
-    def test_forgotten_token_leaves_nothing(self, home):
+    def test_deleted_token_leaves_nothing(self, home):
         file = token_file("demo", "ray")
         keep_token(file, "t")
         keep_token(token_file("demo", "other"), "t")
 
-        forget_token(file)
-        forget_token(file)
+        delete_token(file)
+        delete_token(file)
 
         assert [folder.name for folder in file.parents[1].iterdir()] == ["demo.other"]
 
@@ -206,7 +206,7 @@ class TestRunningCluster:
     """A second `ray up` adopts the head's token."""
 
     def test_heads_token_is_kept_without_a_word_about_tokens_of_the_user(self, home):
-        (line,) = token().accept("the-heads-token")
+        (line,) = token().adopt("the-heads-token")
 
         assert token_file("demo", "ray").read_text() == "the-heads-token"
         assert export_line(token_file("demo", "ray")) in line
@@ -214,7 +214,7 @@ class TestRunningCluster:
     def test_other_token_in_the_variable_is_warned_of(self, home, monkeypatch):
         monkeypatch.setenv(AUTH_TOKEN, "my-own-token")
 
-        _, warning = token().accept("the-heads-token")
+        _, warning = token().adopt("the-heads-token")
 
         assert warning.startswith(f"warning: {AUTH_TOKEN} has another token than the running cluster")
         assert "my-own-token" not in warning
@@ -223,12 +223,12 @@ class TestRunningCluster:
         """Ray would copy it over the head's, and new processes would not reach the old ones."""
         (home / "mine").write_text("my-mounted-token")
 
-        with pytest.raises(ConfigError, match="another token than the one that the running cluster has") as caught:
-            token(**{"~/.ray/auth_token": str(home / "mine")}).accept("the-heads-token")
+        with pytest.raises(ConfigError, match="differs from the running cluster's token") as caught:
+            token(**{"~/.ray/auth_token": str(home / "mine")}).adopt("the-heads-token")
 
         assert "mounted-token" not in str(caught.value)
 
     def test_same_token_is_no_conflict(self, home, monkeypatch):
         monkeypatch.setenv(AUTH_TOKEN, "the-heads-token")
 
-        assert len(token().accept("the-heads-token")) == 1
+        assert len(token().adopt("the-heads-token")) == 1

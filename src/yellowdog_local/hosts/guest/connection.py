@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class GoneError(Exception):
-    """The platform has terminated this node."""
+    """The platform has terminated this platform node."""
 
 
 class RefusedError(Exception):
@@ -49,7 +49,7 @@ class Connection:
         """Make a call; repeat it, with back-off, until the platform answers.
 
         Raises:
-            GoneError: the platform has terminated this node.
+            GoneError: the platform has terminated this platform node.
             RefusedError: the platform has refused the call.
         """
         delay = FIRST_RETRY_SECONDS

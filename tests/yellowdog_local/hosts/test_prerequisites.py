@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from yellowdog_local.hosts import requirements
+from yellowdog_local.hosts import prerequisites
 from yellowdog_local.hosts.loopback import LoopbackError
-from yellowdog_local.hosts.requirements import MissingRequirementError, check_namespace_hosts, check_process_hosts
+from yellowdog_local.hosts.prerequisites import MissingRequirementError, check_namespace_hosts, check_process_hosts
 
 
 def having(monkeypatch: pytest.MonkeyPatch, *, without: set[str], uid: int = 0, namespaces: bool = True) -> None:
-    monkeypatch.setattr(requirements.shutil, "which", lambda name, path: None if name in without else f"/{name}")
-    monkeypatch.setattr(requirements.os, "geteuid", lambda: uid)
-    monkeypatch.setattr(requirements.sys, "platform", "linux")
+    monkeypatch.setattr(prerequisites.shutil, "which", lambda name, path: None if name in without else f"/{name}")
+    monkeypatch.setattr(prerequisites.os, "geteuid", lambda: uid)
+    monkeypatch.setattr(prerequisites.sys, "platform", "linux")
     answer = subprocess.CompletedProcess([], 0 if namespaces else 1, "", "unshare: Operation not permitted\n")
-    monkeypatch.setattr(requirements.subprocess, "run", lambda *_words, **_options: answer)
+    monkeypatch.setattr(prerequisites.subprocess, "run", lambda *_words, **_options: answer)
 
 
 def test_machine_is_accepted_with_everything_present(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ def test_message_explains_missing_namespace_privileges(monkeypatch: pytest.Monke
 
 def test_other_systems_than_linux_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     having(monkeypatch, without=set())
-    monkeypatch.setattr(requirements.sys, "platform", "darwin")
+    monkeypatch.setattr(prerequisites.sys, "platform", "darwin")
 
     with pytest.raises(MissingRequirementError, match="need Linux"):
         check_namespace_hosts()
@@ -73,13 +73,13 @@ def container(
     """A machine with the privileges of a Docker container, or the given ones."""
     having(monkeypatch, without={"ip", "unshare"}, uid=uid, namespaces=False)
     account = pwd.struct_passwd(("somebody", "x", uid, uid, "", "/home", shell))
-    monkeypatch.setattr(requirements, "current_user", lambda: account)
+    monkeypatch.setattr(prerequisites, "current_user", lambda: account)
     (tmp_path / "shadow").write_text(shadow)
-    monkeypatch.setattr(requirements, "_SHADOW", tmp_path / "shadow")
-    monkeypatch.setattr(requirements, "_capabilities", lambda: capabilities)
-    monkeypatch.setattr(requirements, "check_ssh_port", lambda: None)
-    monkeypatch.setattr(requirements.grp, "getgrnam", lambda _name: grp.struct_group(("tty", "x", tty, [])))
-    monkeypatch.setattr(requirements, "_group_of_terminals", lambda: 5)
+    monkeypatch.setattr(prerequisites, "_SHADOW", tmp_path / "shadow")
+    monkeypatch.setattr(prerequisites, "_capabilities", lambda: capabilities)
+    monkeypatch.setattr(prerequisites, "check_ssh_port", lambda: None)
+    monkeypatch.setattr(prerequisites.grp, "getgrnam", lambda _name: grp.struct_group(("tty", "x", tty, [])))
+    monkeypatch.setattr(prerequisites, "_group_of_terminals", lambda: 5)
 
 
 @pytest.mark.parametrize("uid", [0, 1000])
@@ -112,7 +112,7 @@ def test_message_names_what_process_hosts_lack(
 
 def test_user_without_an_account_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     container(monkeypatch, tmp_path, uid=4242)
-    monkeypatch.setattr(requirements, "current_user", lambda: None)
+    monkeypatch.setattr(prerequisites, "current_user", lambda: None)
 
     with pytest.raises(MissingRequirementError, match="account for user id 4242"):
         check_process_hosts()
@@ -123,6 +123,6 @@ def test_unusable_ssh_port_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
         raise LoopbackError("port 22 is not for you")
 
     container(monkeypatch, tmp_path)
-    monkeypatch.setattr(requirements, "check_ssh_port", refuse)
+    monkeypatch.setattr(prerequisites, "check_ssh_port", refuse)
     with pytest.raises(MissingRequirementError, match="port 22 is not for you"):
         check_process_hosts()

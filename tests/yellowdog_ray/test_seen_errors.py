@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from yellowdog_ray.distinct import MAX_ERRORS, DistinctErrors
+from yellowdog_ray.seen_errors import MAX_ERRORS, DistinctErrors
 
 
 def here(error: Exception) -> None:
