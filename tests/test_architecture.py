@@ -88,7 +88,6 @@ NOT_YET_MIRRORED_BY_PROVIDER = {
     "yellowdog_ray/head/__main__.py",
     "yellowdog_ray/head/processes.py",
     "yellowdog_ray/inventory/account.py",
-    "yellowdog_ray/inventory/leftovers.py",
     "yellowdog_ray/inventory/target.py",
     "yellowdog_ray/platform/account.py",
     "yellowdog_ray/platform/compute.py",

@@ -27,7 +27,7 @@ from raydog_cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from yellowdog_ray.inventory.leftovers import Leftover, Leftovers
+    from yellowdog_ray.inventory.leftovers import Leftover, Leftovers, Removal
     from yellowdog_ray.inventory.target import Found
 
 _COLUMNS = ("cluster", "work requirement", "status", "worker pools", "instances", "youngest part", "why")
@@ -50,7 +50,7 @@ def down(cluster: ClusterArgument, namespace: NamespaceOption = None, yes: YesOp
         found = required(Account(PATIENT_RETRY_SECONDS), target)
         if not yes:
             say(_introduction(found))
-            typer.confirm("End it, with its head and all its workers?", abort=True)
+            typer.confirm("End it, with its head and all its workers?", abort=True, err=True)
         progress = Progress()
         progress.report(end(found, progress))
 
@@ -90,19 +90,35 @@ def gc(
         leftovers = read_leftovers(account, namespace)
         if not as_json:
             _show(leftovers, namespace)
-        revived: Sequence[Leftover] = ()
+        removals: Sequence[Removal] = ()
         if leftovers.old and not dry_run:
             if not yes:
-                typer.confirm(f"Remove the {len(leftovers.old)} listed?", abort=True)
-            revived = remove(account.within(namespace), leftovers.old, Progress(sys.stderr))
+                typer.confirm(f"Remove the {len(leftovers.old)} listed?", abort=True, err=True)
+            removals = remove(account.within(namespace), leftovers.old, Progress(sys.stderr))
     if as_json:
         from raydog_cli.shapes import of_leftovers
 
-        print_json(of_leftovers(leftovers, revived, removed=not dry_run))
-    elif leftovers.old and not dry_run:
-        say(f"removed: nothing is left of {len(leftovers.old) - len(revived)} cluster(s)")
-    if revived:
-        fail(f"alive again, and left alone: {', '.join(one.cluster for one in revived)}", NOT_FOUND)
+        print_json(of_leftovers(leftovers, removals))
+    else:
+        _show_removals(removals, namespace)
+    for one in removals:
+        if one.failure:
+            say(f"error: cluster {one.leftover.cluster}: {one.failure}", err=True)
+    if revived := [one.leftover.cluster for one in removals if one.revived]:
+        say(f"error: used by a living head, and left alone: {', '.join(revived)}", err=True)
+    if not all(one.removed for one in removals):
+        raise typer.Exit(NOT_FOUND)
+
+
+def _show_removals(removals: Sequence[Removal], namespace: str) -> None:
+    from yellowdog_ray.commands.teardown import outcome
+
+    removed = [one for one in removals if one.removed]
+    for one in removed:
+        if one.unseen:
+            say(outcome(one.leftover.cluster, namespace, found=True, unseen=one.unseen))
+    if certain := [one for one in removed if not one.unseen]:
+        say(f"removed: nothing is left of {len(certain)} cluster(s)")
 
 
 def _show(leftovers: Leftovers, namespace: str) -> None:
@@ -111,14 +127,21 @@ def _show(leftovers: Leftovers, namespace: str) -> None:
     else:
         say(f"nothing to remove in namespace {namespace}")
     for one in leftovers.young:
-        age = span(leftovers.read_at - one.youngest)
-        say(f"note: cluster {one.cluster} is left alone, because a part of it is {age} old: {one.reason}", err=True)
+        say(f"note: cluster {one.cluster} is left alone, because {_youth(one, leftovers)}: {one.reason}", err=True)
     if leftovers.unproven:
         say(
             "note: left alone, because YellowDog shows no work requirement that proves them RayDog's: "
             f"{', '.join(leftovers.unproven)}. If they are yours, end them in YellowDog's portal",
             err=True,
         )
+
+
+def _youth(one: Leftover, leftovers: Leftovers) -> str:
+    if not leftovers.is_dated:
+        return "YellowDog's answers show no time, so its age is unknown"
+    if one.youngest is None:
+        return "YellowDog does not show the age of a part of it"
+    return f"a part of it is {span(leftovers.read_at - one.youngest)} old"
 
 
 def _row(one: Leftover, leftovers: Leftovers) -> list[str]:
@@ -129,6 +152,6 @@ def _row(one: Leftover, leftovers: Leftovers) -> list[str]:
         one.work.status.lower(),
         ", ".join(sorted(pools)),
         counts({"alive": one.instances}),
-        span(leftovers.read_at - one.youngest),
+        span(leftovers.read_at - one.youngest) if one.youngest else "",
         one.reason,
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from raydog_cli.common import moment, seconds_between
 from yellowdog_ray.inventory.events import Event, NodeLog
-from yellowdog_ray.inventory.leftovers import Leftover, Leftovers
+from yellowdog_ray.inventory.leftovers import Leftover, Leftovers, Removal
 from yellowdog_ray.inventory.status import ClusterStatus, NodeStatus, PoolStatus, unknown_without_head
 from yellowdog_ray.inventory.summaries import ClusterSummary, Summaries
 
@@ -96,20 +96,27 @@ def _of_pool(pool: PoolStatus) -> Shape:
     }
 
 
-def of_leftovers(leftovers: Leftovers, revived: Sequence[Leftover], *, removed: bool) -> Shape:
+def of_leftovers(leftovers: Leftovers, removals: Sequence[Removal]) -> Shape:
     """The shape of `raydog gc`.
 
     Args:
         leftovers: what was found.
-        revived: what was alive again when it was to be removed.
-        removed: whether the rest was removed.
+        removals: what has become of those that were to be removed.
     """
-    old = [{**_of_leftover(one), "removed": removed and one not in revived} for one in leftovers.old]
+    results = {removal.leftover.work.id: removal for removal in removals}
     return {
         "readAt": moment(leftovers.read_at),
-        "leftovers": old,
+        "leftovers": [{**_of_leftover(one), **_of_removal(results.get(one.work.id))} for one in leftovers.old],
         "young": [_of_leftover(one) for one in leftovers.young],
         "unproven": list(leftovers.unproven),
+    }
+
+
+def _of_removal(removal: Removal | None) -> Shape:
+    return {
+        "removed": removal is not None and removal.removed,
+        "notShown": list(removal.unseen) if removal else [],
+        "failure": removal.failure if removal else None,
     }
 
 

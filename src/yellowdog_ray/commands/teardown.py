@@ -198,10 +198,11 @@ class _Teardown:
         self._pools: dict[str, PoolView] = {}
         self._requirements: dict[str, str] = {}  # ids of compute requirements whose pool was never seen, by its name
         self._terminated: set[str] = set()
+        self._refused: Sequence[PlatformError] = ()  # why the last requests failed
 
     def run(self) -> Sequence[str]:
         """Request the end of everything, and wait for it."""
-        _request_end(self._platform, self._work, self._find())
+        self._refused = _request_end(self._platform, self._work, self._find())
         started = readable_at = shown_at = self._clock.monotonic()
         while True:
             remains = self._read()
@@ -218,7 +219,8 @@ class _Teardown:
 
     def _check_time(self, remains: _Remains, waited: float, unreadable: float) -> None:
         portal = f"YellowDog's portal (namespace {self._platform.namespace})"
-        remedy = f"run `{self._command}` again, or end them in {portal}"
+        refused = "".join(f"; the request failed: {failure}" for failure in self._refused[:1])
+        remedy = f"run `{self._command}` again, or end them in {portal}{refused}"
         if waited > TEARDOWN_TIMEOUT_SECONDS:
             raise TeardownIncomplete(
                 f"the platform still shows {remains} after {TEARDOWN_TIMEOUT_SECONDS:g} s: {remedy}"
@@ -231,9 +233,10 @@ class _Teardown:
 
     def _repeat_requests(self, remains: _Remains, waited: float) -> None:
         """The monitor may have provisioned a pool meanwhile, and a request may have had no effect."""
-        _shut_down(self._platform, self._pools.values())
+        refused = _shut_down(self._platform, self._pools.values())
         if not remains.work.cancelling:
-            _cancel(self._platform, remains.work)
+            refused += _cancel(self._platform, remains.work)
+        self._refused = refused
         if remains.work.finished or waited > GRACE_SECONDS:
             self._terminate_instances(remains)
 
@@ -320,7 +323,12 @@ class _Teardown:
 
 
 def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView | PlatformError]:
-    """The provisioned pools of a cluster's task groups, or why one cannot be read, by name: one call per task group.
+    """The provisioned pools of a cluster's task groups, or why one cannot be read, by name."""
+    return {tag: pool for tag, pool in _named_pools(platform, work).items() if not _is_configured(pool)}
+
+
+def _named_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView | PlatformError]:
+    """The pools with the names of a cluster's task groups, or why one cannot be read: one call per task group.
 
     A pool that the platform does not show by its name is searched for: one call, and one for each that is listed.
     """
@@ -328,6 +336,11 @@ def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, Pool
     found = dict(zip(tags, run_concurrently(partial(_attempt, platform.find_pool), tags), strict=True))
     seen = {tag: pool for tag, pool in found.items() if pool is not None}
     return seen | _search_pools(platform, _token(work), [tag for tag in tags if tag not in seen])
+
+
+def _is_configured(pool: PoolView | PlatformError) -> bool:
+    """Whether it is a configured pool, which is somebody else's whatever its name: RayDog creates none."""
+    return isinstance(pool, PoolView) and pool.configured
 
 
 def _search_pools(platform: Platform, token: str, tags: Collection[str]) -> dict[str, PoolView | PlatformError]:

@@ -10,14 +10,18 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from yellowdog_ray import names
+from yellowdog_ray.cluster.generations import find_last_work
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import pool_tags, request_end, tear_down
+from yellowdog_ray.errors import NotFound, PlatformError, TeardownIncomplete
 from yellowdog_ray.inventory.account import Account, cluster_of, token_of
 from yellowdog_ray.inventory.summaries import YOUNG
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
+from yellowdog_ray.platform.convert import LONG_AGO
 from yellowdog_ray.platform.types import ComputeEntry, PoolEntry, WorkRequirementEntry, WorkRequirementView
 
 
@@ -26,14 +30,14 @@ class Leftover:
     """What one incarnation of a cluster has left.
 
     Attributes:
-        youngest: when the youngest of it was created.
+        youngest: when the youngest of it was created; None if YellowDog does not show the age of a part.
     """
 
     cluster: str
     work: WorkRequirementView
     pools: tuple[PoolEntry, ...]
     computes: tuple[ComputeEntry, ...]
-    youngest: datetime
+    youngest: datetime | None
 
     @property
     def instances(self) -> int:
@@ -54,15 +58,39 @@ class Leftovers:
 
     Attributes:
         old: what may be removed.
-        young: what has a part that is younger than `YOUNG`, and stays.
+        young: what has a part that is younger than `YOUNG`, or may be, and stays.
         unproven: names of pools and compute requirements that look like RayDog's, and stay: no work requirement that
             YellowDog still shows names them.
+        is_dated: whether YellowDog's answers showed its time. Without it no age is known: this machine's clock may be
+            wrong by hours.
     """
 
     old: tuple[Leftover, ...]
     young: tuple[Leftover, ...]
     unproven: tuple[str, ...]
     read_at: datetime
+    is_dated: bool = True
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What has become of one leftover.
+
+    Attributes:
+        revived: whether a living head uses it, so that it stays.
+        unseen: names of pools that had tasks, and that YellowDog showed neither by name nor in a list.
+        failure: why something of it may be alive; None if YellowDog shows nothing alive.
+    """
+
+    leftover: Leftover
+    revived: bool = False
+    unseen: tuple[str, ...] = ()
+    failure: str | None = None
+
+    @property
+    def removed(self) -> bool:
+        """Whether YellowDog shows nothing alive of it."""
+        return not self.revived and self.failure is None
 
 
 def read_leftovers(account: Account, namespace: str) -> Leftovers:
@@ -80,20 +108,23 @@ def read_leftovers(account: Account, namespace: str) -> Leftovers:
         compute_listing = background.submit(platform.live_computes, [namespace])
         entries = platform.all_work([namespace], finished=True)
         pools, computes = pool_listing.result(), compute_listing.result()
+    pools = [pool for pool in pools if not pool.configured]
     shown = {pool.name for pool in pools} | {compute.name for compute in computes}
     alive = {name for name in shown if names.has_pool_form(name)}
     works = _clusters(platform, _possible_owners(entries, alive))
-    now = platform.clock.now()
+    now, is_dated = platform.clock.now(), platform.clock.is_set
     # A copy of a work requirement has the tags of the original: what a living cluster uses is nobody's leftover.
     living = {token_of(work) for _, work in works if is_living(platform, work)}
     candidates = [_leftover(name, work, pools, computes) for name, work in works if token_of(work) not in living]
     leftovers = [one for one in candidates if one.pools or one.computes or not one.work.finished]
     proven = {tag for _, work in works for tag in pool_tags(work)}
+    old = tuple(one for one in leftovers if is_dated and one.youngest and now - one.youngest >= YOUNG)
     return Leftovers(
-        old=tuple(one for one in leftovers if now - one.youngest >= YOUNG),
-        young=tuple(one for one in leftovers if now - one.youngest < YOUNG),
+        old=old,
+        young=tuple(one for one in leftovers if one not in old),
         unproven=tuple(sorted(alive - proven)),
         read_at=now,
+        is_dated=is_dated,
     )
 
 
@@ -107,8 +138,16 @@ def _possible_owners(entries: Iterable[WorkRequirementEntry], alive: Iterable[st
 
 
 def _clusters(platform: Platform, entries: Sequence[WorkRequirementEntry]) -> list[tuple[str, WorkRequirementView]]:
-    works = run_concurrently(platform.work_requirement, [entry.id for entry in entries])
-    return [(name, work) for work in works if (name := cluster_of(work)) is not None]
+    works = run_concurrently(partial(_read, platform), entries)
+    return [(name, work) for work in works if work is not None and (name := cluster_of(work)) is not None]
+
+
+def _read(platform: Platform, entry: WorkRequirementEntry) -> WorkRequirementView | None:
+    """A listed work requirement; None for one that is gone since."""
+    try:
+        return platform.work_requirement(entry.id)
+    except NotFound:
+        return None
 
 
 def is_living(platform: Platform, work: WorkRequirementView) -> bool:
@@ -133,25 +172,46 @@ def _leftover(
     tags = set(pool_tags(work))
     its_pools = tuple(pool for pool in pools if pool.name in tags)
     its_computes = tuple(compute for compute in computes if compute.name in tags)
-    created = [pool.created for pool in its_pools] + [compute.created for compute in its_computes]
-    return Leftover(cluster, work, its_pools, its_computes, max([work.created, *created]))
+    created = [work.created, *(pool.created for pool in its_pools), *(compute.created for compute in its_computes)]
+    youngest = None if LONG_AGO in created else max(created)
+    return Leftover(cluster, work, its_pools, its_computes, youngest)
 
 
-def remove(platform: Platform, leftovers: Sequence[Leftover], progress: Progress) -> list[Leftover]:
+def remove(platform: Platform, leftovers: Sequence[Leftover], progress: Progress) -> list[Removal]:
     """Remove leftovers as `ray down` would, and wait until YellowDog shows nothing alive of them.
 
-    Returns:
-        Those that have a living head by now, and stay.
-
-    Raises:
-        TeardownIncomplete: something is still alive; what follows it was requested to end.
-        PlatformError: a work requirement could not be read.
+    The end of all is requested before the wait for the first. One that cannot be removed does not affect the others.
     """
-    works = run_concurrently(platform.work_requirement, [one.work.id for one in leftovers])
-    revived = [one for one, work in zip(leftovers, works, strict=True) if is_living(platform, work)]
-    ending = [work for one, work in zip(leftovers, works, strict=True) if one not in revived]
-    for work in ending:
-        request_end(platform, work)
-    for work in ending:
-        tear_down(platform, work, progress, platform.clock, "raydog gc")
-    return revived
+    checked = run_concurrently(partial(_check, platform), leftovers)
+    for work in checked:
+        if isinstance(work, WorkRequirementView):
+            request_end(platform, work)
+    return [
+        _end(platform, one, work, progress) if isinstance(work, WorkRequirementView) else work
+        for one, work in zip(leftovers, checked, strict=True)
+    ]
+
+
+def _check(platform: Platform, one: Leftover) -> WorkRequirementView | Removal:
+    """The work requirement of a leftover that may still be removed, or why it stays."""
+    try:
+        work = platform.work_requirement(one.work.id)
+        is_used = is_living(platform, work) or _is_copy_of_a_living_one(platform, one.cluster, work)
+    except PlatformError as error:
+        return Removal(one, failure=f"left alone: {error}")
+    return Removal(one, revived=True) if is_used else work
+
+
+def _is_copy_of_a_living_one(platform: Platform, cluster: str, work: WorkRequirementView) -> bool:
+    """Whether the cluster of that name is alive with these very pools: a list may have left it out."""
+    last = find_last_work(platform, cluster)
+    if last is None or last.id == work.id or cluster_of(last) is None:
+        return False
+    return token_of(last) == token_of(work) and is_living(platform, last)
+
+
+def _end(platform: Platform, one: Leftover, work: WorkRequirementView, progress: Progress) -> Removal:
+    try:
+        return Removal(one, unseen=tuple(tear_down(platform, work, progress, platform.clock, "raydog gc")))
+    except (PlatformError, TeardownIncomplete) as error:
+        return Removal(one, failure=str(error))

@@ -36,6 +36,7 @@ from yellowdog_client.model import (
     WorkRequirementSummary,
 )
 
+from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID, NODE_TAGS
 from yellowdog_ray.platform.calls import entity
 from yellowdog_ray.platform.errors import malformed
@@ -108,6 +109,7 @@ def task_entity(spec: TaskSpec) -> Task:
 def work_view(requirement: WorkRequirement) -> WorkRequirementView:
     """The view of a work requirement."""
     status = requirement.status
+    groups = map(_group_view, _parts(requirement.taskGroups, TaskGroup, "task groups"))
     return WorkRequirementView(
         id=identified(requirement.id, "a work requirement"),
         name=requirement.name,
@@ -115,7 +117,8 @@ def work_view(requirement: WorkRequirement) -> WorkRequirementView:
         finished=is_finished(status),
         cancelling=status is WorkRequirementStatus.CANCELLING,
         created=time_of(requirement.createdTime),
-        groups=tuple(map(_group_view, _parts(requirement.taskGroups, TaskGroup, "task groups"))),
+        # Readers find the head's group at the front; nothing promises the platform's order.
+        groups=tuple(sorted(groups, key=lambda group: group.name != HEAD_GROUP)),
         status_changed=requirement.statusChangedTime,
     )
 
@@ -148,8 +151,10 @@ def _group_view(group: TaskGroup) -> TaskGroupView:
 
 
 def _counts(summary: TaskSummary | None) -> Counts | None:
-    if summary is None or (summary.statusCounts is None and summary.taskCount):
+    if summary is None or (not summary.statusCounts and summary.taskCount):
         return None
+    if summary.statusCounts is None and summary.lastUpdatedTime is None:
+        return None  # nothing of it was in the answer: the SDK's 0 tasks are its default
     at: Counter[TaskPhase] = Counter()
     for status, count in (summary.statusCounts or {}).items():
         at[phase_of(word_of(status))] += entity(count, int, "the counts of a task group")
@@ -256,6 +261,7 @@ def pool_entry(pool: WorkerPoolSummary) -> PoolEntry:
         status=word_of(pool.status),
         finished=pool.status in _ENDED_POOLS,
         created=time_of(pool.createdTime),
+        configured=word_of(pool.type).endswith(ConfiguredWorkerPool.__name__),
         status_changed=pool.statusChangedTime,
     )
 

@@ -44,6 +44,11 @@ class PlatformClock:
         self._offset: float | None = None
         self._warned = False
 
+    @property
+    def is_set(self) -> bool:
+        """Whether enough answers have shown the platform's time; before that `now` is this machine's."""
+        return self._offset is not None
+
     def now(self) -> datetime:
         """The present moment by the platform's clock, in UTC; by this machine's before enough answers have arrived."""
         here = self._clock.now()

@@ -237,7 +237,11 @@ class NamedEntry:
 
 @dataclass(frozen=True)
 class PoolEntry:
-    """A worker pool as a search of several namespaces lists it."""
+    """A worker pool as a search of several namespaces lists it.
+
+    Attributes:
+        configured: whether its machines join by themselves, so that RayDog has not created it.
+    """
 
     id: str
     namespace: str
@@ -246,6 +250,7 @@ class PoolEntry:
     finished: bool
     created: datetime
     status_changed: datetime | None = None
+    configured: bool = False
 
 
 @dataclass(frozen=True)

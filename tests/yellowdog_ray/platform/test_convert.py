@@ -135,12 +135,27 @@ class TestWorkRequirement:
         assert (group.counts.live, group.counts.ended, group.counts.changed) == (7, 8, LATER)
         assert group.counts.at[TaskPhase.ENDED] == 8
 
-    @pytest.mark.parametrize(("count", "known"), [(3, False), (0, True)])
-    def test_counts_are_unknown_only_if_there_are_tasks(self, count, known):
+    @pytest.mark.parametrize(
+        ("counts", "count", "changed", "known"),
+        [
+            (None, 3, LATER, False),
+            ({}, 3, LATER, False),
+            (None, 0, None, False),
+            (None, 0, LATER, True),
+            ({}, 0, None, True),
+        ],
+    )
+    def test_counts_are_unknown_if_there_are_tasks_or_nothing_is_given(self, counts, count, changed, known):
         work = self.work()
-        work.taskGroups = [self.group(taskSummary=TaskSummary(None, count, LATER))]
+        work.taskGroups = [self.group(taskSummary=TaskSummary(counts, count, changed))]
 
         assert (work_view(work).groups[0].counts is not None) == known
+
+    def test_head_group_is_first_in_any_order_of_the_platform(self):
+        work = self.work()
+        work.taskGroups = [self.group(), self.group(name="head"), self.group(name="gpu")]
+
+        assert [group.name for group in work_view(work).groups] == ["head", "cpu", "gpu"]
 
     def test_group_without_a_tag_of_its_own_has_that_of_its_workers(self):
         work = self.work()

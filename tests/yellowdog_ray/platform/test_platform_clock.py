@@ -55,8 +55,12 @@ def observe(clock: PlatformClock, *moments: datetime) -> None:
 def test_time_is_the_platforms_when_the_machines_clock_is_off(here, clock, off):
     here.off = off
 
+    assert not clock.is_set
+
     observe(clock, *[NOW] * MIN_SAMPLES)
     here.sleep(90)
+
+    assert clock.is_set
 
     assert clock.now() == NOW + timedelta(seconds=90)
     assert clock.to_local(NOW) == NOW + off

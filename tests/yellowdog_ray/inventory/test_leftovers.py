@@ -1,0 +1,209 @@
+"""What `raydog gc` takes for a leftover, and what becomes of each; on a platform of views."""
+
+import itertools
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+
+import pytest
+
+from yellowdog_ray.commands.progress import Progress
+from yellowdog_ray.commands.teardown import request_end, tear_down
+from yellowdog_ray.errors import NotAuthorised, NotFound, TeardownIncomplete
+from yellowdog_ray.inventory import account, leftovers
+from yellowdog_ray.inventory.leftovers import Removal, read_leftovers, remove
+from yellowdog_ray.platform.convert import LONG_AGO
+from yellowdog_ray.platform.types import (
+    Counts,
+    Placement,
+    PoolEntry,
+    PoolView,
+    TaskGroupView,
+    TaskPhase,
+    WorkRequirementEntry,
+    WorkRequirementView,
+)
+
+NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
+OLD = NOW - timedelta(hours=1)
+TAG = "demo-head-0a0b0c0d"
+POOL = PoolEntry("p", "demo", TAG, "RUNNING", False, OLD)
+
+
+def make_work(name="demo", id_="w", status="RUNNING", live=0, created=OLD, tag=TAG):
+    head = TaskGroupView("g", "head", tag, None, Counts({TaskPhase.EXECUTING: live}), Placement((tag,), ("demo",)))
+    return WorkRequirementView(id_, name, status, status == "CANCELLED", status == "CANCELLING", created, (head,))
+
+
+class Views:
+    """A platform with some work requirements, and a search that may leave some out."""
+
+    def __init__(self, *works, pools=(POOL,), unlisted=(), is_set=True):
+        self.works = {work.id: work for work in works}
+        self.pools = list(pools)
+        self.unlisted = unlisted
+        self.clock = SimpleNamespace(now=lambda: NOW, is_set=is_set)
+        self.failures = {}
+        self.namespace = "demo"
+
+    def within(self, _):
+        return self
+
+    def all_work(self, *_, **__):
+        listed = [work for work in self.works.values() if work.id not in self.unlisted]
+        return [WorkRequirementEntry(one.id, one.name, one.finished, one.created, "demo") for one in listed]
+
+    work_requirements = all_work
+
+    def live_pools(self, _):
+        return self.pools
+
+    def live_computes(self, _):
+        return []
+
+    def group_tasks(self, _):
+        return []
+
+    def work_requirement(self, id_):
+        if id_ in self.failures:
+            raise self.failures[id_]
+        return self.works[id_]
+
+    def named_work_requirement(self, name):
+        return next((work for work in self.works.values() if work.name == name), None)
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """The ids of the work requirements whose teardown has run; one named `stuck` does not end."""
+    ids = []
+
+    def tear_down(platform, work, *_):
+        ids.append(work.id)
+        if work.name == "stuck":
+            raise TeardownIncomplete("the platform still shows it")
+        return ["pool-x"] if work.name == "hidden" else []
+
+    monkeypatch.setattr(leftovers, "tear_down", tear_down)
+    monkeypatch.setattr(leftovers, "request_end", lambda *_: [])
+    return ids
+
+
+def test_tear_down_that_times_out_names_the_refused_request():
+    seconds = itertools.count(step=100)
+
+    def refuse(_):
+        raise NotAuthorised("403 for this key")
+
+    platform = SimpleNamespace(
+        namespace="demo",
+        work_requirement=lambda _: make_work(status="RUNNING"),
+        find_pool=lambda _: None,
+        listed_pools=lambda _: [],
+        pool=lambda _: None,
+        listed_computes=lambda _: [],
+        shut_down_pool=refuse,
+        cancel_work_requirement=refuse,
+    )
+    clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _: None)
+
+    with pytest.raises(TeardownIncomplete, match="the request failed: 403 for this key"):
+        tear_down(platform, make_work(), Progress(), clock)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_gc_reports_each_leftover(raydog, monkeypatch, as_json):
+    found = read_leftovers(
+        Views(*(make_work(name, name, tag=f"{name}-head-0a0b0c0d") for name in ("a", "b", "c")), pools=[]), "demo"
+    )
+    a, b, c = found.old
+    removals = [Removal(a, failure="403"), Removal(b, unseen=("pool-b",)), Removal(c, revived=True)]
+    monkeypatch.setattr(leftovers, "read_leftovers", lambda *_: found)
+    monkeypatch.setattr(leftovers, "remove", lambda *_: removals)
+    monkeypatch.setattr(account, "Account", lambda _: SimpleNamespace(within=lambda _: None))
+
+    result = raydog.run("gc", "--namespace", "demo", "-y", *["--json"] * as_json)
+
+    assert result.exit_code == 1
+    assert "cluster a: 403" in result.stderr
+    assert "used by a living head, and left alone: c" in result.stderr
+    if as_json:
+        shown = [(one["removed"], one["failure"], one["notShown"]) for one in json.loads(result.stdout)["leftovers"]]
+        assert shown == [(False, "403", []), (True, None, ["pool-b"]), (False, None, [])]
+    else:
+        assert "It shows worker pool pool-b neither by name nor in a list" in result.stdout
+        assert "nothing is left" not in result.stdout
+
+
+def remove_all(platform):
+    return remove(platform, read_leftovers(platform, "demo").old, Progress())
+
+
+@pytest.mark.parametrize(
+    ("created", "pool_created", "is_set", "is_old"),
+    [
+        (OLD, OLD, True, True),
+        (LONG_AGO, OLD, True, False),
+        (OLD, LONG_AGO, True, False),
+        (OLD, OLD, False, False),
+        (OLD, NOW, True, False),
+    ],
+)
+def test_leftover_of_unknown_age_is_young(created, pool_created, is_set, is_old):
+    found = read_leftovers(
+        Views(make_work(created=created), pools=[replace(POOL, created=pool_created)], is_set=is_set), "demo"
+    )
+
+    assert (len(found.old), len(found.young)) == ((1, 0) if is_old else (0, 1))
+
+
+def test_configured_pool_with_the_name_of_an_ended_one_is_no_leftover():
+    ended_work = make_work(status="CANCELLED")
+
+    assert read_leftovers(Views(ended_work), "demo").old
+    found = read_leftovers(Views(ended_work, pools=[replace(POOL, configured=True)]), "demo")
+    assert (found.old, found.young, found.unproven) == ((), (), ())
+
+
+def test_request_end_leaves_a_configured_pool_of_the_same_name():
+    shut_down = []
+    configured = PoolView("p", TAG, "RUNNING", False, None, configured=True)
+    platform = SimpleNamespace(
+        find_pool=lambda _: configured,
+        listed_pools=lambda _: [configured],
+        pool=lambda _: configured,
+        shut_down_pool=shut_down.append,
+    )
+
+    assert request_end(platform, make_work(status="CANCELLED")) == []
+    assert shut_down == []
+
+
+def test_work_requirement_that_is_gone_since_the_list_is_skipped():
+    platform = Views(make_work(), make_work("gone", "v"), pools=[])
+    platform.failures["v"] = NotFound("no such work requirement")
+
+    assert [one.cluster for one in read_leftovers(platform, "demo").old] == ["demo"]
+
+
+def test_remove_leaves_the_copy_of_a_living_cluster_that_no_list_shows(ended):
+    platform = Views(make_work(live=1), make_work("demo-2", "copy", "CANCELLED"), unlisted=("w",))
+
+    (removal,) = remove_all(platform)
+
+    assert (removal.revived, removal.removed, ended) == (True, False, [])
+
+
+def test_remove_tears_down_every_leftover_when_one_fails(ended):
+    works = [make_work(name, name, tag=f"{name}-head-0a0b0c0{at}") for at, name in enumerate(("stuck", "no", "hidden"))]
+    platform = Views(*works, pools=[])
+    found = read_leftovers(platform, "demo").old
+    platform.failures["no"] = NotAuthorised("403")
+
+    stuck, unread, hidden = remove(platform, found, Progress())
+
+    assert ended == ["stuck", "hidden"]
+    assert stuck.failure == "the platform still shows it"
+    assert unread.failure == "left alone: 403"
+    assert (hidden.removed, hidden.unseen) == (True, ("pool-x",))
