@@ -211,7 +211,7 @@ class TestRunningCluster:
         assert token_file("demo", "ray").read_text() == "the-heads-token"
         assert export_line(token_file("demo", "ray")) in line
 
-    def test_other_token_in_the_variable_is_warned_of(self, home, monkeypatch):
+    def test_other_token_in_the_variable_gives_a_warning(self, home, monkeypatch):
         monkeypatch.setenv(AUTH_TOKEN, "my-own-token")
 
         _, warning = token().adopt("the-heads-token")

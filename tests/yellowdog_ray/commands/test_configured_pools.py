@@ -120,21 +120,21 @@ class TestWarnings:
 
         assert check(make_cluster(), w="demo/own") == check(make_cluster(), w=pool.id) == []
 
-    def test_max_workers_above_the_machines_is_warned_of(self, local, make_cluster):
+    def test_max_workers_above_the_machines_gives_a_warning(self, local, make_cluster):
         configured_pool(local)
 
         (warning,) = check(make_cluster(), max_workers=3, w="demo/own")
 
         assert "has 2 platform node(s) for tasks of type `bash`, and max_workers is 3" in warning
 
-    def test_pool_without_worker_tag_is_warned_of(self, local, make_cluster):
+    def test_pool_without_worker_tag_gives_a_warning(self, local, make_cluster):
         configured_pool(local, tag=None)
 
         (warning,) = check(make_cluster(), w="demo/own")
 
         assert "has no worker tag: its tasks may run on any on-premises platform node of namespace demo" in warning
 
-    def test_shared_worker_tag_is_warned_of(self, local, make_cluster):
+    def test_shared_worker_tag_gives_a_warning(self, local, make_cluster):
         configured_pool(local)
         configured_pool(local, name="twin", tag="own")
 

@@ -98,7 +98,7 @@ class TestUnreachableHead:
         assert everything_on(platform) == (1, 1, 1)
         assert len(platform.hosts.instance_ids) == 1
 
-    def test_missing_tag_server_is_warned_of_when_head_is_ready(self, platform, running, monkeypatch, capsys):
+    def test_missing_tag_server_gives_a_warning_when_head_is_ready(self, platform, running, monkeypatch, capsys):
         def no_way(*_: object) -> None:
             raise SshError("connection refused")
 
@@ -114,7 +114,7 @@ class TestUnreachableHead:
         assert "The tag server on the head does not answer on port 16667" in capsys.readouterr().out
         assert provider.node_tags(head)["ray-node-status"] == "up-to-date"
 
-    def test_tag_server_that_requires_a_password_is_warned_of(self, running, monkeypatch, capsys):
+    def test_tag_server_that_requires_a_password_gives_a_warning(self, running, monkeypatch, capsys):
         provider = make_provider(running)
         (head,) = provider.non_terminated_nodes({})
         store = provider.side.tag_store

@@ -161,7 +161,7 @@ class TestRunningVersion:
         )
 
 
-def test_other_installed_version_is_warned_of_once(monkeypatch):
+def test_other_installed_version_gives_one_warning(monkeypatch):
     versions = ["2.0.0", yellowdog_ray.__version__, "2.0.0"]
     found = [SimpleNamespace(version=version) for version in versions]
     monkeypatch.setattr(metadata, "distributions", lambda name: found if name == "yellowdog-ray" else [])
@@ -171,7 +171,7 @@ def test_other_installed_version_is_warned_of_once(monkeypatch):
     assert f"yellowdog-ray 2.0.0 installed, and {yellowdog_ray.__version__} runs" in warning
 
 
-def test_nothing_is_warned_of_without_another_version(monkeypatch):
+def test_no_other_version_gives_no_warning(monkeypatch):
     monkeypatch.setattr(package_module.metadata, "distributions", lambda name: [])
 
     assert other_installations() == []

@@ -129,7 +129,7 @@ def test_missing_template_of_a_new_type_is_refused_before_anything_is_sent(up, r
         ({"head_node_tag_server_port": 7}, "provider.head_node_tag_server_port"),
     ],
 )
-def test_setting_that_the_running_head_keeps_is_warned_of(up, running, change, named):
+def test_setting_that_the_running_head_keeps_gives_a_warning(up, running, change, named):
     of_its_type = change.keys() <= {"resources", "labels"}
     (running["available_node_types"]["head"] if of_its_type else running["provider"]).update(change)
 
@@ -140,7 +140,7 @@ def test_setting_that_the_running_head_keeps_is_warned_of(up, running, change, n
     assert named in output
 
 
-def test_growth_beyond_a_small_cluster_is_warned_of(up, running):
+def test_growth_beyond_a_small_cluster_gives_a_warning(up, running):
     running["max_workers"] = 250
     assert "how often Ray polls its nodes" not in up(running)[1]
 
@@ -151,7 +151,7 @@ def test_growth_beyond_a_small_cluster_is_warned_of(up, running):
     assert "how often Ray polls its nodes" in output
 
 
-def test_max_workers_below_the_running_workers_is_warned_of(up, running):
+def test_max_workers_below_the_running_workers_gives_a_warning(up, running):
     running["max_workers"] = 1
 
     reached, output = up(running)

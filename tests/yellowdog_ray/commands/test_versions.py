@@ -46,7 +46,7 @@ def test_difference_names_all_four_versions(theirs):
 
 
 @pytest.mark.parametrize("version", ["2.51.1", "2.50.0"])
-def test_head_without_tokens_is_warned_of(version):
+def test_head_without_tokens_gives_a_warning(version):
     """Its Ray ignores the token: the cluster works, and is open."""
     head = head_with(version)
 
@@ -61,7 +61,7 @@ def test_head_without_tokens_is_warned_of(version):
     [None, head_with("2.60.0", closes_agents=False), head_with("2.54.0", closes_agents=False)],
     ids=["not known", "2.60", "2.54"],
 )
-def test_head_with_tokens_or_of_unknown_version_is_not_warned_of(theirs):
+def test_head_with_tokens_or_of_unknown_version_gives_no_warning(theirs):
     ours = theirs.versions if theirs else OURS
 
     assert versions.warnings(ours, theirs, needs_tokens=True) == []
@@ -71,7 +71,7 @@ class TestRayWhoseAgentsRequireNoToken:
     """Ray 2.52 and 2.53, whose agents RayDog on the node closes."""
 
     @pytest.mark.parametrize("ray_there", ["2.52.0", "2.53.0"])
-    def test_head_is_warned_of_when_its_raydog_does_not_close_them(self, ray_there):
+    def test_head_gives_a_warning_when_its_raydog_does_not_close_them(self, ray_there):
         head = head_with(ray_there, closes_agents=False)
 
         (warning,) = versions.warnings(head.versions, head, needs_tokens=True)
@@ -80,12 +80,12 @@ class TestRayWhoseAgentsRequireNoToken:
         assert "Use Ray 2.54 or later" in warning
         assert versions.warnings(head.versions, head, needs_tokens=False) == []
 
-    def test_head_is_not_warned_of_when_its_raydog_closes_them(self):
+    def test_head_gives_no_warning_when_its_raydog_closes_them(self):
         head = head_with("2.52.1")
 
         assert versions.warnings(head.versions, head, needs_tokens=True) == []
 
-    def test_unknown_head_is_warned_of_by_the_version_here(self):
+    def test_unknown_head_gives_a_warning_by_the_version_here(self):
         """Ray may be in a container, which RayDog does not examine."""
         (warning,) = versions.warnings(Versions("3.12.1", "2.52.1"), None, needs_tokens=True)
 

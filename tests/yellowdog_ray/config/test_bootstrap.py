@@ -194,7 +194,7 @@ class TestErrors:
 
 
 class TestWarnings:
-    def test_api_key_in_head_task_is_warned_of(self, cluster_yaml, tmp_path):
+    def test_api_key_in_head_task_gives_a_warning(self, cluster_yaml, tmp_path):
         cluster_yaml["provider"]["api_key_in_head_task"] = True
 
         _, (warning,) = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
@@ -202,7 +202,7 @@ class TestWarnings:
         assert "everybody who may read the task can read it" in warning
 
     @pytest.mark.parametrize("kinds", [("head",), ("head", "worker")], ids=["head", "both"])
-    def test_token_in_a_task_script_is_warned_of(self, cluster_yaml, tmp_path, kinds):
+    def test_token_in_a_task_script_gives_a_warning(self, cluster_yaml, tmp_path, kinds):
         keys = [f"ray_{kind}_node_task_script" for kind in kinds]
         cluster_yaml["provider"] |= dict.fromkeys(keys, "export RAY_AUTH_TOKEN=abc\nray start --port 16667\n")
 
@@ -221,14 +221,14 @@ class TestWarnings:
         assert config["provider"]["ray_auth"] == ("token" if version == "2.60.0" else "none")
         assert len(warnings) == (version == "2.51.1")
 
-    def test_head_start_commands_with_ray_stop_are_warned_of(self, cluster_yaml, tmp_path):
+    def test_head_start_commands_with_ray_stop_give_a_warning(self, cluster_yaml, tmp_path):
         cluster_yaml["head_start_ray_commands"] = ["ray stop"]
 
         _, (warning,) = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
 
         assert "head_start_ray_commands run `ray stop` at every `ray up`" in warning
 
-    def test_script_with_another_tag_server_port_is_warned_of(self, cluster_yaml, tmp_path):
+    def test_script_with_another_tag_server_port_gives_a_warning(self, cluster_yaml, tmp_path):
         cluster_yaml["provider"]["ray_head_node_task_script"] = "valkey-server --bind 0.0.0.0 --port 7777 &\n"
 
         _, warnings = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])

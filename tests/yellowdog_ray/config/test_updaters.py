@@ -85,7 +85,7 @@ class TestWithUpdaters:
         assert result["worker_start_ray_commands"] == ["echo hello  # no ray start here", wait_for_raylet_command()]
         assert settings_of(result).internal.worker_updater == "sets-up"
 
-    def test_disable_node_updaters_with_set_up_keys_is_warned_of(self, cluster_yaml, tmp_path):
+    def test_disable_node_updaters_with_set_up_keys_gives_a_warning(self, cluster_yaml, tmp_path):
         cluster_yaml["worker_setup_commands"] = ["echo hello"]
         cluster_yaml["provider"]["disable_node_updaters"] = True
 
@@ -140,7 +140,9 @@ class TestScriptsThatDoNotWait:
         ("kind", "key", "value"),
         [("worker", "file_mounts", {"~/data": "data"}), ("head", "head_setup_commands", ["echo hello"])],
     )
-    def test_script_that_starts_ray_before_the_set_up_ends_is_warned_of(self, cluster_yaml, tmp_path, kind, key, value):
+    def test_script_that_starts_ray_before_the_set_up_ends_gives_a_warning(
+        self, cluster_yaml, tmp_path, kind, key, value
+    ):
         (tmp_path / "data").touch()
         cluster_yaml[key] = value
         cluster_yaml["provider"][f"ray_{kind}_node_task_script"] = SCRIPT

@@ -89,7 +89,7 @@ def test_copied_ticket_is_refused_at_another_address_and_remains_valid(head, cap
     assert "10.0.0.99" in record.getMessage()
 
 
-def test_repeated_attempts_at_another_address_are_warned_of(head, caplog):
+def test_repeated_attempts_at_another_address_give_a_warning(head, caplog):
     ticket = head.ticket()
 
     for _ in range(2):
@@ -99,7 +99,7 @@ def test_repeated_attempts_at_another_address_are_warned_of(head, caplog):
     assert "worker-1" in record.getMessage()
 
 
-def test_attempt_at_another_address_after_the_redemption_is_warned_of(head, caplog):
+def test_attempt_at_another_address_after_the_redemption_gives_a_warning(head, caplog):
     ticket = head.ticket()
     head.answer(ticket)
 
@@ -110,7 +110,7 @@ def test_attempt_at_another_address_after_the_redemption_is_warned_of(head, capl
     assert "10.0.0.99" in record.getMessage()
 
 
-def test_node_that_repeats_its_request_from_its_other_address_is_not_warned_of(head, caplog):
+def test_node_that_repeats_its_request_from_its_other_address_gives_no_warning(head, caplog):
     ticket = head.ticket()
     head.answer(ticket)
 
@@ -138,7 +138,7 @@ def test_any_address_is_accepted_where_the_yaml_says_so_but_once(head, caplog):
     assert "worker-1" in caplog.text
 
 
-def test_second_redemption_is_refused_and_warned_of(head, caplog):
+def test_second_redemption_is_refused_with_a_warning(head, caplog):
     caplog.set_level(logging.WARNING)  # another test of the process may have set the root logger to INFO
     ticket = head.ticket()
     head.answer(ticket)

@@ -7,7 +7,7 @@ from yellowdog_ray.config.models import Internal
 from yellowdog_ray.monitor.declared_resources import DeclaredResources
 
 
-def test_declared_resources_are_warned_of_once_when_machines_are_smaller(local, head_side, caplog):
+def test_declared_resources_give_one_warning_when_machines_are_smaller(local, head_side, caplog):
     caplog.set_level(logging.WARNING)
     types = {"node_types": {"cpu": {"resources": {"CPU": 64}}, "head": {"resources": {"CPU": 0}}}}
     settings = head_side.settings

@@ -74,7 +74,7 @@ def test_missing_file_changes_nothing(client, head_file):
 
 
 @pytest.mark.parametrize("text", ["", "YD_API_KEY_ID=id\n"])
-def test_unusable_file_is_warned_of_once(client, head_file, caplog, text):
+def test_unusable_file_gives_one_warning(client, head_file, caplog, text):
     before = client.credentials
     head_file.write_text(text)
     new_key = NewKey(client)

@@ -40,7 +40,7 @@ def test_sent_package_is_reported(home, monkeypatch, caplog):
     assert (home / RUNNING).read_text() == "head-1 3.0.0 (abc)\n"
 
 
-def test_package_of_the_image_is_warned_of_when_another_was_sent(home, caplog):
+def test_package_of_the_image_gives_a_warning_when_another_was_sent(home, caplog):
     send(home, "3.1.0-def")
 
     _, warning = report(caplog)
