@@ -77,14 +77,6 @@ NOT_YET_MIRRORED_BY_PROVIDER = {
     "raydog_cli/past.py",
     "raydog_cli/removal.py",
     "raydog_cli/shapes.py",
-    "yellowdog_ray/budget.py",
-    "yellowdog_ray/cluster/ended_tasks.py",
-    "yellowdog_ray/cluster/task_reading.py",
-    "yellowdog_ray/commands/leftovers.py",
-    "yellowdog_ray/config/ray_schema.py",
-    "yellowdog_ray/config/ray_steps.py",
-    "yellowdog_ray/config/readable.py",
-    "yellowdog_ray/config/values.py",
     "yellowdog_ray/head/__main__.py",
     "yellowdog_ray/head/processes.py",
     "yellowdog_ray/inventory/account.py",
@@ -92,7 +84,6 @@ NOT_YET_MIRRORED_BY_PROVIDER = {
     "yellowdog_ray/platform/account.py",
     "yellowdog_ray/platform/compute.py",
     "yellowdog_ray/platform/work.py",
-    "yellowdog_ray/remote/tag_values.py",
     "yellowdog_ray/side.py",
 }
 NOT_YET_MIRRORED_BY_LOCAL_PLATFORM = {
