@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 
 from yellowdog_ray import names
-from yellowdog_ray.errors import AlreadyExists, ClusterNameTaken
+from yellowdog_ray.errors import ClusterNameTaken, Unavailable
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.idempotent import AMBIGUOUS
+from yellowdog_ray.platform.idempotent import MAY_EXIST
 from yellowdog_ray.platform.types import TaskGroupSpec, TaskGroupView, WorkRequirementEntry, WorkRequirementView
 
 
@@ -62,10 +62,11 @@ def create_work(platform: Platform, cluster: str, tag: str | None, group: TaskGr
         name = names.work_name(cluster, generation)
         try:
             return platform.create_work_requirement(name, tag, group)
-        except AMBIGUOUS as error:
+        except MAY_EXIST as error:
             if (created := _created(platform, cluster, generation)) is not None:
                 return created
-            if not isinstance(error, AlreadyExists) or platform.named_work_requirement(name) is None:
+            # Whatever the refusal's words are, a work requirement of that name is its probable cause.
+            if isinstance(error, Unavailable) or platform.named_work_requirement(name) is None:
                 raise
         taken |= {generation, *_numbers(cluster, platform.work_requirements(names.common_part(cluster), finished=True))}
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from yellowdog_ray.config.limits import MAX_POOL_NODES, MIN_POOL_LIMIT, REPLACEMENT_FACTOR
 from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
-from yellowdog_ray.errors import Refused
+from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.idempotent import provision_pool
 from yellowdog_ray.platform.limits import NODES, stated_limit
@@ -58,18 +58,23 @@ def needed_nodes(internal: Internal, node_type: str) -> int:
     return min(MAX_POOL_NODES, max(MIN_POOL_LIMIT, REPLACEMENT_FACTOR * min(limits)))
 
 
-def provision(platform: Platform, spec: PoolSpec) -> PoolView:
+def provision(platform: Platform, spec: PoolSpec, *, was_stated: bool = False) -> PoolView:
     """Provision a pool, or find the one that an earlier attempt has provisioned.
 
     A platform that allows fewer platform nodes says so in its refusal; then the pool gets as many as it allows.
+
+    Args:
+        platform: the platform.
+        spec: the pool.
+        was_stated: whether its `max_nodes` is a limit that the platform has stated.
     """
     try:
         return provision_pool(platform, spec)
-    except Refused as error:
-        limit = stated_limit(error, NODES, below=spec.max_nodes)
+    except PlatformError as error:
+        limit = stated_limit(error, NODES, below=spec.max_nodes, was_stated=was_stated)
         if limit is None:
             raise
-    return provision(platform, replace(spec, nodes=min(spec.nodes, limit), max_nodes=limit))
+    return provision(platform, replace(spec, nodes=min(spec.nodes, limit), max_nodes=limit), was_stated=True)
 
 
 def placement(pool: PoolView) -> Placement:

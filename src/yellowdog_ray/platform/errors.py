@@ -111,15 +111,20 @@ def _unauthorised(subject: str, text: object) -> NotAuthorised:
     )
 
 
+def _is_taken(text: str) -> bool:
+    return any(phrase in text.lower() for phrase in _TAKEN)
+
+
 def _refusal(subject: str, text: str) -> PlatformError:
-    taken = any(phrase in text for phrase in _TAKEN)
-    return AlreadyExists(f"{subject}: {text}") if taken else Refused(f"YellowDog declined ({subject}): {text}")
+    if _is_taken(text):
+        return AlreadyExists(f"{subject}: {text}")
+    return Refused(f"YellowDog declined ({subject}): {text}")
 
 
 def _http_failure(subject: str, error: requests.HTTPError) -> PlatformError:
     status = error.response.status_code if error.response is not None else 500
     text = str(error)
-    if any(phrase in text for phrase in _TAKEN):
+    if _is_taken(text):
         return AlreadyExists(f"{subject}: {text}")
     if status == _UNAUTHORISED or "MissingPermission" in text:
         return _unauthorised(subject, f"HTTP {status}")

@@ -16,7 +16,7 @@ from yellowdog_client.model import (
     WorkRequirementSummary,
 )
 
-from yellowdog_ray.errors import NotFound, Refused
+from yellowdog_ray.errors import NotFound, PlatformError, Refused
 from yellowdog_ray.platform.calls import Calls, entity, platform_call
 from yellowdog_ray.platform.convert import (
     identified,
@@ -112,10 +112,11 @@ class WorkCalls(Calls):
             size = min(self._batch_size or TASK_BATCH_SIZE, len(specs) - sent)
             try:
                 submitted += self._submit_batch(group_id, specs[sent : sent + size])
-            except Refused as error:
-                self._batch_size = stated_limit(error, TASKS, below=size)
-                if self._batch_size is None:
+            except PlatformError as error:
+                limit = stated_limit(error, TASKS, below=size, was_stated=size == self._batch_size)
+                if limit is None:
                     raise
+                self._batch_size = limit
             else:
                 sent += size
         return submitted

@@ -17,8 +17,9 @@ from yellowdog_ray.platform.types import (
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=timezone.utc)
 SPEC = TaskGroupSpec("head", "ray-head-00000000", timedelta(hours=1))
-AMBIGUOUS = [AlreadyExists("taken"), Unavailable("no answer")]
-CLEAR = [Refused("no"), NotAuthorised("no")]
+REFUSALS = [AlreadyExists("taken"), Refused("was used before")]
+AMBIGUOUS = [*REFUSALS, Unavailable("no answer")]
+CLEAR = [NotAuthorised("no")]
 
 
 class ScriptedPlatform:
@@ -27,6 +28,7 @@ class ScriptedPlatform:
     Attributes:
         lags: whether searches show nothing.
         error: the failure of the next creation, which is not applied.
+        taken: the refusal of a name that has been used.
         calls: the calls so far.
     """
 
@@ -34,6 +36,7 @@ class ScriptedPlatform:
         self.works = {}
         self.lags = False
         self.error = None
+        self.taken = AlreadyExists("taken")
         self.calls = []
 
     def add(self, name, *, cluster="ray", finished=False, tag=None):
@@ -68,7 +71,7 @@ class ScriptedPlatform:
         if self.error is not None:
             raise self.error
         if name in self.works:
-            raise AlreadyExists("taken")
+            raise self.taken
         return self.add(name, tag=group.worker_tag)
 
 
@@ -191,7 +194,9 @@ class TestMake:
             make(platform)
         assert platform.calls == ["POST ray"]
 
-    def test_first_free_number_follows_ended_ones_and_other_clusters(self, platform):
+    @pytest.mark.parametrize("taken", REFUSALS, ids=repr)
+    def test_first_free_number_follows_ended_ones_and_other_clusters(self, platform, taken):
+        platform.taken = taken
         platform.add("ray", finished=True)
         platform.add("ray-2", cluster="ray-2")
         platform.add("ray-3", finished=True)
@@ -199,6 +204,14 @@ class TestMake:
 
         assert make(platform).name == "ray-4"
         assert [call for call in platform.calls if "POST" in call] == ["POST ray", "POST ray-4"]
+
+    def test_refusal_for_another_reason_is_raised_when_the_name_has_been_used(self, platform):
+        platform.add("ray", finished=True)
+        platform.error = Refused("tag is too long")
+
+        with pytest.raises(Refused, match="tag is too long"):
+            make(platform)
+        assert [call for call in platform.calls if "POST" in call] == ["POST ray", "POST ray-2"]
 
     def test_next_number_is_the_same_when_searches_lag(self, platform):
         platform.add("ray", finished=True)

@@ -15,7 +15,7 @@ from yellowdog_ray.cluster.pools import (
     supply,
 )
 from yellowdog_ray.config.models import Internal, NodeConfig, NodeTypeSummary, parse_provider
-from yellowdog_ray.errors import Refused
+from yellowdog_ray.errors import AlreadyExists, PlatformError, Refused, Throttled, Unavailable
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import ComputeView, Placement, PoolView, TaskGroupView
 
@@ -73,16 +73,20 @@ def test_pool_needs_its_node_types_workers_and_their_replacements(settings, node
 class RefusingPlatform:
     """Refuses pools of more nodes than its limit, with a text of its own."""
 
-    def __init__(self, limit: int, text: str) -> None:
+    def __init__(self, limit: int, text: str, refusal: type[PlatformError] = Refused) -> None:
         self._limit = limit
         self._text = text
+        self._refusal = refusal
         self.requested: list[tuple[int, int]] = []
 
     def provision_pool(self, spec: PoolSpec) -> PoolView:
         self.requested.append((spec.nodes, spec.max_nodes))
         if spec.max_nodes > self._limit:
-            raise Refused("refused") from ValueError(f"Response Body: {self._text}")
+            raise self._refusal("refused") from ValueError(f"Response Body: {self._text}")
         return PoolView("p", spec.name, "PENDING", False, "compute")
+
+    def find_pool(self, name: str) -> PoolView | None:
+        return None
 
 
 MACHINE = NodeConfig(compute_requirement_template="demo/local")
@@ -94,6 +98,15 @@ def test_provision_requests_as_many_nodes_as_the_platform_allows():
 
     assert provision(platform, SPEC).name == "demo-cpu"
     assert platform.requested == [(80, 100), (50, 50)]
+
+
+@pytest.mark.parametrize("refusal", [AlreadyExists, Throttled, Unavailable])
+def test_provision_halves_a_stated_limit_that_is_refused_again(refusal):
+    platform = RefusingPlatform(49, "maxNodes must stay within the limit, 50", refusal)
+
+    provision(platform, SPEC)
+
+    assert platform.requested == [(80, 100), (50, 50), (25, 25)]
 
 
 def test_provision_keeps_a_small_number_of_nodes_within_the_limit():

@@ -26,8 +26,8 @@ POOL_SPEC = PoolSpec("ray-cpu", None, NodeConfig(compute_requirement_template="d
 POOL = PoolView("p", "ray-cpu", "RUNNING", False, "c")
 SPECS = [TaskSpec(name, "sleep 1", {}, HOUR) for name in ("worker-1", "worker-2")]
 
-AMBIGUOUS = [AlreadyExists("taken"), Unavailable("no answer")]
-CLEAR = [Refused("no"), NotAuthorised("no")]
+AMBIGUOUS = [AlreadyExists("taken"), Refused("was added before"), Unavailable("no answer")]
+CLEAR = [NotAuthorised("no")]
 
 
 def task(name: str) -> TaskView:

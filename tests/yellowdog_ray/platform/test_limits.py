@@ -1,14 +1,23 @@
 """Limits that the platform states in its refusals, in various words."""
 
 import pytest
+import requests
 
-from yellowdog_ray.errors import Refused
+from yellowdog_ray.errors import (
+    AlreadyExists,
+    MalformedResponse,
+    NotAuthorised,
+    NotFound,
+    Refused,
+    Throttled,
+    Unavailable,
+)
 from yellowdog_ray.platform.limits import NODES, TASKS, stated_limit
 
 
-def refused(text):
-    error = Refused("YellowDog declined (worker pool 'ray-cpu-77-0badcafe')")
-    error.__cause__ = Exception(text)
+def refused(text, kind=Refused, cause=Exception):
+    error = kind("YellowDog declined (worker pool 'ray-cpu-77-0badcafe')")
+    error.__cause__ = cause(text)
     return error
 
 
@@ -20,6 +29,9 @@ def refused(text):
         "10000 nodes requested, and at most 1000 nodes are allowed",
         "targetInstanceCount must be between 0 and 1000",
         "400 Client Error: Bad Request for url: http://127.0.0.1:8080/x Response Body: max_nodes exceeds 1000",
+        "Worker pools are limited to 1000 node(s)",
+        "maxNodes must be < 1001",
+        "fewer than 1,001 nodes",
     ],
 )
 def test_limit_of_nodes_is_found(text):
@@ -49,3 +61,42 @@ def test_next_number_is_found_when_the_first_was_another():
 
     assert stated_limit(error, NODES, below=1000) == 400
     assert stated_limit(error, NODES, below=400) == 250
+
+
+@pytest.mark.parametrize("kind", [AlreadyExists, NotFound, Throttled, Unavailable])
+def test_limit_is_found_whatever_the_class_of_the_refusal(kind):
+    assert stated_limit(refused("a worker pool may have at most 3 nodes", kind), NODES, below=10) == 3
+    assert stated_limit(refused("At most 3 tasks per request", kind), TASKS, below=10) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "too many instances: retry after 3 requests",
+        "too many nodes: wait 3 seconds, at most",
+        "rate limit of 3 exceeded: nodes",
+        "at most 3 instances per second",
+        "3 nodes of zone A have failed",
+        '{"status": 3, "errorType": "LimitExceeded", "message": "too many instances"}',
+    ],
+)
+def test_throttling_and_failures_state_no_limit(text):
+    assert stated_limit(refused(text, Throttled), NODES, below=10) is None
+    assert stated_limit(refused(text, Unavailable), NODES, below=10) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [(Unavailable, requests.ConnectionError), (MalformedResponse, Exception), (NotAuthorised, Exception)],
+)
+def test_failure_without_an_answer_states_no_limit(kind, cause):
+    assert stated_limit(refused("max retries exceeded: at most 3 nodes", kind, cause), NODES, below=10) is None
+
+
+def test_stated_limit_is_halved_when_it_is_refused_with_its_own_number():
+    error = refused("maxNodes must be smaller than the limit, 4")
+
+    assert stated_limit(error, NODES, below=10) == 4
+    assert stated_limit(error, NODES, below=4, was_stated=True) == 2
+    assert stated_limit(error, NODES, below=2, was_stated=True) is None
+    assert stated_limit(refused("maxNodes must be smaller than 1"), NODES, below=1, was_stated=True) is None
