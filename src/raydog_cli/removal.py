@@ -43,14 +43,15 @@ def down(cluster: ClusterArgument, namespace: NamespaceOption = None, yes: YesOp
     with reported_errors():
         from yellowdog_ray.commands.progress import Progress
         from yellowdog_ray.inventory.account import PATIENT_RETRY_SECONDS, Account
-        from yellowdog_ray.inventory.ending import end
+        from yellowdog_ray.inventory.ending import end, require_newest
         from yellowdog_ray.inventory.target import parse_target
 
         target = parse_target(cluster, namespace)
         found = required(Account(PATIENT_RETRY_SECONDS), target)
+        say(_introduction(found))
         if not yes:
-            say(_introduction(found))
             typer.confirm("End it, with its head and all its workers?", abort=True, err=True)
+            require_newest(found)
         progress = Progress()
         progress.report(end(found, progress))
 

@@ -177,7 +177,7 @@ def outcome(cluster: str, namespace: str, *, found: bool, unseen: Sequence[str])
     if not found:
         return f"YellowDog shows no cluster '{cluster}' in namespace '{namespace}' to this key"
     if not unseen:
-        return f"nothing is left of cluster '{cluster}' on YellowDog"
+        return f"nothing is left of cluster '{cluster}' on YellowDog (namespace {namespace})"
     return (
         f"YellowDog shows nothing alive of cluster '{cluster}'. It shows worker pool {', '.join(unseen)} neither by "
         f"name nor in a list, although it had tasks: if it has not ended, end it in the portal (namespace {namespace})"

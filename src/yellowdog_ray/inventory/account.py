@@ -60,10 +60,22 @@ def cluster_of(work: WorkRequirementView) -> str | None:
 
     RayDog's has the head's task group first. That group's tag is the name of a pool of this very cluster.
     """
+    tag = _head_tag(work)
+    return names.cluster_of(work.name, tag) if tag else None
+
+
+def is_of(work: WorkRequirementView, cluster: str) -> bool:
+    """Whether a work requirement is one of the cluster's. No call.
+
+    It decides by the head's tag: the work requirement of a long name's later generation has a shortened name.
+    """
+    tag = _head_tag(work)
+    return tag is not None and names.is_head_pool(cluster, tag)
+
+
+def _head_tag(work: WorkRequirementView) -> str | None:
     head = work.groups[0] if work.groups else None
-    if head is None or head.name != HEAD_GROUP:
-        return None
-    return names.cluster_of(work.name, head.worker_tag)
+    return head.worker_tag if head is not None and head.name == HEAD_GROUP else None
 
 
 def token_of(work: WorkRequirementView) -> str:

@@ -11,7 +11,7 @@ import yaml
 from yellowdog_ray import names
 from yellowdog_ray.cluster.generations import find_last_work
 from yellowdog_ray.errors import ConfigError
-from yellowdog_ray.inventory.account import Account, cluster_of
+from yellowdog_ray.inventory.account import Account, is_of
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import WorkRequirementView
 
@@ -94,4 +94,4 @@ def find(account: Account, target: Target) -> Found | None:
 def _find_within(account: Account, name: str, namespace: str) -> Found | None:
     platform = account.within(namespace)
     work = find_last_work(platform, name)
-    return Found(name, platform, work) if work is not None and cluster_of(work) == name else None
+    return Found(name, platform, work) if work is not None and is_of(work, name) else None

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,19 @@ from raydog_cli.main import app
 from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, grow, make_head
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.clock import SystemClock
+from yellowdog_ray.platform.types import Counts, Placement, TaskGroupView, TaskPhase, WorkRequirementView
+
+NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
+OLD = NOW - timedelta(hours=1)
+TAG = "demo-head-0a0b0c0d"
+
+
+def make_work(
+    name: str = "demo", id_: str = "w", status: str = "RUNNING", live: int = 0, created: datetime = OLD, tag: str = TAG
+) -> WorkRequirementView:
+    """A cluster's work requirement, with a head's task group only."""
+    head = TaskGroupView("g", "head", tag, None, Counts({TaskPhase.EXECUTING: live}), Placement((tag,), ("demo",)))
+    return WorkRequirementView(id_, name, status, status == "CANCELLED", status == "CANCELLING", created, (head,))
 
 
 @pytest.fixture

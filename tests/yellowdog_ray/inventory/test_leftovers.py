@@ -3,11 +3,11 @@
 import itertools
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
 
+from tests.yellowdog_ray.inventory.conftest import NOW, OLD, TAG, make_work
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import request_end, tear_down
 from yellowdog_ray.errors import NotAuthorised, NotFound, TeardownIncomplete
@@ -15,25 +15,12 @@ from yellowdog_ray.inventory import account, leftovers
 from yellowdog_ray.inventory.leftovers import Removal, read_leftovers, remove
 from yellowdog_ray.platform.convert import LONG_AGO
 from yellowdog_ray.platform.types import (
-    Counts,
-    Placement,
     PoolEntry,
     PoolView,
-    TaskGroupView,
-    TaskPhase,
     WorkRequirementEntry,
-    WorkRequirementView,
 )
 
-NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
-OLD = NOW - timedelta(hours=1)
-TAG = "demo-head-0a0b0c0d"
 POOL = PoolEntry("p", "demo", TAG, "RUNNING", False, OLD)
-
-
-def make_work(name="demo", id_="w", status="RUNNING", live=0, created=OLD, tag=TAG):
-    head = TaskGroupView("g", "head", tag, None, Counts({TaskPhase.EXECUTING: live}), Placement((tag,), ("demo",)))
-    return WorkRequirementView(id_, name, status, status == "CANCELLED", status == "CANCELLING", created, (head,))
 
 
 class Views:
