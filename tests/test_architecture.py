@@ -80,7 +80,6 @@ NOT_YET_MIRRORED_BY_PROVIDER = {
     "yellowdog_ray/head/__main__.py",
     "yellowdog_ray/head/processes.py",
     "yellowdog_ray/inventory/account.py",
-    "yellowdog_ray/inventory/target.py",
     "yellowdog_ray/platform/account.py",
     "yellowdog_ray/platform/compute.py",
     "yellowdog_ray/platform/work.py",

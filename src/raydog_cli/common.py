@@ -28,8 +28,27 @@ JSON_VERSION = 1
 MAX_REASON = 60
 """Characters of a reason in a terminal's table; pipes and `--json` have all of it."""
 
+
+def checked_namespace(namespace: str | None) -> str | None:
+    """A namespace that the user has given. A name that no namespace can have ends the command with `NO_ACCESS`."""
+    if namespace is None:
+        return None
+    with reported_errors():
+        from yellowdog_ray.names import NAMING_RULE, is_valid_name
+
+        if not is_valid_name(namespace):
+            fail(f"'{namespace}' is no namespace's name: a name has {NAMING_RULE}", NO_ACCESS)
+    return namespace
+
+
 NamespaceOption = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="The namespace; by default every one that the key can read.")
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="The namespace; by default every one that the key can read.",
+        callback=checked_namespace,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ClusterArgument = Annotated[str, typer.Argument(help="The cluster's name, or its YAML.", show_default=False)]

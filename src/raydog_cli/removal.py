@@ -15,6 +15,7 @@ from raydog_cli.common import (
     JsonOption,
     NamespaceOption,
     YesOption,
+    checked_namespace,
     counts,
     fail,
     print_json,
@@ -27,6 +28,7 @@ from raydog_cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from yellowdog_ray.inventory.account import Account
     from yellowdog_ray.inventory.leftovers import Leftover, Leftovers, Removal
     from yellowdog_ray.inventory.target import Found
 
@@ -67,7 +69,10 @@ def _introduction(found: Found) -> str:
 
 
 def gc(
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="The namespace.", show_default=False)],
+    namespace: Annotated[
+        str,
+        typer.Option("--namespace", "-n", help="The namespace.", show_default=False, callback=checked_namespace),
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
@@ -89,6 +94,7 @@ def gc(
 
         account = Account(PATIENT_RETRY_SECONDS)
         leftovers = read_leftovers(account, namespace)
+        _note_missing_namespace(account, leftovers, namespace)
         if not as_json:
             _show(leftovers, namespace)
         removals: Sequence[Removal] = ()
@@ -109,6 +115,13 @@ def gc(
         say(f"error: used by a living head, and left alone: {', '.join(revived)}", err=True)
     if not all(one.removed for one in removals):
         raise typer.Exit(NOT_FOUND)
+
+
+def _note_missing_namespace(account: Account, leftovers: Leftovers, namespace: str) -> None:
+    """A wrong namespace must not look like a clean one."""
+    is_empty = not (leftovers.old or leftovers.young or leftovers.unproven)
+    if is_empty and account.lacks(namespace):
+        say(f"note: this key sees no namespace '{namespace}': examine the name", err=True)
 
 
 def _show_removals(removals: Sequence[Removal], namespace: str) -> None:

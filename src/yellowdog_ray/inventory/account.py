@@ -48,6 +48,16 @@ class Account(HasLazyParts):
         """The namespaces of a search: the requested one, or else all that the key can read (None for any)."""
         return self.application.namespaces if namespace is None else [namespace]
 
+    def lacks(self, namespace: str) -> bool:
+        """Whether the key certainly sees no such namespace: two calls at most. False if it may not read that."""
+        readable = self.application.namespaces
+        if readable is not None:
+            return namespace not in readable
+        try:
+            return not self.platform.has_namespace(namespace)
+        except (NotAuthorised, Refused):
+            return False
+
     def within(self, namespace: str) -> Platform:
         """The same platform client for one namespace."""
         platform = copy.copy(self.platform)

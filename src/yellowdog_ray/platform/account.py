@@ -12,6 +12,8 @@ from yellowdog_client.model import (
     ComputeRequirement,
     ComputeRequirementSearch,
     ComputeRequirementStatus,
+    Namespace,
+    NamespaceSearch,
     WorkerPoolSearch,
     WorkerPoolStatus,
     WorkerPoolSummary,
@@ -49,6 +51,14 @@ class AccountCalls(Calls):
         details = entity(found, ApplicationDetails, subject)
         readable = None if details.allNamespacesReadable else tuple(details.readableNamespaces or ())
         return Application(str(details.id), str(details.name), readable)
+
+    @platform_call
+    def has_namespace(self, name: str) -> bool:
+        """Whether the account has a namespace of this name: one call per page."""
+        subject = "the namespaces"
+        with self._sdk(subject):
+            results = self._client.namespaces_client.get_namespaces(NamespaceSearch(namespaces=[name]))
+        return any(entry.namespace == name for entry in self._items(subject, results, Namespace))
 
     @platform_call
     def creator_name(self, creator_id: str) -> str:

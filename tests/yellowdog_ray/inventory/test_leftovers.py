@@ -15,6 +15,7 @@ from yellowdog_ray.inventory import account, leftovers
 from yellowdog_ray.inventory.leftovers import Removal, read_leftovers, remove
 from yellowdog_ray.platform.convert import LONG_AGO
 from yellowdog_ray.platform.types import (
+    Application,
     PoolEntry,
     PoolView,
     WorkRequirementEntry,
@@ -121,6 +122,46 @@ def test_gc_reports_each_leftover(raydog, monkeypatch, as_json):
     else:
         assert "It shows worker pool pool-b neither by name nor in a list" in result.stdout
         assert "nothing is left" not in result.stdout
+
+
+@pytest.mark.parametrize("command", [("gc",), ("list",), ("down", "demo", "-y")])
+@pytest.mark.parametrize("namespace", ["", "Demo", "demo ", "*"])
+def test_name_that_no_namespace_can_have_is_refused(raydog, command, namespace):
+    result = raydog.run(*command, "--namespace", namespace)
+
+    assert result.exit_code == 2
+    assert f"'{namespace}' is no namespace's name" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("readable", "exists", "lacks"),
+    [
+        (("demo",), False, False),
+        (("other",), True, True),
+        (None, True, False),
+        (None, False, True),
+        (None, None, False),
+    ],
+)
+def test_gc_notes_a_namespace_that_the_key_does_not_see(raydog, monkeypatch, readable, exists, lacks):
+    class Key(account.Account):
+        application = Application("a", "key", readable)
+
+        def __init__(self, _):
+            self.platform = self
+
+        def has_namespace(self, _):
+            if exists is None:
+                raise NotAuthorised("403")
+            return exists
+
+    monkeypatch.setattr(account, "Account", Key)
+    monkeypatch.setattr(leftovers, "read_leftovers", lambda *_: read_leftovers(Views(pools=[]), "demo"))
+
+    result = raydog.run("gc", "--namespace", "demo")
+
+    assert result.exit_code == 0, result.output
+    assert ("sees no namespace 'demo'" in result.stderr) == lacks
 
 
 def remove_all(platform):
