@@ -94,8 +94,10 @@ def running_box(folder: Path) -> Iterator[Box]:
     box = Box(folder)
     started = box.raydog("start", "--env-file", str(box.env_file))
     assert started.returncode == 0, started.stdout
-    yield box
-    stopped = box.raydog("stop")
+    try:
+        yield box
+    finally:
+        stopped = box.raydog("stop")
     assert stopped.returncode == 0, stopped.stdout
     assert "nothing is left" in stopped.stdout.lower()
 
