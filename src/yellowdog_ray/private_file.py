@@ -1,4 +1,4 @@
-"""Files and folders that only their owner can read. Imports nothing of this package."""
+"""Files and directories that only their owner can read. Imports nothing of this package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder and its missing parents with mode 0700, whatever the umask; set the mode of one that exists.
+    """Make a directory and its missing parents with mode 0700, whatever the umask; set the mode of one that exists.
 
     Raises:
         OSError: it could not be made.
@@ -22,7 +22,7 @@ def write_private(file: Path, content: bytes) -> None:
     """Write a file of mode 0600, atomically: a reader gets the old content or the new.
 
     Args:
-        file: the file; its folder exists.
+        file: the file; its directory exists.
         content: its content.
 
     Raises:

@@ -107,10 +107,10 @@ OF_RAYDOG = [
         _mistake("provider", "files_to_upload", value=value, says="give a list of paths, or a mapping")
         for value in ("f", 1, [1], {"a": None})
     ),
-    _mistake("provider", "files_to_upload", value=[""], says="is '': give the path of a local file or folder"),
+    _mistake("provider", "files_to_upload", value=[""], says="is '': give the path of a local file or directory"),
     _mistake("provider", "ray_head_node_task_script", value=" ", says="is empty: write a script, or remove the key"),
     _mistake("provider", "ray_worker_node_task_script", value="file:nope", says="there is no file"),
-    _mistake("file_mounts", "~/x", value=None, says="is None: give the path of a local file or folder"),
+    _mistake("file_mounts", "~/x", value=None, says="is None: give the path of a local file or directory"),
     _mistake(*WORKER, "node_config", value={}, says="compute_requirement_template is missing"),
     _mistake(*WORKER, "node_config", "user_data", value="x", says="did you mean `userdata`?"),
 ]

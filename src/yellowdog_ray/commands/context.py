@@ -61,7 +61,7 @@ def wants_v2() -> bool:
 
 
 def yaml_file() -> tuple[str, list[Path]]:
-    """The YAML's name for messages, and the folders of its relative `file:` paths."""
+    """The YAML's name for messages, and the directories of its relative `file:` paths."""
     context = click.get_current_context(silent=True)
     named = context.params.get("cluster_config_file") if context else None
     if not named:

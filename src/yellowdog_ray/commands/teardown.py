@@ -1,4 +1,4 @@
-"""Tear down a cluster: remove everything that belongs to one work requirement, and verify that nothing is left.
+"""Tear down a cluster: find its pools, end them and its work requirement, and verify that nothing is left.
 
 Pools end before the work requirement: a later `ray down` finds the rest by it, if this one is killed. Each step is
 tried although another has failed, and none depends on a reading that only informs.
@@ -32,9 +32,9 @@ UNREADABLE_TIMEOUT_SECONDS = 60.0
 the instances' end has been requested too."""
 
 COUNTED_TIMEOUT_SECONDS = 45.0
-"""Seconds for which what no search shows is waited for: instances that their compute requirement counts, and pools of
-task groups that have tasks. A search may lag, but a wrong count, or a pool that the platform has removed, must not stop
-every `ray down`. Below `UNREADABLE_TIMEOUT_SECONDS`."""
+"""Wait for entities that are counted but not listed (seconds): instances that their compute requirement counts, and
+pools of task groups that have tasks. A search may lag, but a wrong count, or a pool that the platform has removed,
+must not stop every `ray down`. Below `UNREADABLE_TIMEOUT_SECONDS`."""
 
 _POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0

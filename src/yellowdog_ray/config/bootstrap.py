@@ -57,7 +57,7 @@ def bootstrap(
     Args:
         config: the YAML as Ray has prepared it; it is not changed.
         source: the YAML's name, for messages.
-        folders: the folders of relative paths, in the order of search.
+        folders: the directories of relative paths, in the order of search.
         need: what the command needs of the local files. One that only reads or removes is never stopped by them.
 
     Returns:

@@ -28,7 +28,7 @@ def for_existing_cluster(
         config: the YAML as Ray has prepared it; it is not changed.
         mistakes: the mistakes in Ray's keys.
         source: the YAML's name, for messages.
-        folders: the folders of relative paths, in the order of search.
+        folders: the directories of relative paths, in the order of search.
         need: what the command needs of the local files; less than everything.
 
     Raises:

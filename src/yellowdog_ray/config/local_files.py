@@ -1,6 +1,6 @@
 """The local files that a YAML names: where they are, and whether they can be used, before anything costs money.
 
-Every relative path is searched in the same folders: beside the YAML, then the working directory. Must not import
+Every relative path is searched in the same directories: beside the YAML, then the working directory. Must not import
 `platform`.
 """
 
@@ -21,7 +21,7 @@ from yellowdog_ray.errors import ConfigError
 FILE_PREFIX = "file:"
 
 MAX_CHECKED_FILES = 10_000
-"""How many files of a folder are checked, which takes less than a second; a folder may be a whole home."""
+"""How many files of a directory are checked, which takes less than a second; a directory may be a whole home."""
 
 
 class Need(IntEnum):
@@ -62,7 +62,7 @@ def inline_files(
         keys: the keys that may name a file.
         source: the YAML's name, for messages.
         path: the section's place in the YAML, for messages.
-        folders: the folders of relative paths, in the order of search.
+        folders: the directories of relative paths, in the order of search.
 
     Raises:
         ConfigError: a named file does not exist, is empty, or is not text.
@@ -90,7 +90,7 @@ def read_text(name: str, source: str, key: str, folders: Sequence[Path], advice:
         name: the path as the YAML has it.
         source: the YAML's name, for messages.
         key: the path's place in the YAML, for messages.
-        folders: the folders of relative paths, in the order of search.
+        folders: the directories of relative paths, in the order of search.
         advice: what to do if there is no such file.
 
     Raises:
@@ -143,7 +143,7 @@ def check_together(mounts: Mapping[str, str], uploads: Mapping[str, str], source
     """Refuse remote paths of `file_mounts` that contradict those of `files_to_upload`.
 
     Raises:
-        ConfigError: a remote path has two sources, or would be both a file and a folder.
+        ConfigError: a remote path has two sources, or would be both a file and a directory.
     """
     check_no_conflict(mounts, uploads, source)
     _check_no_file_is_a_folder({**mounts, **uploads}, source, "file_mounts, with provider.files_to_upload")
@@ -177,7 +177,7 @@ def no_file(name: str, folders: Sequence[Path]) -> str:
     """The words of messages for a path at which there is no file."""
     place = locate(name, folders)
     if os.path.isdir(place):  # noqa: PTH112 - `Path.is_dir` raises for some paths
-        return f"{place} is a folder, not a file"
+        return f"{place} is a directory, not a file"
     if os.path.lexists(place) and os.path.exists(place):  # noqa: PTH110 - `Path.exists` raises for some paths
         return f"{place} is no regular file"
     return f"there is no file {_tried(name, folders)}"
@@ -193,7 +193,7 @@ def _check_no_file_is_a_folder(files: Mapping[str, str], source: str, key: str) 
         below = remotes_below(remote, files)
         if below and os.path.isfile(local):  # noqa: PTH113 - as in `read_text`
             raise ConfigError(
-                f"{source}: {key}: {remote} would be a file on the head, and the folder of {below[0]}: give one "
+                f"{source}: {key}: {remote} would be a file on the head, and the directory of {below[0]}: give one "
                 "another remote path"
             )
 
@@ -204,7 +204,7 @@ def _remote_path(file: str) -> str:
 
 def _source(name: object, source: str, key: str, folders: Sequence[Path]) -> str:
     if not isinstance(name, str) or not is_path(name):
-        raise ConfigError(f"{source}: {key} is {shown(name)}: give the path of a local file or folder")
+        raise ConfigError(f"{source}: {key} is {shown(name)}: give the path of a local file or directory")
     check_path(name, source, key)
     _check_source(locate(name, folders), source, key, _tried(name, folders))
     return absolute(name, folders)
@@ -212,7 +212,7 @@ def _source(name: object, source: str, key: str, folders: Sequence[Path]) -> str
 
 def _check_source(place: Path, source: str, key: str, tried: str) -> None:
     if not os.path.exists(place):  # noqa: PTH110 - `Path.exists` raises for a loop of links
-        raise ConfigError(f"{source}: {key}: there is no file or folder {tried}: correct the path")
+        raise ConfigError(f"{source}: {key}: there is no file or directory {tried}: correct the path")
     for file in islice(_files_of(place), MAX_CHECKED_FILES):
         # Ray opens each file, which fails for a dangling link and never returns for a named pipe.
         if not os.path.isfile(file) or not os.access(file, os.R_OK):  # noqa: PTH113

@@ -34,7 +34,7 @@ def mounted_token(file_mounts: Mapping[str, str]) -> dict[str, str]:
     """The local file that Ray copies over the head's token, as values of `Internal`; empty if there is none.
 
     Args:
-        file_mounts: absolute local paths by remote path. A folder counts if it contains the file.
+        file_mounts: absolute local paths by remote path. A directory counts if it contains the file.
     """
     found = [
         (len(below_home(remote)), remote, file)
@@ -55,7 +55,7 @@ def refuse_upload(files: Iterable[tuple[str, str]], source: str) -> None:
         source: the YAML's name, for messages.
 
     Raises:
-        ConfigError: a file, or a file of a folder, is Ray's default file for the token.
+        ConfigError: a file, or a file of a directory, is Ray's default file for the token.
     """
     for remote, local in files:
         if _token_below(remote, local) is not None:

@@ -16,7 +16,7 @@ _HOLDS_HOMES = ("/", "/home", *(str(folder) for folder in PurePosixPath(DEFAULT_
 _EXPANDED = re.compile(r"[$`]")
 _OTHERS_HOME = re.compile(r"~[^/]")
 _OURS = ("~/.raydog", "~/ray_bootstrap_config.yaml", "~/ray_bootstrap_key.pem")
-"""RayDog's folder on the head, and the files that Ray itself uploads for its autoscaler."""
+"""RayDog's directory on the head, and the files that Ray itself uploads for its autoscaler."""
 
 
 def check_remote_paths(remotes: Iterable[str], source: str, key: str) -> None:
@@ -46,10 +46,10 @@ def check_remote_paths(remotes: Iterable[str], source: str, key: str) -> None:
             )
         place = _place(str(remote))
         if place in _HOLDS_HOMES:
-            # Ray would also copy that folder of the head, with API key and token, to workers that it sets up.
+            # Ray would also copy that directory of the head, with API key and token, to workers that it sets up.
             raise ConfigError(
                 f"{source}: {key} has the remote path {remote}, which is or contains the agent's home: name a file or "
-                "folder below it"
+                "directory below it"
             )
         if any(place == own or place.startswith(f"{own}/") for own in _OURS):
             raise ConfigError(

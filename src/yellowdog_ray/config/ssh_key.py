@@ -37,7 +37,7 @@ def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: 
     Args:
         name: the key's path as the YAML has it.
         source: the YAML's name, for messages.
-        folders: the folders of relative paths, in the order of search.
+        folders: the directories of relative paths, in the order of search.
         used_on_head: whether Ray uses the key on the head too, where there is no agent.
 
     Raises:

@@ -40,7 +40,7 @@ _ANSWER_SECONDS = 0.2
 
 
 class Store:
-    """The folder of the server's files, made anew: what an earlier head left there is another cluster's."""
+    """The directory of the server's files, made anew: what an earlier head left there is another cluster's."""
 
     def __init__(self, folder: Path, port: int, namespace: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,7 @@ from yellowdog_ray.platform.history import MAX_TASKS, InstanceHistory, NodeHisto
 from yellowdog_ray.platform.types import ComputeEntry, PoolEntry, WorkRequirementView
 
 AGENT_FOLDER = "/var/opt/yellowdog/agent/data/workers"
-"""Where the YellowDog agent runs tasks (its documentation); the output of each is in a folder named by its id."""
+"""Where the YellowDog agent runs tasks (its documentation); the output of each is in a directory named by its id."""
 
 LOST_WITH_HEAD = (
     "launch requests and back-offs of Ray's autoscaler",

@@ -43,7 +43,7 @@ class Admission(HasLazyParts):
     Args:
         addresses: finds the addresses of nodes.
         token_file: the cluster's token.
-        folder: the folder for certificate and redemptions.
+        folder: the directory for certificate and redemptions.
         head_id: the head's node id; files of another head are replaced.
         now: seconds since the epoch, by this machine's clock.
         checks_addresses: whether a ticket is valid at its node's addresses only.

@@ -20,7 +20,7 @@ class Certificate:
     """A private key and its certificate in one file of mode 0600, which is made if it is missing or damaged.
 
     Args:
-        file: the file; its folder exists.
+        file: the file; its directory exists.
 
     Attributes:
         file: the file.

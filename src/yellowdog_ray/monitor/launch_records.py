@@ -24,7 +24,7 @@ INTERVAL_SECONDS = 600.0
 
 
 _TICKS = 3
-"""After a failed launch records are removed at so many ticks: Ray makes those of the failure at the first or second."""
+"""Ticks after a failed launch at which records are removed. Ray makes those of the failure at the first or second."""
 
 
 class LaunchRecords:

@@ -78,7 +78,7 @@ class PlatformNodeView:
         size: the size that its agent reports.
         instance_type: the cloud provider's name of the machine's type.
         region: the cloud provider's region.
-        spot: whether the machine is a spot one; None if the platform cannot tell.
+        spot: whether the machine is a spot one; None if the platform does not report it.
     """
 
     id: str

@@ -98,7 +98,7 @@ class SshTarget:
         return done.stdout.decode(errors="replace")
 
     def upload(self, local: str, remote: str) -> None:
-        """Copy a file or folder to the host with rsync. A folder's content becomes the content of `remote`.
+        """Copy a file or directory to the host with rsync. A directory's content becomes the content of `remote`.
 
         Raises:
             SshError: it was not copied, or not within `UPLOAD_SECONDS` and the time that its bytes take.
@@ -131,12 +131,12 @@ class SshTarget:
 
 
 def upload_seconds(path: Path) -> float:
-    """The deadline for the upload of a file or folder (seconds)."""
+    """The deadline for the upload of a file or directory (seconds)."""
     return UPLOAD_SECONDS + _size(path) / UPLOAD_BYTES_PER_SECOND
 
 
 def _size(path: Path) -> int:
-    """The bytes of a file, or of all files of a folder."""
+    """The bytes of a file, or of all files of a directory."""
     if not path.is_dir():
         return path.stat().st_size if path.exists() else 0
     files = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)

@@ -25,7 +25,7 @@ class TestFileMounts:
 
         message = error_of(cluster_yaml, folders)
 
-        assert f"cluster.yaml: file_mounts.~/data: there is no file or folder {folders[0]}/no/data" in message
+        assert f"cluster.yaml: file_mounts.~/data: there is no file or directory {folders[0]}/no/data" in message
 
     def test_relative_source_is_found_beside_the_yaml(self, cluster_yaml, folders):
         (folders[0] / "data").mkdir()
@@ -68,7 +68,7 @@ class TestFilesToUpload:
 
         message = error_of(cluster_yaml, folders)
 
-        assert "cluster.yaml: provider.files_to_upload: there is no file or folder" in message
+        assert "cluster.yaml: provider.files_to_upload: there is no file or directory" in message
         assert "no.txt" in message
 
     def test_listed_files_keep_their_relative_path_below_home(self, cluster_yaml, folders, tmp_path):

@@ -87,7 +87,7 @@ def test_loop_of_links_is_reported_as_a_missing_file(cluster_yaml, tmp_path, pla
 
 @pytest.mark.parametrize("place", ["private key", "public key", "script"])
 def test_folder_in_place_of_a_file_is_named_as_a_folder(cluster_yaml, tmp_path, place):
-    with pytest.raises(ConfigError, match=f"{tmp_path} is a folder, not a file"):
+    with pytest.raises(ConfigError, match=f"{tmp_path} is a directory, not a file"):
         bootstrap(made(cluster_yaml, place, str(tmp_path)), "cluster.yaml", [tmp_path])
 
 

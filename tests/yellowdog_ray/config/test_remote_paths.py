@@ -16,8 +16,8 @@ class TestRemotePaths:
             ("~/x/../.raydog/shell", "which RayDog and Ray use themselves"),
             ("~/ray_bootstrap_config.yaml", "which RayDog and Ray use themselves"),
             ("ray_bootstrap_key.pem", "which RayDog and Ray use themselves"),
-            ("/", "name a file or folder below it"),
-            ("//", "name a file or folder below it"),
+            ("/", "name a file or directory below it"),
+            ("//", "name a file or directory below it"),
             ("", "give a path on the head"),
             (" ", "give a path on the head"),
             ("a\nb", "give a path on the head"),
@@ -56,7 +56,7 @@ class TestRemotePaths:
         section = cluster_yaml["provider"] if key == "files_to_upload" else cluster_yaml
         section[key] = {"~/d": "a", "d/b": "a"}
 
-        assert "~/d would be a file on the head, and the folder of d/b" in error_of(cluster_yaml, folders)
+        assert "~/d would be a file on the head, and the directory of d/b" in error_of(cluster_yaml, folders)
 
     def test_file_in_an_uploaded_folder_is_accepted(self, cluster_yaml, folders):
         (folders[0] / "d").mkdir()
@@ -88,4 +88,4 @@ class TestRemotePaths:
         cluster_yaml["provider"]["files_to_upload"] = {"d/b": "a"}
         cluster_yaml["file_mounts"] = {"~/d": "a"}
 
-        assert "~/d would be a file on the head, and the folder of d/b" in error_of(cluster_yaml, folders)
+        assert "~/d would be a file on the head, and the directory of d/b" in error_of(cluster_yaml, folders)
