@@ -11,7 +11,10 @@ from tests.simulation.lab import Lab, LabMaker
 from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.state.clock import SteppedClock
+from yellowdog_local.state.ids import Ids
+from yellowdog_local.state.kernel import Kernel
 from yellowdog_local.state.settings import Settings
+from yellowdog_local.state.store import Store
 
 
 @pytest.fixture
@@ -33,3 +36,18 @@ def make_lab() -> Iterator[LabMaker]:
 @pytest.fixture
 def lab(make_lab: LabMaker) -> Lab:
     return make_lab()
+
+
+@pytest.fixture
+def kernel() -> Kernel:
+    return Kernel(SteppedClock(), Settings(random_seed=1), run_pass=lambda: None)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def ids() -> Ids:
+    return Ids(seed=1)
