@@ -10,7 +10,7 @@ KINDS = {
     "delay": "The call is served after a delay in real time, whatever the platform's clock.",
     "drip": "The call is served, and its answer sent byte by byte, in real time.",
     "key-revoked": "The API key is invalid: every call returns 401 until the rule is removed.",
-    "listing-lag": "Lists omit what was created in the last seconds. Changes of older entities are shown.",
+    "listing-lag": "Lists omit what was created in the last `seconds` seconds. Changes of older entities are shown.",
     "never-boots": "The instance is accepted and stays PENDING, without a host.",
     "never-registers": "The instance boots, but its agent is never registered as a platform node.",
     "lost": "The instance of a platform node ends unexpectedly. Applies to running nodes too, oldest first.",
