@@ -98,22 +98,12 @@ NOT_YET_MIRRORED_BY_LOCAL_PLATFORM = {
     "yellowdog_local/hosts/leftovers.py",
     "yellowdog_local/hosts/simulated.py",
     "yellowdog_local/platform.py",
-    "yellowdog_local/pools/configured.py",
-    "yellowdog_local/pools/matching.py",
-    "yellowdog_local/pools/node_actions.py",
-    "yellowdog_local/pools/nodes.py",
     "yellowdog_local/service/admin_client.py",
     "yellowdog_local/service/connections.py",
     "yellowdog_local/service/options.py",
     "yellowdog_local/service/server.py",
-    "yellowdog_local/state/change_time.py",
-    "yellowdog_local/state/kernel.py",
     "yellowdog_local/state/records.py",
-    "yellowdog_local/state/retention.py",
     "yellowdog_local/state/search.py",
-    "yellowdog_local/state/slots.py",
-    "yellowdog_local/state/store.py",
-    "yellowdog_local/work/retries.py",
 }
 """Modules that still wait for their test file. Both lists go away when they are empty."""
 
