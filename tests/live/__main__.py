@@ -9,20 +9,23 @@ import signal
 import sys
 import time
 
-from tests.live.account import OPTIONS, VARIABLES, Account, AccountError
+from tests.live.account import OPTIONS, VARIABLES, Account, AccountError, NoAccountError
 from tests.live.life import LifeFailed, live
 
 
 def main() -> int:
-    """The command. Returns 0 too if it was skipped because the environment describes no account."""
+    """The command. Returns 0 too if it was skipped because a variable is missing, and 2 if a value is invalid."""
     parser = argparse.ArgumentParser("scripts/test --live --")
     parser.add_argument("--autoscaler", choices=("v1", "v2"), action="append")
     autoscalers = parser.parse_args().autoscaler or ["v2", "v1"]
     try:
         account = Account.of(os.environ)
-    except AccountError as error:
+    except NoAccountError as error:
         print(f"SKIPPED: {error}\n\n{_variables()}", flush=True)
         return 0
+    except AccountError as error:
+        print(f"INVALID: {error}\n\n{_variables()}", flush=True)
+        return 2
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the guardian is waited for
     for autoscaler in autoscalers:
         began = time.monotonic()

@@ -38,31 +38,59 @@ OPTIONS = {
     "YD_API_URL": f"address of the API ({DEFAULT_URL})",
     "RAYDOG_LIVE_SSH_USER": "user of SSH (yd-agent)",
     "RAYDOG_LIVE_USERDATA": "file of user data, for a template whose image has no Ray (none)",
-    "RAYDOG_LIVE_MACHINE_MINUTES": "limit for one life; the run ends at it (60)",
+    "RAYDOG_LIVE_MACHINE_MINUTES": "limit for one life, 1 to 1440; the run ends at it (60)",
 }
 """The variables that a live run may have, with their defaults."""
+
+
+MAX_MACHINE_MINUTES = 1440
+"""The most machine-minutes of one life: all its machines for six hours."""
 
 
 class AccountError(Exception):
     """The environment does not describe a usable account."""
 
 
+class NoAccountError(AccountError):
+    """The environment describes no account: a variable is missing."""
+
+
 @dataclass(frozen=True)
-class Account:
-    """Where a live run takes place.
+class Access:
+    """What is needed to read and to remove a cluster.
 
     Attributes:
         url, key_id, secret: the API and its key.
-        namespace, template: of the cluster.
-        ssh_key, ssh_user: for logins to its machines.
-        userdata: user data of the machines, or None.
-        machine_minutes: limit of one life.
+        namespace: of the cluster.
     """
 
     url: str
     key_id: str
     secret: str
     namespace: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Access:
+        """The access that an environment describes, which `Account.of` has accepted. Reads no file."""
+        return cls(
+            environment.get("YD_API_URL") or DEFAULT_URL,
+            environment["YD_API_KEY_ID"],
+            environment["YD_API_KEY_SECRET"],
+            environment["RAYDOG_LIVE_NAMESPACE"],
+        )
+
+
+@dataclass(frozen=True)
+class Account(Access):
+    """Where a live run takes place.
+
+    Attributes:
+        template: of the cluster.
+        ssh_key, ssh_user: for logins to its machines.
+        userdata: user data of the machines, or None.
+        machine_minutes: limit of one life.
+    """
+
     template: str
     ssh_key: Path
     ssh_user: str
@@ -74,25 +102,34 @@ class Account:
         """The account that the environment describes.
 
         Raises:
-            AccountError: a variable is missing or invalid.
+            NoAccountError: a variable is missing.
+            AccountError: a value is invalid.
         """
         if missing := [name for name in VARIABLES if not environment.get(name)]:
-            raise AccountError(f"set {', '.join(missing)}")
+            raise NoAccountError(f"set {', '.join(missing)}")
+        access = Access.from_environment(environment)
         userdata = environment.get("RAYDOG_LIVE_USERDATA")
         try:
             return cls(
-                environment.get("YD_API_URL") or DEFAULT_URL,
-                environment["YD_API_KEY_ID"],
-                environment["YD_API_KEY_SECRET"],
-                environment["RAYDOG_LIVE_NAMESPACE"],
+                access.url,
+                access.key_id,
+                access.secret,
+                access.namespace,
                 environment["RAYDOG_LIVE_TEMPLATE"],
                 Path(environment["RAYDOG_LIVE_SSH_KEY"]).expanduser().resolve(strict=True),
                 environment.get("RAYDOG_LIVE_SSH_USER") or "yd-agent",
                 Path(userdata).read_text(encoding="utf-8") if userdata else None,
-                float(environment.get("RAYDOG_LIVE_MACHINE_MINUTES") or 60),
+                _machine_minutes(environment.get("RAYDOG_LIVE_MACHINE_MINUTES") or "60"),
             )
         except (OSError, ValueError) as error:
             raise AccountError(str(error)) from error
+
+
+def _machine_minutes(text: str) -> float:
+    minutes = float(text)
+    if not 1 <= minutes <= MAX_MACHINE_MINUTES:  # also refuses NaN
+        raise ValueError(f"RAYDOG_LIVE_MACHINE_MINUTES must be 1 to {MAX_MACHINE_MINUTES}, and is {text}")
+    return minutes
 
 
 class ClusterView:
@@ -103,7 +140,7 @@ class ClusterView:
         name: the cluster's name.
     """
 
-    def __init__(self, account: Account, name: str) -> None:
+    def __init__(self, account: Access, name: str) -> None:
         self._namespace = account.namespace
         self._name = name
         self._client = PlatformClient.create(

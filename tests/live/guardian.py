@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from tests.live.account import Account, ClusterView
+from tests.live.account import Access, ClusterView
 
 MARKER = "RAYDOG_LIVE_CLUSTER"
 """The variable in the environment of every `ray` command of a run."""
@@ -23,6 +23,13 @@ MARKER = "RAYDOG_LIVE_CLUSTER"
 REMOVAL_SECONDS = 1200.0
 """Seconds in which the platform must show that nothing is left."""
 
+SETTLING_SECONDS = 30.0
+"""Seconds in which all readings must show nothing after an abnormal end: a list may not show the newest objects yet."""
+
+REMOVED, LEFT = 3, 4
+"""Exit statuses of the guardian: something was left and has ended, or it has not. Python's own are 1 and 2."""
+
+_ORDERLY = b"."
 _PAUSE_SECONDS = 1.0
 _ROOT = Path(__file__).parents[2]
 
@@ -34,15 +41,19 @@ class Guardian:
         cluster: the cluster's name.
         seconds: when the guardian ends the cluster, and this process, at the latest.
         log: the file for its report.
+        settling: `SETTLING_SECONDS`.
 
     Attributes:
         report: what it has found, once the context has ended; empty if nothing was left.
+        is_over: whether it has reported that nothing is left any more.
     """
 
-    def __init__(self, cluster: str, seconds: float, log: Path) -> None:
+    def __init__(self, cluster: str, seconds: float, log: Path, settling: float = SETTLING_SECONDS) -> None:
         self.log = log
         self.report = ""
-        self._command = [sys.executable, "-m", "tests.live.guardian", cluster, str(os.getpid()), str(seconds)]
+        self.is_over = False
+        words = [cluster, str(os.getpid()), str(seconds), str(settling)]
+        self._command = [sys.executable, "-m", "tests.live.guardian", *words]
 
     def __enter__(self) -> Guardian:
         with self.log.open("w") as log:
@@ -55,42 +66,58 @@ class Guardian:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
-        status = self._process.wait()
-        self.report = "" if status == 0 else self.log.read_text()
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(_ORDERLY if kind is None else b"")
+            self._process.stdin.close()
+        try:
+            status = self._process.wait()
+            self.is_over = status in (0, REMOVED)
+        finally:
+            self.report = "" if self._process.returncode == 0 else self.log.read_text()
 
 
 def main() -> int:
     """Wait for the end of the other process or of its time, then end the cluster. Returns 0 if nothing was left."""
-    cluster, maker, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    cluster, maker, seconds, settling = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
+    view = ClusterView(Access.from_environment(os.environ), cluster)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if not select.select([sys.stdin], [], [], seconds)[0]:
         print(f"the machine-minutes are used up after {seconds:.0f} s: ending the run", flush=True)
         os.kill(maker, signal.SIGTERM)
-    return _remove(cluster)
+    elif os.read(sys.stdin.fileno(), 1) == _ORDERLY:
+        settling = 0
+    return _remove(view, cluster, settling)
 
 
-def _remove(cluster: str) -> int:
-    """Remove what is left until two readings in a row show nothing: a killed command may have a late call."""
-    view = ClusterView(Account.of(os.environ), cluster)
-    deadline, empty, removed = time.monotonic() + REMOVAL_SECONDS, 0, False
-    while empty < 2:
+def _remove(view: ClusterView, cluster: str, settling: float) -> int:
+    """Remove what is left until readings show nothing for a time: a killed command may have a late call.
+
+    Args:
+        view: the cluster on the platform.
+        cluster: its name.
+        settling: seconds of readings that show nothing; two readings at least.
+    """
+    deadline, removed = time.monotonic() + REMOVAL_SECONDS, False
+    empty_since: float | None = None
+    while True:
         _end_commands(cluster)
-        left = _left(view)
-        empty = 0 if left else empty + 1
+        left, now = _left(view), time.monotonic()
         if left:
-            removed = True
+            removed, empty_since = True, None
             print(f"removing {', '.join(left)}", flush=True)
             view.remove()
-        if time.monotonic() > deadline:
+        elif empty_since is None:
+            empty_since = now
+        elif now - empty_since >= settling:
+            break
+        if left and now > deadline:
             print(f"LEFT: {', '.join(left)}: end them in YellowDog's portal", flush=True)
-            return 1
-        if left or removed:
-            time.sleep(_PAUSE_SECONDS)
+            return LEFT
+        time.sleep(_PAUSE_SECONDS)
     if removed:
         print("removed; nothing is left", flush=True)
-    return int(removed)
+    return REMOVED if removed else 0
 
 
 def _left(view: ClusterView) -> list[str]:

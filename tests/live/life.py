@@ -46,13 +46,21 @@ def live(account: Account, autoscaler: str, cluster: str) -> None:
             with guardian:
                 _Life(_ray(account, autoscaler, cluster, Path(folder), seconds), view, seconds).run()
         except KeyboardInterrupt as error:
-            raise LifeFailed(f"interrupted\n{guardian.report}") from error
+            raise LifeFailed("interrupted") from error
         except (AssertionError, subprocess.TimeoutExpired) as error:
-            raise LifeFailed(f"{error}\n{guardian.report}") from error
+            raise LifeFailed(str(error)) from error
         finally:
-            log.unlink()
+            _report(guardian)
         if guardian.report:
-            raise LifeFailed(f"left after `ray down`: {guardian.report}")
+            raise LifeFailed("something was left after `ray down`")
+
+
+def _report(guardian: Guardian) -> None:
+    """Print the guardian's report however the life has ended; its log stays unless nothing is left."""
+    if guardian.report:
+        print(f"guardian: {guardian.report}", flush=True)
+    if guardian.is_over:
+        guardian.log.unlink()
 
 
 class _Life:

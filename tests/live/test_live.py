@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from yellowdog_client.model import (
@@ -19,9 +20,11 @@ from yellowdog_client.model import (
     WorkRequirement,
 )
 
-from tests.live.account import OPTIONS, VARIABLES, Account, AccountError
-from tests.live.guardian import MARKER
-from tests.live.life import MACHINES, cluster_yaml
+from tests.live import life
+from tests.live.__main__ import main as command
+from tests.live.account import OPTIONS, VARIABLES, Account, AccountError, NoAccountError
+from tests.live.guardian import LEFT, MARKER, REMOVED, Guardian, _remove
+from tests.live.life import MACHINES, LifeFailed, cluster_yaml, live
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +33,7 @@ MAKER = """
 import sys, time
 from pathlib import Path
 from tests.live.guardian import Guardian
-with Guardian(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3])):
+with Guardian(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]), settling=0):
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -50,7 +53,7 @@ class TestAccount:
         del variables["YD_API_KEY_ID"]
         variables["RAYDOG_LIVE_TEMPLATE"] = ""
 
-        with pytest.raises(AccountError, match=r"set YD_API_KEY_ID, RAYDOG_LIVE_TEMPLATE$"):
+        with pytest.raises(NoAccountError, match=r"set YD_API_KEY_ID, RAYDOG_LIVE_TEMPLATE$"):
             Account.of(variables)
 
     @pytest.mark.parametrize(
@@ -59,11 +62,16 @@ class TestAccount:
             ("RAYDOG_LIVE_SSH_KEY", "/nowhere"),
             ("RAYDOG_LIVE_USERDATA", "/nowhere"),
             ("RAYDOG_LIVE_MACHINE_MINUTES", "many"),
+            ("RAYDOG_LIVE_MACHINE_MINUTES", "nan"),
+            ("RAYDOG_LIVE_MACHINE_MINUTES", "inf"),
+            ("RAYDOG_LIVE_MACHINE_MINUTES", "0.5"),
+            ("RAYDOG_LIVE_MACHINE_MINUTES", "1441"),
         ],
     )
     def test_invalid_value_is_refused(self, variables, name, value):
-        with pytest.raises(AccountError, match=value):
+        with pytest.raises(AccountError, match=value) as refusal:
             Account.of({**variables, name: value})
+        assert not isinstance(refusal.value, NoAccountError)
 
     def test_machine_minutes_limit_the_lifetime_of_all_machines(self, variables):
         account = Account.of({**variables, "RAYDOG_LIVE_MACHINE_MINUTES": "30"})
@@ -82,6 +90,78 @@ def test_command_without_an_account_is_skipped_with_the_variables():
 
     assert done.returncode == 0
     assert f"SKIPPED: set {', '.join(VARIABLES)}\n" in done.stdout
+
+
+def test_command_with_an_invalid_account_fails(variables, monkeypatch, capsys):
+    monkeypatch.setattr("os.environ", {**variables, "RAYDOG_LIVE_MACHINE_MINUTES": "nan"})
+    monkeypatch.setattr("sys.argv", ["live"])
+
+    assert command() == 2
+    assert "SKIPPED" not in capsys.readouterr().out
+
+
+class TestReport:
+    @pytest.fixture
+    def guardian(self, tmp_path):
+        guardian = Guardian(CLUSTER, 1, tmp_path / "guardian.log")
+        guardian.log.touch()
+        return guardian
+
+    @pytest.fixture
+    def run(self, variables, tmp_path, monkeypatch, guardian):
+        """Runs a life that ends with an error, under a guardian that has this report."""
+
+        def run(error: BaseException, status: int) -> None:
+            code = f"import sys; sys.stdin.read(); print('removing work requirement x'); sys.exit({status})"
+            guardian._command = [sys.executable, "-c", code]
+            monkeypatch.setattr(life, "Guardian", lambda *_: guardian)
+            monkeypatch.setattr(life, "_Life", Mock(side_effect=error))
+            monkeypatch.setattr(life, "_ray", Mock())
+            with pytest.raises((type(error), LifeFailed)):
+                live(Account.of(variables), "v2", CLUSTER)
+
+        return run
+
+    @pytest.mark.parametrize("error", [SystemExit(143), OSError("full"), KeyboardInterrupt()], ids=repr)
+    def test_report_is_printed_and_log_kept_whatever_ends_the_life(self, run, guardian, capsys, error):
+        run(error, LEFT)
+
+        assert "removing work requirement x" in capsys.readouterr().out
+        assert guardian.log.exists()
+
+    def test_log_is_removed_when_nothing_is_left(self, run, guardian):
+        run(SystemExit(143), REMOVED)
+
+        assert not guardian.log.exists()
+
+
+class TestRemove:
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        """The seconds slept so far."""
+        slept = [0.0]
+        monkeypatch.setattr("time.sleep", lambda seconds: slept.append(slept.pop() + seconds))
+        monkeypatch.setattr("time.monotonic", lambda: slept[0])
+        monkeypatch.setattr("tests.live.guardian._end_commands", lambda _: None)
+        return slept
+
+    @pytest.mark.parametrize("settling", [5.0, 0.0])
+    def test_two_readings_of_nothing_have_a_pause_between(self, clock, settling):
+        view = Mock(left=Mock(return_value=[]))
+
+        assert _remove(view, CLUSTER, settling) == 0
+        assert clock[0] == max(1.0, settling)
+
+    def test_cluster_that_lists_show_late_is_removed(self, clock):
+        view = Mock()
+        view.left = lambda: ["work requirement x"] if clock[0] >= 3 and not view.remove.called else []
+
+        assert _remove(view, CLUSTER, 5.0) == REMOVED
+        view.remove.assert_called_once()
+
+    def test_cluster_that_does_not_end_is_reported(self, clock, capsys):
+        assert _remove(Mock(left=Mock(return_value=["worker pool x"])), CLUSTER, 5.0) == LEFT
+        assert "LEFT: worker pool x" in capsys.readouterr().out
 
 
 def test_help_of_scripts_test_names_every_variable():
@@ -123,6 +203,7 @@ class TestGuardian:
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
     def test_cluster_and_commands_end_with_the_process_that_makes_it(self, local, start, environment, tmp_path, number):
         maker = start()
+        Path(environment["RAYDOG_LIVE_SSH_KEY"]).unlink()
         command = subprocess.Popen(["sleep", "60"], env={**environment, MARKER: CLUSTER})
         make_cluster(local, CLUSTER)
         make_cluster(local, "another")
