@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -160,16 +160,21 @@ class Witness:
         assert store.instances_by_token == open_instances
 
     def _work_is_counted(self, work: WorkRecord) -> None:
-        tasks = [task for task in self._tasks.values() if task.group.work is work]
+        tasks = [task for task in self._counted_tasks() if task.group.work is work]
         summary = self._platform.work.summary(work)
         assert summary.totalTaskCount == len(tasks)
         assert summary.completedTaskCount == sum(task.status is TaskStatus.COMPLETED for task in tasks)
         if work.status.finished:
             assert all(group.status.terminated for group in work.groups)
 
+    def _counted_tasks(self) -> Iterable[TaskRecord]:
+        """The tasks that counts include: those that the platform has removed too, unless a setting excludes them."""
+        counts_expired = self._platform.settings.count_expired_tasks
+        return self._tasks.values() if counts_expired else self._store.tasks.values()
+
     def _group_is_counted(self, group: GroupRecord) -> None:
         self._platform.work.view(group.work)
-        tasks = [task for task in self._tasks.values() if task.group is group]
+        tasks = [task for task in self._counted_tasks() if task.group is group]
         shown = group.entity.taskSummary
         assert shown is not None
         assert shown.statusCounts == Counter(task.status for task in tasks)

@@ -85,6 +85,9 @@ def run(
                 world.story.add("invariants", text)
                 if violation.__cause__ is not None:
                     world.story.lines += traceback.format_exception(violation.__cause__)
+            except AssertionError as error:  # of a check that is no invariant of the provider
+                invariant, text = "platform", f"{type(error).__name__}: {error}"
+                world.story.lines += traceback.format_exception(error)
         story = "\n".join([*what.lines(), "", str(world.story)])
         return Outcome(seed, what.autoscaler, invariant, text, story, world.seconds - began, world.wire.total, settings)
 

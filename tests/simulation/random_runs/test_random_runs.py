@@ -5,10 +5,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from tests.selection import EXHAUSTIVE
+from tests.simulation.platform_invariants import Witness
 from tests.simulation.random_runs.draw import scenario
 from tests.simulation.random_runs.runs import run
 from tests.simulation.random_runs.sabotage import SABOTAGES
@@ -68,6 +70,7 @@ ASSUMPTIONS = [
     (700030, ["reuse_finished_names=false", "retention_seconds=60", "max_nodes_limit=3", "max_tasks_per_call=2"]),
     (700044, ["reuse_finished_names=false"]),
     (980011, ["retention_seconds=6"]),
+    (92000, ["count_expired_tasks=false", "retention_seconds=6"]),  # a check counted removed tasks
 ]
 """Seeds and settings with which a run once failed."""
 
@@ -78,6 +81,15 @@ def test_random_run_violates_no_check_on_another_platform(seed, words):
 
     assert outcome.invariant is None, f"{outcome.text}\nagain: {outcome.command}\n\n{outcome.story}"
     assert all(f"--assume {word}" in outcome.command for word in words)
+
+
+def test_assertion_of_a_platform_check_is_a_failed_scenario(monkeypatch):
+    monkeypatch.setattr(Witness, "look", Mock(side_effect=AssertionError("3 == 2")))
+
+    outcome = run(31)
+
+    assert (outcome.invariant, outcome.text) == ("platform", "AssertionError: 3 == 2")
+    assert "Traceback" in outcome.story
 
 
 @pytest.mark.parametrize("sabotage", DETECTED)
