@@ -12,6 +12,11 @@ from pydantic import ValidationError
 
 from yellowdog_local.state.settings import Settings
 
+MAX_SECONDS = 10 * 365 * 86_400.0
+"""The longest time of a setting, ten years: the clock must not overflow."""
+
+_QUOTED_CHARACTERS = 80
+
 
 class ProfileError(ValueError):
     """The user gave a setting that does not exist, or a value of a wrong type or out of range."""
@@ -24,7 +29,9 @@ def load_profile(path: Path) -> Settings:
         ProfileError: the file cannot be read, or has an unknown setting or an invalid value.
     """
     try:
-        values = json.loads(path.read_text())
+        values = _parse(path.read_text())
+    except ProfileError as error:
+        raise ProfileError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:
         raise ProfileError(f"{path}: not a readable JSON file: {error}") from error
     if not isinstance(values, dict):
@@ -44,7 +51,7 @@ def assume(words: Iterable[str], base: Settings = Settings()) -> Settings:  # no
     for word in words:
         name, separator, text = word.partition("=")
         if not separator:
-            raise ProfileError(f"'{word}': write NAME=VALUE")
+            raise ProfileError(f"'{_quote(word)}': write NAME=VALUE")
         values[name] = _value(text)
     return _settings(values, "")
 
@@ -57,19 +64,57 @@ def changed(settings: Settings) -> list[str]:
 
 def _value(text: str) -> object:
     try:
-        return json.loads(text)
+        return _parse(text)
+    except ProfileError:
+        raise
     except ValueError:
         return text
+
+
+def _parse(text: str) -> object:
+    """The value of a JSON text.
+
+    Raises:
+        ProfileError: a key is given twice, or the nesting is too deep.
+        ValueError: the text is no JSON.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError as error:
+        raise ProfileError("the JSON is nested too deeply") from error
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ProfileError(f"'{_quote(key)}' is given twice")
+        found[key] = value
+    return found
+
+
+def _quote(text: str) -> str:
+    """A printable form of a user's text, shortened."""
+    printable = text[: _QUOTED_CHARACTERS + 1].encode("unicode_escape").decode("ascii")
+    return printable if len(printable) <= _QUOTED_CHARACTERS else f"{printable[:_QUOTED_CHARACTERS]}..."
 
 
 def _settings(values: Mapping[str, object], source: str) -> Settings:
     for name in values:
         if name not in Settings.model_fields:
-            (nearest,) = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.0)
-            raise ProfileError(f"{source}unknown setting '{name}': did you mean '{nearest}'?")
+            known = name[:_QUOTED_CHARACTERS].lower()
+            (nearest,) = difflib.get_close_matches(known, Settings.model_fields, n=1, cutoff=0.0)
+            raise ProfileError(f"{source}unknown setting '{_quote(name)}': did you mean '{nearest}'?")
     try:
-        return Settings.model_validate_json(json.dumps(values), strict=True)
+        settings = Settings.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise ProfileError(f"{source}{name}: {first['msg']}, and is {json.dumps(first['input'])}") from error
+        name = _quote(".".join(map(str, first["loc"])))
+        value = _quote(json.dumps(first["input"]))
+        raise ProfileError(f"{source}{name}: {first['msg']}, and is {value}") from error
+    except RecursionError as error:
+        raise ProfileError(f"{source}the JSON is nested too deeply") from error
+    for name, value in settings:
+        if isinstance(value, float) and not value <= MAX_SECONDS:  # also refuses NaN
+            raise ProfileError(f"{source}{name}: must be at most {MAX_SECONDS:.0f} (10 years), and is {value}")
+    return settings

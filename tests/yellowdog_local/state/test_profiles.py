@@ -57,6 +57,13 @@ def test_changed_settings_are_written_as_words():
         ("reuse_finished_names=1", "reuse_finished_names: .*boolean"),
         ("abort_end_state=GONE", "abort_end_state: .*'ABORTED' or 'FAILED'"),
         ("retention_seconds", "write NAME=VALUE"),
+        ("RETENTION_SECONDS=1", "did you mean 'retention_seconds'"),
+        ("retention_seconds=Infinity", "retention_seconds: must be at most 315360000"),
+        ("retention_seconds=1e999", "retention_seconds: must be at most 315360000"),
+        ("retention_seconds=NaN", "retention_seconds: "),
+        ("retention_seconds=315360001", "retention_seconds: must be at most 315360000"),
+        ("retention_seconds=" + "[" * 100_000, "nested too deeply"),
+        ('task_environment={"A": "1", "A": "2"}', "'A' is given twice"),
     ],
 )
 def test_invalid_word_is_refused_with_the_reason(word, reason):
@@ -70,12 +77,26 @@ def test_invalid_word_is_refused_with_the_reason(word, reason):
         ('{"retention_second": 60}', "profile.json: unknown setting .*'retention_seconds'"),
         ('{"retention_seconds": "60"}', "profile.json: retention_seconds: .*number"),
         ("[]", "must be a JSON object"),
+        ("[" * 100_000, "profile.json: .*nested too deeply"),
+        ('{"retention_seconds": 1, "retention_seconds": 2}', "profile.json: 'retention_seconds' is given twice"),
         ("{", "not a readable JSON file"),
     ],
 )
 def test_invalid_profile_is_refused_with_file_and_reason(profile, text, reason):
     with pytest.raises(ProfileError, match=reason):
         load_profile(profile(text))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"reuse_finished_names": "%s"}' % ("x" * 10_000), '{"%s": 1}' % ("x" * 10_000), '{"\\u001b[31m": 1}']
+)
+def test_error_quotes_a_value_shortened_and_printable(profile, text):
+    with pytest.raises(ProfileError) as refusal:
+        load_profile(profile(text))
+
+    message = str(refusal.value).replace(str(profile(text)), "")
+    assert len(message) < 250
+    assert message.isprintable()
 
 
 def test_missing_profile_is_refused(tmp_path):
