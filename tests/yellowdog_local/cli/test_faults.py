@@ -1,49 +1,21 @@
-"""`raydog local fault`, `calls`, `top` and `reset`, against a platform in this process."""
+"""`raydog local fault` and `reset`, against a platform in this process."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 from yellowdog_client.model import ComputeRequirementTemplateUsage, RunSpecification, Task, TaskGroup, WorkRequirement
 
 from tests.simulation.lab import BOOT_SECONDS
 from tests.yellowdog_local.service.test_daemon import free_port
 from yellowdog_local import faults
-from yellowdog_local.cli import calls as cli_calls
 from yellowdog_local.cli import main as cli
 from yellowdog_local.service.directory import PlatformDirectory
-from yellowdog_local.state.clock import SteppedClock
-from yellowdog_local.testing import RunningPlatform, local_platform
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> PlatformDirectory:
-    made = PlatformDirectory(tmp_path / "place")
-    made.prepare(with_ssh_key=False)
-    return made
-
-
-@pytest.fixture
-def local(place: PlatformDirectory, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningPlatform]:
-    with local_platform(clock=SteppedClock()) as running, place.locked():
-        key = place.api_key()
-        monkeypatch.setattr(running.platform, "api_key", (key.key_id, key.secret))
-        place.write_state(running.url, "simulated", "as requested", ssh_user="")
-        yield running
-
-
-@pytest.fixture
-def raydog(place: PlatformDirectory) -> Any:
-    def run(*words: str) -> Result:
-        return CliRunner().invoke(cli.app, [*words, "--dir", str(place.path)])
-
-    return run
+from yellowdog_local.testing import RunningPlatform
 
 
 def call(local: RunningPlatform, path: str = "/work/tasks") -> int:
@@ -130,69 +102,6 @@ def _parameters(*words: str) -> list[Any]:
     return list(command.params)
 
 
-def test_calls_shows_counts_per_route(local: RunningPlatform, raydog: Any) -> None:
-    assert raydog("calls").stdout == "no calls yet\n"
-    for _ in range(3):
-        call(local)
-    table = raydog("calls")
-    (route,) = json.loads(raydog("calls", "--json").stdout)
-
-    (row,) = [line for line in table.stdout.splitlines() if "GET /work/tasks" in line]
-    assert row.split("│")[2].strip() == "3"
-    assert (route["route"], route["count"], route["failed"]) == ("/work/tasks", 3, 0)
-
-
-def test_calls_follow_prints_each_new_call(
-    local: RunningPlatform, raydog: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    call(local)
-    rounds = iter([lambda: call(local, "/namespaces"), lambda: call(local, "/application/")])
-
-    def sleep(_seconds: float) -> None:
-        step = next(rounds, None)
-        if step is None:
-            raise KeyboardInterrupt
-        step()
-
-    monkeypatch.setattr(cli_calls.time, "sleep", sleep)
-    followed = raydog("calls", "--follow")
-    assert followed.exit_code == 0
-    assert [line.split("python  ")[-1].strip() for line in followed.stdout.splitlines()] == [
-        "GET /namespaces",
-        "GET /application/",
-    ]
-    assert "  200  " in followed.stdout
-
-
-def test_top_shows_pools_nodes_and_work(local: RunningPlatform, raydog: Any) -> None:
-    work_on(local)
-    picture = raydog("top", "--once")
-
-    assert picture.exit_code == 0
-    for words in ("2 hosts", "0 active faults", "ray-pool", "Platform nodes: 2 RUNNING", "head", "1 EXECUTING"):
-        assert words in picture.stdout
-
-
-def test_top_counts_calls_per_second(local: RunningPlatform, raydog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures: list[float | None] = []
-    original = cli_calls.picture
-
-    def draw(seen: Any, rate: float | None) -> Any:
-        pictures.append(rate)
-        return original(seen, rate)
-
-    def sleep(_seconds: float) -> None:
-        if len(pictures) > 1:
-            raise KeyboardInterrupt
-        call(local)
-
-    monkeypatch.setattr(cli_calls, "picture", draw)
-    monkeypatch.setattr(cli_calls.time, "sleep", sleep)
-    assert raydog("top").exit_code == 0
-    assert pictures[0] is None
-    assert (pictures[1] or 0) > 0
-
-
 def test_reset_deletes_all_state_and_keeps_url_and_key(local: RunningPlatform, raydog: Any) -> None:
     work_on(local)
     result = raydog("reset")
@@ -200,12 +109,6 @@ def test_reset_deletes_all_state_and_keeps_url_and_key(local: RunningPlatform, r
     assert (result.exit_code, result.stdout.startswith("reset: no hosts")) == (0, True)
     assert local.platform.hosts.instance_ids == []  # type: ignore[attr-defined]
     assert local.platform.store.works == {}
-
-
-@pytest.mark.parametrize("words", [["reset"], ["calls"], ["top"], ["fault", "list"], ["fault", "add", "hang"]])
-def test_command_exits_with_three_without_a_platform(raydog: Any, words: list[str]) -> None:
-    result = raydog(*words)
-    assert (result.exit_code, "`raydog local start` starts one" in result.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(

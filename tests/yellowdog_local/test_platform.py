@@ -1,4 +1,4 @@
-"""A reset of the platform: all state, hosts and timers end, whatever is in progress."""
+"""The platform as one object: a reset ends all state, hosts and timers, whatever is in progress."""
 
 from __future__ import annotations
 
