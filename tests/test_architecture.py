@@ -85,27 +85,7 @@ NOT_YET_MIRRORED_BY_PROVIDER = {
     "yellowdog_ray/platform/work.py",
     "yellowdog_ray/side.py",
 }
-NOT_YET_MIRRORED_BY_LOCAL_PLATFORM = {
-    "yellowdog_local/cli/calls.py",
-    "yellowdog_local/cli/common.py",
-    "yellowdog_local/compute/instances.py",
-    "yellowdog_local/faults/lists.py",
-    "yellowdog_local/hosts/guest/connection.py",
-    "yellowdog_local/hosts/guest/disk.py",
-    "yellowdog_local/hosts/guest/executions.py",
-    "yellowdog_local/hosts/guest/init.py",
-    "yellowdog_local/hosts/guest/process_init.py",
-    "yellowdog_local/hosts/leftovers.py",
-    "yellowdog_local/hosts/simulated.py",
-    "yellowdog_local/platform.py",
-    "yellowdog_local/service/admin_client.py",
-    "yellowdog_local/service/connections.py",
-    "yellowdog_local/service/options.py",
-    "yellowdog_local/service/server.py",
-    "yellowdog_local/state/records.py",
-    "yellowdog_local/state/search.py",
-}
-"""Modules that still wait for their test file. Both lists go away when they are empty."""
+"""Modules that still wait for their test file. The list goes away when it is empty."""
 
 LINE = re.compile(r"(?P<purpose>[A-Z`][^\n]+?)\. May import (?P<allowed>[^.\n]+)\.(?: [A-Z][^\n]+\.)?")
 NAME = re.compile(r"`(\w+)`")
@@ -307,7 +287,7 @@ def is_of(entry: str, module: str) -> bool:
 
 
 def test_module_with_logic_has_its_test_file():
-    declared = {*TESTED_ELSEWHERE, *NOT_YET_MIRRORED_BY_PROVIDER, *NOT_YET_MIRRORED_BY_LOCAL_PLATFORM}
+    declared = {*TESTED_ELSEWHERE, *NOT_YET_MIRRORED_BY_PROVIDER}
     missing = {
         module for module in modules_without_a_test_file() if not any(is_of(entry, module) for entry in declared)
     }
@@ -316,7 +296,7 @@ def test_module_with_logic_has_its_test_file():
 
 
 def test_declared_exceptions_of_the_mirror_are_needed():
-    declared = {*TESTED_ELSEWHERE, *NOT_YET_MIRRORED_BY_PROVIDER, *NOT_YET_MIRRORED_BY_LOCAL_PLATFORM}
+    declared = {*TESTED_ELSEWHERE, *NOT_YET_MIRRORED_BY_PROVIDER}
 
     assert {
         entry for entry in declared if not any(is_of(entry, module) for module in modules_without_a_test_file())
