@@ -17,11 +17,11 @@ from raydog_cli.common import (
     counts,
     cut,
     fail,
+    format_duration,
     print_json,
+    print_safe,
     reported_errors,
-    say,
     show_table,
-    span,
 )
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ def _show_summaries(summaries: Summaries, creators: dict[str, str], namespace: s
         show_table("Clusters", _LIST_COLUMNS, rows)
     else:
         where = f" in namespace '{namespace}'" if namespace else ""
-        say(f"no cluster is alive{where}", err=True)
+        print_safe(f"no cluster is alive{where}", err=True)
     for reason in summaries.unreadable:
-        say(f"warning: not read, and it may be a cluster: {reason}", err=True)
+        print_safe(f"warning: not read, and it may be a cluster: {reason}", err=True)
     if summaries.unowned:
         number = len(summaries.unowned)
-        say(
+        print_safe(
             f"warning: {number} compute requirement(s) with names like RayDog's belong to no living cluster "
             f"({', '.join(summaries.unowned)}): `raydog gc --dry-run` examines them",
             err=True,
@@ -88,8 +88,8 @@ def _row(cluster: ClusterSummary, summaries: Summaries, creators: dict[str, str]
         cluster.name,
         cluster.namespace,
         cluster.state.value,
-        span(now - cluster.work.created),
-        span(cluster.deadline - now) if cluster.deadline else "",
+        format_duration(now - cluster.work.created),
+        format_duration(cluster.deadline - now) if cluster.deadline else "",
         _nodes(cluster),
         creators.get(cluster.creator or "") or cluster.creator or "",
     ]
@@ -164,10 +164,14 @@ def required(account: Account, target: Target) -> Found:
 
 def _show_status(status: ClusterStatus) -> None:
     cluster, now = status.cluster, status.read_at
-    left = f", lifetime left {span(cluster.deadline - now)}" if cluster.deadline and not cluster.work.finished else ""
-    say(
+    left = (
+        f", lifetime left {format_duration(cluster.deadline - now)}"
+        if cluster.deadline and not cluster.work.finished
+        else ""
+    )
+    print_safe(
         f"cluster {cluster.name} in namespace {cluster.namespace}: {cluster.state.value}, "
-        f"created {span(now - cluster.work.created)} ago{left}"
+        f"created {format_duration(now - cluster.work.created)} ago{left}"
     )
     if status.nodes:
         show_table("Nodes", _NODE_COLUMNS, _node_rows(status))
@@ -178,7 +182,7 @@ def _show_status(status: ClusterStatus) -> None:
         ]
         show_table("Worker pools", _POOL_COLUMNS, pools)
     for line in _notes(status):
-        say(line, err=True)
+        print_safe(line, err=True)
 
 
 def _node_rows(status: ClusterStatus) -> list[list[str]]:
@@ -190,7 +194,7 @@ def _node_rows(status: ClusterStatus) -> list[list[str]]:
                 node.id,
                 node.node_type,
                 node.phase,
-                span(status.read_at - node.started) if node.started else "",
+                format_duration(status.read_at - node.started) if node.started else "",
                 (machine.instance_type or "") if machine else "",
                 _market(machine.spot if machine else None),
                 (machine.public_ip or machine.private_ip or "") if machine else "",

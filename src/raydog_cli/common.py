@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from yellowdog_local.cli.main import duration
+from yellowdog_local.cli.common import format_seconds
 
 FOUND = 0
 NOT_FOUND = 1
@@ -52,7 +52,7 @@ NamespaceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ClusterArgument = Annotated[str, typer.Argument(help="The cluster's name, or its YAML.", show_default=False)]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not prompt.")]
 
 
 @contextmanager
@@ -71,8 +71,8 @@ def reported_errors() -> Iterator[None]:
         fail(str(error), NO_ACCESS)
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print a text that may quote what others wrote: without characters that control a terminal."""
+def print_safe(text: str, *, err: bool = False) -> None:
+    """Print untrusted text without terminal control characters."""
     typer.echo(_printable(text), err=err)
 
 
@@ -82,7 +82,7 @@ def _printable(text: str) -> str:
 
 def fail(message: str, code: int) -> NoReturn:
     """Print an error and end the command."""
-    say(f"error: {message}", err=True)
+    print_safe(f"error: {message}", err=True)
     raise typer.Exit(code)
 
 
@@ -117,7 +117,7 @@ def _show_plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     for line in lines:
         padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        say("  ".join(padded).rstrip())
+        print_safe("  ".join(padded).rstrip())
 
 
 def cut(text: str) -> str:
@@ -127,18 +127,18 @@ def cut(text: str) -> str:
     return f"{text[: MAX_REASON - 4]} ..."
 
 
-def span(time: timedelta) -> str:
+def format_duration(time: timedelta) -> str:
     """A time span in its two largest units; one below zero is none."""
-    return duration(max(0.0, time.total_seconds()))
+    return format_seconds(max(0.0, time.total_seconds()))
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
-    """The seconds between two moments for JSON, or None if one is missing."""
+    """The seconds between two times for JSON, or None if one is missing."""
     return round((end - start).total_seconds(), 1) if start and end else None
 
 
-def moment(time: datetime | None) -> str | None:
-    """A moment for JSON: ISO 8601, in UTC."""
+def iso_time(time: datetime | None) -> str | None:
+    """A time for JSON: ISO 8601, in UTC."""
     return time.isoformat() if time else None
 
 

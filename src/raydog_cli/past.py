@@ -15,8 +15,8 @@ from raydog_cli.common import (
     NamespaceOption,
     fail,
     print_json,
+    print_safe,
     reported_errors,
-    say,
     show_table,
 )
 
@@ -55,7 +55,7 @@ def events(
     else:
         rows = [[_time(event.time), event.subject, event.text] for event in shown]
         show_table(f"Events of cluster {found.name}", _EVENT_COLUMNS, rows)
-        say(f"not kept by YellowDog: {'; '.join(LOST_WITH_HEAD)}. See `ray monitor YAML`", err=True)
+        print_safe(f"not kept by YellowDog: {'; '.join(LOST_WITH_HEAD)}. See `ray monitor YAML`", err=True)
     if not shown:
         fail(f"YellowDog shows no event of node '{node}'", NOT_FOUND)
 
@@ -96,15 +96,15 @@ def logs(
 
 
 def _show(log: NodeLog) -> None:
-    say(f"node {log.node} ({log.node_type}): {log.status.lower()}")
-    say(f"  task      {log.task_id}")
+    print_safe(f"node {log.node} ({log.node_type}): {log.status.lower()}")
+    print_safe(f"  task      {log.task_id}")
     if log.started:
-        say(f"  started   {_time(log.started)} UTC")
+        print_safe(f"  started   {_time(log.started)} UTC")
     if log.ended:
-        say(f"  ended     {_time(log.ended)} UTC")
+        print_safe(f"  ended     {_time(log.ended)} UTC")
     for time, text in log.errors:
-        say(f"  error     {_time(time)} UTC: {text}")
-    say(f"  output    {_where(log)}")
+        print_safe(f"  error     {_time(time)} UTC: {text}")
+    print_safe(f"  output    {_where(log)}")
 
 
 def _where(log: NodeLog) -> str:

@@ -1,4 +1,4 @@
-"""`raydog down` and `raydog gc`: both show what they are about to remove, and prompt. Options and tables; no logic."""
+"""`raydog down` and `raydog gc`: both show what they remove, and request confirmation. Options and tables; no logic."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from raydog_cli.common import (
     checked_namespace,
     counts,
     fail,
+    format_duration,
     print_json,
+    print_safe,
     reported_errors,
-    say,
     show_table,
-    span,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def down(cluster: ClusterArgument, namespace: NamespaceOption = None, yes: YesOp
 
         target = parse_target(cluster, namespace)
         found = required(Account(PATIENT_RETRY_SECONDS), target)
-        say(_introduction(found))
+        print_safe(_introduction(found))
         if not yes:
             typer.confirm("End it, with its head and all its workers?", abort=True, err=True)
             require_newest(found)
@@ -61,7 +61,7 @@ def down(cluster: ClusterArgument, namespace: NamespaceOption = None, yes: YesOp
 def _introduction(found: Found) -> str:
     work = found.work
     live = sum(group.counts.live for group in work.groups if group.counts)
-    age = span(found.platform.clock.now() - work.created)
+    age = format_duration(found.platform.clock.now() - work.created)
     return (
         f"cluster {found.name} in namespace {found.platform.namespace}: {live} node(s), created {age} ago, "
         f"work requirement {work.name} ({work.status})"
@@ -86,7 +86,7 @@ def gc(
         raydog gc --namespace my-team --dry-run
     """
     if as_json and not (dry_run or yes):
-        fail("--json shows no prompt: add --dry-run or --yes", NO_ACCESS)
+        fail("--json cannot prompt: add --dry-run or --yes", NO_ACCESS)
     with reported_errors():
         from yellowdog_ray.commands.progress import Progress
         from yellowdog_ray.inventory.account import PATIENT_RETRY_SECONDS, Account
@@ -110,9 +110,9 @@ def gc(
         _show_removals(removals, namespace)
     for one in removals:
         if one.failure:
-            say(f"error: cluster {one.leftover.cluster}: {one.failure}", err=True)
+            print_safe(f"error: cluster {one.leftover.cluster}: {one.failure}", err=True)
     if revived := [one.leftover.cluster for one in removals if one.revived]:
-        say(f"error: used by a living head, and left alone: {', '.join(revived)}", err=True)
+        print_safe(f"error: used by a living head, and left alone: {', '.join(revived)}", err=True)
     if not all(one.removed for one in removals):
         raise typer.Exit(NOT_FOUND)
 
@@ -121,7 +121,7 @@ def _note_missing_namespace(account: Account, leftovers: Leftovers, namespace: s
     """A wrong namespace must not look like a clean one."""
     is_empty = not (leftovers.old or leftovers.young or leftovers.unproven)
     if is_empty and account.lacks(namespace):
-        say(f"note: this key sees no namespace '{namespace}': examine the name", err=True)
+        print_safe(f"note: this key can read no namespace '{namespace}': check the name", err=True)
 
 
 def _show_removals(removals: Sequence[Removal], namespace: str) -> None:
@@ -130,20 +130,22 @@ def _show_removals(removals: Sequence[Removal], namespace: str) -> None:
     removed = [one for one in removals if one.removed]
     for one in removed:
         if one.unseen:
-            say(outcome(one.leftover.cluster, namespace, found=True, unseen=one.unseen))
+            print_safe(outcome(one.leftover.cluster, namespace, found=True, unseen=one.unseen))
     if certain := [one for one in removed if not one.unseen]:
-        say(f"removed: nothing is left of {len(certain)} cluster(s)")
+        print_safe(f"removed: nothing is left of {len(certain)} cluster(s)")
 
 
 def _show(leftovers: Leftovers, namespace: str) -> None:
     if leftovers.old:
         show_table("Leftovers", _COLUMNS, [_row(one, leftovers) for one in leftovers.old])
     else:
-        say(f"nothing to remove in namespace {namespace}")
+        print_safe(f"nothing to remove in namespace {namespace}")
     for one in leftovers.young:
-        say(f"note: cluster {one.cluster} is left alone, because {_youth(one, leftovers)}: {one.reason}", err=True)
+        print_safe(
+            f"note: cluster {one.cluster} is left alone, because {_youth(one, leftovers)}: {one.reason}", err=True
+        )
     if leftovers.unproven:
-        say(
+        print_safe(
             "note: left alone, because YellowDog shows no work requirement that proves them RayDog's: "
             f"{', '.join(leftovers.unproven)}. If they are yours, end them in YellowDog's portal",
             err=True,
@@ -155,7 +157,7 @@ def _youth(one: Leftover, leftovers: Leftovers) -> str:
         return "YellowDog's answers show no time, so its age is unknown"
     if one.youngest is None:
         return "YellowDog does not show the age of a part of it"
-    return f"a part of it is {span(leftovers.read_at - one.youngest)} old"
+    return f"a part of it is {format_duration(leftovers.read_at - one.youngest)} old"
 
 
 def _row(one: Leftover, leftovers: Leftovers) -> list[str]:
@@ -166,6 +168,6 @@ def _row(one: Leftover, leftovers: Leftovers) -> list[str]:
         one.work.status.lower(),
         ", ".join(sorted(pools)),
         counts({"alive": one.instances}),
-        span(leftovers.read_at - one.youngest) if one.youngest else "",
+        format_duration(leftovers.read_at - one.youngest) if one.youngest else "",
         one.reason,
     ]

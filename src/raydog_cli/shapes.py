@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from raydog_cli.common import moment, seconds_between
+from raydog_cli.common import iso_time, seconds_between
 from yellowdog_ray.inventory.events import Event, NodeLog
 from yellowdog_ray.inventory.leftovers import Leftover, Leftovers, Removal
 from yellowdog_ray.inventory.status import ClusterStatus, NodeStatus, PoolStatus, unknown_without_head
@@ -23,7 +23,7 @@ def of_summaries(summaries: Summaries, creators: dict[str, str]) -> Shape:
         creators: the names of creators by their ids.
     """
     return {
-        "readAt": moment(summaries.read_at),
+        "readAt": iso_time(summaries.read_at),
         "clusters": [of_cluster(cluster, summaries.read_at, creators) for cluster in summaries.clusters],
         "unreadable": list(summaries.unreadable),
         "unowned": list(summaries.unowned),
@@ -37,9 +37,9 @@ def of_cluster(cluster: ClusterSummary, now: datetime, creators: dict[str, str])
         "name": cluster.name,
         "namespace": cluster.namespace,
         "state": cluster.state.value,
-        "created": moment(cluster.work.created),
+        "created": iso_time(cluster.work.created),
         "ageSeconds": seconds_between(cluster.work.created, now),
-        "lifetimeEnds": moment(cluster.deadline),
+        "lifetimeEnds": iso_time(cluster.deadline),
         "lifetimeLeftSeconds": seconds_between(now, cluster.deadline),
         "createdBy": {"id": creator, "name": creators.get(creator)} if creator else None,
         "nodes": [
@@ -55,7 +55,7 @@ def of_cluster(cluster: ClusterSummary, now: datetime, creators: dict[str, str])
 def of_status(status: ClusterStatus, creators: dict[str, str]) -> Shape:
     """The shape of `raydog status`."""
     return {
-        "readAt": moment(status.read_at),
+        "readAt": iso_time(status.read_at),
         "cluster": of_cluster(status.cluster, status.read_at, creators),
         "nodes": [_of_node(node, status.read_at) for node in status.nodes],
         "pools": [_of_pool(pool) for pool in status.pools],
@@ -73,7 +73,7 @@ def _of_node(node: NodeStatus, now: datetime) -> Shape:
         "kind": "head" if node.is_head else "worker",
         "phase": node.phase,
         "reason": node.reason or None,
-        "started": moment(node.started),
+        "started": iso_time(node.started),
         "ageSeconds": seconds_between(node.started, now),
         "machineType": machine.instance_type if machine else None,
         "region": machine.region if machine else None,
@@ -105,7 +105,7 @@ def of_leftovers(leftovers: Leftovers, removals: Sequence[Removal]) -> Shape:
     """
     results = {removal.leftover.work.id: removal for removal in removals}
     return {
-        "readAt": moment(leftovers.read_at),
+        "readAt": iso_time(leftovers.read_at),
         "leftovers": [{**_of_leftover(one), **_of_removal(results.get(one.work.id))} for one in leftovers.old],
         "young": [_of_leftover(one) for one in leftovers.young],
         "unproven": list(leftovers.unproven),
@@ -129,7 +129,7 @@ def _of_leftover(one: Leftover) -> Shape:
             {"id": compute.id, "name": compute.name, "status": compute.status, "instances": dict(compute.instances)}
             for compute in one.computes
         ],
-        "youngest": moment(one.youngest),
+        "youngest": iso_time(one.youngest),
         "reason": one.reason,
     }
 
@@ -137,7 +137,7 @@ def _of_leftover(one: Leftover) -> Shape:
 def of_events(events: Sequence[Event], not_kept: Sequence[str]) -> Shape:
     """The shape of `raydog events`."""
     listed = [
-        {"time": moment(event.time), "subject": event.subject, "node": event.node, "event": event.text}
+        {"time": iso_time(event.time), "subject": event.subject, "node": event.node, "event": event.text}
         for event in events
     ]
     return {"events": listed, "notKept": list(not_kept)}
@@ -154,8 +154,8 @@ def _of_log(log: NodeLog) -> Shape:
         "type": log.node_type or None,
         "task": log.task_id,
         "status": log.status,
-        "started": moment(log.started),
-        "ended": moment(log.ended),
-        "errors": [{"time": moment(time), "error": text} for time, text in log.errors],
+        "started": iso_time(log.started),
+        "ended": iso_time(log.ended),
+        "errors": [{"time": iso_time(time), "error": text} for time, text in log.errors],
         "output": log.output if log.machine_alive else None,
     }

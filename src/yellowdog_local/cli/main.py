@@ -21,6 +21,7 @@ from yellowdog_local.cli.common import (
     JsonOption,
     admin,
     console,
+    format_seconds,
     not_running,
     progress,
     reports_errors,
@@ -296,7 +297,7 @@ def _print_overview(place: PlatformDirectory, state: State, overview: Overview) 
     screen = console()
     table = Table(title="Local platform", show_header=False, title_justify="left")
     table.add_row("URL", state.url)
-    table.add_row("uptime", duration(state.uptime))
+    table.add_row("uptime", format_seconds(state.uptime))
     table.add_row("directory", str(place.path))
     table.add_row("kind of hosts", _hosts(state))
     table.add_row("hosts", str(len(overview.hosts)))
@@ -321,16 +322,6 @@ def _print_overview(place: PlatformDirectory, state: State, overview: Overview) 
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
-
-
-def duration(seconds: float) -> str:
-    """A time span in its two largest units."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    shown = [f"{number} {unit}" for number, unit in parts if number][:2]
-    return " ".join(shown) or "0 s"
 
 
 @app.command(name="logs")

@@ -1,4 +1,4 @@
-"""The account as the API key reads it: its application, its namespaces, and which work requirements are clusters."""
+"""The account that the API key can read: its application, its namespaces, and which work requirements are clusters."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Account(HasLazyParts):
         return self.application.namespaces if namespace is None else [namespace]
 
     def lacks(self, namespace: str) -> bool:
-        """Whether the key certainly sees no such namespace: two calls at most. False if it may not read that."""
+        """Whether the key certainly cannot read such a namespace: two calls at most. False if it may not read that."""
         readable = self.application.namespaces
         if readable is not None:
             return namespace not in readable

@@ -161,7 +161,7 @@ def test_gc_notes_a_namespace_that_the_key_does_not_see(raydog, monkeypatch, rea
     result = raydog.run("gc", "--namespace", "demo")
 
     assert result.exit_code == 0, result.output
-    assert ("sees no namespace 'demo'" in result.stderr) == lacks
+    assert ("can read no namespace 'demo'" in result.stderr) == lacks
 
 
 def remove_all(platform):
