@@ -61,3 +61,18 @@ def test_disk_is_in_memory_without_support_for_overlays(
 
 def test_paths_are_escaped_for_mount_options() -> None:
     assert disk._escaped("/a:b,c\\d") == "/a\\:b\\,c\\\\d"
+
+
+def test_refused_mount_names_its_source() -> None:
+    with pytest.raises(OSError, match=r"mount of source \(none\) failed"):
+        disk.mount("source", "/nonexistent", "none")
+
+
+def test_only_an_opaque_directory_hides_that_of_the_machine(
+    tmp_path: Path, mounts: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked: list[str] = []
+    monkeypatch.setattr(disk.os, "setxattr", lambda path, _name, _value: marked.append(Path(path).name))
+    image = [{"path": str(tmp_path / "a"), "mode": 0o755}, {"path": str(tmp_path / "b"), "mode": 0o755, "opaque": True}]
+    Disk(str(tmp_path / "disk"), ["/"]).assemble(image)
+    assert (marked, len(mounts)) == (["b"], 1)

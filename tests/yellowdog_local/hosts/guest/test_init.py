@@ -81,3 +81,12 @@ def test_boot_fails_when_sshd_has_ended(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(host, "_reap", lambda: None)
     with pytest.raises(init.BootError, match=r"sshd did not start; see /logs/sshd\.log"):
         host._start_sshd(["sshd"])
+
+
+def test_boot_fails_when_the_network_was_not_wired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Recorded(tmp_path, "", disk=str(tmp_path), overlays=["/"], image=[])
+    monkeypatch.setattr(init.Disk, "assemble", lambda _self, _image: None)
+    monkeypatch.setattr(init, "mount_system", lambda _root, _logs: None)
+    monkeypatch.setattr(host._control, "read", lambda: "go")
+    with pytest.raises(init.BootError, match="did not send `wired`"):
+        host.boot()
