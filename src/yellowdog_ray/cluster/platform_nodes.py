@@ -53,7 +53,7 @@ class PlatformNodes:
         return self._known
 
     def clear(self) -> None:
-        """Forget which pools serve which task groups: another work requirement has others."""
+        """Delete which pools serve which task groups: another work requirement has others."""
         self._pool_ids.clear()
 
     @property
