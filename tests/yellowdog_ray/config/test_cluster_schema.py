@@ -8,9 +8,7 @@ import jsonschema
 import pytest
 import ray
 import yaml
-from typer.testing import CliRunner
 
-from raydog_cli.main import app
 from tests.yellowdog_ray.ray_cli import complete
 from tests.yellowdog_ray.yaml_mistakes import (
     BEFORE_THE_PROVIDER,
@@ -57,12 +55,6 @@ def errors_of(validator, config) -> list[str]:
 @pytest.mark.skipif(LOCKED_RAY is None or ray.__version__ != LOCKED_RAY[1], reason="the schema is the locked Ray's")
 def test_stored_schema_is_current():
     assert STORED.read_text() == schema_text(), "run: scripts/docs reference"
-
-
-def test_command_prints_the_schema():
-    result = CliRunner().invoke(app, ["schema"])
-
-    assert (result.exit_code, result.output) == (0, schema_text())
 
 
 def test_every_key_is_described():

@@ -1,12 +1,8 @@
 """`raydog validate`: every mistake of a YAML at once, with line and column."""
 
-import sys
-
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from raydog_cli.main import app
 from tests.yellowdog_ray.ray_cli import complete
 from tests.yellowdog_ray.yaml_mistakes import BEFORE_THE_PROVIDER, IN_AUTH, IN_RAYS_KEYS, OF_RAYDOG
 from yellowdog_ray.config.bootstrap import bootstrap
@@ -96,37 +92,6 @@ def test_warning_is_marked(write, cluster_yaml):
     (finding,) = validate(write(cluster_yaml))
 
     assert finding.is_warning
-
-
-class TestCommand:
-    def test_mistake_is_shown_with_its_place(self, write, cluster_yaml):
-        cluster_yaml["max_workers"] = "2"
-        file = write(cluster_yaml)
-
-        result = CliRunner().invoke(app, ["validate", str(file)])
-
-        assert result.exit_code == 1
-        line = next(i for i, text in enumerate(file.read_text().splitlines(), 1) if text.startswith("max_workers"))
-        assert f"{file}:{line}:1: max_workers is '2'" in result.output
-
-    def test_good_file_is_confirmed(self, write, cluster_yaml):
-        result = CliRunner().invoke(app, ["validate", str(write(cluster_yaml))])
-
-        assert (result.exit_code, "no mistake found" in result.output) == (0, True)
-
-    def test_missing_provider_is_reported(self, tmp_path, monkeypatch):
-        monkeypatch.setitem(sys.modules, "yellowdog_ray.config.validation", None)
-
-        result = CliRunner().invoke(app, ["validate", str(tmp_path)])
-
-        assert result.exit_code == 2
-        assert "yellowdog-ray is missing: run `pip install .`" in result.output
-
-    def test_missing_file_is_reported(self, tmp_path):
-        result = CliRunner().invoke(app, ["validate", str(tmp_path / "no.yaml")])
-
-        assert result.exit_code == 2
-        assert "cannot be read" in result.output
 
 
 class TestFileThatRayCannotUse:

@@ -16,6 +16,7 @@ from yellowdog_client.model import (
 
 from raydog_cli.main import app
 from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, grow, make_head
+from yellowdog_local import faults
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.clock import SystemClock
 from yellowdog_ray.platform.types import Counts, Placement, TaskGroupView, TaskPhase, WorkRequirementView
@@ -98,3 +99,13 @@ def add_strangers_pool(local: RunningPlatform, name: str) -> str:
 def in_step(local: RunningPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command's waiting lets the platform's time pass."""
     monkeypatch.setattr(SystemClock, "sleep", lambda _, seconds: local.advance(seconds))
+
+
+@pytest.fixture
+def with_failed_worker(local: RunningPlatform, with_workers: Callable[..., LabCluster]) -> str:
+    """A cluster one of whose workers failed; returns the worker's id."""
+    cluster = with_workers("demo", 0, cluster_lifetime_hours=24)
+    with local.faults.during(faults.TaskExits(task="cpu-*", exit_code=3)):
+        (worker,) = grow(cluster, 1)
+        local.advance(60)
+    return worker

@@ -1,11 +1,8 @@
 """`raydog status`: nodes and pools of one cluster, from the platform alone."""
 
-import pytest
-import yaml
 from ray.autoscaler.tags import TAG_RAY_USER_NODE_TYPE
 
-from tests.yellowdog_ray.cluster_lab import grow, make_head
-from tests.yellowdog_ray.inventory.conftest import add_strangers_work
+from tests.yellowdog_ray.cluster_lab import grow
 from yellowdog_local import faults
 from yellowdog_ray.inventory.status import NODE_TYPE_TAG
 
@@ -53,57 +50,6 @@ def test_status_names_the_reason_of_a_pending_node(local, raydog, with_workers):
     (line,) = (line for line in result.stdout.splitlines() if line.startswith("cpu-"))
     assert "pending" in line
     assert "InsufficientInstanceCapacity" in line
-
-
-def test_status_finds_the_cluster_of_a_yaml(raydog, make_cluster, cluster_yaml, tmp_path):
-    make_head(make_cluster("demo"))
-    (tmp_path / "raydog.yaml").write_text(yaml.safe_dump(cluster_yaml))
-
-    result = raydog.run("status", "raydog.yaml")
-
-    assert result.exit_code == 0
-    assert result.stdout.startswith("cluster demo in namespace demo: starting")
-
-
-@pytest.mark.parametrize("options", [(), ("--namespace", "demo")])
-def test_status_of_a_strangers_work_reports_no_cluster(local, raydog, options):
-    add_strangers_work(local, "ray")
-
-    result = raydog.run("status", "ray", *options)
-
-    assert result.exit_code == 1
-    assert "cluster 'ray'" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("argument", "phrase"),
-    [("No Name", "neither a YAML nor"), ("missing.yaml", "cannot be read"), ("x.yaml", "missing")],
-)
-def test_status_refuses_an_argument_that_names_no_cluster(raydog, tmp_path, monkeypatch, argument, phrase):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.yaml").write_text("a: 1")
-
-    result = raydog.run("status", argument)
-
-    assert result.exit_code == 2
-    assert phrase in result.stderr
-
-
-@pytest.mark.usefixtures("local")
-def test_watch_repeats_until_it_is_interrupted(raydog, with_workers, monkeypatch):
-    with_workers("demo", 0)
-    pauses = iter([None])
-
-    def sleep(_):
-        if next(pauses, "interrupted"):
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("raydog_cli.clusters.time.sleep", sleep)
-
-    result = raydog.run("status", "demo", "--watch")
-
-    assert result.exit_code == 0
-    assert result.stdout.count("cluster demo in namespace demo: up") == 2
 
 
 def test_node_type_tag_is_rays():

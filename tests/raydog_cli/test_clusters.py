@@ -1,8 +1,9 @@
-"""`raydog list`: all clusters, and nothing that is not one."""
+"""`raydog list` and `raydog status`: all clusters, and nothing that is not one."""
 
 from contextlib import ExitStack
 
 import pytest
+import yaml
 
 from tests.yellowdog_ray.cluster_lab import make_head
 from tests.yellowdog_ray.inventory.conftest import add_strangers_pool, add_strangers_work
@@ -102,3 +103,54 @@ def test_list_fails_with_one_message_when_the_key_is_refused(local, raydog, monk
     assert result.exit_code == 2
     assert result.stderr.startswith("error: YellowDog does not accept this API key")
     assert "Traceback" not in result.output
+
+
+def test_status_finds_the_cluster_of_a_yaml(raydog, make_cluster, cluster_yaml, tmp_path):
+    make_head(make_cluster("demo"))
+    (tmp_path / "raydog.yaml").write_text(yaml.safe_dump(cluster_yaml))
+
+    result = raydog.run("status", "raydog.yaml")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("cluster demo in namespace demo: starting")
+
+
+@pytest.mark.parametrize("options", [(), ("--namespace", "demo")])
+def test_status_of_a_strangers_work_reports_no_cluster(local, raydog, options):
+    add_strangers_work(local, "ray")
+
+    result = raydog.run("status", "ray", *options)
+
+    assert result.exit_code == 1
+    assert "cluster 'ray'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("argument", "phrase"),
+    [("No Name", "neither a YAML nor"), ("missing.yaml", "cannot be read"), ("x.yaml", "missing")],
+)
+def test_status_refuses_an_argument_that_names_no_cluster(raydog, tmp_path, monkeypatch, argument, phrase):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text("a: 1")
+
+    result = raydog.run("status", argument)
+
+    assert result.exit_code == 2
+    assert phrase in result.stderr
+
+
+@pytest.mark.usefixtures("local")
+def test_watch_repeats_until_it_is_interrupted(raydog, with_workers, monkeypatch):
+    with_workers("demo", 0)
+    pauses = iter([None])
+
+    def sleep(_):
+        if next(pauses, "interrupted"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("raydog_cli.clusters.time.sleep", sleep)
+
+    result = raydog.run("status", "demo", "--watch")
+
+    assert result.exit_code == 0
+    assert result.stdout.count("cluster demo in namespace demo: up") == 2

@@ -1,4 +1,4 @@
-"""`raydog gc`: what no living cluster owns goes; what is young, alive or a stranger's stays."""
+"""`raydog gc` and `raydog down`: a cluster or a leftover ends, and nothing that is young, alive or a stranger's."""
 
 from datetime import datetime, timezone
 from types import SimpleNamespace
@@ -8,8 +8,8 @@ from yellowdog_client.model import WorkRequirement
 
 from tests.yellowdog_ray.cluster_lab import make_head
 from tests.yellowdog_ray.inventory.conftest import add_strangers_pool, add_strangers_work
-from tests.yellowdog_ray.inventory.test_down import alive
 from yellowdog_local import faults
+from yellowdog_ray.commands.cluster_token import token_file
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.inventory.leftovers import is_living
 from yellowdog_ray.platform.types import Counts, Placement, TaskGroupView, TaskPhase, WorkRequirementView
@@ -130,3 +130,46 @@ def test_cluster_is_living_while_counts_or_lists_show_its_head(live, finished_ta
     )
 
     assert is_living(platform, work) is living
+
+
+@pytest.mark.usefixtures("in_step")
+def test_down_ends_the_cluster_and_leaves_others(local, raydog, with_workers):
+    with_workers("ray", 2)
+    with_workers("ray-production", 1)
+    add_strangers_pool(local, "ray-head")
+    token = token_file("demo", "ray")
+    token.parent.mkdir(parents=True)
+    token.touch()
+
+    result = raydog.run("down", "ray", "-y")
+
+    assert result.exit_code == 0, result.output
+    assert "nothing is left of cluster 'ray' on YellowDog" in result.stdout
+    assert not token.exists()
+    assert [cluster["name"] for cluster in raydog.json("list")["clusters"]] == ["ray-production"]
+    assert alive(local) == 2 + 1
+
+
+def test_down_ends_nothing_when_the_question_is_declined(local, raydog, with_workers):
+    with_workers("ray", 0)
+
+    result = raydog.run("down", "ray", answer="n\n")
+
+    assert result.exit_code == 1
+    assert "cluster ray in namespace demo: 1 node(s)" in result.stdout
+    assert raydog.json("list")["clusters"][0]["state"] == "up"
+
+
+@pytest.mark.parametrize("options", [(), ("--namespace", "demo")])
+def test_down_of_a_strangers_work_ends_nothing(local, raydog, options):
+    add_strangers_work(local, "ray")
+
+    result = raydog.run("down", "ray", "-y", *options)
+
+    assert result.exit_code == 1
+    assert "cluster 'ray'" in result.stderr
+    assert [work.status.finished for work in local.platform.store.works.values()] == [False]
+
+
+def alive(local):
+    return sum(instance.status.alive for instance in local.platform.store.instances.values())
