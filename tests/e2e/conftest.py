@@ -25,10 +25,8 @@ ORDER = (
     "secret_in_a_process[environ]",
     "torn_down[v1]",
     "secret_in_a_process[cmdline]",
-    "token[v2]",
-    "test_updaters.py",
-    "token[v1]",
     "test_faulty_platform",
+    "test_updaters.py",
     "test_many_node_types",
     "test_containers",
 )

@@ -1,20 +1,35 @@
-"""The listening sockets of a cluster's hosts, the documented ports, and the scanner on a host outside the cluster."""
+"""The listening sockets of a cluster's hosts, the documented ports, and the scanner on a host outside the cluster.
+
+Nobody gets into a cluster without its token; with it, each of Ray's clients works. `Scan` proves both.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import ray
+
+from yellowdog_ray.node.ray_versions import agents_require_tokens
 
 SCANNER = Path(__file__).with_name("scanner.py")
 SECURITY = Path(__file__).parents[2] / "docs/security.md"
 SSH_SECONDS = 150
 WIDTHS = ("loopback", "its address", "all addresses")
 ROW = re.compile(r"\| (\d+)(?:-(\d+))? \| (all|head) \| (all addresses|its address|loopback) \|.*")
+
+NO_RAY = {22: "sshd", 16667: "the tag server", 16668: "RayDog's token service"}
+"""Doors that are not Ray's: tests/yellowdog_ray tests the last two."""
+
+CLIENTS = {"worker", "store", "job", "agent"} | ({"client"} if agents_require_tokens(ray.__version__) else set())
+"""The clients that work with the token. Ray Client of 2.52 fails with the locked grpcio, also without tokens."""
 
 
 @dataclass(frozen=True)
@@ -104,3 +119,54 @@ def _socket(host: str, line: str) -> Socket:
     program = re.search(r'"([^"]+)"', line)
     bound_to = address.strip("[]").removeprefix("::ffff:").partition("%")[0]
     return Socket(host, bound_to, int(port), program[1] if program else "")
+
+
+def check_documented(sockets: Iterable[Socket], head: str) -> None:
+    """Compare the sockets with the table of docs/security.md, in both directions."""
+    table = documented_ports()
+    assert [each for each in sockets if not any(row.covers(each, head) for row in table)] == []
+    unseen = [row.first for row in table if not any(row.covers(each, head) for each in sockets)]
+    assert unseen == [23000], "no socket, though only Ray Client's processes come and go"
+
+
+class Scan:
+    """The scanner on a host outside the cluster."""
+
+    def __init__(self, logins: Logins, outside: str, head: str, sockets: Iterable[Socket]) -> None:
+        self._logins = logins
+        self._outside = outside
+        self._head = head
+        self._doors = sorted({(each.host, each.port) for each in sockets})
+        self._of_ray = {
+            (each.host, each.port) for each in sockets if each.port not in NO_RAY and each.listens_on != "loopback"
+        }
+
+    def without_token(self) -> None:
+        """No client, page or method of any service does anything, with no token and with a wrong one."""
+        everything = ["worker", "store", "client", "job", "agent"]
+        with ThreadPoolExecutor() as both:
+            none = both.submit(self._run, self._outside, None, methods="all", clients=everything, seconds=15)
+            wrong = both.submit(self._run, self._outside, "wrong", methods="harmless", clients=["store"], seconds=15)
+        for found in (none.result(), wrong.result()):
+            assert [each for each in found if each["outcome"] == "in"] == []
+            assert self._doors_where(found, "refused", "metrics") == self._of_ray
+
+    def with_token(self, token: str, on_loopback: set[str]) -> list[dict[str, Any]]:
+        """Each client works, and something answers at each door. Clients of loopback doors run on the head."""
+        inside, outside = sorted(CLIENTS & on_loopback), sorted(CLIENTS - on_loopback)
+        options = {"methods": "harmless", "seconds": 90}
+        found = self._run(self._head, token, clients=inside, head="127.0.0.1", doors=[], **options)
+        found += self._run(self._outside, token, clients=outside, **options)
+        assert [each for each in found if each["attempt"] in CLIENTS and each["outcome"] != "in"] == []
+        assert self._doors_where(found, "in", "metrics") >= self._of_ray
+        return found
+
+    def _run(self, at: str, token: str | None, **given: Any) -> list[dict[str, Any]]:
+        began = time.monotonic()
+        found = self._logins.scan(at, **{"head": self._head, "doors": self._doors, "token": token, **given})
+        print(f"scan from {at}: {time.monotonic() - began:.1f} s")  # noqa: T201 - shown by pytest when a test fails
+        return found
+
+    @staticmethod
+    def _doors_where(found: list[dict[str, Any]], *outcomes: str) -> set[tuple[str, int]]:
+        return {(each["host"], each["port"]) for each in found if each["outcome"] in outcomes}

@@ -1,7 +1,8 @@
 """The life of a cluster, by the real `ray` command, on real hosts: one cluster per autoscaler.
 
-Each is a minute or so long, because Ray takes its time to start; that is why there are only these two, and why each
-checks so much. The v1 life runs an existing user's YAML, and so proves that too.
+A cluster costs a minute of two cores, because Ray takes its time to start. Therefore these two check so much: commands,
+growth, losses, secrets, and that only clients with the cluster's token get in. The v1 life runs an existing user's YAML
+on machines that have the token of another cluster. The v2 life runs with the default that Ray has announced for 2.61.
 """
 
 import re
@@ -10,6 +11,8 @@ import subprocess
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from ray import __version__ as ray_version
 from yellowdog_client.model import TaskStatus
 
 from tests.e2e.conftest import Box
+from tests.e2e.doors import CLIENTS, Logins, Scan, check_documented
 from tests.e2e.ray_cli import PlatformView, Ray, wait_until
 from yellowdog_ray.node.ray_versions import has_tokens
 
@@ -33,7 +37,37 @@ KILL_HEAD_PROCESSES = (
 HAS_TOKENS = has_tokens(ray_version)
 
 OTHER_TOKEN = "f" * 64
-"""The token of another cluster, which this machine and the image have."""
+"""The token of another cluster, which the image has, and in the v1 life this machine too."""
+
+PLANT_OTHER_TOKEN = f"""\
+mkdir /opt/yellowdog/agent/.ray
+echo {OTHER_TOKEN} > /opt/yellowdog/agent/.ray/auth_token
+chown -R yd-agent /opt/yellowdog/agent/.ray
+"""
+"""User data: Ray's default file, as any `ray.init()` writes it."""
+
+DEFAULT_OF_RAY_2_61 = "echo 'export RAY_AUTH_MODE=token' >> /etc/profile\n"
+"""User data: in all login shells of a host, Ray requires tokens, as it is announced for all processes from 2.61."""
+
+HOLD = """
+import ray, socket
+ray.init(address="auto", namespace="held")
+@ray.remote(num_cpus=1)
+class Held:
+    def host(self):
+        return socket.gethostname()
+held = [Held.options(lifetime="detached", name=f"held-{number}").remote() for number in range(2)]
+print("held on", len({ray.get(one.host.remote()) for one in held}), "hosts")
+print("nodes that ever joined:", len(ray.nodes()))
+"""
+"""A job that leaves an actor on each of two workers: each has a door of its own."""
+
+RELEASE = """
+import ray
+ray.init(address="auto", namespace="held")
+for number in range(2):
+    ray.kill(ray.get_actor(f"held-{number}"))
+"""
 
 
 class SecretWatch:
@@ -53,6 +87,7 @@ class SecretWatch:
         self.probes_seen: set[str] = set()
         self.command_lines: set[bytes] = set()
         self._stop = threading.Event()
+        self._paused = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.seen: set[str] = set()
         self.rounds = 0
@@ -65,8 +100,19 @@ class SecretWatch:
         self._stop.set()
         self._thread.join()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Search nothing meanwhile."""
+        self._paused.set()
+        try:
+            yield
+        finally:
+            self._paused.clear()
+
     def _run(self) -> None:
         while not self._stop.wait(0.2):
+            if self._paused.is_set():
+                continue
             self.rounds += 1
             for process in Path("/proc").iterdir():
                 if process.name.isdigit():
@@ -122,12 +168,12 @@ def test_secret_watch_finds_a_secret_in_a_process(place: str) -> None:
     assert {found.partition(":")[0] for found in watch.seen} == {place}
 
 
-@pytest.mark.timeout(560)
+@pytest.mark.timeout(760)
 @pytest.mark.parametrize("version", ["v2", "v1"])
 def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, version: str) -> None:
     platform = box.view()
     ray = life
-    plant_token_of_another_cluster(ray)
+    prepare_tokens(ray, version)
     with SecretWatch(platform.key_secret) as watch:
         up = ray("up", "-y")
         assert "waiting for the instance" in up, "`ray up` says what it is waiting for"
@@ -144,12 +190,15 @@ def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, versi
         assert [task.id for task in platform.live_nodes("head")] == [head.id], "a second `ray up` adopts the head"
 
         commands_on_the_head(ray)
-        work_on_two_workers(ray, platform, supervised=version == "v2")
-        token_of_another_cluster_is_not_used(box, ray)
+        joined = work_on_two_workers(ray, platform, supervised=version == "v2")
+        token_of_another_cluster_is_not_used(box, ray, version)
         looking_in(ray, version)
         secrets_stay_secret(platform, box, ray)
         if HAS_TOKENS:
             token_stays_secret(platform, box, ray, watch)
+            with watch.paused():  # the scanner's clients get the token by their environment
+                only_clients_with_the_token_get_in(platform, box, ray, version, joined)
+        ray("submit", str(script(ray, "release", RELEASE)))
 
         wait_until(lambda: len(platform.live_nodes("worker")) == 0, "the idle workers are given back", 90)
         wait_until(lambda: platform.live_instances() == 1, "only the head's instance is left")
@@ -164,13 +213,16 @@ def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, versi
     assert (platform.live_instances(), platform.live_pools(), platform.unfinished_work()) == (0, [], [])
 
 
-def plant_token_of_another_cluster(ray: Ray) -> None:
-    """Write Ray's default file, as any `ray.init()` does, on this machine and in the image of all nodes."""
-    own = ray.folder / ".ray/auth_token"
-    own.parent.mkdir()
-    own.write_text(OTHER_TOKEN)
-    there = "/opt/yellowdog/agent/.ray"
-    plant = f"mkdir {there}\necho {OTHER_TOKEN} > {there}/auth_token\nchown -R yd-agent {there}\n"
+def prepare_tokens(ray: Ray, version: str) -> None:
+    """The image has the token of another cluster. So has this machine (v1), or it has none and requires one (v2)."""
+    plant = PLANT_OTHER_TOKEN
+    if version == "v1":
+        own = ray.folder / ".ray/auth_token"
+        own.parent.mkdir()
+        own.write_text(OTHER_TOKEN)
+    elif HAS_TOKENS:
+        plant += DEFAULT_OF_RAY_2_61
+        ray.env["RAY_AUTH_MODE"] = "token"
     config = yaml.safe_load(ray.yaml.read_text())
     for node_type in config["available_node_types"].values():
         node_config = node_type["node_config"]
@@ -179,14 +231,15 @@ def plant_token_of_another_cluster(ray: Ray) -> None:
     ray.yaml.write_text(yaml.safe_dump(config))
 
 
-def token_of_another_cluster_is_not_used(box: Box, ray: Ray) -> None:
+def token_of_another_cluster_is_not_used(box: Box, ray: Ray, version: str) -> None:
     """On the head it is replaced, if the cluster has a token; elsewhere it stays as it was."""
     hosts = [file for file in files_with(OTHER_TOKEN, box.folder) if file.name == "auth_token"]
     assert hosts, "workers have it"
     left = int(not HAS_TOKENS)
     assert f"lines: {left}" in ray("exec", f"echo lines: $(grep -c {OTHER_TOKEN} ~/.ray/auth_token)")
     assert OTHER_TOKEN not in kept_tokens(ray)
-    assert (ray.folder / ".ray/auth_token").read_text() == OTHER_TOKEN
+    if version == "v1":
+        assert (ray.folder / ".ray/auth_token").read_text() == OTHER_TOKEN
 
 
 def kept_tokens(ray: Ray) -> list[str]:
@@ -207,7 +260,8 @@ def commands_on_the_head(ray: Ray) -> None:
     assert (ray.folder / "back.txt").read_text() == "there and back\n"
 
 
-def work_on_two_workers(ray: Ray, platform: PlatformView, *, supervised: bool) -> None:
+def work_on_two_workers(ray: Ray, platform: PlatformView, *, supervised: bool) -> int:
+    """Two workers at work, one of which has replaced a killed one; gives the number of nodes that ever joined."""
     output = ray("submit", str(JOB))
     assert "met on 2 workers" in output, output
 
@@ -224,7 +278,37 @@ def work_on_two_workers(ray: Ray, platform: PlatformView, *, supervised: bool) -
     ray("kill-random-node", "-y", "--hard")
     wait_until(lambda: not before <= names(platform), "the killed worker is gone from the platform")
     wait_until(lambda: running_workers(platform) == 2, "it is replaced while it is wanted")
+    held = ray("submit", str(script(ray, "hold", HOLD)))
+    assert "held on 2 hosts" in held, held
     ray("exec", request(0))
+    return int(re.findall(r"nodes that ever joined: (\d+)", held)[-1])
+
+
+def script(ray: Ray, name: str, code: str) -> Path:
+    """A file for `ray submit`."""
+    file = ray.folder / f"{name}.py"
+    file.write_text(code)
+    return file
+
+
+def only_clients_with_the_token_get_in(platform: PlatformView, box: Box, ray: Ray, version: str, joined: int) -> None:
+    """A scanner on a host outside the cluster tries every door, without the token and with it."""
+    logins, nodes = Logins(box.ssh_key), platform.addresses()
+    sockets = [socket for node in nodes for socket in logins.sockets(node)]
+    (head,) = {socket.host for socket in sockets if socket.port == 6379}
+    if version == "v2":  # the other YAML's task scripts select ports themselves
+        check_documented(sockets, head)
+
+    with closing(platform.provision_host("stranger")) as stranger:
+        scan = Scan(logins, stranger.address, head, sockets)
+        scan.without_token()
+        assert logins.marks(nodes) == set(), "code ran on a node"
+
+        (token,) = kept_tokens(ray)
+        found = scan.with_token(token, on_loopback={"v2": {"job", "client"}, "v1": {"job"}}[version])
+        (worker,) = (each["detail"] for each in found if each["attempt"] == "worker")
+        assert f"nodes that ever joined: {joined + 1}\n" in worker, "the stranger joined without the token"
+        assert logins.marks(nodes) == CLIENTS - {"store"}
 
 
 def request(cpus: int) -> str:
