@@ -27,12 +27,8 @@ from yellowdog_ray.node.ray_versions import has_tokens
 
 REPOSITORY = Path(__file__).parents[2]
 JOB = REPOSITORY / "examples/local/two_workers.py"
-
-KILL_HEAD_PROCESSES = (
-    "pkill -KILL -x gcs_server; pkill -KILL -f '/[m]onitor.py'; restarts=~/.raydog/store/restarts; "
-    'for i in $(seq 200); do [ "$(wc -l <$restarts)" = 2 ] && break; sleep 0.1; done 2>/dev/null; cat $restarts'
-)
-"""Kills the control store and the autoscaler, and prints their restarts. `scripts/head-kills` kills the others, too."""
+SURVIVING_JOB = REPOSITORY / "tests/e2e/surviving_job.py"
+"""`scripts/head-kills` kills the head's other processes, too."""
 
 HAS_TOKENS = has_tokens(ray_version)
 
@@ -272,8 +268,9 @@ def work_on_two_workers(ray: Ray, platform: PlatformView, *, supervised: bool) -
     assert len(set(ips)) == 2, "two workers, two addresses"
     before = names(platform)
     if supervised:  # the head script of the v1 life is the user's own
-        restarts = ray("exec", f"{KILL_HEAD_PROCESSES}; {request(2)}")
-        assert restarts.count('"reason": "killed"') == 2, restarts
+        output = ray("submit", str(SURVIVING_JOB))
+        assert output.count('"reason": "killed"') == 2, output
+        assert "same actors: True" in output, output
         assert (names(platform), platform.live_instances()) == (before, 3), "no worker is lost or replaced"
     ray("kill-random-node", "-y", "--hard")
     wait_until(lambda: not before <= names(platform), "the killed worker is gone from the platform")
