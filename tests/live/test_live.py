@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -25,9 +26,12 @@ from tests.live.__main__ import main as command
 from tests.live.account import OPTIONS, VARIABLES, Account, AccountError, NoAccountError
 from tests.live.guardian import LEFT, MARKER, REMOVED, Guardian, _remove
 from tests.live.life import MACHINES, LifeFailed, cluster_yaml, live
+from yellowdog_local.state.profiles import load_profile
+from yellowdog_local.state.settings import Settings
 from yellowdog_local.testing import RunningPlatform, local_platform
 
 ROOT = Path(__file__).parents[2]
+PROFILES = sorted((ROOT / "tests/live/profiles").glob("*.json"))
 CLUSTER = "raydog-live-0badcafe-v2"
 MAKER = """
 import sys, time
@@ -46,6 +50,15 @@ def variables(tmp_path):
     key = tmp_path / "key"
     key.touch()
     return {**dict.fromkeys(VARIABLES, "x"), "RAYDOG_LIVE_NAMESPACE": "demo", "RAYDOG_LIVE_SSH_KEY": str(key)}
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_profile_changes_every_setting_it_names(profile):
+    settings, defaults = load_profile(profile), Settings()
+
+    names = json.loads(profile.read_text())
+    assert names
+    assert [name for name in names if getattr(settings, name) == getattr(defaults, name)] == []
 
 
 class TestAccount:
