@@ -34,9 +34,10 @@ ROOT = Path(__file__).parents[2]
 PROFILES = sorted((ROOT / "tests/live/profiles").glob("*.json"))
 CLUSTER = "raydog-live-0badcafe-v2"
 MAKER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from tests.live.guardian import Guardian
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background inherit that it is ignored
 with Guardian(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]), settling=0):
     print("ready", flush=True)
     time.sleep(60)
