@@ -4,7 +4,8 @@ It tries Ray's own clients, calls methods of Ray's services at every door, and r
 listening socket of a node. Standard input:
 
     {"head": address, "doors": [[address, port], ...], "token": text or null, "methods": "all" or "harmless",
-     "clients": [names in CLIENTS], "seconds": limit for each client}
+     "clients": [names in CLIENTS], "seconds": limit for each client,
+     "repeats_hanging": whether a client that reaches the limit is tried again}
 
 Standard output: a JSON list of `{"attempt", "host", "port", "outcome", "detail"}`. Outcomes:
 
@@ -93,6 +94,7 @@ class Scanner:
         self._methods = all_methods() if given["methods"] == "all" else list(HARMLESS)
         self._names: list[str] = given["clients"]
         self._seconds = float(given["seconds"])
+        self._repeats_hanging = bool(given["repeats_hanging"])
 
     def run(self) -> list[Finding]:
         """All findings. The worker comes last: tasks of the other clients would run on it too."""
@@ -103,7 +105,12 @@ class Scanner:
         return [*found, *tried, *(self._client(name) for name in self._names if name == "worker")]
 
     def _client(self, name: str) -> Finding:
-        """One of Ray's clients, in a process of its own: when it is refused, it may abort."""
+        """One of Ray's clients; with `repeats_hanging`, again if it hangs, as Ray's proxy may (CLIENT_ATTEMPTS)."""
+        finding, hangs = self._attempt(name)
+        return self._attempt(name)[0] if hangs and self._repeats_hanging else finding
+
+    def _attempt(self, name: str) -> tuple[Finding, bool]:
+        """A client in a process of its own, since it may abort when it is refused; and whether it has hung."""
         env = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
         if self._token is not None:
             env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self._token}
@@ -115,15 +122,15 @@ class Scanner:
             )
             with suppress(subprocess.TimeoutExpired):
                 process.wait(self._seconds)
+            hangs = process.poll() is None
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             ended = process.wait()
             if name == "worker":
                 subprocess.run([RAY, "stop", "--force"], stdout=output, stderr=output, check=False)
             output.seek(0)
-            return Finding(
-                name, self._head, port, "in" if ended == 0 else "shut", f"[{ended}] {output.read()[-20_000:]}"
-            )
+            outcome = "in" if ended == 0 else "shut"
+            return Finding(name, self._head, port, outcome, f"[{ended}] {output.read()[-20_000:]}"), hangs
 
     def _at_door(self, door: Door) -> list[Finding]:
         try:
