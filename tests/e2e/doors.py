@@ -21,7 +21,7 @@ from yellowdog_ray.node.ray_versions import agents_require_tokens
 
 SCANNER = Path(__file__).with_name("scanner.py")
 SECURITY = Path(__file__).parents[2] / "docs/security.md"
-SSH_SECONDS = 150
+SSH_SECONDS = 240
 WIDTHS = ("loopback", "its address", "all addresses")
 ROW = re.compile(r"\| (\d+)(?:-(\d+))? \| (all|head) \| (all addresses|its address|loopback) \|.*")
 
