@@ -75,12 +75,14 @@ class TimeChecks:
             row = self._rows.setdefault(launch.node_type, _Row())
             if launch.made == 0:
                 continue
-            ends = [end for task, end in self._early_ends(launch.node_type) if task.id not in row.judged]
-            if not ends:
+            # A task that ends while the tick submits others ends after the tick's listing: the next tick detects it.
+            ends = {task.id: end for task, end in self._early_ends(launch.node_type) if end < self._world.seconds}
+            new = ends.keys() - row.judged
+            if not new:
                 continue
             row.failures += 1
-            row.judged |= {task.id for task, _ in self._early_ends(launch.node_type)}
-            waited = self._world.seconds - min(ends)
+            row.judged |= ends.keys()
+            waited = self._world.seconds - min(ends[task_id] for task_id in new)
             least = min(MAX_SECONDS, FIRST_SECONDS * 2 ** (row.failures - 1))
             if waited < least:
                 self._world.fail(
