@@ -104,7 +104,7 @@ class Scheduler:
     def _refresh_nodes(self) -> None:
         touched, self._slots.touched_nodes = self._slots.touched_nodes, {}
         for node in touched.values():
-            self._pools.refresh_idle_timeout(node)
+            self._pools.refresh_node(node)
 
     def _refresh_pools(self) -> None:
         touched, self._slots.touched_pools = self._slots.touched_pools, {}

@@ -20,6 +20,7 @@ from tests.simulation.exceptions import abort_seconds
 from tests.simulation.lab import Lab
 from yellowdog_local.compute.views import requirement_summary, requirement_view
 from yellowdog_local.faults import AbortLost
+from yellowdog_local.pools.matching import node_matches
 from yellowdog_local.state.records import (
     GroupRecord,
     PoolRecord,
@@ -191,7 +192,8 @@ class Witness:
     def _ready_tasks_find_no_free_worker(self, group: GroupRecord) -> None:
         limited = group.spec.minWorkers or group.spec.maxWorkers or group.spec.tasksPerWorker
         if group.ready and not limited and group.work.allocates and not group.status.terminating:
-            assert not any(pool.free for pool in self._store.open_pools.values() if pool.status.available)
+            pools = (pool for pool in self._store.open_pools.values() if pool.status.available)
+            assert not any(node_matches(group, worker.node) for pool in pools for worker in pool.free.values())
 
     def _pool_is_counted(self, pool: PoolRecord) -> None:
         nodes = list(pool.nodes.values())

@@ -67,6 +67,17 @@ def test_task_aborted_between_allocation_and_start_ends(make_lab: LabMaker) -> N
     assert task.status is TaskStatus.ABORTED
 
 
+def test_shut_down_node_ends_after_a_task_that_is_aborted_between_allocation_and_start(make_lab: LabMaker) -> None:
+    lab = make_lab(allocation_latency_seconds=2)
+    pool = lab.booted(1)
+    (node,) = pool.nodes.values()
+    (task,) = lab.tasks(lab.group(), "a")
+    lab.do(lambda p: p.pools.shut_down(pool))
+    lab.do(lambda p: p.tasks.cancel(task, abort=True))
+    lab.advance(60)
+    assert not node.instance.status.alive
+
+
 def test_retry_delay_is_kept_after_another_group_ends(make_lab: LabMaker) -> None:
     lab = make_lab(retry_delay_seconds=100)
     lab.booted(1)

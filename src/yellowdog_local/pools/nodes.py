@@ -84,7 +84,7 @@ class Nodes:
         self._tasks.reported(node_id, event)
         node = self._store.node(node_id)
         if node.draining:
-            self._end_if_drained(node)
+            self.end_if_drained(node)
 
     def agent_silent(self, node_id: str, seconds: float) -> None:
         """Handle the silence of an agent: its platform node becomes late or is lost."""
@@ -149,7 +149,7 @@ class Nodes:
         self._shrink(node.pool)
         for worker in node.workers:
             node.pool.free.pop(worker.id, None)
-        self._end_if_drained(node)
+        self.end_if_drained(node)
 
     def set_workers(self, node: NodeRecord, count: int) -> None:
         """Set the number of workers of a platform node; surplus workers are removed if unclaimed, newest first."""
@@ -250,7 +250,8 @@ class Nodes:
         node.entity.statusChangedTime = self._kernel.now()
         self._slots.touch(node.pool)
 
-    def _end_if_drained(self, node: NodeRecord) -> None:
+    def end_if_drained(self, node: NodeRecord) -> None:
+        """End a platform node that is shut down and has no task."""
         # A node whose machine has ended cannot deregister: it ends when the loss is detected.
         if node.status.active and not node.tasks and not node.unnoticed:
             self._end(node, "deregister", "the node was shut down")

@@ -178,7 +178,13 @@ class Pools:
             self._note_use(pool)
             self._watch_idleness(pool)
 
-    def refresh_idle_timeout(self, node: NodeRecord) -> None:
+    def refresh_node(self, node: NodeRecord) -> None:
+        """End a platform node that is shut down once it has no task, also if its task has never reached the agent."""
+        if node.draining:
+            self._nodes.end_if_drained(node)
+        self._refresh_idle_timeout(node)
+
+    def _refresh_idle_timeout(self, node: NodeRecord) -> None:
         """Start or cancel the timeout after which an idle platform node is shut down.
 
         It counts from registration or from the last claim. By default, a timeout of 0 spares a node before its first

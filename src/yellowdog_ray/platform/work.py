@@ -26,6 +26,7 @@ from yellowdog_ray.platform.convert import (
     work_entry,
     work_view,
 )
+from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.limits import TASKS, stated_limit
 from yellowdog_ray.platform.types import TaskGroupSpec, TaskSpec, TaskView, WorkRequirementEntry, WorkRequirementView
 
@@ -105,20 +106,21 @@ class WorkCalls(Calls):
 
     @platform_call
     def submit_tasks(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
-        """Submit tasks: one call per `TASK_BATCH_SIZE` of them, or per as many as the platform accepts."""
+        """Submit tasks: one call per `TASK_BATCH_SIZE` of them, or per as many as the platform accepts.
+
+        Raises:
+            MalformedResponse: an answer lacks a task, which may or may not exist.
+        """
         submitted: list[TaskView] = []
-        sent = 0  # not the length of `submitted`: an answer may show fewer tasks than were sent
-        while sent < len(specs):
-            size = min(self._batch_size or TASK_BATCH_SIZE, len(specs) - sent)
+        while len(submitted) < len(specs):
+            size = min(self._batch_size or TASK_BATCH_SIZE, len(specs) - len(submitted))
             try:
-                submitted += self._submit_batch(group_id, specs[sent : sent + size])
+                submitted += self._submit_batch(group_id, specs[len(submitted) : len(submitted) + size])
             except PlatformError as error:
                 limit = stated_limit(error, TASKS, below=size, was_stated=size == self._batch_size)
                 if limit is None:
                     raise
                 self._batch_size = limit
-            else:
-                sent += size
         return submitted
 
     def _submit_batch(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:
@@ -126,7 +128,10 @@ class WorkCalls(Calls):
         batch = [task_entity(spec) for spec in specs]
         with self._sdk(subject):
             tasks = self._client.work_client.add_tasks_to_task_group_by_id(group_id, batch)
-        return [task_view(entity(task, Task, subject)) for task in tasks]
+        views = [task_view(entity(task, Task, subject)) for task in tasks]
+        if sorted(view.name for view in views) != sorted(spec.name for spec in specs):
+            raise malformed(f"{subject}: an answer with {len(views)} tasks, or with others")
+        return views
 
     @platform_call
     def task(self, task_id: str) -> TaskView:

@@ -7,7 +7,7 @@ from yellowdog_client.model import Task, WorkRequirement, WorkRequirementStatus,
 from yellowdog_client.model.exceptions import InvalidRequestException
 
 from tests.yellowdog_ray.platform.fake_sdk import Search, calls_of
-from yellowdog_ray.errors import Refused
+from yellowdog_ray.errors import MalformedResponse, Refused
 from yellowdog_ray.platform.types import TaskSpec
 from yellowdog_ray.platform.work import WorkCalls
 
@@ -56,6 +56,19 @@ def test_refusal_that_states_no_limit_is_raised_at_once():
     with pytest.raises(Refused, match="no such task group"):
         work.submit_tasks("g", SPECS)
     assert platform.sizes == [250]
+
+
+@pytest.mark.parametrize("answer", [lambda batch: [], lambda batch: batch[1:], lambda batch: [*batch, batch[0]]])
+def test_answer_with_other_tasks_than_were_submitted_is_malformed(answer):
+    """An empty answer, taken for a launch, would make autoscaler v2 wait ten minutes for nodes that do not exist."""
+
+    def add(_, batch):
+        return answer([made(task, id=f"ydid:task:{task.name}") for task in batch])
+
+    work = calls_of(WorkCalls, work_client={"add_tasks_to_task_group_by_id": add})
+
+    with pytest.raises(MalformedResponse):
+        work.submit_tasks("g", SPECS[:3])
 
 
 def test_work_requirements_of_other_namespaces_are_left_out():
