@@ -341,6 +341,8 @@ class Checks:
         """Why an instance may live without a listed node for a while, and for how long; None if it has one."""
         if instance.node is None:
             return "pending", self.pending_seconds
+        if instance.node.stranded:
+            return "stranded", SPARE_SECONDS
         living = [task for task in instance.node.tasks if not task.status.finished]
         if not living:
             return "idle", SPARE_SECONDS

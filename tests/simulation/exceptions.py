@@ -40,6 +40,10 @@ EXCEPTIONS = {
         "succeed, and an unlisted worker pool must end.",
         "Until then the platform shows a head that runs, and keeps the pool.",
     ),
+    "lost_node_terminates_instance": Allowance(
+        "The instance of a LOST platform node may live until YellowDog answers again.",
+        "RayDog terminates it, which takes a call.",
+    ),
 }
 """By the name of the setting."""
 
