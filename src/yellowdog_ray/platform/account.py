@@ -5,8 +5,6 @@ A search takes one namespace or none, so each list takes one call per namespace 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from yellowdog_client.model import (
     ApplicationDetails,
     ComputeRequirement,
@@ -17,23 +15,16 @@ from yellowdog_client.model import (
     WorkerPoolSearch,
     WorkerPoolStatus,
     WorkerPoolSummary,
-    WorkRequirementSearch,
-    WorkRequirementStatus,
     WorkRequirementSummary,
 )
 
-from yellowdog_ray.platform.calls import Calls, entity, platform_call
-from yellowdog_ray.platform.convert import compute_entry, identified, pool_entry, work_entry
+from yellowdog_ray.platform.calls import Calls, Namespaces, entity, platform_call
+from yellowdog_ray.platform.convert import ENDED_POOLS, compute_entry, identified, pool_entry, work_entry
 from yellowdog_ray.platform.types import Application, ComputeEntry, PoolEntry, WorkRequirementEntry
-
-Namespaces = Sequence[str] | None
-"""The namespaces of a search; None for all that the key can read."""
+from yellowdog_ray.platform.work import work_search
 
 _USER = "ydid:user:"
-_LIVE_WORK = [status for status in WorkRequirementStatus if not status.finished]
-_LIVE_POOLS: list[WorkerPoolStatus] = [
-    status for status in WorkerPoolStatus if status not in (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)
-]
+_LIVE_POOLS = [status for status in WorkerPoolStatus if status not in ENDED_POOLS]
 _LIVE_COMPUTES: list[ComputeRequirementStatus] = [
     status for status in ComputeRequirementStatus if status is not ComputeRequirementStatus.TERMINATED
 ]
@@ -80,15 +71,15 @@ class AccountCalls(Calls):
             name_part: a part that their names contain; the platform may match more than that.
             finished: also those that have ended.
         """
-        statuses = None if finished else _LIVE_WORK
-        found: list[WorkRequirementEntry] = []
-        for namespace in _each(namespaces):
-            search = WorkRequirementSearch(namespace=namespace, name=name_part, statuses=statuses)
-            subject = "the work requirements"
-            with self._sdk(subject):
-                results = self._client.work_client.get_work_requirements(search)
-            found += map(work_entry, self._items(subject, results, WorkRequirementSummary))
-        return [entry for entry in found if _is_in(entry.namespace, namespaces)]
+        return self._listed(
+            "the work requirements",
+            namespaces,
+            lambda namespace: self._client.work_client.get_work_requirements(
+                work_search(namespace, name_part, finished=finished)
+            ),
+            WorkRequirementSummary,
+            work_entry,
+        )
 
     @platform_call
     def live_pools(self, namespaces: Namespaces, name_part: str | None = None) -> list[PoolEntry]:
@@ -113,32 +104,25 @@ class AccountCalls(Calls):
     def _pools(
         self, namespaces: Namespaces, name_part: str | None, statuses: list[WorkerPoolStatus] | None
     ) -> list[PoolEntry]:
-        found: list[PoolEntry] = []
-        for namespace in _each(namespaces):
-            within = [namespace] if namespace else None
-            search = WorkerPoolSearch(namespaces=within, name=name_part, statuses=statuses)
-            subject = "the worker pools"
-            with self._sdk(subject):
-                results = self._client.worker_pool_client.get_worker_pools(search)
-            found += map(pool_entry, self._items(subject, results, WorkerPoolSummary))
-        return [entry for entry in found if _is_in(entry.namespace, namespaces)]
+        return self._listed(
+            "the worker pools",
+            namespaces,
+            lambda namespace: self._client.worker_pool_client.get_worker_pools(
+                WorkerPoolSearch(namespaces=[namespace] if namespace else None, name=name_part, statuses=statuses)
+            ),
+            WorkerPoolSummary,
+            pool_entry,
+        )
 
     def _computes(
         self, namespaces: Namespaces, name_part: str | None, statuses: list[ComputeRequirementStatus] | None
     ) -> list[ComputeEntry]:
-        found: list[ComputeEntry] = []
-        for namespace in _each(namespaces):
-            search = ComputeRequirementSearch(namespace=namespace, name=name_part, statuses=statuses)
-            subject = "the compute requirements"
-            with self._sdk(subject):
-                results = self._client.compute_client.get_compute_requirements(search)
-            found += map(compute_entry, self._items(subject, results, ComputeRequirement))
-        return [entry for entry in found if _is_in(entry.namespace, namespaces)]
-
-
-def _each(namespaces: Namespaces) -> Sequence[str | None]:
-    return (None,) if namespaces is None else namespaces
-
-
-def _is_in(namespace: str, namespaces: Namespaces) -> bool:
-    return namespaces is None or namespace in namespaces
+        return self._listed(
+            "the compute requirements",
+            namespaces,
+            lambda namespace: self._client.compute_client.get_compute_requirements(
+                ComputeRequirementSearch(namespace=namespace, name=name_part, statuses=statuses)
+            ),
+            ComputeRequirement,
+            compute_entry,
+        )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from yellowdog_client import PlatformClient
 from yellowdog_client.common import SearchClient
@@ -27,8 +27,21 @@ PAGE_SIZE = 1_000
 MAX_PAGES = 1_000
 """Pages per list: a hundred times the platform's largest pool. A longer list is malformed."""
 
+Namespaces = Sequence[str] | None
+"""The namespaces of a search; None for all that the key can read."""
+
+
+class InNamespace(Protocol):
+    """An entry of a list."""
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+
+
 P = ParamSpec("P")
 T = TypeVar("T")
+E = TypeVar("E", bound=InNamespace)
 
 
 class Calls:
@@ -60,6 +73,22 @@ class Calls:
     def _sdk(self, subject: str) -> AbstractContextManager[None]:
         """Run one SDK call; `subject` names the requested thing in error texts."""
         return sdk_errors(subject, self._responses)
+
+    def _listed(
+        self,
+        subject: str,
+        namespaces: Namespaces,
+        search: Callable[[str | None], SearchClient[T]],
+        kind: type[T],
+        entry: Callable[[T], E],
+    ) -> list[E]:
+        """The entries of these namespaces: one search per namespace, or one for all. The platform may match more."""
+        found: list[E] = []
+        for namespace in (None,) if namespaces is None else namespaces:
+            with self._sdk(subject):
+                results = search(namespace)
+            found += map(entry, self._items(subject, results, kind))
+        return [one for one in found if namespaces is None or one.namespace in namespaces]
 
     def _items(self, subject: str, search: SearchClient[T], kind: type[T], most: int | None = None) -> Iterator[T]:
         """The results of a search, at most `most` of them: one call per page.

@@ -63,7 +63,7 @@ TASK_TYPE = "bash"
 """The type of every task; a platform node that runs one must offer it."""
 
 LIVE_NODES = [NodeStatus.RUNNING, NodeStatus.LATE]
-_ENDED_POOLS = (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)
+ENDED_POOLS = (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)
 _NO_OBJECTS = (str, int, float, list)
 """What the SDK makes of JSON that is no object."""
 
@@ -236,7 +236,7 @@ def pool_view(pool: object) -> PoolView:
         id=identified(pool.id, "a worker pool"),
         name=str(pool.name),
         status=word_of(status),
-        finished=status in _ENDED_POOLS,
+        finished=status in ENDED_POOLS,
         compute_requirement_id=pool.computeRequirementId if isinstance(pool, ProvisionedWorkerPool) else None,
         configured=isinstance(pool, ConfiguredWorkerPool),
         namespace=str(pool.namespace),
@@ -259,7 +259,7 @@ def pool_entry(pool: WorkerPoolSummary) -> PoolEntry:
         namespace=identified(pool.namespace, subject),
         name=identified(pool.name, subject),
         status=word_of(pool.status),
-        finished=pool.status in _ENDED_POOLS,
+        finished=pool.status in ENDED_POOLS,
         created=time_of(pool.createdTime),
         configured=word_of(pool.type).endswith(ConfiguredWorkerPool.__name__),
         status_changed=pool.statusChangedTime,

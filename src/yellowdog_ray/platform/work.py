@@ -36,7 +36,6 @@ TASK_BATCH_SIZE = 1_000
 _LIVE_TASKS = [status for status in TaskStatus if not status.finished]
 _ENDED_TASKS = [status for status in TaskStatus if status.finished]
 _ALLOCATED_TASKS = [TaskStatus.ALLOCATED, TaskStatus.DOWNLOADING]
-_LIVE_WORK = [status for status in WorkRequirementStatus if not status.finished]
 
 
 class WorkCalls(Calls):
@@ -69,14 +68,15 @@ class WorkCalls(Calls):
             name_part: the part.
             finished: also those that have ended.
         """
-        search = WorkRequirementSearch(
-            namespace=self.namespace, name=name_part, statuses=None if finished else _LIVE_WORK
+        return self._listed(
+            f"the work requirements named '{name_part}'",
+            [self.namespace],
+            lambda namespace: self._client.work_client.get_work_requirements(
+                work_search(namespace, name_part, finished=finished)
+            ),
+            WorkRequirementSummary,
+            work_entry,
         )
-        subject = f"the work requirements named '{name_part}'"
-        with self._sdk(subject):
-            results = self._client.work_client.get_work_requirements(search)
-        found = self._items(subject, results, WorkRequirementSummary)
-        return [work_entry(summary) for summary in found if identified(summary.namespace, subject) == self.namespace]
 
     @platform_call
     def work_requirement(self, requirement_id: str) -> WorkRequirementView:
@@ -217,3 +217,9 @@ class WorkCalls(Calls):
         with self._sdk(subject):
             results = self._client.work_client.get_tasks(search)
         return [task_view(task) for task in self._items(subject, results, Task, most)]
+
+
+def work_search(namespace: str | None, name_part: str | None, *, finished: bool) -> WorkRequirementSearch:
+    """A search for work requirements; for those that have ended only if they are wanted too."""
+    statuses = None if finished else [status for status in WorkRequirementStatus if not status.finished]
+    return WorkRequirementSearch(namespace=namespace, name=name_part, statuses=statuses)
