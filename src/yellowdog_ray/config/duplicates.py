@@ -1,30 +1,16 @@
-"""Keys that a mapping of a YAML file has twice: YAML readers take the last one without a message. A leaf."""
+"""Keys that a mapping of a YAML file has twice: YAML readers take the last one without a message."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-
-@dataclass(frozen=True)
-class Duplicate:
-    """A key that its mapping has already.
-
-    Attributes:
-        line: of the YAML file, from 1.
-        column: from 1.
-        text: what is wrong and what to do.
-    """
-
-    line: int
-    column: int
-    text: str
+from yellowdog_ray.config.finding import Finding
 
 
-def duplicate_keys(root: yaml.Node) -> Iterator[Duplicate]:
+def duplicate_keys(root: yaml.Node) -> Iterator[Finding]:
     """The duplicate keys of a YAML. A part that aliases repeat counts once."""
     visited: set[int] = set()
     left = [root]
@@ -40,14 +26,14 @@ def duplicate_keys(root: yaml.Node) -> Iterator[Duplicate]:
             left += node.value
 
 
-def _duplicates(node: yaml.MappingNode) -> Iterator[Duplicate]:
+def _duplicates(node: yaml.MappingNode) -> Iterator[Finding]:
     seen: set[object] = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode) or key.value == "<<":
             continue
         if key.value in seen:
             text = f"the key {key.value} occurs twice, and the last one counts: remove one"
-            yield Duplicate(key.start_mark.line + 1, key.start_mark.column + 1, text)
+            yield Finding(key.start_mark.line + 1, key.start_mark.column + 1, text)
         seen.add(key.value)
 
 

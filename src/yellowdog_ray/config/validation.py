@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from yellowdog_ray.config import models as cfg
 from yellowdog_ray.config.auth import absolute_auth, check_public_key
 from yellowdog_ray.config.bootstrap import bootstrap, check_cluster_name
 from yellowdog_ray.config.duplicates import duplicate_keys
+from yellowdog_ray.config.finding import Finding
 from yellowdog_ray.config.local_files import file_mounts, files_to_upload, inline_files
 from yellowdog_ray.config.mistakes import Mistake, shown
 from yellowdog_ray.config.ray_keys import missing_keys, ray_mistakes
@@ -32,23 +32,6 @@ from yellowdog_ray.errors import ConfigError
 
 _MODULE = "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"
 _ENDS_OF_A_KEY = ".: ,"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One mistake, or one warning.
-
-    Attributes:
-        line: of the YAML file, from 1.
-        column: from 1.
-        text: what is wrong and what to do.
-        is_warning: whether `ray up` would only warn.
-    """
-
-    line: int
-    column: int
-    text: str
-    is_warning: bool = False
 
 
 def validate(file: Path) -> list[Finding]:
@@ -75,7 +58,7 @@ def validate(file: Path) -> list[Finding]:
         return [Finding(1, 1, "the file has no keys: start from examples/autoscaler/raydog.yaml")]
     folders = [file.resolve().parent, Path.cwd()]
     found = [
-        *(Finding(found.line, found.column, found.text) for found in duplicate_keys(root)),
+        *duplicate_keys(root),
         *(_at(root, text) for text in _mistakes(config, str(file), folders)),
     ]
     found = found or [_at(root, str(mistake)) for mistake in values_that_are_no_json(config)]

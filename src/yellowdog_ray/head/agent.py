@@ -17,7 +17,6 @@ from yellowdog_ray.head import processes
 from yellowdog_ray.head.events import Events, Restart
 from yellowdog_ray.head.processes import Command
 from yellowdog_ray.head.restarts import FIRST_BACK_OFF_SECONDS, Restarts
-from yellowdog_ray.head.supervisor import GRACEFUL_CODES
 from yellowdog_ray.node import variables
 
 MODULE = __name__
@@ -56,7 +55,7 @@ class Keeper:
             self.pid = None
             died = time.monotonic()
             back_off = self._restarts.died(died, died - started, graceful=False)
-            if code in GRACEFUL_CODES or self._restarts.in_crash_loop:
+            if code in processes.GRACEFUL_CODES or self._restarts.in_crash_loop:
                 return code if code >= 0 else 128 - code
             time.sleep(back_off)
             pid = self._start_again()

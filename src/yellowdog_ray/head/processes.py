@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+GRACEFUL_CODES = frozenset({0, -signal.SIGTERM, 128 + signal.SIGTERM})
+"""Exit codes of a process of Ray that was stopped (`scripts/scripts.py` of Ray 2.60 expects the same ones)."""
+
 _PROC = Path("/proc")
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _LOG_OPTION = re.compile(r"--std(?:err|out)[-_]filepath=(.+)")

@@ -21,9 +21,6 @@ from yellowdog_ray.head.processes import Command
 from yellowdog_ray.head.restarts import Restarts
 from yellowdog_ray.node.scripts import CANNOT_SUPERVISE
 
-GRACEFUL_CODES = frozenset({0, -signal.SIGTERM, 128 + signal.SIGTERM})
-"""Exit codes of a process of Ray that was stopped (`scripts/scripts.py` of Ray 2.60 expects the same ones)."""
-
 TAIL_LINES = 10
 """So many last lines of a process's logs are in the task's error."""
 
@@ -129,7 +126,7 @@ class Supervisor:
         if not found.kind.restarts:
             self._end(found, code)
         found.died = self._monotonic()
-        self._schedule(found, self._reason(code), found.died - found.started, graceful=code in GRACEFUL_CODES)
+        self._schedule(found, self._reason(code), found.died - found.started, graceful=code in processes.GRACEFUL_CODES)
         if found.repair is not None and code > 0 and found.restarts.crashes == _CRASHES_BEFORE_REPAIR:
             self._report(found.repair())
 
@@ -170,7 +167,7 @@ class Supervisor:
         self._processes.clear()
 
     def _end(self, found: Supervised, code: int) -> None:
-        if code in GRACEFUL_CODES:
+        if code in processes.GRACEFUL_CODES:
             raise End(0, [f"The {found.kind.name} has exited; the task ends"])
         raise End(1, [f"the {found.kind.name} died ({self._reason(code)}); the task ends", *tail(found.command)])
 

@@ -16,8 +16,8 @@ from yellowdog_ray import names
 from yellowdog_ray.cluster.generations import find_last_work
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import pool_tags, request_end, tear_down
-from yellowdog_ray.errors import NotFound, PlatformError, TeardownIncomplete
-from yellowdog_ray.inventory.account import Account, cluster_of, token_of
+from yellowdog_ray.errors import PlatformError, TeardownIncomplete
+from yellowdog_ray.inventory.account import Account, cluster_of, read_listed, token_of
 from yellowdog_ray.inventory.summaries import YOUNG
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
@@ -138,16 +138,8 @@ def _possible_owners(entries: Iterable[WorkRequirementEntry], alive: Iterable[st
 
 
 def _clusters(platform: Platform, entries: Sequence[WorkRequirementEntry]) -> list[tuple[str, WorkRequirementView]]:
-    works = run_concurrently(partial(_read, platform), entries)
+    works = run_concurrently(partial(read_listed, platform), entries)
     return [(name, work) for work in works if work is not None and (name := cluster_of(work)) is not None]
-
-
-def _read(platform: Platform, entry: WorkRequirementEntry) -> WorkRequirementView | None:
-    """A listed work requirement; None for one that is gone since."""
-    try:
-        return platform.work_requirement(entry.id)
-    except NotFound:
-        return None
 
 
 def is_living(platform: Platform, work: WorkRequirementView) -> bool:

@@ -11,8 +11,8 @@ from enum import Enum
 from functools import partial
 
 from yellowdog_ray import names
-from yellowdog_ray.errors import NotFound, PlatformError
-from yellowdog_ray.inventory.account import Account, cluster_of
+from yellowdog_ray.errors import PlatformError
+from yellowdog_ray.inventory.account import Account, cluster_of, read_listed
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
@@ -153,9 +153,7 @@ def _name(platform: Platform, creator: str) -> str | None:
 def _read(platform: Platform, entry: WorkRequirementEntry) -> WorkRequirementView | PlatformError | None:
     """A work requirement, or why it cannot be read; None for one that is gone."""
     try:
-        return platform.work_requirement(entry.id)
-    except NotFound:
-        return None
+        return read_listed(platform, entry)
     except PlatformError as error:
         return error
 
