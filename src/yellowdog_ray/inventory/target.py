@@ -10,6 +10,7 @@ import yaml
 
 from yellowdog_ray import names
 from yellowdog_ray.cluster.generations import find_last_work
+from yellowdog_ray.config.readable import UNREADABLE
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.inventory.account import Account, is_of
 from yellowdog_ray.platform.client import Platform
@@ -58,11 +59,12 @@ def parse_target(reference: str, namespace: str | None) -> Target:
 
 def _of_yaml(file: Path) -> Target:
     try:
-        config: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+    except (*UNREADABLE, RecursionError) as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(f"{file} is no YAML: {text}. `raydog validate {file}` shows the place") from error
     provider = config.get("provider") if isinstance(config, dict) else None
     name = config.get("cluster_name") if isinstance(config, dict) else None
     namespace = provider.get("cluster_namespace") if isinstance(provider, dict) else None

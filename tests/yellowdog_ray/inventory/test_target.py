@@ -44,6 +44,8 @@ def test_given_namespace_replaces_the_yamls(tmp_path):
     [
         (b"\xff", "cannot be read"),
         (b"a: [", "is no YAML"),
+        (b"a: 2026-13-45", "is no YAML: month must be in 1..12"),
+        (b"a: " + b"[" * 3_000, "is no YAML: maximum recursion depth"),
         (b"[]", "is missing"),
         (b"cluster_name: demo\nprovider: []", "is missing"),
         (b"cluster_name: 5\nprovider: {cluster_namespace: team}", "is missing"),
