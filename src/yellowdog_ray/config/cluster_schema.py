@@ -22,7 +22,6 @@ from yellowdog_ray.config.ray_schema import rays_schema
 Schema = dict[str, Any]
 
 _ID = "https://github.com/yellowdog/raydog/blob/main/schemas/raydog-cluster.schema.json"
-_MODULE = "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"
 _NO_CONTAINERS = "Leave it out: RayDog starts Ray in the nodes' tasks. For containers see docs/containers.md."
 
 _RAYS_PROVIDER_KEYS: Mapping[str, tuple[str, bool]] = {
@@ -113,8 +112,8 @@ def _provider(rays: Schema) -> Schema:
         "module": {
             "type": "string",
             "pattern": r"^[^\s.]+(\.[^\s.]+)+$",
-            "default": _MODULE,
-            "description": f"The class that Ray loads: `{_MODULE}`.",
+            "default": ray_keys.MODULE,
+            "description": f"The class that Ray loads: `{ray_keys.MODULE}`.",
         },
         **own["properties"],
         **flags,

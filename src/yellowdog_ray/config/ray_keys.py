@@ -17,6 +17,9 @@ from yellowdog_ray.config.limits import (
 from yellowdog_ray.config.mistakes import Mistake, Place, shown
 from yellowdog_ray.config.ray_schema import schema_mistakes
 
+MODULE = "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"
+"""`provider.module` of a cluster of RayDog, as the published package's users have it."""
+
 CONTAINER_KEYS = ("image", "head_image", "worker_image", "container_name")
 COUNTS = ("min_workers", "max_workers", "idle_timeout_s")
 _WHOLE = ("min_workers", "max_workers")
@@ -60,7 +63,7 @@ def missing_keys(config: Mapping[str, Any]) -> list[Mistake]:
     missing = [Mistake((key,), f" is missing: {remedy}") for key, remedy in REQUIRED.items() if key not in config]
     provider = config.get("provider")
     if isinstance(provider, Mapping):
-        stated = {"type": "external", "module": "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"}
+        stated = {"type": "external", "module": MODULE}
         missing += [
             Mistake(("provider", key), f" is missing: write `{key}: {value}`")
             for key, value in stated.items()

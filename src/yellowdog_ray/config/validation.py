@@ -18,7 +18,7 @@ from yellowdog_ray.config.duplicates import duplicate_keys
 from yellowdog_ray.config.finding import Finding
 from yellowdog_ray.config.local_files import file_mounts, files_to_upload, inline_files
 from yellowdog_ray.config.mistakes import Mistake, shown
-from yellowdog_ray.config.ray_keys import missing_keys, ray_mistakes
+from yellowdog_ray.config.ray_keys import MODULE, missing_keys, ray_mistakes
 from yellowdog_ray.config.ray_schema import with_empty_resources
 from yellowdog_ray.config.readable import (
     ENDLESS,
@@ -30,7 +30,6 @@ from yellowdog_ray.config.readable import (
 from yellowdog_ray.config.ssh_key import check_key
 from yellowdog_ray.errors import ConfigError
 
-_MODULE = "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"
 _ENDS_OF_A_KEY = ".: ,"
 
 
@@ -96,10 +95,10 @@ def _not_raydog(config: Mapping[str, Any]) -> Iterator[Mistake]:
         return
     if section.get("type", "external") != "external":
         yield Mistake(("provider", "type"), f" is {shown(section['type'])}: write `type: external`")
-    module = section.get("module", _MODULE)
+    module = section.get("module", MODULE)
     if not _is_raydog(module):
         yield Mistake(
-            ("provider", "module"), f" is {shown(module)}, which is not RayDog's provider: write `module: {_MODULE}`"
+            ("provider", "module"), f" is {shown(module)}, which is not RayDog's provider: write `module: {MODULE}`"
         )
 
 

@@ -1,1 +1,1 @@
-"""Clusters found without a YAML. May import `commands`, `cluster`, `platform`, `node` and the base modules."""
+"""Clusters without a YAML. May import `commands`, `config`, `cluster`, `platform`, `node` and the base modules."""
