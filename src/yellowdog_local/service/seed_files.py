@@ -27,6 +27,9 @@ from yellowdog_local.errors import ApiError
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.state import ids
 
+_UNREADABLE = (OSError, yaml.YAMLError, ValueError, AttributeError, KeyError, TypeError, RecursionError)
+"""What reading raises. PyYAML raises the last ones for a value that does not fit its tag, and for deep nesting."""
+
 _YAML_ENDINGS = (".yaml", ".yml")
 Resource = dict[str, Any]
 
@@ -96,7 +99,7 @@ def read_seed(path: Path) -> SeedFile:
     try:
         text = path.read_text(encoding="utf-8-sig")
         content = yaml.safe_load(text) if path.suffix in _YAML_ENDINGS else json.loads(text)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise SeedError(f"{path}: not a readable file of JSON or YAML: {error}") from error
     if not isinstance(content, list):
         raise SeedError(f"{path}: must be a list of resources, as `yd resource create` takes it")

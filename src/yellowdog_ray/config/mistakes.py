@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,12 @@ Place = tuple[str | int, ...]
 """The keys and list indexes that lead to a value of the YAML."""
 
 _SHOWN_CHARACTERS = 60
+
+
+def hint(key: str, known: list[str]) -> str:
+    """What to write instead of an unknown key: the nearest known one, or one of all."""
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ Pure, apart from reading the files that the YAML names. Must not import `platfor
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from yellowdog_ray.config import values
 from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS, MIN_BUILD_MINUTES, MIN_LIFETIME_HOURS
-from yellowdog_ray.config.mistakes import shown
+from yellowdog_ray.config.mistakes import hint, shown
 from yellowdog_ray.config.userdata import full_userdata
 from yellowdog_ray.config.values import Remedy
 from yellowdog_ray.errors import ConfigError
@@ -350,9 +349,7 @@ def _problem(model: type[BaseModel], detail: Any, path: str, extra_known: frozen
     key = str(detail["loc"][0]) if detail["loc"] else ""
     if detail["type"] == "extra_forbidden":
         known = sorted(_keys(model) | {word for word in extra_known if not word.startswith("_")})
-        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
-        return f"{place} is not a key of RayDog: {hint}"
+        return f"{place} is not a key of RayDog: {hint(str(detail['loc'][-1]), known)}"
     remedy = _remedy(model, key)
     if detail["type"] == "missing":
         return f"{place} is missing{remedy}"

@@ -5,14 +5,13 @@ Pure, apart from reading the schema of the installed Ray.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from yellowdog_ray.config.mistakes import Mistake, Place, dotted, shown
+from yellowdog_ray.config.mistakes import Mistake, Place, dotted, hint, shown
 
 _TYPES = {
     "integer": "a whole number",
@@ -133,8 +132,7 @@ def _version() -> str:
 def _hint(key: str, known: list[str]) -> str:
     if key in _LEGACY:
         return "use available_node_types and head_node_type"
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
+    return hint(key, known)
 
 
 def _remedy(place: Place, schema: Mapping[str, Any]) -> str:

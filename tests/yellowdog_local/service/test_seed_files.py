@@ -90,7 +90,7 @@ def test_wrong_file_is_refused(tmp_path: Path, content: object, words: str) -> N
     assert words in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["[", "\x00"])
+@pytest.mark.parametrize("text", ["[", "\x00", "!!bool x"])
 @pytest.mark.parametrize("ending", ["json", "yml"])
 def test_unreadable_file_is_refused(tmp_path: Path, text: str, ending: str) -> None:
     file = tmp_path / f"seed.{ending}"
