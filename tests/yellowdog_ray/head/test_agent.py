@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.yellowdog_ray.head.process_groups import end_group
 from yellowdog_ray.head.agent import MODULE
 from yellowdog_ray.head.events import Events
 from yellowdog_ray.node import variables
@@ -65,11 +65,7 @@ def agent(tmp_path) -> Iterator[Agent]:
     try:
         yield agent
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(agent.keeper.pid, signal.SIGKILL)
-        agent.keeper.wait(10)
-        assert agent.keeper.stdin is not None
-        agent.keeper.stdin.close()
+        end_group(agent.keeper)
 
 
 def test_killed_agent_restarts_below_its_keeper(agent):

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
+from tests.yellowdog_ray.head.process_groups import end_group
 from yellowdog_ray.head import processes
 from yellowdog_ray.head.events import Events, Restart, ordinal
 from yellowdog_ray.head.kinds import CONTROL_STORE, DASHBOARD, TAG_SERVER
@@ -105,11 +105,7 @@ def head(tmp_path) -> Iterator[Head]:
     try:
         yield head
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(head.process.pid, signal.SIGKILL)
-        head.process.wait(10)
-        assert head.process.stdin is not None
-        head.process.stdin.close()
+        end_group(head.process)
 
 
 def answers(port: int) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.yellowdog_ray.node.fake_home import make_home
 from yellowdog_ray.node.package import CURRENT
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT, check_environment_command
@@ -34,15 +35,8 @@ exec /bin/sleep 60  # `ray start --block` continues when its raylet leaves
 @pytest.fixture
 def home(tmp_path) -> Path:
     """The agent's home, with a fake Ray whose raylet leaves soon, and a short sleep."""
-    folder = tmp_path / "venv/bin"
-    folder.mkdir(parents=True)
-    (tmp_path / CURRENT).mkdir(parents=True)
-    (folder / "activate").write_text(f"PATH={folder}:$PATH\n")
     programs = {"ray": RAY, "raylet": "#!/bin/bash\n/bin/sleep 0.3\n", "sleep": "#!/bin/bash\nexec /bin/sleep 0.05\n"}
-    for name, text in programs.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    return tmp_path
+    return make_home(tmp_path, programs)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.yellowdog_ray.node.fake_home import make_home
 from yellowdog_ray.node.package import CURRENT
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, STORE_FOLDER
 
@@ -46,15 +47,8 @@ sleep 60 & wait
 @pytest.fixture
 def home(tmp_path) -> Path:
     """The agent's home on an image with this RayDog, and with the cluster's configuration."""
-    folder = tmp_path / "venv/bin"
-    folder.mkdir(parents=True)
-    (tmp_path / CURRENT).mkdir(parents=True)
-    (folder / "activate").write_text(f"PATH={folder}:$PATH\n")
     python = f'#!/bin/bash\nexport PYTHONPATH=$PYTHONPATH:{os.pathsep.join(sys.path)}\nexec {sys.executable} "$@"\n'
-    for name, text in {"python": python, "ray": RAY, **dict.fromkeys(PROGRAMS, PROCESS)}.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    return tmp_path
+    return make_home(tmp_path, {"python": python, "ray": RAY, **dict.fromkeys(PROGRAMS, PROCESS)})
 
 
 class Task:

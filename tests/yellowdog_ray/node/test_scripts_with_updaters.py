@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.node.package import CURRENT
+from tests.yellowdog_ray.node.fake_home import make_home
 from yellowdog_ray.node.scripts import (
     HEAD_SCRIPT,
     WORKER_SCRIPT,
@@ -39,14 +39,8 @@ polls=$(wc -l < "$HOME/polled")
 @pytest.fixture
 def home(tmp_path):
     """The home of a node with the commands above."""
-    tools = tmp_path / "venv/bin"
-    tools.mkdir(parents=True)
-    (tmp_path / CURRENT).mkdir(parents=True)
-    (tools / "activate").write_text(f"PATH={tools}:$PATH\n")
-    for name, text in {"ray": RAY, "sleep": SLEEP, "pgrep": PGREP}.items():
-        (tools / name).write_text(f"#!/bin/bash\n{text}")
-        (tools / name).chmod(0o755)
-    return tmp_path
+    programs = {"ray": RAY, "sleep": SLEEP, "pgrep": PGREP}
+    return make_home(tmp_path, {name: f"#!/bin/bash\n{text}" for name, text in programs.items()})
 
 
 def run(script: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
