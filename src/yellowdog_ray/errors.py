@@ -302,7 +302,7 @@ class NotFound(PlatformError):
 
 
 class AlreadyExists(PlatformError):
-    """The name is taken: by somebody else, or by an earlier attempt of RayDog that succeeded.
+    """The name belongs to an existing object: another user's, or that of an earlier attempt of RayDog.
 
     Remedy: choose another name, or run the command again.
     """
