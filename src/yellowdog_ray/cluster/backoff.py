@@ -91,7 +91,7 @@ class BackOff:
         before = self._entries.get(node_type)
         nodes = before.of_nodes if before else None
         if isinstance(reason, NodeBuildError):
-            if before is not None and nodes is not None and not nodes.launched:
+            if before is not None and nodes is not None and _is_same_failure(nodes, reason):
                 self._entries[node_type] = _with_nodes(before, replace(nodes, reason=reason))
                 return
             nodes = None
@@ -139,6 +139,15 @@ class BackOff:
             self._entries.pop(node_type, None)
         else:
             self._entries[node_type] = left
+
+
+def _is_same_failure(nodes: _Entry, reason: NodeBuildError) -> bool:
+    """Whether a failed node belongs to the last failure of nodes.
+
+    A node that fails before it joins was launched later than the nodes that joined: its failure is another one.
+    """
+    is_of_later_launch = isinstance(nodes.reason, EndedAfterJoin) and not isinstance(reason, EndedAfterJoin)
+    return not nodes.launched and not is_of_later_launch
 
 
 def _with_nodes(entry: _Entry, nodes: _Entry) -> _Entry:

@@ -135,6 +135,26 @@ class TestFailedNodes:
         assert not is_backing_off(backoff, "cpu")
         assert is_backing_off(backoff, "gpu")
 
+    def test_node_that_fails_before_it_joins_is_another_failure_after_one_of_joined_nodes(self, time):
+        """It was launched later than they were."""
+        backoff = BackOff(time)
+        backoff.failed("gpu", EndedAfterJoin("x"))
+        time.now += 5
+
+        backoff.failed("gpu", EndedBeforeJoin("y"))
+
+        with pytest.raises(LaunchBackedOff, match="retried in 10 s, after 2 failed launches: y"):
+            backoff.check("gpu")
+
+    def test_joined_node_that_fails_after_nodes_that_never_joined_is_the_same_failure(self, time):
+        backoff = BackOff(time)
+        backoff.failed("gpu", EndedBeforeJoin("x"))
+
+        backoff.failed("gpu", EndedAfterJoin("y"))
+
+        with pytest.raises(LaunchBackedOff, match="retried in 5 s, after 1 failed launch: y"):
+            backoff.check("gpu")
+
     def test_lasting_node_ends_backoff(self, time):
         backoff = BackOff(time)
         backoff.failed("gpu", EndedAfterJoin("x"))
