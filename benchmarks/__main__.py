@@ -31,24 +31,29 @@ RESULTS = REPOSITORY / "docs/performance"
 
 
 def main() -> int:
-    """Run the requested cases. Returns 1 if a goal is missed."""
+    """Run the requested cases. Returns 1 if a goal is missed; in a quick run, only a goal of a count decides."""
     arguments = _arguments()
     logging.disable(logging.ERROR)
     console, progress = Console(), Console(stderr=True)
     contenders = [one for one in CONTENDERS if one.key in arguments.only and one.python.exists()]
     session = Session(arguments.quick, contenders, Cores.of_this_machine(), progress)
-    missed = []
+    missed: list[str] = []
+    doubtful: list[str] = []
     for name in () if arguments.page else arguments.cases or [case for case in CASES if case != "local"]:
         report = _measured(name, session)
         columns = _columns(name, contenders)
         console.print(tables.terminal_table(report, CASES[name].TITLE, columns))
-        missed += [f"{name}: {row.name}" for row in report.rows if tables.verdict(row, columns[0]) == "no"]
+        for row in report.rows:
+            if tables.verdict(row, columns[0]) == "no":
+                (doubtful if arguments.quick and row.unit else missed).append(f"{name}: {row.name}")
         if not arguments.quick:
             _keep(report)
     if not arguments.quick:
         _write_pages()
         _give_back()
         progress.print("Written: docs/performance*.md, docs/performance/")
+    for name in doubtful:
+        progress.print(f"[yellow]goal of a time missed in one run:[/] {name}", highlight=False)
     for name in missed:
         progress.print(f"[red]goal missed:[/] {name}", highlight=False)
     return 1 if missed else 0

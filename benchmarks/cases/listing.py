@@ -36,12 +36,12 @@ def run(session: Session) -> Report:
                 session.say(f"{contender.label}: {size:,} nodes")
                 on.grow(size - before)
                 before = size
-                _measure(session, report, on, _name(size), size)
+                _measure(report, on, _name(size), size)
                 if size == PAST_SIZE:
                     past = QUICK_PAST if session.quick else PAST
                     session.say(f"{contender.label}: {past:,} ended nodes")
                     on.lab.add_past(past)
-                    _measure(session, report, on, f"{size:,} nodes, {past:,} in the past", size)
+                    _measure(report, on, f"{size:,} nodes, {past:,} in the past", size)
     report.note(f"{PUBLISHED.label} is measured up to {SMALL_SIZES[-1]:,} nodes; growing it further takes too long.")
     return report
 
@@ -71,8 +71,8 @@ def measure_at(session: Session, report: Report, contender: Contender, size: int
                 report.row(f"{name}: platform calls").add(contender.key, on.lab.mark() - mark)
 
 
-def _measure(session: Session, report: Report, on: Stage, what: str, size: int) -> None:
-    ticks = TICKS if on.contender is RAYDOG and not session.quick else FEW_TICKS
+def _measure(report: Report, on: Stage, what: str, size: int) -> None:
+    ticks = TICKS if on.contender is RAYDOG else FEW_TICKS
     pages = math.ceil((size + 1) / PER_PAGE)
     on.provider.do("list")
     for _ in range(ticks):
