@@ -3,8 +3,7 @@ r"""The list of guards, the tests that must fail without them, and the removal o
 A line of guards.txt is `ROW | OLD => NEW`. ROW begins a row of docs/reliability.md and no other; without it, the line
 belongs to the row above. To remove the guard, NEW replaces OLD, which exists once in the provider, in any file and
 layout. A file in front limits the search: `launch.py: OLD => NEW`. `\n` in NEW begins a line with the same indentation.
-`OLD => NEW ++ OLD => NEW`: both keep the same promise, so they are removed together. A line is here if no mutation of
-`scripts/mutate` says the same, or if a test outside tests/yellowdog_ray needs it.
+`OLD => NEW ++ OLD => NEW`: both keep the same promise, so they are removed together.
 """
 
 import ast
