@@ -35,6 +35,7 @@ from yellowdog_ray.errors import (
     PlatformError,
     ProvisioningFailed,
     RayDogError,
+    Refused,
     Unavailable,
 )
 from yellowdog_ray.node import variables
@@ -267,10 +268,15 @@ class Launcher:
             return None if pool.finished else pool
         try:
             return self._provision_pool(spec)
-        except AlreadyExists:
-            if is_new:
+        except (AlreadyExists, Refused) as error:
+            # It has ended, the platform shows it no more, and refuses its name, in words of its own.
+            if is_new or not (isinstance(error, AlreadyExists) or self._had_nodes(group)):
                 raise
-            return None  # it has ended, and the platform shows it no more but refuses its name
+            return None
+
+    def _had_nodes(self, group: TaskGroupView) -> bool:
+        """Whether nodes were submitted to a task group, so that it had a pool."""
+        return group.worker_tag in self._pool_sizes or bool(group.counts and (group.counts.live or group.counts.ended))
 
     def _room(self, group: TaskGroupView) -> int:
         """How many more nodes a task group's pool can have, as far as its size is known. No call."""

@@ -18,6 +18,7 @@ from yellowdog_ray.errors import (
     LifetimeOver,
     NotFound,
     RayDogError,
+    Refused,
     SetupFailed,
     Unavailable,
 )
@@ -243,14 +244,21 @@ def test_launch_reuses_room_in_pool(local, head_side, make_cluster, monkeypatch)
     assert len(pool_names(local)) == 3
 
 
-def test_launch_provisions_another_pool_when_the_ended_one_is_removed_and_its_name_is_refused(head_side, monkeypatch):
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize("refusal", [AlreadyExists("Worker pool x already exists"), Refused("no such name, please")])
+def test_launch_provisions_another_pool_when_the_ended_one_is_removed_and_its_name_is_refused(
+    head_side, make_cluster, monkeypatch, refusal, is_restarted
+):
     grow(head_side, 1)
+    if is_restarted:
+        head_side = make_cluster(on_head=True, pinned=head_side.find().id)
+        head_side.refresh()
     (pool,) = (group.worker_tag for group in head_side.find().groups if group.name != "head")
     find, create = head_side.platform.find_pool, head_side.platform.provision_pool
 
     def refuse(spec):
         if spec.name == pool:
-            raise AlreadyExists(f"Worker pool {pool} already exists")
+            raise refusal
         return create(spec)
 
     monkeypatch.setattr(head_side.platform, "find_pool", lambda name: None if name == pool else find(name))
