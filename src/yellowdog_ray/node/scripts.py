@@ -38,6 +38,13 @@ EVENTS_FILE = f"{STORE_FOLDER}/restarts"
 _MISSES = 3  # polls in a row without a raylet: pgrep skips processes that it cannot read for want of memory
 _MISSED_PAUSE_SECONDS = 2
 
+HEAD_LOST_SECONDS = 40
+"""A worker's task ends when its head has not answered for this time. Ray's own timeout is 60 s, but Ray does not notice
+the loss of a machine that closes no connection; and a restart of the control store takes less."""
+
+_HEAD_POLL_SECONDS = 10  # while it answers; each poll is a connection to the control store
+_LOST_HEAD_POLL_SECONDS = 2
+
 _NODE_ID = variables.CLOUD_INSTANCE_ID
 _TAG_PORT = f"${{{variables.TAG_SERVER_PORT}:-{variables.DEFAULT_TAG_SERVER_PORT}}}"
 
@@ -72,6 +79,22 @@ trap 'exit 143' TERM  # the platform aborts a task with SIGTERM
 
 pause() {{ sleep "$1" & wait $!; }}  # unlike sleep alone, a signal interrupts it
 
+# On a worker: end the task, and so its machine, when the head's machine is gone or out of reach.
+next_poll=0 unanswered=''
+watch_head() {{
+  [ -n "${{{variables.HEAD_IP}:-}}" ] && [ "$SECONDS" -ge "$next_poll" ] || return 0
+  local polled=$SECONDS
+  if head_answers; then
+    next_poll=$((SECONDS + {_HEAD_POLL_SECONDS})) unanswered=''
+    return
+  fi
+  next_poll=$((SECONDS + {_LOST_HEAD_POLL_SECONDS})) unanswered=${{unanswered:-$polled}}
+  [ $((SECONDS - unanswered)) -lt {HEAD_LOST_SECONDS} ] || {{
+    echo "The head has not answered for {HEAD_LOST_SECONDS} s; the task ends"
+    exit 0
+  }}
+}}
+
 # {variables.UPDATER} says what Ray's updater does over SSH.
 set_up="$HOME/{SET_UP_FILE}"
 environment="$HOME/{_ENVIRONMENT_FILE}"
@@ -80,7 +103,7 @@ rm -f "$set_up" "$environment"  # of an earlier task on this machine
 
 wait_for_set_up() {{
   echo "Waiting for Ray's updater to set this node up"
-  until [ -f "$set_up" ]; do pause 0.2; done
+  until [ -f "$set_up" ]; do pause 0.2; watch_head; done
 }}
 
 raylet_of_this_node() {{
@@ -102,6 +125,7 @@ hold() {{
   until [ -n "$joined" ] && [ "$missed" -gt {_RESTART_SECONDS} ]; do
     raylet_of_this_node
     case $? in 0) joined=1 missed=0 ;; 1) missed=$((missed + 1)) ;; *) missed=0 ;; esac
+    watch_head
     pause 1
   done
   echo "The raylet has exited; the task ends"
@@ -132,6 +156,7 @@ while kill -0 "$ray_pid" 2>/dev/null; do
     echo "The raylet has exited; the task ends"
     exit 0
   fi
+  watch_head
   pause $((missed ? {_MISSED_PAUSE_SECONDS} : 1))
 done
 wait "$ray_pid"

@@ -15,7 +15,7 @@ import pytest
 from tests.yellowdog_ray.node.fake_home import make_home
 from yellowdog_ray.node.package import CURRENT
 from yellowdog_ray.node.ports import GCS_PORT
-from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT, check_environment_command
+from yellowdog_ray.node.scripts import HEAD_LOST_SECONDS, HEAD_SCRIPT, WORKER_SCRIPT, check_environment_command
 
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
 
@@ -122,6 +122,54 @@ class TestWatchOfTheRaylet:
         statuses = [*[1] * 8, 0, 1, 1, 1]
 
         assert polls(script, statuses) == len(statuses)
+
+
+HEAD_ANSWERS = """\
+#!/bin/bash
+echo >>"$HOME/polls"
+exit "$(sed -n "$(wc -l <"$HOME/polls")p" "$HOME/answers")"
+"""
+
+
+class TestWatchOfTheHead:
+    """A worker's task ends without its head; each turn of its loop takes a second here."""
+
+    @pytest.fixture
+    def polls(self, home) -> Callable[..., int]:
+        """Runs a worker whose polls of its head have these exit statuses. Returns the number of polls."""
+        programs = {"ray": RAY_THAT_STAYS, "pgrep": "#!/bin/bash\n", "sleep": "#!/bin/bash\n", "timeout": HEAD_ANSWERS}
+        for name, text in programs.items():
+            (home / "venv/bin" / name).write_text(text)
+            (home / "venv/bin" / name).chmod(0o755)
+        clock = ("watch_head() {", "watch_head() {\n  SECONDS=$((SECONDS + 1))")
+        script = "unset SECONDS; SECONDS=0\n" + WORKER_SCRIPT.replace(*clock)
+
+        def run(statuses: Sequence[int], **environment: str) -> int:
+            (home / "answers").write_text("".join(f"{status}\n" for status in statuses))
+            with task(script, home, RAY_HEAD_IP=NO_HEAD, **environment) as process:
+                wait_for_line(process, f"The head has not answered for {HEAD_LOST_SECONDS} s")
+                polled = len((home / "polls").read_text().splitlines())
+                wait_for_line(process, "Ray stopped")
+                assert process.wait(10) == 0
+            return polled
+
+        return run
+
+    def test_task_ends_when_its_head_is_lost(self, polls):
+        answers, lost = [0, 0, 0], [124] * 21  # every 2 s, for 40 s
+
+        assert polls([*answers, *lost, *[0] * 9]) == len([*answers, *lost])
+
+    def test_task_goes_on_when_its_head_returns(self, polls):
+        statuses = [*[124] * 20, 0, *[1] * 20, 0, *[1] * 21]
+
+        assert polls(statuses) == len(statuses)
+
+    def test_task_that_waits_for_its_set_up_ends_when_its_head_is_lost(self, polls):
+        assert polls([124] * 21, RAYDOG_UPDATER="sets-up") == 21
+
+    def test_task_whose_updater_starts_ray_ends_when_its_head_is_lost(self, polls):
+        assert polls([124] * 21, RAYDOG_UPDATER="starts-ray", RAY_CLOUD_INSTANCE_ID="worker-1") == 21
 
 
 SLOW_TO_STOP = """\
