@@ -241,10 +241,11 @@ class Launcher:
     ) -> tuple[TaskGroupView, int]:
         """A task group of the node type whose pool is alive, and how many more nodes it can have."""
         generation = 0
+        config = request.node_config.with_tags(self._settings.current.instance_tags)
         configured = self._configured_placement(request)
         while True:
             generation += 1
-            name = names.group_name(request.node_type, request.node_config.digest, generation)
+            name = names.group_name(request.node_type, config.digest, generation)
             group, is_new = self._group(name, work, timeout, configured)
             if configured is not None:
                 if group.placement == configured:
@@ -327,6 +328,7 @@ class Launcher:
         boot_timeout = timedelta(minutes=settings.worker_node_build_timeout_minutes)
         max_nodes = min(self._pool_limit, max(nodes, needed_nodes(settings.internal, request.node_type)))
         return pool_spec(
+            self._cluster.name,
             settings,
             request.node_config,
             name,

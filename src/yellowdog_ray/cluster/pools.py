@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from yellowdog_ray.config.instance_tags import own_tags
 from yellowdog_ray.config.limits import MAX_POOL_NODES, MIN_POOL_LIMIT, REPLACEMENT_FACTOR
 from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
 from yellowdog_ray.errors import PlatformError
@@ -27,6 +28,7 @@ by then."""
 
 
 def pool_spec(
+    cluster_name: str,
     settings: ProviderSettings,
     node_config: NodeConfig,
     name: str,
@@ -36,11 +38,15 @@ def pool_spec(
     boot_timeout: timedelta,
     idle_pool_timeout: timedelta,
 ) -> PoolSpec:
-    """The specification of a pool for one task group, with every timeout that the platform enforces by itself."""
+    """The specification of a pool for one task group, with every timeout that the platform enforces by itself.
+
+    Its machines have RayDog's tags, those of the whole cluster, and those of the node type; the last has precedence.
+    """
+    tags = {**own_tags(cluster_name, settings.internal.user), **settings.instance_tags}
     return PoolSpec(
         name=name,
         tag=settings.cluster_tag,
-        machine=node_config,
+        machine=node_config.with_tags(tags),
         nodes=nodes,
         max_nodes=max_nodes,
         boot_timeout=boot_timeout,

@@ -266,7 +266,7 @@ class LaptopSide(Side):
             if restarts_only():
                 raise restart_error(settings.internal.source)
             Progress().report("Ray on the head runs on: `ray up` restarts nothing there")
-        check_platform(self.platform, settings.internal, Progress())
+        check_platform(self.platform, settings, Progress())
         changes = check_changes(self.platform, self.cluster, settings, v2=wants_v2())
         for warning in changes.warnings:
             cli_logger.warning("{}", warning)

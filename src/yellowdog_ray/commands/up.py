@@ -13,6 +13,7 @@ from yellowdog_ray.cluster.pools import placement, pool_spec
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.leftovers import Created
 from yellowdog_ray.commands.machine_sizes import describe_origins, excess_warnings
+from yellowdog_ray.commands.machine_tags import tag_warnings
 from yellowdog_ray.commands.past import why_head_ended
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import tear_down
@@ -31,8 +32,9 @@ ABANDONED = timedelta(minutes=5)
 platform may have removed its head. A `ray up` that runs submits its head sooner: a call is retried for 30 s."""
 
 
-def check_platform(platform: Platform, internal: Internal, progress: Progress) -> None:
+def check_platform(platform: Platform, settings: ProviderSettings, progress: Progress) -> None:
     """Check, before anything is created, the API key and every node type's template or pool. Reports warnings."""
+    internal = settings.internal
     if platform.url != DEFAULT_URL:
         progress.report(f"the platform, and the receiver of the API key, is {platform.url}")
     platform.account_name()
@@ -44,7 +46,7 @@ def check_platform(platform: Platform, internal: Internal, progress: Progress) -
     warnings = check_configured_pools(platform, internal)
     for line in describe_origins(internal):
         progress.report(line)
-    for warning in [*warnings, *excess_warnings(platform, internal)]:
+    for warning in [*warnings, *excess_warnings(platform, internal), *tag_warnings(platform, settings)]:
         progress.report(f"warning: {warning}")
 
 
@@ -91,7 +93,7 @@ class HeadCreation:
             Refused: the platform declined a part. If it was the head's task, everything created here was removed.
             RayDogError: a call failed, or the configuration is unusable. Objects created so far are found by name.
         """
-        check_platform(self._platform, self._settings.internal, self._progress)
+        check_platform(self._platform, self._settings, self._progress)
         work = self._living()
         tag = names.pool_name(self._cluster.name, HEAD_GROUP, names.new_token())
         if work is None:
@@ -163,6 +165,7 @@ class HeadCreation:
             return
         timeout = timedelta(minutes=self._settings.head_node_build_timeout_minutes)
         spec = pool_spec(
+            self._cluster.name,
             self._settings,
             node_config,
             group.worker_tag,

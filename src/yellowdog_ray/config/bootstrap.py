@@ -17,6 +17,7 @@ import ray
 from yellowdog_ray.config import models as cfg
 from yellowdog_ray.config.auth import absolute_auth, check_public_key
 from yellowdog_ray.config.existing_cluster import for_existing_cluster
+from yellowdog_ray.config.instance_tags import check_number, user_of_this_machine
 from yellowdog_ray.config.limits import UPSCALING_SPEED
 from yellowdog_ray.config.local_files import (
     Need,
@@ -95,6 +96,7 @@ def bootstrap(
         provider[name] = _script(provider.get(name), default, f"{source}: provider.{name}")
     provider["ray_auth"], auth_warnings = resolve(provider, ray.__version__, source)
     settings = cfg.parse_provider(provider, source)
+    _check_numbers_of_tags(settings, result, source)
     if settings.files_to_upload:
         provider["files_to_upload"] = files_to_upload(settings.files_to_upload, source, folders)
         check_together(result["file_mounts"], provider["files_to_upload"], source)
@@ -145,6 +147,7 @@ def _internal(config: Mapping[str, Any], source: str, filled: Mapping[str, Mappi
     head = node_types[config["head_node_type"]]
     return {
         "source": source,
+        "user": user_of_this_machine(),
         "max_workers": config.get("max_workers"),
         "head_resources": head.get("resources") or {},
         "head_labels": head.get("labels") or {},
@@ -152,6 +155,7 @@ def _internal(config: Mapping[str, Any], source: str, filled: Mapping[str, Mappi
             name: {
                 "compute_requirement_template": node_type["node_config"].get("compute_requirement_template"),
                 "worker_pool": node_type["node_config"].get("worker_pool"),
+                "instance_tags": node_type["node_config"].get("instance_tags") or {},
                 "max_workers": node_type.get("max_workers"),
                 "resources": node_type.get("resources") or {},
                 "resources_origin": filled.get(name, {}).get("origin"),
@@ -160,6 +164,16 @@ def _internal(config: Mapping[str, Any], source: str, filled: Mapping[str, Mappi
             for name, node_type in node_types.items()
         },
     }
+
+
+def _check_numbers_of_tags(settings: cfg.ProviderSettings, config: Mapping[str, Any], source: str) -> None:
+    for name, node_type in config["available_node_types"].items():
+        own = node_type["node_config"].get("instance_tags") or {}
+        try:
+            check_number({**settings.instance_tags, **own})
+        except ValueError as error:
+            place = f"available_node_types.{name}.node_config.instance_tags"
+            raise ConfigError(f"{source}: {place} and provider.instance_tags have together {error}") from error
 
 
 def _start_commands(result: dict[str, Any], provider: Mapping[str, Any], source: str) -> dict[str, str]:

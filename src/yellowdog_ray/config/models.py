@@ -80,6 +80,7 @@ class NodeTypeSummary(_Section):
 
     compute_requirement_template: str | None = None
     worker_pool: str | None = None
+    instance_tags: dict[str, str] = Field(default_factory=dict)
     max_workers: int | None = None
     resources: dict[str, int | float] = Field(default_factory=dict)
     resources_origin: str | None = None
@@ -93,12 +94,14 @@ class Internal(_Section):
 
     Attributes:
         is_partial: whether the YAML was read for a command that uses or ends a cluster, and not checked as a whole.
+        user: the name of the user who ran `ray up`, for a tag of the machines; empty if unknown.
         token_file: the local file that Ray copies over the head's token; empty if there is none. Not sent to the head.
         token_place: the key of the YAML that names it, for messages.
     """
 
     source: str = ""
     is_partial: bool = False
+    user: str = ""
     max_workers: int | None = None
     head_resources: dict[str, int | float] = Field(default_factory=dict)
     head_labels: dict[str, str] = Field(default_factory=dict)
@@ -117,6 +120,11 @@ class ProviderSettings(_Section):
     ] = Field(description="The YellowDog namespace of the work requirement and the worker pools.")
     cluster_tag: values.OptionalTag = Field(
         default=None, description="A tag for the work requirement and the worker pools."
+    )
+    instance_tags: values.Tags = Field(
+        default_factory=dict,
+        description="Tags of all machines of the cluster, such as `{team: research}`, by which your cloud's bill "
+        "groups them: a mapping of text to text. RayDog adds `ray-cluster-name` and `ray-user`.",
     )
     cluster_lifetime_hours: values.Hours = Field(
         default=1.0,
@@ -203,6 +211,11 @@ class NodeConfig(_Section):
     metrics_enabled: values.OptionalBoolean = Field(
         default=None, description="Whether YellowDog collects metrics from the nodes."
     )
+    instance_tags: values.OptionalTags = Field(
+        default=None,
+        description="Further tags of the type's machines. They replace tags of the same key in "
+        "`provider.instance_tags`.",
+    )
     userdata: str | None = Field(
         default=None,
         description="A script or cloud-init data, run as root at boot, before Ray starts: text, or `file:<path>`. "
@@ -212,6 +225,16 @@ class NodeConfig(_Section):
         default=None,
         description="As `userdata`, which it follows. It runs even if `userdata` exits, in the same shell.",
     )
+
+    def __hash__(self) -> int:
+        return hash(self.digest)  # the mapping of tags has none
+
+    def with_tags(self, tags: Mapping[str, str]) -> NodeConfig:
+        """This section with further tags of its machines; its own have precedence. A configured pool has none."""
+        if not tags or self.worker_pool is not None:
+            return self
+        merged = {**tags, **(self.instance_tags or {})}
+        return self.model_copy(update={"instance_tags": dict(sorted(merged.items()))})
 
     @property
     def template(self) -> str:

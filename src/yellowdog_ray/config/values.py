@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from yellowdog_ray import names
+from yellowdog_ray.config import instance_tags
 from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS, MIN_BUILD_MINUTES, MIN_LIFETIME_HOURS
 from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.paths import path_mistake
@@ -139,6 +140,22 @@ Files = Annotated[
     list[_Local] | dict[str, _Local],
     BeforeValidator(_files),
     Remedy("give a list of paths, or a mapping of remote path to local path"),
+]
+_Tags = Annotated[
+    dict[str, str],
+    _in_schema(
+        maxProperties=instance_tags.MAX_TAGS,
+        propertyNames={"pattern": f"^{instance_tags.KEY_PATTERN}$", "maxLength": instance_tags.MAX_KEY},
+        additionalProperties={
+            "type": "string",
+            "pattern": f"^{instance_tags.VALUE_PATTERN}$",
+            "maxLength": instance_tags.MAX_VALUE,
+        },
+    ),
+]
+Tags = Annotated[_Tags, BeforeValidator(instance_tags.checked_tags)]
+OptionalTags = Annotated[
+    _Tags | None, BeforeValidator(lambda value: None if value is None else instance_tags.checked_tags(value))
 ]
 OptionalTemplate = Annotated[
     str | None,

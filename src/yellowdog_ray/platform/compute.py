@@ -87,6 +87,16 @@ class ComputeCalls(Calls):
     @platform_call
     def instance_types_of(self, template: str) -> list[tuple[str | None, str]]:
         """Provider and name of each instance type that a template's sources have: two calls, which create nothing."""
+        found = [(_cloud_of(source), getattr(source, "instanceType", None)) for source in self._planned(template)]
+        return list(dict.fromkeys((cloud, str(name)) for cloud, name in found if name))
+
+    @platform_call
+    def clouds_of(self, template: str) -> set[str]:
+        """The providers of a template's sources, such as `AWS`: two calls, which create nothing."""
+        return {cloud for source in self._planned(template) if (cloud := _cloud_of(source))}
+
+    def _planned(self, template: str) -> list[object]:
+        """The sources from which a template would provision machines."""
         usage = ComputeRequirementTemplateUsage(
             templateId=self.template_id(template),
             requirementName="raydog-size",
@@ -95,10 +105,7 @@ class ComputeCalls(Calls):
         )
         with self._sdk(f"compute requirement template '{template}'"):
             planned = self._client.compute_client.test_compute_requirement_template(usage).computeRequirement
-        found = [
-            (getattr(source, "provider", None), getattr(source, "instanceType", None)) for source in sources_of(planned)
-        ]
-        return list(dict.fromkeys((word_of(cloud) if cloud else None, str(name)) for cloud, name in found if name))
+        return sources_of(planned)
 
     @platform_call
     def instance_type(self, provider: str | None, name: str) -> MachineSize | None:
@@ -204,3 +211,8 @@ class ComputeCalls(Calls):
         with self._sdk(subject):
             results = self._client.compute_client.get_instances(search)
         return list(self._items(subject, results, Instance))
+
+
+def _cloud_of(source: object) -> str | None:
+    cloud = getattr(source, "provider", None)
+    return word_of(cloud) if cloud else None

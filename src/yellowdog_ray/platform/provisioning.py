@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -24,6 +25,10 @@ class Machine(Protocol):
     @property
     def images_id(self) -> str | None:
         """The image, where the template leaves it open."""
+
+    @property
+    def instance_tags(self) -> Mapping[str, str] | None:
+        """The tags of each machine at its cloud, besides those of the template."""
 
     @property
     def full_userdata(self) -> str | None:
@@ -69,6 +74,7 @@ def template_usage(spec: PoolSpec, template_id: str, namespace: str) -> ComputeR
         targetInstanceCount=spec.nodes,
         imagesId=spec.machine.images_id,
         userData=spec.machine.full_userdata,
+        instanceTags=dict(spec.machine.instance_tags or {}) or None,
         maintainInstanceCount=False,
     )
 

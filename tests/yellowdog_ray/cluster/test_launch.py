@@ -107,6 +107,23 @@ def test_similar_node_types_get_separate_pools(local, head_side):
     assert types == ["cpu-small", "cpu.small", "head"]
 
 
+def test_changed_tags_of_the_cluster_provision_another_pool(local, head_side):
+    settings = head_side.settings.current
+    launcher = make_launcher(head_side)
+    launcher.launch(request())
+
+    head_side.settings.replace(settings.model_copy(update={"instance_tags": {"team": "a"}}))
+    launcher.launch(request())
+    launcher.launch(request())
+
+    tags = [
+        requirement.entity.provisionStrategy.sources[0].instanceTags
+        for requirement in local.platform.store.requirements.values()
+        if "-cpu-" in requirement.name
+    ]
+    assert tags == [{"ray-cluster-name": "demo"}, {"ray-cluster-name": "demo", "team": "a"}]
+
+
 def test_late_worker_ends_with_cluster_lifetime(local, make_cluster):
     laptop = make_cluster(cluster_lifetime_hours=1)
     make_head(laptop)

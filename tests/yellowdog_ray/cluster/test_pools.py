@@ -42,10 +42,32 @@ def test_pool_spec_sets_every_timeout():
     config = NodeConfig(compute_requirement_template="demo/local")
     boot, idle = timedelta(minutes=10), timedelta(hours=1)
 
-    spec = pool_spec(settings, config, "ray-cpu", 2, 100, boot_timeout=boot, idle_pool_timeout=idle)
+    spec = pool_spec("ray", settings, config, "ray-cpu", 2, 100, boot_timeout=boot, idle_pool_timeout=idle)
 
     assert (spec.name, spec.tag, spec.nodes, spec.max_nodes) == ("ray-cpu", "team", 2, 100)
     assert (spec.boot_timeout, spec.idle_node_timeout, spec.idle_pool_timeout) == (boot, IDLE_NODE_TIMEOUT, idle)
+
+
+def test_pool_spec_merges_tags_with_those_of_the_node_type_first():
+    settings = parse_provider(
+        {
+            "cluster_namespace": "demo",
+            "instance_tags": {"team": "a", "cost": "1"},
+            "_raydog": {"user": "Ann Lee"},
+        },
+        "cluster.yaml",
+    )
+    config = NodeConfig(compute_requirement_template="demo/local", instance_tags={"team": "b", "ray-user": "ci"})
+    times = {"boot_timeout": timedelta(minutes=1), "idle_pool_timeout": timedelta(hours=1)}
+
+    own = pool_spec("ray", settings, config, "ray-cpu", 2, 100, **times).machine.instance_tags
+    general = pool_spec("ray", settings, NodeConfig(compute_requirement_template="demo/local"), "p", 1, 1, **times)
+
+    assert own == {"cost": "1", "ray-cluster-name": "ray", "ray-user": "ci", "team": "b"}
+    assert general.machine.instance_tags == {
+        "cost": "1", "ray-cluster-name": "ray", "ray-user": "ann-lee", "team": "a",
+    }  # fmt: skip
+    assert pool_spec("ray", settings, NodeConfig(worker_pool="a/b"), "p", 1, 1, **times).machine.instance_tags is None
 
 
 def internal(limit=None, **limits):

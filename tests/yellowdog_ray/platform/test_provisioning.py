@@ -6,7 +6,11 @@ from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.platform.provisioning import PoolSpec, pool_properties, template_usage
 
 MACHINE = NodeConfig(
-    compute_requirement_template="demo/local", images_id="image", metrics_enabled=True, userdata="echo hello"
+    compute_requirement_template="demo/local",
+    images_id="image",
+    metrics_enabled=True,
+    userdata="echo hello",
+    instance_tags={"a": "b"},
 )
 SPEC = PoolSpec(
     name="demo-cpu-12345678",
@@ -26,6 +30,7 @@ def test_template_usage_has_the_machines_of_node_config():
     assert (usage.templateId, usage.requirementName, usage.requirementNamespace) == ("ydid:crt:1", SPEC.name, "demo")
     assert (usage.requirementTag, usage.targetInstanceCount) == ("mine", 3)
     assert (usage.imagesId, usage.userData) == ("image", "#!/bin/bash\necho hello\n")
+    assert usage.instanceTags == {"a": "b"}
     assert usage.maintainInstanceCount is False
 
 
