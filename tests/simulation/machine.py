@@ -41,6 +41,8 @@ def prepare(world: World) -> None:
     _replace_ssh(world)
     # It logs once in a process, of which several simulated heads share this one.
     world.monkeypatch.setattr("yellowdog_ray.monitor.head_side.report_own_version", lambda: None)
+    # What runs on this machine would be in the story.
+    world.monkeypatch.setattr("yellowdog_ray.monitor.head_machine.HeadMachine.tick", lambda *_: None)
     world.wire.install(world.monkeypatch)
     world.tags.install(world.monkeypatch)
     _replace_environment(world)

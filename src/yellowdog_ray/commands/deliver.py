@@ -48,7 +48,8 @@ _LOCAL_ONLY = ("token_file", "token_place")
 _SPARE_RAY = "{ echo 500 > /proc/self/oom_score_adj; } 2>/dev/null || :"
 """Where memory is short, the kernel ends what runs in login shells, such as drivers, before Ray's own processes.
 
-Ray gives its workers the score 1,000 (`worker_oom_score_adjustment`), and its other processes keep 0.
+Ray gives its workers the score 1,000 (`worker_oom_score_adjustment`); its other processes have less than a driver
+(`head/kinds.py`).
 """
 
 _TOKEN_MARK = "RayDog-token "  # noqa: S105 - a word before the token, in the output of a command

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from yellowdog_ray.head import processes
 from yellowdog_ray.head.events import Events, Restart
+from yellowdog_ray.head.kinds import SPARE_BADNESS
 from yellowdog_ray.head.processes import Command
 from yellowdog_ray.head.restarts import FIRST_BACK_OFF_SECONDS, Restarts
 from yellowdog_ray.node import variables
@@ -46,7 +47,7 @@ class Keeper:
 
     def run(self) -> int:
         """Run until the agent ends gracefully, or does not get beyond its start; returns its exit code."""
-        pid = processes.start(self._command, with_input=True)
+        pid = self._start()
         while True:
             self.pid = pid
             started = time.monotonic()
@@ -62,10 +63,13 @@ class Keeper:
             out_of_memory = processes.out_of_memory_kills() > kills
             self._report(processes.reason_of(code, out_of_memory=out_of_memory), died)
 
+    def _start(self) -> int:
+        return processes.start(self._command, with_input=True, memory_badness=SPARE_BADNESS)
+
     def _start_again(self) -> int:
         while True:
             with suppress(OSError):  # such as too little memory for another process
-                return processes.start(self._command, with_input=True)
+                return self._start()
             time.sleep(FIRST_BACK_OFF_SECONDS)
 
     def _report(self, reason: str, died: float) -> None:

@@ -23,6 +23,18 @@ class Kind:
     essential: bool
     restarts: bool = True
 
+    @property
+    def memory_badness(self) -> int:
+        """What it gets on top of the inherited `oom_score_adj`: the kernel ends what costs more before what costs less.
+
+        A driver in a login shell gets 500 (`commands/deliver.py`), and Ray gives its workers 1,000.
+        """
+        if not self.restarts:
+            return 0
+        return ESSENTIAL_BADNESS if self.essential else SPARE_BADNESS
+
+
+ESSENTIAL_BADNESS, SPARE_BADNESS = 100, 300
 
 RAYLET = Kind("raylet", "raylet", essential=True, restarts=False)
 CONTROL_STORE = Kind("control store", "gcs_server", essential=True)

@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -96,7 +97,21 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
-def start(command: Command, *, with_input: bool = False, ends_with_parent: bool = False) -> int:
+def add_badness(pid: int | str, badness: int) -> None:
+    """Let the kernel end a process earlier than others when memory is short.
+
+    Args:
+        pid: its id, or `self`.
+        badness: what its `oom_score_adj` rises by, up to 1,000. Only a privileged process may lower it.
+    """
+    file = _PROC / str(pid) / "oom_score_adj"
+    with suppress(OSError):  # it has ended, or is another user's
+        file.write_text(str(min(1000, int(file.read_text()) + badness)))
+
+
+def start(
+    command: Command, *, with_input: bool = False, ends_with_parent: bool = False, memory_badness: int = 0
+) -> int:
     """Start a process as a child of this one. Returns its process id.
 
     Not with `subprocess`, which reaps children of its own accord: this program waits for all of its children at once.
@@ -105,9 +120,11 @@ def start(command: Command, *, with_input: bool = False, ends_with_parent: bool 
         command: the process.
         with_input: whether it gets this process's standard input; otherwise it gets none.
         ends_with_parent: whether the kernel ends it (SIGTERM) with the thread that calls this function.
+        memory_badness: see `add_badness`.
     """
     pid = os.fork()
     if pid == 0:
+        add_badness("self", memory_badness)
         _become(command, None if with_input else os.devnull, ends_with_parent=ends_with_parent)
     return pid
 

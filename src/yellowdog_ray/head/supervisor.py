@@ -150,6 +150,7 @@ class Supervisor:
             command = processes.command_of(pid) if pid not in own else None
             kind = kind_of(command.argv) if command else None
             if command and kind:
+                processes.add_badness(pid, kind.memory_badness)
                 self._processes.append(Supervised(kind, command, pid, now))
         missing = [kind.name for kind in ESSENTIAL if kind not in {process.kind for process in self._processes}]
         if missing:
@@ -216,7 +217,7 @@ class Supervisor:
 
 def _start(kind: Kind, command: Command) -> int:
     """Start a process. The tag server ends with the supervisor; `ray stop` ends Ray's processes."""
-    return processes.start(command, ends_with_parent=kind is TAG_SERVER)
+    return processes.start(command, ends_with_parent=kind is TAG_SERVER, memory_badness=kind.memory_badness)
 
 
 def supervise(supervisor: Supervisor, command: Command, control: TextIO) -> int:

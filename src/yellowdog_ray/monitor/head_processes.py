@@ -1,14 +1,16 @@
-"""Logs the restarts of the head's processes, which the supervisor on the head writes to a file."""
+"""Logs and counts the restarts of the head's processes, which the supervisor on the head writes to a file."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.monitor.changed_file import ChangedFile
+from yellowdog_ray.monitor.head_metrics import restart_counter
 from yellowdog_ray.node.scripts import EVENTS_FILE
 
 logger = logging.getLogger(__name__)
@@ -25,12 +27,14 @@ class HeadProcesses:
     Args:
         now: the time in seconds since the epoch.
         file: the supervisor's file.
+        count: counts a restart in Ray's metrics.
     """
 
-    def __init__(self, now: float, file: Path | None = None) -> None:
+    def __init__(self, now: float, file: Path | None = None, count: Callable[[], None] | None = None) -> None:
         self._file = file or Path(f"~/{EVENTS_FILE}").expanduser()
         self._changed = ChangedFile(self._file)
         self._logged_until = now - _NEW_SECONDS
+        self._count = count or (restart_counter() if self._file.parent.is_dir() else lambda: None)
 
     def tick(self, _snapshot: Snapshot) -> None:
         """Log the restarts since the last tick."""
@@ -45,6 +49,7 @@ class HeadProcesses:
         for event in filter(None, map(_event, lines)):
             if event["time"] > self._logged_until:
                 self._logged_until = event["time"]
+                self._count()
                 logger.warning(
                     "%s of the head restarted after %s s (%s); restarts of it in 10 min: %s%s",
                     event["kind"],

@@ -105,6 +105,7 @@ class HeadSide(Side):
     def supervisor(self) -> Supervisor:
         """The duties of every tick besides listing."""
         from yellowdog_ray.monitor.declared_resources import DeclaredResources
+        from yellowdog_ray.monitor.head_machine import HeadMachine
         from yellowdog_ray.monitor.head_processes import HeadProcesses
         from yellowdog_ray.monitor.lifetime import Lifetime
         from yellowdog_ray.monitor.lost_machines import LostMachines
@@ -124,7 +125,8 @@ class HeadSide(Side):
         declared = DeclaredResources(self.cluster, self.settings)
         processes = HeadProcesses(self._clock.now().timestamp())
         admission = [self.admission.tick] if self._auth_mode == MODE_TOKEN else []
-        last = [lifetime.tick, declared.tick, processes.tick]
+        machine = HeadMachine(self._clock.monotonic)
+        last = [lifetime.tick, declared.tick, processes.tick, machine.tick]
         return Supervisor([*admission, self.builds.tick, preemption.tick, lost.tick, *last])
 
     @lazy

@@ -2,7 +2,16 @@
 
 import pytest
 
-from yellowdog_ray.head.kinds import AUTOSCALER, CLIENT_SERVER, CONTROL_STORE, DASHBOARD, LOG_MONITOR, RAYLET, kind_of
+from yellowdog_ray.head.kinds import (
+    AUTOSCALER,
+    CLIENT_SERVER,
+    CONTROL_STORE,
+    DASHBOARD,
+    LOG_MONITOR,
+    RAYLET,
+    TAG_SERVER,
+    kind_of,
+)
 
 PYTHON, RAY = "/opt/yellowdog/agent/venv/bin/python", "/opt/yellowdog/agent/venv/lib/python3.12/site-packages/ray"
 
@@ -35,3 +44,10 @@ def test_kind_is_recognized(kind, argv):
 )
 def test_other_process_has_no_kind(argv):
     assert kind_of(argv) is None
+
+
+def test_kernel_ends_what_costs_more_before_what_costs_less():
+    spare, essential = (DASHBOARD, LOG_MONITOR, CLIENT_SERVER), (CONTROL_STORE, AUTOSCALER, TAG_SERVER)
+    scores = [{kind.memory_badness for kind in kinds} for kinds in ((RAYLET,), essential, spare)]
+
+    assert max(scores[0]) == 0 < min(scores[1]) <= max(scores[1]) < min(scores[2]) <= max(scores[2]) < 500

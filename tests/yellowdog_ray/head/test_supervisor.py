@@ -18,7 +18,7 @@ import pytest
 from tests.yellowdog_ray.head.process_groups import end_group
 from yellowdog_ray.head import processes
 from yellowdog_ray.head.events import Events, Restart, ordinal
-from yellowdog_ray.head.kinds import CONTROL_STORE, DASHBOARD, TAG_SERVER
+from yellowdog_ray.head.kinds import CONTROL_STORE, DASHBOARD, ESSENTIAL_BADNESS, SPARE_BADNESS, TAG_SERVER
 from yellowdog_ray.head.processes import Command
 from yellowdog_ray.head.restarts import CRASH_LOOP
 from yellowdog_ray.head.supervisor import End, Supervisor
@@ -125,6 +125,16 @@ class TestRestart:
             assert {program: head.starts(program) for program in others} == others
             assert (head.home / f"{killed}.started").read_text().split()[1::2] == ["kept", "kept"]
         assert len(head.starts("raylet")) == 1
+        scores = {kind: Path(f"/proc/{head.starts(kind)[-1]}/oom_score_adj").read_text() for kind in PROGRAMS}
+        own = int(Path("/proc/self/oom_score_adj").read_text())
+        assert {kind: int(score) - own for kind, score in scores.items()} == {
+            "raylet": 0,
+            "gcs_server": ESSENTIAL_BADNESS,
+            "monitor.py": ESSENTIAL_BADNESS,
+            "dashboard.py": SPARE_BADNESS,
+            "log_monitor.py": SPARE_BADNESS,
+            "ray.util.client.server": SPARE_BADNESS,
+        }
 
     def test_restart_is_reported_as_line_and_event(self, head):
         head.start_ray()

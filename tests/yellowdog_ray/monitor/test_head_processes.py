@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -33,6 +34,17 @@ def test_restart_is_logged_once(file, caplog):
     assert (
         caplog.messages == ["control store of the head restarted after 0.1 s (killed); restarts of it in 10 min: 1"] * 2
     )
+
+
+def test_restart_is_counted_once(file):
+    counted = Mock()
+    processes = HeadProcesses(NOW, file, counted)
+    write(file, NOW)
+    write(file, NOW + 1)
+    processes.tick(NO_SNAPSHOT)
+    processes.tick(NO_SNAPSHOT)
+
+    assert counted.call_count == 2
 
 
 def test_restarts_of_long_ago_are_not_logged_again(file, caplog):
