@@ -60,7 +60,10 @@ set -u
 export HOME="${{{variables.AGENT_HOME}:-{AGENT_HOME}}}"
 source "$HOME/venv/bin/activate"
 
-head_answers() {{ timeout 1 bash -c ': <>"/dev/tcp/${{{variables.HEAD_IP}:-127.0.0.1}}/{GCS_PORT}"' 2>/dev/null; }}
+connect_to_head() {{ LC_ALL=C timeout 1 bash -c ': <>"/dev/tcp/${{{variables.HEAD_IP}:-127.0.0.1}}/{GCS_PORT}"'; }}
+head_answers() {{ connect_to_head 2>/dev/null; }}
+# A refused connection is an answer of the machine. Its control store may be starting again, and Ray has a timeout for it.
+head_machine_answers() {{ local error; error=$(connect_to_head 2>&1) || [[ $error == *refused* ]]; }}
 
 # Without a head, `ray stop` may wait long for its answers: then force it.
 finish() {{
@@ -84,7 +87,7 @@ next_poll=0 unanswered=''
 watch_head() {{
   [ -n "${{{variables.HEAD_IP}:-}}" ] && [ "$SECONDS" -ge "$next_poll" ] || return 0
   local polled=$SECONDS
-  if head_answers; then
+  if head_machine_answers; then
     next_poll=$((SECONDS + {_HEAD_POLL_SECONDS})) unanswered=''
     return
   fi

@@ -127,7 +127,10 @@ class TestWatchOfTheRaylet:
 HEAD_ANSWERS = """\
 #!/bin/bash
 echo >>"$HOME/polls"
-exit "$(sed -n "$(wc -l <"$HOME/polls")p" "$HOME/answers")"
+status=$(sed -n "$(wc -l <"$HOME/polls")p" "$HOME/answers")
+[ "$status" != REFUSED ] || { echo "bash: connect: Connection refused" >&2; exit 1; }
+[ "$status" != 1 ] || echo "bash: connect: No route to host" >&2
+exit "$status"
 """
 
 
@@ -142,16 +145,16 @@ class TestWatchOfTheHead:
             (home / "venv/bin" / name).write_text(text)
             (home / "venv/bin" / name).chmod(0o755)
         clock = ("watch_head() {", "watch_head() {\n  SECONDS=$((SECONDS + 1))")
-        script = "unset SECONDS; SECONDS=0\n" + WORKER_SCRIPT.replace(*clock)
+        end = ("finish() {", 'finish() {\n  cp "$HOME/polls" "$HOME/polls-at-end"')  # it polls too
+        script = "unset SECONDS; SECONDS=0\n" + WORKER_SCRIPT.replace(*clock).replace(*end)
 
-        def run(statuses: Sequence[int], **environment: str) -> int:
+        def run(statuses: Sequence[int | str], **environment: str) -> int:
             (home / "answers").write_text("".join(f"{status}\n" for status in statuses))
             with task(script, home, RAY_HEAD_IP=NO_HEAD, **environment) as process:
                 wait_for_line(process, f"The head has not answered for {HEAD_LOST_SECONDS} s")
-                polled = len((home / "polls").read_text().splitlines())
                 wait_for_line(process, "Ray stopped")
                 assert process.wait(10) == 0
-            return polled
+            return len((home / "polls-at-end").read_text().splitlines())
 
         return run
 
@@ -162,6 +165,11 @@ class TestWatchOfTheHead:
 
     def test_task_goes_on_when_its_head_returns(self, polls):
         statuses = [*[124] * 20, 0, *[1] * 20, 0, *[1] * 21]
+
+        assert polls(statuses) == len(statuses)
+
+    def test_task_goes_on_while_its_heads_machine_refuses_connections(self, polls):
+        statuses = [*["REFUSED"] * 9, *[124] * 21]
 
         assert polls(statuses) == len(statuses)
 
