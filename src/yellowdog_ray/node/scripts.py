@@ -62,7 +62,7 @@ source "$HOME/venv/bin/activate"
 
 connect_to_head() {{ LC_ALL=C timeout 1 bash -c ': <>"/dev/tcp/${{{variables.HEAD_IP}:-127.0.0.1}}/{GCS_PORT}"'; }}
 head_answers() {{ connect_to_head 2>/dev/null; }}
-# A refused connection is an answer of the machine. Its control store may be starting again, and Ray has a timeout for it.
+# A refused connection is an answer of the machine: its control store may be starting again, and Ray times out itself.
 head_machine_answers() {{ local error; error=$(connect_to_head 2>&1) || [[ $error == *refused* ]]; }}
 
 # Without a head, `ray stop` may wait long for its answers: then force it.
