@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from yellowdog_ray.errors import (
     EndedAfterJoin,
@@ -33,32 +34,36 @@ _OUTAGE = (Unavailable, NotAuthorised)
 """The failures of launches while the platform is unreachable, or accepts no key."""
 
 
+class _Kind(Enum):
+    """What has failed: each kind has an end of its own."""
+
+    REQUEST = "a launch that the platform refused"
+    BEFORE_JOIN = "nodes that never joined"
+    AFTER_JOIN = "nodes that ended soon after they joined"
+
+
+_NODES = (_Kind.BEFORE_JOIN, _Kind.AFTER_JOIN)
+
+
 @dataclass(frozen=True)
 class _Entry:
-    """A node type that has failed.
+    """Failures of one kind, of one node type.
 
     Attributes:
-        failures: how many launches in a row.
+        failures: how many launches in a row, of any kind.
         ends: when the back-off ends.
         reason: the last failure.
         launched: whether nodes were launched since that failure.
-        nodes: the last failure of nodes, if `reason` is that of a request.
     """
 
     failures: int
     ends: float
     reason: RayDogError
     launched: bool = False
-    nodes: _Entry | None = None
-
-    @property
-    def of_nodes(self) -> _Entry | None:
-        """The last failure of nodes: this entry, or the one that it covers."""
-        return self if isinstance(self.reason, NodeBuildError) else self.nodes
 
 
 class BackOff:
-    """The node types in back-off. Thread-safe: entries are immutable and replaced as a whole.
+    """The node types in back-off. Thread-safe: entries are immutable, and each node type's are replaced as a whole.
 
     Args:
         monotonic: seconds that never go back.
@@ -66,7 +71,7 @@ class BackOff:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, dict[_Kind, _Entry]] = {}
 
     def check(self, node_type: str) -> None:
         """Let a launch pass unless its node type is in back-off.
@@ -74,7 +79,7 @@ class BackOff:
         Raises:
             LaunchBackedOff: it is; the text has the reason and the remaining seconds.
         """
-        entry = self._entries.get(node_type)
+        entry = max(self._of(node_type).values(), key=lambda entry: entry.ends, default=None)
         left = entry.ends - self._monotonic() if entry else 0.0
         if entry is not None and left > 0:
             raise LaunchBackedOff(
@@ -86,70 +91,53 @@ class BackOff:
     def failed(self, node_type: str, reason: RayDogError) -> None:
         """Record a failed launch: the node type backs off, for longer than before.
 
-        Nodes of one launch fail one by one. So several failed nodes without a launch between them are one failure.
+        Nodes of one launch fail one by one. So several failed nodes of a kind without a launch between them are one
+        failure. Those of the other kind may be of an earlier or later launch: they back off as long, from now on.
         """
-        before = self._entries.get(node_type)
-        nodes = before.of_nodes if before else None
-        if isinstance(reason, NodeBuildError):
-            if before is not None and nodes is not None and _is_same_failure(nodes, reason):
-                self._entries[node_type] = _with_nodes(before, replace(nodes, reason=reason))
-                return
-            nodes = None
-        failures = before.failures + 1 if before else 1
+        entries, kind = self._of(node_type), _kind_of(reason)
+        same = entries.get(kind)
+        if same is not None and kind in _NODES and not same.launched:
+            self._entries[node_type] = {**entries, kind: replace(same, reason=reason)}
+            return
+        is_counted = kind in _NODES and any(one in entries and not entries[one].launched for one in _NODES)
+        failures = max((entry.failures for entry in entries.values()), default=0) + (not is_counted)
         longest = MAX_THROTTLED_SECONDS if isinstance(reason, Throttled) else MAX_SECONDS
         seconds = min(longest, FIRST_SECONDS * 2 ** min(failures - 1, 10))
-        self._entries[node_type] = _Entry(failures, self._monotonic() + seconds, reason, nodes=nodes)
+        self._entries[node_type] = {**entries, kind: _Entry(failures, self._monotonic() + seconds, reason)}
 
     def accepted(self, node_type: str) -> None:
         """Record a launch that the platform accepted: that ends a row of failed requests, but not of failed nodes."""
-        entry = self._entries.get(node_type)
-        nodes = entry.of_nodes if entry else None
-        if nodes is not None:
-            self._entries[node_type] = replace(nodes, launched=True)
-        else:
-            self._entries.pop(node_type, None)
+        nodes = {kind: replace(entry, launched=True) for kind, entry in self._of(node_type).items() if kind in _NODES}
+        self._entries[node_type] = nodes
 
     def joined(self, node_type: str) -> None:
         """Record a node of this type that has joined: delete every failure but those of nodes that joined too."""
-        self._delete(node_type, lambda reason: not isinstance(reason, EndedAfterJoin))
+        self._keep(node_type, lambda kind, _: kind is _Kind.AFTER_JOIN)
 
     def lasted(self, node_type: str) -> None:
         """Record a node of this type that still ran long after it joined: delete failures of nodes that joined too.
 
         It may be older than nodes that failed before they joined.
         """
-        self._delete(node_type, lambda reason: isinstance(reason, EndedAfterJoin))
+        self._keep(node_type, lambda kind, _: kind is not _Kind.AFTER_JOIN)
 
     def outage_ended(self) -> None:
         """Delete the failures that an outage of the platform explains."""
         for node_type in list(self._entries):
-            self._delete(node_type, lambda reason: isinstance(reason, _OUTAGE))
+            self._keep(node_type, lambda _, entry: not isinstance(entry.reason, _OUTAGE))
 
     def reconfigured(self) -> None:
         """Delete every failure: the configuration has changed, and may have removed the cause."""
         self._entries.clear()
 
-    def _delete(self, node_type: str, applies: Callable[[RayDogError], bool]) -> None:
-        entry = self._entries.get(node_type)
-        if entry is None:
-            return
-        nodes = entry.nodes if entry.nodes and not applies(entry.nodes.reason) else None
-        left = nodes if applies(entry.reason) else replace(entry, nodes=nodes)
-        if left is None:
-            self._entries.pop(node_type, None)
-        else:
-            self._entries[node_type] = left
+    def _of(self, node_type: str) -> dict[_Kind, _Entry]:
+        return self._entries.get(node_type, {})
+
+    def _keep(self, node_type: str, applies: Callable[[_Kind, _Entry], bool]) -> None:
+        self._entries[node_type] = {kind: entry for kind, entry in self._of(node_type).items() if applies(kind, entry)}
 
 
-def _is_same_failure(nodes: _Entry, reason: NodeBuildError) -> bool:
-    """Whether a failed node belongs to the last failure of nodes.
-
-    A node that fails before it joins was launched later than the nodes that joined: its failure is another one.
-    """
-    is_of_later_launch = isinstance(nodes.reason, EndedAfterJoin) and not isinstance(reason, EndedAfterJoin)
-    return not nodes.launched and not is_of_later_launch
-
-
-def _with_nodes(entry: _Entry, nodes: _Entry) -> _Entry:
-    """An entry whose last failure of nodes is this one."""
-    return nodes if entry.of_nodes is entry else replace(entry, nodes=nodes)
+def _kind_of(reason: RayDogError) -> _Kind:
+    if isinstance(reason, EndedAfterJoin):
+        return _Kind.AFTER_JOIN
+    return _Kind.BEFORE_JOIN if isinstance(reason, NodeBuildError) else _Kind.REQUEST

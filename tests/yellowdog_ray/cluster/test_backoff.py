@@ -135,24 +135,30 @@ class TestFailedNodes:
         assert not is_backing_off(backoff, "cpu")
         assert is_backing_off(backoff, "gpu")
 
-    def test_node_that_fails_before_it_joins_is_another_failure_after_one_of_joined_nodes(self, time):
-        """It was launched later than they were."""
+    @pytest.mark.parametrize(
+        "kinds", [(EndedAfterJoin, EndedBeforeJoin), (EndedBeforeJoin, EndedAfterJoin)], ids=["earlier", "later"]
+    )
+    def test_backoff_begins_anew_when_nodes_fail_in_the_other_way(self, time, kinds):
+        """They may be of another launch, so it is no shorter; it is no longer either, as they may be of the same."""
         backoff = BackOff(time)
-        backoff.failed("gpu", EndedAfterJoin("x"))
+        backoff.failed("gpu", kinds[0]("x"))
         time.now += 5
 
-        backoff.failed("gpu", EndedBeforeJoin("y"))
-
-        with pytest.raises(LaunchBackedOff, match="retried in 10 s, after 2 failed launches: y"):
-            backoff.check("gpu")
-
-    def test_joined_node_that_fails_after_nodes_that_never_joined_is_the_same_failure(self, time):
-        backoff = BackOff(time)
-        backoff.failed("gpu", EndedBeforeJoin("x"))
-
-        backoff.failed("gpu", EndedAfterJoin("y"))
+        backoff.failed("gpu", kinds[1]("y"))
 
         with pytest.raises(LaunchBackedOff, match="retried in 5 s, after 1 failed launch: y"):
+            backoff.check("gpu")
+
+    def test_lasting_node_keeps_the_count_of_nodes_that_never_joined(self, time):
+        backoff = BackOff(time)
+        backoff.failed("gpu", EndedBeforeJoin("x"))
+        backoff.failed("gpu", EndedAfterJoin("y"))
+        backoff.accepted("gpu")
+
+        backoff.lasted("gpu")
+        backoff.failed("gpu", EndedBeforeJoin("z"))
+
+        with pytest.raises(LaunchBackedOff, match="retried in 10 s, after 2 failed launches: z"):
             backoff.check("gpu")
 
     def test_lasting_node_ends_backoff(self, time):
