@@ -88,6 +88,11 @@ class BackOff:
                 entry.reason.code,
             )
 
+    def waits(self, node_type: str) -> bool:
+        """Whether a node type is in back-off."""
+        now = self._monotonic()
+        return any(entry.ends > now for entry in self._of(node_type).values())
+
     def failed(self, node_type: str, reason: RayDogError) -> None:
         """Record a failed launch: the node type backs off, for longer than before.
 

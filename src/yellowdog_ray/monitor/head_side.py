@@ -80,8 +80,12 @@ class HeadSide(Side):
         self._shows_joined = not v2 and bool(provider_config.get("disable_node_updaters"))
         self._gate = ScaleGate(lambda: self.ray_nodes.counts_placed_groups())
         self._outage = Outage()
-        drop_repeated_lines()
+        drop_repeated_lines(clock.monotonic, self._waits)
         report_own_version()
+
+    def _waits(self, node_type: str) -> bool:
+        """Whether a node type is in back-off. Called for log lines: makes nothing."""
+        return self.is_made("launcher") and self.launcher.backoff.waits(node_type)
 
     @lazy
     def builds(self) -> Builds:

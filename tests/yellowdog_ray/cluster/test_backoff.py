@@ -31,7 +31,9 @@ def is_backing_off(backoff: BackOff, node_type: str) -> bool:
     try:
         backoff.check(node_type)
     except LaunchBackedOff:
+        assert backoff.waits(node_type)
         return True
+    assert not backoff.waits(node_type)
     return False
 
 
