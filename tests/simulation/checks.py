@@ -1,7 +1,8 @@
 """What must hold after every round of the autoscaler and every command, whatever fails, with its limits of time.
 
 A check that fails raises `Violation`, with its name: `loop`, `calls`, `twice`, `omitted`, `unknown`, `mistake`, `head`,
-`limits`, `forgotten`, `neighbours`, `ended`, `records`, `left`, or one of `listing_checks` or `time_checks`.
+`limits`, `forgotten`, `neighbours`, `ended`, `records`, `left`, or one of `listing_checks`, `time_checks` or
+`idle_checks`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from yellowdog_client.model import WorkRequirementStatus
 
 from tests.simulation.distortions import SHOWS_NOTHING
 from tests.simulation.exceptions import ends_without_machines
+from tests.simulation.idle_checks import IdleChecks
 from tests.simulation.listing_checks import ListingChecks
 from tests.simulation.monitor import Launch, Monitor, Tick
 from tests.simulation.ownership import is_ending
@@ -90,6 +92,7 @@ class Checks:
         self._outage_ended_at: float | None = None
         self._times = TimeChecks(world)
         self._listing = ListingChecks(world)
+        self.home = IdleChecks(world)
         self._aborted_by_others: list[TaskRecord] = []
         self._may_shrink = False
         self._skipped = False
@@ -142,6 +145,7 @@ class Checks:
 
     def before_tick(self, monitor: Monitor) -> Before:
         """Note the state before a round."""
+        self.home.before_tick(monitor)
         head = self._world.head
         return Before(
             living=self._living(),
@@ -154,6 +158,9 @@ class Checks:
     def after_tick(self, monitor: Monitor, tick: Tick, before: Before) -> None:
         """Raise `Violation` for what does not hold."""
         self._note_launches(monitor)
+        self.home.after_tick(calm_since=self._trouble_ended if self._is_calm else math.inf)
+        if self.home.has_ended:
+            return  # there is nothing left that this round could have listed
         self._loop_goes_on(monitor, tick, before)
         self._nothing_is_made_twice(monitor.life.launches)
         self._nothing_is_made_for_an_ending_cluster(before)
@@ -286,7 +293,7 @@ class Checks:
 
     def _head_is_kept(self, before: Before) -> None:
         head = self._world.head
-        if head is not None and is_ending(head) and not before.head_ending:
+        if head is not None and is_ending(head) and not before.head_ending and self.home.seconds is None:
             self._world.fail("head", "the head was asked to end by its own autoscaler")
 
     def _limits_are_kept(self, monitor: Monitor) -> None:

@@ -109,6 +109,7 @@ def _replace_ssh(world: World) -> None:
     patch.setattr("yellowdog_ray.commands.versions.on", lambda *_: None)  # versions over SSH are not available
     patch.setattr("yellowdog_ray.commands.laptop_side.TunnelledPort", lambda _: lambda: 1)
     patch.setattr("ray._raylet.GcsClient", lambda address: world.gcs)
+    patch.setattr("yellowdog_ray.monitor.logins.count_sessions", lambda: world.ray.users.sessions)
 
 
 def _replace_environment(world: World) -> None:

@@ -28,6 +28,8 @@ from ray.core.generated.common_pb2 import LabelSelector, LabelSelectorConstraint
 from ray.core.generated.gcs_pb2 import PlacementGroupLoad, PlacementGroupTableData, ResourceUsageBatchData
 from ray.core.generated.gcs_service_pb2 import GetAllResourceUsageReply
 
+from tests.simulation.users import Users
+
 if TYPE_CHECKING:  # benchmarks run this where it is not installed
     from yellowdog_local.state.records import TaskRecord
 
@@ -95,6 +97,7 @@ class RayCluster:
         groups: placement groups that wait for nodes.
         reported_groups: the placement groups that v1 receives as waiting; they may be out of date.
         clock_error: how far the clock of the head is ahead, by which its control store reads deadlines.
+        users: who uses the cluster beside the load.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class RayCluster:
         self.barred: set[str] = set()
         self.groups: list[PlacementGroupTableData] = []
         self.reported_groups: list[PlacementGroupTableData] = []
+        self.users = Users(lambda: now().timestamp())
 
     def observe(self) -> None:
         """Let raylets join and die with their tasks, and place the load on those that live."""
@@ -224,6 +228,12 @@ class FakeGcs:
             ],
         )
         return GetClusterResourceStateReply(cluster_resource_state=state).SerializeToString()
+
+    def get_all_job_info(self, **_: Any) -> dict[bytes, Any]:
+        return self._ray.users.jobs()
+
+    async def async_get_all_actor_info(self, actor_state_name: str, **_: Any) -> dict[bytes, Any]:
+        return self._ray.users.actors(actor_state_name)
 
     def get_all_resource_usage(self, **_: Any) -> GetAllResourceUsageReply:
         groups = PlacementGroupLoad(placement_group_data=self._ray.reported_groups)

@@ -116,6 +116,7 @@ class Launcher:
         self._pool_sizes: dict[str, int] = {}
         self._pool_limit = MAX_POOL_NODES
         self._doubtful_at = -math.inf
+        self._closed = ""
         self.backoff = BackOff(clock.monotonic)
 
     def launch(self, request: LaunchRequest) -> list[str]:
@@ -128,7 +129,8 @@ class Launcher:
             The new nodes' ids.
 
         Raises:
-            LaunchBackedOff: the node type is in back-off after earlier failures, or the outcome of one is unknown.
+            LaunchBackedOff: the node type is in back-off after earlier failures, or the outcome of one is unknown, or
+                the launcher is closed.
             InternalError: RayDog itself failed.
             RayDogError: the platform declined, or the cluster's lifetime is over.
         """
@@ -147,6 +149,18 @@ class Launcher:
             raise bug from error
         self.backoff.accepted(request.node_type)
         return ids
+
+    def close(self, why: str) -> bool:
+        """Launch nothing from now on. Returns False, without effect, while a launch is under way."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        self._closed = why
+        self._lock.release()
+        return True
+
+    def open(self) -> None:
+        """Launch again, after `close`."""
+        self._closed = ""
 
     def replace(self, node: ClusterNode) -> str:
         """Submit another worker like this one, which is about to be lost: three calls.
@@ -223,6 +237,8 @@ class Launcher:
     def _requirement(self) -> tuple[WorkRequirementView, timedelta]:
         """The unfinished work requirement, and the timeout of a task submitted now: the cluster's one deadline."""
         cluster = self._cluster
+        if self._closed:
+            raise LaunchBackedOff(self._closed, LifetimeOver.code)
         work = cluster.find()
         deadline = cluster.deadline(work)
         if work is None or work.cancelling or deadline is None:

@@ -307,7 +307,7 @@ class LaptopSide(Side):
             self._request_end()
 
     def _request_end(self) -> None:
-        from yellowdog_ray.commands.teardown import request_end
+        from yellowdog_ray.cluster.ending import request_end
 
         work = self.cluster.find()
         if work is not None:

@@ -6,15 +6,24 @@ tried although another has failed, and none depends on a reading that only infor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 from yellowdog_ray.clock import Clock
+from yellowdog_ray.cluster.ending import (
+    attempt,
+    cancel,
+    cluster_token,
+    failures_of,
+    find_pools,
+    pool_tags,
+    request_end_of,
+    shut_down,
+)
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.errors import NotFound, PlatformError, TeardownIncomplete
-from yellowdog_ray.names import head_id, token_of
+from yellowdog_ray.names import head_id
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import ComputeView, PoolView, TaskGroupView, WorkRequirementView
@@ -39,9 +48,6 @@ must not stop every `ray down`. Below `UNREADABLE_TIMEOUT_SECONDS`."""
 _POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 5.0
 _POLL_SHARE = 0.1  # of the time waited: after a minute, a poll every five seconds or so
-
-A = TypeVar("A")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -124,31 +130,6 @@ class _Remains:
         return ", ".join(parts) + "".join(f"; not readable: {failure}" for failure in self.failures[:1])
 
 
-def request_end(platform: Platform, work: WorkRequirementView) -> list[PlatformError]:
-    """Shut down every pool, then cancel the work requirement. No wait; repeating it is harmless.
-
-    Returns:
-        The failures. Each step is tried, whatever failed before it.
-    """
-    return _request_end(platform, work, _find_pools(platform, work))
-
-
-def _request_end(
-    platform: Platform, work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]
-) -> list[PlatformError]:
-    pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
-    return _failures(found.values()) + _shut_down(platform, pools) + _cancel(platform, work)
-
-
-def _shut_down(platform: Platform, pools: Iterable[PoolView]) -> list[PlatformError]:
-    ids = [pool.id for pool in pools if not pool.finished]
-    return _failures(run_concurrently(partial(_attempt, platform.shut_down_pool), ids))
-
-
-def _cancel(platform: Platform, work: WorkRequirementView) -> list[PlatformError]:
-    return [] if work.finished else _failures([_attempt(platform.cancel_work_requirement, work.id)])
-
-
 def tear_down(
     platform: Platform, work: WorkRequirementView, progress: Progress, clock: Clock, command: str = "ray down"
 ) -> Sequence[str]:
@@ -202,14 +183,14 @@ class _Teardown:
 
     def run(self) -> Sequence[str]:
         """Request the end of everything, and wait for it."""
-        self._refused = _request_end(self._platform, self._work, self._find())
+        self._refused = request_end_of(self._platform, self._work, self._find())
         started = readable_at = shown_at = self._clock.monotonic()
         while True:
             remains = self._read()
             now = self._clock.monotonic()
             shown_at = shown_at if remains.is_empty else now
             if remains.is_empty and not (remains.is_doubtful and now - shown_at < COUNTED_TIMEOUT_SECONDS):
-                host_key_file(head_id(_token(self._work))).unlink(missing_ok=True)
+                host_key_file(head_id(cluster_token(self._work))).unlink(missing_ok=True)
                 return remains.unseen
             readable_at = now if remains.is_shown else readable_at
             self._check_time(remains, now - started, now - readable_at)
@@ -233,9 +214,9 @@ class _Teardown:
 
     def _repeat_requests(self, remains: _Remains, waited: float) -> None:
         """The monitor may have provisioned a pool meanwhile, and a request may have had no effect."""
-        refused = _shut_down(self._platform, self._pools.values())
+        refused = shut_down(self._platform, self._pools.values())
         if not remains.work.cancelling:
-            refused += _cancel(self._platform, remains.work)
+            refused += cancel(self._platform, remains.work)
         self._refused = refused
         if remains.work.finished or waited > GRACE_SECONDS:
             self._terminate_instances(remains)
@@ -248,7 +229,7 @@ class _Teardown:
                 continue
             if state.failure is None and (state.compute is None or state.compute.finished):
                 continue
-            if not _failures([_attempt(self._platform.terminate_compute, requirement_id)]):
+            if not failures_of([attempt(self._platform.terminate_compute, requirement_id)]):
                 self._terminated.add(requirement_id)
 
     def _read(self) -> _Remains:
@@ -256,7 +237,7 @@ class _Teardown:
 
         A pool that was seen once stays noted: "not found" later does not mean that its machines have ended.
         """
-        work = _attempt(self._platform.work_requirement, self._work.id)
+        work = attempt(self._platform.work_requirement, self._work.id)
         if isinstance(work, WorkRequirementView):
             self._work = work
         found = self._find()
@@ -284,14 +265,14 @@ class _Teardown:
         """Note the compute requirements of pools that are not shown, which have their names. Returns a failure."""
         if not never_seen:
             return None
-        listed = _attempt(self._platform.listed_computes, _token(self._work))
+        listed = attempt(self._platform.listed_computes, cluster_token(self._work))
         if isinstance(listed, PlatformError):
             return listed
         self._requirements |= {entry.name: entry.id for entry in listed if entry.name in never_seen}
         return None
 
     def _find(self) -> dict[str, PoolView | PlatformError]:
-        found = _find_pools(self._platform, self._work)
+        found = find_pools(self._platform, self._work)
         self._pools |= {tag: pool for tag, pool in found.items() if isinstance(pool, PoolView)}
         return found
 
@@ -301,7 +282,7 @@ class _Teardown:
         Whether its machines have ended is read from its compute requirement in any case.
         """
         gone = [pool for name, pool in self._pools.items() if name not in found and not pool.finished]
-        answers = run_concurrently(partial(_attempt, self._platform.pool), [pool.id for pool in gone])
+        answers = run_concurrently(partial(attempt, self._platform.pool), [pool.id for pool in gone])
         for pool, answer in zip(gone, answers, strict=True):
             if isinstance(answer, NotFound):
                 self._pools[pool.name] = replace(pool, finished=True)
@@ -316,67 +297,12 @@ class _Teardown:
         name, pool, requirement_id = supplier
         if requirement_id is None:
             return _PoolState(name, pool, None, None, None)
-        compute = _attempt(self._platform.compute, requirement_id)
+        compute = attempt(self._platform.compute, requirement_id)
         if isinstance(compute, PlatformError):
             return _PoolState(name, pool, requirement_id, None, compute)
         return _PoolState(name, pool, requirement_id, compute, None)
 
 
-def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView | PlatformError]:
-    """The provisioned pools of a cluster's task groups, or why one cannot be read, by name."""
-    return {tag: pool for tag, pool in _named_pools(platform, work).items() if not _is_configured(pool)}
-
-
-def _named_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView | PlatformError]:
-    """The pools with the names of a cluster's task groups, or why one cannot be read: one call per task group.
-
-    A pool that the platform does not show by its name is searched for: one call, and one for each that is listed.
-    """
-    tags = pool_tags(work)
-    found = dict(zip(tags, run_concurrently(partial(_attempt, platform.find_pool), tags), strict=True))
-    seen = {tag: pool for tag, pool in found.items() if pool is not None}
-    return seen | _search_pools(platform, _token(work), [tag for tag in tags if tag not in seen])
-
-
-def _is_configured(pool: PoolView | PlatformError) -> bool:
-    """Whether it is a configured pool, which is somebody else's whatever its name: RayDog creates none."""
-    return isinstance(pool, PoolView) and pool.configured
-
-
-def _search_pools(platform: Platform, token: str, tags: Collection[str]) -> dict[str, PoolView | PlatformError]:
-    """Those of the pools that a search lists, or why they cannot be read, by name."""
-    if not tags:
-        return {}
-    listed = _attempt(platform.listed_pools, token)
-    if isinstance(listed, PlatformError):
-        return dict.fromkeys(tags, listed)
-    entries = [entry for entry in listed if entry.name in tags]
-    pools = run_concurrently(partial(_attempt, platform.pool), [entry.id for entry in entries])
-    return {entry.name: pool for entry, pool in zip(entries, pools, strict=True)}
-
-
-def pool_tags(work: WorkRequirementView) -> list[str]:
-    """The names of the pools that a cluster's task groups have, or are about to have."""
-    groups = [group for group in work.groups if not group.configured]
-    return [group.worker_tag for group in groups if token_of(group.worker_tag) == _token(work)]
-
-
 def _has_had_tasks(group: TaskGroupView) -> bool:
     """Whether a group has ever had tasks; its pool is provisioned before the first. True without counts."""
     return group.counts is None or group.counts.live + group.counts.ended > 0
-
-
-def _token(work: WorkRequirementView) -> str:
-    return token_of(work.groups[0].worker_tag)
-
-
-def _attempt(call: Callable[[A], T], argument: A) -> T | PlatformError:
-    """The result of a platform call, or its failure."""
-    try:
-        return call(argument)
-    except PlatformError as failure:
-        return failure
-
-
-def _failures(results: Iterable[object]) -> list[PlatformError]:
-    return [result for result in results if isinstance(result, PlatformError)]

@@ -63,6 +63,12 @@ MAX_LIFETIME_HOURS = 87_600
 MAX_BUILD_MINUTES = 10_080
 """Maximum build timeout: a week. A machine that takes longer never comes."""
 
+MIN_IDLE_MINUTES = 1
+"""Minimum `idle_termination_minutes`. In less, no user can act on the warning in the log."""
+
+MAX_IDLE_MINUTES = MAX_LIFETIME_HOURS * 60
+"""Maximum `idle_termination_minutes`: the maximum lifetime, after which the cluster ends in any case."""
+
 MAX_NUMBER = 1_000_000_000
 """Maximum of any number in Ray's own keys. Ray multiplies some by nodes or by 60,000, as 64-bit integers or floats."""
 

@@ -12,8 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from yellowdog_ray.config import values
-from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS, MIN_BUILD_MINUTES, MIN_LIFETIME_HOURS
+from yellowdog_ray.config import limits, values
 from yellowdog_ray.config.mistakes import hint, shown
 from yellowdog_ray.config.userdata import full_userdata
 from yellowdog_ray.config.values import Remedy
@@ -128,22 +127,29 @@ class ProviderSettings(_Section):
     )
     cluster_lifetime_hours: values.Hours = Field(
         default=1.0,
-        ge=MIN_LIFETIME_HOURS,
-        le=MAX_LIFETIME_HOURS,
-        description=f"Hours, from {MIN_LIFETIME_HOURS} to {MAX_LIFETIME_HOURS:,}. One deadline for the whole cluster, "
-        "counted from its creation. Workers that join late have the same deadline.",
+        ge=limits.MIN_LIFETIME_HOURS,
+        le=limits.MAX_LIFETIME_HOURS,
+        description=f"Hours, from {limits.MIN_LIFETIME_HOURS} to {limits.MAX_LIFETIME_HOURS:,}. One deadline for the "
+        "whole cluster, counted from its creation. Workers that join late have the same deadline.",
+    )
+    idle_termination_minutes: values.OptionalMinutes = Field(
+        default=None,
+        ge=limits.MIN_IDLE_MINUTES,
+        le=limits.MAX_IDLE_MINUTES,
+        description=f"Minutes, from {limits.MIN_IDLE_MINUTES} to {limits.MAX_IDLE_MINUTES:,}. A cluster that is idle "
+        "for so long ends itself, head included. Without the key it never does.",
     )
     head_node_build_timeout_minutes: values.Minutes = Field(
         default=10.0,
-        ge=MIN_BUILD_MINUTES,
-        le=MAX_BUILD_MINUTES,
+        ge=limits.MIN_BUILD_MINUTES,
+        le=limits.MAX_BUILD_MINUTES,
         description="Minutes: the maximum wait of `ray up` for a reachable head. After the timeout `ray up` removes "
         "everything it created.",
     )
     worker_node_build_timeout_minutes: values.Minutes = Field(
         default=10.0,
-        ge=MIN_BUILD_MINUTES,
-        le=MAX_BUILD_MINUTES,
+        ge=limits.MIN_BUILD_MINUTES,
+        le=limits.MAX_BUILD_MINUTES,
         description="Minutes: the maximum wait for a worker's machine (`NeverAllocated`), and then for Ray to join "
         "(`NeverJoined`). RayDog then terminates the worker. With set-up over SSH, each step has this limit.",
     )

@@ -15,7 +15,14 @@ from pydantic_core import PydanticCustomError
 
 from yellowdog_ray import names
 from yellowdog_ray.config import instance_tags
-from yellowdog_ray.config.limits import MAX_BUILD_MINUTES, MAX_LIFETIME_HOURS, MIN_BUILD_MINUTES, MIN_LIFETIME_HOURS
+from yellowdog_ray.config.limits import (
+    MAX_BUILD_MINUTES,
+    MAX_IDLE_MINUTES,
+    MAX_LIFETIME_HOURS,
+    MIN_BUILD_MINUTES,
+    MIN_IDLE_MINUTES,
+    MIN_LIFETIME_HOURS,
+)
 from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.paths import path_mistake
 from yellowdog_ray.config.ports import USED_PORTS, free_port
@@ -107,10 +114,14 @@ def _in_schema(**keywords: Any) -> Any:
 _BOOLEAN = Remedy("write true or false")
 _HOURS = Remedy(f"give a number of hours from {MIN_LIFETIME_HOURS} to {MAX_LIFETIME_HOURS:,}, for example 2.5")
 _MINUTES = Remedy(f"give a number of minutes from {MIN_BUILD_MINUTES} to {MAX_BUILD_MINUTES:,}, for example 10")
+_IDLE_MINUTES = Remedy(
+    f"give a number of minutes from {MIN_IDLE_MINUTES} to {MAX_IDLE_MINUTES:,}, for example 60, or remove the key"
+)
 _PORT = Remedy(f"give a port number, for example {DEFAULT_TAG_SERVER_PORT}")
 
 Hours = Annotated[float, BeforeValidator(_number), _HOURS]
 Minutes = Annotated[float, BeforeValidator(_number), _MINUTES]
+OptionalMinutes = Annotated[float | None, BeforeValidator(_number), _IDLE_MINUTES]
 Port = Annotated[
     int, BeforeValidator(_number), AfterValidator(free_port), _PORT, _in_schema(**{"not": {"enum": sorted(USED_PORTS)}})
 ]

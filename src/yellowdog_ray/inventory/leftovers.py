@@ -13,9 +13,10 @@ from datetime import datetime
 from functools import partial
 
 from yellowdog_ray import names
+from yellowdog_ray.cluster.ending import pool_tags, request_end
 from yellowdog_ray.cluster.generations import find_last_work
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.teardown import pool_tags, request_end, tear_down
+from yellowdog_ray.commands.teardown import tear_down
 from yellowdog_ray.errors import PlatformError, TeardownIncomplete
 from yellowdog_ray.inventory.account import Account, cluster_of, read_listed, token_of
 from yellowdog_ray.inventory.summaries import YOUNG

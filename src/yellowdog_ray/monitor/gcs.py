@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from yellowdog_ray.monitor.ray_use import RayUse, read_use
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.seen_errors import DistinctErrors
 
@@ -76,6 +77,10 @@ class RayNodes:
     def busy(self) -> set[str] | None:
         """Ids of the nodes that have work; None without an answer."""
         return self._request(lambda client: _busy(_state(client)))
+
+    def use(self) -> RayUse | None:
+        """What uses the cluster; None without an answer."""
+        return self._request(read_use)
 
     def counts_placed_groups(self) -> bool:
         """Whether autoscaler v1 reads placement groups as waiting that have their nodes, or are gone.

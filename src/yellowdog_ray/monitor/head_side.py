@@ -21,7 +21,7 @@ from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import lazy
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.new_key import NewKey
-from yellowdog_ray.monitor.outage import Outage
+from yellowdog_ray.monitor.outage import Outage, UnexpectedErrors
 from yellowdog_ray.monitor.own_version import report_own_version
 from yellowdog_ray.monitor.polling import PollingSchedule
 from yellowdog_ray.monitor.reload import HeadFile
@@ -39,6 +39,7 @@ from yellowdog_ray.side import Side
 if TYPE_CHECKING:
     from yellowdog_ray.cluster.cluster import Cluster
     from yellowdog_ray.monitor.admission import Admission
+    from yellowdog_ray.monitor.idleness import Idleness
     from yellowdog_ray.monitor.launch_records import LaunchRecords
     from yellowdog_ray.monitor.liveness import Builds
 
@@ -81,6 +82,7 @@ class HeadSide(Side):
         self._gate = ScaleGate(lambda: self.ray_nodes.counts_placed_groups())
         self._outage = Outage()
         drop_repeated_lines(clock.monotonic, self._waits)
+        self._unexpected = UnexpectedErrors()
         report_own_version()
 
     def _waits(self, node_type: str) -> bool:
@@ -111,6 +113,7 @@ class HeadSide(Side):
         from yellowdog_ray.monitor.declared_resources import DeclaredResources
         from yellowdog_ray.monitor.head_machine import HeadMachine
         from yellowdog_ray.monitor.head_processes import HeadProcesses
+        from yellowdog_ray.monitor.idle_end import BEGUN_FILE, Begun, IdleEnd
         from yellowdog_ray.monitor.lifetime import Lifetime
         from yellowdog_ray.monitor.lost_machines import LostMachines
         from yellowdog_ray.monitor.preemption import Preemption
@@ -127,11 +130,27 @@ class HeadSide(Side):
         lost = LostMachines(self.platform, self.cluster, self._clock.monotonic)
         lifetime = Lifetime(self.cluster, self.ray_nodes, self.platform.clock)
         declared = DeclaredResources(self.cluster, self.settings)
+        begun = Begun(Path(BEGUN_FILE).expanduser(), os.environ.get(CLOUD_INSTANCE_ID, ""))
+        idle_end = IdleEnd(self.platform, self.cluster, self.launcher, self.idleness, begun)
         processes = HeadProcesses(self._clock.now().timestamp())
         admission = [self.admission.tick] if self._auth_mode == MODE_TOKEN else []
         machine = HeadMachine(self._clock.monotonic)
-        last = [lifetime.tick, declared.tick, processes.tick, machine.tick]
+        last = [lifetime.tick, declared.tick, processes.tick, machine.tick, idle_end.tick]
         return Supervisor([*admission, self.builds.tick, preemption.tick, lost.tick, *last])
+
+    @lazy
+    def idleness(self) -> Idleness:
+        """For how long the cluster has been idle."""
+        from yellowdog_ray.monitor import logins
+        from yellowdog_ray.monitor.idleness import Idleness
+
+        return Idleness(
+            lambda: self.settings.current.idle_termination_minutes,
+            self.ray_nodes.use,
+            logins.count_sessions,
+            self._clock.monotonic,
+            lambda: self.platform.clock.now(),
+        )
 
     @lazy
     def admission(self) -> Admission:
@@ -233,6 +252,7 @@ class HeadSide(Side):
     def _read_if_due(self) -> Snapshot:
         self._read_settings()
         self.new_key.read()
+        self._watch_use()
         if not self.schedule.is_listing_due(stable=self._stable):
             if self.schedule.are_spot_notices_due():
                 self._supervise(self.cluster.snapshot)
@@ -257,8 +277,17 @@ class HeadSide(Side):
         if settings is None:
             return
         self.settings.replace(settings)
+        self.idleness.begin_anew()
         if self.head_file.is_other_recipe:
             self.launcher.backoff.reconfigured()
+
+    def _watch_use(self) -> None:
+        """Read whether the cluster is in use; also while YellowDog cannot be read."""
+        try:
+            self.idleness.tick()
+        except Exception as error:  # noqa: BLE001 - a mistake here must not stop the loop, and counts as use
+            self.idleness.begin_anew()
+            self._unexpected.report(error)
 
     @property
     def _stable(self) -> bool:

@@ -22,13 +22,16 @@ from tests.simulation.random_runs.scenario import (
     WORKER_POOLS,
     CallTrouble,
     Command,
+    Home,
     Incident,
     LastDown,
     Load,
     MachineTrouble,
     Scenario,
+    Visit,
 )
 from tests.simulation.raylets import Demand
+from tests.simulation.users import VISITS
 from yellowdog_local import faults
 from yellowdog_local.faults.rules import MachineFault, Rule
 
@@ -38,7 +41,12 @@ def scenario(seed: int, autoscaler: str | None = None) -> Scenario:
     made = _Maker(random.Random(f"raydog {seed}")).make(seed, autoscaler)
     harsher = _Harsher(random.Random(f"raydog harsher {seed}"), made).make()
     hostile = _Hostile(random.Random(f"raydog hostile {seed}"), harsher).make()
-    return _with_hidden_pools(random.Random(f"raydog hidden {seed}"), hostile)
+    hidden = _with_hidden_pools(random.Random(f"raydog hidden {seed}"), hostile)
+    return _with_home(random.Random(f"raydog home {seed}"), hidden)
+
+
+HOME_SEEDS = 5_000_000
+"""From this seed on, every cluster ends itself when it is idle; below, some do."""
 
 
 MAX_WORKERS = 8
@@ -273,3 +281,28 @@ def _with_hidden_pools(chance: random.Random, scenario: Scenario) -> Scenario:
     if scenario.last_down.lagging == "GET *":
         unnamed = None  # there would be no way to find a pool
     return replace(scenario, last_down=replace(scenario.last_down, unnamed=unnamed))
+
+
+def _with_home(chance: random.Random, scenario: Scenario) -> Scenario:
+    """Let some clusters end themselves when they are idle, while users come and go."""
+    if scenario.seed < HOME_SEEDS and chance.random() >= 0.15:
+        return scenario
+    length = scenario.length
+
+    def moment() -> float:
+        return float(round(chance.uniform(0, length)))
+
+    def visit() -> Visit:
+        begins = moment()
+        return Visit(begins, begins + chance.choice((0.0, 2.0, 30.0, 120.0)), chance.choice(VISITS))
+
+    home = Home(
+        minutes=chance.choice((1, 1, 1.5, 3)),
+        visits=tuple(visit() for _ in range(chance.choice((0, 1, 2, 4)))),
+        silences=tuple((moment(), chance.choice((3.0, 20.0))) for _ in range(chance.choice((0, 0, 1)))),
+        kill=chance.choice((None, Kill(chance.randint(1, 14), applied=chance.random() < 0.5))),
+        pause=chance.choice((1.0, 5.0, 30.0)),
+        comes_back=chance.random() < 0.4,
+        is_deaf=chance.random() < 0.2,
+    )
+    return replace(scenario, home=home)

@@ -11,6 +11,7 @@ from tests.simulation.checks import SPARE_SECONDS, TICK
 from tests.simulation.config import QUICK, cluster_config, node_type
 from tests.simulation.distortions import SHOWS_NOTHING
 from tests.simulation.exceptions import settling_seconds, unnoticed_seconds
+from tests.simulation.random_runs import home
 from tests.simulation.random_runs.incidents import abort_copies, happen
 from tests.simulation.random_runs.scenario import (
     CLUSTER,
@@ -18,6 +19,7 @@ from tests.simulation.random_runs.scenario import (
     UNNAMED,
     CallTrouble,
     Command,
+    LastDown,
     Load,
     MachineTrouble,
     Scenario,
@@ -72,7 +74,7 @@ class RandomRun(World):
             types["late"] = node_type(resources={"LATE": 1}, min_workers=0, max_workers=most)
         if changes["gpu"]:
             types["gpu"] = node_type(resources={"GPU": 1}, min_workers=0, max_workers=most)
-        return cluster_config(
+        config = cluster_config(
             name,
             self.key,
             cluster_lifetime_hours=20,
@@ -81,6 +83,9 @@ class RandomRun(World):
             idle_timeout_minutes=changes["idle_minutes"],
             available_node_types=types,
         )
+        if name == CLUSTER and self.scenario.home is not None:
+            config["provider"]["idle_termination_minutes"] = self.scenario.home.minutes
+        return config
 
     def begin(self) -> None:
         """Bring up the neighbours, of which nothing may change from then on."""
@@ -96,42 +101,54 @@ class RandomRun(World):
         for command in scenario.ups:
             self._try(self.up, command)
         self._must_come_up()
-        self._troubled(scenario.calls)
-        self._troubled(scenario.machines)
-        for load in scenario.loads:
-            self.at(load.at, lambda load=load: self._want(load))
-        for incident in scenario.incidents:
-            self.at(incident.at, lambda incident=incident: happen(self, incident))
-        # A user cannot act on the end of the head's instance before the platform shows it.
-        self.pass_time(scenario.length + unnoticed_seconds(self.settings))
-        if self.head is None:
-            self._must_come_up()
-        self._all_trouble_ends()
-        self._want(scenario.last_load)
+        self._live()
+        self.want_load(scenario.last_load)
         self._demand_is_served()
         self.witness.look()
         self._all_is_tidy()
-        if scenario.gives_back:
-            self._want(Load(self.seconds, ()))
+        if scenario.home is not None:
+            home.go_home(self, scenario.home)
+        elif scenario.gives_back:
+            self.want_load(Load(self.seconds, ()))
             self._all_is_given_back()
         for command in scenario.downs:
             self._try(self.down, command)
-        self._all_trouble_ends()
-        self._last_down()
+        self.end_all_trouble()
+        self._last_down(scenario.last_down if scenario.home is None else LastDown())
         self._stays_down()
         self.witness.look()
+
+    def _live(self) -> None:
+        """The main phase: load, users, and all that goes wrong."""
+        scenario = self.scenario
+        self._troubled(scenario.calls)
+        self._troubled(scenario.machines)
+        for load in scenario.loads:
+            self.at(load.at, lambda load=load: self.want_load(load))
+        for incident in scenario.incidents:
+            self.at(incident.at, lambda incident=incident: happen(self, incident))
+        if scenario.home is not None:
+            home.plan_visits(self, scenario.home)
+        # A user cannot act on the end of the head's instance before the platform shows it.
+        self.pass_time(scenario.length + unnoticed_seconds(self.settings))
+        if scenario.home is not None:
+            home.complete_its_end(self)
+        if self.head is None:
+            self._must_come_up()
+        self.end_all_trouble()
+        if scenario.home is not None:
+            home.come(self)
 
     def _try(self, run: Callable[..., bool], command: Command) -> None:
         self._troubled(command.troubles)
         run(command.kill)
 
     def _must_come_up(self) -> None:
-        self._all_trouble_ends()
+        self.end_all_trouble()
         if not self.up():
             self.fail("commands", "`ray up` fails though nothing is wrong")
 
-    def _last_down(self) -> None:
-        last = self.scenario.last_down
+    def _last_down(self, last: LastDown) -> None:
         if last.is_compute_broken:
             self._down_without_compute()
         if last.late_pool is not None:
@@ -166,7 +183,8 @@ class RandomRun(World):
         if self.wire.total != calls:
             self.fail("calls", f"somebody still asks after `ray down`: {self.wire.calls[-5:]}")
 
-    def _want(self, load: Load) -> None:
+    def want_load(self, load: Load) -> None:
+        """Let Ray's users want this load, and nothing else."""
         self.want(*load.demands)
         self.story.add("users", f"want {load}")
 
@@ -199,7 +217,7 @@ class RandomRun(World):
         if isinstance(trouble, CallTrouble) and trouble.is_outage:
             self.checks.outage_has_ended()
 
-    def _all_trouble_ends(self) -> None:
+    def end_all_trouble(self) -> None:
         """From now on nothing fails, and nothing is planned to."""
         self.story.add("trouble", "all trouble ends")
         self.agenda.keep_only(self.start_again)
@@ -219,20 +237,21 @@ class RandomRun(World):
     def _demand_is_served(self) -> None:
         """Wait until everything that is wanted runs."""
         limit = self.checks.served_seconds
-        self._wait(lambda: not self.ray.pending and len(self.ray.workers) >= self._least, limit, "served")
+        self.wait(lambda: not self.ray.pending and len(self.ray.workers) >= self._least, limit, "served")
         self.pass_time(SPARE_SECONDS + TICK)
-        self._wait(lambda: not self.ray.pending, limit, "served")
+        self.wait(lambda: not self.ray.pending, limit, "served")
 
     def _all_is_tidy(self) -> None:
         """Wait until every instance belongs to a node that is listed."""
-        self._wait(lambda: not self.checks.spare_since, self.checks.tidy_seconds, "tidy")
+        self.wait(lambda: not self.checks.spare_since, self.checks.tidy_seconds, "tidy")
 
     def _all_is_given_back(self) -> None:
         """Wait until nothing but `min_workers` is left; the idle timeout is at most a minute."""
         limit = 60.0 + self.checks.tidy_seconds
-        self._wait(lambda: len(list(self.ours.instances())) <= self._least + 1, limit, "given back")
+        self.wait(lambda: len(list(self.ours.instances())) <= self._least + 1, limit, "given back")
 
-    def _wait(self, done: Callable[[], bool], seconds: float, check: str) -> None:
+    def wait(self, done: Callable[[], bool], seconds: float, check: str) -> None:
+        """Let time pass until something is so, at most so many seconds; after that the check of this name fails."""
         began = self.seconds
         self.pass_time(2 * TICK)
         while not done():

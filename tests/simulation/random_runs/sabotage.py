@@ -12,7 +12,7 @@ import pytest
 from yellowdog_client.model import InstanceStatus
 
 from yellowdog_ray import names
-from yellowdog_ray.cluster import generations, launch, pools, task_cache
+from yellowdog_ray.cluster import ending, generations, launch, pools, task_cache
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.first_reading import FirstReading
@@ -22,7 +22,7 @@ from yellowdog_ray.cluster.task_reading import NOT_FOUND
 from yellowdog_ray.cluster.terminations import UNSEEN_SECONDS, Escalation, Terminations
 from yellowdog_ray.commands import teardown
 from yellowdog_ray.errors import PlatformError
-from yellowdog_ray.monitor import liveness
+from yellowdog_ray.monitor import idle_end, liveness, ray_use
 from yellowdog_ray.monitor.early_ends import EarlyEnds
 from yellowdog_ray.monitor.head_side import HeadSide
 from yellowdog_ray.monitor.launch_records import LaunchRecords
@@ -48,7 +48,7 @@ def names_by_prefix(patch: pytest.MonkeyPatch) -> None:
 
 def neighbours_pools_too(patch: pytest.MonkeyPatch) -> None:
     """`ray down` shuts down every pool of the namespace whose name begins like the cluster's."""
-    end = teardown.request_end
+    end = ending.request_end
 
     def end_more(on: Platform, work: Any) -> list[PlatformError]:
         for pool in on._client.worker_pool_client.find_all_worker_pools():
@@ -56,7 +56,7 @@ def neighbours_pools_too(patch: pytest.MonkeyPatch) -> None:
                 on.shut_down_pool(str(pool.id))
         return end(on, work)
 
-    patch.setattr(teardown, "request_end", end_more)
+    patch.setattr(ending, "request_end", end_more)
 
 
 def partial_listing(patch: pytest.MonkeyPatch) -> None:
@@ -138,24 +138,26 @@ def no_escalation(patch: pytest.MonkeyPatch) -> None:
 
 def pools_survive(patch: pytest.MonkeyPatch) -> None:
     """`ray down` cancels the work requirement and leaves the pools to themselves."""
-    patch.setattr(teardown, "pool_tags", lambda _: [])
+    for module in (ending, teardown):
+        patch.setattr(module, "pool_tags", lambda _: [])
 
 
 def work_before_pools(patch: pytest.MonkeyPatch) -> None:
     """`ray down` cancels the work requirement first, and a second one looks for a living work requirement."""
 
     def end(on: Platform, work: Any, found: Mapping[str, Any]) -> list[PlatformError]:
-        failures = teardown._cancel(on, work)
+        failures = ending.cancel(on, work)
         pools = [pool for pool in found.values() if not isinstance(pool, PlatformError)]
-        return failures + teardown._shut_down(on, pools)
+        return failures + ending.shut_down(on, pools)
 
-    patch.setattr(teardown, "_request_end", end)
+    for module in (ending, teardown):
+        patch.setattr(module, "request_end_of", end)
     patch.setattr(generations, "find_last_work", lambda on, cluster, *_: generations.find_work(on, cluster))
 
 
 def down_does_not_wait(patch: pytest.MonkeyPatch) -> None:
     """`ray down` asks for the end and goes."""
-    patch.setattr(teardown, "tear_down", lambda on, work, *_: teardown.request_end(on, work))
+    patch.setattr(teardown, "tear_down", lambda on, work, *_: ending.request_end(on, work))
 
 
 def pools_are_never_found(patch: pytest.MonkeyPatch) -> None:
@@ -341,7 +343,7 @@ def the_heads_clock_counts(patch: pytest.MonkeyPatch) -> None:
 
 def unreadable_instances_stop_the_teardown(patch: pytest.MonkeyPatch) -> None:
     """`ray down` reads the instances before it removes anything, and needs the answer."""
-    find = teardown._find_pools
+    find = ending.find_pools
 
     def find_with_instances(on: Platform, work: Any) -> Any:
         found = find(on, work)
@@ -350,14 +352,35 @@ def unreadable_instances_stop_the_teardown(patch: pytest.MonkeyPatch) -> None:
                 on.compute(pool.compute_requirement_id)
         return found
 
-    patch.setattr(teardown, "_find_pools", find_with_instances)
+    for module in (ending, teardown):
+        patch.setattr(module, "find_pools", find_with_instances)
 
 
 def unnamed_pools_are_never_made(patch: pytest.MonkeyPatch) -> None:
     """A pool that its name does not show counts as not made: `ray down` searches for nothing."""
-    patch.setattr(teardown, "_search_pools", lambda *_: {})
+    patch.setattr(ending, "_search_pools", lambda *_: {})
     patch.setattr(teardown._Teardown, "_find_requirements", lambda *_: None)
     patch.setattr(teardown, "_has_had_tasks", lambda _: False)
+
+
+def drivers_count_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A cluster in which a driver runs counts as idle."""
+    patch.setattr(ray_use, "INTERNAL_JOBS", "")
+
+
+def idle_end_stops_in_the_middle(patch: pytest.MonkeyPatch) -> None:
+    """An idle cluster ends its pools, and never its work requirement."""
+    patch.setattr(idle_end, "cancel", lambda *_: [])
+
+
+def killed_idle_end_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """An autoscaler that starts again does not read that an end has begun."""
+    patch.setattr(idle_end.Begun, "read", lambda _: None)
+
+
+def killed_idle_end_is_never_withdrawn(patch: pytest.MonkeyPatch) -> None:
+    """An end that has begun is completed, whoever uses the cluster by then."""
+    patch.setattr(idle_end.IdleEnd, "_has_effect", lambda *_: True)
 
 
 SABOTAGES: dict[str, Sabotage] = {
@@ -398,5 +421,9 @@ SABOTAGES: dict[str, Sabotage] = {
         the_heads_clock_counts,
         unreadable_instances_stop_the_teardown,
         unnamed_pools_are_never_made,
+        drivers_count_for_nothing,
+        idle_end_stops_in_the_middle,
+        killed_idle_end_is_forgotten,
+        killed_idle_end_is_never_withdrawn,
     )
 }

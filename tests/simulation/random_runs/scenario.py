@@ -180,6 +180,43 @@ class LastDown:
 
 
 @dataclass(frozen=True)
+class Visit:
+    """Somebody uses the cluster for a while, beside the load.
+
+    Attributes:
+        begins, ends: seconds from the beginning of the main phase.
+        kind: one of `users.VISITS`.
+    """
+
+    begins: float
+    ends: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Home:
+    """The cluster ends itself when it is idle.
+
+    Attributes:
+        minutes: the cluster's `idle_termination_minutes`.
+        visits: who uses it.
+        silences: when, and for how long, Ray answers nothing (seconds).
+        kill: when the autoscaler is killed as the cluster ends itself at last; None for no kill.
+        pause: how long it is away then (seconds).
+        comes_back: whether somebody uses the cluster again while it is away.
+        is_deaf: whether workers ignore their aborts at last.
+    """
+
+    minutes: float
+    visits: tuple[Visit, ...] = ()
+    silences: tuple[tuple[float, float], ...] = ()
+    kill: Kill | None = None
+    pause: float = 5.0
+    comes_back: bool = False
+    is_deaf: bool = False
+
+
+@dataclass(frozen=True)
 class Scenario:
     """Everything about one run.
 
@@ -198,6 +235,7 @@ class Scenario:
         last_down: what the last `ray down` comes across.
         head_clock_error: how far the clock of the head is ahead (seconds).
         page_size: entries per page of the lists that the provider reads; None for its own size.
+        home: how the cluster ends itself when it is idle; None if it does not.
     """
 
     seed: int
@@ -218,6 +256,7 @@ class Scenario:
     last_down: LastDown = field(default_factory=LastDown)
     head_clock_error: float = 0.0
     page_size: int | None = None
+    home: Home | None = None
 
     def lines(self) -> list[str]:
         """What it is about, for the head of a story."""
@@ -225,6 +264,7 @@ class Scenario:
             f"seed {self.seed}, autoscaler {self.autoscaler}, {self.changes}",
             f"{self.manners}, {self.last_down}, instances terminate in {self.shutdown_seconds} s",
             f"the head's clock is {self.head_clock_error:g} s ahead, pages have {self.page_size or 1_000} entries",
+            *([str(self.home)] if self.home else []),
             *(f"from {trouble.begins:g} s to {trouble.ends:g} s: {trouble}" for trouble in self.calls),
             *(f"from {trouble.begins:g} s to {trouble.ends:g} s: {trouble}" for trouble in self.machines),
         ]

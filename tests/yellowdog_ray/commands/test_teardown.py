@@ -9,8 +9,9 @@ from yellowdog_client.model import InstanceSearch, InstanceStatus
 from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, grow, make_head
 from tests.yellowdog_ray.commands.test_up import unfinished_work
 from yellowdog_local import faults
+from yellowdog_ray.cluster.ending import request_end
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.teardown import COUNTED_TIMEOUT_SECONDS, request_end, tear_down
+from yellowdog_ray.commands.teardown import COUNTED_TIMEOUT_SECONDS, tear_down
 from yellowdog_ray.errors import NotFound, PlatformError, TeardownIncomplete
 from yellowdog_ray.platform.types import ComputeView
 from yellowdog_ray.remote.ssh import host_key_file

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from tests.yellowdog_ray.inventory.conftest import NOW, OLD, TAG, make_work
+from yellowdog_ray.cluster.ending import request_end
 from yellowdog_ray.commands.progress import Progress
-from yellowdog_ray.commands.teardown import request_end, tear_down
+from yellowdog_ray.commands.teardown import tear_down
 from yellowdog_ray.errors import NotAuthorised, NotFound, TeardownIncomplete
 from yellowdog_ray.inventory import account, leftovers
 from yellowdog_ray.inventory.leftovers import Removal, read_leftovers, remove

@@ -1,0 +1,119 @@
+"""The end of an idle cluster on a platform of views. `simulation/test_home.py` has its life."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from tests.yellowdog_ray.inventory.conftest import TAG, make_work
+from yellowdog_ray.cluster.snapshot import Snapshot
+from yellowdog_ray.errors import Unavailable
+from yellowdog_ray.monitor.idle_end import Begun, IdleEnd
+from yellowdog_ray.platform.types import PoolView
+
+HEAD = "head-0a0b0c0d"
+
+
+class Parts:
+    """The parts of one end, which records its calls."""
+
+    def __init__(self, folder):
+        self.calls = []
+        self.work = make_work()
+        self.pool = PoolView("p", TAG, "RUNNING", False, "c")
+        self.is_over = True
+        self.is_launching = False
+        self.begun = Begun(folder / "store" / "idle-end", HEAD)
+        self.platform = SimpleNamespace(
+            find_pool=self._find_pool,
+            shut_down_pool=lambda pool_id: self.calls.append(f"shut down {pool_id}"),
+            end_compute_after=lambda id_, time: self.calls.append(f"end {id_} in {time.seconds} s"),
+            cancel_work_requirement=lambda work_id: self.calls.append(f"cancel {work_id}"),
+        )
+        self.launcher = SimpleNamespace(close=lambda _: not self.is_launching, open=lambda: None)
+
+    def _find_pool(self, _):
+        if isinstance(self.pool, Exception):
+            raise self.pool
+        return self.pool
+
+    def make(self):
+        """The end as a new process makes it."""
+        cluster = SimpleNamespace(find=lambda: self.work)
+        idleness = SimpleNamespace(is_over=lambda: self.is_over)
+        return IdleEnd(self.platform, cluster, self.launcher, idleness, self.begun)
+
+
+@pytest.fixture
+def parts(tmp_path):
+    return Parts(tmp_path)
+
+
+def test_end_requests_pools_before_the_work_requirement_and_notes_it_before(parts):
+    parts.make().tick(Snapshot())
+
+    assert parts.calls == ["shut down p", "end c in 45 s", f"cancel {parts.work.id}"]
+    assert parts.begun.read() == [TAG]
+
+
+def test_cluster_in_use_is_left_alone(parts):
+    parts.is_over = False
+
+    parts.make().tick(Snapshot())
+
+    assert (parts.calls, parts.begun.read()) == ([], None)
+
+
+def test_launch_under_way_delays_the_end(parts):
+    parts.is_launching = True
+    end = parts.make()
+    end.tick(Snapshot())
+    assert (parts.calls, parts.begun.read()) == ([], None)
+
+    parts.is_launching = False
+    end.tick(Snapshot())
+    assert parts.calls
+
+
+def test_pool_that_cannot_be_read_delays_the_end(parts):
+    parts.pool = Unavailable("no answer")
+
+    with pytest.raises(Unavailable):
+        parts.make().tick(Snapshot())
+
+    assert (parts.calls, parts.begun.read()) == ([], None)
+
+
+def test_end_by_somebody_else_is_left_to_them(parts):
+    parts.work = make_work(status="CANCELLING")
+
+    parts.make().tick(Snapshot())
+
+    assert parts.calls == []
+
+
+class TestBegun:
+    """The note for the next process."""
+
+    def test_note_of_another_head_does_not_count(self, parts, tmp_path):
+        parts.begun.write([TAG])
+
+        assert Begun(tmp_path / "store" / "idle-end", "head-0e0f0a0b").read() is None
+
+    @pytest.mark.parametrize("content", ["", "[]", "not JSON", json.dumps({"head": HEAD}), '{"head": 1, "pools": []}'])
+    def test_damaged_note_does_not_count(self, parts, tmp_path, content):
+        (tmp_path / "store").mkdir()
+        (tmp_path / "store" / "idle-end").write_text(content)
+
+        assert parts.begun.read() is None
+
+    def test_full_disk_does_not_stop_the_end(self, parts, monkeypatch, caplog):
+        def full(*_):
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr("yellowdog_ray.monitor.idle_end.write_private", full)
+
+        parts.make().tick(Snapshot())
+
+        assert f"cancel {parts.work.id}" in parts.calls
+        assert "No space left on device" in caplog.text
