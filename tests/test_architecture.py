@@ -68,6 +68,10 @@ BRANCHES_OF_LOGIC = 4
 TESTED_ELSEWHERE: Mapping[str, str] = {
     "raydog_cli/shapes.py": "raydog_cli/test_clusters.py",  # mappings, which the commands' tests read as JSON
     "yellowdog_local/api": "contract",  # routes, which are tested over HTTP
+    "yellowdog_ray/inventory/doctor.py": "raydog_cli/test_doctor.py",  # mistakes planted on a platform
+    "yellowdog_ray/inventory/platform_checks.py": "raydog_cli/test_doctor.py",
+    "yellowdog_ray/inventory/yaml_checks.py": "raydog_cli/test_doctor.py",
+    "yellowdog_ray/platform/preflight.py": "raydog_cli/test_doctor.py",
     "yellowdog_ray/head/__main__.py": "yellowdog_ray/head/test_supervisor.py",  # run there as the program that it is
 }
 """Modules and packages without a test file of their own, and the file or directory below tests/ that tests each."""

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from raydog_cli import clusters, past, removal
+from raydog_cli.doctor import doctor
 from yellowdog_local.cli.main import app as local
 
 DISTRIBUTIONS = ("yellowdog-ray", "yellowdog-local")
@@ -25,6 +26,7 @@ app.command()(past.events)
 app.command()(past.logs)
 app.command()(removal.down)
 app.command()(removal.gc)
+app.command()(doctor)
 
 
 @app.command()

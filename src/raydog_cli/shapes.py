@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from raydog_cli.common import iso_time, seconds_between
+from yellowdog_ray.inventory.doctor import Line
 from yellowdog_ray.inventory.events import Event, NodeLog
 from yellowdog_ray.inventory.leftovers import Leftover, Leftovers, Removal
 from yellowdog_ray.inventory.status import ClusterStatus, NodeStatus, PoolStatus, unknown_without_head
@@ -159,3 +160,12 @@ def _of_log(log: NodeLog) -> Shape:
         "errors": [{"time": iso_time(time), "error": text} for time, text in log.errors],
         "output": log.output if log.machine_alive else None,
     }
+
+
+def of_checks(lines: Sequence[Line]) -> Shape:
+    """The shape of `raydog doctor`."""
+    checks = [
+        {"section": section, "subject": check.subject, "state": check.state.value, "text": check.text}
+        for section, check in lines
+    ]
+    return {"good": all(check["state"] != "failed" for check in checks), "checks": checks}

@@ -55,6 +55,12 @@ def _translated(method: Callable[..., T]) -> Callable[..., T]:
     return call
 
 
+def _require_laptop(config: dict[str, Any]) -> None:
+    from yellowdog_ray.commands.laptop_checks import require_laptop
+
+    require_laptop(config["auth"], keeps_token=config["provider"]["ray_auth"] != "none")
+
+
 class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes carry no types
     """Ray's view of one cluster whose nodes are tasks of a YellowDog work requirement.
 
@@ -74,6 +80,8 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         try:
             duplicates = warnings_of_file(Path(source)) if local_need() is Need.EVERYTHING else []
             config, warnings = bootstrap(cluster_config, source, folders, local_need())
+            if local_need() is Need.EVERYTHING:
+                _require_laptop(config)
         except RayDogError as error:
             raise click.ClickException(str(error)) from error
         for warning in [*duplicates, *warnings]:

@@ -42,7 +42,9 @@ def check_platform(platform: Platform, settings: ProviderSettings, progress: Pro
     for node_type, summary in internal.node_types.items():
         if summary.compute_requirement_template is not None:
             node_types.setdefault(summary.compute_requirement_template, node_type)
-    run_concurrently(lambda template: _check_template(platform, internal, template, node_types[template]), node_types)
+    run_concurrently(
+        lambda template: check_template(platform, internal.source, template, node_types[template]), node_types
+    )
     warnings = check_configured_pools(platform, internal)
     for line in describe_origins(internal):
         progress.report(line)
@@ -50,12 +52,17 @@ def check_platform(platform: Platform, settings: ProviderSettings, progress: Pro
         progress.report(f"warning: {warning}")
 
 
-def _check_template(platform: Platform, internal: Internal, template: str, node_type: str) -> None:
+def check_template(platform: Platform, source: str, template: str, node_type: str) -> None:
+    """Check that a node type's template exists, where `source` is the YAML's name.
+
+    Raises:
+        NotFound: the key can read no such template.
+    """
     try:
         platform.template_id(template)
     except NotFound as error:
         raise NotFound(
-            f"{internal.source}: available_node_types.{node_type}.node_config.compute_requirement_template: YellowDog "
+            f"{source}: available_node_types.{node_type}.node_config.compute_requirement_template: YellowDog "
             f"has no template '{template}' that is visible to this key: give the id or `namespace/name` of one"
         ) from error
 

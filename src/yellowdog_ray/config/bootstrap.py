@@ -31,6 +31,7 @@ from yellowdog_ray.config.mistakes import refuse
 from yellowdog_ray.config.own_token import check_scripts, mounted_token, refuse_upload
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_steps import completed, take_mistakes
+from yellowdog_ray.config.shell_scripts import check_scripts_of, starts_no_ray, version_warnings
 from yellowdog_ray.config.ssh_key import check_key
 from yellowdog_ray.config.updaters import (
     for_workers_only,
@@ -102,6 +103,8 @@ def bootstrap(
         check_together(result["file_mounts"], provider["files_to_upload"], source)
     head_script, worker_script = (getattr(settings, name) or "" for name in _DEFAULT_SCRIPTS)
     check_scripts(head_script, worker_script, settings.auth_mode, source)
+    own = {name: provider[name] for name, default in _DEFAULT_SCRIPTS.items() if provider[name] != default}
+    check_scripts_of(own, cfg.PROVIDER_FILE_KEYS, source, "provider")
     if settings.auth_mode == MODE_TOKEN:
         refuse_upload(by_remote_path(provider.get("files_to_upload") or {}), source)
 
@@ -138,6 +141,7 @@ def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> 
         section = node_type.get("node_config") or {}
         node_config = inline_files(section, cfg.NODE_FILE_KEYS, source, path, folders)
         cfg.parse_node_config(node_config, source, path)
+        check_scripts_of(node_config, cfg.NODE_FILE_KEYS, source, path)
         node_type["node_config"] = node_config
     return node_types
 
@@ -228,4 +232,6 @@ def _warnings(
             "key, and Ray sets up the workers over SSH"
         )
     updaters = {"head": settings.internal.head_updater, "worker": settings.internal.worker_updater}
+    warnings += starts_no_ray(config["provider"], updaters, source)
+    warnings += version_warnings(config["available_node_types"], source)
     return warnings + scripts_that_do_not_wait(config, updaters, source)

@@ -28,7 +28,7 @@ def full_userdata(userdata: str | None, extra: str | None) -> str | None:
     if not parts:
         return None
     first = parts[0]
-    if not _FORMAT.match(first.split("\n", 1)[0]):
+    if not has_format(first):
         first = f"#!/bin/bash\n{first}"
     if len(parts) == 1:
         return f"{first}\n"
@@ -36,6 +36,11 @@ def full_userdata(userdata: str | None, extra: str | None) -> str | None:
         shebang, _, script = first.partition("\n")
         return f"{shebang}\n{_EXTRA}() {{\n:\n{parts[1]}\n}}\ntrap {_EXTRA} EXIT\n{script}\n"
     return f"{first}\n{parts[1]}\n"
+
+
+def has_format(text: str) -> bool:
+    """Whether the first line is one that cloud-init handles; any other text runs in bash."""
+    return _FORMAT.match(text.split("\n", 1)[0]) is not None
 
 
 def _is_shell_script(text: str) -> bool:

@@ -27,6 +27,7 @@ from yellowdog_ray.config.readable import (
     unreadable_scalar,
     values_that_are_no_json,
 )
+from yellowdog_ray.config.shell_scripts import check_scripts_of
 from yellowdog_ray.config.ssh_key import check_key
 from yellowdog_ray.errors import ConfigError
 
@@ -119,7 +120,7 @@ def _checks(config: Mapping[str, Any], source: str, folders: list[Path]) -> Iter
     yield "cluster_name", partial(check_cluster_name, config.get("cluster_name"), source)
     yield "provider", partial(cfg.parse_provider, provider, source)
     for key in cfg.PROVIDER_FILE_KEYS:
-        yield "provider", partial(inline_files, provider, (key,), source, "provider", folders)
+        yield "provider", partial(_check_script, provider, key, source, "provider", folders)
     yield "auth", lambda: _check_auth({**config, "provider": provider}, source, folders)
     yield "file_mounts", partial(file_mounts, config, source, folders)
     files = provider.get("files_to_upload")
@@ -132,7 +133,11 @@ def _checks(config: Mapping[str, Any], source: str, folders: list[Path]) -> Iter
             path = f"available_node_types.{name}.node_config"
             yield "available_node_types", partial(cfg.parse_node_config, node_config, source, path)
             for key in cfg.NODE_FILE_KEYS:
-                yield "available_node_types", partial(inline_files, node_config, (key,), source, path, folders)
+                yield "available_node_types", partial(_check_script, node_config, key, source, path, folders)
+
+
+def _check_script(section: Mapping[str, Any], key: str, source: str, path: str, folders: list[Path]) -> None:
+    check_scripts_of(inline_files(section, (key,), source, path, folders), (key,), source, path)
 
 
 def _check_auth(config: Mapping[str, Any], source: str, folders: list[Path]) -> None:
@@ -149,19 +154,23 @@ def _messages(check: Callable[[], object], source: str) -> list[str]:
     return []
 
 
-def _as_ray_would(root: yaml.Node, config: dict[str, Any], source: str, folders: list[Path]) -> Iterator[Finding]:
-    """What only the whole configuration shows: keys that exclude each other, and warnings."""
+def prepared(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A YAML without mistakes, as Ray hands it to the provider."""
     from ray.autoscaler._private.util import prepare_config
 
     log = logging.getLogger("ray.autoscaler._private.util")
     level = log.level
     log.setLevel(logging.ERROR)  # it warns of keys that Ray itself has added
     try:
-        prepared = with_empty_resources(prepare_config(config))
+        return dict(prepare_config(dict(config)))
     finally:
         log.setLevel(level)
+
+
+def _as_ray_would(root: yaml.Node, config: dict[str, Any], source: str, folders: list[Path]) -> Iterator[Finding]:
+    """What only the whole configuration shows: keys that exclude each other, and warnings."""
     try:
-        _, warnings = bootstrap(prepared, source, folders)
+        _, warnings = bootstrap(with_empty_resources(prepared(config)), source, folders)
     except ConfigError as error:
         yield from (_at(root, line.removeprefix(f"{source}: ")) for line in str(error).splitlines())
     else:

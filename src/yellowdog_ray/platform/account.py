@@ -41,7 +41,7 @@ class AccountCalls(Calls):
             found = self._client.application_client.get_application_details()
         details = entity(found, ApplicationDetails, subject)
         readable = None if details.allNamespacesReadable else tuple(details.readableNamespaces or ())
-        return Application(str(details.id), str(details.name), readable)
+        return Application(str(details.id), str(details.name), readable, str(details.accountName or ""))
 
     @platform_call
     def has_namespace(self, name: str) -> bool:

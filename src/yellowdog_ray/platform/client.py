@@ -18,6 +18,7 @@ from yellowdog_ray.platform.bounded_http import bound_calls
 from yellowdog_ray.platform.history import HistoryCalls
 from yellowdog_ray.platform.platform_clock import PlatformClock
 from yellowdog_ray.platform.pools import PoolCalls
+from yellowdog_ray.platform.preflight import PreflightCalls
 from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.platform.work import WorkCalls
@@ -39,7 +40,7 @@ MAX_REDIRECTS = 3
 """Each one is a call of its own. The platform has none; a proxy may have one, to HTTPS or a login page."""
 
 
-class Platform(WorkCalls, PoolCalls, AccountCalls, HistoryCalls):
+class Platform(WorkCalls, PoolCalls, AccountCalls, HistoryCalls, PreflightCalls):
     """All platform calls that a cluster needs. Thread-safe.
 
     Args:

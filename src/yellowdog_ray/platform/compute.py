@@ -95,13 +95,14 @@ class ComputeCalls(Calls):
         """The providers of a template's sources, such as `AWS`: two calls, which create nothing."""
         return {cloud for source in self._planned(template) if (cloud := _cloud_of(source))}
 
-    def _planned(self, template: str) -> list[object]:
-        """The sources from which a template would provision machines."""
+    def _planned(self, template: str, image: str | None = None) -> list[object]:
+        """The sources from which a template would provision machines, with this image."""
         usage = ComputeRequirementTemplateUsage(
             templateId=self.template_id(template),
             requirementName="raydog-size",
             requirementNamespace=self.namespace,
             targetInstanceCount=1,
+            imagesId=image,
         )
         with self._sdk(f"compute requirement template '{template}'"):
             planned = self._client.compute_client.test_compute_requirement_template(usage).computeRequirement

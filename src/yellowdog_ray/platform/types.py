@@ -65,6 +65,29 @@ class MachineSize:
 
 
 @dataclass(frozen=True)
+class SourceView:
+    """A compute source that a template would use.
+
+    Attributes:
+        limit: the maximum number of its instances; None if it states none.
+    """
+
+    name: str
+    region: str | None
+    instance_type: str | None
+    image: str | None
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """An image, a group or a family of images: its name, and its operating system as YellowDog names it."""
+
+    name: str
+    system: str
+
+
+@dataclass(frozen=True)
 class PlatformNodeView:
     """The fields of YellowDog's node (an instance with an agent) that RayDog uses.
 
@@ -281,11 +304,13 @@ class Application:
 
     Attributes:
         namespaces: the namespaces that it may read; None for all.
+        account: the name of its account.
     """
 
     id: str
     name: str
     namespaces: tuple[str, ...] | None
+    account: str = ""
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,7 @@ class TestWarnings:
         assert "head_start_ray_commands run `ray stop` at every `ray up`" in warning
 
     def test_script_with_another_tag_server_port_gives_a_warning(self, cluster_yaml, tmp_path):
-        cluster_yaml["provider"]["ray_head_node_task_script"] = "valkey-server --bind 0.0.0.0 --port 7777 &\n"
+        cluster_yaml["provider"]["ray_head_node_task_script"] = "valkey-server --bind :: --port 7777 &\nray start\n"
 
         _, warnings = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
 
@@ -237,6 +237,6 @@ class TestWarnings:
         assert "is 16667, but ray_head_node_task_script starts the tag server on port 7777" in warnings[0]
 
     def test_script_with_the_same_tag_server_port_gets_no_warning(self, cluster_yaml, tmp_path):
-        cluster_yaml["provider"]["ray_head_node_task_script"] = "redis-server --port=16667\n"
+        cluster_yaml["provider"]["ray_head_node_task_script"] = "redis-server --port=16667\nray start\n"
 
         assert bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])[1] == []

@@ -1,0 +1,156 @@
+"""The shell scripts of a YAML: their syntax, read by this machine's bash, and the versions that they state. Runs none.
+
+YellowDog's task type `bash` runs task scripts in bash whatever their first line names. cloud-init obeys that line.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import PurePosixPath
+from typing import Any
+
+from yellowdog_ray.config.userdata import has_format
+from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.node.scripts import STARTS_RAY
+
+_TASK_SCRIPTS = ("ray_head_node_task_script", "ray_worker_node_task_script")
+_SECONDS = 5.0
+_SHELLS = ("bash", "sh", "dash")
+_OLDEST_MAJOR = 4
+"""bash 3 (macOS) refuses words of later versions."""
+
+_SYNTAX = re.compile(r"line (\d+): (.*syntax error.*|unexpected EOF.*)")
+_END_OF_SCRIPT = re.compile(r"(?:exit|exec)\b")
+_STARTS_RAY = re.compile(r"\bray[\s\"']+start\b|ray\.scripts|ray[_-]start|start[_-]ray", re.IGNORECASE)
+_RAY = re.compile(r"\bray(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)|\bRAY_VERSION=[\"'{$:\w-]*?(\d+\.\d+\.\d+)")
+_PYTHON = re.compile(r"\bPYTHON=[\"'{$:\w-]*?python(3\.\d+)\b|\bpython(3\.\d+)[\"']? -m venv\b|--python[= ](3\.\d+)")
+
+
+def check_scripts_of(section: Mapping[str, Any], keys: Sequence[str], source: str, path: str) -> None:
+    """Refuse a shell script that bash, or cloud-init, cannot run.
+
+    Args:
+        section: the `provider` section or a `node_config`, without `file:` values.
+        keys: its keys that hold scripts.
+        source: the YAML's name, for messages.
+        path: the section's place in the YAML, for messages.
+
+    Raises:
+        ConfigError: a task script's first line names another interpreter, or bash cannot read a script.
+    """
+    for key in keys:
+        script = section.get(key)
+        if isinstance(script, str):
+            _check(script, f"{source}: {path}.{key}", is_task=key in _TASK_SCRIPTS)
+
+
+def _check(script: str, place: str, *, is_task: bool) -> None:
+    interpreter = _interpreter(script)
+    if is_task and interpreter and interpreter not in _SHELLS:
+        raise ConfigError(
+            f"{place}: its first line names `{interpreter}`, and YellowDog's task type `bash` runs it in bash: write a "
+            f"script for bash that starts your `{interpreter}` program"
+        )
+    if interpreter in _SHELLS or is_task or not has_format(script):
+        _check_syntax(script, place)
+
+
+def starts_no_ray(provider: Mapping[str, Any], updaters: Mapping[str, str], source: str) -> list[str]:
+    """A warning for each task script with nothing that could start Ray. It may do so through another program.
+
+    Args:
+        provider: the completed `provider` section.
+        updaters: what a node's task leaves to the updater (`Start.updater`), by the kind of node.
+        source: the YAML's name, for messages.
+    """
+    scripts = {kind: f"ray_{kind}_node_task_script" for kind, updater in updaters.items() if updater != STARTS_RAY}
+    return [
+        f"{source}: provider.{key} does not contain `ray start`: add it, if no other program of the script starts Ray. "
+        f"Without Ray, {'`ray up` fails' if kind == 'head' else 'no worker joins'}"
+        for kind, key in scripts.items()
+        if not _STARTS_RAY.search(provider[key])
+    ]
+
+
+def version_warnings(node_types: Mapping[str, Any], source: str) -> list[str]:
+    """A warning for each version in the node types' `userdata` that differs from this machine's.
+
+    Args:
+        node_types: the completed node types.
+        source: the YAML's name, for messages.
+    """
+    ray, python = metadata.version("ray"), ".".join(platform.python_version_tuple()[:2])
+    warnings = []
+    for name, node_type in node_types.items():
+        for key in ("userdata", "extra_userdata"):
+            stated_ray, stated_python = stated_versions((node_type.get("node_config") or {}).get(key) or "")
+            differing = [f"Ray {version}" for version in sorted(stated_ray - {ray})]
+            differing += [f"Python {version}" for version in sorted(stated_python - {python})]
+            if differing:
+                warnings.append(
+                    f"{source}: available_node_types.{name}.node_config.{key} installs {' and '.join(differing)}, and "
+                    f"this machine has Ray {ray} and Python {python}: Ray requires the same versions. Change the "
+                    "script, or install its versions here"
+                )
+    return warnings
+
+
+def stated_versions(text: str) -> tuple[set[str], set[str]]:
+    """The versions of Ray, and the minor versions of Python, that a script installs, as far as it states them."""
+    lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    ray, python = ({found for groups in each.findall(lines) for found in groups if found} for each in (_RAY, _PYTHON))
+    return ray, python
+
+
+def _interpreter(script: str) -> str:
+    """The program that the first line names; empty without such a line."""
+    first = script.split("\n", 1)[0]
+    if not first.startswith("#!"):
+        return ""
+    words = [PurePosixPath(word).name for word in first.removeprefix("#!").split() if not word.startswith("-")]
+    return (words[1] if words[:1] == ["env"] and len(words) > 1 else words[0]) if words else ""
+
+
+def _check_syntax(script: str, place: str) -> None:
+    found = _syntax_error(script)
+    if found is None or _ends_before(script, int(found[1])) or _is_old():
+        return
+    raise ConfigError(f"{place}: bash cannot read line {found[1]} ({found[2]}): correct the script")
+
+
+def _syntax_error(script: str) -> re.Match[str] | None:
+    return _SYNTAX.search(_run_bash(["-n", "/dev/stdin"], script))
+
+
+def _ends_before(script: str, line: int) -> bool:
+    """Whether a script ends before a line: what follows, such as an archive, need not be for bash."""
+    lines = script.split("\n")
+    ends = [number for number, text in enumerate(lines[: line - 1], 1) if _END_OF_SCRIPT.match(text)]
+    return bool(ends) and _syntax_error("\n".join([*lines[: ends[-1]], ""])) is None
+
+
+def _is_old() -> bool:
+    version = _run_bash(["-c", "echo $BASH_VERSINFO >&2"], "").strip()
+    return version.isdecimal() and int(version) < _OLDEST_MAJOR
+
+
+def _run_bash(arguments: list[str], script: str) -> str:
+    """What bash prints as errors, in English; empty where it cannot be run."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("BASH_ENV", "ENV")}
+    try:
+        done = subprocess.run(
+            ["bash", *arguments],
+            input=script.encode(errors="replace"),
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            env={**environment, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stderr.decode(errors="replace")

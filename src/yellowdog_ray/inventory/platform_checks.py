@@ -1,0 +1,271 @@
+"""The checks of the account and of a YAML's templates, images and pools. They read, and change nothing.
+
+What only spending would show is reported as not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from yellowdog_ray.clock import SystemClock
+from yellowdog_ray.config.check import Check, failed, ok, unchecked, warning
+from yellowdog_ray.errors import MalformedResponse, NotAuthorised, NotFound, Refused
+from yellowdog_ray.inventory.account import Account
+from yellowdog_ray.inventory.plan import NodeTypePlan, Plan
+from yellowdog_ray.inventory.yaml_checks import settings_of
+from yellowdog_ray.platform.platform_clock import WARNING as CLOCK_WARNING
+from yellowdog_ray.platform.preflight import NEEDED
+from yellowdog_ray.platform.types import SourceView
+
+_PROBE = "raydog-doctor"
+"""A part of names that nothing has: a search for it shows whether the key may search."""
+
+_MOST_NAMESPACES = 5
+"""Without a YAML, in how many namespaces the key's permissions are tried."""
+
+_NOT_ALLOWED = (NotAuthorised, Refused)
+_UNKNOWN_SYSTEM = ("", "None")
+
+
+def check_key(account: Account) -> Check:
+    """Whether the platform answers, and accepts the key: two calls at most.
+
+    Raises:
+        PlatformError: it does not.
+    """
+    subject, url = "API key", account.platform.url
+    try:
+        application = account.platform.application()
+    except _NOT_ALLOWED:
+        account.platform.has_namespace(_PROBE)  # a key that is refused altogether is refused here too
+        return ok(subject, f"{url} accepts it. It may not read the application that it belongs to")
+    return ok(subject, f"{url} accepts it: application '{application.name}' of account '{application.account}'")
+
+
+def check_clock(account: Account) -> Check:
+    """The difference between this machine's clock and the platform's, after some calls."""
+    subject, clock = "clock", account.platform.clock
+    if not clock.is_set:
+        return unchecked(subject, "too few answers have shown YellowDog's time")
+    ahead = SystemClock().now() - clock.now()
+    if abs(ahead) < CLOCK_WARNING:
+        return ok(subject, "it agrees with YellowDog's")
+    shown = timedelta(seconds=round(abs(ahead).total_seconds()))
+    relation = "ahead of" if ahead > timedelta(0) else "behind"
+    return warning(
+        subject,
+        f"this machine's clock is {shown} {relation} YellowDog's, so times in logs and certificates do not fit: set "
+        "the clock, for example by NTP",
+    )
+
+
+def check_namespace(account: Account, namespace: str) -> Iterator[Check]:
+    """Whether the key can read the namespace: two calls at most."""
+    subject, readable = "namespace", account.application.namespaces
+    if readable is not None and namespace not in readable:
+        known = ", ".join(readable) or "none"
+        yield failed(
+            subject,
+            f"this key cannot read namespace '{namespace}' (it can read: {known}): correct "
+            "provider.cluster_namespace, or give the key's application access to it",
+        )
+    elif account.lacks(namespace):
+        yield warning(
+            subject,
+            f"the account shows no namespace '{namespace}', and YellowDog may refuse to create it: correct "
+            "provider.cluster_namespace, or create the namespace in YellowDog's portal",
+        )
+    else:
+        yield ok(subject, f"the key can read '{namespace}'")
+
+
+def check_namespaces(account: Account) -> list[Check]:
+    """The namespaces that the key can read, without a YAML: one call at most."""
+    readable = account.application.namespaces
+    if readable is None:
+        return [ok("namespace", "the key can read every namespace")]
+    if not readable:
+        return [failed("namespace", "this key can read no namespace: give its application access to one")]
+    return [ok("namespace", f"the key can read: {', '.join(readable)}")]
+
+
+def check_reading(account: Account, namespace: str | None) -> Iterator[Check]:
+    """Whether the key may read what a cluster consists of: a call each, or one for each of some namespaces."""
+    platform, readable = account.platform, account.namespaces(namespace)
+    places = None if readable is None else readable[:_MOST_NAMESPACES]
+    kinds: dict[str, tuple[str, Callable[[], object]]] = {
+        "work requirements": ("WORK_REQUIREMENT_READ", lambda: platform.all_work(places, _PROBE)),
+        "worker pools": ("WORKER_POOL_READ", lambda: platform.live_pools(places, _PROBE)),
+        "compute requirements": ("COMPUTE_READ", lambda: platform.live_computes(places, _PROBE)),
+    }
+    for kind, (permission, read) in kinds.items():
+        yield _check_read(kind, permission, read, f" in {', '.join(places)}" if places else "")
+
+
+def _check_read(kind: str, permission: str, read: Callable[[], object], where: str) -> Check:
+    try:
+        read()
+    except _NOT_ALLOWED:
+        text = f"the key may not read {kind}{where}: give its application a role with {permission}"
+        return failed(f"reading {kind}", text)
+    return ok(f"reading {kind}", f"allowed{where}")
+
+
+def check_writing(account: Account, namespace: str | None) -> Iterator[Check]:
+    """Whether the roles of the key's application allow what a cluster needs. Trying it would cost money."""
+    subject = "permission to create"
+    try:
+        application = account.application.id
+        if not application:
+            raise NotAuthorised("the key may not read its application")
+        lacking = account.platform.lacking_permissions(application, namespace)
+    except (*_NOT_ALLOWED, NotFound, MalformedResponse):
+        yield unchecked(
+            subject,
+            "the key may not read the roles of its application. Only `ray up` shows whether it may "
+            f"{'; '.join(NEEDED.values())}",
+        )
+        return
+    where = f" in namespace '{namespace}'" if namespace else ""
+    for permission in lacking:
+        yield failed(
+            subject,
+            f"no role allows the key to {NEEDED[permission]}{where}: give its application a role with {permission}",
+        )
+    if not lacking:
+        yield ok(subject, f"the roles of its application allow it{where}")
+
+
+def check_name(account: Account, cluster: str, namespace: str) -> list[Check]:
+    """Whether the cluster's name is free, or a cluster's of RayDog."""
+    from yellowdog_ray.cluster.generations import find_last_work, require_ours
+
+    platform, subject = account.within(namespace), "cluster name"
+    work = find_last_work(platform, cluster)
+    if work is None or work.finished:
+        return [ok(subject, f"no cluster '{cluster}' is alive in namespace '{namespace}'")]
+    require_ours(platform, cluster, work)
+    return [ok(subject, f"cluster '{cluster}' is alive in namespace '{namespace}': `ray up` updates it")]
+
+
+def check_limit(account: Account, plan: Plan, namespace: str) -> list[Check]:
+    """Whether the namespace's policy allows so many nodes: one call."""
+    subject = "namespace's limit"
+    try:
+        most = account.platform.most_nodes(namespace)
+    except _NOT_ALLOWED:
+        return [unchecked(subject, "the key may not read the namespace's policy")]
+    needed = (plan.max_workers or 0) + 1
+    if most is None or most >= needed:
+        return [ok(subject, "none" if most is None else f"{most} nodes")]
+    return [
+        warning(
+            subject,
+            f"the policy of namespace '{namespace}' allows {most} node(s), and max_workers is {plan.max_workers}: "
+            "lower max_workers, or raise autoscalingMaxNodes of the policy",
+        )
+    ]
+
+
+def check_template(account: Account, plan: Plan, node_type: NodeTypePlan) -> Iterator[Check]:
+    """A template with an image: whether it exists, and the sources that YellowDog would use: two calls, and images."""
+    from yellowdog_ray.commands import up
+
+    template = str(node_type.template)
+    platform, subject = account.within(plan.namespace or ""), f"template {template}"
+    up.check_template(platform, plan.source, template, node_type.name)
+    try:
+        sources = platform.planned_sources(template, node_type.image)
+    except NotAuthorised:
+        yield unchecked(subject, "it exists. The key may not test it, so its sources are unknown")
+        return
+    except (Refused, NotFound) as error:
+        yield failed(
+            subject, f"YellowDog cannot provision from it ({error}): correct the template in YellowDog's portal"
+        )
+        return
+    if not sources:
+        yield failed(subject, "it has no compute source: add one in YellowDog's portal")
+        return
+    yield ok(subject, f"YellowDog would use {'; '.join(map(_described, sources))}")
+    yield from _check_limits(plan, template, sources)
+    for image in dict.fromkeys(source.image for source in sources if source.image):
+        yield _check_image(account, image, f"image {image}")
+
+
+def _described(source: SourceView) -> str:
+    parts = [part for part in (source.region, source.instance_type) if part]
+    return f"source {source.name} ({', '.join(parts)})" if parts else f"source {source.name}"
+
+
+def _check_limits(plan: Plan, template: str, sources: Sequence[SourceView]) -> Iterator[Check]:
+    limits = [source.limit for source in sources]
+    known = [limit for limit in limits if limit is not None]
+    needed = plan.machines_of(template)
+    if len(known) == len(limits) and needed is not None and sum(known) < needed:
+        yield warning(
+            f"template {template}",
+            f"its sources allow {sum(known)} machine(s), and the node types that name it need up to {needed}: lower "
+            "max_workers, or raise the limit of a source",
+        )
+
+
+def _check_image(account: Account, image: str, subject: str) -> Check:
+    if not image.startswith("ydid:"):
+        return unchecked(subject, "only its cloud shows whether it exists, and what it contains")
+    try:
+        found = account.platform.image(image)
+    except NotFound as error:
+        return failed(subject, f"YellowDog has no such image ({error}): correct images_id or the template")
+    except _NOT_ALLOWED:
+        return unchecked(subject, "the key may not read images")
+    if found.system not in ("LINUX", *_UNKNOWN_SYSTEM):
+        return failed(subject, f"image '{found.name}' is for {found.system}: RayDog's nodes need Linux")
+    return ok(subject, f"'{found.name}'; what it contains shows only on a machine")
+
+
+def check_pools(account: Account, plan: Plan) -> list[Check]:
+    """The configured worker pools: whether they exist, and can serve the node types that name them."""
+    from yellowdog_ray.commands.configured_pools import check_configured_pools
+    from yellowdog_ray.config.models import Internal, NodeTypeSummary
+
+    named = {
+        each.name: NodeTypeSummary(worker_pool=each.pool, max_workers=each.max_workers)
+        for each in plan.node_types
+        if each.pool
+    }
+    internal = Internal(source=plan.source, node_types=named)
+    warnings = check_configured_pools(account.within(plan.namespace or ""), internal)
+    pools = ", ".join(sorted({str(each.worker_pool) for each in named.values()}))
+    return [warning("worker pools", text) for text in warnings] or [
+        ok("worker pools", f"{pools}: the machines offer task type `bash`, and one worker each")
+    ]
+
+
+def check_sizes(account: Account, plan: Plan, file: Path) -> Iterator[Check]:
+    """Whether the `resources` of the node types are known, and fit the machines."""
+    from yellowdog_ray.commands.machine_sizes import describe_origins, excess_warnings
+
+    subject, platform = "resources", account.within(plan.namespace or "")
+    internal = settings_of(file, lambda: platform)[0].internal
+    lines = [*describe_origins(internal), *(f"warning: {text}" for text in excess_warnings(platform, internal))]
+    for line in lines:
+        text = line.removeprefix("warning: ")
+        yield warning(subject, text) if text != line else ok(subject, text)
+    if not lines:
+        yield ok(subject, "the YAML states them, and no machine is known to have less")
+
+
+def check_task_type(plan: Plan) -> list[Check]:
+    """The task type of RayDog's tasks, which only an agent shows."""
+    if not any(each.template for each in plan.node_types):
+        return []
+    return [
+        unchecked(
+            "task type",
+            "only a machine shows whether the agent of its image runs tasks of type `bash`: without it the head's task "
+            "waits, and `ray up` says so",
+        )
+    ]

@@ -1,0 +1,112 @@
+"""Calls that only `raydog doctor` makes: permissions, images, planned sources, namespace policies. They only read."""
+
+from __future__ import annotations
+
+from yellowdog_client.model import (
+    Group,
+    GroupSummary,
+    MachineImage,
+    MachineImageFamily,
+    MachineImageGroup,
+    NamespacePolicy,
+    Role,
+)
+
+from yellowdog_ray.errors import NotFound
+from yellowdog_ray.platform.calls import entity, platform_call
+from yellowdog_ray.platform.compute import ComputeCalls
+from yellowdog_ray.platform.convert import word_of
+from yellowdog_ray.platform.errors import malformed
+from yellowdog_ray.platform.types import ImageView, SourceView
+
+NEEDED = {
+    "WORK_REQUIREMENT_WRITE": "create work requirements, and submit and abort tasks",
+    "WORKER_POOL_WRITE": "provision and shut down worker pools",
+    "COMPUTE_REQUIREMENT_WRITE": "terminate compute requirements and instances",
+}
+"""Permissions that a cluster needs, and for what; those to read are tried instead."""
+
+_FAMILY, _GROUP, _IMAGE = "ydid:imgfam:", "ydid:imggrp:", "ydid:image:"
+
+
+class PreflightCalls(ComputeCalls):
+    """What the platform would do, as far as it says so without doing it."""
+
+    @platform_call
+    def lacking_permissions(self, application_id: str, namespace: str | None) -> list[str]:
+        """The needed permissions that no role grants to an application: one call, and one per group and role.
+
+        Args:
+            application_id: the application.
+            namespace: where they are needed; None for any namespace.
+        """
+        account, subject = self._client.account_client, "the roles of the key's application"
+        with self._sdk(subject):
+            groups = account.get_application_groups(application_id)
+        granted: set[str] = set()
+        for summary in self._items(subject, groups, GroupSummary):
+            with self._sdk(subject):
+                group = entity(account.get_group(str(summary.id)), Group, subject)
+            if group.adminGroup:
+                return []
+            for held in group.roles or ():
+                places = None if held.scope.global_ else [place.namespace for place in held.scope.namespaces or ()]
+                if places is None or namespace is None or namespace in places:
+                    with self._sdk(subject):
+                        role = entity(account.get_role(str(held.role.id)), Role, subject)
+                    granted |= {word_of(permission) for permission in role.permissions}
+        return [name for name in NEEDED if name not in granted]
+
+    @platform_call
+    def planned_sources(self, template: str, image: str | None) -> list[SourceView]:
+        """The sources that a template would use for one machine with this image: two calls. Nothing is provisioned."""
+        return [_source_view(source) for source in self._planned(template, image)]
+
+    @platform_call
+    def image(self, image_id: str) -> ImageView:
+        """An image, a group or a family of images of YellowDog, by its id: one call.
+
+        Raises:
+            NotFound: there is none with this id that the key may read.
+        """
+        images, subject = self._client.images_client, f"image '{image_id}'"
+        found: object
+        with self._sdk(subject):
+            if image_id.startswith(_FAMILY):
+                found = images.get_image_family_by_id(image_id)
+            elif image_id.startswith(_GROUP):
+                found = images.get_image_group_by_id(image_id)
+            elif image_id.startswith(_IMAGE):
+                found = images.get_image(image_id)
+            else:
+                raise NotFound(f"{subject}: YellowDog has no images with such ids")
+        if not isinstance(found, MachineImageFamily | MachineImageGroup | MachineImage):
+            raise malformed(f"{subject}: {type(found).__name__} in place of an image")
+        return ImageView(str(found.name), word_of(found.osType))
+
+    @platform_call
+    def most_nodes(self, namespace: str) -> int | None:
+        """The number of platform nodes to which a namespace's pools may scale up; None for no limit: one call."""
+        subject = f"the policy of namespace '{namespace}'"
+        try:
+            with self._sdk(subject):
+                found = self._client.namespaces_client.get_namespace_policy(namespace)
+        except NotFound:
+            return None
+        return entity(found, NamespacePolicy, subject).autoscalingMaxNodes
+
+
+def _source_view(source: object) -> SourceView:
+    limit = getattr(source, "limit", None)
+    return SourceView(
+        str(getattr(source, "name", "") or ""),
+        _text(source, "region"),
+        _text(source, "instanceType"),
+        _text(source, "imageId"),
+        limit=limit if isinstance(limit, int) and limit > 0 else None,
+    )
+
+
+def _text(source: object, key: str) -> str | None:
+    value = getattr(source, key, None)
+    return str(value) if value else None

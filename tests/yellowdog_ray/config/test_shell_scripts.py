@@ -1,0 +1,126 @@
+"""The shell scripts of a YAML, as this machine's bash reads them. No script runs."""
+
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from yellowdog_ray.config import shell_scripts
+from yellowdog_ray.config.bootstrap import bootstrap
+from yellowdog_ray.config.shell_scripts import check_scripts_of, stated_versions
+from yellowdog_ray.errors import ConfigError
+
+HEAD = "ray_head_node_task_script"
+EXAMPLE = Path(__file__).parents[3] / "examples/autoscaler/scripts/node-setup.sh"
+
+
+def check(text: str, key: str = HEAD) -> None:
+    check_scripts_of({key: text}, (key,), "c.yaml", "provider")
+
+
+@pytest.mark.parametrize("key", [HEAD, "userdata"])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("#!/bin/bash\nset -e\nif true; then\n  ray start\n", 5),
+        ("ray start\nfor x in; do\nfi\n", 3),
+        ('ray start "--head\n', 2),
+        ("if x; then\nray start\nexit 0\n", 4),
+    ],
+)
+def test_script_with_a_syntax_error_is_refused_with_its_line(key, text, line):
+    with pytest.raises(
+        ConfigError, match=rf"^c.yaml: provider.{key}: bash cannot read line [{line - 1}{line}] \(.+\): "
+    ):
+        check(text, key)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#!/usr/bin/env bash\nray start --head\n",
+        "#!/usr/bin/env -S bash -e\nray start --head\n",
+        "ray start\ncat <<'END'\n'\nEND\n",
+        "tail -n +3 $0 | tar -xz\nexit 0\n\x1f'(if )\n",
+        EXAMPLE.read_text(),
+    ],
+)
+@pytest.mark.parametrize("key", [HEAD, "userdata"])
+def test_script_that_bash_can_read_passes(key, text):
+    check(text, key)
+
+
+def test_no_part_of_a_script_runs(tmp_path):
+    check(f"touch {tmp_path}/made\n")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_task_script_of_another_interpreter_is_refused():
+    with pytest.raises(ConfigError, match="names `python3`, and YellowDog's task type `bash` runs it in bash"):
+        check("#!/usr/bin/env python3\nprint()\n")
+
+
+@pytest.mark.parametrize("text", ["#!/usr/bin/python3\nprint('(')\n", "#cloud-config\nruncmd: [']']\n"])
+def test_userdata_of_another_format_is_not_read(text):
+    check(text, "userdata")
+
+
+def test_syntax_is_not_judged_where_bash_is_missing_or_old(monkeypatch, tmp_path):
+    broken = "if true; then\n"
+    monkeypatch.setattr(shell_scripts, "_OLDEST_MAJOR", 1_000)
+    check(broken)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    check(broken)
+
+
+@pytest.mark.parametrize(
+    ("text", "ray", "python"),
+    [
+        ('RAY_VERSION="${RAY_VERSION:-2.60.0}"', {"2.60.0"}, set()),
+        ("pip install 'ray[default,client]==2.50.1' ray-shuffling==0.1.0", {"2.50.1"}, set()),
+        ('PYTHON="${PYTHON:-python3.11}"', set(), {"3.11"}),
+        ("python3.10 -m venv x; uv venv --python 3.12", set(), {"3.10", "3.12"}),
+        ("# pip install ray==2.1.0\npython3 -m venv x; PYTHON=python3", set(), set()),
+    ],
+)
+def test_versions_of_a_script_are_found(text, ray, python):
+    assert stated_versions(text) == (ray, python)
+
+
+def warnings_of(config, folder) -> list[str]:
+    return bootstrap(config, "c.yaml", [folder])[1]
+
+
+def test_other_versions_of_a_script_give_one_warning(cluster_yaml, tmp_path):
+    node_config = cluster_yaml["available_node_types"]["worker"]["node_config"]
+    node_config["userdata"] = f"pip install ray==2.1.0\npython{platform.python_version()[:4]} -m venv x\n"
+
+    (warning,) = warnings_of(cluster_yaml, tmp_path)
+
+    assert "available_node_types.worker.node_config.userdata installs Ray 2.1.0, and this machine has Ray" in warning
+
+
+def test_the_same_versions_give_no_warning(cluster_yaml, tmp_path):
+    node_config = cluster_yaml["available_node_types"]["head"]["node_config"]
+    node_config["userdata"] = f"pip install 'ray[default]=={metadata.version('ray')}'\n"
+
+    assert warnings_of(cluster_yaml, tmp_path) == []
+
+
+@pytest.mark.parametrize(("kind", "effect"), [("head", "`ray up` fails"), ("worker", "no worker joins")])
+def test_task_script_without_ray_start_gives_a_warning(cluster_yaml, tmp_path, kind, effect):
+    cluster_yaml["provider"][f"ray_{kind}_node_task_script"] = "sleep infinity\n"
+
+    (warning,) = warnings_of(cluster_yaml, tmp_path)
+
+    assert f"provider.ray_{kind}_node_task_script does not contain `ray start`: add it" in warning
+    assert effect in warning
+
+
+def test_start_commands_replace_ray_start_of_the_script(cluster_yaml, tmp_path):
+    cluster_yaml["provider"][HEAD] = "sleep infinity\n"
+    cluster_yaml["head_start_ray_commands"] = ["ray start --head"]
+
+    assert warnings_of(cluster_yaml, tmp_path) == []
