@@ -267,6 +267,15 @@ def script_without_ray(world: World) -> None:
     world.script("#!/bin/bash\nsleep infinity\n", "worker")
 
 
+def worker_at_another_port(world: World) -> None:
+    world.script("#!/bin/bash\nray start --address=$RAY_HEAD_IP:6380 --block\n", "worker")
+
+
+def windows_line_ends(world: World) -> None:
+    (world.home / "setup.sh").write_bytes(b"#!/bin/bash\r\necho\r\n")
+    world.config["provider"]["files_to_upload"] = ["setup.sh"]
+
+
 def other_ray_in_userdata(world: World) -> None:
     world.node_config["userdata"] = "#!/bin/bash\npip install 'ray[default]==2.9.3'\n"
 
@@ -340,6 +349,8 @@ ELSEWHERE: dict[Plant, tuple[str, str, str]] = {
     unreachable_bastion: (BAD, "way to the head", "timed out): run that command by itself, and correct it"),
     proxy_that_exits: (WARNING, "way to the head", "ended with exit code 3"),
     script_without_ray: (WARNING, "scripts", "does not contain `ray start`: add it"),
+    worker_at_another_port: (WARNING, "scripts", "make the two ports equal, or no worker joins"),
+    windows_line_ends: (WARNING, "files to copy", "run `sed -i 's/"),
     other_ray_in_userdata: (WARNING, "scripts", "Change the script, or install its versions here"),
     strange_ray: (WARNING, "installation", "install RayDog beside that `ray`"),
     port_in_use: (WARNING, "port ", "end that, or use another local port for it"),

@@ -31,7 +31,13 @@ from yellowdog_ray.config.mistakes import refuse
 from yellowdog_ray.config.own_token import check_scripts, mounted_token, refuse_upload
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_steps import completed, take_mistakes
-from yellowdog_ray.config.shell_scripts import check_scripts_of, starts_no_ray, version_warnings
+from yellowdog_ray.config.shell_scripts import (
+    check_scripts_of,
+    line_end_warnings,
+    port_warnings,
+    starts_no_ray,
+    version_warnings,
+)
 from yellowdog_ray.config.ssh_key import check_key
 from yellowdog_ray.config.updaters import (
     for_workers_only,
@@ -233,5 +239,9 @@ def _warnings(
         )
     updaters = {"head": settings.internal.head_updater, "worker": settings.internal.worker_updater}
     warnings += starts_no_ray(config["provider"], updaters, source)
-    warnings += version_warnings(config["available_node_types"], source)
+    warnings += version_warnings(config, source)
+    warnings += port_warnings(script, settings.ray_worker_node_task_script or "", source)
+    uploads = config["provider"].get("files_to_upload") or {}
+    for key, files in (("file_mounts", config["file_mounts"]), ("provider.files_to_upload", uploads)):
+        warnings += line_end_warnings(files, source, key)
     return warnings + scripts_that_do_not_wait(config, updaters, source)

@@ -213,7 +213,7 @@ def _source(name: object, source: str, key: str, folders: Sequence[Path]) -> str
 def _check_source(place: Path, source: str, key: str, tried: str) -> None:
     if not os.path.exists(place):  # noqa: PTH110 - `Path.exists` raises for a loop of links
         raise ConfigError(f"{source}: {key}: there is no file or directory {tried}: correct the path")
-    for file in islice(_files_of(place), MAX_CHECKED_FILES):
+    for file in islice(files_of(place), MAX_CHECKED_FILES):
         # Ray opens each file, which fails for a dangling link and never returns for a named pipe.
         if not os.path.isfile(file) or not os.access(file, os.R_OK):  # noqa: PTH113
             raise ConfigError(
@@ -221,7 +221,8 @@ def _check_source(place: Path, source: str, key: str, tried: str) -> None:
             )
 
 
-def _files_of(place: Path) -> Iterator[Path]:
+def files_of(place: Path) -> Iterator[Path]:
+    """The files of a directory and of those in it; a file alone is its own."""
     if not place.is_dir():
         yield place
         return

@@ -9,13 +9,16 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
-from pathlib import PurePosixPath
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from yellowdog_ray.config.local_files import files_of
 from yellowdog_ray.config.userdata import has_format
 from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.node.scripts import STARTS_RAY
 
 _TASK_SCRIPTS = ("ray_head_node_task_script", "ray_worker_node_task_script")
@@ -27,6 +30,10 @@ _OLDEST_MAJOR = 4
 _SYNTAX = re.compile(r"line (\d+): (.*syntax error.*|unexpected EOF.*)")
 _END_OF_SCRIPT = re.compile(r"(?:exit|exec)\b")
 _STARTS_RAY = re.compile(r"\bray[\s\"']+start\b|ray\.scripts|ray[_-]start|start[_-]ray", re.IGNORECASE)
+_HEAD_PORT = re.compile(r"--port[= ][\"']?(\d*)")
+_ADDRESS = re.compile(r"--address[= ][\"']?[^\s\"']+:(\d+)")
+_MOST_FILES = 1_000  # of a directory, which may be a whole home
+_LONGEST_SHEBANG = 256
 _RAY = re.compile(r"\bray(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)|\bRAY_VERSION=[\"'{$:\w-]*?(\d+\.\d+\.\d+)")
 _PYTHON = re.compile(r"\bPYTHON=[\"'{$:\w-]*?python(3\.\d+)\b|\bpython(3\.\d+)[\"']? -m venv\b|--python[= ](3\.\d+)")
 
@@ -77,32 +84,101 @@ def starts_no_ray(provider: Mapping[str, Any], updaters: Mapping[str, str], sour
     ]
 
 
-def version_warnings(node_types: Mapping[str, Any], source: str) -> list[str]:
-    """A warning for each version in the node types' `userdata` that differs from this machine's.
+def version_warnings(config: Mapping[str, Any], source: str) -> list[str]:
+    """A warning for each script or list of commands that installs other versions than this machine's.
 
     Args:
-        node_types: the completed node types.
+        config: the completed YAML.
         source: the YAML's name, for messages.
     """
     ray, python = metadata.version("ray"), ".".join(platform.python_version_tuple()[:2])
     warnings = []
-    for name, node_type in node_types.items():
-        for key in ("userdata", "extra_userdata"):
-            stated_ray, stated_python = stated_versions((node_type.get("node_config") or {}).get(key) or "")
-            differing = [f"Ray {version}" for version in sorted(stated_ray - {ray})]
-            differing += [f"Python {version}" for version in sorted(stated_python - {python})]
-            if differing:
-                warnings.append(
-                    f"{source}: available_node_types.{name}.node_config.{key} installs {' and '.join(differing)}, and "
-                    f"this machine has Ray {ray} and Python {python}: Ray requires the same versions. Change the "
-                    "script, or install its versions here"
-                )
+    for place, text in _set_up_texts(config):
+        stated_ray, stated_python = stated_versions(text)
+        differing = [f"Ray {version}" for version in sorted(stated_ray - {ray})]
+        differing += [f"Python {version}" for version in sorted(stated_python - {python})]
+        if differing:
+            warnings.append(
+                f"{source}: {place} installs {' and '.join(differing)}, and this machine has Ray {ray} and Python "
+                f"{python}: Ray requires the same versions. Change the script, or install its versions here"
+            )
     return warnings
+
+
+def _set_up_texts(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What sets up nodes: place and text. Ray has put `setup_commands` before those of head and workers."""
+    for name, node_type in config["available_node_types"].items():
+        for key in ("userdata", "extra_userdata"):
+            if text := (node_type.get("node_config") or {}).get(key):
+                yield f"available_node_types.{name}.node_config.{key}", text
+    shared = [str(command) for command in config.get("setup_commands") or ()]
+    yield "setup_commands", "\n".join(shared)
+    for key in ("head_setup_commands", "worker_setup_commands"):
+        commands = (str(command) for command in config.get(key) or ())
+        yield key, "\n".join(command for command in commands if command not in shared)
+
+
+def port_warnings(head: str, worker: str, source: str) -> list[str]:
+    """A warning if the workers' task script joins at another port than that of the head's task script.
+
+    Args:
+        head: the head's task script.
+        worker: the workers'.
+        source: the YAML's name, for messages.
+    """
+    head, worker = (script.replace("\\\n", " ") for script in (head, worker))
+    starts = [line for line in _lines(head) if _STARTS_RAY.search(line) and "--head" in line]
+    ports = {found[1] for line in starts if (found := _HEAD_PORT.search(line))} or {str(GCS_PORT)}
+    joined = {found[1] for line in _lines(worker) if _STARTS_RAY.search(line) and (found := _ADDRESS.search(line))}
+    if not starts or not joined or "" in ports or ports & joined:
+        return []
+    warning = (
+        f"{source}: provider.ray_worker_node_task_script joins at port {', '.join(sorted(joined))}, and Ray on the "
+        f"head starts on port {', '.join(sorted(ports))}: make the two ports equal, or no worker joins"
+    )
+    return [warning]
+
+
+def line_end_warnings(files: Mapping[str, str], source: str, key: str) -> list[str]:
+    """A warning for each shell script with the line ends of Windows among the files that Ray copies.
+
+    `file:` values need none: they are read as text.
+
+    Args:
+        files: absolute local paths by remote path; scripts in directories are known by their names.
+        source: the YAML's name, for messages.
+        key: the key that names the files, for messages.
+    """
+    found = chain.from_iterable(map(_scripts_at, map(Path, files.values())))
+    return [
+        f"{source}: {key}: {file} has the line ends of Windows, which Linux cannot run: run `sed -i 's/\\r$//' {file}`"
+        for file in found
+        if _has_windows_ends(file)
+    ]
+
+
+def _scripts_at(place: Path) -> Iterable[Path]:
+    if not place.is_dir():
+        return [place]
+    return (file for file in islice(files_of(place), _MOST_FILES) if file.suffix == ".sh")
+
+
+def _has_windows_ends(file: Path) -> bool:
+    try:
+        with file.open("rb") as text:
+            first = text.readline(_LONGEST_SHEBANG)
+    except OSError:
+        return False
+    return first.startswith(b"#!") and first.endswith(b"\r\n")
+
+
+def _lines(script: str) -> list[str]:
+    return [line for line in script.splitlines() if not line.lstrip().startswith("#")]
 
 
 def stated_versions(text: str) -> tuple[set[str], set[str]]:
     """The versions of Ray, and the minor versions of Python, that a script installs, as far as it states them."""
-    lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    lines = "\n".join(_lines(text))
     ray, python = ({found for groups in each.findall(lines) for found in groups if found} for each in (_RAY, _PYTHON))
     return ray, python
 

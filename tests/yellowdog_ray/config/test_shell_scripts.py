@@ -124,3 +124,61 @@ def test_start_commands_replace_ray_start_of_the_script(cluster_yaml, tmp_path):
     cluster_yaml["head_start_ray_commands"] = ["ray start --head"]
 
     assert warnings_of(cluster_yaml, tmp_path) == []
+
+
+@pytest.mark.parametrize("key", ["setup_commands", "worker_setup_commands"])
+def test_commands_that_install_another_ray_give_one_warning(cluster_yaml, tmp_path, key):
+    cluster_yaml[key] = ["pip install -U 'ray[default]==2.9.3'"]
+    cluster_yaml["head_setup_commands"] = list(cluster_yaml["setup_commands"])  # as Ray merges them
+
+    (warning,) = warnings_of(cluster_yaml, tmp_path)
+
+    assert f"c.yaml: {key} installs Ray 2.9.3, and this machine has" in warning
+
+
+@pytest.mark.parametrize(
+    ("head", "worker", "warned"),
+    [
+        ("ray start --head --port=6380 --block", "ray start --address=$RAY_HEAD_IP:6379", True),
+        ("ray start --head \\\n  --port 6380", 'ray start --address="$RAY_HEAD_IP:6380"', False),
+        ("ray start --head", "ray start --address=$RAY_HEAD_IP:6379", False),
+        ("ray start --head", "ray start --address=$RAY_HEAD_IP:6380", True),
+        ("# ray start --head --port=1\nray start --head", "ray start --address $RAY_HEAD_IP:6379", False),
+        ("ray start --head --port=$PORT", "ray start --address=$RAY_HEAD_IP:$PORT", False),
+        ("ray start --head --port=$PORT", "ray start --address=$RAY_HEAD_IP:6380", False),
+        ("./start-ray.sh", "ray start --address=$RAY_HEAD_IP:7000", False),
+    ],
+)
+def test_workers_that_join_at_another_port_give_a_warning(cluster_yaml, tmp_path, head, worker, warned):
+    cluster_yaml["provider"] |= {HEAD: f"{head}\n", "ray_worker_node_task_script": f"{worker}\n"}
+
+    warnings = [warning for warning in warnings_of(cluster_yaml, tmp_path) if "joins at port" in warning]
+
+    assert len(warnings) == warned
+
+
+def test_default_scripts_give_no_warning(cluster_yaml, tmp_path):
+    assert warnings_of(cluster_yaml, tmp_path) == []
+
+
+def test_script_to_copy_with_windows_line_ends_gives_a_warning(cluster_yaml, tmp_path):
+    (tmp_path / "files").mkdir()
+    for name, text in {"a.sh": b"#!/bin/sh\r\necho\r\n", "b.sh": b"#!/bin/sh\necho\n", "c.sh": b"a\r\n"}.items():
+        (tmp_path / "files" / name).write_bytes(text)
+    (tmp_path / "run").write_bytes(b"#!/bin/bash\r\n")
+    cluster_yaml["file_mounts"] = {"~/files": str(tmp_path / "files")}
+    cluster_yaml["provider"]["files_to_upload"] = [str(tmp_path / "run")]
+
+    first, second = (warning for warning in warnings_of(cluster_yaml, tmp_path) if "line ends" in warning)
+
+    assert f"c.yaml: file_mounts: {tmp_path}/files/a.sh has the line ends of Windows" in first
+    assert f"run `sed -i 's/\\r$//' {tmp_path}/run`" in second
+
+
+def test_script_named_by_file_loses_windows_line_ends(cluster_yaml, tmp_path):
+    (tmp_path / "head.sh").write_bytes(b"#!/bin/bash\r\nray start --head\r\n")
+    cluster_yaml["provider"][HEAD] = "file:head.sh"
+
+    config, warnings = bootstrap(cluster_yaml, "c.yaml", [tmp_path])
+
+    assert (config["provider"][HEAD], warnings) == ("#!/bin/bash\nray start --head\n", [])
