@@ -514,6 +514,15 @@ def test_checks_that_hang_are_named_and_left_unchecked(world: World, raydog: Ray
     assert "✓ namespace: " in result.stdout
 
 
+def test_silent_platform_is_a_failed_check(world: World, raydog: Raydog):
+    world.patch.setattr(doctor, "CHECK_SECONDS", 0.3)
+    world.stack.enter_context(world.local.faults.during(faults.Hang(call="GET /application")))
+
+    shape = raydog.json("doctor")
+
+    assert (shape["good"], states(shape)["connection"]) == (False, "failed")
+
+
 def test_plain_marks_replace_those_that_the_output_cannot_show(world: World, raydog: Raydog):
     open_key(world)
     command = [sys.executable, "-c", "from raydog_cli.main import app; app()", "doctor", world.write()]

@@ -48,7 +48,8 @@ def diagnose(file: Path | None, on_slow: Callable[[Sequence[str]], None]) -> lis
     busy = gate.wait(GRACE_SECONDS)
     if busy:
         on_slow([*busy, *local.wait(0.0)])
-    opened = gate.results()
+    gate.wait(CHECK_SECONDS)
+    opened = [(PLATFORM, _silence())] if gate.wait(0.0) else gate.results()
     remote = BoundedRun(_platform_tasks(door.account, plan, report) if door.account else [], CHECK_SECONDS)
     if not busy:
         left = max(0.0, started + GRACE_SECONDS - time.monotonic())
@@ -58,6 +59,11 @@ def diagnose(file: Path | None, on_slow: Callable[[Sequence[str]], None]) -> lis
     if door.account is None:
         return [*lines, (PLATFORM, unchecked("account, templates, pools", door.reason))]
     return [*lines, (PLATFORM, of_platform.check_clock(door.account))]
+
+
+def _silence() -> Check:
+    text = f"YellowDog has not answered within {CHECK_SECONDS:g} s: check the network, YD_API_URL and any proxy"
+    return failed("connection", text)
 
 
 class _Door:

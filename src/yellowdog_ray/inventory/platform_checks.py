@@ -16,7 +16,7 @@ from yellowdog_ray.inventory.account import Account
 from yellowdog_ray.inventory.plan import NodeTypePlan, Plan
 from yellowdog_ray.inventory.yaml_checks import settings_of
 from yellowdog_ray.platform.platform_clock import WARNING as CLOCK_WARNING
-from yellowdog_ray.platform.preflight import NEEDED
+from yellowdog_ray.platform.preflight import IMAGE_IDS, NEEDED
 from yellowdog_ray.platform.types import SourceView
 
 _PROBE = "raydog-doctor"
@@ -213,7 +213,7 @@ def _check_limits(plan: Plan, template: str, sources: Sequence[SourceView]) -> I
 
 
 def _check_image(account: Account, image: str, subject: str) -> Check:
-    if not image.startswith("ydid:"):
+    if not image.startswith(IMAGE_IDS):
         return unchecked(subject, "only its cloud shows whether it exists, and what it contains")
     try:
         found = account.platform.image(image)

@@ -26,7 +26,9 @@ NEEDED = {
 }
 """Permissions that a cluster needs, and for what; those to read are tried instead."""
 
-_FAMILY, _GROUP, _IMAGE = "ydid:imgfam:", "ydid:imggrp:", "ydid:image:"
+_FAMILY, _GROUP = "ydid:imgfam:", "ydid:imggrp:"
+IMAGE_IDS = (_FAMILY, _GROUP, "ydid:image:")
+"""The beginnings of the ids of YellowDog's own images; any other is a cloud's."""
 
 
 class PreflightCalls(ComputeCalls):
@@ -76,10 +78,8 @@ class PreflightCalls(ComputeCalls):
                 found = images.get_image_family_by_id(image_id)
             elif image_id.startswith(_GROUP):
                 found = images.get_image_group_by_id(image_id)
-            elif image_id.startswith(_IMAGE):
-                found = images.get_image(image_id)
             else:
-                raise NotFound(f"{subject}: YellowDog has no images with such ids")
+                found = images.get_image(image_id)
         if not isinstance(found, MachineImageFamily | MachineImageGroup | MachineImage):
             raise malformed(f"{subject}: {type(found).__name__} in place of an image")
         return ImageView(str(found.name), word_of(found.osType))
