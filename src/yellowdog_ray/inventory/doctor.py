@@ -134,7 +134,7 @@ def _platform_tasks(account: Account, plan: Plan, report: YamlReport | None) -> 
     if any(each.pool for each in plan.node_types):
         checks.append(("worker pools", lambda: of_platform.check_pools(account, plan)))
     if report is not None:
-        sizes = partial(of_platform.check_sizes, account, plan)
-        checks.append(("resources", lambda: report.if_good("resources", sizes)))
+        completed = partial(of_platform.check_completed, account, plan)
+        checks.append(("resources", lambda: report.if_good("resources", completed)))
         checks.append(("task type", lambda: of_platform.check_task_type(plan)))
     return [Task(PLATFORM, subject, run) for subject, run in checks]

@@ -27,6 +27,7 @@ _MOST_NAMESPACES = 5
 
 _NOT_ALLOWED = (NotAuthorised, Refused)
 _UNKNOWN_SYSTEM = ("", "None")
+_WARNING = "warning: "  # the beginning of a line of `describe_origins` that warns
 
 
 def check_key(account: Account) -> Check:
@@ -244,18 +245,22 @@ def check_pools(account: Account, plan: Plan) -> list[Check]:
     ]
 
 
-def check_sizes(account: Account, plan: Plan, file: Path) -> Iterator[Check]:
-    """Whether the `resources` of the node types are known, and fit the machines."""
+def check_completed(account: Account, plan: Plan, file: Path) -> Iterator[Check]:
+    """The YAML as `ray up` completes it: whether `resources` are known and fit the machines, and tags the clouds."""
     from yellowdog_ray.commands.machine_sizes import describe_origins, excess_warnings
+    from yellowdog_ray.commands.machine_tags import tag_warnings
 
-    subject, platform = "resources", account.within(plan.namespace or "")
-    internal = settings_of(file, lambda: platform)[0].internal
-    lines = [*describe_origins(internal), *(f"warning: {text}" for text in excess_warnings(platform, internal))]
+    platform = account.within(plan.namespace or "")
+    settings, _ = settings_of(file, lambda: platform)
+    internal = settings.internal
+    lines = [*describe_origins(internal), *(f"{_WARNING}{text}" for text in excess_warnings(platform, internal))]
     for line in lines:
-        text = line.removeprefix("warning: ")
-        yield warning(subject, text) if text != line else ok(subject, text)
+        text = line.removeprefix(_WARNING)
+        yield warning("resources", text) if text != line else ok("resources", text)
     if not lines:
-        yield ok(subject, "the YAML states them, and no machine is known to have less")
+        yield ok("resources", "the YAML states them, and no machine is known to have less")
+    for text in tag_warnings(platform, settings):
+        yield warning("tags", text)
 
 
 def check_task_type(plan: Plan) -> list[Check]:
