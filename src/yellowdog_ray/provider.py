@@ -91,7 +91,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     @staticmethod
     def fillout_available_node_types_resources(cluster_config: dict[str, Any]) -> dict[str, Any]:
-        """Fill in the `resources` of node types that state none, if YellowDog gives the sizes of their machines.
+        """Fill in the `resources` of node types that state none, and labels, if YellowDog describes their machines.
 
         Ray calls this before it checks the YAML, and `bootstrap_config` afterwards. So this is also where the mistakes
         are found at which Ray itself would fail.

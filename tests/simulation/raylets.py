@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -183,6 +183,16 @@ class RayCluster:
         return (self._now() - raylet.idle_since).total_seconds()
 
 
+def _default_labels(environment: Mapping[str, str]) -> dict[str, str]:
+    """What `ray start` takes from its environment, as `ResourceAndLabelSpec` of Ray 2.60 does."""
+    names = {
+        "RAY_NODE_MARKET_TYPE": "ray.io/market-type",
+        "RAY_NODE_REGION": "ray.io/availability-region",
+        "RAY_NODE_ZONE": "ray.io/availability-zone",
+    }
+    return {label: environment[name] for name, label in names.items() if environment.get(name)}
+
+
 def _joined(task: TaskRecord, now: datetime) -> Raylet:
     environment = task.entity.environment or {}
     node_id = environment["RAY_CLOUD_INSTANCE_ID"]
@@ -197,7 +207,7 @@ def _joined(task: TaskRecord, now: datetime) -> Raylet:
         node_type=environment["RAY_NODE_TYPE_NAME"],
         ip=str(task.worker.node.entity.details.privateIpAddress),
         resources=resources,
-        labels=json.loads(environment["RAY_OVERRIDE_LABELS"]),
+        labels={**_default_labels(environment), **json.loads(environment["RAY_OVERRIDE_LABELS"])},
         is_head=is_head,
         idle_since=now,
     )

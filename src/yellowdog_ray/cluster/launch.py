@@ -40,6 +40,7 @@ from yellowdog_ray.errors import (
 )
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.authentication import worker_script
+from yellowdog_ray.node.machine_labels import with_machine_labels
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.idempotent import AMBIGUOUS, add_task_group, submit_tasks
@@ -227,8 +228,17 @@ class Launcher:
         node_id = names.worker_id(request.node_type)
         settings = self._settings.current
         updater = settings.internal.worker_updater
-        environment = worker_environment(node_id, request.tags, head_ip, request.resources, request.labels, updater)
-        script = settings.ray_worker_node_task_script or WORKER_SCRIPT
+        kind = settings.internal.node_types.get(request.node_type)
+        environment = worker_environment(
+            node_id,
+            request.tags,
+            head_ip,
+            request.resources,
+            request.labels,
+            updater,
+            kind.machine_labels if kind else {},
+        )
+        script = with_machine_labels(settings.ray_worker_node_task_script or WORKER_SCRIPT)
         admission = self._admit(node_id)
         if variables.TICKET in admission:
             script = worker_script(script)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from yellowdog_ray.cluster.resources import GIB, excess
+from yellowdog_ray.commands.machine_labels import add_labels
 from yellowdog_ray.config.models import FILLED_KEY, Internal, NodeConfig, parse_node_config
 from yellowdog_ray.errors import ConfigError, NotAuthorised, NotFound, RayDogError, Refused
 from yellowdog_ray.platform.client import Platform
@@ -39,7 +40,7 @@ class KnownSize:
 
 
 def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platform]) -> dict[str, Any]:
-    """Fill in the `resources` of every node type that states no CPU. Changes nothing on the platform.
+    """Fill in the `resources` of every node type that states no CPU, and labels. Changes nothing on the platform.
 
     Values of the YAML stay. Without a CPU, Ray launches no node of a type for work that needs one, and the machine
     would offer its CPUs all the same.
@@ -47,38 +48,41 @@ def fill_in(config: Mapping[str, Any], source: str, connect: Callable[[], Platfo
     Args:
         config: the YAML as Ray has prepared it, unchecked; it is not changed.
         source: the YAML's name, for messages.
-        connect: creates the platform client; not called if every node type states its CPUs.
+        connect: creates the platform client.
 
     Returns:
         The configuration with `resources` everywhere. Under `provider`, for `bootstrap`: their origin, or the reason
-        why they are unknown.
+        why they are unknown; and the labels that are not the YAML's.
     """
-    missing = [name for name, kind in _node_types(config).items() if "CPU" not in (kind.get("resources") or {})]
-    if not missing:
-        return dict(config)
     result = copy.deepcopy(dict(config))
-    node_types = {name: result["available_node_types"][name] for name in missing}
-    sizes = _sizes(node_types, source, connect)
-    notes: dict[str, dict[str, str]] = {}
-    for (name, kind), found in zip(node_types.items(), sizes, strict=True):
+    node_types: dict[str, dict[str, Any]] = _node_types(result)
+    missing = {name: kind for name, kind in node_types.items() if "CPU" not in (kind.get("resources") or {})}
+    notes: dict[str, dict[str, Any]] = {}
+    try:
+        platform: Platform | RayDogError = connect()
+    except RayDogError as error:
+        platform = error
+    sizes = [platform] * len(missing) if isinstance(platform, RayDogError) else _sizes(missing, source, platform)
+    for (name, kind), found in zip(missing.items(), sizes, strict=True):
+        kind["resources"] = kind.get("resources") or {}
         if isinstance(found, KnownSize):
-            kind["resources"] = {**found.resources, **(kind.get("resources") or {})}
+            kind["resources"] = {**found.resources, **kind["resources"]}
             notes[name] = {"origin": found.origin}
         else:
-            kind["resources"] = kind.get("resources") or {}
             notes[name] = {"unknown": str(found)}
-    result["provider"][FILLED_KEY] = notes
+    if isinstance(platform, Platform):
+        for name, labels in add_labels(node_types, platform).items():
+            node_types[name]["labels"] = {**labels, **(node_types[name].get("labels") or {})}
+            notes.setdefault(name, {})["labels"] = labels
+    if notes:
+        result["provider"][FILLED_KEY] = notes
     return result
 
 
 def _sizes(
-    node_types: Mapping[str, Mapping[str, Any]], source: str, connect: Callable[[], Platform]
+    node_types: Mapping[str, Mapping[str, Any]], source: str, platform: Platform
 ) -> list[KnownSize | RayDogError]:
     """The size of each node type's machines, or the reason why it is unknown."""
-    try:
-        platform = connect()
-    except RayDogError as error:
-        return [error] * len(node_types)
 
     def size(name: str) -> KnownSize | RayDogError:
         path = f"available_node_types.{name}.node_config"
@@ -90,10 +94,10 @@ def _sizes(
     return run_concurrently(size, node_types)
 
 
-def _node_types(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _node_types(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     stated = config.get("available_node_types")
     node_types = stated if isinstance(stated, Mapping) else {}
-    return {name: kind for name, kind in node_types.items() if isinstance(kind, Mapping)}
+    return {name: kind for name, kind in node_types.items() if isinstance(kind, dict)}
 
 
 def machine_size(platform: Platform, node_config: NodeConfig) -> KnownSize:
@@ -109,7 +113,8 @@ def machine_size(platform: Platform, node_config: NodeConfig) -> KnownSize:
         if not sizes:
             raise ConfigError(f"worker pool '{node_config.worker_pool}' has no platform node with a known size")
         return KnownSize(_smallest(sizes), f"the platform nodes of worker pool {node_config.worker_pool}")
-    wanted = platform.instance_types_of(node_config.template)
+    sources = platform.template(node_config.template).sources
+    wanted = list(dict.fromkeys((each.provider, each.instance_type) for each in sources if each.instance_type))
     if not wanted:
         raise ConfigError(f"template '{node_config.template}' names no instance type")
     found = [_of_type(platform, provider, name) for provider, name in wanted]

@@ -47,6 +47,6 @@ def _refused(internal: Internal, common: Mapping[str, str]) -> dict[str, list[st
 def _clouds(platform: Platform, template: str) -> set[str]:
     """The cloud providers of a template's sources; empty if YellowDog does not show them."""
     try:
-        return platform.clouds_of(template)
+        return {source.provider for source in platform.template(template).sources if source.provider}
     except RayDogError:
         return set()

@@ -152,15 +152,18 @@ def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> 
     return node_types
 
 
-def _internal(config: Mapping[str, Any], source: str, filled: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _internal(config: Mapping[str, Any], source: str, filled: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     node_types = config["available_node_types"]
     head = node_types[config["head_node_type"]]
+    machine_labels = {name: filled.get(name, {}).get("labels", {}) for name in node_types}
+    heads = machine_labels[config["head_node_type"]]
     return {
         "source": source,
         "user": user_of_this_machine(),
         "max_workers": config.get("max_workers"),
         "head_resources": head.get("resources") or {},
-        "head_labels": head.get("labels") or {},
+        "head_labels": {key: value for key, value in (head.get("labels") or {}).items() if key not in heads},
+        "head_machine_labels": heads,
         "node_types": {
             name: {
                 "compute_requirement_template": node_type["node_config"].get("compute_requirement_template"),
@@ -170,6 +173,7 @@ def _internal(config: Mapping[str, Any], source: str, filled: Mapping[str, Mappi
                 "resources": node_type.get("resources") or {},
                 "resources_origin": filled.get(name, {}).get("origin"),
                 "resources_unknown": filled.get(name, {}).get("unknown"),
+                "machine_labels": machine_labels[name],
             }
             for name, node_type in node_types.items()
         },

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from ray.autoscaler.tags import TAG_RAY_USER_NODE_TYPE
 
@@ -15,6 +16,7 @@ from yellowdog_ray.config import limits
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.node import authentication, package, variables
+from yellowdog_ray.node.machine_labels import VARIABLES, with_machine_labels
 from yellowdog_ray.node.scripts import HEAD_SCRIPT
 
 
@@ -37,6 +39,7 @@ def head_environment(
     key = load_credentials().as_environment() if settings.api_key_in_head_task else {}
     return {
         **_node_environment(node_id, tags, internal.head_resources, internal.head_labels),
+        **_machine(internal.head_machine_labels),
         **_pacing(settings, v2=v2),
         **_updater(internal.head_updater),
         **_worker_updaters(settings),
@@ -51,7 +54,7 @@ def head_environment(
 
 def head_task_script(settings: ProviderSettings) -> str:
     """The script of the head's task."""
-    script = package.head_script(settings.ray_head_node_task_script or HEAD_SCRIPT)
+    script = package.head_script(with_machine_labels(settings.ray_head_node_task_script or HEAD_SCRIPT))
     return authentication.head_script(script) if settings.auth_mode == authentication.MODE_TOKEN else script
 
 
@@ -62,6 +65,7 @@ def worker_environment(
     resources: Mapping[str, float],
     labels: Mapping[str, str],
     updater: str = "",
+    machine_labels: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """The environment of a worker's task.
 
@@ -71,10 +75,17 @@ def worker_environment(
         head_ip: the address to join.
         resources: the resources that it offers to Ray.
         labels: its Ray labels.
+        machine_labels: those among them that the YAML does not state: a task script may state others.
         updater: what its script leaves to Ray's updater: `SETS_UP`, `STARTS_RAY` or nothing.
     """
-    environment = _node_environment(node_id, tags, resources, labels)
+    stated = {key: value for key, value in labels.items() if key not in machine_labels}
+    environment = {**_node_environment(node_id, tags, resources, stated), **_machine(machine_labels)}
     return {**environment, **_updater(updater), variables.HEAD_IP: head_ip}
+
+
+def _machine(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels of the machine, which Ray takes as its defaults. It detects an accelerator by itself."""
+    return {VARIABLES[label]: value for label, value in labels.items() if label in VARIABLES}
 
 
 def _node_environment(

@@ -86,6 +86,8 @@ class NodeTypeSummary(_Section):
     """The origin of `resources` that the YAML does not state."""
     resources_unknown: str | None = None
     """Why RayDog could not fill in `resources`."""
+    machine_labels: dict[str, str] = Field(default_factory=dict)
+    """Ray's labels of every machine that the YAML does not state."""
 
 
 class Internal(_Section):
@@ -104,6 +106,7 @@ class Internal(_Section):
     max_workers: int | None = None
     head_resources: dict[str, int | float] = Field(default_factory=dict)
     head_labels: dict[str, str] = Field(default_factory=dict)
+    head_machine_labels: dict[str, str] = Field(default_factory=dict)
     head_updater: str = ""
     worker_updater: str = ""
     token_file: str = ""

@@ -114,6 +114,27 @@ OVERRIDE_LABELS = _variable(
     read_by="`ray start`: the node's labels, as a JSON object; laptop, to compare it with the YAML",
     absent="the node has Ray's default labels only",
 )
+_MACHINE = (
+    "monitor in workers' tasks, laptop in the head's, where the template decides it; the first lines of each script"
+)
+NODE_MARKET_TYPE = _variable(
+    "RAY_NODE_MARKET_TYPE",
+    written_by=_MACHINE,
+    read_by="`ray start`: the default of the label `ray.io/market-type` (`spot` or `on-demand`)",
+    absent="the node has no such label by default",
+)
+NODE_REGION = _variable(
+    "RAY_NODE_REGION",
+    written_by="as `RAY_NODE_MARKET_TYPE`",
+    read_by="`ray start`: the default of the label `ray.io/availability-region`",
+    absent="the node has no such label by default",
+)
+NODE_ZONE = _variable(
+    "RAY_NODE_ZONE",
+    written_by="as `RAY_NODE_MARKET_TYPE`",
+    read_by="`ray start`: the default of the label `ray.io/availability-zone`",
+    absent="the node has no such label by default",
+)
 HEAD_IP = _variable(
     "RAY_HEAD_IP",
     written_by="monitor, in workers' tasks",
@@ -298,6 +319,18 @@ AGENT_HOME = _variable(
     written_by="the YellowDog agent, in every task",
     read_by="the default task scripts: the home directory on the node",
     absent="`/opt/yellowdog/agent`",
+)
+PROVIDER = _variable(
+    "YD_PROVIDER",
+    written_by="the YellowDog agent, in every task",
+    read_by="the first lines of each task script: the cloud whose service gives the machine's zone",
+    absent="the zone is that of the template, or unknown",
+)
+REGION = _variable(
+    "YD_REGION",
+    written_by="the YellowDog agent, in every task",
+    read_by="the first lines of each task script: the cloud's region of the machine",
+    absent="the region is that of the template, or unknown",
 )
 API_KEY_ID = _variable(
     "YD_API_KEY_ID",

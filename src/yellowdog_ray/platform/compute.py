@@ -11,6 +11,7 @@ from yellowdog_client.model import (
     AutoShutdown,
     CloudProvider,
     ComputeRequirement,
+    ComputeRequirementStaticTemplate,
     ComputeRequirementStatus,
     ComputeRequirementSummary,
     ComputeRequirementSummarySearch,
@@ -34,11 +35,12 @@ from yellowdog_ray.platform.convert import (
     platform_node_view,
     source_messages,
     sources_of,
+    template_source,
     word_of,
 )
 from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.platform.retry import RetryPolicy
-from yellowdog_ray.platform.types import ComputeView, MachineSize, NamedEntry
+from yellowdog_ray.platform.types import ComputeView, MachineSize, NamedEntry, TemplateView
 
 TEMPLATE_SECONDS = 30.0
 """How long a template's id is cached: node types often share one, and `ray up` needs it several times."""
@@ -59,6 +61,8 @@ class ComputeCalls(Calls):
     def __init__(self, client: PlatformClient, responses: Responses, namespace: str, retry_policy: RetryPolicy) -> None:
         super().__init__(client, responses, namespace, retry_policy)
         self._template_ids: dict[str, tuple[float, str]] = {}
+        self._static_templates: set[str] = set()
+        self._templates: dict[str, tuple[float, TemplateView]] = {}
 
     @platform_call
     def template_id(self, reference: str) -> str:
@@ -82,18 +86,21 @@ class ComputeCalls(Calls):
         template = entity(template, ComputeRequirementTemplate, subject)
         found = identified(getattr(template, "id", None), subject)
         self._template_ids[reference] = now, found
+        if isinstance(template, ComputeRequirementStaticTemplate):
+            self._static_templates.add(reference)
         return found
 
     @platform_call
-    def instance_types_of(self, template: str) -> list[tuple[str | None, str]]:
-        """Provider and name of each instance type that a template's sources have: two calls, which create nothing."""
-        found = [(_cloud_of(source), getattr(source, "instanceType", None)) for source in self._planned(template)]
-        return list(dict.fromkeys((cloud, str(name)) for cloud, name in found if name))
-
-    @platform_call
-    def clouds_of(self, template: str) -> set[str]:
-        """The providers of a template's sources, such as `AWS`: two calls, which create nothing."""
-        return {cloud for source in self._planned(template) if (cloud := _cloud_of(source))}
+    def template(self, reference: str) -> TemplateView:
+        """A template with its sources: two calls, which create nothing, or none if it is cached."""
+        read_at, cached = self._templates.get(reference, (-math.inf, None))
+        now = self.retry_policy.monotonic()
+        if cached is not None and now - read_at < TEMPLATE_SECONDS:
+            return cached
+        sources = tuple(template_source(source) for source in self._planned(reference))
+        found = TemplateView(sources, is_static=reference in self._static_templates)
+        self._templates[reference] = now, found
+        return found
 
     def _planned(self, template: str, image: str | None = None) -> list[object]:
         """The sources from which a template would provision machines, with this image."""
@@ -120,7 +127,8 @@ class ComputeCalls(Calls):
         for kind in self._items(subject, results, InstanceType):
             # The platform may match parts of names.
             if kind.name == name and kind.defaultVcpus and kind.ramInMib:
-                return MachineSize(kind.defaultVcpus, kind.ramInMib / 1024, sum((kind.defaultGpus or {}).values()))
+                gpus = kind.defaultGpus or {}
+                return MachineSize(kind.defaultVcpus, kind.ramInMib / 1024, sum(gpus.values()), tuple(gpus))
         return None
 
     @platform_call
@@ -212,8 +220,3 @@ class ComputeCalls(Calls):
         with self._sdk(subject):
             results = self._client.compute_client.get_instances(search)
         return list(self._items(subject, results, Instance))
-
-
-def _cloud_of(source: object) -> str | None:
-    cloud = getattr(source, "provider", None)
-    return word_of(cloud) if cloud else None

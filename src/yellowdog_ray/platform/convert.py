@@ -54,6 +54,7 @@ from yellowdog_ray.platform.types import (
     TaskPhase,
     TaskSpec,
     TaskView,
+    TemplateSource,
     WorkRequirementEntry,
     WorkRequirementView,
     phase_of,
@@ -311,6 +312,30 @@ def sources_of(requirement: ComputeRequirement | None) -> list[object]:
     if any(source is None or isinstance(source, _NO_OBJECTS) for source in sources):
         raise malformed("the sources of a compute requirement: a source that is no object")
     return sources
+
+
+def template_source(source: object) -> TemplateSource:
+    """The machines of a source. Each cloud has its own names for the same things."""
+    provider = getattr(source, "provider", None)
+    return TemplateSource(
+        provider=word_of(provider) if provider else None,
+        instance_type=_first(source, "instanceType", "machineType", "vmSize", "shape"),
+        region=_first(source, "region"),
+        zone=_first(source, "availabilityZone", "zone", "availabilityDomain"),
+        spot=_is_spot(source),
+    )
+
+
+def _first(source: object, *names: str) -> str | None:
+    return next((str(value) for name in names if (value := getattr(source, name, None))), None)
+
+
+def _is_spot(source: object) -> bool | None:
+    pricing = getattr(source, "instancePricing", None)
+    if pricing is not None:
+        return {"SPOT_ONLY": True, "ON_DEMAND_ONLY": False}.get(word_of(pricing))
+    flags = [getattr(source, name) for name in ("spot", "useSpot", "preemptible") if hasattr(source, name)]
+    return any(flags) if flags else None
 
 
 def counted_instances(requirement: ComputeRequirement, statuses: Collection[InstanceStatus]) -> int:

@@ -57,11 +57,12 @@ class TaskView:
 
 @dataclass(frozen=True)
 class MachineSize:
-    """The size of a machine: vCPUs, memory (GiB), GPUs. `gpus` is None if unknown."""
+    """The size of a machine: vCPUs, memory (GiB), GPUs and the cloud's names for them. `gpus` is None if unknown."""
 
     vcpus: float
     ram: float
     gpus: int | None = None
+    gpu_names: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -311,6 +312,38 @@ class Application:
     name: str
     namespaces: tuple[str, ...] | None
     account: str = ""
+
+
+@dataclass(frozen=True)
+class TemplateSource:
+    """The machines of one source of a template.
+
+    Attributes:
+        provider: YellowDog's name of the cloud provider, such as `AWS`; None if it has none.
+        instance_type: the cloud's name of the machine's type.
+        region: the cloud's region.
+        zone: the cloud's zone in it; None if the cloud selects one.
+        spot: whether its machines are spot ones; None if they may be either, or YellowDog does not say it.
+    """
+
+    provider: str | None
+    instance_type: str | None
+    region: str | None
+    zone: str | None
+    spot: bool | None
+
+
+@dataclass(frozen=True)
+class TemplateView:
+    """A compute requirement template.
+
+    Attributes:
+        sources: what it would use now.
+        is_static: whether it always uses these sources.
+    """
+
+    sources: tuple[TemplateSource, ...]
+    is_static: bool
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,7 @@ READS = {
     "task": "ydid:task:000000:1",
     "task_spec": "ydid:task:000000:1",
     "template_id": "demo/local",
-    "instance_types_of": "demo/local",
-    "clouds_of": "demo/local",
+    "template": "demo/local",
 }
 
 
