@@ -36,7 +36,9 @@ _COLUMNS = ("cluster", "work requirement", "status", "worker pools", "instances"
 
 
 def down(cluster: ClusterArgument, namespace: NamespaceOption = None, yes: YesOption = False) -> None:
-    """End a cluster, as `ray down` does, without its YAML. Exit code 1 without such a cluster, or if a part remains.
+    """End a cluster, as `ray down` does, without its YAML.
+
+    Exit code 1 without such a cluster, if it had ended before, or if a part remains.
 
     For example:
 
@@ -46,12 +48,15 @@ def down(cluster: ClusterArgument, namespace: NamespaceOption = None, yes: YesOp
         from yellowdog_ray.commands.progress import Progress
         from yellowdog_ray.inventory.account import PATIENT_RETRY_SECONDS, Account
         from yellowdog_ray.inventory.ending import end, require_newest
-        from yellowdog_ray.inventory.target import parse_target
+        from yellowdog_ray.inventory.target import parse_target, require_certain
 
         target = parse_target(cluster, namespace)
-        found = required(Account(PATIENT_RETRY_SECONDS), target)
+        account = Account(PATIENT_RETRY_SECONDS)
+        found = required(account, target)
         print_safe(_introduction(found))
-        if not yes:
+        if yes:
+            require_certain(account, target)
+        else:
             typer.confirm("End it, with its head and all its workers?", abort=True, err=True)
             require_newest(found)
         progress = Progress()

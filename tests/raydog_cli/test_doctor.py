@@ -79,7 +79,7 @@ def test_doctor_creates_nothing_and_takes_few_calls(world: World, raydog: Raydog
 
     assert world.local.calls.count("POST /work/**", since=mark) == 0
     assert world.local.calls.count("POST /workerPools/**", since=mark) == 0
-    assert world.local.calls.count("*", since=mark) <= 16
+    assert world.local.calls.count("*", since=mark) <= 17  # one for the labels of the template
 
 
 def test_machine_and_account_are_checked_without_a_yaml(world: World, raydog: Raydog):

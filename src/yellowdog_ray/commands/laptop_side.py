@@ -318,8 +318,11 @@ class LaptopSide(Side):
 
     def tear_down(self) -> None:
         """End the whole cluster, wait until the platform shows nothing alive, and report it."""
+        from yellowdog_ray.commands.after_teardown import require_last, require_no_newer_token
         from yellowdog_ray.commands.teardown import outcome, tear_down
 
+        namespace = self.settings.current.cluster_namespace
+        token = token_file(namespace, self._cluster_name)
         progress = Progress()
         unseen: Sequence[str] = ()
         try:
@@ -327,6 +330,11 @@ class LaptopSide(Side):
             if work is not None:
                 unseen = tear_down(self.platform, work, progress, self._clock)
                 self.cluster.reset()
+            text = outcome(self._cluster_name, namespace, found=work is not None, unseen=unseen)
+            if work is None or (work.finished and work.id != self._ending_id):
+                require_no_newer_token(self.platform, token, work, text)
+            else:
+                require_last(self.platform, self._cluster_name, work, text, "ray down")
         except TeardownIncomplete as error:
             _fail(error)
         except RayDogError as error:
@@ -334,9 +342,8 @@ class LaptopSide(Side):
         finally:
             if self.is_made("tag_store"):
                 self.tag_store.close()
-        namespace = self.settings.current.cluster_namespace
-        progress.report(outcome(self._cluster_name, namespace, found=work is not None, unseen=unseen))
-        delete_token(token_file(namespace, self._cluster_name))
+        progress.report(text)
+        delete_token(token)
 
     def _not_removed(self, error: RayDogError) -> TeardownIncomplete:
         """The error of a teardown that could not find what it has to remove."""

@@ -93,6 +93,22 @@ def find(account: Account, target: Target) -> Found | None:
     return found[0] if found else None
 
 
+def require_certain(account: Account, target: Target) -> None:
+    """Check that a cluster that was found by its name alone is the only one of this name. At most one call.
+
+    A search may not show a young cluster of another namespace yet, so only a key with one namespace makes it certain.
+
+    Raises:
+        ConfigError: it may not be.
+    """
+    readable = account.namespaces(target.namespace)
+    if readable is None or len(readable) > 1:
+        raise ConfigError(
+            f"another namespace may have a cluster '{target.name}' too, which a search does not show yet: name its "
+            "namespace with --namespace, or answer the question instead of --yes"
+        )
+
+
 def _find_within(account: Account, name: str, namespace: str) -> Found | None:
     platform = account.within(namespace)
     work = find_last_work(platform, name)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.yellowdog_ray.inventory.conftest import make_work
+from yellowdog_ray.commands import after_teardown
 from yellowdog_ray.commands.cluster_token import token_file
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.errors import TeardownIncomplete
@@ -25,7 +26,7 @@ def found(monkeypatch, tmp_path):
     def make(*, finished=False, newest=None):
         work = make_work("ray", "w", "CANCELLED" if finished else "RUNNING", live=1)
         answer = {None: work, "same": work, "alive": replace(work, id="v", finished=False)}.get(newest)
-        monkeypatch.setattr(ending, "find_last_work", lambda *_: answer)
+        monkeypatch.setattr(after_teardown, "find_last_work", lambda *_: answer)
         return Found("ray", SimpleNamespace(namespace="demo", clock=None), work)
 
     return make
@@ -47,5 +48,6 @@ def test_end_keeps_the_token_of_a_cluster_that_was_created_again(found):
 
 
 def test_end_keeps_the_token_when_the_cluster_had_ended_before(found):
-    assert "It had ended before" in ending.end(found(finished=True), Progress())
+    with pytest.raises(TeardownIncomplete, match="It had ended before"):
+        ending.end(found(finished=True), Progress())
     assert token_file("demo", "ray").exists()

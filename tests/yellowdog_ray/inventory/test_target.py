@@ -1,5 +1,6 @@
 """The cluster that a command is about: a name or a YAML."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ from tests.yellowdog_ray.inventory.conftest import make_work
 from yellowdog_ray import names
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.inventory import target
-from yellowdog_ray.inventory.target import Target, find, parse_target
+from yellowdog_ray.inventory.target import Target, find, parse_target, require_certain
 
 
 @pytest.mark.parametrize("name", ["n" * 60, "a-very-long-cluster-name-of-a-user-who-likes-long-names-x", "demo"])
@@ -96,6 +97,17 @@ def test_cluster_is_found_without_its_namespace():
 def test_name_of_clusters_in_several_namespaces_is_ambiguous():
     with pytest.raises(ConfigError, match="namespaces a, b each have a cluster 'demo'"):
         find(Accounts("b", "a", "b"), Target("demo", None))
+
+
+@pytest.mark.parametrize(
+    ("namespace", "readable", "certain"),
+    [("a", None, True), (None, None, False), (None, ("a", "b"), False), (None, ("a",), True)],
+)
+def test_cluster_found_by_its_name_alone_is_certain_in_a_single_namespace(namespace, readable, certain):
+    account = SimpleNamespace(namespaces=lambda given: readable if given is None else [given])
+
+    with nullcontext() if certain else pytest.raises(ConfigError, match="--namespace"):
+        require_certain(account, Target("ray", namespace))
 
 
 @pytest.mark.usefixtures("works")
