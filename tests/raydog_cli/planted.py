@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from yellowdog_client.model import (
+    AwsCredential,
     ComputeRequirementDynamicTemplate,
     ComputeRequirementStaticTemplate,
     ComputeSourceTemplate,
@@ -165,10 +166,11 @@ def unknown_size(world: World) -> None:
     del world.worker["resources"]
 
 
-def tag_that_google_refuses(world: World) -> None:
+def in_google_cloud(world: World) -> None:
+    """The workers' template has a source in a cloud, whose credential is `main` of keyring `cloud`."""
     source = GceInstancesComputeSource(
         name="gce",
-        credential="k/c",
+        credential="cloud/main",
         project="p",
         region="europe-west2",
         zone="europe-west2-a",
@@ -183,6 +185,30 @@ def tag_that_google_refuses(world: World) -> None:
         template = ComputeRequirementStaticTemplate("gce", strategy, usages, namespace="demo")
         client.compute_client.add_compute_requirement_template(template)
     world.node_config["compute_requirement_template"] = "demo/gce"
+
+
+def with_keyring(world: World, *credentials: str) -> None:
+    in_google_cloud(world)
+    with world.local.client() as client:
+        client.keyring_client.add_keyring("cloud", "")
+        for name in credentials:
+            client.keyring_client.put_credential_by_name("cloud", AwsCredential(name, "id", "secret"))
+
+
+def no_keyring(world: World) -> None:
+    in_google_cloud(world)
+
+
+def no_credential(world: World) -> None:
+    with_keyring(world, "other")
+
+
+def foreign_keyring(world: World) -> None:
+    with_keyring(world, "main")
+
+
+def tag_that_google_refuses(world: World) -> None:
+    in_google_cloud(world)
     world.config["provider"]["instance_tags"] = {"Cost Centre": "42"}
 
 
@@ -348,6 +374,9 @@ ELSEWHERE: dict[Plant, tuple[str, str, str]] = {
     windows_image: (BAD, "image ydid:imgfam:", "is for WINDOWS: RayDog's nodes need Linux"),
     unknown_size: (BAD, "resources", "Write it, for example `resources: {CPU: 4}`"),
     pool_without_bash: (BAD, "worker pools", "add it to yda.taskTypes in their agents' application.yaml"),
+    no_keyring: (WARNING, "credential cloud/main", "create it with that credential"),
+    no_credential: (BAD, "credential cloud/main", "add it, or correct the credential of the source"),
+    foreign_keyring: (WARNING, "credential cloud/main", "give it access in YellowDog's portal"),
     tag_that_google_refuses: (WARNING, "tags", "use at most 63 lower-case letters"),
     low_policy: (WARNING, "namespace's limit", "lower max_workers, or raise autoscalingMaxNodes of the policy"),
     taken_name: (BAD, "cluster name", "choose another cluster_name, or end that work requirement"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from yellowdog_client.model import ApiKey
 
 from tests.raydog_cli import planted
 from tests.raydog_cli.planted import BAD, EVERY, ON_THIS_MACHINE, Plant, World, free_port
@@ -118,6 +119,19 @@ def test_key_that_may_not_read_roles_images_or_policies_leaves_them_unchecked(wo
     assert {states(shape)[subject] for subject in (image, "permission to create", "namespace's limit")} == {
         "not checked"
     }
+
+
+def test_credential_that_the_application_may_use_is_good(world: World, raydog: Raydog):
+    planted.with_keyring(world, "main")
+    with world.local.client() as client:
+        key = ApiKey(world.local.key_id, world.local.key_secret)
+        application = str(world.local.platform.application.id)
+        client.keyring_client.grant_application_access_to_keyring("cloud", application, key)
+    file = world.write()
+
+    assert states(raydog.json("doctor", file))["credential cloud/main"] == "ok"
+    world.refuse("GET /keyrings/*")
+    assert states(raydog.json("doctor", file))["credential cloud/main"] == "not checked"
 
 
 def test_template_that_the_key_may_not_test_is_unchecked(world: World, raydog: Raydog):

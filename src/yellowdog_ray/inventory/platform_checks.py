@@ -17,7 +17,7 @@ from yellowdog_ray.inventory.plan import NodeTypePlan, Plan
 from yellowdog_ray.inventory.yaml_checks import settings_of
 from yellowdog_ray.platform.platform_clock import WARNING as CLOCK_WARNING
 from yellowdog_ray.platform.preflight import IMAGE_IDS, NEEDED
-from yellowdog_ray.platform.types import SourceView
+from yellowdog_ray.platform.types import KeyringView, SourceView
 
 _PROBE = "raydog-doctor"
 """A part of names that nothing has: a search for it shows whether the key may search."""
@@ -192,6 +192,7 @@ def check_template(account: Account, plan: Plan, node_type: NodeTypePlan) -> Ite
         return
     yield ok(subject, f"YellowDog would use {'; '.join(map(_described, sources))}")
     yield from _check_limits(plan, template, sources)
+    yield from _check_credentials(account, sources)
     for image in dict.fromkeys(source.image for source in sources if source.image):
         yield _check_image(account, image, f"image {image}")
 
@@ -211,6 +212,40 @@ def _check_limits(plan: Plan, template: str, sources: Sequence[SourceView]) -> I
             f"its sources allow {sum(known)} machine(s), and the node types that name it need up to {needed}: lower "
             "max_workers, or raise the limit of a source",
         )
+
+
+def _check_credentials(account: Account, sources: Sequence[SourceView]) -> Iterator[Check]:
+    """Whether the sources' cloud credentials exist, and the key's application may use them: a call for each keyring."""
+    users = {source.credential: source.name for source in reversed(sources) if "/" in (source.credential or "")}
+    for credential, source in users.items():
+        subject = f"credential {credential}"
+        keyring, _, name = str(credential).partition("/")
+        try:
+            found = account.platform.keyring(keyring)
+        except NotFound:
+            yield warning(
+                subject,
+                f"YellowDog shows this key no keyring '{keyring}', which source '{source}' names: create it with that "
+                "credential, and give the key's application access to it",
+            )
+        except _NOT_ALLOWED:
+            yield unchecked(subject, "the key may not read keyrings")
+        else:
+            yield _check_credential(account, subject, found, keyring, name)
+
+
+def _check_credential(account: Account, subject: str, found: KeyringView, keyring: str, name: str) -> Check:
+    application = account.application
+    if name not in found.credentials:
+        text = f"keyring '{keyring}' has no credential '{name}': add it, or correct the credential of the source"
+        return failed(subject, text)
+    if found.accessors is not None and application.id and application.id not in found.accessors:
+        return warning(
+            subject,
+            f"application '{application.name}' is not among those that may use keyring '{keyring}': give it access in "
+            "YellowDog's portal, unless it has access by another way",
+        )
+    return ok(subject, "its keyring has it, and the key's application may use it")
 
 
 def _check_image(account: Account, image: str, subject: str) -> Check:

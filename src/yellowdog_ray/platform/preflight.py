@@ -5,6 +5,7 @@ from __future__ import annotations
 from yellowdog_client.model import (
     Group,
     GroupSummary,
+    Keyring,
     MachineImage,
     MachineImageFamily,
     MachineImageGroup,
@@ -17,7 +18,7 @@ from yellowdog_ray.platform.calls import entity, platform_call
 from yellowdog_ray.platform.compute import ComputeCalls
 from yellowdog_ray.platform.convert import word_of
 from yellowdog_ray.platform.errors import malformed
-from yellowdog_ray.platform.types import ImageView, SourceView
+from yellowdog_ray.platform.types import ImageView, KeyringView, SourceView
 
 NEEDED = {
     "WORK_REQUIREMENT_WRITE": "create work requirements, and submit and abort tasks",
@@ -85,6 +86,19 @@ class PreflightCalls(ComputeCalls):
         return ImageView(str(found.name), word_of(found.osType))
 
     @platform_call
+    def keyring(self, name: str) -> KeyringView:
+        """A keyring, which must exist; not the secrets in it: one call."""
+        subject = f"keyring '{name}'"
+        with self._sdk(subject):
+            found = self._client.keyring_client.get_keyring(name)
+        keyring = entity(found, Keyring, subject)
+        accessors = keyring.accessors
+        return KeyringView(
+            frozenset(str(each.name) for each in keyring.credentials or ()),
+            None if accessors is None else frozenset(str(each.accessorId) for each in accessors),
+        )
+
+    @platform_call
     def most_nodes(self, namespace: str) -> int | None:
         """The number of platform nodes to which a namespace's pools may scale up; None for no limit: one call."""
         subject = f"the policy of namespace '{namespace}'"
@@ -104,6 +118,7 @@ def _source_view(source: object) -> SourceView:
         _text(source, "instanceType"),
         _text(source, "imageId"),
         limit=limit if isinstance(limit, int) and limit > 0 else None,
+        credential=_text(source, "credential"),
     )
 
 

@@ -71,6 +71,7 @@ class SourceView:
 
     Attributes:
         limit: the maximum number of its instances; None if it states none.
+        credential: keyring and name of its cloud credential, as `keyring/name`.
     """
 
     name: str
@@ -78,6 +79,15 @@ class SourceView:
     instance_type: str | None
     image: str | None
     limit: int | None
+    credential: str | None = None
+
+
+@dataclass(frozen=True)
+class KeyringView:
+    """A keyring: the names of its credentials, and the ids of who may use it. None where YellowDog gives none."""
+
+    credentials: frozenset[str]
+    accessors: frozenset[str] | None
 
 
 @dataclass(frozen=True)
