@@ -21,7 +21,7 @@ def filled_in(file: Path, key: Path) -> dict:
         file.read_text().replace("<path of your private key>", str(key)).replace("~/.raydog/local/id_ed25519", str(key))
     )
     text = re.sub(r"<your-namespace>", "my-team", text)
-    return yaml.safe_load(re.sub(r"<your-namespace/([a-z-]+)>", r"my-team/\1", text))
+    return yaml.safe_load(re.sub(r"<your-[a-z]+/([a-z-]+)>", r"my-team/\1", text))
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
