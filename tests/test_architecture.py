@@ -19,7 +19,18 @@ PROVIDER = SOURCES / "yellowdog_ray"
 
 BASE = "the base modules"
 BASE_MODULES = frozenset(
-    {"budget", "clock", "credentials", "errors", "lazy", "names", "private_file", "redaction", "seen_errors"}
+    {
+        "budget",
+        "clock",
+        "credentials",
+        "errors",
+        "lazy",
+        "names",
+        "printable",
+        "private_file",
+        "redaction",
+        "seen_errors",
+    }
 )
 """Modules beside the packages that packages may import. Of packages they may import `node` only."""
 

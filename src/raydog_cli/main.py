@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from raydog_cli import clusters, past, removal
+from raydog_cli.common import NO_ACCESS, NOT_FOUND, fail, print_safe
 from raydog_cli.doctor import doctor
 from yellowdog_local.cli.main import app as local
 
@@ -31,7 +32,10 @@ app.command()(doctor)
 
 @app.command()
 def validate(file: Annotated[Path, typer.Argument(help="The cluster's YAML file.")]) -> None:
-    """Show every mistake in a cluster's YAML, with line and column. Nothing is created."""
+    """Show every mistake in a cluster's YAML, with line and column. Nothing is created.
+
+    Exit code 1 with mistakes, 2 if the file cannot be read. Warnings do not count.
+    """
     try:
         from yellowdog_ray.config.validation import validate as find
         from yellowdog_ray.errors import ConfigError
@@ -40,15 +44,14 @@ def validate(file: Annotated[Path, typer.Argument(help="The cluster's YAML file.
     try:
         findings = find(file)
     except ConfigError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+        fail(str(error), NO_ACCESS)
     for finding in findings:
         kind = "warning: " * finding.is_warning
-        typer.echo(f"{file}:{finding.line}:{finding.column}: {kind}{finding.text}")
+        print_safe(f"{file}:{finding.line}:{finding.column}: {kind}{finding.text}")
     mistakes = [finding for finding in findings if not finding.is_warning]
     if mistakes:
-        raise typer.Exit(1)
-    typer.echo(f"{file}: no mistake found")
+        raise typer.Exit(NOT_FOUND)
+    print_safe(f"{file}: no mistake found")
 
 
 @app.command()

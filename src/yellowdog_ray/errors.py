@@ -39,6 +39,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from yellowdog_ray.printable import lines
 from yellowdog_ray.redaction import redact
 
 
@@ -63,6 +64,9 @@ class ConfigError(RayDogError):
     """
 
     code = "BadConfig"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(lines(text))
 
 
 class CredentialsError(RayDogError):

@@ -20,8 +20,8 @@ from ray.autoscaler.node_provider import NodeProvider
 from ray.autoscaler.tags import NODE_KIND_HEAD, TAG_RAY_NODE_KIND, TAG_RAY_USER_NODE_TYPE
 
 from yellowdog_ray.commands.context import drop_cached_config_at_the_end, local_need, with_cached_config_path, yaml_file
+from yellowdog_ray.config.as_written import warnings_of_file
 from yellowdog_ray.config.bootstrap import bootstrap
-from yellowdog_ray.config.duplicates import warnings_of_file
 from yellowdog_ray.config.local_files import Need
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
 from yellowdog_ray.config.ray_keys import ray_mistakes
@@ -78,13 +78,13 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
         """Check the YAML and complete it. Pure apart from reading the files that it names."""
         source, folders = yaml_file()
         try:
-            duplicates = warnings_of_file(Path(source)) if local_need() is Need.EVERYTHING else []
+            in_text = warnings_of_file(Path(source)) if local_need() is Need.EVERYTHING else []
             config, warnings = bootstrap(cluster_config, source, folders, local_need())
             if local_need() is Need.EVERYTHING:
                 _require_laptop(config)
         except RayDogError as error:
             raise click.ClickException(str(error)) from error
-        for warning in [*duplicates, *warnings]:
+        for warning in [*in_text, *warnings]:
             cli_logger.warning("{}", warning)
         drop_cached_config_at_the_end(config["provider"])
         return config

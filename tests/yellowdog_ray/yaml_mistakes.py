@@ -73,7 +73,7 @@ IN_RAYS_KEYS = [
     *(_mistake("initialization_commands", value=value, says="give a list of commands") for value in ("x", None, {})),
     _mistake("setup_commands", value=[1], says="setup_commands.0 is 1: give text"),
     _mistake("cluster_synced_files", value=[1], says="cluster_synced_files.0 is 1: give text"),
-    _mistake("rsync_exclude", value=[None], says="rsync_exclude.0 is None: give text"),
+    _mistake("rsync_exclude", value=[None], says="rsync_exclude.0 is empty: give text"),
     _mistake("file_mounts_sync_continuously", value="no", says="write true or false"),
     _mistake("docker", value={"image": "ray", "container_name": "ray"}, says="RayDog starts Ray in the nodes' tasks"),
     _mistake("docker", value={"pull_before_run": "yes"}, says="write true or false"),
@@ -110,7 +110,7 @@ OF_RAYDOG = [
     _mistake("provider", "files_to_upload", value=[""], says="is '': give the path of a local file or directory"),
     _mistake("provider", "ray_head_node_task_script", value=" ", says="is empty: write a script, or remove the key"),
     _mistake("provider", "ray_worker_node_task_script", value="file:nope", says="there is no file"),
-    _mistake("file_mounts", "~/x", value=None, says="is None: give the path of a local file or directory"),
+    _mistake("file_mounts", "~/x", value=None, says="is empty: give the path of a local file or directory"),
     _mistake(*WORKER, "node_config", value={}, says="compute_requirement_template is missing"),
     _mistake(*WORKER, "node_config", "user_data", value="x", says="did you mean `userdata`?"),
 ]

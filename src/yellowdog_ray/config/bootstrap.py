@@ -27,7 +27,7 @@ from yellowdog_ray.config.local_files import (
     files_to_upload,
     inline_files,
 )
-from yellowdog_ray.config.mistakes import refuse
+from yellowdog_ray.config.mistakes import dotted, refuse
 from yellowdog_ray.config.own_token import check_scripts, mounted_token, refuse_upload
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_steps import completed, take_mistakes
@@ -100,7 +100,8 @@ def bootstrap(
             **mounted_token(result["file_mounts"]),
         }
     for name, default in _DEFAULT_SCRIPTS.items():
-        provider[name] = _script(provider.get(name), default, f"{source}: provider.{name}")
+        if provider.get(name) is None:
+            provider[name] = default
     provider["ray_auth"], auth_warnings = resolve(provider, ray.__version__, source)
     settings = cfg.parse_provider(provider, source)
     _check_numbers_of_tags(settings, result, source)
@@ -132,18 +133,10 @@ def check_cluster_name(name: object, source: str) -> None:
     raise ConfigError(f"{source}: cluster_name {str(name)!r} is not a name that YellowDog accepts: use {NAMING_RULE}")
 
 
-def _script(stated: Any, default: str, place: str) -> Any:
-    if stated is None:
-        return default
-    if isinstance(stated, str) and not stated.strip():
-        raise ConfigError(f"{place} is empty: write a script, or remove the key to use RayDog's own")
-    return stated
-
-
 def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> dict[str, Any]:
     node_types = copy.deepcopy(dict(config["available_node_types"]))
     for name, node_type in node_types.items():
-        path = f"available_node_types.{name}.node_config"
+        path = dotted(("available_node_types", name, "node_config"))
         section = node_type.get("node_config") or {}
         node_config = inline_files(section, cfg.NODE_FILE_KEYS, source, path, folders)
         cfg.parse_node_config(node_config, source, path)

@@ -18,6 +18,7 @@ from yellowdog_ray.config import ray_keys
 from yellowdog_ray.config.limits import MAX_NUMBER, MAX_RESOURCE, MIN_OBJECT_STORE_BYTES, UPSCALING_SPEED
 from yellowdog_ray.config.models import INTERNAL_KEY, Auth, NodeConfig, ProviderSettings
 from yellowdog_ray.config.ray_schema import rays_schema
+from yellowdog_ray.config.values import whole
 
 Schema = dict[str, Any]
 
@@ -66,18 +67,17 @@ def cluster_schema() -> Schema:
     schema = rays_schema()
     keys = schema["properties"]
     keys["cluster_name"] |= {
-        "pattern": f"^{names.NAME_PATTERN}$",
+        "pattern": whole(names.NAME_PATTERN),
         "patternErrorMessage": f"Use {names.NAMING_RULE}.",
         "maxLength": names.MAX_NAME_LENGTH,
     }
-    for key in ("max_workers", "upscaling_speed", "idle_timeout_minutes"):
+    for key in ("max_workers", "upscaling_speed", "idle_timeout_minutes", "no_restart"):
         keys[key]["maximum"] = MAX_NUMBER
     for key in ray_keys.LISTS_OF_TEXT:
         keys[key]["items"] = {"type": "string"}
     keys["file_mounts"]["additionalProperties"] = {"type": "string", "minLength": 1}
     keys["provider"] = _provider(keys["provider"])
-    keys["auth"] = {**_section(Auth), **_proxy_rule(keys["auth"])}
-    keys["auth"]["required"].append("ssh_private_key")
+    keys["auth"] = _auth(keys["auth"])
     keys["docker"] = _without_containers(keys["docker"])
     keys["available_node_types"] = _node_types(keys["available_node_types"])
     _describe(keys, _TOP_LEVEL)
@@ -119,7 +119,8 @@ def _provider(rays: Schema) -> Schema:
         **flags,
         "disable_node_updaters": updaters,
     }
-    own["properties"]["auth"] = _section(Auth) | {"description": own["properties"]["auth"]["description"]}
+    copied = own["properties"]["auth"]["description"]
+    own["properties"]["auth"] = _section(Auth) | {"type": ["object", "null"], "description": copied}
     own["required"] = ["type", "module", *own["required"]]
     return own
 
@@ -130,6 +131,7 @@ def _node_types(rays: Schema) -> Schema:
     keys["node_config"] = _node_config()
     for key in ray_keys.COUNTS:
         keys[key] |= {"minimum": 0, "maximum": MAX_NUMBER}
+    keys["priority"]["maximum"] = MAX_NUMBER
     keys["resources"] = {
         "type": ["object", "null"],
         "properties": {
@@ -147,8 +149,8 @@ def _node_types(rays: Schema) -> Schema:
     }
     keys["labels"] = {
         "type": "object",
-        "propertyNames": {"pattern": f"^([a-zA-Z0-9_.-]+/)?{ray_keys.LABEL_PATTERN}$"},
-        "additionalProperties": {"type": "string", "pattern": f"^({ray_keys.LABEL_PATTERN})?$"},
+        "propertyNames": {"pattern": whole(f"([a-zA-Z0-9_.-]+/)?{ray_keys.LABEL_PATTERN}")},
+        "additionalProperties": {"type": "string", "pattern": whole(f"({ray_keys.LABEL_PATTERN})?")},
     }
     keys["docker"] = _without_containers(keys["docker"])
     _describe(keys, _NODE_TYPE_KEYS)
@@ -185,9 +187,14 @@ def _without_containers(docker: Schema) -> Schema:
     return {**docker, "properties": keys}
 
 
-def _proxy_rule(auth: Schema) -> Schema:
-    """Ray's own rule between two keys of `auth`."""
-    return {"allOf": auth["allOf"]}
+def _auth(rays: Schema) -> Schema:
+    """The section at the top level, where Ray refuses empty values, with Ray's own rule between two keys."""
+    section = _section(Auth)
+    for value in section["properties"].values():
+        if isinstance(value["type"], list):
+            value["type"] = value["type"][0]
+    section["properties"]["ssh_private_key"]["minLength"] = 1
+    return {**section, "required": [*section["required"], "ssh_private_key"], "allOf": rays["allOf"]}
 
 
 def _section(model: type[BaseModel]) -> Schema:

@@ -24,6 +24,10 @@ MAX_CHECKED_FILES = 10_000
 """How many files of a directory are checked, which takes less than a second; a directory may be a whole home."""
 
 
+MAX_TEXT_BYTES = 1_000_000
+"""Maximum bytes of a file whose text becomes a part of the YAML. cloud-init's data has at most 16 kB on most clouds."""
+
+
 class Need(IntEnum):
     """What a command needs of the YAML and its local files. One that reads or removes must work without them."""
 
@@ -101,6 +105,11 @@ def read_text(name: str, source: str, key: str, folders: Sequence[Path], advice:
     if not os.path.isfile(place):  # noqa: PTH113 - `Path.is_file` raises for some paths
         raise ConfigError(f"{source}: {key}: {no_file(name, folders)}: {advice}")
     try:
+        if place.stat().st_size > MAX_TEXT_BYTES:
+            raise ConfigError(
+                f"{source}: {key}: {place} has more than {MAX_TEXT_BYTES:,} bytes: copy large files with "
+                "files_to_upload, or put them into the image"
+            )
         return place.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""A mistake in a YAML: its place and its message. Stands on `paths` only."""
+"""A mistake in a YAML: its place and its message. Stands on `paths` and base modules only."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 from yellowdog_ray.config.paths import SECRET
 from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.printable import one_line
 
 Place = tuple[str | int, ...]
 """The keys and list indexes that lead to a value of the YAML."""
+
+TEXT = "text, in quotes if it looks like a number or a date"
+"""What to give where YAML reads a number, a date, true or false, or nothing."""
 
 _SHOWN_CHARACTERS = 60
 
@@ -34,16 +38,22 @@ class Mistake:
     text: str
 
     def __str__(self) -> str:
-        return f"{dotted(self.place)}{self.text}"
+        return f"{dotted(self.place)}{one_line(self.text)}"
+
+    def is_within(self, others: Iterable[Mistake]) -> bool:
+        """Whether another mistake is at this place, or at a key around it."""
+        return any(self.place[: len(other.place)] == other.place for other in others)
 
 
 def dotted(place: Place) -> str:
     """A place as messages show it: `available_node_types.worker.max_workers`."""
-    return ".".join("<private key>" if SECRET.search(str(part)) else str(part) for part in place)
+    return ".".join("<private key>" if SECRET.search(str(part)) else one_line(str(part)) for part in place)
 
 
 def shown(value: object) -> str:
     """A value as messages show it, shortened. A private key is not shown."""
+    if value is None:
+        return "empty"
     text = repr(value)
     if SECRET.search(text):
         return "the text of a private key"

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from yellowdog_ray.config import limits, values
-from yellowdog_ray.config.mistakes import hint, shown
+from yellowdog_ray.config.mistakes import TEXT, Mistake, hint, refuse, shown
 from yellowdog_ray.config.userdata import full_userdata
 from yellowdog_ray.config.values import Remedy
 from yellowdog_ray.errors import ConfigError
@@ -47,11 +47,8 @@ RAY_PROVIDER_KEYS = frozenset(
 """Ray's own keys under `provider` (autoscaler/_private and v2 of Ray 2.60). RayDog passes them on."""
 
 
-SectionT = TypeVar("SectionT", bound=BaseModel)
-
-
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Auth(_Section):
@@ -69,7 +66,7 @@ class Auth(_Section):
         description="OpenSSH's `ProxyCommand`, if only another host can reach the head, such as "
         "`ssh -W %h:%p bastion.example.com`.",
     )
-    ssh_proxy_use_node_id: bool = Field(
+    ssh_proxy_use_node_id: values.Boolean = Field(
         default=False, description="Whether `ssh_proxy_command` receives the node's id as `%h` instead of its address."
     )
 
@@ -277,8 +274,19 @@ def parse_provider(section: Mapping[str, Any], source: str) -> ProviderSettings:
     Raises:
         ConfigError: a key is missing, unknown or wrong.
     """
-    own = {key: value for key, value in section.items() if key not in RAY_PROVIDER_KEYS}
-    return _parse(ProviderSettings, own, source, "provider", extra_known=RAY_PROVIDER_KEYS)
+    refuse(provider_mistakes(section), source)
+    return ProviderSettings.model_validate(_own_keys(section))
+
+
+def provider_mistakes(section: object) -> list[Mistake]:
+    """The mistakes in RayDog's keys of the `provider` section."""
+    if not isinstance(section, Mapping):
+        return _mistakes(ProviderSettings, section, "provider")
+    return _mistakes(ProviderSettings, _own_keys(section), "provider", extra_known=RAY_PROVIDER_KEYS)
+
+
+def _own_keys(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key not in RAY_PROVIDER_KEYS}
 
 
 def parse_usable_provider(section: Mapping[str, Any], source: str) -> ProviderSettings:
@@ -292,15 +300,10 @@ def parse_usable_provider(section: Mapping[str, Any], source: str) -> ProviderSe
 
 def usable_keys(section: Mapping[str, Any], source: str) -> dict[str, Any]:
     """The `provider` section without the keys that have mistakes; for the rest as `parse_usable_provider`."""
-    own = {key: value for key, value in section.items() if key not in RAY_PROVIDER_KEYS}
-    try:
-        ProviderSettings.model_validate(own)
-    except ValidationError as error:
-        wrong = {str(detail["loc"][0]) for detail in error.errors()}
-        if "cluster_namespace" in wrong:
-            parse_provider({key: value for key, value in section.items() if key == "cluster_namespace"}, source)
-        return {key: value for key, value in section.items() if key not in wrong}
-    return dict(section)
+    mistakes = provider_mistakes(section)
+    refuse([mistake for mistake in mistakes if mistake.place[1] == "cluster_namespace"], source)
+    wrong = {str(mistake.place[1]) for mistake in mistakes}
+    return {key: value for key, value in section.items() if key not in wrong}
 
 
 def parse_node_config(section: Mapping[str, Any], source: str, path: str) -> NodeConfig:
@@ -309,22 +312,28 @@ def parse_node_config(section: Mapping[str, Any], source: str, path: str) -> Nod
     Raises:
         ConfigError: a key is missing, unknown or wrong, or two keys exclude each other.
     """
-    config = _parse(NodeConfig, section, source, path)
-    if config.worker_pool is None:
-        if config.compute_requirement_template is None:
-            raise ConfigError(
-                f"{source}: {path}.compute_requirement_template is missing"
-                f"{_remedy(NodeConfig, 'compute_requirement_template')}; or name a configured worker pool with "
-                "`worker_pool`"
-            )
-        return config
-    others = [key for key in NodeConfig.model_fields if key != "worker_pool" and getattr(config, key) is not None]
-    if others:
-        raise ConfigError(
-            f"{source}: {path} has worker_pool and {', '.join(others)}: RayDog provisions no machines for a "
-            "configured worker pool: remove one or the other"
+    refuse(node_config_mistakes(section, path), source)
+    return NodeConfig.model_validate(dict(section))
+
+
+def node_config_mistakes(section: object, path: str) -> list[Mistake]:
+    """The mistakes in a node type's `node_config`, found at `path` of the YAML."""
+    found = _mistakes(NodeConfig, section, path)
+    if not isinstance(section, Mapping):
+        return found
+    stated = {key for key in NodeConfig.model_fields if section.get(key) is not None}
+    if not stated & {"worker_pool", "compute_requirement_template"}:
+        remedy = _remedy(NodeConfig, "compute_requirement_template")
+        text = f" is missing{remedy}; or name a configured worker pool with `worker_pool`"
+        found.append(Mistake((path, "compute_requirement_template"), text))
+    others = [key for key in NodeConfig.model_fields if key in stated - {"worker_pool"}]
+    if "worker_pool" in stated and others:
+        text = (
+            f" has worker_pool and {', '.join(others)}: RayDog provisions no machines for a configured worker pool: "
+            "remove one or the other"
         )
-    return config
+        found.append(Mistake((path,), text))
+    return found
 
 
 def parse_auth(section: Mapping[str, Any], source: str) -> str:
@@ -336,18 +345,25 @@ def parse_auth(section: Mapping[str, Any], source: str) -> str:
     Raises:
         ConfigError: a key is missing, unknown or wrong.
     """
-    auth = _parse(Auth, section, source, "auth")
-    if auth.ssh_proxy_use_node_id and not auth.ssh_proxy_command:
-        raise ConfigError(
-            f"{source}: auth.ssh_proxy_use_node_id needs auth.ssh_proxy_command: give a command that connects to a "
-            "node by its id, or remove ssh_proxy_use_node_id"
+    refuse(auth_mistakes(section), source)
+    return str(section["ssh_private_key"])
+
+
+def auth_mistakes(section: object) -> list[Mistake]:
+    """The mistakes in the top-level `auth` section."""
+    found = _mistakes(Auth, section, "auth")
+    if not isinstance(section, Mapping):
+        return found
+    if section.get("ssh_proxy_use_node_id") is True and not section.get("ssh_proxy_command"):
+        text = (
+            " needs auth.ssh_proxy_command: give a command that connects to a node by its id, or remove "
+            "ssh_proxy_use_node_id"
         )
-    if not auth.ssh_private_key:
-        raise ConfigError(
-            f"{source}: auth.ssh_private_key is missing: name the private key file of "
-            f"`{auth.ssh_user}` on the head, for example ~/.ssh/id_ed25519"
-        )
-    return auth.ssh_private_key
+        found.append(Mistake(("auth", "ssh_proxy_use_node_id"), text))
+    if section.get("ssh_private_key") in (None, ""):
+        text = " is missing: name the private key file of `ssh_user` on the head, for example ~/.ssh/id_ed25519"
+        found.append(Mistake(("auth", "ssh_private_key"), text))
+    return found
 
 
 def check_copied_auth(section: Mapping[str, Any], source: str) -> None:
@@ -357,37 +373,35 @@ def check_copied_auth(section: Mapping[str, Any], source: str) -> None:
         ConfigError: it has a mistake.
     """
     if section.get("auth") is not None:
-        _parse(Auth, section["auth"], source, "provider.auth")
+        refuse(_mistakes(Auth, section["auth"], "provider.auth"), source)
 
 
-def _parse(
-    model: type[SectionT],
-    values: Mapping[str, Any],
-    source: str,
-    path: str,
-    extra_known: frozenset[str] = frozenset(),
-) -> SectionT:
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{source}: {path} must be a mapping of keys to values, not {shown(values)}")
+def _mistakes(
+    model: type[BaseModel], section: object, path: str, extra_known: frozenset[str] = frozenset()
+) -> list[Mistake]:
+    if not isinstance(section, Mapping):
+        return [Mistake((path,), f" must be a mapping of keys to values, not {shown(section)}")]
     try:
-        return model.model_validate(dict(values))
+        model.model_validate(dict(section))
     except ValidationError as error:
-        problems = [_problem(model, detail, path, extra_known) for detail in error.errors()]
-        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from error
+        return [_mistake(model, detail, path, extra_known) for detail in error.errors()]
+    return []
 
 
-def _problem(model: type[BaseModel], detail: Any, path: str, extra_known: frozenset[str]) -> str:
-    place = ".".join([path, *(str(part) for part in detail["loc"])])
+def _mistake(model: type[BaseModel], detail: Any, path: str, extra_known: frozenset[str]) -> Mistake:
+    place = (path, *detail["loc"])
     key = str(detail["loc"][0]) if detail["loc"] else ""
     if detail["type"] == "extra_forbidden":
         known = sorted(_keys(model) | {word for word in extra_known if not word.startswith("_")})
-        return f"{place} is not a key of RayDog: {hint(str(detail['loc'][-1]), known)}"
+        return Mistake(place, f" is not a key of RayDog: {hint(str(detail['loc'][-1]), known)}")
     remedy = _remedy(model, key)
     if detail["type"] == "missing":
-        return f"{place} is missing{remedy}"
+        return Mistake(place, f" is missing{remedy}")
     if detail["type"] == "value_error":
-        return f"{place}: {detail['ctx']['error']}"
-    return f"{place} is {shown(detail['input'])}, which is wrong ({detail['msg'].lower()}){remedy}"
+        return Mistake(place, f": {detail['ctx']['error']}")
+    if detail["type"] == "string_type" and not remedy:
+        return Mistake(place, f" is {shown(detail['input'])}: give {TEXT}")
+    return Mistake(place, f" is {shown(detail['input'])}, which is wrong ({detail['msg'].lower()}){remedy}")
 
 
 def _remedy(model: type[BaseModel], key: str) -> str:

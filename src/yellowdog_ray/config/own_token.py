@@ -13,7 +13,7 @@ from yellowdog_ray.node.authentication import HEAD_AUTH_FILE, MODE_TOKEN
 from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH
 
 SCRIPT_KEY = "provider.ray_head_node_task_script"
-_WORKER_KEY = "provider.ray_worker_node_task_script"
+WORKER_KEY = "provider.ray_worker_node_task_script"
 
 _LONGEST_LINE = 1_000
 """Characters of a line that is read: the patterns take quadratic time."""
@@ -79,19 +79,25 @@ def check_scripts(head: str, worker: str, mode: str, source: str) -> None:
     Raises:
         ConfigError: a script sets or unsets Ray's variables, or exports a token that cannot be read.
     """
-    for script, key in ((head, SCRIPT_KEY), (worker, _WORKER_KEY)):
-        _refuse_settings(script, key, mode, source)
+    refuse_settings(head, SCRIPT_KEY, mode, source)
+    refuse_settings(worker, WORKER_KEY, mode, source)
     if mode != MODE_TOKEN:
         return
-    of_head, of_worker = script_token(head, source), script_token(worker, source, _WORKER_KEY)
+    of_head, of_worker = script_token(head, source), script_token(worker, source, WORKER_KEY)
     if of_worker is not None and of_worker != of_head:
         raise ConfigError(
-            f"{source}: {_WORKER_KEY} exports another {AUTH_TOKEN} than {SCRIPT_KEY}: remove it. Workers receive the "
+            f"{source}: {WORKER_KEY} exports another {AUTH_TOKEN} than {SCRIPT_KEY}: remove it. Workers receive the "
             "cluster's token from the head"
         )
 
 
-def _refuse_settings(script: str, key: str, mode: str, source: str) -> None:
+def refuse_settings(script: str, key: str, mode: str, source: str) -> None:
+    """Refuse a task script that sets or unsets Ray's variables of authentication.
+
+    Raises:
+        ConfigError: it does, with one line for each place.
+    """
+    mistakes: list[str] = []
     for number, line in enumerate(script.splitlines(), 1):
         if line.lstrip().startswith("#"):
             continue
@@ -99,11 +105,13 @@ def _refuse_settings(script: str, key: str, mode: str, source: str) -> None:
             name, value = found.group(1) or found.group(3), (found.group(2) or "").strip("'\"")
             is_harmless = (name == AUTH_MODE and value == mode) or _FOR_A_CONTAINER.search(line[: found.start()])
             if not is_harmless:
-                raise ConfigError(
+                mistakes.append(
                     f"{source}: {key}: line {number} changes {name}, which RayDog sets in every task: remove the "
                     f"variable from the script. For a token of your own, {_ADVICE}; for none, write `ray_auth: none` "
                     "under provider"
                 )
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
 
 
 def script_token(script: str, source: str, key: str = SCRIPT_KEY) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from yellowdog_ray.config.limits import (
@@ -15,7 +16,8 @@ from yellowdog_ray.config.limits import (
     MIN_OBJECT_STORE_BYTES,
 )
 from yellowdog_ray.config.mistakes import Mistake, Place, shown
-from yellowdog_ray.config.ray_schema import schema_mistakes
+from yellowdog_ray.config.ray_schema import keys_that_are_no_text, take_wrong_values
+from yellowdog_ray.printable import one_line
 
 MODULE = "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"
 """`provider.module` of a cluster of RayDog, as the published package's users have it."""
@@ -55,7 +57,36 @@ REQUIRED = {
 
 def ray_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
     """The mistakes in Ray's keys of a YAML as Ray has prepared it. Those that Ray's schema finds come first."""
-    return schema_mistakes(config) or list(_beyond_the_schema(config)) or list(_task_groups(config))
+    found = find_ray_mistakes(config)
+    return [*found.wrong, *found.further]
+
+
+@dataclass(frozen=True)
+class RayMistakes:
+    """The mistakes in Ray's keys of a YAML.
+
+    Attributes:
+        wrong: those that Ray's schema finds.
+        further: the others.
+        rest: the configuration without the values that Ray's schema refuses, for further checks.
+    """
+
+    wrong: list[Mistake]
+    further: list[Mistake]
+    rest: dict[str, Any]
+
+
+def find_ray_mistakes(config: Mapping[str, Any]) -> RayMistakes:
+    """The mistakes in Ray's keys of a YAML, prepared by Ray or as the user has written it."""
+    keys = keys_that_are_no_text(config)
+    wrong, rest = take_wrong_values(config)
+    places = {mistake.place for mistake in keys}
+    further = [
+        mistake
+        for mistake in (*_beyond_the_schema(rest), *_task_groups(rest))
+        if mistake.place not in places and not mistake.is_within(wrong)
+    ]
+    return RayMistakes(wrong, [*keys, *further], rest)
 
 
 def missing_keys(config: Mapping[str, Any]) -> list[Mistake]:
@@ -98,12 +129,12 @@ def _names(config: Mapping[str, Any]) -> Iterator[Mistake]:
     if has_none or not node_types:
         yield Mistake(("available_node_types",), " is missing: add the head's node type, and those of the workers")
     elif head not in node_types:
-        names = ", ".join(node_types)
+        names = ", ".join(map(one_line, node_types))
         is_missing = head in (None, *_RAYS_TYPES)
         text = (
             f" is missing: name one of {names}"
             if is_missing
-            else f" '{head}' is not one of available_node_types ({names})"
+            else f" {shown(head)} is not one of available_node_types ({names})"
         )
         yield Mistake(("head_node_type",), text)
 
@@ -151,7 +182,7 @@ def _lists_and_flags(config: Mapping[str, Any]) -> Iterator[Mistake]:
             if not isinstance(part, str):
                 yield Mistake((key, index), f" is {shown(part)}: give text")
     for key in _FLAGS:
-        value = config["provider"].get(key, False)
+        value = (config.get("provider") or {}).get(key, False)
         if not isinstance(value, bool):
             yield Mistake(("provider", key), f" is {shown(value)}: write true or false")
 

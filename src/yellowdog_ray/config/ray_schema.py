@@ -6,17 +6,17 @@ Pure, apart from reading the schema of the installed Ray.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from yellowdog_ray.config.mistakes import Mistake, Place, dotted, hint, shown
+from yellowdog_ray.config.mistakes import TEXT, Mistake, Place, dotted, hint, shown
 
 _TYPES = {
     "integer": "a whole number",
     "number": "a number",
-    "string": "text, in quotes if it looks like a number or a date",
+    "string": TEXT,
     "array": "a list",
     "object": "a mapping of keys to values",
 }
@@ -35,11 +35,59 @@ _MERGED = ("head_setup_commands", "worker_setup_commands")
 
 def schema_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
     """The mistakes of a YAML as Ray has prepared it; `resources` may be missing, because RayDog fills them in."""
-    keys = list(_keys_that_are_no_text(config, ()))
-    if keys:
-        return keys  # Ray's schema cannot be applied to them
-    errors = _validator().iter_errors(with_empty_resources(config))
-    return [mistake for error in errors if not _is_copy(config, error) for mistake in _mistakes(error)]
+    return [*keys_that_are_no_text(config), *take_wrong_values(config)[0]]
+
+
+def keys_that_are_no_text(config: Mapping[str, Any]) -> list[Mistake]:
+    """The keys to which Ray's schema cannot be applied; each mistake is at the mapping that has the key."""
+    return list(_keys_that_are_no_text(config, ()))
+
+
+def take_wrong_values(config: Mapping[str, Any]) -> tuple[list[Mistake], dict[str, Any]]:
+    """The mistakes that Ray's schema finds, and the configuration without the wrong values, for further checks.
+
+    Keys that are no text are left out first.
+    """
+    rest = _with_text_keys(config)
+    mistakes: list[Mistake] = []
+    wrong: list[Place] = []
+    for error in _validator().iter_errors(with_empty_resources(rest)):
+        found = list(_mistakes(error))
+        wrong += [mistake.place for mistake in found]
+        if not _is_copy(rest, error):
+            mistakes += found
+    return mistakes, without(rest, wrong)
+
+
+def without(config: Mapping[str, Any], places: Collection[Place]) -> dict[str, Any]:
+    """The configuration without the values at these places. A node type stays, empty; a list keeps its length."""
+    node_types = [place for place in places if len(place) == 2 and place[0] == "available_node_types"]
+    rest: dict[str, Any] = _without(config, [place for place in places if place not in node_types])
+    if node_types and isinstance(rest.get("available_node_types"), Mapping):
+        rest["available_node_types"] |= {name: {} for _, name in node_types if name in rest["available_node_types"]}
+    return rest
+
+
+def _without(value: Any, places: Collection[Place]) -> Any:
+    if not places:
+        return value
+    below: dict[str | int, list[Place]] = {}
+    for key, *rest in places:
+        below.setdefault(key, []).append(tuple(rest))
+    if isinstance(value, Mapping):
+        return {key: _without(part, below.get(key, ())) for key, part in value.items() if () not in below.get(key, ())}
+    if isinstance(value, list):
+        kept = enumerate(value)
+        return ["" if () in below.get(index, ()) else _without(part, below.get(index, ())) for index, part in kept]
+    return value
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_text_keys(part) for part in value]
+    if isinstance(value, Mapping):
+        return {key: _with_text_keys(part) for key, part in value.items() if isinstance(key, str)}
+    return value
 
 
 def with_empty_resources(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,11 +113,10 @@ def _keys_that_are_no_text(value: object, place: Place) -> Iterator[Mistake]:
             yield from _keys_that_are_no_text(part, (*place, key))
         elif place == ("available_node_types",):
             yield Mistake(place, f" has a node type named {key!r}: give it a name, such as `worker`")
+        elif place:
+            yield Mistake(place, f" has the key {key!r}: put keys of {dotted(place)} that are no words in quotes")
         else:
-            parent = dotted(place) or "the YAML"
-            yield Mistake(
-                place or (str(key),), f" has the key {key!r}: put keys of {parent} that are no words in quotes"
-            )
+            yield Mistake((str(key),), " is a key that is no word: remove it, or put it in quotes")
 
 
 @cache
@@ -109,8 +156,7 @@ def _mistakes(error: Any) -> Iterator[Mistake]:
             if key not in known:
                 yield Mistake((*place, key), f" is not a key of Ray {_version()}: {_hint(key, known)}")
     else:
-        given = "is empty" if error.instance is None else f"is {shown(error.instance)}"
-        yield Mistake(place, f" {given}: {_remedy(place, error.schema)}")
+        yield Mistake(place, f" is {shown(error.instance)}: {_remedy(place, error.schema)}")
 
 
 def _missing(place: Place, key: str) -> Mistake:

@@ -1,20 +1,73 @@
-"""What of a YAML neither Python nor JSON can hold, before anything else is checked. Pure."""
+"""Reads a YAML's text; what of it neither Python nor JSON can hold, before anything else is checked."""
 
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import yaml
 
 from yellowdog_ray.config.mistakes import Mistake, Place
+from yellowdog_ray.errors import ConfigError
+
+MAX_FILE_BYTES = 500_000
+"""Maximum bytes of a cluster's YAML. PyYAML takes 3 s for as many; cloud-init's data has at most 16 kB."""
+
+MAX_VALUES = 100_000
+"""Maximum values of a cluster's YAML with every alias written out: ten aliases in a row may stand for billions."""
 
 UNREADABLE = (yaml.YAMLError, ValueError, AttributeError, KeyError, TypeError)
 """What PyYAML raises for a text that is no YAML, and for a value that does not fit its tag."""
 
 ENDLESS = "the file contains itself by an alias, or is nested too deeply: write every value out"
 
+TOO_MANY_VALUES = (
+    f"the file has more than {MAX_VALUES:,} values with its aliases written out: remove aliases of parts that have "
+    "aliases themselves"
+)
+
 _PLAIN = (str, int, float, type(None))
+
+
+def read_text(file: Path) -> str:
+    """The text of a YAML, without a byte-order mark.
+
+    Raises:
+        ConfigError: it is no regular file, too large, or no text.
+    """
+    try:
+        state = file.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise ConfigError(f"{file} is no regular file: give the path of the cluster's YAML")
+        if state.st_size > MAX_FILE_BYTES:
+            raise ConfigError(
+                f"{file} has {state.st_size:,} bytes, and a cluster's YAML at most {MAX_FILE_BYTES:,}: put long texts "
+                "into files, and name them as `file:<path>`"
+            )
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} cannot be read as text ({error}): save it as UTF-8") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{file} cannot be read ({reason}): correct the path, or make the file readable") from error
+
+
+def has_too_many_values(root: yaml.Node) -> bool:
+    """Whether a YAML has more than `MAX_VALUES` with its aliases written out. A part of itself counts once."""
+    sizes: dict[int, int] = {}
+    left = [(root, False)]
+    while left:
+        node, parts_are_counted = left.pop()
+        if parts_are_counted:
+            size = 1 + sum(sizes[id(part)] for part in _parts(node))
+            sizes[id(node)] = min(size, MAX_VALUES + 1)
+        elif id(node) not in sizes:
+            sizes[id(node)] = 1
+            left.append((node, True))
+            left += [(part, False) for part in _parts(node)]
+    return sizes[id(root)] > MAX_VALUES
 
 
 def is_endless(config: object) -> bool:
@@ -47,6 +100,8 @@ def unreadable_scalar(root: yaml.Node) -> yaml.ScalarNode | None:
 
 
 def _parts(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.ScalarNode):
+        return []
     if isinstance(node, yaml.MappingNode):
         return [part for pair in node.value for part in pair]
     return list(node.value)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from yellowdog_ray.config.mistakes import shown
+from yellowdog_ray.config.paths import is_one_line
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.variables import DEFAULT_AGENT_HOME
 
@@ -32,7 +33,7 @@ def check_remote_paths(remotes: Iterable[str], source: str, key: str) -> None:
     """
     found: dict[str, str] = {}
     for remote in remotes:
-        if not str(remote).strip() or any(character in str(remote) for character in "\n\r\0"):
+        if not str(remote).strip() or not is_one_line(str(remote)):
             raise ConfigError(f"{source}: {key} has the remote path {shown(remote)}: give a path on the head")
         if _EXPANDED.search(str(remote)):
             raise ConfigError(

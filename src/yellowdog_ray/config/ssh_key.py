@@ -31,6 +31,10 @@ _UNUSABLE = {
 """What a key's path must not contain, and why. Ray passes the path to rsync within one text, rsync's `--rsh`."""
 
 
+_MAX_KEY_BYTES = 1_000_000
+"""Bytes of a key's file that are read; OpenSSH's own limit is as many (`MAX_KEY_FILE_SIZE` in authfile.h)."""
+
+
 def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: bool) -> None:
     """Refuse a key that OpenSSH would not use.
 
@@ -86,7 +90,8 @@ def _read(path: Path, name: str, source: str, folders: Sequence[Path]) -> str:
             "install its public half on the head's image"
         )
     try:
-        return path.read_bytes().decode("utf-8", errors="replace")
+        with path.open("rb") as file:
+            return file.read(_MAX_KEY_BYTES).decode("utf-8", errors="replace")
     except OSError as error:
         raise ConfigError(
             f"{source}: {_KEY}: cannot read {path} ({error.strerror}): make it readable for you"

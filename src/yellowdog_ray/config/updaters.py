@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from yellowdog_ray.config.mistakes import dotted
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.scripts import (
     SET_UP_FILE,
@@ -51,7 +52,7 @@ def for_workers_only(config: Mapping[str, Any]) -> list[str]:
     """The keys of the YAML that only an updater of workers can honour, and that do not concern the head."""
     types = config["available_node_types"]
     return [key for key in _ON_WORKERS if config.get(key)] + [
-        f"available_node_types.{name}.{key}"
+        dotted(("available_node_types", name, key))
         for name, node_type in types.items()
         for key in _ON_WORKERS_OF_A_TYPE
         if node_type.get(key)

@@ -24,7 +24,7 @@ from yellowdog_ray.config.limits import (
     MIN_LIFETIME_HOURS,
 )
 from yellowdog_ray.config.mistakes import shown
-from yellowdog_ray.config.paths import path_mistake
+from yellowdog_ray.config.paths import LONGEST_PATH, NO_CONTROL_CHARACTERS, path_mistake
 from yellowdog_ray.config.ports import USED_PORTS, free_port
 from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
 
@@ -68,9 +68,15 @@ def _path(value: str) -> str:
     return value
 
 
+def _script(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is empty: write a script, or remove the key to use RayDog's own")
+    return value
+
+
 def _number(value: object) -> object:
-    """Refuse true and false, which Python counts as 1 and 0."""
-    if isinstance(value, bool):
+    """Refuse text, and true and false, which Python counts as 1 and 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise PydanticCustomError("number", "this is no number")
     return value
 
@@ -101,6 +107,11 @@ def _reference(value: str, an_id: str) -> str:
     raise ValueError(f"{shown(value)} is neither {an_id} nor its `namespace/name`")
 
 
+def whole(pattern: str) -> str:
+    """A regular expression of JSON schema for a whole text. `$` alone also matches before a last line break."""
+    return f"^{pattern}$(?!\\n)"
+
+
 def _pattern(pattern: str, message: str, **keywords: Any) -> Any:
     """A regular expression, with the message that editors show instead of it."""
     return _in_schema(pattern=pattern, patternErrorMessage=message, **keywords)
@@ -125,26 +136,34 @@ OptionalMinutes = Annotated[float | None, BeforeValidator(_number), _IDLE_MINUTE
 Port = Annotated[
     int, BeforeValidator(_number), AfterValidator(free_port), _PORT, _in_schema(**{"not": {"enum": sorted(USED_PORTS)}})
 ]
-Boolean = Annotated[bool, _BOOLEAN]
-OptionalBoolean = Annotated[bool | None, _BOOLEAN]
+Boolean = Annotated[bool, Field(strict=True), _BOOLEAN]
+OptionalBoolean = Annotated[bool | None, Field(strict=True), _BOOLEAN]
 Name = Annotated[
     str,
     AfterValidator(_name),
-    _pattern(f"^{names.NAME_PATTERN}$", f"Use {names.NAMING_RULE}.", maxLength=names.MAX_NAME_LENGTH),
+    _pattern(whole(names.NAME_PATTERN), f"Use {names.NAMING_RULE}.", maxLength=names.MAX_NAME_LENGTH),
 ]
 OptionalTag = Annotated[
     str | None,
     AfterValidator(_optional(_tag)),
-    _pattern(f"^{names.TAG_PATTERN}$", f"Use {_TAG_RULE}.", maxLength=names.MAX_TAG_LENGTH),
+    _pattern(whole(names.TAG_PATTERN), f"Use {_TAG_RULE}.", maxLength=names.MAX_TAG_LENGTH),
 ]
 User = Annotated[
     str,
     AfterValidator(_user),
     Remedy("name the user that runs the tasks, usually `yd-agent`"),
-    _pattern(f"^{_USER}$", "Name the user that runs the tasks, usually yd-agent."),
+    _pattern(whole(_USER), "Name the user that runs the tasks, usually yd-agent."),
 ]
-OptionalPath = Annotated[str | None, AfterValidator(_optional(_path))]
-OptionalScript = Annotated[str | None, _pattern(r"\S", "Write a script, or remove the key to use RayDog's own.")]
+OptionalPath = Annotated[
+    str | None,
+    AfterValidator(_optional(_path)),
+    _pattern(whole(NO_CONTROL_CHARACTERS), "Give a path of one line.", maxLength=LONGEST_PATH),
+]
+OptionalScript = Annotated[
+    str | None,
+    AfterValidator(_optional(_script)),
+    _pattern(r"\S", "Write a script, or remove the key to use RayDog's own."),
+]
 RayAuth = Annotated[Literal["token", "none"] | None, Remedy("write token or none (YAML reads `off` and `no` as false)")]
 _Local = Annotated[str, _in_schema(minLength=1)]
 Files = Annotated[

@@ -36,7 +36,6 @@ NOT_EXPRESSED = {
     "provider.ray_worker_node_task_script: 'file:nope'": "no file is read",
     "auth.ssh_private_key: '/nope'": "no file is read",
     "auth.ssh_public_key: '/nope'": "no file is read",
-    "auth.ssh_user: 'a\\n'": "Python's `$` matches before a last line break; that of editors does not",
     "metadata: {'from': datetime.da": "JSON has no dates",
     "metadata: {'key': b'x'}": "JSON has no bytes",
 }

@@ -58,7 +58,7 @@ class TestFileMounts:
     def test_source_that_is_no_path_is_refused(self, cluster_yaml, folders):
         cluster_yaml["file_mounts"] = {"~/data": None}
 
-        assert "file_mounts.~/data is None: give the path" in error_of(cluster_yaml, folders)
+        assert "file_mounts.~/data is empty: give the path" in error_of(cluster_yaml, folders)
 
 
 class TestFilesToUpload:

@@ -43,14 +43,16 @@ def test_unknown_key_is_reported_with_a_hint(config, key, hint):
     assert f"{key} is not a key of Ray 2.60.0: {hint}" in mistake
 
 
-def test_key_that_is_no_text_hides_other_mistakes(config):
+def test_key_that_is_no_text_hides_no_other_mistake(config):
     """Ray's schema cannot be applied to such a key."""
     config["max_workers"] = "many"
 
     assert found({**config, "file_mounts": {1: "a"}}) == [
-        "file_mounts has the key 1: put keys of file_mounts that are no words in quotes"
+        "file_mounts has the key 1: put keys of file_mounts that are no words in quotes",
+        "max_workers is 'many': give a whole number of 0 or above",
     ]
-    assert found({**config, True: 1}) == ["True has the key True: put keys of the YAML that are no words in quotes"]
+    del config["max_workers"]
+    assert found({**config, True: 1}) == ["True is a key that is no word: remove it, or put it in quotes"]
 
 
 @pytest.mark.parametrize("node_types", [None, [], "x"])

@@ -1,12 +1,23 @@
 """Values of a YAML that neither Python nor JSON can hold."""
 
+import os
 from datetime import date
+from pathlib import Path
 
 import pytest
 import yaml
 
 from yellowdog_ray.config.mistakes import Mistake
-from yellowdog_ray.config.readable import is_endless, unreadable_scalar, values_that_are_no_json
+from yellowdog_ray.config.readable import (
+    MAX_FILE_BYTES,
+    MAX_VALUES,
+    has_too_many_values,
+    is_endless,
+    read_text,
+    unreadable_scalar,
+    values_that_are_no_json,
+)
+from yellowdog_ray.errors import ConfigError
 
 
 def test_value_that_contains_itself_is_endless():
@@ -41,3 +52,47 @@ def test_values_that_are_no_json_are_found_at_their_places():
         (("a", 2), Mistake),
         (("2", "b"), Mistake),
     ]
+
+
+class TestFile:
+    def test_byte_order_mark_is_no_part_of_the_text(self, tmp_path):
+        (tmp_path / "x").write_bytes(b"\xef\xbb\xbfa: 1\n")
+
+        assert read_text(tmp_path / "x") == "a: 1\n"
+
+    @pytest.mark.parametrize(
+        ("make", "phrase"),
+        [
+            (Path.mkdir, "is no regular file: give the path"),
+            (os.mkfifo, "is no regular file: give the path"),
+            (lambda file: file.symlink_to("/dev/zero"), "is no regular file: give the path"),
+            (lambda file: file.symlink_to(file), "cannot be read (Too many levels of symbolic links): correct the"),
+            (lambda file: file.write_bytes(b"\xff\xfea\x00"), "save it as UTF-8"),
+            (lambda file: file.write_bytes(b"#" * (MAX_FILE_BYTES + 1)), "bytes, and a cluster's YAML at most"),
+            (lambda _: None, "cannot be read (No such file or directory): correct the path"),
+        ],
+    )
+    def test_file_that_cannot_be_read_is_refused(self, tmp_path, make, phrase):
+        file = tmp_path / "cluster.yaml"
+        make(file)
+
+        with pytest.raises(ConfigError) as caught:
+            read_text(file)
+
+        assert str(caught.value).startswith(f"{file} ")
+        assert phrase in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("levels", "is_too_large"), [(3, False), (9, True), (60, True)], ids=["small", "beyond the maximum", "endless"]
+)
+def test_aliases_written_out_are_counted(levels, is_too_large):
+    lines = ["a0: &a0 [" + ",".join("x" * 9) + "]"]
+    lines += [f"a{level}: &a{level} [" + ",".join([f"*a{level - 1}"] * 9) + "]" for level in range(1, levels)]
+
+    assert has_too_many_values(yaml.compose("\n".join(lines))) is is_too_large
+    assert MAX_VALUES < 9**9
+
+
+def test_part_of_itself_is_counted_once():
+    assert not has_too_many_values(yaml.compose("a: &a [*a, *a]"))

@@ -1,10 +1,20 @@
 """`raydog validate`: every mistake of a YAML at once, with line and column."""
 
+from datetime import date
+from itertools import pairwise
+
 import pytest
 import yaml
 
 from tests.yellowdog_ray.ray_cli import complete
-from tests.yellowdog_ray.yaml_mistakes import BEFORE_THE_PROVIDER, IN_AUTH, IN_RAYS_KEYS, OF_RAYDOG
+from tests.yellowdog_ray.yaml_mistakes import (
+    BEFORE_THE_PROVIDER,
+    IN_AUTH,
+    IN_RAYS_KEYS,
+    OF_RAYDOG,
+    WORKER,
+    YamlMistake,
+)
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.validation import validate
 from yellowdog_ray.errors import ConfigError
@@ -67,6 +77,75 @@ def test_mistakes_are_found_together_in_the_order_of_the_file(write, cluster_yam
 
     assert len(findings) == 5
     assert [finding.line for finding in findings] == sorted(finding.line for finding in findings)
+
+
+MISTAKES_OF_EVERY_KIND = {
+    ("cluster_name",): "C1",
+    ("max_workers",): "3",
+    ("head_node_type",): "boss",
+    ("file_mounts",): {"~/x": "no-1", "~/y": "no-2"},
+    ("metadata",): {"day": date(2026, 1, 1), 1: "a"},
+    ("provider", "cluster_namespace"): "MY",
+    ("provider", "bogus\n::error::"): 1,
+    ("provider", "files_to_upload"): ["no-3", "no-4"],
+    ("provider", "api_key_in_head_task"): "yes",
+    ("provider", "use_node_id_as_ip"): 1,
+    ("provider", "_raydog"): {},
+    ("provider", "ray_head_node_task_script"): "file:no-5",
+    ("auth", "ssh_private_key"): "no-6",
+    ("auth", "ssh_user"): 5,
+    (*WORKER, "resources"): {"CPU": 4.5, "GPU": 10**30},
+    (*WORKER, "labels"): {"a b": "c"},
+    (*WORKER, "min_workers"): 5,
+    (*WORKER, "node_config"): {"compute_requirement_template": "t", "userdata": "file:no-7", "typo": 1},
+}
+
+
+def test_mistakes_of_every_kind_hide_no_other(write, cluster_yaml):
+    mistakes = YamlMistake(("x",), 1, (), MISTAKES_OF_EVERY_KIND)
+    file = write(mistakes.made_in(cluster_yaml))
+    file.write_text(f"{file.read_text()}upscaling_speed: 1:30\nupscaling_speed: 010\n")
+
+    texts = [finding.text for finding in validate(file)]
+
+    assert [text for text in texts if not text.isprintable()] == []
+    assert [name for name in "1234567" if not any(f"/no-{name}" in text for text in texts)] == []
+    # Four lists have two mistakes, one three; two keys are unknown; three findings are of the text.
+    assert len(texts) == len(set(texts)) == len(MISTAKES_OF_EVERY_KIND) + 4 + 2 + 1 + 3
+
+
+def test_value_that_is_wrong_is_reported_once(write, cluster_yaml):
+    cluster_yaml |= {"cluster_name": None, "head_node_type": 1, "available_node_types": {"head": None}, "auth": 1}
+    cluster_yaml["provider"]["auth"] = {"ssh_user": 1}
+
+    assert len(validate(write(cluster_yaml))) == 5
+
+
+def test_missing_keys_are_reported_once(write):
+    texts = [finding.text for finding in validate(write("provider: {}\n"))]
+
+    assert len({text.split(" ")[0] for text in texts}) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("a: 1\n\tb: 2\n", "indent with spaces instead of tabs"),
+        ("a: 1\n---\na: 1\n", "found another document: keep one document"),
+        ("a: *b\n", "define an anchor"),
+        ("a: !!python/tuple [x]\n", "remove the tag"),
+        ("a: [1\nb: 2\n", "correct the indentation, colon or bracket"),
+        (
+            "a: &a [x, x, x, x]\n"
+            + "".join(f"{c}: &{c} [*{p}, *{p}, *{p}, *{p}]\n" for p, c in pairwise("abcdefghijk")),
+            "100,000",
+        ),
+    ],
+)
+def test_file_that_is_no_yaml_has_a_remedy(write, text, phrase):
+    (finding,) = validate(write(text))
+
+    assert phrase in finding.text
 
 
 def test_duplicate_key_is_found(write, cluster_yaml):

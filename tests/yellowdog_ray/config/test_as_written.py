@@ -1,11 +1,11 @@
-"""Duplicate keys of a YAML, of which Ray passes on the last value only."""
+"""What only the text of a YAML shows: duplicate keys, of which Ray passes on the last value, and misread numbers."""
 
 import click
 import pytest
 import yaml
 
 from tests.yellowdog_ray.ray_cli import complete
-from yellowdog_ray.config.duplicates import warnings_of_file
+from yellowdog_ray.config.as_written import warnings_of_file
 from yellowdog_ray.provider import RayDogNodeProvider
 
 
@@ -40,3 +40,22 @@ def test_ray_up_warns_of_duplicate_keys(tmp_path, cluster_yaml, capsys, command,
         RayDogNodeProvider.bootstrap_config(complete(cluster_yaml))
 
     assert ("the key max_workers occurs twice, and the last one counts" in capsys.readouterr().out) is warns
+
+
+@pytest.mark.parametrize(
+    ("text", "findings"),
+    [
+        ("a: {b: 1:30}\n", ["1:8: a.b is 1:30, which YAML reads as 90, in base 60: write a number without a colon"]),
+        ("a:\n- -1:30.5\n", ["2:3: a.0 is -1:30.5, which YAML reads as -90.5, in base 60"]),
+        ("a: 010\n", ["1:4: a is 010, which YAML reads as 8, in base 8: write the number without leading zeros"]),
+        ("a: '1:30'\nb: 0\nc: 0x10\nd: 1.5\ne: 08\nf: 12:60\ng: 'x'\nh: 1_000\n", []),
+    ],
+)
+def test_numbers_in_other_bases_are_found_at_their_place(tmp_path, text, findings):
+    file = tmp_path / "cluster.yaml"
+    file.write_text(text)
+
+    found = [warning.removeprefix(f"{file}:") for warning in warnings_of_file(file)]
+
+    assert len(found) == len(findings)
+    assert [one for one, start in zip(found, findings, strict=True) if not one.startswith(start)] == []
