@@ -34,18 +34,20 @@ def read_json(body: bytes, headers: Mapping[str, str]) -> Any:
     return parse_json(body, "the request body") if body else None
 
 
-def parse_json(text: str | bytes, what: str) -> Any:
+def parse_json(text: str | bytes, what: str, *, unique_keys: bool = False) -> Any:
     """The value of a JSON text.
 
     Args:
         text: the text; bytes are UTF-8, UTF-16 or UTF-32.
         what: the subject of error messages.
+        unique_keys: whether an object may have each key only once; otherwise the last one counts.
 
     Raises:
         InvalidRequest: it is not JSON, nested too deeply, or has a number that is not finite.
     """
+    pairs = _unique if unique_keys else None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=pairs)
         _check_text(value, text)
     except RecursionError:
         raise InvalidRequest(f"{what} is nested more than {MAX_DEPTH} levels deep") from None
@@ -89,6 +91,14 @@ def _check_text(value: Any, text: str | bytes) -> None:
     """Refuse strings that are no Unicode text: half a surrogate pair cannot be encoded, stored or sent."""
     if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
         json.dumps(value, ensure_ascii=False).encode()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key '{next(name for name in names if names.count(name) > 1)}' occurs twice")
+    return value
 
 
 def _finite(text: str) -> float:

@@ -6,6 +6,7 @@ Fields that the platform sets itself (ids, statuses, times) are not checked: cli
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -187,13 +188,17 @@ def _is_duration(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or _is_integer(value)
+    return (isinstance(value, float) and math.isfinite(value)) or _is_integer(value)
 
 
 def _is_integer(value: Any) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not _is_finite(value):
         return False
     return value == int(value) and abs(value) <= _MAX_INTEGER
+
+
+def _is_finite(value: int | float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)
 
 
 _SCALARS: dict[Any, tuple[str, Callable[[Any], bool]]] = {

@@ -34,6 +34,7 @@ from yellowdog_local.state.kernel import Kernel
 from yellowdog_local.state.records import RequirementTemplateRecord, SourceTemplateRecord
 from yellowdog_local.state.store import Store, found
 
+_NOT_NEGATIVE = ("limit", "instanceStartupTimeSeconds", "instanceStartupTimeVariance")
 _Record = TypeVar("_Record", SourceTemplateRecord, RequirementTemplateRecord)
 
 
@@ -63,6 +64,7 @@ class Templates:
 
     def add_source(self, entity: ComputeSourceTemplate) -> ComputeSourceTemplate:
         """Add a source template."""
+        _check_numbers(entity.source)
         name = self._checked_name(entity.source.name, entity.namespace)
         _refuse_twin(self._store.source_templates.values(), "Compute source template", entity.namespace, name)
         entity.id = self._ids.new("cst")
@@ -76,6 +78,7 @@ class Templates:
         record = self.source(entity.id or "")
         if (entity.namespace, entity.source.name) != (record.namespace, record.name):
             raise InvalidRequest("namespace and name of a compute source template cannot be changed")
+        _check_numbers(entity.source)
         record.entity = entity
         return entity
 
@@ -227,6 +230,18 @@ def _resolved(what: str, reference: str, records: dict[str, _Record]) -> _Record
 def _refuse_twin(records: Iterable[_Record], what: str, namespace: str | None, name: str) -> None:
     if any((record.namespace, record.name) == (namespace, name) for record in records):
         raise AlreadyExists(what, namespace or "", name)
+
+
+def _check_numbers(source: ComputeSource) -> None:
+    """Refuse numbers without a meaning. The model's types allow them."""
+    for key in _NOT_NEGATIVE:
+        if (getattr(source, key, None) or 0) < 0:
+            raise InvalidRequest(f"source.{key} must be 0 or above, not {getattr(source, key)}")
+    probability = getattr(source, "unexpectedInstanceTerminationProbability", 0)
+    if not 0 <= probability <= 1:
+        raise InvalidRequest(
+            f"source.unexpectedInstanceTerminationProbability must be a number from 0 to 1, not {probability}"
+        )
 
 
 def _fits(record: _Record, name: str | None, namespaces: list[str] | None) -> bool:

@@ -67,6 +67,8 @@ class ConfiguredPools:
         properties = request.properties or ConfiguredWorkerPoolProperties()
         if properties.nodeConfiguration is not None:
             raise NotCovered("A worker pool's nodeConfiguration")
+        if (properties.targetNodeCount or 0) < 0:
+            raise InvalidRequest(f"properties.targetNodeCount must be 0 or above, not {properties.targetNodeCount}")
         self._namespaces.use(namespace)
         pool = self._make(namespace, request.name, properties)
         self._store.add_pool(pool)

@@ -7,8 +7,8 @@ request to the API, it may contain no unknown key.
 from __future__ import annotations
 
 import difflib
-import json
-from collections.abc import Callable, Iterator, Mapping
+import stat
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_local.api.encoding import load
+from yellowdog_local.api.json_input import parse_json
 from yellowdog_local.api.strict import unknown_keys
 from yellowdog_local.errors import ApiError
 from yellowdog_local.platform import LocalPlatform
@@ -33,9 +34,31 @@ _UNREADABLE = (OSError, yaml.YAMLError, ValueError, AttributeError, KeyError, Ty
 _YAML_ENDINGS = (".yaml", ".yml")
 Resource = dict[str, Any]
 
+MAX_FILE_BYTES = 1_000_000
+"""Maximum bytes of a seed file. PyYAML takes 7 s for as many."""
+
+MAX_VALUES = 100_000
+"""Maximum values of a seed file with every alias of YAML written out: ten in a row may stand for billions."""
+
 
 class SeedError(ValueError):
     """The user gave a seed file that cannot be read, or has a resource that the platform refuses."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text))
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, except that a mapping has each key once; PyYAML takes the last of equal keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.value != "<<":
+                text = f"the key '{key.value}' occurs twice"
+                raise yaml.constructor.ConstructorError(None, None, text, key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
 
 
 @dataclass(frozen=True)
@@ -97,8 +120,9 @@ def read_seed(path: Path) -> SeedFile:
         SeedError: the file cannot be read, or has an unknown kind of resource, an unknown key or a wrong value.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = yaml.safe_load(text) if path.suffix in _YAML_ENDINGS else json.loads(text)
+        content = _content(path)
+    except ApiError as error:
+        raise SeedError(f"{path}: not a readable file of JSON or YAML: {error.message}") from error
     except _UNREADABLE as error:
         raise SeedError(f"{path}: not a readable file of JSON or YAML: {error}") from error
     if not isinstance(content, list):
@@ -108,11 +132,45 @@ def read_seed(path: Path) -> SeedFile:
     return SeedFile(str(path), tuple(content))
 
 
+def _content(path: Path) -> Any:
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError("it is no regular file")
+    if state.st_size > MAX_FILE_BYTES:
+        raise ValueError(f"it has {state.st_size:,} bytes, more than {MAX_FILE_BYTES:,}")
+    text = path.read_text(encoding="utf-8-sig")
+    if path.suffix.lower() not in _YAML_ENDINGS:
+        return parse_json(text, "the text", unique_keys=True)
+    content = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+    _check_values(content)
+    return content
+
+
+def _check_values(content: object) -> None:
+    """Refuse keys that are no text, and more values than a file can need. Ends for values that contain themselves."""
+    left = [content]
+    for _ in range(MAX_VALUES):
+        if not left:
+            return
+        value = left.pop()
+        if isinstance(value, dict):
+            wrong = [key for key in value if not isinstance(key, str)]
+            if wrong:
+                raise ValueError(f"the key {wrong[0]!r} is no text: put it in quotes, or remove it")
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    raise ValueError(f"it has more than {MAX_VALUES:,} values with its aliases written out")
+
+
 def _problems(number: int, resource: object) -> Iterator[str]:
     if not isinstance(resource, dict) or "resource" not in resource:
         yield f"[{number}]: must be an object with the key 'resource', one of {', '.join(_KINDS)}"
         return
-    kind = str(resource["resource"])
+    kind = resource["resource"]
+    if not isinstance(kind, str):
+        yield f"[{number}]: the key 'resource' must be one of {', '.join(_KINDS)}"
+        return
     place = _place(number, resource)
     if kind not in _KINDS:
         yield f"{place}: {_unknown('kind of resource', kind, list(_KINDS))}"
@@ -149,6 +207,8 @@ def _for_platform(resource: Resource) -> Resource:
 def _with_full_reference(source: Any, namespace: object) -> Any:
     """`yd resource create` takes the name of a source template without its namespace."""
     reference = source.get("sourceTemplateId") if isinstance(source, dict) else None
-    if not isinstance(reference, str) or "/" in reference or ids.is_ydid(reference):
+    if not isinstance(reference, str) or not isinstance(namespace, str):
+        return source
+    if "/" in reference or ids.is_ydid(reference):
         return source
     return {**source, "sourceTemplateId": f"{namespace}/{reference}"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from yellowdog_local.hosts.simulated import SimulatedHosts
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.service.directory import LocalPlatformError
 from yellowdog_local.service.options import read_content
-from yellowdog_local.service.seed_files import SeedError, read_seed
+from yellowdog_local.service.seed_files import MAX_FILE_BYTES, SeedError, read_seed
 
 EXAMPLE = Path(__file__).parents[3] / "examples/local/seed.json"
 SOURCE = "ComputeSourceTemplate"
@@ -58,7 +59,7 @@ def _example(**changes: Any) -> list[dict[str, Any]]:
     """The example with changes to its source template."""
     resources = json.loads(EXAMPLE.read_text())
     for key, value in changes.items():
-        target = resources[1]["source"] if key in ("limits", "limit") else resources[1]
+        target = resources[1] if key in ("resource", "namespaces", "source") else resources[1]["source"]
         target[key] = value
     return list(resources)
 
@@ -68,6 +69,7 @@ def _example(**changes: Any) -> list[dict[str, Any]]:
     [
         ({"resource": SOURCE}, "must be a list of resources"),
         (["x"], "must be an object with the key 'resource'"),
+        ([{"resource": [1]}], "[0]: the key 'resource' must be one of Namespace, "),
         (
             _example(resource="ComputeSourceTemplat"),
             "unknown kind of resource 'ComputeSourceTemplat': did you mean 'Com",
@@ -77,7 +79,7 @@ def _example(**changes: Any) -> list[dict[str, Any]]:
         (_example(limit="4"), "[1] ComputeSourceTemplate: source.limit must be a whole number"),
         (_example(source=None), "[1] ComputeSourceTemplate: source must be set"),
     ],
-    ids=["mapping", "text", "kind", "key", "inner key", "value", "missing"],
+    ids=["mapping", "text", "list", "kind", "key", "inner key", "value", "missing"],
 )
 def test_wrong_file_is_refused(tmp_path: Path, content: object, words: str) -> None:
     file = tmp_path / "seed.json"
@@ -88,6 +90,77 @@ def test_wrong_file_is_refused(tmp_path: Path, content: object, words: str) -> N
 
     assert str(refused.value).startswith(f"{file}: ")
     assert words in str(refused.value)
+
+
+NAMESPACE = "{resource: Namespace, name: a"
+UNREADABLE = {
+    ("json", '[{"resource": "Namespace", "name": NaN}]'): "NaN is not a JSON value",
+    ("json", '[{"resource": "Namespace", "name": 1e400}]'): "1e400 is out of range",
+    ("json", '[{"resource": "Namespace", "name": "a", "name": "b"}]'): "the key 'name' occurs twice",
+    ("json", "[" * 10_000): "nested more than",
+    ("yaml", "- {resource: ConfiguredWorkerPool, name: p, properties: {targetNodeCount: .inf}}"): "a whole number",
+    ("yaml", f"- {NAMESPACE}, 1: b}}"): "the key 1 is no text",
+    ("yaml", f"- {NAMESPACE}, ~: b}}"): "the key None is no text",
+    ("yaml", f"- {NAMESPACE}, name: b}}"): "the key 'name' occurs twice",
+    ("YAML", "- &a [*a]"): "more than 100,000 values",
+    ("yml", "\n".join(["- &a0 [x, x]"] + [f"- &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)])): "100,000",
+    ("yaml", "#" * (MAX_FILE_BYTES + 1)): "1,000,001 bytes",
+}
+
+
+@pytest.mark.parametrize(("ending", "text"), UNREADABLE, ids=UNREADABLE.values())
+def test_unreadable_file_is_refused_with_the_reason(tmp_path: Path, ending: str, text: str) -> None:
+    file = tmp_path / f"seed.{ending}"
+    file.write_text(text)
+
+    with pytest.raises(SeedError) as refused:
+        read_seed(file)
+
+    assert UNREADABLE[ending, text] in str(refused.value)
+    assert str(refused.value).isprintable()
+
+
+def test_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "seed.json")
+
+    with pytest.raises(SeedError, match="no regular file"):
+        read_seed(tmp_path / "seed.json")
+
+
+def test_name_in_a_message_is_printable(tmp_path: Path) -> None:
+    file = tmp_path / "seed.yaml"
+    file.write_text('- {resource: "a\\n::error::\\ud83d"}')
+
+    with pytest.raises(SeedError, match=r"\\n::error::\\ud83d"):
+        read_seed(file)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("limit", -1),
+        ("instanceStartupTimeSeconds", -5),
+        ("instanceStartupTimeVariance", -1),
+        ("unexpectedInstanceTerminationProbability", 5),
+        ("unexpectedInstanceTerminationProbability", -0.1),
+    ],
+)
+def test_number_without_a_meaning_is_refused(tmp_path: Path, key: str, value: float) -> None:
+    file = tmp_path / "seed.json"
+    file.write_text(json.dumps(_example(**{key: value})))
+
+    with pytest.raises(LocalPlatformError, match=rf"\[1\] ComputeSourceTemplate: source\.{key} must be"):
+        LocalPlatform(hosts=SimulatedHosts(), plant=read_content(None, file).plant)
+
+
+def test_negative_size_of_a_pool_is_refused(tmp_path: Path) -> None:
+    resources = _example()
+    resources[4]["properties"]["targetNodeCount"] = -1
+    file = tmp_path / "seed.json"
+    file.write_text(json.dumps(resources))
+
+    with pytest.raises(LocalPlatformError, match=r"\[4\] ConfiguredWorkerPool: properties\.targetNodeCount must be"):
+        LocalPlatform(hosts=SimulatedHosts(), plant=read_content(None, file).plant)
 
 
 @pytest.mark.parametrize("text", ["[", "\x00", "!!bool x"])
