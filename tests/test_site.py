@@ -1,5 +1,7 @@
 """The documentation site: every page has its place, and the site builds without a warning or another host."""
 
+import importlib.util
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -56,6 +58,24 @@ def test_questions_are_all_in_the_index_of_their_page():
 
     assert len(anchors) == 20
     assert [anchor for anchor in anchors if f"(#{anchor})" not in index] == []
+
+
+_spec = importlib.util.spec_from_file_location("publish_site", ROOT / "scripts/lib/publish_site.py")
+publish_site = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(publish_site)
+
+
+def test_published_site_is_beside_those_of_other_versions(tmp_path):
+    directory = tmp_path / "public"
+    for version in ("3.10.0", "3.9.0", "3.9.0"):
+        (tmp_path / "built").mkdir(exist_ok=True)
+        (tmp_path / "built/index.html").write_text(f"RayDog {version}")
+        publish_site.publish(tmp_path / "built", directory, version)
+
+    listed = json.loads((directory / "versions.json").read_text())
+    assert [(one["version"], one["aliases"]) for one in listed] == [("3.10.0", ["latest"]), ("3.9.0", [])]
+    assert "url=3.10.0/index.html" in (directory / "index.html").read_text()
+    assert (directory / "3.9.0/index.html").read_text() == "RayDog 3.9.0"
 
 
 @pytest.fixture(scope="module")
