@@ -25,7 +25,7 @@ def main() -> None:
     site, directory = map(Path, sys.argv[1:])
     version = re.findall(r'^__version__ = "(.*)"', _SOURCE.read_text(encoding="utf-8"), re.MULTILINE)[0]
     publish(site, directory, version)
-    print(f"Version {version} is in {directory / version}")
+    sys.stdout.write(f"Version {version} is in {directory / version}\n")
 
 
 def publish(site: Path, directory: Path, version: str) -> None:
