@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.config.local_files import absolute, read_text
+from yellowdog_ray.config.mistakes import Mistake
 from yellowdog_ray.config.models import parse_auth
 from yellowdog_ray.errors import ConfigError
+
+MISSING = Mistake(("auth",), " is missing: add `auth:` with `ssh_user: yd-agent` and `ssh_private_key: <path>`")
 
 
 def absolute_auth(config: Mapping[str, Any], source: str, folders: Sequence[Path]) -> tuple[dict[str, Any], str]:
@@ -19,9 +22,7 @@ def absolute_auth(config: Mapping[str, Any], source: str, folders: Sequence[Path
     """
     auth = config.get("auth") or config["provider"].get("auth")
     if not auth:
-        raise ConfigError(
-            f"{source}: auth is missing: add `auth:` with `ssh_user: yd-agent` and `ssh_private_key: <path>`"
-        )
+        raise ConfigError(f"{source}: {MISSING}")
     key = parse_auth(auth, source)
     # Ray passes the path to rsync and ssh without a shell that would expand it.
     paths = {"ssh_private_key": absolute(key, folders)}

@@ -104,7 +104,7 @@ def bootstrap(
             provider[name] = default
     provider["ray_auth"], auth_warnings = resolve(provider, ray.__version__, source)
     settings = cfg.parse_provider(provider, source)
-    _check_numbers_of_tags(settings, result, source)
+    check_numbers_of_tags({**result, "provider": provider}, source)
     if settings.files_to_upload:
         provider["files_to_upload"] = files_to_upload(settings.files_to_upload, source, folders)
         check_together(result["file_mounts"], provider["files_to_upload"], source)
@@ -173,13 +173,19 @@ def _internal(config: Mapping[str, Any], source: str, filled: Mapping[str, Mappi
     }
 
 
-def _check_numbers_of_tags(settings: cfg.ProviderSettings, config: Mapping[str, Any], source: str) -> None:
+def check_numbers_of_tags(config: Mapping[str, Any], source: str) -> None:
+    """Refuse more tags than one machine can have, of the cluster and of a node type together.
+
+    Raises:
+        ConfigError: a node type has more.
+    """
+    of_cluster = config["provider"].get("instance_tags") or {}
     for name, node_type in config["available_node_types"].items():
-        own = node_type["node_config"].get("instance_tags") or {}
+        own = (node_type.get("node_config") or {}).get("instance_tags") or {}
         try:
-            check_number({**settings.instance_tags, **own})
+            check_number({**of_cluster, **own})
         except ValueError as error:
-            place = f"available_node_types.{name}.node_config.instance_tags"
+            place = dotted(("available_node_types", name, "node_config", "instance_tags"))
             raise ConfigError(f"{source}: {place} and provider.instance_tags have together {error}") from error
 
 

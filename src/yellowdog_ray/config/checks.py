@@ -13,8 +13,8 @@ from typing import Any
 import ray
 
 from yellowdog_ray.config import models as cfg
-from yellowdog_ray.config.auth import absolute_auth, check_public_key
-from yellowdog_ray.config.bootstrap import check_cluster_name
+from yellowdog_ray.config.auth import MISSING, check_public_key
+from yellowdog_ray.config.bootstrap import check_cluster_name, check_numbers_of_tags
 from yellowdog_ray.config.local_files import (
     by_remote_path,
     check_together,
@@ -38,18 +38,21 @@ _HEAD, _WORKER = cfg.PROVIDER_FILE_KEYS
 
 def section_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
     """The mistakes in RayDog's own sections of a YAML without the values that Ray's schema refuses."""
+    yield from _auth_mistakes(config)
     yield from cfg.provider_mistakes(config.get("provider") or {})
     for name, node_config in _node_configs(config):
         place: Place = ("available_node_types", name, "node_config")
         for mistake in cfg.node_config_mistakes(node_config, dotted(place)):
             yield Mistake((*place, *mistake.place[1:]), mistake.text)
-    yield from _auth_mistakes(config)
 
 
 def _auth_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
     place: Place = ("auth",) if config.get("auth") else ("provider", "auth")
     auth = config.get("auth") or (config.get("provider") or {}).get("auth")
-    for mistake in cfg.auth_mistakes(auth) if auth else ():
+    if not auth:
+        yield MISSING
+        return
+    for mistake in cfg.auth_mistakes(auth):
         yield Mistake((*place, *mistake.place[1:]), mistake.text)
 
 
@@ -68,6 +71,7 @@ def checks(config: Mapping[str, Any], source: str, folders: Sequence[Path]) -> I
     yield from _of_files(config, source, folders)
     for key in cfg.PROVIDER_FILE_KEYS:
         yield partial(_check_script, provider, key, source, "provider", folders)
+    yield partial(check_numbers_of_tags, config, source)
     yield partial(resolve, provider, ray.__version__, source)
     yield from _of_scripts(config, source, folders)
     for name, node_config in _node_configs(config):
@@ -90,8 +94,6 @@ def _of_auth(config: Mapping[str, Any], source: str, folders: Sequence[Path]) ->
     auth = config.get("auth") or config["provider"].get("auth") or {}
     if "ssh_private_key" in auth:
         yield partial(check_key, auth["ssh_private_key"], source, folders, used_on_head=_sets_up_workers(config))
-    elif not auth:
-        yield partial(absolute_auth, config, source, folders)
     yield partial(check_public_key, auth, source, folders)
 
 

@@ -175,10 +175,10 @@ _Tags = Annotated[
     dict[str, str],
     _in_schema(
         maxProperties=instance_tags.MAX_TAGS,
-        propertyNames={"pattern": f"^{instance_tags.KEY_PATTERN}$", "maxLength": instance_tags.MAX_KEY},
+        propertyNames={"pattern": whole(instance_tags.KEY_PATTERN), "maxLength": instance_tags.MAX_KEY},
         additionalProperties={
             "type": "string",
-            "pattern": f"^{instance_tags.VALUE_PATTERN}$",
+            "pattern": whole(instance_tags.VALUE_PATTERN),
             "maxLength": instance_tags.MAX_VALUE,
         },
     ),

@@ -30,11 +30,18 @@ def test_mistakes_of_sections_are_at_their_places(cluster_yaml):
 
     assert [mistake.place for mistake in section_mistakes(cluster_yaml)] == [
         ("provider", "auth", "ssh_user"),
+        ("provider", "auth", "ssh_user"),
         ("provider", "typo"),
         (*WORKER, "user_data"),
         (*WORKER, "compute_requirement_template"),
-        ("provider", "auth", "ssh_user"),
     ]
+
+
+@pytest.mark.parametrize("auth", [{}, None])
+def test_missing_section_for_ssh_is_a_mistake(cluster_yaml, auth):
+    cluster_yaml["auth"] = auth
+
+    assert [str(mistake).split(":")[0] for mistake in section_mistakes(cluster_yaml)] == ["auth is missing"]
 
 
 def test_one_missing_file_hides_no_other(cluster_yaml, folders):
@@ -71,7 +78,7 @@ def test_one_missing_file_hides_no_other(cluster_yaml, folders):
             "line 2 changes RAY_AUTH_MODE",
         ),
         ({"provider": {"ray_worker_node_task_script": "export RAY_AUTH_TOKEN=x"}}, "exports another RAY_AUTH_TOKEN"),
-        ({"auth": {}}, "auth is missing"),
+        ({"provider": {"instance_tags": {f"t{number}": "x" for number in range(49)}}}, "49 tags"),
     ],
 )
 def test_contradiction_between_keys_is_found(cluster_yaml, folders, change, phrase):

@@ -50,7 +50,7 @@ PLACES = [
     *((*WORKER, key) for key in ("min_workers", "max_workers", "idle_timeout_s", "priority", "docker", "typo")),
     *((*WORKER, key) for key in ("resources", "labels", "node_config", "worker_setup_commands")),
     *((*WORKER, "node_config", key) for key in ("compute_requirement_template", "worker_pool", "images_id", "typo")),
-    *((*WORKER, "node_config", key) for key in ("metrics_enabled", "userdata", "extra_userdata")),
+    *((*WORKER, "node_config", key) for key in ("metrics_enabled", "userdata", "extra_userdata", "instance_tags")),
     *((*WORKER, "resources", key) for key in ("CPU", "memory", "object_store_memory", "custom")),
     *((*WORKER, "labels", key) for key in ("a", "example.com/b", "a b")),
 ]
