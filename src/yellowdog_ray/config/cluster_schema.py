@@ -17,7 +17,7 @@ from yellowdog_ray import names
 from yellowdog_ray.config import ray_keys
 from yellowdog_ray.config.limits import MAX_NUMBER, MAX_RESOURCE, MIN_OBJECT_STORE_BYTES, UPSCALING_SPEED
 from yellowdog_ray.config.models import INTERNAL_KEY, Auth, NodeConfig, ProviderSettings
-from yellowdog_ray.config.ray_schema import rays_schema
+from yellowdog_ray.config.ray_schema import LEGACY, rays_schema
 from yellowdog_ray.config.values import whole
 
 Schema = dict[str, Any]
@@ -81,6 +81,8 @@ def cluster_schema() -> Schema:
     keys["docker"] = _without_containers(keys["docker"])
     keys["available_node_types"] = _node_types(keys["available_node_types"])
     _describe(keys, _TOP_LEVEL)
+    for key in LEGACY:
+        keys[key] = {"enum": [None, {}, []], "description": "A key of old files, without effect: leave it out."}
     return {
         **schema,
         "$id": _ID,

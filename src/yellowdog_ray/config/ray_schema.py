@@ -29,7 +29,9 @@ _REMEDIES = {
     "resources": "give a mapping such as `{CPU: 4}`",
     "labels": "give a mapping of text to text",
 }
-_LEGACY = ("head_node", "worker_nodes")
+LEGACY = ("head_node", "worker_nodes")
+"""Keys of Ray 1, which Ray removes where they are empty, as in many old files."""
+
 _MERGED = ("head_setup_commands", "worker_setup_commands")
 
 
@@ -41,6 +43,11 @@ def schema_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
 def keys_that_are_no_text(config: Mapping[str, Any]) -> list[Mistake]:
     """The keys to which Ray's schema cannot be applied; each mistake is at the mapping that has the key."""
     return list(_keys_that_are_no_text(config, ()))
+
+
+def without_empty_legacy_keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The YAML as the user has written it without the keys that Ray removes, because they are old and empty."""
+    return {key: value for key, value in config.items() if key not in LEGACY or value not in (None, {}, [])}
 
 
 def take_wrong_values(config: Mapping[str, Any]) -> tuple[list[Mistake], dict[str, Any]]:
@@ -176,7 +183,7 @@ def _version() -> str:
 
 
 def _hint(key: str, known: list[str]) -> str:
-    if key in _LEGACY:
+    if key in LEGACY:
         return "use available_node_types and head_node_type"
     return hint(key, known)
 

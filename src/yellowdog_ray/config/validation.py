@@ -17,7 +17,7 @@ from yellowdog_ray.config.finding import Finding
 from yellowdog_ray.config.mistakes import Mistake, Place, dotted, shown
 from yellowdog_ray.config.placing import begins_with, placed
 from yellowdog_ray.config.ray_keys import MODULE, find_ray_mistakes, missing_keys
-from yellowdog_ray.config.ray_schema import with_empty_resources, without
+from yellowdog_ray.config.ray_schema import with_empty_resources, without, without_empty_legacy_keys
 from yellowdog_ray.config.readable import (
     ENDLESS,
     TOO_MANY_VALUES,
@@ -87,7 +87,7 @@ def _syntax_remedy(problem: str) -> str:
 def _mistakes(config: dict[str, Any], source: str, folders: Sequence[Path]) -> list[str]:
     """The messages of every check. A wrong value is left out of the further checks, which would report it again."""
     missing = [*missing_keys(config), *_not_raydog(config)]
-    of_ray = find_ray_mistakes(config)
+    of_ray = find_ray_mistakes(without_empty_legacy_keys(config))
     reported = [*missing, *(mistake for mistake in of_ray.wrong if not mistake.is_within(missing))]
     # Without a wrong `auth`, the one under `provider` would have to be complete.
     sections = {"auth": config.get("auth"), **of_ray.rest}

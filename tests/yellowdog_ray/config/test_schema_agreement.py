@@ -41,6 +41,7 @@ KEYS = ["a", "a/b", "a b", "", "CPU", "object_store_memory", "image", "ssh_user"
 PLACES = [
     *((key,) for key in ("cluster_name", "max_workers", "idle_timeout_minutes", "upscaling_speed", "no_restart")),
     *((key,) for key in ("head_node_type", "available_node_types", "provider", "auth", "docker", "metadata", "typo")),
+    *((key,) for key in ("head_node", "worker_nodes")),
     *((key,) for key in ("file_mounts", "cluster_synced_files", "rsync_exclude", "setup_commands", "_typo")),
     *(("provider", key) for key in VALIDATOR.schema["properties"]["provider"]["properties"]),
     *(("provider", key) for key in ("internal", "_raydog", "_config_cache_path", "typo")),

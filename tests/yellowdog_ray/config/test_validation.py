@@ -121,6 +121,10 @@ def test_value_that_is_wrong_is_reported_once(write, cluster_yaml):
     assert len(validate(write(cluster_yaml))) == 5
 
 
+def test_empty_keys_of_old_files_are_no_mistake(write, cluster_yaml):
+    assert validate(write(cluster_yaml | {"head_node": {}, "worker_nodes": None})) == []
+
+
 def test_missing_keys_are_reported_once(write):
     texts = [finding.text for finding in validate(write("provider: {}\n"))]
 
