@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from yellowdog_ray.config import limits, values
-from yellowdog_ray.config.mistakes import TEXT, Mistake, hint, refuse, shown
+from yellowdog_ray.config.mistakes import Mistake, refuse
+from yellowdog_ray.config.model_mistakes import mistakes_of, remedy_of
 from yellowdog_ray.config.userdata import full_userdata
 from yellowdog_ray.config.values import Remedy
 from yellowdog_ray.errors import ConfigError
@@ -281,8 +282,8 @@ def parse_provider(section: Mapping[str, Any], source: str) -> ProviderSettings:
 def provider_mistakes(section: object) -> list[Mistake]:
     """The mistakes in RayDog's keys of the `provider` section."""
     if not isinstance(section, Mapping):
-        return _mistakes(ProviderSettings, section, "provider")
-    return _mistakes(ProviderSettings, _own_keys(section), "provider", extra_known=RAY_PROVIDER_KEYS)
+        return mistakes_of(ProviderSettings, section, "provider")
+    return mistakes_of(ProviderSettings, _own_keys(section), "provider", extra_known=RAY_PROVIDER_KEYS)
 
 
 def _own_keys(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -318,12 +319,12 @@ def parse_node_config(section: Mapping[str, Any], source: str, path: str) -> Nod
 
 def node_config_mistakes(section: object, path: str) -> list[Mistake]:
     """The mistakes in a node type's `node_config`, found at `path` of the YAML."""
-    found = _mistakes(NodeConfig, section, path)
+    found = mistakes_of(NodeConfig, section, path)
     if not isinstance(section, Mapping):
         return found
     stated = {key for key in NodeConfig.model_fields if section.get(key) is not None}
     if not stated & {"worker_pool", "compute_requirement_template"}:
-        remedy = _remedy(NodeConfig, "compute_requirement_template")
+        remedy = remedy_of(NodeConfig, "compute_requirement_template")
         text = f" is missing{remedy}; or name a configured worker pool with `worker_pool`"
         found.append(Mistake((path, "compute_requirement_template"), text))
     others = [key for key in NodeConfig.model_fields if key in stated - {"worker_pool"}]
@@ -351,7 +352,7 @@ def parse_auth(section: Mapping[str, Any], source: str) -> str:
 
 def auth_mistakes(section: object) -> list[Mistake]:
     """The mistakes in the top-level `auth` section."""
-    found = _mistakes(Auth, section, "auth")
+    found = mistakes_of(Auth, section, "auth")
     if not isinstance(section, Mapping):
         return found
     if section.get("ssh_proxy_use_node_id") is True and not section.get("ssh_proxy_command"):
@@ -373,42 +374,4 @@ def check_copied_auth(section: Mapping[str, Any], source: str) -> None:
         ConfigError: it has a mistake.
     """
     if section.get("auth") is not None:
-        refuse(_mistakes(Auth, section["auth"], "provider.auth"), source)
-
-
-def _mistakes(
-    model: type[BaseModel], section: object, path: str, extra_known: frozenset[str] = frozenset()
-) -> list[Mistake]:
-    if not isinstance(section, Mapping):
-        return [Mistake((path,), f" must be a mapping of keys to values, not {shown(section)}")]
-    try:
-        model.model_validate(dict(section))
-    except ValidationError as error:
-        return [_mistake(model, detail, path, extra_known) for detail in error.errors()]
-    return []
-
-
-def _mistake(model: type[BaseModel], detail: Any, path: str, extra_known: frozenset[str]) -> Mistake:
-    place = (path, *detail["loc"])
-    key = str(detail["loc"][0]) if detail["loc"] else ""
-    if detail["type"] == "extra_forbidden":
-        known = sorted(_keys(model) | {word for word in extra_known if not word.startswith("_")})
-        return Mistake(place, f" is not a key of RayDog: {hint(str(detail['loc'][-1]), known)}")
-    remedy = _remedy(model, key)
-    if detail["type"] == "missing":
-        return Mistake(place, f" is missing{remedy}")
-    if detail["type"] == "value_error":
-        return Mistake(place, f": {detail['ctx']['error']}")
-    if detail["type"] == "string_type" and not remedy:
-        return Mistake(place, f" is {shown(detail['input'])}: give {TEXT}")
-    return Mistake(place, f" is {shown(detail['input'])}, which is wrong ({detail['msg'].lower()}){remedy}")
-
-
-def _remedy(model: type[BaseModel], key: str) -> str:
-    field = model.model_fields.get(key)
-    remedies = [part.text for part in field.metadata if isinstance(part, Remedy)] if field else []
-    return f": {remedies[0]}" if remedies else ""
-
-
-def _keys(model: type[BaseModel]) -> set[str]:
-    return {field.alias or name for name, field in model.model_fields.items() if field.alias != INTERNAL_KEY}
+        refuse(mistakes_of(Auth, section["auth"], "provider.auth"), source)

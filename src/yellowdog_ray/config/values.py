@@ -76,7 +76,7 @@ def _script(value: str) -> str:
 
 def _number(value: object) -> object:
     """Refuse text, and true and false, which Python counts as 1 and 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
         raise PydanticCustomError("number", "this is no number")
     return value
 
