@@ -44,8 +44,8 @@ from yellowdog_ray.config.models import Auth, NodeConfig, ProviderSettings
             {"cluster_namespace": "demo", "auth": {"ssh_user": "a\nb"}},
             [
                 (
-                    "auth.auth.ssh_user: 'a\\nb' is not the name of a user (letters, digits, '_', '.', '-' and '@'): name "
-                    "the user that runs the tasks, usually `yd-agent`"
+                    "auth.auth.ssh_user: 'a\\nb' is not the name of a user (letters, digits, '_', '.', '-' and '@'): "
+                    "name the user that runs the tasks, usually `yd-agent`"
                 )
             ],
         ),
