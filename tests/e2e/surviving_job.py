@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import ray
-from ray.autoscaler.sdk import request_resources
 
 RESTARTS = Path("~/.raydog/store/restarts").expanduser()
 SECONDS = 60.0
@@ -37,4 +36,3 @@ if __name__ == "__main__":
         time.sleep(0.1)
     print(*restarts(), sep="\n")
     print("same actors:", ray.get([holder.process.remote() for holder in holders]) == before)
-    request_resources(num_cpus=len(holders))  # the control store has lost the earlier request

@@ -72,6 +72,7 @@ class Before:
         known: ids of the nodes that the provider knew.
         terminated: ids of the nodes whose termination had begun.
         head_ending: whether somebody had requested the end of the head.
+        without_store: whether the control store was dead, or lacked what users have requested.
     """
 
     living: set[str]
@@ -79,6 +80,7 @@ class Before:
     known: set[str]
     terminated: frozenset[str]
     head_ending: bool
+    without_store: bool
 
 
 class Checks:
@@ -153,6 +155,7 @@ class Checks:
             known=set(monitor.provider.side.cluster.snapshot.nodes),
             terminated=self._terminated(monitor),
             head_ending=head is None or is_ending(head),
+            without_store=self._world.gcs.is_down or self._world.gcs.has_lost_request,
         )
 
     def after_tick(self, monitor: Monitor, tick: Tick, before: Before) -> None:
@@ -203,7 +206,7 @@ class Checks:
     def _loop_goes_on(self, monitor: Monitor, tick: Tick, before: Before) -> None:
         world = self._world
         skipped_before, self._skipped = self._skipped, not tick.done
-        may_skip = self._joined_too_late(before) and not skipped_before
+        may_skip = before.without_store or (self._joined_too_late(before) and not skipped_before)
         if not tick.done and not may_skip and (monitor.life.listed or not self._trouble_lately):
             world.fail("loop", "Ray could not carry out a tick")
         if tick.loop_seconds > LOOP_SECONDS:
@@ -282,6 +285,8 @@ class Checks:
         """Neither Ray nor the provider terminates a node that works, unless it is about to be lost anyway."""
         if self._may_shrink or before.cancelling:
             return  # whoever cancels the work requirement ends every node
+        if self._world.gcs.mistakes:
+            self._world.fail("mistake", f"nodes that users hold were drained: {self._world.gcs.mistakes}")
         new = self._terminated(monitor) - before.terminated
         ray = self._world.ray
         for task in self._world.tasks():

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ray.core.generated.autoscaler_pb2 import (
+    ClusterResourceConstraint,
     ClusterResourceState,
     DrainNodeReason,
     GangResourceRequest,
@@ -27,6 +28,7 @@ from ray.core.generated.autoscaler_pb2 import (
 from ray.core.generated.common_pb2 import LabelSelector, LabelSelectorConstraint, LabelSelectorOperator
 from ray.core.generated.gcs_pb2 import PlacementGroupLoad, PlacementGroupTableData, ResourceUsageBatchData
 from ray.core.generated.gcs_service_pb2 import GetAllResourceUsageReply
+from ray.exceptions import RpcError
 
 from tests.simulation.users import Users
 
@@ -214,15 +216,55 @@ def _joined(task: TaskRecord, now: datetime) -> Raylet:
 
 
 class FakeGcs:
-    """Ray's control store, as far as its autoscalers use it; serves a `RayCluster`."""
+    """Ray's control store, as far as its autoscalers use it; serves a `RayCluster`.
+
+    Attributes:
+        is_down: whether its process is dead.
+        held: how many CPUs users have requested, whether or not the process still has the request.
+        mistakes: nodes with requested CPUs that the autoscaler has drained as idle.
+    """
 
     address = "127.0.0.1:6379"
 
     def __init__(self, ray: RayCluster) -> None:
         self._ray = ray
         self._version = 0
+        self._requested: list[ResourceRequestByCount] | None = None
+        self.is_down = False
+        self.held = 0
+        self.mistakes: list[str] = []
 
-    def get_cluster_resource_state(self) -> bytes:
+    def hold(self, cpus: int) -> None:
+        """Let users request so many nodes of one CPU, as `ray.autoscaler.sdk.request_resources` does in v2."""
+        self.held = cpus
+        bundles = [{"CPU": 1.0}] if cpus else []
+        self.request_cluster_resource_constraint(bundles, [{} for _ in bundles], [cpus for _ in bundles])
+
+    @property
+    def has_lost_request(self) -> bool:
+        """Whether this process lacks what users have requested."""
+        return bool(self.held and not self._requested)
+
+    def start(self) -> None:
+        """Begin another life of the process. What users have requested is lost; everything else is in its storage."""
+        self.is_down = False
+        self._version = 0
+        self._requested = None
+
+    def _serve(self) -> None:
+        if self.is_down:
+            raise RpcError("failed to connect to all addresses", rpc_code=14)
+
+    def request_cluster_resource_constraint(
+        self, bundles: list[dict[str, float]], selectors: list[dict[str, str]], counts: list[int], **_: Any
+    ) -> None:
+        self._serve()
+        assert not any(selectors)
+        shapes = zip(bundles, counts, strict=True)
+        self._requested = [_request(Demand(dict(resources), count)) for resources, count in shapes]
+
+    def get_cluster_resource_state(self, **_: Any) -> bytes:
+        self._serve()
         self._version += 1
         state = ClusterResourceState(
             cluster_resource_state_version=self._version,
@@ -236,6 +278,9 @@ class FakeGcs:
                 GangResourceRequest(details=f"{group.placement_group_id.hex()}:STRICT_SPREAD|PENDING")
                 for group in self._ray.groups
             ],
+            cluster_resource_constraints=[ClusterResourceConstraint(resource_requests=self._requested)]
+            if self._requested is not None
+            else [],
         )
         return GetClusterResourceStateReply(cluster_resource_state=state).SerializeToString()
 
@@ -246,6 +291,7 @@ class FakeGcs:
         return self._ray.users.actors(actor_state_name)
 
     def get_all_resource_usage(self, **_: Any) -> GetAllResourceUsageReply:
+        self._serve()
         groups = PlacementGroupLoad(placement_group_data=self._ray.reported_groups)
         return GetAllResourceUsageReply(resource_usage_data=ResourceUsageBatchData(placement_group_load=groups))
 
@@ -268,16 +314,23 @@ class FakeGcs:
     def drain_node(
         self, node_id: str, reason: int, reason_message: str, deadline_timestamp_ms: int
     ) -> tuple[bool, str]:
+        self._serve()
         ray_id = bytes.fromhex(node_id)
         if reason == DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION:
             deadline = datetime.fromtimestamp(deadline_timestamp_ms / 1000, timezone.utc)
             return self._ray.drain_until(ray_id, deadline), reason_message
+        if reason == DrainNodeReason.DRAIN_NODE_REASON_IDLE_TERMINATION:
+            with_cpus = [raylet for raylet in self._ray.workers if "CPU" in raylet.resources]
+            if len(with_cpus) <= self.held and any(raylet.ray_id == ray_id for raylet in with_cpus):
+                self.mistakes.append(node_id)
         return self._ray.drain(ray_id), reason_message
 
     def drain_nodes(self, node_ids: Iterable[bytes], **_: Any) -> list[bytes]:
+        self._serve()
         return [node_id for node_id in node_ids if self._ray.drain(node_id)]
 
     def get_all_node_info(self, **_: Any) -> dict[bytes, SimpleNamespace]:
+        self._serve()
         return {
             raylet.ray_id: SimpleNamespace(
                 instance_id=raylet.node_id,

@@ -15,6 +15,7 @@ from ray.autoscaler._private import autoscaler as ray_autoscaler
 from ray.autoscaler._private.load_metrics import LoadMetrics
 from ray.autoscaler._private.providers import _clear_provider_cache
 from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply, NodeStatus
+from ray.exceptions import RayError
 
 from tests.simulation.raylets import FakeGcs
 
@@ -65,7 +66,10 @@ class V1:
 
     def tick(self) -> bool:
         """Decide once. Returns whether the tick was carried out; a failing one is skipped by Ray."""
-        self._read_load()
+        try:
+            self._read_load()
+        except RayError:
+            return False
         failures = self._autoscaler.num_failures
         self._autoscaler.update()
         for updater in self._autoscaler.updaters.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +12,7 @@ from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.seen_errors import DistinctErrors
 
 if TYPE_CHECKING:
-    from ray.core.generated.autoscaler_pb2 import ClusterResourceState
+    from ray.core.generated.autoscaler_pb2 import ClusterResourceState, ResourceRequest
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,12 @@ T = TypeVar("T")
 
 _TIMEOUT_SECONDS = 3
 _DRAINED = frozenset({3, 4})  # NodeDeathInfo.Reason.AUTOSCALER_DRAIN_PREEMPTED and _IDLE of Ray's common.proto
+_NOT_IN = 2  # LabelSelectorOperator.LABEL_OPERATOR_NOT_IN
 _ALIVE = 0  # GcsNodeInfo.GcsNodeState.ALIVE of Ray's gcs.proto
+
+
+Bundle = tuple[dict[str, float], dict[str, str], int]
+"""Resources, label selector and count of one shape that `request_resources` has asked for."""
 
 
 class RayNodes:
@@ -82,6 +87,24 @@ class RayNodes:
         """What uses the cluster; None without an answer."""
         return self._request(read_use)
 
+    def requested_resources(self) -> tuple[bool, list[Bundle]] | None:
+        """What `request_resources` has asked of autoscaler v2; None without an answer.
+
+        Returns:
+            Whether it was called since the control store's start, and what it asked for last.
+        """
+        return self._request(lambda client: _requested(_state(client)))
+
+    def request_resources(self, bundles: Sequence[Bundle]) -> bool:
+        """Ask as `request_resources` does. Returns whether the control store has it."""
+
+        def call(client: Any) -> bool:
+            resources, selectors, counts = map(list, zip(*bundles, strict=True))
+            client.request_cluster_resource_constraint(resources, selectors, counts, timeout_s=_TIMEOUT_SECONDS)
+            return True
+
+        return self._request(call) or False
+
     def counts_placed_groups(self) -> bool:
         """Whether autoscaler v1 reads placement groups as waiting that have their nodes, or are gone.
 
@@ -141,7 +164,20 @@ class RayNodes:
 def _state(client: Any) -> ClusterResourceState:
     from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply
 
-    return GetClusterResourceStateReply.FromString(client.get_cluster_resource_state()).cluster_resource_state
+    answer = client.get_cluster_resource_state(timeout_s=_TIMEOUT_SECONDS)
+    return GetClusterResourceStateReply.FromString(answer).cluster_resource_state
+
+
+def _requested(state: ClusterResourceState) -> tuple[bool, list[Bundle]]:
+    requests = [one for constraint in state.cluster_resource_constraints for one in constraint.resource_requests]
+    bundles = [(dict(one.request.resources_bundle), _selector(one.request), one.count) for one in requests]
+    return bool(state.cluster_resource_constraints), bundles
+
+
+def _selector(request: ResourceRequest) -> dict[str, str]:
+    """The label selector as a user writes it, such as `!in(a,b)`."""
+    constraints = [one for selector in request.label_selectors for one in selector.label_constraints]
+    return {one.label_key: f"{'!' * (one.operator == _NOT_IN)}in({','.join(one.label_values)})" for one in constraints}
 
 
 def _busy(state: ClusterResourceState) -> set[str]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from yellowdog_ray.monitor.idleness import Idleness
     from yellowdog_ray.monitor.launch_records import LaunchRecords
     from yellowdog_ray.monitor.liveness import Builds
+    from yellowdog_ray.monitor.requested_resources import RequestedResources
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +189,13 @@ class HeadSide(Side):
         return LaunchRecords(self.ray_nodes, self._clock.monotonic)
 
     @lazy
+    def requested_resources(self) -> RequestedResources:
+        """What users have requested of autoscaler v2."""
+        from yellowdog_ray.monitor.requested_resources import RequestedResources
+
+        return RequestedResources(self.ray_nodes, self._clock.monotonic)
+
+    @lazy
     def schedule(self) -> PollingSchedule:
         """When the platform is polled."""
         return PollingSchedule(self._clock.monotonic)
@@ -226,8 +234,11 @@ class HeadSide(Side):
         """Ids of the nodes whose tags include all of these; autoscaler v2 lists once per tick, before it decides.
 
         Raises:
-            RayDogError: the platform could not be read, and no earlier listing stands in.
+            RayDogError: the platform could not be read, and no earlier listing stands in; or Ray's control store has
+                restarted, so that Ray must not decide on this tick.
         """
+        if self._v2:
+            self.requested_resources.tick()
         listed = super().list_nodes(tag_filters)
         if self._v2:
             self.records.tick()

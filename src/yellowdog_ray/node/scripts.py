@@ -35,6 +35,9 @@ STORE_FOLDER = ".raydog/store"
 EVENTS_FILE = f"{STORE_FOLDER}/restarts"
 """The restarts of the head's processes, below the agent's home: a JSON object a line."""
 
+REQUESTED_FILE = f"{STORE_FOLDER}/requested"
+"""What `request_resources` has asked of autoscaler v2, below the agent's home, as JSON."""
+
 _MISSES = 3  # polls in a row without a raylet: pgrep skips processes that it cannot read for want of memory
 _MISSED_PAUSE_SECONDS = 2
 
@@ -42,7 +45,9 @@ HEAD_LOST_SECONDS = 40
 """A worker's task ends when its head has not answered for this time. Ray's own timeout is 60 s, but Ray does not notice
 the loss of a machine that closes no connection; and a restart of the control store takes less."""
 
-_HEAD_POLL_SECONDS = 10  # while it answers; each poll is a connection to the control store
+HEAD_POLL_SECONDS = 10
+"""How often a worker polls a head that answers: each poll is a connection to the control store."""
+
 _LOST_HEAD_POLL_SECONDS = 2
 
 _NODE_ID = variables.CLOUD_INSTANCE_ID
@@ -88,7 +93,7 @@ watch_head() {{
   [ -n "${{{variables.HEAD_IP}:-}}" ] && [ "$SECONDS" -ge "$next_poll" ] || return 0
   local polled=$SECONDS
   if head_machine_answers; then
-    next_poll=$((SECONDS + {_HEAD_POLL_SECONDS})) unanswered=''
+    next_poll=$((SECONDS + {HEAD_POLL_SECONDS})) unanswered=''
     return
   fi
   next_poll=$((SECONDS + {_LOST_HEAD_POLL_SECONDS})) unanswered=${{unanswered:-$polled}}

@@ -18,6 +18,8 @@ from tests.simulation.random_runs.scenario import (
     INCIDENTS,
     LATER_INCIDENTS,
     OUTAGE_KINDS,
+    REQUEST,
+    STORE_DIES,
     UNNAMED,
     WORKER_POOLS,
     CallTrouble,
@@ -42,7 +44,8 @@ def scenario(seed: int, autoscaler: str | None = None) -> Scenario:
     harsher = _Harsher(random.Random(f"raydog harsher {seed}"), made).make()
     hostile = _Hostile(random.Random(f"raydog hostile {seed}"), harsher).make()
     hidden = _with_hidden_pools(random.Random(f"raydog hidden {seed}"), hostile)
-    return _with_home(random.Random(f"raydog home {seed}"), hidden)
+    store = _with_dying_store(random.Random(f"raydog store {seed}"), hidden)
+    return _with_home(random.Random(f"raydog home {seed}"), store)
 
 
 HOME_SEEDS = 5_000_000
@@ -306,3 +309,14 @@ def _with_home(chance: random.Random, scenario: Scenario) -> Scenario:
         is_deaf=chance.random() < 0.2,
     )
     return replace(scenario, home=home)
+
+
+def _with_dying_store(chance: random.Random, scenario: Scenario) -> Scenario:
+    """Let the control store die in some runs, once or twice, with or without nodes that users hold."""
+    if chance.random() >= 0.2:
+        return scenario
+    deaths = [round(chance.uniform(0.3, 1.0) * scenario.length) for _ in range(chance.choice((1, 1, 2)))]
+    incidents = [Incident(float(at), STORE_DIES, pause=chance.choice((1.0, 5.0, 30.0, 70.0))) for at in deaths]
+    if chance.random() < 0.7 and scenario.autoscaler == "v2":
+        incidents.append(Incident(float(round(chance.uniform(0, 20))), REQUEST, chance.random()))
+    return replace(scenario, incidents=tuple(sorted((*scenario.incidents, *incidents), key=lambda one: one.at)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from yellowdog_client.model import Task
 
-from tests.simulation.random_runs.scenario import CLUSTER, COPY, Incident
+from tests.simulation.random_runs.scenario import CLUSTER, COPY, REQUEST, STORE_DIES, Incident
 from yellowdog_local.state.records import TaskRecord
 
 if TYPE_CHECKING:
@@ -140,6 +140,23 @@ def abort_copies(world: World) -> None:
                 world.lab.platform.tasks.cancel(task, abort=True)
 
 
+def _users_request_nodes(world: World, incident: Incident) -> None:
+    world.gcs.hold(1 + int(incident.which * 3))
+
+
+def _control_store_dies(world: World, incident: Incident) -> None:
+    gcs = world.gcs
+    gcs.is_down = True
+    world.at(incident.pause, lambda: start_control_store(world) if world.gcs is gcs else None, anywhere=True)
+
+
+def start_control_store(world: World) -> None:
+    """Begin another life of the control store if it is dead."""
+    if world.gcs.is_down:
+        world.story.add("head", "the control store runs again")
+        world.gcs.start()
+
+
 _HAPPENINGS: dict[str, Callable[[World, Incident], object]] = {
     "a worker is lost": lambda world, incident: _lose(world, _one(_executing(world), incident)),
     "all workers are lost": _all_workers_are_lost,
@@ -157,6 +174,8 @@ _HAPPENINGS: dict[str, Callable[[World, Incident], object]] = {
     "the tag store drips": _tag_store_drips,
     "a platform node's address changes": _address_changes,
     COPY: _task_is_copied,
+    REQUEST: _users_request_nodes,
+    STORE_DIES: _control_store_dies,
     "the user says `ray up` again": lambda world, _: world.up(),
 }
 

@@ -12,7 +12,7 @@ from tests.simulation.config import QUICK, cluster_config, node_type
 from tests.simulation.distortions import SHOWS_NOTHING
 from tests.simulation.exceptions import settling_seconds, unnoticed_seconds
 from tests.simulation.random_runs import home
-from tests.simulation.random_runs.incidents import abort_copies, happen
+from tests.simulation.random_runs.incidents import abort_copies, happen, start_control_store
 from tests.simulation.random_runs.scenario import (
     CLUSTER,
     NEIGHBOURS,
@@ -222,6 +222,8 @@ class RandomRun(World):
         self.story.add("trouble", "all trouble ends")
         self.agenda.keep_only(self.start_again)
         abort_copies(self)
+        start_control_store(self)
+        self.gcs.hold(0)
         self.wire.troubles.clear()
         self.lab.faults.clear()
         if self.monitor is not None:

@@ -26,6 +26,7 @@ from yellowdog_ray.monitor import idle_end, liveness, ray_use
 from yellowdog_ray.monitor.early_ends import EarlyEnds
 from yellowdog_ray.monitor.head_side import HeadSide
 from yellowdog_ray.monitor.launch_records import LaunchRecords
+from yellowdog_ray.monitor.requested_resources import RequestedResources
 from yellowdog_ray.names import worker_id
 from yellowdog_ray.node.variables import NODE_TAGS
 from yellowdog_ray.platform import calls, client, compute, convert
@@ -383,6 +384,11 @@ def killed_idle_end_is_never_withdrawn(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(idle_end.IdleEnd, "_has_effect", lambda *_: True)
 
 
+def requests_are_lost(patch: pytest.MonkeyPatch) -> None:
+    """What users request of autoscaler v2 is lost with the control store's process."""
+    patch.setattr(RequestedResources, "tick", lambda _: None)
+
+
 SABOTAGES: dict[str, Sabotage] = {
     function.__name__: function
     for function in (
@@ -425,5 +431,6 @@ SABOTAGES: dict[str, Sabotage] = {
         idle_end_stops_in_the_middle,
         killed_idle_end_is_forgotten,
         killed_idle_end_is_never_withdrawn,
+        requests_are_lost,
     )
 }

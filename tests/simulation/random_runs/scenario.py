@@ -118,7 +118,12 @@ LATER_INCIDENTS = (
 """Incidents that are drawn apart, so that the others of a seed stay as they are."""
 
 COPY = "somebody copies a task"
-"""The incident that is drawn last."""
+"""An incident that is drawn after those."""
+
+REQUEST = "users request nodes"
+STORE_DIES = "the control store dies"
+HEAD_PROCESSES = (REQUEST, STORE_DIES)
+"""Incidents that are drawn last of all; the first concerns autoscaler v2 only."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +131,10 @@ class Incident:
     """Something happens once.
 
     Attributes:
-        what: one of `INCIDENTS` or `LATER_INCIDENTS`, `COPY`, or "the head is lost".
+        what: one of `INCIDENTS`, `LATER_INCIDENTS` or `HEAD_PROCESSES`, `COPY`, or "the head is lost".
         which: chooses among those that it may strike, from 0 to 1.
         kill: for a killed autoscaler, when exactly.
-        pause: for a killed autoscaler, how long it is away; for a copy, how long it runs (seconds).
+        pause: for a killed autoscaler or control store, how long it is away; for a copy, how long it runs (seconds).
     """
 
     at: float

@@ -14,7 +14,7 @@ from tests.simulation.platform_invariants import Witness
 from tests.simulation.random_runs.draw import scenario
 from tests.simulation.random_runs.runs import run
 from tests.simulation.random_runs.sabotage import SABOTAGES
-from tests.simulation.random_runs.scenario import COPY, INCIDENTS, LATER_INCIDENTS
+from tests.simulation.random_runs.scenario import COPY, HEAD_PROCESSES, INCIDENTS, LATER_INCIDENTS
 from yellowdog_local.state.profiles import assume
 
 pytestmark = pytest.mark.search
@@ -140,6 +140,8 @@ def test_story_does_not_depend_on_the_hash_seed():
 def test_scenarios_differ_and_cover_all_incidents():
     scenarios = [scenario(seed) for seed in range(400)]
 
-    assert {incident.what for one in scenarios for incident in one.incidents} >= {*INCIDENTS, *LATER_INCIDENTS, COPY}
+    assert {incident.what for one in scenarios for incident in one.incidents} >= {
+        *(*INCIDENTS, *LATER_INCIDENTS, COPY, *HEAD_PROCESSES)
+    }
     assert {one.autoscaler for one in scenarios} == {"v1", "v2"}
     assert len({str(one) for one in scenarios}) == len(scenarios)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.core.generated.autoscaler_pb2 import ClusterResourceState, GetClusterResourceStateReply
 from ray.exceptions import RpcError
 from ray.util.placement_group import placement_group, remove_placement_group
 
@@ -60,6 +61,54 @@ def became(true: Callable[[], bool], within: float) -> bool:
             return True
         time.sleep(0.005)
     return False
+
+
+class Store:
+    """Ray's client, with the request that a control store has in its memory."""
+
+    def __init__(self) -> None:
+        self.state = ClusterResourceState()
+
+    def get_cluster_resource_state(self, timeout_s: float) -> bytes:
+        return GetClusterResourceStateReply(cluster_resource_state=self.state).SerializeToString()
+
+    def request_cluster_resource_constraint(self, *request: object, timeout_s: float) -> None:
+        self.request = request
+
+
+class TestRequestedResources:
+    """What `request_resources` has asked for is read as it is written."""
+
+    @pytest.fixture
+    def store(self, monkeypatch: pytest.MonkeyPatch) -> Store:
+        store = Store()
+        monkeypatch.setattr("ray._raylet.GcsClient", lambda address: store)
+        return store
+
+    def test_restarted_store_has_no_request(self, store):
+        assert RayNodes().requested_resources() == (False, [])
+
+    def test_withdrawn_request_is_known(self, store):
+        store.state.cluster_resource_constraints.add()
+
+        assert RayNodes().requested_resources() == (True, [])
+
+    def test_request_is_read_and_made_again_with_its_labels(self, store):
+        requests = store.state.cluster_resource_constraints.add().resource_requests
+        requests.add(count=2).request.resources_bundle["CPU"] = 1
+        labelled = requests.add(count=1).request
+        labelled.resources_bundle["GPU"] = 0.5
+        selector = labelled.label_selectors.add()
+        selector.label_constraints.add(label_key="zone", operator="LABEL_OPERATOR_IN", label_values=["a", "b"])
+        selector.label_constraints.add(label_key="spot", operator="LABEL_OPERATOR_NOT_IN", label_values=["yes"])
+        nodes = RayNodes()
+
+        is_known, bundles = nodes.requested_resources() or (False, [])
+        assert is_known
+        assert nodes.request_resources(bundles)
+
+        selectors = [{}, {"zone": "in(a,b)", "spot": "!in(yes)"}]
+        assert store.request == ([{"CPU": 1.0}, {"GPU": 0.5}], selectors, [2, 1])
 
 
 class FakeClient:
