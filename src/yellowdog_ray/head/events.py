@@ -33,7 +33,8 @@ class Restart:
     def line(self) -> str:
         """The restart in words."""
         times = f"{ordinal(self.count)} time in {WINDOW_SECONDS / 60:.0f} min"
-        return f"{self.kind} restarted after {self.seconds:.1f} s ({self.reason}); {times}"
+        small = "; the head is too small: use a larger machine type" if "memory" in self.reason else ""
+        return f"{self.kind} restarted after {self.seconds:.1f} s ({self.reason}); {times}{small}"
 
 
 MAX_BYTES = 1_000_000

@@ -45,6 +45,7 @@ DETECTED = {
     "calls_without_deadline": (112, "loop"),
     "failed_launches_are_kept": (19, "records"),
     "outages_leave_their_back_off": (55, "resume"),
+    "requests_are_lost": (50, "mistake"),
 }
 """Sabotages of the provider, the first seed whose run detects each, and the check that must fail. All sabotages, over
 300 seeds: `scripts/chaos --sabotages`."""
