@@ -100,7 +100,11 @@ class RayNodes:
 
         def call(client: Any) -> bool:
             resources, selectors, counts = map(list, zip(*bundles, strict=True))
-            client.request_cluster_resource_constraint(resources, selectors, counts, timeout_s=_TIMEOUT_SECONDS)
+            request = client.request_cluster_resource_constraint
+            try:
+                request(resources, selectors, counts, timeout_s=_TIMEOUT_SECONDS)
+            except TypeError:  # Ray 2.50 has no label selectors there
+                request(resources, counts, timeout_s=_TIMEOUT_SECONDS)
             return True
 
         return self._request(call) or False

@@ -110,6 +110,15 @@ class TestRequestedResources:
         selectors = [{}, {"zone": "in(a,b)", "spot": "!in(yes)"}]
         assert store.request == ([{"CPU": 1.0}, {"GPU": 0.5}], selectors, [2, 1])
 
+    def test_request_is_made_again_with_ray_2_50(self, store, monkeypatch):
+        def request(bundles: object, count_array: object, timeout_s: float) -> None:
+            store.request = (bundles, count_array)
+
+        monkeypatch.setattr(store, "request_cluster_resource_constraint", request)
+
+        assert RayNodes().request_resources([({"CPU": 1.0}, {}, 2)])
+        assert store.request == ([{"CPU": 1.0}], [2])
+
 
 class FakeClient:
     """Ray's client, with one answer for every request."""
