@@ -40,7 +40,7 @@ DETECTED = {
     "nonsense_is_nothing": (26, "omitted"),
     "new_pools_survive": (9, "left"),
     "launches_go_on": (9, "ended"),
-    "ending_is_ended": (52, "left"),
+    "ending_is_ended": (145, "left"),
     "calls_without_timeout": (1, "loop"),
     "calls_without_deadline": (112, "loop"),
     "failed_launches_are_kept": (19, "records"),
