@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 from yellowdog_ray.config.check import Check, failed, unchecked
@@ -14,6 +15,7 @@ from yellowdog_ray.inventory.account import Account
 from yellowdog_ray.inventory.bounded import BoundedRun, Task
 from yellowdog_ray.inventory.plan import Plan, read_plan
 from yellowdog_ray.inventory.yaml_checks import YamlReport, check_token_file
+from yellowdog_ray.node.ray_versions import has_tokens
 
 CHECK_SECONDS = 15.0
 """How long the checks of this machine may take, the first call of the platform, and then all others."""
@@ -98,9 +100,9 @@ def _local_tasks(plan: Plan, report: YamlReport | None) -> list[Task]:
     from yellowdog_ray.commands import laptop_checks
     from yellowdog_ray.commands.way_to_head import check_way
 
-    auth = plan.auth
+    auth, keeps_token = plan.auth, plan.keeps_token and has_tokens(metadata.version("ray"))
     tasks = [
-        Task(LAPTOP, "programs", lambda: laptop_checks.quick_checks(auth, keeps_token=plan.keeps_token)),
+        Task(LAPTOP, "programs", lambda: laptop_checks.quick_checks(auth, keeps_token=keeps_token)),
         Task(LAPTOP, "installation", laptop_checks.check_installations),
         Task(LAPTOP, "ports", laptop_checks.check_ports),
     ]
