@@ -54,7 +54,7 @@ def complete_its_end(run: RandomRun) -> None:
 
 
 def go_home(run: RandomRun, home: Home) -> None:
-    """The last user goes. After the time, and a minute more, no machine is left."""
+    """The last user goes. After the time, and a minute more, nothing is left."""
     run.want_load(Load(run.seconds, ()))
     _go(run, LAST)
     seconds = home.minutes * 60
@@ -69,7 +69,7 @@ def go_home(run: RandomRun, home: Home) -> None:
             seconds *= 2
         seconds += home.minutes * 60 + home.pause + 2 * TICK
     run.wait(lambda: run.head is None, seconds + HOME_SECONDS, "home")
-    run.wait(lambda: not any(one.status.alive for one in run.ours.instances()), HOME_SECONDS, "home")
+    run.wait(lambda: not run.ours.left, HOME_SECONDS, "home")
 
 
 def _is_about_to_end(run: RandomRun) -> bool:
