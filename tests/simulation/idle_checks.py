@@ -58,6 +58,7 @@ class IdleChecks:
         if monitor.life is not self._life or self._world.yaml is not self._yaml:
             self._life, self._yaml, self._began = monitor.life, self._world.yaml, self._world.seconds
         self._was_committed = self.committed
+        self._note_end()
 
     def after_tick(self, *, calm_since: float) -> None:
         """Raise `Violation` for an end that comes too early or too late.
@@ -72,15 +73,19 @@ class IdleChecks:
             self._world.fail("home", f"the autoscaler ends a cluster that is idle for {idle:.0f} s: {ending[0]}")
         self._note_use()
         self.has_ended = bool(ending) and self._world.head is None
-        if ending and seconds is not None and self._ended_itself_at is None and self.committed:
-            self._ended_itself_at = now
-        if self.has_ended:
-            self._ended_itself_at = None
-        elif self._ended_itself_at is not None and self._late(self._ended_itself_at, calm_since) > HOME_SECONDS:
+        self._note_end()
+        if self._ended_itself_at is not None and self._late(self._ended_itself_at, calm_since) > HOME_SECONDS:
             self._world.fail("home", f"the head lives {now - self._ended_itself_at:.0f} s after its pool has ended")
         late = self._late(self._world.ray.users.used_at, calm_since)
         if seconds is not None and late > seconds + HOME_SECONDS:
             self._world.fail("home", f"the cluster is idle for {idle:.0f} s, and has not ended")
+
+    def _note_end(self) -> None:
+        """Note when an end has begun; only users whose clusters never end themselves run a `ray down` before."""
+        if self.seconds is None or self._world.head is None or not self.committed:
+            self._ended_itself_at = None
+        elif self._ended_itself_at is None:
+            self._ended_itself_at = self._world.seconds
 
     def _late(self, due: float, calm_since: float) -> float:
         """For how many seconds something is due, counted from the begin of this life, and of calm, at the earliest."""

@@ -13,7 +13,7 @@ from yellowdog_local import faults
 if TYPE_CHECKING:
     from tests.simulation.random_runs.random_run import RandomRun
 
-LAST = "the last visitor"
+LAST, LATE = "the last visitor", "a late visitor"
 
 
 def plan_visits(run: RandomRun, home: Home) -> None:
@@ -64,8 +64,8 @@ def go_home(run: RandomRun, home: Home) -> None:
         run.wait(lambda: _is_about_to_end(run), seconds + HOME_SECONDS, "home")
         run.condemn_monitor(home.kill, home.pause)
         if home.comes_back:
-            run.at(2 * TICK, lambda: come(run))
-            run.at(2 * TICK + seconds, lambda: _go(run, LAST))
+            run.at(TICK + 1, lambda: come(run, LATE))
+            run.at(TICK + 1 + seconds, lambda: _go(run, LATE))
             seconds *= 2
         seconds += home.minutes * 60 + home.pause + 2 * TICK
     run.wait(lambda: run.head is None, seconds + HOME_SECONDS, "home")
@@ -73,6 +73,6 @@ def go_home(run: RandomRun, home: Home) -> None:
 
 
 def _is_about_to_end(run: RandomRun) -> bool:
-    """Whether the next round but one ends the cluster."""
+    """Whether the next round ends the cluster, or the one after it."""
     left = run.provider.side.idleness.seconds_left
-    return left is not None and left <= 2 * TICK
+    return left is not None and left <= TICK
