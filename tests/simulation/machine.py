@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import random
 import sys
@@ -20,6 +21,7 @@ from tests.simulation.config import BOOT_SECONDS, KEY_FILE
 from tests.simulation.lab import URL, Lab
 from tests.ssh_keys import write_key
 from yellowdog_ray.commands.deliver import Delivered
+from yellowdog_ray.private_file import write_private
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -89,6 +91,7 @@ def _replace_time(world: World) -> None:
     retry_defaults = (0.0, lambda seconds: _sleep(world, seconds), lambda: world.seconds)
     patch.setattr("yellowdog_ray.platform.retry.RetryPolicy.__init__.__defaults__", retry_defaults)
     patch.setattr("yellowdog_ray.monitor.outage.Outage.__init__.__defaults__", (lambda: world.seconds,))
+    patch.setattr("yellowdog_ray.commands.cluster_token.write_private", lambda *file: _write_at(now(), *file))
 
 
 def _replace_threads(world: World) -> None:
@@ -148,3 +151,9 @@ def _sleep(world: World, seconds: float) -> None:
     if world.processes.current.background and seconds:
         world.fail("loop", f"the provider sleeps {seconds} s on the head")
     world.pass_time(seconds)
+
+
+def _write_at(moment: datetime, file: Path, content: bytes) -> None:
+    """Write a file, at the simulated time: `ray down` compares the time of a token with the end of a cluster."""
+    write_private(file, content)
+    os.utime(file, (moment.timestamp(), moment.timestamp()))
