@@ -48,7 +48,7 @@ DETECTED = {
     "requests_are_lost": (50, "mistake"),
     "drivers_count_for_nothing": (5_000_004, "home"),
     "idle_end_stops_in_the_middle": (5_000_002, "home"),
-    "killed_idle_end_is_forgotten": (5_000_009, "home"),
+    "killed_idle_end_is_forgotten": (5_000_029, "home"),
     "killed_idle_end_is_never_withdrawn": (5_000_016, "home"),
 }
 """Sabotages of the provider, the first seed whose run detects each, and the check that must fail. All sabotages, over
