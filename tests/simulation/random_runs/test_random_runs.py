@@ -30,7 +30,7 @@ DETECTED = {
     "waits_in_the_loop": (0, "loop"),
     "copies_are_listed": (0, "stranger"),
     "the_heads_clock_counts": (0, "deadline"),
-    "searches_are_believed": (1, "left"),
+    "searches_are_believed": (1, "commands"),
     "ended_nodes_stay_listed": (1, "stale"),
     "unreadable_instances_stop_the_teardown": (8, "left"),
     "unnamed_pools_are_never_made": (0, "left"),
