@@ -56,6 +56,9 @@ _GARBAGE = {
     "another thing": (b'{"errorType": "Nothing", "detail": [], "message": 3}', _JSON),
 }
 
+READING = ("GET ", "PUT /compute/templates/test")
+"""The beginnings of requests that change nothing: a test of a template provisions nothing."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -181,7 +184,7 @@ class Wire:
     @property
     def changes(self) -> list[str]:
         """The requests since the last `clear` that may change something on the platform."""
-        return [call for call in self.calls if not call.startswith("GET")]
+        return [call for call in self.calls if not call.startswith(READING)]
 
     def clear(self) -> None:
         """Drop the requests so far from `calls`."""
