@@ -68,6 +68,8 @@ class Demo:
         self.step("ray submit: a job that needs two workers at once")
         self.watch_job()
         self.show_ray_status()
+        self.step("raydog status: the same cluster as YellowDog shows it, without SSH")
+        self.run("raydog", "status", self.yaml)
         if keep:
             self.print_next_steps()
             return
@@ -76,6 +78,8 @@ class Demo:
         self.step("ray down")
         self.run("ray", "down", "-y", self.yaml)
         self.cluster_may_exist = False
+        self.step("raydog events: what has happened, also after the cluster's end")
+        self.run("raydog", "events", self.yaml)
         self.check_nothing_is_left()
 
     def start_platform(self) -> None:
