@@ -10,7 +10,7 @@ from yellowdog_ray.node import variables
 from yellowdog_ray.node.lines import with_lines
 from yellowdog_ray.node.ports import DASHBOARD_AGENT_PORT
 from yellowdog_ray.node.ray_versions import OPEN_AGENTS_PATTERN
-from yellowdog_ray.node.scripts import AGENT_HOME
+from yellowdog_ray.node.scripts import AGENT_HOME, HEAD_LOST_SECONDS
 from yellowdog_ray.node.start_hook import AGENT_HOOK, MODULE
 
 MODE_TOKEN = "token"  # noqa: S105 - a mode of Ray's, no secret
@@ -32,7 +32,8 @@ SHELL_FILE = ".raydog/shell"
 """On the head, below the home directory: the variables of login shells."""
 
 RETRY_SECONDS = 300
-"""How long a worker tries to reach the token service, for example while Ray's monitor restarts."""
+"""How long a worker tries to get its token, for example while Ray's monitor restarts. It tries for `HEAD_LOST_SECONDS`
+only while the head's machine does not answer."""
 
 _HOME = f"${{{variables.AGENT_HOME}:-{AGENT_HOME}}}"
 
@@ -80,7 +81,13 @@ def request(source):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the fingerprint identifies the head
     start = (source, 0) if source else None
-    with socket.create_connection((head, port), 5, start) as plain, context.wrap_socket(plain) as connection:
+    with socket.create_connection((head, port), 5, start) as plain:
+        contact[0] = time.monotonic()
+        return ask(context, plain)
+
+
+def ask(context, plain):
+    with context.wrap_socket(plain) as connection:
         if hashlib.sha256(connection.getpeercert(True)).hexdigest() != os.environ["{variables.TOKEN_FINGERPRINT}"]:
             fail("the program at port %d of %s is not the head's token service (other certificate)" % (port, head))
         question = {{"node": os.environ["{variables.CLOUD_INSTANCE_ID}"], "nonce": nonce}}
@@ -93,6 +100,7 @@ def request(source):
 sources, refusal = [None], None
 not_ours = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
 deadline, pause = time.monotonic() + {RETRY_SECONDS}, 0.1
+contact = [time.monotonic()]  # with the head's machine
 while True:
     source = sources[0]
     try:
@@ -100,6 +108,8 @@ while True:
         why = answer.get("retry")
     except (OSError, ValueError) as error:
         answer, why = {{}}, "no answer from %s, port %d: %s" % (head, port, error)
+        if isinstance(error, ConnectionRefusedError):  # the machine runs, and Ray's monitor may be starting again
+            contact[0] = time.monotonic()
         if source and (isinstance(error, socket.gaierror) or getattr(error, "errno", None) in not_ours):
             answer = {{"refused": refusal}}
         else:
@@ -116,6 +126,8 @@ while True:
         break
     if time.monotonic() > deadline:
         fail("%s (%d s)" % (why, {RETRY_SECONDS}))
+    if time.monotonic() - contact[0] > {HEAD_LOST_SECONDS}:
+        fail("%s (%d s); is the head's machine lost, or port %d closed?" % (why, {HEAD_LOST_SECONDS}, port))
     if os.getppid() != parent:  # the task was aborted
         sys.exit(1)
     time.sleep(pause)

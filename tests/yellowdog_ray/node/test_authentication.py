@@ -15,6 +15,7 @@ from tests.yellowdog_ray.node.worker_task import SHOW, TOKEN, Door
 from yellowdog_ray.monitor.token_service import TokenService
 from yellowdog_ray.node import authentication, variables
 from yellowdog_ray.node.authentication import head_script, worker_script
+from yellowdog_ray.node.scripts import HEAD_LOST_SECONDS
 
 
 def test_worker_gets_the_token_into_a_private_file(worker, door):
@@ -212,6 +213,19 @@ def test_worker_gives_the_reason_after_its_last_attempt(worker, service, monkeyp
 
     assert done.returncode == 1
     assert f"no answer from 127.0.0.1, port {service.port}" in done.stderr
+
+
+def test_worker_ends_early_when_the_heads_machine_does_not_answer(worker):
+    worker.environment[variables.HEAD_IP] = "255.255.255.255"  # no machine has it: a connection fails at once
+    task = worker.home / "taskdata.txt"
+    task.write_text(worker_script(SHOW).replace(f"contact[0] > {HEAD_LOST_SECONDS}", "contact[0] > 0.2"))
+
+    done = subprocess.run(
+        ["bash", str(task)], env=worker.environment, capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert done.returncode == 1
+    assert f"({HEAD_LOST_SECONDS} s); is the head's machine lost" in done.stderr
 
 
 def test_worker_without_python_ends_with_one_message(worker, tmp_path):
