@@ -83,7 +83,7 @@ def changed(config: dict[str, Any], changes: dict[tuple[str, ...], Any], removed
 
 @pytest.mark.search
 @settings(
-    max_examples=3000 if EXHAUSTIVE else 60,
+    max_examples=1000 if EXHAUSTIVE else 60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
