@@ -47,6 +47,16 @@ class TestCommand:
         assert result.exit_code == 2
         assert "yellowdog-ray is missing: run `pip install .`" in result.output
 
+    def test_text_of_the_yaml_forges_no_line(self, write, cluster_yaml):
+        cluster_yaml["head_node_type"] = "x\n::error::\x1b[31m\ud83d"
+        file = write(cluster_yaml)
+
+        result = CliRunner().invoke(app, ["validate", str(file)])
+
+        assert result.exit_code == 1
+        assert r"'x\n::error::\x1b[31m\ud83d'" in result.output
+        assert len(result.output.splitlines()) == 1
+
     def test_missing_file_is_reported(self, tmp_path):
         result = CliRunner().invoke(app, ["validate", str(tmp_path / "no.yaml")])
 
