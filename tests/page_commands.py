@@ -19,6 +19,10 @@ _BLOCK = re.compile(r"^( *)```(?:sh|bash|console)\n(.*?)^\1```", re.MULTILINE | 
 _HEREDOC = re.compile(r"<<-?'?(\w+)'?")
 _ASSIGNMENT = re.compile(r"\w+=.*", re.DOTALL)
 _OPERATORS = {";", "&", "&&", "|", "||", ">", ">>", "<", "<<", "(", ")"}
+_KEYWORDS = {"if", "then", "elif", "else", "fi", "while", "until", "do", "done", "!"}
+_LOOPS = {"for", "case", "esac", "select", "break", "continue"}
+"""Words of the shell before a command, and those that have none."""
+
 _FOLDERS = ("benchmarks", "docs", "examples", "images", "packages", "scripts", "tests")
 
 
@@ -68,12 +72,12 @@ def _commands_of_line(line: str) -> Iterator[tuple[str, ...]]:
     redirected = False
     for word in [*lexer, ";"]:
         if word in _OPERATORS:
-            if words:
+            if words and words[0] not in _LOOPS:
                 yield tuple(words)
             words, redirected = [], word[0] in "<>"
         elif redirected:
             redirected = False
-        elif words or not _ASSIGNMENT.fullmatch(word):
+        elif words or not (_ASSIGNMENT.fullmatch(word) or word in _KEYWORDS):
             words.append(word)
 
 

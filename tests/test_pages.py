@@ -1,4 +1,4 @@
-"""The pages name tests that exist, link to files that exist, and quote messages of the sources."""
+"""The pages name tests, files and commands that exist, and quote messages of the sources."""
 
 import ast
 import importlib.util
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.page_commands import commands, commands_of, problems
 from yellowdog_ray import errors
 from yellowdog_ray.errors import LaunchBackedOff, RayDogError
 
@@ -21,6 +22,8 @@ PAGE = DOCS / "reliability.md"
 SPECIFICATION = DOCS / "spec.md"
 TROUBLESHOOTING = DOCS / "troubleshooting.md"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+COMMANDS_PAGE = DOCS / "development/commands-in-pages.md"
 
 NAMED = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -105,6 +108,89 @@ class TestReference:
 
         assert len(remedies) > 25
         assert [remedy for remedy in remedies if remedy[-1] not in ".?"] == []
+
+
+def test_every_command_exists_with_its_options_and_files():
+    found = commands()
+
+    assert len(found) > 150
+    assert [f"{command}: {problem}" for command in found for problem in problems(command)] == []
+
+
+def test_every_command_has_a_test_or_a_reason():
+    known = rows_of_commands()
+    used = {str(command): row_of(command.words) for command in commands()}
+    inner = {"ray status", "serve run"}  # commands within `ray exec`
+
+    assert [command for command, row in used.items() if row is None] == []
+    assert set(known) - inner - set(used.values()) == set()
+    assert [name for name, reason in known.items() if not reason] == []
+
+
+def test_tests_named_for_commands_exist():
+    names = NAMED.findall(" ".join(rows_of_commands().values()))
+
+    assert len(names) > 20
+    assert [f"{file}::{name}" for file, name in names if not exists(file, name)] == []
+
+
+BLOCK = """\
+Text.
+
+   ```sh
+   A=1 raydog list --namespace x    # a comment
+   ray exec c.yaml 'ray status --bad' && cd x; set -e
+   cat > job.py <<'JOB'
+   ray nothing
+   JOB
+   for x in 1 2; do raydog list; done
+   task=$(raydog logs \\
+     --nope 3)
+   ```
+"""
+
+
+def test_commands_are_read_with_their_lines():
+    assert [(command.line, " ".join(command.words)) for command in commands_of("x.md", BLOCK)] == [
+        (4, "raydog list --namespace x"),
+        (5, "ray exec c.yaml ray status --bad"),
+        (5, "cd x"),
+        (5, "set -e"),
+        (6, "cat"),
+        (9, "raydog list"),
+        (10, "raydog logs --nope 3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("raydog lost", "raydog has no command lost"),
+        ("raydog local status --jsn", "raydog local status has no option --jsn"),
+        ("raydog gc my-cluster", "raydog gc takes 0 to 0 arguments, not 1"),
+        ("raydog down", "raydog down takes 1 to 1 arguments, not 0"),
+        ("ray up --yess c.yaml", "ray up has no option --yess"),
+        ("ray exec c.yaml 'ray statuss'", "ray has no command statuss"),
+        ("ray up examples/nope.yaml", "there is no examples/nope.yaml"),
+        ("scripts/demo --keeep", "scripts/demo has no option --keeep"),
+        ("scripts/nope", "there is no scripts/nope"),
+    ],
+)
+def test_command_that_does_not_exist_is_found(line, problem):
+    (command,) = commands_of("x.md", f"```sh\n{line}\n```\n")
+
+    assert list(problems(command)) == [problem]
+
+
+def rows_of_commands() -> dict[str, str]:
+    """The beginnings of commands, and the test or reason of each."""
+    cells = [line.split("|")[1:3] for line in COMMANDS_PAGE.read_text().splitlines() if line.startswith("| `")]
+    return {name: reason.strip() for names, reason in cells for name in re.findall(r"`([^`]+)`", names)}
+
+
+def row_of(words: tuple[str, ...]) -> str | None:
+    beginnings = (" ".join(words[:length]) for length in range(len(words), 0, -1))
+    return next((beginning for beginning in beginnings if beginning in rows_of_commands()), None)
 
 
 def tables() -> str:
