@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 from raydog_cli.clusters import required
 from raydog_cli.common import (
+    NO_ACCESS,
     NOT_FOUND,
     ClusterArgument,
     JsonOption,
@@ -22,6 +25,10 @@ from raydog_cli.common import (
 
 if TYPE_CHECKING:
     from yellowdog_ray.inventory.events import NodeLog
+    from yellowdog_ray.inventory.target import Found
+
+FOLLOW_SECONDS = 5.0
+"""Seconds between two readings of `raydog logs --follow`."""
 
 _EVENT_COLUMNS = ("time (UTC)", "subject", "event")
 
@@ -64,18 +71,26 @@ def logs(
     cluster: ClusterArgument,
     node: Annotated[str | None, typer.Argument(help="The node; by default those that failed.")] = None,
     namespace: NamespaceOption = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Then show starts, errors and ends of tasks as they come.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what YellowDog has of nodes' tasks: errors, exit codes, and where their output is. Exit code 1 without any.
 
-    YellowDog keeps neither a task's output nor a machine's boot log. Both are on the machine until it is terminated.
+    YellowDog keeps neither a task's output nor a machine's boot log, so --follow cannot show them: both are on the
+    machine until it is terminated. --follow ends with the node's task, with the cluster, or by Ctrl-C.
 
     For example:
 
         raydog logs my-cluster --namespace my-team
 
         raydog logs raydog.yaml head-1f0c9a42
+
+        raydog logs raydog.yaml --follow
     """
+    if follow and as_json:
+        fail("--json shows one reading: leave out --follow, or use `raydog events --json` again", NO_ACCESS)
     with reported_errors():
         from yellowdog_ray.inventory.account import Account
         from yellowdog_ray.inventory.events import read_logs
@@ -83,6 +98,10 @@ def logs(
 
         target = parse_target(cluster, namespace)
         found = required(Account(), target)
+        if follow:
+            with suppress(KeyboardInterrupt):  # the way to end it
+                _follow(found, node)
+            return
         shown = [log for log in read_logs(found) if (log.errors if node is None else log.node == node)]
     if as_json:
         from raydog_cli.shapes import of_logs
@@ -95,6 +114,32 @@ def logs(
         fail("YellowDog shows no failed node" if node is None else f"YellowDog shows no node '{node}'", NOT_FOUND)
 
 
+def _follow(found: Found, node: str | None) -> None:
+    """Show the nodes with errors, or the named node, and then what changes."""
+    from yellowdog_ray.errors import PlatformError
+    from yellowdog_ray.inventory.following import Follower
+
+    follower = Follower(found, node)
+    for log in follower.logs:
+        if log.errors or node is not None:
+            _show(log)
+    if node is not None and not follower.logs:
+        print_safe(f"node '{node}' is not there yet", err=True)
+    print_safe("YellowDog keeps no output of tasks: starts, errors and ends follow, until Ctrl-C", err=True)
+    warned = ""
+    while not follower.ended:
+        time.sleep(FOLLOW_SECONDS)
+        try:
+            for change in follower.changes():
+                moment = f"{_time(change.time)} UTC" if change.time else "-"
+                print_safe(f"{moment}  {change.node} ({change.node_type}): {change.text}")
+            warned = ""
+        except PlatformError as error:
+            if str(error) != warned:
+                print_safe(f"warning: {error}", err=True)
+            warned = str(error)
+
+
 def _show(log: NodeLog) -> None:
     print_safe(f"node {log.node} ({log.node_type}): {log.status.lower()}")
     print_safe(f"  task      {log.task_id}")
@@ -102,8 +147,8 @@ def _show(log: NodeLog) -> None:
         print_safe(f"  started   {_time(log.started)} UTC")
     if log.ended:
         print_safe(f"  ended     {_time(log.ended)} UTC")
-    for time, text in log.errors:
-        print_safe(f"  error     {_time(time)} UTC: {text}")
+    for moment, text in log.errors:
+        print_safe(f"  error     {_time(moment)} UTC: {text}")
     print_safe(f"  output    {_where(log)}")
 
 
