@@ -40,6 +40,7 @@ _SOCKET_SUFFIX = 17
 _SECONDS = 5.0
 _PROGRAMS = {"ssh": "OpenSSH's client", "rsync": "rsync"}
 _HOST = "255.255.255.255"  # no token of ControlPath becomes longer with an IPv4 address
+_USER = re.compile(r"\w[\w.-]*")  # no option of OpenSSH
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _NO_PROGRAM = re.compile(r"[$`~(){}<>|&;*?\[]|=")
 
@@ -112,7 +113,8 @@ def check_openssh(auth: Mapping[str, Any]) -> Check:
     """OpenSSH's own configuration, as `ssh -G` resolves it for the head. No connection is made."""
     subject = "OpenSSH"
     command = ["ssh", "-G", *([f"-oProxyCommand={auth['ssh_proxy_command']}"] if _proxied(auth) else [])]
-    command.append(f"{auth.get('ssh_user') or 'yd-agent'}@{_HOST}")
+    user = str(auth.get("ssh_user"))
+    command.append(f"{user}@{_HOST}" if _USER.fullmatch(user) else _HOST)
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
     except FileNotFoundError:
@@ -127,7 +129,7 @@ def check_openssh(auth: Mapping[str, Any]) -> Check:
 
 
 def _proxied(auth: Mapping[str, Any]) -> bool:
-    return isinstance(auth.get("ssh_proxy_command"), str)
+    return isinstance(auth.get("ssh_proxy_command"), str) and "\0" not in auth["ssh_proxy_command"]
 
 
 def _check_control_path(subject: str, options: Mapping[str, str]) -> Check:

@@ -41,7 +41,7 @@ def check_way(auth: Mapping[str, Any], *, private: bool, seconds: float = PROXY_
         seconds: how long the proxy command may take.
     """
     command = auth.get("ssh_proxy_command")
-    if not isinstance(command, str) or not command:
+    if not isinstance(command, str) or not command.strip() or "\0" in command:
         where = (
             "at its private address, so this machine must be in its network"
             if private

@@ -88,6 +88,11 @@ def test_files_that_openssh_refuses_are_named_in_its_words(ssh):
     assert "(Bad owner or permissions on /home/me/.ssh/config): correct the file that it names" in check.text
 
 
+@pytest.mark.parametrize("user", ["-oLocalCommand=x", "a b", "u\0", None, 5])
+def test_user_that_is_no_user_is_not_passed_to_openssh(user):
+    assert checks.check_openssh({"ssh_user": user, "ssh_proxy_command": "x\0y"}).state is State.OK
+
+
 def test_ssh_that_hangs_is_unchecked(ssh, monkeypatch):
     monkeypatch.setattr(checks, "_SECONDS", 0.05)
     ssh("exec sleep 60")

@@ -97,6 +97,11 @@ def test_direct_way_is_not_checked_before_there_is_a_head(private, where):
     assert where in check.text
 
 
+@pytest.mark.parametrize("command", [" ", "a\0b", 5])
+def test_value_that_is_no_command_is_not_run(command):
+    assert way(command).state is State.UNCHECKED
+
+
 def test_command_cannot_prompt(tmp_path, monkeypatch):
     """Its input stays open, it has no terminal, and nothing asks in a window."""
     monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
