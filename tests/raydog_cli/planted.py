@@ -130,6 +130,10 @@ def role_without_pools(world: World) -> None:
     account.group.adminGroup = False
 
 
+def may_not_read_templates(world: World) -> None:
+    world.refuse("GET /compute/namespaces/*/templates/requirements/*")
+
+
 def no_template(world: World) -> None:
     world.node_config["compute_requirement_template"] = "demo/locla"
 
@@ -367,6 +371,7 @@ ELSEWHERE: dict[Plant, tuple[str, str, str]] = {
     new_namespace: (WARNING, "namespace", "shows no namespace 'dmeo'"),
     may_not_read_pools: (BAD, "reading worker pools", "give its application a role with WORKER_POOL_READ"),
     role_without_pools: (BAD, "permission to create", "give its application a role with WORKER_POOL_WRITE"),
+    may_not_read_templates: (BAD, "template demo/local", "give its application a role with COMPUTE_READ"),
     no_template: (BAD, "template demo/locla", "give the id or `namespace/name` of one"),
     template_without_sources: (BAD, "template demo/nowhere", "correct the template in YellowDog's portal"),
     small_sources: (WARNING, "template demo/local", "need up to 51: lower max_workers, or raise the limit of a source"),

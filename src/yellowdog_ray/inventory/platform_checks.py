@@ -144,7 +144,10 @@ def check_name(account: Account, cluster: str, namespace: str) -> list[Check]:
     from yellowdog_ray.cluster.generations import find_last_work, require_ours
 
     platform, subject = account.within(namespace), "cluster name"
-    work = find_last_work(platform, cluster)
+    try:
+        work = find_last_work(platform, cluster)
+    except NotAuthorised:
+        return [unchecked(subject, "the key may not read work requirements")]
     if work is None or work.finished:
         return [ok(subject, f"no cluster '{cluster}' is alive in namespace '{namespace}'")]
     require_ours(platform, cluster, work)
@@ -176,7 +179,11 @@ def check_template(account: Account, plan: Plan, node_type: NodeTypePlan) -> Ite
 
     template = str(node_type.template)
     platform, subject = account.within(plan.namespace or ""), f"template {template}"
-    up.check_template(platform, plan.source, template, node_type.name)
+    try:
+        up.check_template(platform, plan.source, template, node_type.name)
+    except NotAuthorised:
+        yield failed(subject, "the key may not read it: give its application a role with COMPUTE_READ")
+        return
     try:
         sources = platform.planned_sources(template, node_type.image)
     except NotAuthorised:
