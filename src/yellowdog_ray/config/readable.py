@@ -6,6 +6,7 @@ import json
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -52,6 +53,21 @@ def read_text(file: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{file} cannot be read ({reason}): correct the path, or make the file readable") from error
+
+
+def load(file: Path) -> Any:
+    """The value of a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, or has too many values.
+        UNREADABLE, RecursionError: it is no YAML.
+    """
+    root = yaml.compose(read_text(file), yaml.SafeLoader)
+    if root is None:
+        return None
+    if has_too_many_values(root):
+        raise ConfigError(f"{file}: {TOO_MANY_VALUES}")
+    return yaml.SafeLoader("").construct_document(root)
 
 
 def has_too_many_values(root: yaml.Node) -> bool:

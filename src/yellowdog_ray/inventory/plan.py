@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from yellowdog_ray import names
-from yellowdog_ray.config.readable import UNREADABLE, is_endless
+from yellowdog_ray.config.readable import UNREADABLE, is_endless, load
+from yellowdog_ray.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ def read_plan(file: Path) -> Plan:
     """The plan of a YAML; an empty one if it cannot be read, which its own check reports."""
     source = str(file)
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, RecursionError, *UNREADABLE):
+        config = load(file)
+    except (ConfigError, RecursionError, *UNREADABLE):
         return Plan(source)
     if not isinstance(config, Mapping) or is_endless(config):
         return Plan(source)

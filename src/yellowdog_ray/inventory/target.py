@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from yellowdog_ray import names
 from yellowdog_ray.cluster.generations import find_last_work
-from yellowdog_ray.config.readable import UNREADABLE
+from yellowdog_ray.config.readable import UNREADABLE, load
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.inventory.account import Account, is_of
 from yellowdog_ray.platform.client import Platform
@@ -59,9 +56,7 @@ def parse_target(reference: str, namespace: str | None) -> Target:
 
 def _of_yaml(file: Path) -> Target:
     try:
-        config: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from error
+        config = load(file)
     except (*UNREADABLE, RecursionError) as error:
         text = " ".join(str(error).split())
         raise ConfigError(f"{file} is no YAML: {text}. `raydog validate {file}` shows the place") from error

@@ -13,6 +13,7 @@ from yellowdog_ray.config.readable import (
     MAX_VALUES,
     has_too_many_values,
     is_endless,
+    load,
     read_text,
     unreadable_scalar,
     values_that_are_no_json,
@@ -81,6 +82,20 @@ class TestFile:
 
         assert str(caught.value).startswith(f"{file} ")
         assert phrase in str(caught.value)
+
+    def test_value_is_that_of_the_text(self, tmp_path):
+        (tmp_path / "x").write_text("a: [1]\n")
+        (tmp_path / "empty").write_text("")
+
+        assert load(tmp_path / "x") == {"a": [1]}
+        assert load(tmp_path / "empty") is None
+
+    def test_file_with_too_many_values_is_refused(self, tmp_path):
+        lines = [f"a{level}: &a{level} [*a{level - 1}, *a{level - 1}]" for level in range(1, 40)]
+        (tmp_path / "x").write_text("\n".join(["a0: &a0 [x, x]", *lines]))
+
+        with pytest.raises(ConfigError, match="100,000 values"):
+            load(tmp_path / "x")
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,13 @@ def test_given_namespace_replaces_the_yamls(tmp_path):
     assert parse_target(str(file), "other") == Target("demo", "other")
 
 
+def test_device_is_refused(tmp_path):
+    (tmp_path / "a.yaml").symlink_to("/dev/zero")
+
+    with pytest.raises(ConfigError, match="is no regular file"):
+        parse_target(str(tmp_path / "a.yaml"), None)
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [
