@@ -25,6 +25,9 @@ from raydog_cli.common import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from yellowdog_ray.cluster.published import HeadState
     from yellowdog_ray.inventory.account import Account
     from yellowdog_ray.inventory.status import ClusterStatus
     from yellowdog_ray.inventory.summaries import ClusterSummary, Summaries
@@ -35,6 +38,7 @@ WATCH_SECONDS = 5.0
 
 _LIST_COLUMNS = ("cluster", "namespace", "state", "age", "lifetime left", "nodes", "created by")
 _NODE_COLUMNS = ("node", "type", "phase", "age", "machine", "market", "address", "reason")
+_BACK_OFF_COLUMNS = ("type", "next try", "failed launches", "code", "reason")
 _POOL_COLUMNS = ("pool", "type", "status", "instances", "messages")
 
 
@@ -181,8 +185,27 @@ def _show_status(status: ClusterStatus) -> None:
             for pool in status.pools
         ]
         show_table("Worker pools", _POOL_COLUMNS, pools)
+    if status.head and not cluster.work.finished:
+        _show_published(status.head, now)
     for line in _notes(status):
         print_safe(line, err=True)
+
+
+def _show_published(head: HeadState, now: datetime) -> None:
+    """Back-offs and announcements, as old as the head's last publication."""
+    ago = format_duration(now - head.at)
+    if head.back_offs:
+        rows = [
+            [each.node_type, _next_try(each.until, now), str(each.failures), each.code, cut(each.reason)]
+            for each in head.back_offs
+        ]
+        show_table(f"Back-offs (published by the head {ago} ago)", _BACK_OFF_COLUMNS, rows)
+    for notice in head.notices:
+        print_safe(f"announced by the head {ago} ago: {notice.text}")
+
+
+def _next_try(until: datetime, now: datetime) -> str:
+    return f"in {format_duration(until - now)}" if until > now else "now, if Ray still needs one"
 
 
 def _node_rows(status: ClusterStatus) -> list[list[str]]:
@@ -216,6 +239,10 @@ def _notes(status: ClusterStatus) -> list[str]:
         notes.append(f"note: YellowDog counts {status.unlisted} more node(s) than it lists: read again in a moment")
     if status.copies:
         notes.append(f"note: tasks that are no nodes, copied or added by hand: {', '.join(status.copies)}")
+    if status.head_failure:
+        notes.append(f"note: what the head has published could not be read: {status.head_failure}")
+    elif status.head:
+        notes.append(f"back-offs and announcements: as published by the head at {status.head.at:%H:%M:%S} UTC")
     if unknown := unknown_without_head(status):
         notes.append(f"only the head can report: {'; '.join(unknown)}. Run `ray exec YAML 'ray status -v'`")
     return notes

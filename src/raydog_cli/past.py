@@ -49,20 +49,21 @@ def events(
     """
     with reported_errors():
         from yellowdog_ray.inventory.account import Account
-        from yellowdog_ray.inventory.events import LOST_WITH_HEAD, read_events
+        from yellowdog_ray.inventory.events import read_events
         from yellowdog_ray.inventory.target import parse_target
 
         target = parse_target(cluster, namespace)
         found = required(Account(), target)
-        shown = [event for event in read_events(found) if node in (None, event.node)]
+        timeline = read_events(found)
+        shown = [event for event in timeline.events if node in (None, event.node)]
     if as_json:
         from raydog_cli.shapes import of_events
 
-        print_json(of_events(shown, LOST_WITH_HEAD))
+        print_json(of_events(shown, timeline.not_kept))
     else:
         rows = [[_time(event.time), event.subject, event.text] for event in shown]
         show_table(f"Events of cluster {found.name}", _EVENT_COLUMNS, rows)
-        print_safe(f"not kept by YellowDog: {'; '.join(LOST_WITH_HEAD)}. See `ray monitor YAML`", err=True)
+        print_safe(f"not kept by YellowDog: {'; '.join(timeline.not_kept)}. See `ray monitor YAML`", err=True)
     if not shown:
         fail(f"YellowDog shows no event of node '{node}'", NOT_FOUND)
 

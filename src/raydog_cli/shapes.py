@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from raydog_cli.common import iso_time, seconds_between
+from yellowdog_ray.cluster.published import HeadState
 from yellowdog_ray.inventory.doctor import Line
 from yellowdog_ray.inventory.events import Event, NodeLog
 from yellowdog_ray.inventory.leftovers import Leftover, Leftovers, Removal
@@ -62,6 +63,7 @@ def of_status(status: ClusterStatus, creators: dict[str, str]) -> Shape:
         "pools": [_of_pool(pool) for pool in status.pools],
         "copiedTasks": list(status.copies),
         "unlistedNodes": status.unlisted,
+        "published": _of_head_state(status.head, status.read_at),
         "unknownWithoutHead": list(unknown_without_head(status)),
     }
 
@@ -85,6 +87,14 @@ def _of_node(node: NodeStatus, now: datetime) -> Shape:
         "platformNode": machine.id if machine else None,
         "cost": None,
     }
+
+
+def _of_head_state(head: HeadState | None, now: datetime) -> Shape | None:
+    """What the head has published, without the decisions, which are events."""
+    if head is None:
+        return None
+    shape = head.model_dump(mode="json", by_alias=True, exclude={"version", "decisions", "omitted"})
+    return {**shape, "ageSeconds": seconds_between(head.at, now)}
 
 
 def _of_pool(pool: PoolStatus) -> Shape:

@@ -30,6 +30,9 @@ NAMING_RULE = (
 HEAD_GROUP = "head"
 """The task group that holds the head's task. It is the first of its work requirement."""
 
+STATE_GROUP = "info"
+"""The only task group of a work requirement that holds a head's published state. It never has a task."""
+
 MAX_GENERATIONS = 1_000
 """Task groups of one node type that `is_group_of` considers: all that a work requirement may have."""
 
@@ -132,6 +135,32 @@ def is_group_of(group: str, node_type: str) -> bool:
 def pool_name(cluster: str, group: str, token: str) -> str:
     """The worker pool of one task group; also the pool's worker tag."""
     return f"{slug(cluster, MAX_NAME_LENGTH - len(group) - len(token) - 2)}-{group}-{token}"
+
+
+def state_tag(head_pool: str) -> str:
+    """The tag of the work requirements in which the head of one incarnation publishes its state. No pool has it.
+
+    Args:
+        head_pool: the name of its head pool, which contains the cluster's exact name.
+    """
+    token = token_of(head_pool)
+    return f"{head_pool.removesuffix(f'-{HEAD_GROUP}-{token}')}-{STATE_GROUP}-{token}"
+
+
+def new_state_name(token: str) -> str:
+    """The name of a new work requirement with a head's state.
+
+    It contains no cluster's name, so that searches for clusters do not find it, and it can be no cluster's generation.
+    """
+    return f"head-{STATE_GROUP}-{token}-{secrets.token_hex(_NODE_BYTES)}"
+
+
+def publisher_of(name: str, tag: str) -> str | None:
+    """The cluster in the tag of a work requirement that holds a head's state; None if it holds none."""
+    token = token_of(tag)
+    cluster = tag.removesuffix(f"-{STATE_GROUP}-{token}")
+    is_state = _TOKEN.fullmatch(token) is not None and cluster not in ("", tag)
+    return cluster if is_state and name.startswith(f"{HEAD_GROUP}-{STATE_GROUP}-{token}-") else None
 
 
 def is_head_pool(cluster: str, name: str) -> bool:

@@ -14,6 +14,7 @@ from ray.autoscaler._private.cli_logger import cli_logger
 from ray.autoscaler.tags import STATUS_UP_TO_DATE, TAG_RAY_NODE_STATUS
 
 from yellowdog_ray.clock import Clock
+from yellowdog_ray.cluster.journal import Note, note_nothing
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.config.models import NodeConfig, ProviderSettings, parse_provider
@@ -78,12 +79,17 @@ class Side(HasLazyParts, ABC):
         """Launches workers."""
         from yellowdog_ray.cluster.launch import Launcher
 
-        return Launcher(self.cluster, self.platform, self.settings, self.platform.clock, self._admit)
+        return Launcher(self.cluster, self.platform, self.settings, self.platform.clock, self._admit, self._note)
 
     @lazy
     def tag_store(self) -> TagStore:
         """The tag store on the head."""
         return self._make_tag_store()
+
+    @property
+    def _note(self) -> Note:
+        """Receives the decisions that are to be published."""
+        return note_nothing
 
     def _admit(self, node_id: str) -> Mapping[str, str]:
         """The variables that let a worker join a cluster with Ray's token authentication."""

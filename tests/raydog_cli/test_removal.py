@@ -9,6 +9,7 @@ from yellowdog_client.model import WorkRequirement
 from tests.yellowdog_ray.cluster_lab import make_head
 from tests.yellowdog_ray.inventory.conftest import add_strangers_pool, add_strangers_work
 from yellowdog_local import faults
+from yellowdog_ray import names
 from yellowdog_ray.commands.cluster_token import token_file
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.inventory.leftovers import is_living
@@ -175,3 +176,20 @@ def test_down_of_a_strangers_work_ends_nothing(local, raydog, options):
 
 def alive(local):
     return sum(instance.status.alive for instance in local.platform.store.instances.values())
+
+
+def test_down_and_gc_end_records_of_the_state_that_the_head_could_not_cancel(local, raydog, with_workers, in_step):
+    ended, living = with_workers("ended", 0, cluster_lifetime_hours=24), with_workers("alive", 0)
+    tags = [names.state_tag(cluster.groups[0].worker_tag) for cluster in (ended, living)]
+    for tag in tags:
+        ended.platform.create_document(names.new_state_name(names.token_of(tag)), tag, "state")
+
+    assert raydog.run("down", "ended", "--namespace", "demo", "-y").exit_code == 0
+    assert [len(ended.platform.documents(tag, finished=False)) for tag in tags] == [0, 1]
+    ended.platform.create_document(names.new_state_name(names.token_of(tags[0])), tags[0], "state")
+    local.advance(OLD)
+    result = raydog.run(*GC, "-y")
+
+    assert result.exit_code == 0, result.output
+    assert "has not cancelled this record" in result.output
+    assert [len(ended.platform.documents(tag, finished=False)) for tag in tags] == [0, 1]

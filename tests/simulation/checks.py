@@ -58,7 +58,9 @@ TICK_CALLS = 44
 be at once."""
 
 
-_MAKING = re.compile(r"POST /workerPools/provisioned|PUT /work/requirements|POST /work/taskGroups/[^/]+/tasks")
+_MAKING = re.compile(
+    r"POST /workerPools/provisioned|PUT /work/requirements(?!/.*/transition/)|POST /work/taskGroups/[^/]+/tasks"
+)
 """Calls that make a pool, a task group or tasks."""
 
 

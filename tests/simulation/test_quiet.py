@@ -41,10 +41,14 @@ def test_restarted_autoscaler_changes_nothing(world):
     before = world.listed()
 
     world.restart_autoscaler()
+    changes: list[str] = []
     for _ in range(10):
         assert world.tick()
-        assert world.wire.changes == []
+        changes += world.wire.changes
 
+    # The new process publishes its state once, and the record of it is cancelled at once.
+    assert [call.partition("/ydid")[0] for call in changes] == ["POST /work/requirements", "PUT /work/requirements"]
+    assert changes[1].endswith("/transition/CANCELLING")
     assert world.listed() == before
     assert {raylet.node_id for raylet in world.ray.workers} == before
     assert len(world.instances) == 3

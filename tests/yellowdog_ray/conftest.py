@@ -168,4 +168,5 @@ def head_provider(
     monkeypatch.setattr(RayNodes, "_request", lambda *_: None)  # no Ray runs here
     provider = make_provider(cluster_yaml)
     yield provider
+    provider.side.publisher.close()
     provider.side.cluster.close()

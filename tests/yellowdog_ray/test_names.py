@@ -200,3 +200,22 @@ def test_cluster_of_a_work_requirement_is_read_from_its_heads_tag(cluster, gener
 )
 def test_work_requirement_with_another_tag_belongs_to_no_cluster(work, tag):
     assert names.cluster_of(work, tag) is None
+
+
+@pytest.mark.parametrize("cluster", ["demo", "a" * 60, "x-head-0a0b0c0d"])
+def test_state_tag_is_valid_and_no_pools_name(cluster):
+    head_pool = names.pool_name(cluster, names.HEAD_GROUP, "0a0b0c0d")
+
+    tag = names.state_tag(head_pool)
+
+    assert names.is_valid_name(tag)
+    assert tag == names.pool_name(cluster, names.STATE_GROUP, "0a0b0c0d") != head_pool
+    assert not names.is_head_pool(cluster, tag)
+
+
+def test_name_of_a_published_state_is_no_clusters_generation():
+    name = names.new_state_name("0a0b0c0d")
+
+    assert names.is_valid_name(name)
+    stem = name.rpartition("-")[0]
+    assert names.generation_of(stem, name) is None

@@ -7,10 +7,11 @@ This module does not detect failures; monitor/liveness.py and cluster/launch.py 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from yellowdog_ray.cluster.journal import Act, Note, note_nothing
 from yellowdog_ray.errors import (
     EndedAfterJoin,
     LaunchBackedOff,
@@ -62,15 +63,33 @@ class _Entry:
     launched: bool = False
 
 
+@dataclass(frozen=True)
+class Failing:
+    """A node type after failed launches, as others see it.
+
+    Attributes:
+        failures: how many in a row.
+        left: seconds until the next try; 0 or less if it may be tried.
+        reason: the last failure.
+    """
+
+    node_type: str
+    failures: int
+    left: float
+    reason: RayDogError
+
+
 class BackOff:
     """The node types in back-off. Thread-safe: entries are immutable, and each node type's are replaced as a whole.
 
     Args:
         monotonic: seconds that never go back.
+        note: receives each failure.
     """
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], note: Note = note_nothing) -> None:
         self._monotonic = monotonic
+        self._note = note
         self._entries: dict[str, dict[_Kind, _Entry]] = {}
 
     def check(self, node_type: str) -> None:
@@ -88,17 +107,30 @@ class BackOff:
                 entry.reason.code,
             )
 
+    def failing(self) -> list[Failing]:
+        """The node types with failed launches since their last success, each with its longest back-off."""
+        now = self._monotonic()
+        of_types = [(name, list(kinds.values())) for name, kinds in self._entries.copy().items()]
+        longest = [(name, max(entries, key=lambda entry: entry.ends)) for name, entries in of_types if entries]
+        return [Failing(name, entry.failures, entry.ends - now, entry.reason) for name, entry in longest]
+
     def waits(self, node_type: str) -> bool:
         """Whether a node type is in back-off."""
         now = self._monotonic()
         return any(entry.ends > now for entry in self._of(node_type).values())
 
-    def failed(self, node_type: str, reason: RayDogError) -> None:
+    def failed(self, node_type: str, reason: RayDogError, node_ids: Sequence[str] = ()) -> None:
         """Record a failed launch: the node type backs off, for longer than before.
 
         Nodes of one launch fail one by one. So several failed nodes of a kind without a launch between them are one
         failure. Those of the other kind may be of an earlier or later launch: they back off as long, from now on.
+
+        Args:
+            node_type: the node type.
+            reason: the failure.
+            node_ids: the nodes that failed, if the platform had accepted the launch.
         """
+        self._note(Act.BACKED_OFF, str(reason), node_type=node_type, node_ids=node_ids, code=reason.code)
         entries, kind = self._of(node_type), _kind_of(reason)
         same = entries.get(kind)
         if same is not None and kind in _NODES and not same.launched:

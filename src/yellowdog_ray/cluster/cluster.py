@@ -152,6 +152,11 @@ class Cluster:
         """The task groups as last read. No call."""
         return self._work.groups if self._work else ()
 
+    @property
+    def ending(self) -> bool:
+        """Whether the last reading has shown that the cluster is being torn down, or has ended. No call."""
+        return self._work is not None and (self._work.cancelling or self._work.finished)
+
     # Listing
 
     def refresh(self) -> Snapshot:

@@ -15,12 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from ray.autoscaler.tags import TAG_RAY_LAUNCH_REQUEST
+from ray.autoscaler.tags import TAG_RAY_LAUNCH_REQUEST, TAG_RAY_USER_NODE_TYPE
 
 from yellowdog_ray import names
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.journal import Act, Note, note_nothing
 from yellowdog_ray.cluster.pools import AFTER_LIFETIME, needed_nodes, placement, pool_spec, provision
 from yellowdog_ray.cluster.snapshot import ClusterNode
 from yellowdog_ray.config.environment import worker_environment
@@ -93,6 +94,7 @@ class Launcher:
         settings: the settings in force.
         clock: time.
         admit: gives the variables that let a node join, by its id.
+        note: receives launches and failures.
 
     Attributes:
         backoff: which node types are in back-off, and why.
@@ -105,6 +107,7 @@ class Launcher:
         settings: LiveSettings,
         clock: Clock,
         admit: Callable[[str], Mapping[str, str]] = lambda _: {},
+        note: Note = note_nothing,
     ) -> None:
         self._cluster = cluster
         self._admit = admit
@@ -118,7 +121,8 @@ class Launcher:
         self._pool_limit = MAX_POOL_NODES
         self._doubtful_at = -math.inf
         self._closed = ""
-        self.backoff = BackOff(clock.monotonic)
+        self._note = note
+        self.backoff = BackOff(clock.monotonic, note)
 
     def launch(self, request: LaunchRequest) -> list[str]:
         """Submit workers; they are in the snapshot when this returns.
@@ -183,16 +187,18 @@ class Launcher:
             **self._admit(node_id),
         }
         spec = replace(model, name=node_id, environment={**model.environment, **changed}, timeout=timeout)
-        self._submit(node.group_id, [spec], tags)
+        self._submit(node.group_id, [spec], tags, f"in place of {node.id}, which gets a spot notice")
         return node_id
 
-    def _submit(self, group_id: str, specs: list[TaskSpec], tags: Mapping[str, str]) -> None:
+    def _submit(self, group_id: str, specs: list[TaskSpec], tags: Mapping[str, str], why: str) -> None:
         try:
             tasks = submit_tasks(self._platform, group_id, specs)
         except AMBIGUOUS:
             self._doubtful_at = self._clock.monotonic()
             raise
         self._cluster.add(tasks, tags)
+        node_ids = [spec.name for spec in specs]
+        self._note(Act.LAUNCHED, why, node_type=tags.get(TAG_RAY_USER_NODE_TYPE, ""), node_ids=node_ids)
 
     def _check_outcome_is_known(self) -> None:
         """Launch nothing while nodes may exist that no reading has shown: there would be too many."""
@@ -220,7 +226,7 @@ class Launcher:
                 if not ids:  # again: Ray launches in a thread, just before it terminates a node whose set-up has failed
                     self.backoff.check(request.node_type)
                 specs = [self._worker(request, head_ip, timeout) for _ in range(min(missing, room))]
-                self._submit(group.id, specs, request.tags)
+                self._submit(group.id, specs, request.tags, "requested by Ray's autoscaler")
                 ids += [spec.name for spec in specs]
         return ids
 

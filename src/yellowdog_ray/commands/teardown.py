@@ -21,6 +21,7 @@ from yellowdog_ray.cluster.ending import (
     request_end_of,
     shut_down,
 )
+from yellowdog_ray.cluster.published import end_publications
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.errors import NotFound, PlatformError, TeardownIncomplete
 from yellowdog_ray.names import head_id
@@ -191,6 +192,8 @@ class _Teardown:
             shown_at = shown_at if remains.is_empty else now
             if remains.is_empty and not (remains.is_doubtful and now - shown_at < COUNTED_TIMEOUT_SECONDS):
                 host_key_file(head_id(cluster_token(self._work))).unlink(missing_ok=True)
+                # Last: no head is left that could add one. A failure leaves an entry in a list, and no cost.
+                end_publications(self._platform, self._work)
                 return remains.unseen
             readable_at = now if remains.is_shown else readable_at
             self._check_time(remains, now - started, now - readable_at)

@@ -183,6 +183,11 @@ class ProviderSettings(_Section):
         description="Whether the cluster requires a Ray token from everyone who connects. Fixed when the cluster "
         "is created.",
     )
+    publish_events: values.Boolean = Field(
+        default=True,
+        description="Whether the head publishes its decisions, back-offs and Ray's waiting demand on YellowDog, for "
+        "`raydog events`, `status` and `why`. Everyone who may see the namespace's work requirements can read them.",
+    )
     files_to_upload: values.Files = Field(
         default_factory=list,
         description="Files for the head: a list of paths, or a mapping of remote path to local path. A relative path "

@@ -10,7 +10,7 @@ from yellowdog_ray.clock import SystemClock
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import NotAuthorised, NotFound, Refused
 from yellowdog_ray.lazy import HasLazyParts, lazy
-from yellowdog_ray.names import HEAD_GROUP
+from yellowdog_ray.names import HEAD_GROUP, STATE_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.platform.types import Application, WorkRequirementEntry, WorkRequirementView
@@ -80,6 +80,15 @@ def cluster_of(work: WorkRequirementView) -> str | None:
     """
     tag = _head_tag(work)
     return names.cluster_of(work.name, tag) if tag else None
+
+
+def published_by(work: WorkRequirementView) -> str | None:
+    """The cluster whose head has published its state in a work requirement; None if it holds no state. No call.
+
+    Of a cluster with a very long name, the result is the shortened name in its tags.
+    """
+    tag = work.groups[0].worker_tag if work.groups and work.groups[0].name == STATE_GROUP else ""
+    return names.publisher_of(work.name, tag)
 
 
 def is_of(work: WorkRequirementView, cluster: str) -> bool:

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
+from yellowdog_ray.cluster.published import PublishedDecision
 from yellowdog_ray.inventory.account import token_of
+from yellowdog_ray.inventory.head_report import Decisions, read_decisions
 from yellowdog_ray.inventory.status import NODE_TYPE_TAG
 from yellowdog_ray.inventory.target import Found
 from yellowdog_ray.platform.concurrency import run_concurrently
@@ -17,12 +19,15 @@ from yellowdog_ray.platform.types import ComputeEntry, PoolEntry, WorkRequiremen
 AGENT_FOLDER = "/var/opt/yellowdog/agent/data/workers"
 """Where the YellowDog agent runs tasks (its documentation); the output of each is in a directory named by its id."""
 
-LOST_WITH_HEAD = (
+NOT_KEPT = ("decisions of the last minutes that the head has not published yet (15 at most)",)
+"""What is in the autoscaler's log on the head only, and is lost with it."""
+
+NOT_PUBLISHED = (
     "launch requests and back-offs of Ray's autoscaler",
-    "why the autoscaler ended a node (idle, drained, never joined)",
+    "why the autoscaler ended a node",
     "when Ray joined on a node",
 )
-"""What is in the autoscaler's log on the head only, and is lost with it."""
+"""The same for a head that publishes nothing (`publish_events: false`, or an older RayDog)."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +76,30 @@ class _Past:
     nodes: Sequence[NodeHistory]
 
 
-def read_events(found: Found) -> list[Event]:
-    """The events of a cluster, oldest first; those without a time come last.
+@dataclass(frozen=True)
+class Timeline:
+    """The events of a cluster, oldest first, those without a time last; and what they cannot contain."""
 
-    Three calls, one for each task group, and one for each worker pool that YellowDog shows; ended ones count.
+    events: tuple[Event, ...]
+    not_kept: tuple[str, ...]
+
+
+def read_events(found: Found) -> Timeline:
+    """The events of a cluster.
+
+    Four calls, one for each task group, one for each worker pool that YellowDog shows, ended ones included, and one for
+    each publication of the head.
 
     Raises:
         PlatformError: a call failed.
     """
     platform, work = found.platform, found.work
-    with ThreadPoolExecutor(2) as background:
+    with ThreadPoolExecutor(3) as background:
+        publications = background.submit(read_decisions, found)
         pool_listing = background.submit(platform.all_pools, [platform.namespace], token_of(work))
         compute_listing = background.submit(platform.all_computes, [platform.namespace], token_of(work))
         past = _read(found)
+        published = publications.result()
         tags = {group.worker_tag for group in work.groups}
         pools = [pool for pool in pool_listing.result() if pool.name in tags]
         computes = [compute for compute in compute_listing.result() if compute.name in tags]
@@ -97,9 +113,12 @@ def read_events(found: Found) -> list[Event]:
     events += [event for of_one in instances for instance in of_one for event in _of_instance(instance, machines)]
     events += [event for node in past.nodes for event in _of_node(node, names)]
     events += [event for task in past.tasks for event in _of_task(task)]
+    events += [_of_decision(decision) for decision in published.decisions]
+    events += _of_omissions(published)
     if len(past.tasks) >= MAX_TASKS:
         events.append(Event(None, "history", f"only {MAX_TASKS} of the cluster's tasks were read"))
-    return sorted(events, key=lambda event: (event.time is None, event.time.timestamp() if event.time else 0.0))
+    events.sort(key=lambda event: (event.time is None, event.time.timestamp() if event.time else 0.0))
+    return Timeline(tuple(events), NOT_KEPT if published.publications else NOT_PUBLISHED)
 
 
 def read_logs(found: Found) -> list[NodeLog]:
@@ -173,6 +192,26 @@ def _of_node(node: NodeHistory, names: Mapping[str, str]) -> Iterator[Event]:
         yield Event(node.status_changed, subject, f"machine {node.instance_id} {text}", name)
     if node.deregistered:
         yield Event(node.deregistered, subject, f"machine {node.instance_id} deregistered", name)
+
+
+def _of_decision(decision: PublishedDecision) -> Event:
+    """The event of a published decision. It is one node's if it is about one only."""
+    nodes = f"{decision.count} node{'s' * (decision.count != 1)}" if decision.count else ""
+    about = f"{nodes}{f' of type {decision.node_type}' if decision.node_type and nodes else ''}"
+    code = f"{decision.code}: " if decision.code else ""
+    more = ", ..." * (decision.count > len(decision.nodes))
+    named = f" ({', '.join(decision.nodes)}{more})" if decision.nodes else ""
+    subject = f"autoscaler, type {decision.node_type}" if decision.node_type else "autoscaler"
+    text = " ".join(part for part in (decision.act, about) if part)
+    node = decision.nodes[0] if decision.count == 1 and decision.nodes else None
+    return Event(decision.time, subject, f"{text}: {code}{decision.text}{named}", node)
+
+
+def _of_omissions(published: Decisions) -> Iterator[Event]:
+    if published.omitted:
+        yield Event(None, "history", f"the head has published {published.omitted} decisions less than it made")
+    if published.unread:
+        yield Event(None, "history", f"{published.unread} publications of the head were not read")
 
 
 def _of_pool(pool: PoolEntry) -> Iterator[Event]:

@@ -18,8 +18,9 @@ from yellowdog_ray.cluster.generations import find_last_work
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import tear_down
 from yellowdog_ray.errors import PlatformError, TeardownIncomplete
-from yellowdog_ray.inventory.account import Account, cluster_of, read_listed, token_of
+from yellowdog_ray.inventory.account import Account, cluster_of, published_by, read_listed, token_of
 from yellowdog_ray.inventory.summaries import YOUNG
+from yellowdog_ray.names import STATE_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.convert import LONG_AGO
@@ -48,6 +49,8 @@ class Leftover:
     @property
     def reason(self) -> str:
         """Why no living cluster owns it."""
+        if self.work.groups[0].name == STATE_GROUP:
+            return "its head has not cancelled this record of its state"
         if self.work.finished:
             return "its work requirement has ended"
         return "its end was requested" if self.work.cancelling else "it has no head"
@@ -112,11 +115,15 @@ def read_leftovers(account: Account, namespace: str) -> Leftovers:
     pools = [pool for pool in pools if not pool.configured]
     shown = {pool.name for pool in pools} | {compute.name for compute in computes}
     alive = {name for name in shown if names.has_pool_form(name)}
-    works = _clusters(platform, _possible_owners(entries, alive))
+    read = [work for work in _read(platform, _possible_owners(entries, alive)) if work is not None]
+    works = [(name, work) for work in read if (name := cluster_of(work)) is not None]
+    # A record of a head's state runs nothing, and proves nothing about pools.
+    records = [(name, work) for work in read if not work.finished and (name := published_by(work)) is not None]
     now, is_dated = platform.clock.now(), platform.clock.is_set
     # A copy of a work requirement has the tags of the original: what a living cluster uses is nobody's leftover.
     living = {token_of(work) for _, work in works if is_living(platform, work)}
-    candidates = [_leftover(name, work, pools, computes) for name, work in works if token_of(work) not in living]
+    dead = [(name, work) for name, work in [*works, *records] if token_of(work) not in living]
+    candidates = [_leftover(name, work, pools, computes) for name, work in dead]
     leftovers = [one for one in candidates if one.pools or one.computes or not one.work.finished]
     proven = {tag for _, work in works for tag in pool_tags(work)}
     old = tuple(one for one in leftovers if is_dated and one.youngest and now - one.youngest >= YOUNG)
@@ -138,17 +145,16 @@ def _possible_owners(entries: Iterable[WorkRequirementEntry], alive: Iterable[st
     ]
 
 
-def _clusters(platform: Platform, entries: Sequence[WorkRequirementEntry]) -> list[tuple[str, WorkRequirementView]]:
-    works = run_concurrently(partial(read_listed, platform), entries)
-    return [(name, work) for work in works if work is not None and (name := cluster_of(work)) is not None]
+def _read(platform: Platform, entries: Sequence[WorkRequirementEntry]) -> list[WorkRequirementView | None]:
+    return run_concurrently(partial(read_listed, platform), entries)
 
 
 def is_living(platform: Platform, work: WorkRequirementView) -> bool:
     """Whether a cluster has a head that has not ended: no call if the platform counts one, otherwise one.
 
-    Without counts, a cluster whose head no list shows is taken for a living one.
+    Without counts, a cluster whose head no list shows is taken for a living one. A record of a head's state never is.
     """
-    if work.finished or work.cancelling:
+    if work.finished or work.cancelling or work.groups[0].name == STATE_GROUP:
         return False
     head = work.groups[0]
     if head.counts is not None and head.counts.live:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from yellowdog_ray.cluster.platform_nodes import PlatformNodes
+from yellowdog_ray.cluster.published import HeadState
+from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.inventory.account import token_of
+from yellowdog_ray.inventory.head_report import read_state
 from yellowdog_ray.inventory.summaries import ClusterSummary, node_type_of, summary
 from yellowdog_ray.inventory.target import Found
 from yellowdog_ray.names import HEAD_GROUP
@@ -26,12 +29,11 @@ from yellowdog_ray.platform.types import (
 NODE_TYPE_TAG = "ray-user-node-type"
 """Ray's `TAG_RAY_USER_NODE_TYPE`: the import of its module takes half a second."""
 
-ON_THE_HEAD = (
-    "whether Ray has joined on a node",
-    "Ray's demand and resources, and how long a node has been idle",
-    "back-offs of node types and the time of their next launch",
-)
+ON_THE_HEAD = ("whether Ray has joined on a node", "Ray's resources, and how long each node has been idle")
 """What only the head can report."""
+
+NOT_PUBLISHED = ("Ray's waiting demand", "back-offs of node types and the time of their next launch")
+"""What only the head can report while it has published nothing."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class ClusterStatus:
         read_at: the platform's time of the reading.
         copies: names of tasks that are no nodes: copied, or added by hand.
         unlisted: how many more nodes the platform counts than it lists; below 0 for fewer.
+        head: the state that the head has published last, or None.
+        head_failure: why it could not be read.
     """
 
     cluster: ClusterSummary
@@ -89,23 +93,27 @@ class ClusterStatus:
     read_at: datetime
     copies: tuple[str, ...] = ()
     unlisted: int = 0
+    head: HeadState | None = None
+    head_failure: str | None = None
 
 
 def read_status(found: Found) -> ClusterStatus:
     """The status of a cluster.
 
-    Two calls, and one for each task group with machines; lists of more than 1,000 entries take more.
+    Four calls, and one for each task group with machines; lists of more than 1,000 entries take more.
 
     Raises:
         PlatformError: a call failed.
     """
     platform, work = found.platform, found.work
-    with ThreadPoolExecutor(2) as background:
+    with ThreadPoolExecutor(3) as background:
+        publication = background.submit(_published, found)
         listing = background.submit(platform.live_computes, [platform.namespace], token_of(work))
         machines = background.submit(_tagged_nodes, platform, work)
         tasks = [] if work.finished else platform.live_tasks(work.id)
         known = {**machines.result()}
         computes = listing.result()
+        head, head_failure = publication.result()
     known |= _others(platform, work, tasks, known)
     now = platform.clock.now()
     supply = {compute.name: compute for compute in computes}
@@ -124,7 +132,17 @@ def read_status(found: Found) -> ClusterStatus:
         read_at=now,
         copies=tuple(task.name for task in tasks if task not in of_ours),
         unlisted=counted - len(tasks),
+        head=head,
+        head_failure=head_failure,
     )
+
+
+def _published(found: Found) -> tuple[HeadState | None, str | None]:
+    """The head's state, or why it cannot be read: the rest of the status does not depend on it."""
+    try:
+        return read_state(found), None
+    except PlatformError as error:
+        return None, str(error)
 
 
 def _tagged_nodes(platform: Platform, work: WorkRequirementView) -> dict[str, PlatformNodeView]:
@@ -206,4 +224,6 @@ def _pool(group: TaskGroupView, compute: ComputeEntry | None) -> PoolStatus:
 
 def unknown_without_head(status: ClusterStatus) -> Sequence[str]:
     """What this status cannot show, because only the head can report it."""
-    return () if status.cluster.work.finished else ON_THE_HEAD
+    if status.cluster.work.finished:
+        return ()
+    return ON_THE_HEAD if status.head else (*ON_THE_HEAD, *NOT_PUBLISHED)

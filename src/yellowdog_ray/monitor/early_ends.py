@@ -12,6 +12,7 @@ from ray.autoscaler.tags import NODE_KIND_WORKER, TAG_RAY_NODE_KIND, TAG_RAY_USE
 
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
+from yellowdog_ray.cluster.journal import Act, Note, note_nothing
 from yellowdog_ray.cluster.snapshot import ClusterNode, Snapshot
 from yellowdog_ray.errors import EndedAfterJoin, EndedBeforeJoin, NodeBuildError
 from yellowdog_ray.monitor.failures import record_failure
@@ -34,9 +35,18 @@ class EarlyEnds:
         backoff: the back-off of node types.
         ray_nodes: the nodes in Ray's control store.
         monotonic: seconds that never go back.
+        note: receives the nodes that have joined.
     """
 
-    def __init__(self, cluster: Cluster, backoff: BackOff, ray_nodes: RayNodes, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        backoff: BackOff,
+        ray_nodes: RayNodes,
+        monotonic: Callable[[], float],
+        note: Note = note_nothing,
+    ) -> None:
+        self._note = note
         self._cluster = cluster
         self._backoff = backoff
         self._ray_nodes = ray_nodes
@@ -55,6 +65,7 @@ class EarlyEnds:
             self._backoff.joined(node.node_type)
             if self._watches:
                 self._joined_lately[node.id] = (node.node_type, now)
+                self._note(Act.JOINED, "Ray runs on it", node_type=node.node_type, node_ids=[node.id])
         self._watches = True
 
     def tick(self, snapshot: Snapshot) -> None:

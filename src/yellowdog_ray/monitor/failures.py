@@ -27,4 +27,4 @@ def record_failure(backoff: BackOff, node_type: str, node_ids: Sequence[str], re
         reason.code,
         reason,
     )
-    backoff.failed(node_type, reason)
+    backoff.failed(node_type, reason, node_ids)

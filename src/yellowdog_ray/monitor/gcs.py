@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from yellowdog_ray.cluster.journal import Act, Note, note_nothing
 from yellowdog_ray.monitor.ray_use import RayUse, read_use
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.seen_errors import DistinctErrors
@@ -34,13 +35,16 @@ class RayNodes:
     Args:
         address: Ray's control store.
         to_local: converts a moment of the platform's clock to this machine's, by which Ray drains.
+        note: receives the nodes that Ray drains for RayDog.
     """
 
     def __init__(
         self,
         address: str = f"127.0.0.1:{GCS_PORT}",
         to_local: Callable[[datetime], datetime] = lambda moment: moment,
+        note: Note = note_nothing,
     ) -> None:
+        self._note = note
         self._address = address
         self._to_local = to_local
         self._client: Any = None
@@ -133,7 +137,14 @@ class RayNodes:
                 deadline_timestamp_ms=int(self._to_local(deadline).timestamp() * 1000),
             )
         )
-        return answer is not None and answer[0]
+        has_agreed = answer is not None and answer[0]
+        if has_agreed:
+            self._note(Act.DRAINED, why, node_ids=[node_id])
+        return has_agreed
+
+    def state(self) -> ClusterResourceState | None:
+        """Ray's view of the cluster, with its nodes and what waits for resources; None without an answer."""
+        return self._request(_state)
 
     def _keep(self, nodes: dict[Any, Any]) -> bool:
         with_id = [info for info in nodes.values() if info.instance_id]

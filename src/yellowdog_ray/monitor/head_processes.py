@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from yellowdog_ray.cluster.journal import Act, Note, note_nothing
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.monitor.changed_file import ChangedFile
 from yellowdog_ray.monitor.head_metrics import restart_counter
@@ -28,9 +29,17 @@ class HeadProcesses:
         now: the time in seconds since the epoch.
         file: the supervisor's file.
         count: counts a restart in Ray's metrics.
+        note: receives each restart.
     """
 
-    def __init__(self, now: float, file: Path | None = None, count: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        now: float,
+        file: Path | None = None,
+        count: Callable[[], None] | None = None,
+        note: Note = note_nothing,
+    ) -> None:
+        self._note = note
         self._file = file or Path(f"~/{EVENTS_FILE}").expanduser()
         self._changed = ChangedFile(self._file)
         self._logged_until = now - _NEW_SECONDS
@@ -50,6 +59,11 @@ class HeadProcesses:
             if event["time"] > self._logged_until:
                 self._logged_until = event["time"]
                 self._count()
+                self._note(
+                    Act.RESTARTED,
+                    f"{event['kind']} of the head after {event['seconds']} s ({event['reason']}); restarts of it in "
+                    f"10 min: {event['count']}",
+                )
                 logger.warning(
                     "%s of the head restarted after %s s (%s); restarts of it in 10 min: %s%s",
                     event["kind"],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ray.autoscaler.tags import STATUS_UP_TO_DATE, STATUS_UPDATE_FAILED, TAG_RAY_NODE_STATUS
 
 from yellowdog_ray.clock import Clock
+from yellowdog_ray.cluster.journal import Journal, Note
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import RayDogError
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from yellowdog_ray.monitor.idleness import Idleness
     from yellowdog_ray.monitor.launch_records import LaunchRecords
     from yellowdog_ray.monitor.liveness import Builds
+    from yellowdog_ray.monitor.publisher import Publisher
     from yellowdog_ray.monitor.requested_resources import RequestedResources
 
 logger = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ class HeadSide(Side):
         self._requirement_id = requirement_id
         self._auth_mode = auth_mode
         self._v2 = v2
-        self.ray_nodes = RayNodes(to_local=lambda moment: self.platform.clock.to_local(moment))
+        self.ray_nodes = RayNodes(to_local=lambda moment: self.platform.clock.to_local(moment), note=self._note)
         self._shows_joined = not v2 and bool(provider_config.get("disable_node_updaters"))
         self._gate = ScaleGate(lambda: self.ray_nodes.counts_placed_groups())
         self._outage = Outage()
@@ -103,7 +105,7 @@ class HeadSide(Side):
             self.settings,
             self.ray_nodes,
             self.setups,
-            EarlyEnds(self.cluster, self.launcher.backoff, self.ray_nodes, self._clock.monotonic),
+            EarlyEnds(self.cluster, self.launcher.backoff, self.ray_nodes, self._clock.monotonic, self._note),
             self._clock,
             ids_needed=self._v2,
         )
@@ -133,10 +135,10 @@ class HeadSide(Side):
         declared = DeclaredResources(self.cluster, self.settings)
         begun = Begun(Path(BEGUN_FILE).expanduser(), os.environ.get(CLOUD_INSTANCE_ID, ""))
         idle_end = IdleEnd(self.platform, self.cluster, self.launcher, self.idleness, begun)
-        processes = HeadProcesses(self._clock.now().timestamp())
+        processes = HeadProcesses(self._clock.now().timestamp(), note=self._note)
         admission = [self.admission.tick] if self._auth_mode == MODE_TOKEN else []
         machine = HeadMachine(self._clock.monotonic)
-        last = [lifetime.tick, declared.tick, processes.tick, machine.tick, idle_end.tick]
+        last = [lifetime.tick, declared.tick, processes.tick, machine.tick, idle_end.tick, self.publisher.tick]
         return Supervisor([*admission, self.builds.tick, preemption.tick, lost.tick, *last])
 
     @lazy
@@ -152,6 +154,22 @@ class HeadSide(Side):
             self._clock.monotonic,
             lambda: self.platform.clock.now(),
         )
+
+    @lazy
+    def journal(self) -> Journal:
+        """The decisions that are to be published."""
+        return Journal(lambda: self.platform.clock.now())
+
+    @property
+    def _note(self) -> Note:
+        return self.journal.note
+
+    @lazy
+    def publisher(self) -> Publisher:
+        """Publishes the head's state on the platform."""
+        from yellowdog_ray.monitor.publishing import make_publisher
+
+        return make_publisher(self, v2=self._v2)
 
     @lazy
     def admission(self) -> Admission:
@@ -356,6 +374,9 @@ class HeadSide(Side):
         if head is not None and head.id in node_ids:
             logger.error("Ray's autoscaler requested termination of the head (%s), which only `ray down` may", head.id)
             node_ids = [node_id for node_id in node_ids if node_id != head.id]
+        from yellowdog_ray.monitor.publishing import note_terminations
+
+        note_terminations(self._note, self.cluster, node_ids)
         self.cluster.terminate(node_ids)
 
     def _judge_setups(self, node_ids: list[str]) -> None:

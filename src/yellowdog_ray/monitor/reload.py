@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,19 @@ CONFIG_FILE = "~/ray_bootstrap_config.yaml"
 _LIMITS = ("min_workers", "max_workers")
 
 
+@dataclass(frozen=True)
+class RayLimits:
+    """Limits of Ray's that RayDog's settings do not contain.
+
+    Attributes:
+        min_workers: the minimum of each node type that has one.
+        idle_timeout_minutes: after how long Ray terminates an idle worker; None if unknown.
+    """
+
+    min_workers: dict[str, int] = field(default_factory=dict)
+    idle_timeout_minutes: float | None = None
+
+
 class HeadFile:
     """The configuration on the head. After a change Ray reads it again but keeps its provider, which reads it here.
 
@@ -29,6 +43,7 @@ class HeadFile:
         path: the file; by default `CONFIG_FILE`.
 
     Attributes:
+        ray_limits: Ray's own limits in the file as last read.
         is_other_recipe: whether the last news change more than limits, so that a launch may succeed that failed before.
     """
 
@@ -37,6 +52,7 @@ class HeadFile:
         self._file = ChangedFile(path or Path(CONFIG_FILE).expanduser())
         self._recipe: str | None = None
         self.is_other_recipe = False
+        self.ray_limits = RayLimits()
 
     def changed_settings(self) -> ProviderSettings | None:
         """The `provider` section if the file changed since the last call. An unchanged file costs one `stat`."""
@@ -58,7 +74,15 @@ class HeadFile:
         settings, recipe = parse_provider(config["provider"], str(self._file.path)), _recipe(config)
         self.is_other_recipe = self._recipe not in (None, recipe)
         self._recipe = recipe
+        self.ray_limits = _ray_limits(config)
         return settings
+
+
+def _ray_limits(config: dict[str, Any]) -> RayLimits:
+    types = config.get("available_node_types", {})
+    minimum = {name: int(kind["min_workers"]) for name, kind in types.items() if kind.get("min_workers")}
+    idle = config.get("idle_timeout_minutes")
+    return RayLimits(minimum, float(idle) if isinstance(idle, (int, float)) else None)
 
 
 def _recipe(config: dict[str, Any]) -> str:

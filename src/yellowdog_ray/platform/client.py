@@ -15,6 +15,7 @@ from yellowdog_ray.clock import Clock, SystemClock
 from yellowdog_ray.credentials import Credentials
 from yellowdog_ray.platform.account import AccountCalls
 from yellowdog_ray.platform.bounded_http import bound_calls
+from yellowdog_ray.platform.documents import DocumentCalls
 from yellowdog_ray.platform.history import HistoryCalls
 from yellowdog_ray.platform.platform_clock import PlatformClock
 from yellowdog_ray.platform.pools import PoolCalls
@@ -40,7 +41,7 @@ MAX_REDIRECTS = 3
 """Each one is a call of its own. The platform has none; a proxy may have one, to HTTPS or a login page."""
 
 
-class Platform(WorkCalls, PoolCalls, AccountCalls, HistoryCalls, PreflightCalls):
+class Platform(WorkCalls, PoolCalls, AccountCalls, HistoryCalls, PreflightCalls, DocumentCalls):
     """All platform calls that a cluster needs. Thread-safe.
 
     Args:

@@ -18,7 +18,10 @@ from raydog_cli.main import app
 from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, grow, make_head
 from yellowdog_local import faults
 from yellowdog_local.testing import RunningPlatform
+from yellowdog_ray import names
 from yellowdog_ray.clock import SystemClock
+from yellowdog_ray.cluster.journal import Decision
+from yellowdog_ray.cluster.published import VERSION, HeadState, encode
 from yellowdog_ray.platform.types import Counts, Placement, TaskGroupView, TaskPhase, WorkRequirementView
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -109,3 +112,17 @@ def with_failed_worker(local: RunningPlatform, with_workers: Callable[..., LabCl
         (worker,) = grow(cluster, 1)
         local.advance(60)
     return worker
+
+
+def publish(cluster: LabCluster, *decisions: Decision, **fields: Any) -> HeadState:
+    """A state as the head of a cluster publishes it."""
+    head_pool = cluster.groups[0].worker_tag
+    cluster.find()  # the answer shows the platform's time
+    now = cluster.platform.clock.now()
+    head = names.head_id(names.token_of(head_pool))
+    state = HeadState(version=VERSION, cluster=cluster.name, head=head, at=now, started=now, **fields)
+    text = encode(state, decisions, 0)
+    name = names.new_state_name(names.token_of(head_pool))
+    created = cluster.platform.create_document(name, names.state_tag(head_pool), text)
+    cluster.platform.cancel_work_requirement(created)
+    return state

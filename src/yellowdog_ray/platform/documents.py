@@ -1,0 +1,88 @@
+"""Calls that keep a text on the platform: in a work requirement that has no tasks and never gets any."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from yellowdog_client.model import (
+    InstantRange,
+    RunSpecification,
+    TaskGroup,
+    TaskTemplate,
+    WorkRequirement,
+    WorkRequirementSearch,
+    WorkRequirementStatus,
+    WorkRequirementSummary,
+)
+
+from yellowdog_ray.names import STATE_GROUP
+from yellowdog_ray.platform.calls import Calls, entity, platform_call
+from yellowdog_ray.platform.convert import TASK_TYPE, identified, is_finished, work_entry
+from yellowdog_ray.platform.types import WorkRequirementEntry
+
+_TASK_TIMEOUT = timedelta(minutes=1)  # of a task that somebody adds by hand
+_UNFINISHED = [status for status in WorkRequirementStatus if not status.finished]
+
+
+class DocumentCalls(Calls):
+    """Texts on the platform."""
+
+    @platform_call
+    def create_document(self, name: str, tag: str, text: str) -> str:
+        """Create a work requirement that holds a text, and that no YellowDog worker can serve. Returns its id.
+
+        Args:
+            name: its name.
+            tag: its tag, and its worker tag: one that no pool has.
+            text: the text.
+        """
+        group = TaskGroup(
+            name=STATE_GROUP,
+            tag=tag,
+            runSpecification=RunSpecification(
+                taskTypes=[TASK_TYPE], taskTimeout=_TASK_TIMEOUT, workerTags=[tag], namespaces=[self.namespace]
+            ),
+            finishIfAllTasksFinished=False,
+            taskTemplate=TaskTemplate(taskType=TASK_TYPE, taskData=text),
+        )
+        subject = f"work requirement '{name}'"
+        with self._sdk(subject):
+            created = self._client.work_client.add_work_requirement(
+                WorkRequirement(namespace=self.namespace, name=name, tag=tag, taskGroups=[group])
+            )
+        return identified(entity(created, WorkRequirement, subject).id, subject)
+
+    @platform_call
+    def documents(
+        self, tag: str, *, finished: bool = True, since: datetime | None = None
+    ) -> list[WorkRequirementEntry]:
+        """The work requirements of the namespace with exactly this tag: one call per page.
+
+        Args:
+            tag: the tag; the platform may match more than that.
+            finished: also those that have ended.
+            since: only those that were created since then.
+        """
+        subject = f"the work requirements with tag '{tag}'"
+        statuses = None if finished else _UNFINISHED
+        created = InstantRange(min=since) if since else None
+        search = WorkRequirementSearch(namespace=self.namespace, tag=tag, statuses=statuses, createdTime=created)
+        with self._sdk(subject):
+            results = self._client.work_client.get_work_requirements(search)
+        found = [item for item in self._items(subject, results, WorkRequirementSummary) if item.tag == tag]
+        return [
+            work_entry(item)
+            for item in found
+            if item.namespace == self.namespace and (finished or not is_finished(item.status))
+        ]
+
+    @platform_call
+    def document(self, requirement_id: str) -> str:
+        """The text that a work requirement holds; empty for one without."""
+        subject = f"work requirement {requirement_id}"
+        with self._sdk(subject):
+            found = self._client.work_client.get_work_requirement_by_id(requirement_id)
+        groups = entity(found, WorkRequirement, subject).taskGroups or []
+        template = groups[0].taskTemplate if groups and isinstance(groups[0], TaskGroup) else None
+        text = template.taskData if isinstance(template, TaskTemplate) else None
+        return text if isinstance(text, str) else ""
