@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from raydog_cli import clusters, past, removal
+from raydog_cli import clusters, past, reasons, removal
 from raydog_cli.common import NO_ACCESS, NOT_FOUND, fail, print_safe
 from raydog_cli.doctor import doctor
 from yellowdog_local.cli.main import app as local
@@ -25,6 +25,7 @@ app.command(name="list")(clusters.list_clusters)
 app.command(name="status")(clusters.show_status)
 app.command()(past.events)
 app.command()(past.logs)
+app.command()(reasons.why)
 app.command()(removal.down)
 app.command()(removal.gc)
 app.command()(doctor)

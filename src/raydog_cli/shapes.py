@@ -12,7 +12,8 @@ from yellowdog_ray.inventory.doctor import Line
 from yellowdog_ray.inventory.events import Event, NodeLog
 from yellowdog_ray.inventory.leftovers import Leftover, Leftovers, Removal
 from yellowdog_ray.inventory.status import ClusterStatus, NodeStatus, PoolStatus, unknown_without_head
-from yellowdog_ray.inventory.summaries import ClusterSummary, Summaries
+from yellowdog_ray.inventory.summaries import ClusterSummary, Summaries, state_of
+from yellowdog_ray.inventory.why import Answer
 
 Shape = dict[str, Any]
 
@@ -86,6 +87,30 @@ def _of_node(node: NodeStatus, now: datetime) -> Shape:
         "instance": machine.instance_id if machine else None,
         "platformNode": machine.id if machine else None,
         "cost": None,
+    }
+
+
+def of_answer(answer: Answer) -> Shape:
+    """The shape of `raydog why`."""
+    facts = answer.facts
+    return {
+        "readAt": iso_time(facts.now),
+        "cluster": facts.name,
+        "namespace": facts.namespace,
+        "state": state_of(facts.work, facts.now).value,
+        "published": _of_head_state(facts.state, facts.now),
+        "findings": [
+            {
+                "code": finding.code,
+                "concerns": finding.concerns,
+                "isTrouble": finding.is_trouble,
+                "cause": finding.cause,
+                "evidence": list(finding.evidence),
+                "remedy": finding.remedy,
+            }
+            for finding in answer.findings
+        ],
+        "notRead": list(answer.not_read),
     }
 
 

@@ -25,7 +25,7 @@ from yellowdog_ray.cluster.journal import Act, Note, note_nothing
 from yellowdog_ray.cluster.pools import AFTER_LIFETIME, needed_nodes, placement, pool_spec, provision
 from yellowdog_ray.cluster.snapshot import ClusterNode
 from yellowdog_ray.config.environment import worker_environment
-from yellowdog_ray.config.limits import MAX_POOL_NODES
+from yellowdog_ray.config.limits import LAST_LAUNCH, LAST_LAUNCH_SHARE, MAX_POOL_NODES
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import (
@@ -56,12 +56,6 @@ from yellowdog_ray.platform.types import (
 )
 
 logger = logging.getLogger(__name__)
-
-LAST_LAUNCH = timedelta(minutes=2)
-"""No worker is launched in the last minutes of a cluster's lifetime: it could do no more than boot."""
-
-LAST_LAUNCH_SHARE = 0.1
-"""Nor in the last tenth of a lifetime that is shorter than 20 minutes."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from yellowdog_ray.node import variables
 
 MAX_POOL_NODES = 10_000
@@ -77,3 +79,9 @@ MAX_RESOURCE = 100_000_000_000_000
 
 MIN_OBJECT_STORE_BYTES = 75 * 1024 * 1024
 """Minimum `object_store_memory` (`OBJECT_STORE_MINIMUM_MEMORY_BYTES` in _private/ray_constants.py of Ray 2.60)."""
+
+LAST_LAUNCH = timedelta(minutes=2)
+"""No worker is launched in the last minutes of a cluster's lifetime: it could do no more than boot."""
+
+LAST_LAUNCH_SHARE = 0.1
+"""Nor in the last tenth of a lifetime that is shorter than 20 minutes."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.snapshot import Snapshot
+from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import HasLazyParts, lazy
 from yellowdog_ray.monitor.certificate import Certificate
@@ -21,7 +24,8 @@ from yellowdog_ray.monitor.node_addresses import NodeAddresses
 from yellowdog_ray.monitor.tickets import TicketRedeemedTwice, TicketRefused, Tickets
 from yellowdog_ray.monitor.token_service import Answer, TokenService
 from yellowdog_ray.node import variables
-from yellowdog_ray.node.authentication import MODE_TOKEN, TOKEN_SERVICE_PORT
+from yellowdog_ray.node.authentication import HEAD_AUTH_FILE, MODE_TOKEN, TOKEN_SERVICE_PORT
+from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.private_file import make_private_folder, write_private
 from yellowdog_ray.redaction import hide
 
@@ -35,6 +39,20 @@ AFTER_BOOT = timedelta(minutes=5)
 
 
 _CERTIFICATE, _REDEEMED, _OWNER = "token_service.pem", "redeemed", "head"
+
+
+def make_admission(
+    cluster: Cluster, platform: Platform, settings: LiveSettings, monotonic: Callable[[], float]
+) -> Admission:
+    """The admission of a cluster's workers, with the token that this head's environment names. No call."""
+    return Admission(
+        NodeAddresses(cluster, platform, monotonic),
+        Path(os.environ.get(variables.AUTH_TOKEN_PATH) or f"~/{HEAD_AUTH_FILE}").expanduser(),
+        Path(FOLDER).expanduser(),
+        os.environ.get(variables.CLOUD_INSTANCE_ID, ""),
+        lambda: platform.clock.now().timestamp(),
+        lambda: settings.current.worker_address_check,
+    )
 
 
 class Admission(HasLazyParts):

@@ -30,8 +30,8 @@ from yellowdog_ray.monitor.repeated_lines import drop_repeated_lines
 from yellowdog_ray.monitor.scale_gate import ScaleGate
 from yellowdog_ray.monitor.supervisor import Supervisor
 from yellowdog_ray.monitor.updater_steps import Setups
-from yellowdog_ray.node.authentication import HEAD_AUTH_FILE, MODE_TOKEN
-from yellowdog_ray.node.variables import AUTH_MODE, AUTH_TOKEN_PATH, CLOUD_INSTANCE_ID
+from yellowdog_ray.node.authentication import MODE_TOKEN
+from yellowdog_ray.node.variables import AUTH_MODE, CLOUD_INSTANCE_ID
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.tags import TagStore
 from yellowdog_ray.remote.uploads import with_deadlines
@@ -63,6 +63,7 @@ class HeadSide(Side):
 
     Attributes:
         ray_nodes: the nodes in Ray's control store.
+        journal: the decisions that are to be published.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class HeadSide(Side):
         self._requirement_id = requirement_id
         self._auth_mode = auth_mode
         self._v2 = v2
+        self.journal = Journal(lambda: self.platform.clock.now())
         self.ray_nodes = RayNodes(to_local=lambda moment: self.platform.clock.to_local(moment), note=self._note)
         self._shows_joined = not v2 and bool(provider_config.get("disable_node_updaters"))
         self._gate = ScaleGate(lambda: self.ray_nodes.counts_placed_groups())
@@ -155,11 +157,6 @@ class HeadSide(Side):
             lambda: self.platform.clock.now(),
         )
 
-    @lazy
-    def journal(self) -> Journal:
-        """The decisions that are to be published."""
-        return Journal(lambda: self.platform.clock.now())
-
     @property
     def _note(self) -> Note:
         return self.journal.note
@@ -174,19 +171,9 @@ class HeadSide(Side):
     @lazy
     def admission(self) -> Admission:
         """The admission of workers to a cluster with Ray's token authentication."""
-        from yellowdog_ray.monitor.admission import FOLDER, Admission
-        from yellowdog_ray.monitor.node_addresses import NodeAddresses
+        from yellowdog_ray.monitor.admission import make_admission
 
-        addresses = NodeAddresses(self.cluster, self.platform, self._clock.monotonic)
-        token_file = Path(os.environ.get(AUTH_TOKEN_PATH) or f"~/{HEAD_AUTH_FILE}").expanduser()
-        return Admission(
-            addresses,
-            token_file,
-            Path(FOLDER).expanduser(),
-            os.environ.get(CLOUD_INSTANCE_ID, ""),
-            lambda: self.platform.clock.now().timestamp(),
-            lambda: self.settings.current.worker_address_check,
-        )
+        return make_admission(self.cluster, self.platform, self.settings, self._clock.monotonic)
 
     def _admit(self, node_id: str) -> Mapping[str, str]:
         if self._auth_mode == MODE_TOKEN:

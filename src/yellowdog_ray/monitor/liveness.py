@@ -13,16 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.launch import Launcher
-from yellowdog_ray.cluster.pools import supply
+from yellowdog_ray.cluster.pools import shortage, supply
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.errors import (
     NeverAllocated,
     NeverJoined,
-    NoCapacity,
     NodeBuildError,
     ProvisioningFailed,
-    QuotaExceeded,
     SetupFailed,
 )
 from yellowdog_ray.monitor.early_ends import EarlyEnds
@@ -40,9 +38,6 @@ POOL_POLL_SECONDS = 15.0
 SHORTAGE_TIMEOUT_SECONDS = 60.0
 """How long sources may report errors before the workers without an instance are withdrawn. The platform itself retries
 meanwhile, and a short shortage passes."""
-
-_QUOTA_WORDS = ("quota", "limit")
-_CAPACITY_WORDS = ("capacity",)
 
 
 class Builds:
@@ -234,7 +229,7 @@ class Builds:
         if self._monotonic() - since >= SHORTAGE_TIMEOUT_SECONDS:
             del self._short_since[group_id]
             youngest_first = sorted(waiting, key=self._waited)
-            reason = _shortage(compute.messages)
+            reason = shortage(compute.messages)
             self._fail(youngest_first[:unserved], reason(f"worker pool {pool.name}: {'; '.join(compute.messages)}"))
 
     def _fail(self, nodes: Sequence[ClusterNode], reason: NodeBuildError) -> None:
@@ -265,10 +260,3 @@ def _log_nameless(nodes: Sequence[ClusterNode]) -> None:
         "the cluster cannot grow" if first.is_head else "it waits for them, never finds them idle, and ends them",
         "ray_head_node_task_script" if first.is_head else "ray_worker_node_task_script",
     )
-
-
-def _shortage(messages: Sequence[str]) -> type[NodeBuildError]:
-    text = " ".join(messages).lower()
-    if any(word in text for word in _QUOTA_WORDS):
-        return QuotaExceeded
-    return NoCapacity if any(word in text for word in _CAPACITY_WORDS) else ProvisioningFailed

@@ -221,6 +221,8 @@ def platform_node_view(node: Node) -> PlatformNodeView:
         instance_type=details.instanceType if details else None,
         region=details.region if details else None,
         spot=details.spot if details else None,
+        status=word_of(node.status) if node.status else "",
+        status_changed=node.statusChangedTime,
     )
 
 
@@ -280,6 +282,7 @@ def compute_entry(requirement: ComputeRequirement) -> ComputeEntry:
         instances=live_instances(requirement),
         messages=source_messages(requirement),
         status_changed=requirement.statusChangedTime,
+        exhausted=_exhausted_sources(requirement),
     )
 
 
@@ -299,6 +302,13 @@ def source_messages(requirement: ComputeRequirement) -> tuple[str, ...]:
     """The errors that the sources of a compute requirement report."""
     messages = (getattr(source, "statusMessage", None) for source in sources_of(requirement))
     return tuple(str(message) for message in messages if message)
+
+
+def _exhausted_sources(requirement: ComputeRequirement) -> tuple[str, ...]:
+    """Name and state of each source whose allowance is used up."""
+    found = [(getattr(source, "name", None), getattr(source, "exhaustion", None)) for source in sources_of(requirement)]
+    states = [(name, getattr(exhaustion, "status", None)) for name, exhaustion in found]
+    return tuple(f"source {name}: {word_of(status)}" for name, status in states if status is not None)
 
 
 def sources_of(requirement: ComputeRequirement | None) -> list[object]:

@@ -90,6 +90,12 @@ class PoolCalls(ComputeCalls):
         return self._nodes(f"the nodes with worker tag '{worker_tag}'", search)
 
     @platform_call
+    def known_nodes(self, worker_tag: str) -> list[PlatformNodeView]:
+        """Every platform node with this worker tag that is alive or was lost: one call per page."""
+        search = NodeSearch(workerTag=worker_tag, statuses=[*LIVE_NODES, NodeStatus.LOST])
+        return self._nodes(f"the nodes with worker tag '{worker_tag}'", search)
+
+    @platform_call
     def lost_nodes(self, pool_id: str) -> list[PlatformNodeView]:
         """Every platform node of a pool whose agent was lost: one call per page."""
         search = NodeSearch(workerPoolId=pool_id, statuses=[NodeStatus.LOST])

@@ -129,6 +129,8 @@ class PlatformNodeView:
     instance_type: str | None = None
     region: str | None = None
     spot: bool | None = None
+    status: str = ""
+    status_changed: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -295,6 +297,7 @@ class ComputeEntry:
         creator: the id of the user or application that created it; None if the platform gives none.
         instances: the numbers of live instances by status, as its sources count them.
         messages: the errors of its sources.
+        exhausted: the states of sources whose allowance is used up.
     """
 
     id: str
@@ -307,6 +310,7 @@ class ComputeEntry:
     instances: Mapping[str, int] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
     status_changed: datetime | None = None
+    exhausted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

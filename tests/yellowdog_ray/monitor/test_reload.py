@@ -44,6 +44,15 @@ class TestHeadFile:
 
         assert head_file.is_other_recipe == is_other
 
+    def test_rays_own_limits_are_read_too(self, file):
+        self.config["idle_timeout_minutes"] = 7
+        self.config["available_node_types"]["worker"]["min_workers"] = 1
+        file.write_text(json.dumps(self.config))
+        head_file = HeadFile("demo", file)
+        head_file.changed_settings()
+
+        assert (head_file.ray_limits.min_workers, head_file.ray_limits.idle_timeout_minutes) == ({"worker": 1}, 7.0)
+
     def test_changed_settings_ignores_file_of_another_cluster(self, file):
         assert HeadFile("dem", file).changed_settings() is None
 

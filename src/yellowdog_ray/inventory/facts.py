@@ -1,0 +1,216 @@
+"""All that YellowDog shows of one cluster at one moment, as far as it can be read: what `raydog why` judges.
+
+Five calls, and at most one for each worker pool. A call that fails takes only its own part away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from yellowdog_ray.cluster.published import HeadState
+from yellowdog_ray.errors import PlatformError
+from yellowdog_ray.inventory.account import token_of
+from yellowdog_ray.inventory.head_report import read_state
+from yellowdog_ray.inventory.status import NODE_TYPE_TAG
+from yellowdog_ray.inventory.summaries import node_type_of
+from yellowdog_ray.inventory.target import Found
+from yellowdog_ray.names import HEAD_GROUP
+from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.concurrency import run_concurrently
+from yellowdog_ray.platform.types import (
+    ComputeEntry,
+    PlatformNodeView,
+    PoolView,
+    TaskGroupView,
+    TaskPhase,
+    TaskView,
+    WorkRequirementView,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PoolFacts:
+    """One task group with its tasks, its pool and its machines. None: not read, or not shown.
+
+    Attributes:
+        tasks: its live nodes.
+        compute: its pool's compute requirement, if a living one is shown.
+        pool: its pool, read only if it has no living compute requirement.
+        nodes: its platform nodes that live or were lost.
+        most_nodes: the limit of the namespace's policy, read only if machines are missing without a reason.
+        head_tasks: all tasks of a head's group without a live one.
+    """
+
+    group: TaskGroupView
+    tasks: tuple[TaskView, ...]
+    compute: ComputeEntry | None = None
+    pool: PoolView | None = None
+    nodes: tuple[PlatformNodeView, ...] | None = None
+    most_nodes: int | None = None
+    head_tasks: tuple[TaskView, ...] = ()
+    is_pool_read: bool = False
+
+    @property
+    def name(self) -> str:
+        """How a message names it."""
+        return self.group.name if self.group.configured else self.group.worker_tag
+
+    @property
+    def node_type(self) -> str:
+        """The node type, from a node's tags if it has any."""
+        tags = (task.tags.get(NODE_TYPE_TAG) for task in self.tasks)
+        return next(filter(None, tags), None) or node_type_of(self.group)
+
+    @property
+    def is_head(self) -> bool:
+        """Whether it is the head's."""
+        return self.group.name == HEAD_GROUP
+
+    @property
+    def waiting(self) -> list[TaskView]:
+        """Its nodes without a machine."""
+        return [task for task in self.tasks if task.phase is TaskPhase.WAITING and not task.abort_requested]
+
+    @property
+    def instances(self) -> int:
+        """Its instances that start or run."""
+        statuses = self.compute.instances if self.compute else {}
+        return statuses.get("PENDING", 0) + statuses.get("RUNNING", 0)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a cluster.
+
+    Attributes:
+        now: the platform's time.
+        pools: its task groups; the head's first.
+        state: what its head has published last.
+        unread: what could not be read, and why.
+    """
+
+    name: str
+    namespace: str
+    work: WorkRequirementView
+    now: datetime
+    pools: tuple[PoolFacts, ...] = ()
+    state: HeadState | None = None
+    unread: tuple[str, ...] = field(default=())
+
+    @property
+    def head(self) -> PoolFacts | None:
+        """The head's task group."""
+        return next((pool for pool in self.pools if pool.is_head), None)
+
+    @property
+    def is_head_up(self) -> bool:
+        """Whether the head's task runs, so that its autoscaler can decide."""
+        return self.head is not None and any(task.executing for task in self.head.tasks)
+
+    @property
+    def workers(self) -> list[TaskView]:
+        """The live workers, without those that are to end."""
+        return [task for pool in self.pools if not pool.is_head for task in pool.tasks if not task.abort_requested]
+
+    def workers_of(self, node_type: str) -> int:
+        """The number of live workers of a type."""
+        return sum(task.tags.get(NODE_TYPE_TAG) == node_type for task in self.workers)
+
+
+class _Unread:
+    """Collects what could not be read."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def read(self, subject: str, call: Callable[[], T]) -> T | None:
+        """The result of a call; None if it fails."""
+        try:
+            return call()
+        except PlatformError as error:
+            self.reasons.append(f"{subject}: {error}")
+            return None
+
+
+def gather(found: Found) -> Facts:
+    """Read what YellowDog shows of a cluster. Never fails: what cannot be read is named in the result."""
+    platform, work, unread = found.platform, found.work, _Unread()
+    computes: Sequence[ComputeEntry] | None = ()
+    tasks: Sequence[TaskView] | None = ()
+    state: HeadState | None = None
+    if not work.finished:
+        with ThreadPoolExecutor(2) as background:
+            listing: Future[Sequence[ComputeEntry] | None] = background.submit(
+                unread.read,
+                "the machines of all pools",
+                lambda: platform.live_computes([platform.namespace], token_of(work)),
+            )
+            publication = background.submit(unread.read, "what the head has published", lambda: (read_state(found),))
+            tasks = unread.read("the nodes", lambda: platform.live_tasks(work.id))
+            computes, published = listing.result(), publication.result()
+            state = published[0] if published else None
+    supply = {compute.name: compute for compute in computes} if computes is not None else None
+    pools = _pools(platform, work, tasks or (), supply, unread) if tasks is not None and not work.finished else ()
+    return Facts(
+        name=found.name,
+        namespace=platform.namespace,
+        work=work,
+        now=platform.clock.now(),
+        pools=pools,
+        state=state,
+        unread=tuple(dict.fromkeys(unread.reasons)),
+    )
+
+
+def _pools(
+    platform: Platform,
+    work: WorkRequirementView,
+    tasks: Iterable[TaskView],
+    supply: Mapping[str, ComputeEntry] | None,
+    unread: _Unread,
+) -> tuple[PoolFacts, ...]:
+    ours = [task for task in tasks if task.tags]
+    drafts = [
+        PoolFacts(
+            group,
+            tuple(task for task in ours if task.group_id == group.id),
+            (supply or {}).get(group.worker_tag) if not group.configured else None,
+        )
+        for group in work.groups
+    ]
+    short = next((draft.group.id for draft in drafts if supply is not None and _lacks_machines(draft)), None)
+
+    def complete(draft: PoolFacts) -> PoolFacts:
+        """One call at most: the one that may explain most."""
+        group, tags = draft.group, draft.group.placement.worker_tags
+        subject = f"worker pool {draft.name}"
+        if draft.is_head and not draft.tasks:
+            ended = unread.read("the head's task", lambda: platform.group_tasks(group.id))
+            return PoolFacts(group, (), draft.compute, head_tasks=tuple(ended or ()))
+        if not draft.tasks:
+            return draft
+        if not group.configured and draft.compute is None and supply is not None:
+            found = unread.read(subject, lambda: (platform.find_pool(group.worker_tag),))
+            pool = found[0] if found else None
+            return PoolFacts(group, draft.tasks, pool=pool, is_pool_read=found is not None)
+        if group.id == short:
+            most = unread.read("the namespace's policy", platform.most_nodes)
+            return PoolFacts(group, draft.tasks, draft.compute, most_nodes=most)
+        nodes = unread.read(f"the machines of {subject}", lambda: platform.known_nodes(tags[0])) if tags else None
+        return PoolFacts(group, draft.tasks, draft.compute, nodes=tuple(nodes) if nodes is not None else None)
+
+    return tuple(run_concurrently(complete, drafts))
+
+
+def _lacks_machines(draft: PoolFacts) -> bool:
+    """Whether a pool has fewer machines than nodes although no source reports why."""
+    compute = draft.compute
+    if compute is None or not draft.waiting or compute.messages or compute.exhausted:
+        return False
+    return draft.instances < len(draft.tasks)

@@ -1,0 +1,67 @@
+"""`raydog why`: the findings about one cluster, the troubles first. Changes nothing, and needs no head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from yellowdog_ray.inventory import findings as platform
+from yellowdog_ray.inventory import limit_findings as published
+from yellowdog_ray.inventory.facts import Facts, gather
+from yellowdog_ray.inventory.findings import Finding, Rule
+from yellowdog_ray.inventory.target import Found
+
+RULES: tuple[Rule, ...] = (
+    platform.work_findings,
+    platform.head_findings,
+    platform.machine_findings,
+    platform.lifetime_findings,
+    published.back_off_findings,
+    platform.source_findings,
+    platform.pool_findings,
+    published.demand_findings,
+    published.joining_findings,
+    platform.ending_findings,
+    published.shrink_findings,
+    published.notice_findings,
+)
+"""All rules, those that stop everything first."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found.
+
+    Attributes:
+        findings: the troubles, then states that pass by themselves or are intended.
+        not_read: what could not be read, and why.
+    """
+
+    facts: Facts
+    findings: tuple[Finding, ...]
+    not_read: tuple[str, ...]
+
+    @property
+    def troubles(self) -> int:
+        """How many findings need a hand."""
+        return sum(finding.is_trouble for finding in self.findings)
+
+
+def explain(found: Found) -> Answer:
+    """Why a cluster does not grow or shrink: five calls, and at most one for each worker pool."""
+    facts = gather(found)
+    return Answer(facts, judge(facts), facts.unread + _not_published(facts))
+
+
+def judge(facts: Facts) -> tuple[Finding, ...]:
+    """The findings of all rules. No call."""
+    found = [finding for rule in RULES for finding in rule(facts)]
+    return tuple(sorted(found, key=lambda finding: not finding.is_trouble))
+
+
+def _not_published(facts: Facts) -> tuple[str, ...]:
+    if facts.state is None and facts.is_head_up and not any("published" in reason for reason in facts.unread):
+        why = "the head has published nothing yet, has an older RayDog, or provider.publish_events is false"
+        return (f"Ray's demand, limits and back-offs: {why}",)
+    if facts.state is not None and facts.state.demand is None and facts.is_head_up:
+        return ("Ray's demand: its control store did not answer when the head published its state",)
+    return ()
