@@ -184,9 +184,7 @@ class ProviderSettings(_Section):
         "is created.",
     )
     publish_events: values.Boolean = Field(
-        default=True,
-        description="Whether the head publishes its decisions, back-offs and Ray's waiting demand on YellowDog, for "
-        "`raydog events`, `status` and `why`. Everyone who may see the namespace's work requirements can read them.",
+        True, description="Whether the head publishes decisions and state on YellowDog, for `raydog events` and `why`."
     )
     files_to_upload: values.Files = Field(
         default_factory=list,

@@ -200,7 +200,7 @@ def _pools(
             pool = found[0] if found else None
             return PoolFacts(group, draft.tasks, pool=pool, is_pool_read=found is not None)
         if group.id == short:
-            most = unread.read("the namespace's policy", platform.most_nodes)
+            most = unread.read("the namespace's policy", lambda: platform.most_nodes(platform.namespace))
             return PoolFacts(group, draft.tasks, draft.compute, most_nodes=most)
         nodes = unread.read(f"the machines of {subject}", lambda: platform.known_nodes(tags[0])) if tags else None
         return PoolFacts(group, draft.tasks, draft.compute, nodes=tuple(nodes) if nodes is not None else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.journal import Act, Note
@@ -13,10 +13,42 @@ from yellowdog_ray.monitor.head_state import HeadStates
 from yellowdog_ray.monitor.publisher import Publisher
 
 if TYPE_CHECKING:
-    from yellowdog_ray.monitor.head_side import HeadSide
+    from yellowdog_ray.cluster.journal import Journal
+    from yellowdog_ray.cluster.launch import Launcher
+    from yellowdog_ray.config.live import LiveSettings
+    from yellowdog_ray.monitor.reload import HeadFile
+    from yellowdog_ray.platform.client import Platform
 
 
-def make_publisher(side: HeadSide, *, v2: bool) -> Publisher:
+class Parts(Protocol):
+    """The parts of a head that publishing needs."""
+
+    @property
+    def platform(self) -> Platform:
+        """The platform."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster."""
+
+    @property
+    def settings(self) -> LiveSettings:
+        """The settings in force."""
+
+    @property
+    def launcher(self) -> Launcher:
+        """Launches workers."""
+
+    @property
+    def head_file(self) -> HeadFile:
+        """The configuration on the head."""
+
+    @property
+    def journal(self) -> Journal:
+        """The decisions."""
+
+
+def make_publisher(side: Parts, *, v2: bool) -> Publisher:
     """The publisher of a head. `v2`: whether Ray's new autoscaler decides."""
     platform, cluster, settings = side.platform, side.cluster, side.settings
     states = HeadStates(

@@ -18,7 +18,6 @@ from yellowdog_client.model import (
     WorkRequirementSummary,
 )
 
-from yellowdog_ray.errors import NotFound
 from yellowdog_ray.platform.calls import Calls, Namespaces, entity, platform_call
 from yellowdog_ray.platform.convert import ENDED_POOLS, compute_entry, identified, pool_entry, work_entry
 from yellowdog_ray.platform.types import Application, ComputeEntry, PoolEntry, WorkRequirementEntry
@@ -81,17 +80,6 @@ class AccountCalls(Calls):
             WorkRequirementSummary,
             work_entry,
         )
-
-    @platform_call
-    def most_nodes(self) -> int | None:
-        """The maximum number of nodes to which the namespace's policy lets pools scale up; None for no limit."""
-        try:
-            with self._sdk(f"the policy of namespace '{self.namespace}'"):
-                policy = self._client.namespaces_client.get_namespace_policy(self.namespace)
-        except NotFound:
-            return None
-        most = getattr(policy, "autoscalingMaxNodes", None)
-        return most if isinstance(most, int) else None
 
     @platform_call
     def live_pools(self, namespaces: Namespaces, name_part: str | None = None) -> list[PoolEntry]:
