@@ -107,6 +107,7 @@ def _life(world: World) -> Iterator[Picture]:
     yield _picture(world, "doctor", "raydog doctor")
     yield _picture(world, "list", "raydog list")
     yield _picture(world, "status", "raydog status demo -n demo")
+    yield _picture(world, "why", "raydog why demo -n demo")
     yield _picture(world, "events", "raydog events demo -n demo")
     yield _picture(world, "logs", "raydog logs demo -n demo")
     yield _picture(world, "down", "raydog down demo -n demo --yes")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from yellowdog_client.model import WorkRequirementStatus
 
 from tests.simulation.monitor import Life, Monitor
+from yellowdog_ray.names import publisher_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -52,6 +53,12 @@ class IdleChecks:
             return True
         return head.worker is not None and head.worker.node.pool.status.finished
 
+    def _ends_a_record(self, call: str) -> bool:
+        """Whether a call cancels a record of the head's state, which is no cluster."""
+        work_id = next((part for part in call.split("/") if part.startswith("ydid:workreq:")), "")
+        work = self._world.lab.platform.store.works.get(work_id)
+        return work is not None and bool(publisher_of(work.entity.name, work.entity.tag or ""))
+
     def before_tick(self, monitor: Monitor) -> None:
         """Note who uses the cluster, and whether its end has begun before."""
         self._note_use()
@@ -66,7 +73,7 @@ class IdleChecks:
         Args:
             calm_since: since when no call may have met a fault; in the future while one may.
         """
-        ending = [call for call in self._world.wire.calls if _ENDING.match(call)]
+        ending = [call for call in self._world.wire.calls if _ENDING.match(call) and not self._ends_a_record(call)]
         seconds, now = self.seconds, self._world.seconds
         idle = now - max(self._began, self._world.ray.users.used_at)
         if ending and not self._was_committed and (seconds is None or idle < seconds):
