@@ -74,7 +74,7 @@ class Publisher:
         self._most = MAX_BYTES
         self._uncancelled: list[str] | None = None  # None: an earlier process may have left some
         self._doubtful: str | None = None
-        self._failure = ""
+        self._failed_with = ""
         self._unexpected = UnexpectedErrors()
 
     def announce(self, kind: str, text: str | None, at: datetime | None = None) -> None:
@@ -150,7 +150,7 @@ class Publisher:
         self._journal.published(mark)
         self._pace.published(self._monotonic())
         self._shown = state.notices
-        self._failure = ""
+        self._failed_with = ""
         self._uncancelled = [*(self._uncancelled or ()), created]
         self._end_earlier(tag)
 
@@ -169,8 +169,8 @@ class Publisher:
     def _failed(self, error: PlatformError) -> None:
         self._retry_at = self._monotonic() + FIRST_SECONDS
         self._pace.failed(self._monotonic())
-        if error.code != self._failure:
-            self._failure = error.code
+        if error.code != self._failed_with:
+            self._failed_with = error.code
             logger.warning("the head's state could not be published and will be retried: %s", error)
 
 
