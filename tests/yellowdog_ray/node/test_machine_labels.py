@@ -1,5 +1,6 @@
 """Labels of the machine: the lines in front of a task script, run by bash against a cloud's service on this machine."""
 
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -64,9 +65,9 @@ def cloud() -> Iterator[Cloud]:
     server.server_close()
 
 
-def labels(cloud: Cloud, **environment: str) -> list[str]:
+def labels(cloud: Cloud, timeout: str = "1", **environment: str) -> list[str]:
     """Market type, region and zone of a node with this environment; an empty text where there is none."""
-    script = with_machine_labels(SHOW, cloud.address)
+    script = with_machine_labels(SHOW, cloud.address).replace("timeout 1 ", f"timeout {timeout} ")
     command = ["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", *(f"{name}={value}" for name, value in environment.items())]
     done = subprocess.run(
         [*command, "bash", "-eu", "-o", "pipefail", "-c", script],
@@ -122,6 +123,13 @@ def test_service_that_is_not_there_is_left_out(cloud):
     cloud.address = ("127.0.0.1", 1)
 
     assert labels(cloud, YD_PROVIDER="GOOGLE", YD_REGION="r") == ["", "r", ""]
+
+
+def test_service_that_hangs_is_left_out_after_its_timeout(cloud):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cloud.address = silent.getsockname()
+
+        assert labels(cloud, timeout="0.1", YD_PROVIDER="AWS", YD_REGION="r") == ["", "r", ""]
 
 
 def test_names_are_those_of_the_installed_ray():
