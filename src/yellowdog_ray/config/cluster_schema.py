@@ -17,6 +17,7 @@ from yellowdog_ray import names
 from yellowdog_ray.config import ray_keys
 from yellowdog_ray.config.limits import MAX_NUMBER, MAX_RESOURCE, MIN_OBJECT_STORE_BYTES, UPSCALING_SPEED
 from yellowdog_ray.config.models import INTERNAL_KEY, Auth, NodeConfig, ProviderSettings
+from yellowdog_ray.config.paths import NO_CONTROL_CHARACTERS
 from yellowdog_ray.config.ray_schema import LEGACY, rays_schema
 from yellowdog_ray.config.values import whole
 
@@ -159,7 +160,7 @@ def _node_types(rays: Schema) -> Schema:
     return {
         **rays,
         "minProperties": 1,
-        "propertyNames": {"pattern": r"\S"},
+        "propertyNames": {"pattern": whole(rf"(?=.*\S){NO_CONTROL_CHARACTERS}")},
         "patternProperties": {pattern: {**rays_type, "required": ["node_config"]}},
     }
 

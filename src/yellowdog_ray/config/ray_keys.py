@@ -16,6 +16,7 @@ from yellowdog_ray.config.limits import (
     MIN_OBJECT_STORE_BYTES,
 )
 from yellowdog_ray.config.mistakes import Mistake, Place, shown
+from yellowdog_ray.config.paths import is_one_line
 from yellowdog_ray.config.ray_schema import keys_that_are_no_text, take_wrong_values
 from yellowdog_ray.printable import one_line
 
@@ -121,7 +122,7 @@ def _beyond_the_schema(config: Mapping[str, Any]) -> Iterator[Mistake]:
 def _names(config: Mapping[str, Any]) -> Iterator[Mistake]:
     node_types, head = _node_types(config), config.get("head_node_type")
     for name in node_types:
-        if not name.strip():
+        if not name.strip() or not is_one_line(name):
             yield Mistake(
                 ("available_node_types",), f" has a node type named {name!r}: give it a name, such as `worker`"
             )

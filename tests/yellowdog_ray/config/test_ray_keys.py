@@ -35,7 +35,7 @@ def test_minimums_above_the_clusters_maximum_in_sum_are_refused(cluster_yaml, tm
     assert "min_workers of all node types are 3 in sum, above max_workers (2)" in error_of(cluster_yaml, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["", " ", 1])
+@pytest.mark.parametrize("name", ["", " ", 1, "a\nb", "a\x1b[31m"])
 def test_node_type_without_a_name_is_refused(cluster_yaml, tmp_path, name):
     types = cluster_yaml["available_node_types"]
     types[name] = types.pop("worker")

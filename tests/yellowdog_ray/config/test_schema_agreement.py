@@ -48,6 +48,7 @@ PLACES = [
     *(("provider", "auth", key) for key in ("ssh_user", "ssh_private_key", "ssh_proxy_use_node_id", "typo")),
     *(("auth", key) for key in VALIDATOR.schema["properties"]["auth"]["properties"]),
     WORKER,
+    *(("available_node_types", name) for name in ("", " ", "é", "a\n", "a\x1b", "a\tb")),
     *((*WORKER, key) for key in ("min_workers", "max_workers", "idle_timeout_s", "priority", "docker", "typo")),
     *((*WORKER, key) for key in ("resources", "labels", "node_config", "worker_setup_commands")),
     *((*WORKER, "node_config", key) for key in ("compute_requirement_template", "worker_pool", "images_id", "typo")),
