@@ -82,7 +82,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "yellowdog_ray/inventory/doctor.py": "raydog_cli/test_doctor.py",  # mistakes planted on a platform
     "yellowdog_ray/inventory/platform_checks.py": "raydog_cli/test_doctor.py",
     "yellowdog_ray/inventory/yaml_checks.py": "raydog_cli/test_doctor.py",
-    "yellowdog_ray/platform/preflight.py": "raydog_cli/test_doctor.py",
     "yellowdog_ray/inventory/facts.py": "yellowdog_ray/inventory/test_why.py",  # whose planted causes they find
     "yellowdog_ray/inventory/findings.py": "yellowdog_ray/inventory/test_why.py",
     "yellowdog_ray/inventory/limit_findings.py": "yellowdog_ray/inventory/test_why.py",
