@@ -2,7 +2,11 @@
 
 import re
 
+from raydog_cli.main import app
 from tests.pictures.record import FOLDER, record, shown_text, subjects
+
+WITHOUT_PICTURE = {"validate", "schema"}
+"""Commands about a file, which docs/configuration.md explains."""
 
 PAGE = FOLDER.parent / "commands.md"
 
@@ -14,6 +18,12 @@ def test_pictures_show_what_the_commands_print(tmp_path):
 
     assert subjects(kept.pop("doctor")) == checked != []
     assert kept == made, "run `scripts/docs pictures`"
+
+
+def test_every_command_for_clusters_has_a_picture():
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+
+    assert {file.stem for file in FOLDER.glob("*.svg")} == commands - WITHOUT_PICTURE
 
 
 def test_page_of_commands_shows_every_picture():
