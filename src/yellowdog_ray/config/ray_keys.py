@@ -17,7 +17,7 @@ from yellowdog_ray.config.limits import (
 )
 from yellowdog_ray.config.mistakes import Mistake, Place, shown
 from yellowdog_ray.config.paths import is_one_line
-from yellowdog_ray.config.ray_schema import keys_that_are_no_text, take_wrong_values
+from yellowdog_ray.config.ray_schema import keys_that_are_no_text, take_wrong_values, without
 from yellowdog_ray.printable import one_line
 
 MODULE = "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"
@@ -82,10 +82,10 @@ def find_ray_mistakes(config: Mapping[str, Any]) -> RayMistakes:
     keys = keys_that_are_no_text(config)
     wrong, rest = take_wrong_values(config)
     places = {mistake.place for mistake in keys}
+    beyond = list(_beyond_the_schema(rest))
+    groups = _task_groups(without(rest, [mistake.place for mistake in beyond]))
     further = [
-        mistake
-        for mistake in (*_beyond_the_schema(rest), *_task_groups(rest))
-        if mistake.place not in places and not mistake.is_within(wrong)
+        mistake for mistake in (*beyond, *groups) if mistake.place not in places and not mistake.is_within(wrong)
     ]
     return RayMistakes(wrong, [*keys, *further], rest)
 

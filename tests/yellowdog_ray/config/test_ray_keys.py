@@ -57,6 +57,18 @@ def test_timeout_beyond_any_machine_is_refused(cluster_yaml, tmp_path, key):
     assert f"cluster.yaml: provider.{key} is" in error_of(cluster_yaml, tmp_path)
 
 
+@pytest.mark.parametrize("place", [(), ("available_node_types", "worker")])
+def test_number_that_is_too_large_is_one_mistake(cluster_yaml, tmp_path, place):
+    """So many workers would also need too many task groups."""
+    section = cluster_yaml
+    for key in place:
+        section = section[key]
+    section["max_workers"] = 10**12
+
+    assert "give a number of at most 1,000,000,000" in error_of(cluster_yaml, tmp_path)
+    assert "task groups" not in error_of(cluster_yaml, tmp_path)
+
+
 def test_docker_section_is_refused(cluster_yaml, tmp_path):
     cluster_yaml["docker"] = {"image": "rayproject/ray", "container_name": "ray"}
 
