@@ -6,6 +6,7 @@ from yellowdog_client.model import (
     ComputeRequirementStaticTemplate,
     ComputeSourceTemplate,
     ComputeSourceUsage,
+    GceInstancesComputeSource,
 )
 
 from tests.own_machines import configured_pool
@@ -45,6 +46,18 @@ def from_aws(platform, *instance_types: str) -> str:
     return "demo/aws"
 
 
+def from_google(platform) -> str:
+    """A template that has a source at Google Cloud, whose machines have 8 CPUs."""
+    source = GceInstancesComputeSource("gce", "k/c", "project", "europe-west2", "n2-standard-8", "image")
+    with platform.platform.locked():
+        templates = platform.platform.templates
+        kept = templates.add_source(ComputeSourceTemplate(source=source, namespace="demo"))
+        strategy = "co.yellowdog.platform.model.SplitProvisionStrategy"
+        usages = [ComputeSourceUsage(sourceTemplateId=kept.id or "")]
+        templates.add_requirement(ComputeRequirementStaticTemplate("google", strategy, usages, namespace="demo"))
+    return "demo/google"
+
+
 def use(yaml, **node_config: str) -> None:
     yaml["available_node_types"]["worker"]["node_config"] = node_config
 
@@ -59,6 +72,11 @@ class TestFillIn:
         use(yaml, compute_requirement_template=from_aws(platform, "g4dn.xlarge"))
 
         assert filled(yaml) == {"CPU": 4, "GPU": 1, "memory": int(16 * GIB * 0.7)}
+
+    def test_fill_in_uses_the_machine_type_of_google(self, platform, yaml):
+        use(yaml, compute_requirement_template=from_google(platform))
+
+        assert filled(yaml) == {"CPU": 8, "memory": int(32 * GIB * 0.7)}
 
     @pytest.mark.parametrize("stated", [{}, {"special": 1}, {"GPU": 2}, None])
     def test_fill_in_completes_resources_without_cpus(self, platform, yaml, stated):

@@ -1,14 +1,8 @@
 """`ray up` puts tags on the machines, and warns of those that a node type's cloud would refuse."""
 
 import pytest
-from yellowdog_client.model import (
-    ComputeRequirementStaticTemplate,
-    ComputeSourceTemplate,
-    ComputeSourceUsage,
-    GceInstancesComputeSource,
-)
 
-from tests.yellowdog_ray.commands.test_machine_sizes import from_aws, stop_before_the_head
+from tests.yellowdog_ray.commands.test_machine_sizes import from_aws, from_google, stop_before_the_head
 from tests.yellowdog_ray.ray_cli import assert_refused, ray
 
 NOT_FOR_GOOGLE = {"CostCentre": "R&D"}
@@ -21,17 +15,6 @@ def yaml(cluster_yaml, in_a_users_folder, monkeypatch):
     monkeypatch.setenv("LOGNAME", "Ann")
     cluster_yaml["provider"]["instance_tags"] = {"team": "research", **NOT_FOR_GOOGLE}
     return cluster_yaml
-
-
-def from_google(platform) -> str:
-    source = GceInstancesComputeSource("gce", "k/c", "project", "europe-west2", "n2-standard-4", "image")
-    with platform.platform.locked():
-        templates = platform.platform.templates
-        kept = templates.add_source(ComputeSourceTemplate(source=source, namespace="demo"))
-        strategy = "co.yellowdog.platform.model.SplitProvisionStrategy"
-        usages = [ComputeSourceUsage(sourceTemplateId=kept.id or "")]
-        templates.add_requirement(ComputeRequirementStaticTemplate("google", strategy, usages, namespace="demo"))
-    return "demo/google"
 
 
 def tags_of_the_heads_machine(platform) -> dict[str, str]:
