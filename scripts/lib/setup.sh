@@ -9,6 +9,7 @@
 #   setup_main_venv         .venv with the preferred Python, or with the best one of this machine
 #   setup_official_cli      YellowDog's own command line in its own environment, for the tests that drive it
 #   setup_sdk NAME WISHED   another version of YellowDog's SDK (WISHED: ==15.9, or nothing for the newest) in SDK_DIR/NAME
+#   setup_examples VENV     the libraries of examples/ in an environment of their own, with the Python of VENV
 #   setup_bench             what benchmarks need, in .venv; the published package, in its own environment
 #   setup_mutation          what scripts/mutate needs, in .venv
 #   setup_docs              what scripts/docs needs, in an environment of its own, without Ray
@@ -24,9 +25,12 @@ readonly STAMP_NAME=".raydog-setup"
 readonly STAMP_FORMAT=2
 # Written by scripts/lock.
 readonly LOCK=requirements/dev.txt
+readonly EXAMPLES_LOCK=requirements/examples.txt
 readonly BENCH_LOCK=requirements/bench.txt
 readonly MUTATION_LOCK=requirements/mutation.txt
 readonly DOCS_LOCK=requirements/docs.txt
+# tests/e2e/test_examples.py names this directory too: laptop and hosts of that test use it.
+readonly EXAMPLES_DIR=.venv-examples
 readonly MAIN_PYTHON=3.12
 # tests/official_cli runs it unmodified, and names this directory too.
 readonly OFFICIAL_CLI="yellowdog-cli==15.3.0"
@@ -151,7 +155,7 @@ build_venv() {
 install_into() (
   cd "$REPO" || exit
   "$UV_COMMAND" pip sync --quiet --compile-bytecode --require-hashes --python "$1/bin/python" "$LOCK" || exit
-  install_checkout "$1/bin/python" || exit
+  install_checkout "$1/bin/python" dev || exit
   case "${RAY_VERSION:-}" in
   "") ;;
   nightly) install_ray "$1" --prerelease=allow --reinstall-package ray --refresh-package ray "ray[default]$NIGHTLY_RAY" ;;
@@ -168,10 +172,11 @@ has_nightly() {
     "$UV_COMMAND" pip compile --quiet --no-header --no-deps --prerelease=allow - >/dev/null 2>&1
 }
 
-# Without an index this succeeds only if the lock covers every requirement of both pyproject.toml.
+# install_checkout PYTHON GROUP: without an index this succeeds only if the lock covers every requirement of both
+# pyproject.toml, and the group.
 install_checkout() {
   env -u UV_FIND_LINKS "$UV_COMMAND" pip install --quiet --offline --no-index --no-build-isolation --python "$1" \
-    -e . -e packages/yellowdog-local --group dev || fail "$LOCK does not cover pyproject.toml: run scripts/lock."
+    -e . -e packages/yellowdog-local --group "$2" || fail "requirements/ does not cover pyproject.toml: run scripts/lock."
 }
 
 # .venv with MAIN_PYTHON; if the machine has none, a warning, and the best other version.
@@ -217,6 +222,35 @@ install_official_cli() {
   fi
   echo "$OFFICIAL_CLI $REPO" >"$dir/$STAMP_NAME"
 }
+
+# ------------------------------------------------------------------------------------------ libraries of examples/
+
+# setup_examples VENV: with the Python of a prepared environment.
+setup_examples() {
+  has_stamp "$EXAMPLES_DIR" "$STAMP_NAME" "$(examples_stamp "$1")" || locked "$EXAMPLES_DIR" install_examples "$1"
+}
+
+examples_stamp() { printf '%s %s\n' "$(stamp_for "$(venv_python "$1")")" "$(sha256sum <"$REPO/$EXAMPLES_LOCK")"; }
+
+install_examples() {
+  find_uv || return 1
+  index_like_pip
+  say "Installing the libraries of examples/ into $EXAMPLES_DIR"
+  if ! build_examples "$1"; then
+    fail "the packages for $EXAMPLES_DIR could not be installed: see above. $NETWORK_HINT"
+    return 1
+  fi
+  examples_stamp "$1" >"$REPO/$EXAMPLES_DIR/$STAMP_NAME"
+}
+
+build_examples() (
+  cd "$REPO" || exit
+  rm -rf "${REPO:?}/$EXAMPLES_DIR"
+  "$UV_COMMAND" venv --quiet --no-project --python "$1/bin/python" "$EXAMPLES_DIR" || exit
+  "$UV_COMMAND" pip sync --quiet --compile-bytecode --require-hashes --python "$EXAMPLES_DIR/bin/python" \
+    "$EXAMPLES_LOCK" || exit
+  install_checkout "$EXAMPLES_DIR/bin/python" examples
+)
 
 # -------------------------------------------------------------------------------------------- versions of the SDK
 

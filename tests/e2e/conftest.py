@@ -27,6 +27,7 @@ ORDER = (
     "secret_in_a_process[cmdline]",
     "test_faulty_platform",
     "test_updaters.py",
+    "test_examples.py",
     "test_many_node_types",
     "test_containers",
 )
@@ -59,14 +60,15 @@ def _order(item: pytest.Item) -> int:
 class Box:
     """A local platform with namespace hosts, started as a user would start it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Path = BIN) -> None:
         self.folder = folder
+        self.bin = programs
         self.env_file = folder / "platform.env"
         self.ssh_key = folder / "id_ed25519"
 
     def raydog(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(BIN / "raydog"), "local", *arguments, "--dir", str(self.folder)],
+            [str(self.bin / "raydog"), "local", *arguments, "--dir", str(self.folder)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -87,9 +89,12 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 
 
 @contextmanager
-def running_box(folder: Path) -> Iterator[Box]:
-    """A local platform in this folder; nothing is left of it at the end."""
-    box = Box(folder)
+def running_box(folder: Path, programs: Path = BIN) -> Iterator[Box]:
+    """A local platform in this folder; nothing is left of it at the end.
+
+    Its hosts have the Python environment of these programs.
+    """
+    box = Box(folder, programs)
     started = box.raydog("start", "--env-file", str(box.env_file))
     assert started.returncode == 0, started.stdout
     try:
@@ -111,7 +116,7 @@ def as_user(folder: Path, box: Box, text: str, version: str) -> Ray:
     env |= {"HOME": str(folder), "TMPDIR": str(folder / "cache"), "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
     if version == "v1":
         env["RAY_UP_enable_autoscaler_v2"] = "0"
-    return Ray(yaml, env)
+    return Ray(yaml, env, box.bin)
 
 
 @pytest.fixture

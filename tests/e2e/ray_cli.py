@@ -39,6 +39,7 @@ class Ray:
 
     yaml: Path
     env: dict[str, str]
+    bin: Path = BIN
 
     @property
     def folder(self) -> Path:
@@ -48,7 +49,7 @@ class Ray:
         """Run `ray COMMAND yaml ARGUMENTS`; gives back everything that it printed."""
         began = time.monotonic()
         done = subprocess.run(
-            [str(BIN / "ray"), command, str(self.yaml), *arguments],
+            [str(self.bin / "ray"), command, str(self.yaml), *arguments],
             cwd=self.folder,
             env=self.env,
             stdin=subprocess.DEVNULL,
@@ -70,7 +71,7 @@ class Ray:
         with (
             log.open("w") as out,
             subprocess.Popen(
-                [str(BIN / "ray"), command, str(self.yaml), *arguments],
+                [str(self.bin / "ray"), command, str(self.yaml), *arguments],
                 cwd=self.folder,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
