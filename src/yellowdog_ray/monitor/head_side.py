@@ -155,6 +155,7 @@ class HeadSide(Side):
             logins.count_sessions,
             self._clock.monotonic,
             lambda: self.platform.clock.now(),
+            lambda text, at: self.publisher.announce("idle", text, at),
         )
 
     @property

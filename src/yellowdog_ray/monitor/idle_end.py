@@ -17,6 +17,7 @@ from pathlib import Path
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.ending import cancel, end_machines_after, failures_of, find_pools, shut_down
 from yellowdog_ray.cluster.launch import Launcher
+from yellowdog_ray.cluster.published import end_publications
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.monitor.idleness import Idleness
@@ -163,6 +164,7 @@ class IdleEnd:
         untimed = [pool for pool in pools if pool.id not in self._timed]
         self._timed |= {pool.id for pool in untimed}
         failures += end_machines_after(self._platform, untimed, MACHINES_END_AFTER)
+        end_publications(self._platform, work)
         failures += cancel(self._platform, work)
         for failure in failures:
             logger.warning("the end of the idle cluster will be requested again: %s", failure)

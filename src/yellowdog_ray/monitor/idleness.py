@@ -38,6 +38,7 @@ class Idleness:
         sessions: counts the SSH sessions on the head.
         monotonic: seconds that never go back.
         now: the platform's time, for messages.
+        publish: publishes the announced end on the platform, or withdraws it: None.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Idleness:
         sessions: Callable[[], int],
         monotonic: Callable[[], float],
         now: Callable[[], datetime],
+        publish: Callable[[str | None, datetime | None], None] = lambda *_: None,
     ) -> None:
         self._minutes = minutes
         self._ray_use = ray_use
         self._sessions = sessions
         self._monotonic = monotonic
         self._now = now
+        self._publish = publish
         self._since: float | None = None
         self._read_at = -math.inf
         self._drivers: frozenset[bytes] | None = None
@@ -109,6 +112,7 @@ class Idleness:
     def _in_use(self, what: str) -> None:
         if self._since is not None and self._announced < math.inf:
             logger.warning("the cluster is in use again (%s), and does not end", what)
+            self._publish(None, None)
         self._since = None
 
     def _announce(self) -> None:
@@ -119,11 +123,14 @@ class Idleness:
         reached = min((mark for mark in marks if left <= mark), default=math.inf)
         if reached >= self._announced or left == 0.0:
             return
+        end, since = self._now() + timedelta(seconds=left), self._now() - timedelta(seconds=minutes * 60 - left)
+        if self._announced == math.inf:
+            self._publish(f"idle since {since:%H:%M} UTC; ends at {end:%H:%M} UTC unless it is used", end)
         self._announced = reached
         logger.warning(
             "the cluster is idle, and ends in %s, at %s UTC, unless it is used: there is no driver, actor, waiting "
             "demand or SSH session since %s UTC (provider.idle_termination_minutes)",
             f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s",
-            f"{self._now() + timedelta(seconds=left):%H:%M:%S}",
-            f"{self._now() - timedelta(seconds=minutes * 60 - left):%H:%M:%S}",
+            f"{end:%H:%M:%S}",
+            f"{since:%H:%M:%S}",
         )

@@ -28,6 +28,7 @@ class Parts:
             find_pool=self._find_pool,
             shut_down_pool=lambda pool_id: self.calls.append(f"shut down {pool_id}"),
             end_compute_after=lambda id_, time: self.calls.append(f"end {id_} in {time.seconds} s"),
+            documents=lambda *_, **__: [],
             cancel_work_requirement=lambda work_id: self.calls.append(f"cancel {work_id}"),
         )
         self.launcher = SimpleNamespace(close=lambda _: not self.is_launching, open=lambda: None)

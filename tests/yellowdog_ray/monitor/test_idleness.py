@@ -1,7 +1,7 @@
 """For how long a cluster has been idle: never longer than it really has, whatever cannot be read."""
 
 import logging
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -20,8 +20,14 @@ class Cluster:
         self.use: RayUse | None = RayUse("", frozenset())
         self.sessions = 0
         self.readings = 0
+        self.published: list[tuple[str | None, datetime | None]] = []
         self.idleness = Idleness(
-            lambda: self.minutes, self._read, lambda: self.sessions, lambda: self.seconds, lambda: NOON
+            lambda: self.minutes,
+            self._read,
+            lambda: self.sessions,
+            lambda: self.seconds,
+            lambda: NOON + timedelta(seconds=self.seconds),
+            lambda *announcement: self.published.append(announcement),
         )
 
     def _read(self) -> RayUse | None:
@@ -134,3 +140,14 @@ def test_announced_end_that_is_off_is_logged(cluster, caplog):
     assert [text for text in caplog.messages if "in use" in text] == [
         "the cluster is in use again (1 driver (python job.py)), and does not end"
     ]
+
+
+def test_announced_end_is_published_once_and_withdrawn_with_use(cluster):
+    cluster.wait(3590)
+    assert cluster.published == [
+        ("idle since 12:00 UTC; ends at 13:00 UTC unless it is used", NOON + timedelta(seconds=3600))
+    ]
+
+    cluster.sessions = 1
+    cluster.wait(2 * READ_SECONDS)
+    assert cluster.published[1:] == [(None, None)]
