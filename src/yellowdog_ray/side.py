@@ -219,5 +219,5 @@ class Side(HasLazyParts, ABC):
             )
         else:
             cli_logger.warning(
-                "The tag server on the head does not answer on port {}: does ray_head_node_task_script start it?", port
+                "The tag server on the head does not answer on port {}: let ray_head_node_task_script start it", port
             )

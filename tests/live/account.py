@@ -38,7 +38,7 @@ OPTIONS = {
     "YD_API_URL": f"address of the API ({DEFAULT_URL})",
     "RAYDOG_LIVE_SSH_USER": "user of SSH (yd-agent)",
     "RAYDOG_LIVE_USERDATA": "file of user data, for a template whose image has no Ray (none)",
-    "RAYDOG_LIVE_MACHINE_MINUTES": "limit for one life, 1 to 1440; the run ends at it (60)",
+    "RAYDOG_LIVE_MACHINE_MINUTES": "machine-minutes of one lifecycle run, 1 to 1440; the run ends at this limit (60)",
 }
 """The variables that a live run may have, with their defaults."""
 

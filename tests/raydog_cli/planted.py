@@ -393,7 +393,7 @@ ELSEWHERE: dict[Plant, tuple[str, str, str]] = {
     windows_line_ends: (WARNING, "files to copy", "run `sed -i 's/"),
     other_ray_in_userdata: (WARNING, "scripts", "Change the script, or install its versions here"),
     strange_ray: (WARNING, "installation", "install RayDog beside that `ray`"),
-    port_in_use: (WARNING, "port ", "end that, or use another local port for it"),
+    port_in_use: (WARNING, "port ", "end that program, or use another local port for it"),
     token_with_spaces: (BAD, "token", "give one line of printable ASCII characters without spaces"),
 }
 """What else is wrong: mark, subject and remedy."""

@@ -203,6 +203,6 @@ def _check_port(port: int, use: str) -> Check:
             other = "`ray dashboard YAML --port 8266`" if port == DASHBOARD_PORT else "another local port for it"
             return warning(
                 subject,
-                f"another program uses it ({error.strerror}), and {use} needs it here: end that, or use {other}",
+                f"another program uses it ({error.strerror}), and {use} needs it: end that program, or use {other}",
             )
     return ok(subject, f"free for {use}")

@@ -216,7 +216,7 @@ class LaptopSide(Side):
         proposed = self.token.proposed if mode == MODE_TOKEN else ""
         ssh = self.access.ssh
         if ssh is None:
-            raise SshError(f"cluster '{self._cluster_name}': no auth section says how the head is reached")
+            raise SshError(f"cluster '{self._cluster_name}': SSH to the head needs the YAML's section auth")
         progress = Progress()
         wait = HeadWait(self.platform, self.cluster, self.settings.current, self._clock, progress)
         try:

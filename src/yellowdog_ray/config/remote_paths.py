@@ -37,7 +37,7 @@ def check_remote_paths(remotes: Iterable[str], source: str, key: str) -> None:
             raise ConfigError(f"{source}: {key} has the remote path {shown(remote)}: give a path on the head")
         if _EXPANDED.search(str(remote)):
             raise ConfigError(
-                f"{source}: {key} has the remote path {shown(remote)}: RayDog expands no variable there: write an "
+                f"{source}: {key} has the remote path {shown(remote)}, and RayDog expands no variable there: write an "
                 "absolute path, or `~/` for the agent's home"
             )
         if _OTHERS_HOME.match(str(remote)):

@@ -313,6 +313,6 @@ def check_task_type(plan: Plan) -> list[Check]:
         unchecked(
             "task type",
             "only a machine shows whether the agent of its image runs tasks of type `bash`: without it the head's task "
-            "waits, and `ray up` says so",
+            "waits, and `ray up` reports it",
         )
     ]

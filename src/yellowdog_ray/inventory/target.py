@@ -100,7 +100,7 @@ def require_certain(account: Account, target: Target) -> None:
     if readable is None or len(readable) > 1:
         raise ConfigError(
             f"another namespace may have a cluster '{target.name}' too, which a search does not show yet: name its "
-            "namespace with --namespace, or answer the question instead of --yes"
+            "namespace with --namespace, or omit --yes and confirm at the prompt"
         )
 
 

@@ -31,7 +31,7 @@ class Certificate:
     def __init__(self, file: Path) -> None:
         if not _is_usable(file):
             if file.exists():
-                logger.warning("%s is damaged and is made again: tickets issued before are void", file)
+                logger.warning("%s is damaged and was replaced: tickets issued before are invalid", file)
             write_private(file, _make())
         self.file = file
         text = file.read_text()

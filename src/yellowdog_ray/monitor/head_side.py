@@ -356,11 +356,11 @@ class HeadSide(Side):
         self.terminate_nodes([node_id])
 
     def terminate_nodes(self, node_ids: list[str]) -> None:
-        """Terminate workers. The head is left alone: ending a cluster is for `ray down`, not for the autoscaler."""
+        """Terminate workers. The head is left alone: `ray down` and an idle cluster's end terminate it, not Ray."""
         self._judge_setups(node_ids)
         head = self.cluster.snapshot.head
         if head is not None and head.id in node_ids:
-            logger.error("Ray's autoscaler requested termination of the head (%s), which only `ray down` may", head.id)
+            logger.error("Ray's autoscaler requested termination of the head (%s): the head continues", head.id)
             node_ids = [node_id for node_id in node_ids if node_id != head.id]
         from yellowdog_ray.monitor.publishing import note_terminations
 

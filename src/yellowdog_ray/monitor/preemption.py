@@ -113,7 +113,7 @@ class Preemption:
         logger.warning("node %s gets a spot notice: its instance is expected to be lost at %s", node.id, _time(ends))
         self._ray_nodes.refresh()
         if not self._ray_nodes.drain(node.id, ends, "the instance is about to be taken away (spot notice)"):
-            logger.warning("Ray has not agreed to drain node %s, which runs until it is lost", node.id)
+            logger.warning("Ray refused to drain node %s, which runs until it is lost", node.id)
         self._drained.add(node.id)
 
     def _is_idle(self, node: ClusterNode) -> bool:

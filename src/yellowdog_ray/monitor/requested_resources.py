@@ -60,13 +60,13 @@ class RequestedResources:
         if is_known or not self._bundles:
             self._keep(bundles)
         elif self._attempts == MAX_ATTEMPTS:
-            logger.error("Ray's control store has lost what request_resources() asked for: call it again")
+            logger.error("Ray's control store has lost the resources of request_resources(): call it again")
             self._keep([])
         else:
             self._attempts += 1
             self._ray_nodes.request_resources(self._bundles)
             raise RayDogError(
-                "Ray's control store has restarted and lost what request_resources() asked for: RayDog requests it "
+                "Ray's control store has restarted and lost the resources of request_resources(): RayDog requests them "
                 "again, and Ray decides at the next tick"
             )
 
