@@ -44,7 +44,8 @@ def _reason(cluster: Cluster, work: WorkRequirementView, head: TaskView | None) 
         return f"the cluster's lifetime ended{_at(deadline)} (provider.cluster_lifetime_hours)"
     is_cancelled = head is None or head.abort_requested or head.status == "CANCELLED"
     if work.cancelling or (work.finished and is_cancelled):
-        return f"the cluster was torn down (work requirement {work.status}{_at(work.status_changed)})"
+        state = f"work requirement {work.status}{_at(work.status_changed)}"
+        return f"the cluster was torn down ({state}), by a command, or after provider.idle_termination_minutes"
     if head is None:
         return "a `ray up` has begun to create the cluster, and not created its head"
     if head.status == "COMPLETED":

@@ -100,6 +100,7 @@ def test_teardown_is_reported_with_its_time(local, make_cluster, past):
     reason = past()
 
     assert f"the cluster was torn down (work requirement CANCELLED at {time_of(local)}" in reason
+    assert "or after provider.idle_termination_minutes" in reason
     assert "`ray up` creates the cluster anew" in reason
     assert "`ray down`" not in reason
 
