@@ -77,8 +77,10 @@ class HeadStates:
     def _node_types(self, load: RayLoad | None) -> dict[str, NodeTypeState]:
         minimum = self._ray_limits().min_workers
         types = {}
+        # A script may start Ray without the task's environment, as in a container: then its node's type is unknown.
+        is_known = load is not None and "" not in load.usage
         for name, kind in self._settings.current.internal.node_types.items():
-            usage = load.usage.get(name, Usage(0, 0, 0.0)) if load else None
+            usage = load.usage.get(name, Usage(0, 0, 0.0)) if load and is_known else None
             types[name] = NodeTypeState(
                 max_workers=kind.max_workers,
                 min_workers=minimum.get(name, 0),

@@ -63,6 +63,14 @@ def test_state_without_an_answer_of_ray_says_so(time):
     assert state.node_types["cpu"].alive is None
 
 
+def test_usage_is_unknown_if_a_nodes_type_is(time):
+    nodes = [NodeState(ray_node_type_name=name, status=NodeStatus.IDLE) for name in ("cpu", "")]
+
+    state = compose(time, ClusterResourceState(node_states=nodes))
+
+    assert (state.node_types["cpu"].alive, state.demand) == (None, [])
+
+
 def test_back_off_has_the_time_of_the_next_try(time):
     backoff = BackOff(time)
     backoff.failed("cpu", NotFound("no template"))
