@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from yellowdog_ray.cluster.journal import Act, Note, note_nothing
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.node.variables import RAY_TMPDIR
 
@@ -57,6 +58,7 @@ class HeadMachine:
         monotonic: seconds that never go back.
         memory: reads the memory; None where it cannot be read.
         disks: reads the disks, by their directory.
+        note: receives what is nearly full.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class HeadMachine:
         monotonic: Callable[[], float],
         memory: Callable[[], Space | None] | None = None,
         disks: Callable[[], Mapping[str, Space]] | None = None,
+        note: Note = note_nothing,
     ) -> None:
+        self._note = note
         self._monotonic = monotonic
         self._memory = memory or read_memory
         self._disks = disks or read_disks
@@ -79,6 +83,7 @@ class HeadMachine:
         self._due = now + INTERVAL_SECONDS
         memory = self._memory()
         if memory is not None and self._is_news("", memory, now):
+            self._note(Act.ANNOUNCED, f"the head's memory is {memory}. The head is too small")
             logger.warning(
                 "the head's memory is %s. The largest programs: %s. Ray ends work at 95 %%, and then the kernel ends "
                 "programs. The head is too small: use a larger machine type, or run less on it",
@@ -87,6 +92,7 @@ class HeadMachine:
             )
         for folder, disk in self._disks().items():
             if self._is_news(folder, disk, now):
+                self._note(Act.ANNOUNCED, f"the head's disk of {folder} is {disk}")
                 logger.warning(
                     "the head's disk of %s is %s. At 95 %% Ray stores no more objects on it, and a full one stops the "
                     "control store. Delete files, or use a larger disk",

@@ -139,7 +139,7 @@ class HeadSide(Side):
         idle_end = IdleEnd(self.platform, self.cluster, self.launcher, self.idleness, begun)
         processes = HeadProcesses(self._clock.now().timestamp(), note=self._note)
         admission = [self.admission.tick] if self._auth_mode == MODE_TOKEN else []
-        machine = HeadMachine(self._clock.monotonic)
+        machine = HeadMachine(self._clock.monotonic, note=self._note)
         last = [lifetime.tick, declared.tick, processes.tick, machine.tick, idle_end.tick, self.publisher.tick]
         return Supervisor([*admission, self.builds.tick, preemption.tick, lost.tick, *last])
 

@@ -2,9 +2,11 @@
 
 import os
 from typing import Any
+from unittest.mock import Mock, call
 
 import pytest
 
+from yellowdog_ray.cluster.journal import Act
 from yellowdog_ray.monitor.head_machine import (
     INTERVAL_SECONDS,
     REPEAT_SECONDS,
@@ -26,7 +28,8 @@ class Machine:
         self.now = 0.0
         self.memory: Space | None = EMPTY
         self.disks = {"/scratch": EMPTY}
-        self.watch = HeadMachine(lambda: self.now, lambda: self.memory, lambda: self.disks)
+        self.note = Mock()
+        self.watch = HeadMachine(lambda: self.now, lambda: self.memory, lambda: self.disks, self.note)
 
     def tick(self, seconds: float = INTERVAL_SECONDS) -> None:
         self.now += seconds
@@ -74,6 +77,16 @@ def test_each_disk_gives_a_warning_of_its_own(machine, caplog):
     assert [message.partition(":")[0] for message in caplog.messages] == [
         "the head's disk of /scratch is 95% full",
         "the head's disk of /home is 91% full",
+    ]
+
+
+def test_what_is_nearly_full_is_published(machine):
+    machine.memory, machine.disks = Space(1000, 90), {"/scratch": Space(1000, 50)}
+    machine.tick()
+
+    assert machine.note.call_args_list == [
+        call(Act.ANNOUNCED, "the head's memory is 91% full: 0.0 of 0.0 GiB are free. The head is too small"),
+        call(Act.ANNOUNCED, "the head's disk of /scratch is 95% full: 0.0 of 0.0 GiB are free"),
     ]
 
 
