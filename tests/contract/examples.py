@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 _PLAIN: dict[Any, Any] = {
     str: "text",
     int: 7,
-    float: 2.5,
+    float: 0.5,  # some are probabilities
     datetime: datetime(2031, 5, 6, 7, 8, 9, 123_000, tzinfo=timezone.utc),
     timedelta: timedelta(hours=30, minutes=1, seconds=2.5),
 }
