@@ -16,6 +16,7 @@ from yellowdog_ray.inventory.bounded import BoundedRun, Task
 from yellowdog_ray.inventory.plan import Plan, read_plan
 from yellowdog_ray.inventory.yaml_checks import YamlReport, check_token_file
 from yellowdog_ray.node.ray_versions import has_tokens
+from yellowdog_ray.node.variables import API_URL
 
 CHECK_SECONDS = 15.0
 """How long the checks of this machine may take, the first call of the platform, and then all others."""
@@ -64,7 +65,7 @@ def diagnose(file: Path | None, on_slow: Callable[[Sequence[str]], None]) -> lis
 
 
 def _silence() -> Check:
-    text = f"YellowDog has not answered within {CHECK_SECONDS:g} s: check the network, YD_API_URL and any proxy"
+    text = f"YellowDog has not answered within {CHECK_SECONDS:g} s: check the network, {API_URL} and any proxy"
     return failed("connection", text)
 
 
