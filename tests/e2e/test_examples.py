@@ -82,7 +82,7 @@ class Pipeline:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=150,
             check=False,
         )
         print(f"{name}:\n{done.stdout}")  # noqa: T201 - shown by pytest when a test fails
@@ -163,7 +163,7 @@ def notebook_uses_the_cluster(ray: Ray) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=90,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stdout
