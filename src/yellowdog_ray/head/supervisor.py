@@ -6,6 +6,7 @@ the control store, and must not import Ray: it has to work while they do not.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -26,6 +27,7 @@ TAIL_LINES = 10
 
 _CRASHES_BEFORE_REPAIR = 2
 _ANSWER_POLL_SECONDS = 0.1
+_WITH_TAG_SERVER_SECONDS = 10.0  # from the tag server's death to that of the control store for it
 _TAIL_BYTES = 16_384
 _FOREVER_SECONDS = 3600.0
 
@@ -50,7 +52,7 @@ class Supervised:
     command: Command
     pid: int | None
     started: float
-    died: float = 0.0
+    died: float = -math.inf
     due: float | None = None
     reason: str = ""
     restarts: Restarts = field(default_factory=Restarts)
@@ -126,9 +128,18 @@ class Supervisor:
         if not found.kind.restarts:
             self._end(found, code)
         found.died = self._monotonic()
-        self._schedule(found, self._reason(code), found.died - found.started, graceful=code in processes.GRACEFUL_CODES)
+        self._schedule(found, self._reason(code), self._lived(found), graceful=code in processes.GRACEFUL_CODES)
         if found.repair is not None and code > 0 and found.restarts.crashes == _CRASHES_BEFORE_REPAIR:
             self._report(found.repair())
+
+    def _lived(self, process: Supervised) -> float:
+        """How long a dead process has lived: for ever if it died with the tag server, whose crashes count."""
+        servers = [other for other in self._processes if other.kind is TAG_SERVER]
+        if process.kind is CONTROL_STORE and any(
+            process.died - server.died < _WITH_TAG_SERVER_SECONDS for server in servers
+        ):
+            return math.inf
+        return process.died - process.started
 
     def _schedule(self, process: Supervised, reason: str, lived: float, *, graceful: bool = False) -> None:
         now = self._monotonic()

@@ -189,6 +189,24 @@ class TestCrashLoop:
         ):
             supervisor.exited(self.pid, 3)
 
+    def test_control_store_that_dies_with_the_tag_server_is_in_no_crash_loop(self, supervisor):
+        supervisor.add(TAG_SERVER, Command(["valkey-server"], {}))
+        tag_server = self.pid
+        supervisor.add(CONTROL_STORE, Command(["gcs_server"], {}))
+        control_store = self.pid
+        for _ in range(CRASH_LOOP):  # with the tag server, which lives for 25 s, and once by itself
+            self.now += 13.0
+            supervisor.exited(tag_server, -9)
+            supervisor.restart_due()
+            tag_server = self.pid
+            for seconds in (0.0, 12.0):
+                self.now += seconds
+                supervisor.exited(control_store, -9)
+                supervisor.restart_due()
+                control_store = self.pid
+
+        assert self.pid == 102 + 3 * CRASH_LOOP
+
     def test_other_process_is_started_again_for_ever(self, supervisor):
         supervisor.add(DASHBOARD, Command(["dashboard.py"], {}))
 
