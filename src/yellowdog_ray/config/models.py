@@ -175,7 +175,7 @@ class ProviderSettings(_Section):
     )
     worker_address_check: values.Boolean = Field(
         default=True,
-        description="Whether a worker receives the token only at an address that YellowDog lists for it. Write `false` "
+        description="A worker receives the token only at an address that YellowDog lists for it. Write `false` "
         "only where workers reach the head through address translation.",
     )
     ray_auth: values.RayAuth = Field(
@@ -184,7 +184,7 @@ class ProviderSettings(_Section):
         "is created.",
     )
     publish_events: values.Boolean = Field(
-        True, description="Whether the head publishes decisions and state on YellowDog, for `raydog events` and `why`."
+        True, description="The head publishes decisions and state on YellowDog, for `raydog events` and `why`."
     )
     files_to_upload: values.Files = Field(
         default_factory=list,
