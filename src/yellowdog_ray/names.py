@@ -44,6 +44,7 @@ _GENERATION = re.compile(r"[2-9]|[1-9][0-9]{1,4}")
 _STEM_LENGTH = MAX_NAME_LENGTH - len("-99999")
 _CUT_LENGTH = _STEM_LENGTH - len("-abcdef")
 _NODE_BYTES = 6
+_STATE_END = re.compile(rf"[0-9a-f]{{{2 * _NODE_BYTES}}}")
 _SHORTEST_CUT = 8  # characters of a cluster's name that every pool name keeps
 
 
@@ -156,11 +157,13 @@ def new_state_name(token: str) -> str:
 
 
 def publisher_of(name: str, tag: str) -> str | None:
-    """The cluster in the tag of a work requirement that holds a head's state; None if it holds none."""
+    """The cluster in the tag of a work requirement that holds a head's state; None if it has not exactly that form."""
     token = token_of(tag)
     cluster = tag.removesuffix(f"-{STATE_GROUP}-{token}")
     is_state = _TOKEN.fullmatch(token) is not None and cluster not in ("", tag)
-    return cluster if is_state and name.startswith(f"{HEAD_GROUP}-{STATE_GROUP}-{token}-") else None
+    start, _, end = name.rpartition("-")
+    is_named = start == f"{HEAD_GROUP}-{STATE_GROUP}-{token}" and _STATE_END.fullmatch(end) is not None
+    return cluster if is_state and is_named else None
 
 
 def is_head_pool(cluster: str, name: str) -> bool:

@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from yellowdog_ray.redaction import redact
+
 MAX_DECISIONS = 200
 """Decisions that wait for publication at most; the oldest are dropped and counted."""
 
@@ -92,7 +94,8 @@ class Journal:
 
     def note(self, act: Act, text: str, *, node_type: str = "", node_ids: Sequence[str] = (), code: str = "") -> None:
         """Keep a decision, as a part of the last one if both are alike."""
-        new = Decision(self._now(), act, node_type, len(node_ids), tuple(node_ids[:MAX_NODES]), code, text[:MAX_TEXT])
+        short = redact(text)[:MAX_TEXT]  # in this order: a part of a secret would not be found any more
+        new = Decision(self._now(), act, node_type, len(node_ids), tuple(node_ids[:MAX_NODES]), code, short)
         with self._lock:
             number, last = self._pending[-1] if self._pending else (-1, None)
             self._next += 1

@@ -8,9 +8,11 @@ stays readable as long as the platform keeps ended work requirements, without th
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from yellowdog_ray import names
@@ -31,6 +33,21 @@ MAX_BYTES = 16_384
 MAX_READ_BYTES = 262_144
 """Size above which a document is not read: it is none of RayDog's."""
 
+SHORT_TEXT = 100
+"""Characters of a back-off's reason, and of a notice, in a document that would be too large with whole ones."""
+
+
+def _plausible(time: datetime) -> datetime:
+    """Refuse a time that no arithmetic with time zones and ages may meet."""
+    if not 2000 <= time.year < 2200:
+        raise ValueError("no plausible time")
+    return time
+
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Amount = Annotated[float, Field(ge=0, le=1e18)]
+Time = Annotated[AwareDatetime, AfterValidator(_plausible)]
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(
@@ -41,20 +58,20 @@ class _Part(BaseModel):
 class Shape(_Part):
     """A number of equal requests for resources."""
 
-    resources: dict[str, float]
+    resources: dict[str, Amount]
     labels: dict[str, str] = Field(default_factory=dict)
-    count: int = 1
+    count: Count = 1
 
 
 class NodeTypeState(_Part):
     """One worker node type: its limits, and its nodes that have joined. None: unknown."""
 
-    max_workers: int | None = None
-    min_workers: int = 0
-    resources: dict[str, float] = Field(default_factory=dict)
-    alive: int | None = None
-    idle: int | None = None
-    longest_idle_seconds: float | None = None
+    max_workers: Count | None = None
+    min_workers: Count = 0
+    resources: dict[str, Amount] = Field(default_factory=dict)
+    alive: Count | None = None
+    idle: Count | None = None
+    longest_idle_seconds: Amount | None = None
 
 
 class BackOffState(_Part):
@@ -63,8 +80,8 @@ class BackOffState(_Part):
     node_type: str
     code: str
     reason: str
-    failures: int
-    until: AwareDatetime
+    failures: Count
+    until: Time
 
 
 class Notice(_Part):
@@ -72,16 +89,16 @@ class Notice(_Part):
 
     kind: str
     text: str
-    at: AwareDatetime | None = None
+    at: Time | None = None
 
 
 class PublishedDecision(_Part):
     """A decision of the autoscaler; for the fields see `journal.Decision`."""
 
-    time: AwareDatetime
+    time: Time
     act: str
     node_type: str = ""
-    count: int = 0
+    count: Count = 0
     nodes: list[str] = Field(default_factory=list)
     code: str = ""
     text: str = ""
@@ -104,19 +121,19 @@ class HeadState(_Part):
     version: int
     cluster: str
     head: str
-    at: AwareDatetime
-    started: AwareDatetime
+    at: Time
+    started: Time
     autoscaler: str = ""
-    max_workers: int | None = None
-    idle_timeout_minutes: float | None = None
+    max_workers: Count | None = None
+    idle_timeout_minutes: Amount | None = None
     node_types: dict[str, NodeTypeState] = Field(default_factory=dict)
     demand: list[Shape] | None = None
-    gangs: int = 0
+    gangs: Count = 0
     requested: list[Shape] = Field(default_factory=list)
     back_offs: list[BackOffState] = Field(default_factory=list)
     notices: list[Notice] = Field(default_factory=list)
     decisions: list[PublishedDecision] = Field(default_factory=list)
-    omitted: int = 0
+    omitted: Count = 0
 
 
 def encode(state: HeadState, decisions: Sequence[Decision], dropped: int, most: int = MAX_BYTES) -> str:
@@ -126,21 +143,14 @@ def encode(state: HeadState, decisions: Sequence[Decision], dropped: int, most: 
         state: the state.
         decisions: the decisions, oldest first.
         dropped: how many decisions before them were dropped.
-        most: the size in bytes. A state that alone is larger loses its node types' resources, and then its demand.
+        most: the size in bytes. A state that alone is larger loses its node types' resources, the ends of its texts,
+            and then all but a few of its parts.
     """
     shown = [_published(decision) for decision in decisions]
-    smaller = state.model_copy(
-        update={
-            "node_types": {
-                name: kind.model_copy(update={"resources": {}}) for name, kind in list(state.node_types.items())[:50]
-            }
-        }
-    )
-    smallest = smaller.model_copy(update={"node_types": {}, "demand": (state.demand or [])[:1], "requested": []})
-    for candidate in (state, smaller, smallest):
+    for candidate in _ever_smaller(state):
         base = candidate.model_copy(update={"omitted": dropped + len(shown)})
         room = most - len(_json(base).encode())
-        if room > 0 or candidate is smallest:
+        if room > 0:
             break
     kept: list[PublishedDecision] = []
     for decision in reversed(shown):
@@ -150,6 +160,26 @@ def encode(state: HeadState, decisions: Sequence[Decision], dropped: int, most: 
         kept.insert(0, decision)
     omitted = dropped + len(shown) - len(kept)
     return redact(_json(base.model_copy(update={"decisions": kept, "omitted": omitted})))
+
+
+def _ever_smaller(state: HeadState) -> Iterator[HeadState]:
+    """The state, then with ever less of it. The last one has nothing whose size depends on the cluster."""
+    yield state
+    types = {name: kind.model_copy(update={"resources": {}}) for name, kind in list(state.node_types.items())[:50]}
+    state = state.model_copy(update={"node_types": types})
+    yield state
+    # Redacted before they are cut: a part of a secret would not be found any more.
+    back_offs = [each.model_copy(update={"reason": redact(each.reason)[:SHORT_TEXT]}) for each in state.back_offs]
+    notices = [each.model_copy(update={"text": redact(each.text)[:SHORT_TEXT]}) for each in state.notices]
+    state = state.model_copy(update={"back_offs": back_offs, "notices": notices})
+    yield state
+    state = state.model_copy(update={"node_types": {}, "demand": (state.demand or [])[:1], "requested": []})
+    while back_offs or notices:
+        yield state
+        back_offs, notices = back_offs[: len(back_offs) // 2], notices[: len(notices) // 2]
+        state = state.model_copy(update={"back_offs": back_offs, "notices": notices})
+    yield state
+    yield state.model_copy(update={"demand": None})
 
 
 def _json(part: _Part) -> str:

@@ -85,10 +85,15 @@ def cluster_of(work: WorkRequirementView) -> str | None:
 def published_by(work: WorkRequirementView) -> str | None:
     """The cluster whose head has published its state in a work requirement; None if it holds no state. No call.
 
+    A record has one task group and never a task: one with tasks is somebody else's, whatever its name is.
     Of a cluster with a very long name, the result is the shortened name in its tags.
     """
-    tag = work.groups[0].worker_tag if work.groups and work.groups[0].name == STATE_GROUP else ""
-    return names.publisher_of(work.name, tag)
+    if len(work.groups) != 1 or work.groups[0].name != STATE_GROUP:
+        return None
+    counts = work.groups[0].counts
+    if counts is not None and any(counts.at.values()):
+        return None
+    return names.publisher_of(work.name, work.groups[0].worker_tag)
 
 
 def is_of(work: WorkRequirementView, cluster: str) -> bool:

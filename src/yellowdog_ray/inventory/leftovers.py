@@ -118,7 +118,11 @@ def read_leftovers(account: Account, namespace: str) -> Leftovers:
     read = [work for work in _read(platform, _possible_owners(entries, alive)) if work is not None]
     works = [(name, work) for work in read if (name := cluster_of(work)) is not None]
     # A record of a head's state runs nothing, and proves nothing about pools.
-    records = [(name, work) for work in read if not work.finished and (name := published_by(work)) is not None]
+    records = [
+        (name, work)
+        for work in read
+        if not work.finished and (name := published_by(work)) is not None and not is_living(platform, work)
+    ]
     now, is_dated = platform.clock.now(), platform.clock.is_set
     # A copy of a work requirement has the tags of the original: what a living cluster uses is nobody's leftover.
     living = {token_of(work) for _, work in works if is_living(platform, work)}
@@ -152,11 +156,14 @@ def _read(platform: Platform, entries: Sequence[WorkRequirementEntry]) -> list[W
 def is_living(platform: Platform, work: WorkRequirementView) -> bool:
     """Whether a cluster has a head that has not ended: no call if the platform counts one, otherwise one.
 
-    Without counts, a cluster whose head no list shows is taken for a living one. A record of a head's state never is.
+    Without counts, a cluster whose head no list shows is taken for a living one. A record of a head's state never is,
+    but a work requirement that only looks like one is in use if it has any task.
     """
-    if work.finished or work.cancelling or work.groups[0].name == STATE_GROUP:
+    if work.finished or work.cancelling:
         return False
     head = work.groups[0]
+    if head.name == STATE_GROUP:
+        return published_by(work) is None or bool(platform.group_tasks(head.id))
     if head.counts is not None and head.counts.live:
         return True
     tasks = platform.group_tasks(head.id)

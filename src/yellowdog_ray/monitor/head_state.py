@@ -13,6 +13,7 @@ from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.ray_load import RayLoad, Usage, summarise
 from yellowdog_ray.monitor.reload import RayLimits
+from yellowdog_ray.redaction import redact
 
 MAX_REASON = 1_000
 """Characters of a back-off's reason at most."""
@@ -96,7 +97,7 @@ class HeadStates:
             BackOffState(
                 node_type=each.node_type,
                 code=each.reason.code,
-                reason=str(each.reason)[:MAX_REASON],
+                reason=redact(str(each.reason))[:MAX_REASON],
                 failures=each.failures,
                 until=now + timedelta(seconds=round(each.left)),
             )

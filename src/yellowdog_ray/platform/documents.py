@@ -15,7 +15,7 @@ from yellowdog_client.model import (
     WorkRequirementSummary,
 )
 
-from yellowdog_ray.names import STATE_GROUP
+from yellowdog_ray.names import STATE_GROUP, publisher_of
 from yellowdog_ray.platform.calls import Calls, entity, platform_call
 from yellowdog_ray.platform.convert import TASK_TYPE, identified, is_finished, work_entry
 from yellowdog_ray.platform.types import WorkRequirementEntry
@@ -56,7 +56,9 @@ class DocumentCalls(Calls):
     def documents(
         self, tag: str, *, finished: bool = True, since: datetime | None = None
     ) -> list[WorkRequirementEntry]:
-        """The work requirements of the namespace with exactly this tag: one call per page.
+        """The work requirements of the namespace with exactly this tag and a record's name: one call per page.
+
+        Others of the tag are somebody else's.
 
         Args:
             tag: the tag; the platform may match more than that.
@@ -73,16 +75,20 @@ class DocumentCalls(Calls):
         return [
             work_entry(item)
             for item in found
-            if item.namespace == self.namespace and (finished or not is_finished(item.status))
+            if item.namespace == self.namespace
+            and publisher_of(item.name or "", tag) is not None
+            and (finished or not is_finished(item.status))
         ]
 
     @platform_call
     def document(self, requirement_id: str) -> str:
-        """The text that a work requirement holds; empty for one without."""
+        """The text that a work requirement holds as its only task group's template; empty for one without."""
         subject = f"work requirement {requirement_id}"
         with self._sdk(subject):
             found = self._client.work_client.get_work_requirement_by_id(requirement_id)
         groups = entity(found, WorkRequirement, subject).taskGroups or []
-        template = groups[0].taskTemplate if groups and isinstance(groups[0], TaskGroup) else None
+        group = groups[0] if len(groups) == 1 else None
+        is_record = isinstance(group, TaskGroup) and group.name == STATE_GROUP
+        template = group.taskTemplate if is_record and isinstance(group, TaskGroup) else None
         text = template.taskData if isinstance(template, TaskTemplate) else None
         return text if isinstance(text, str) else ""

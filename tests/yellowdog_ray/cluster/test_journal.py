@@ -6,6 +6,7 @@ import pytest
 
 from yellowdog_ray.cluster import journal
 from yellowdog_ray.cluster.journal import Act, Journal
+from yellowdog_ray.redaction import _hidden, hide
 
 
 class Clock:
@@ -75,3 +76,13 @@ def test_oldest_decisions_are_dropped_and_counted(kept):
 
     assert (decisions[0].text, len(decisions), dropped) == ("3", journal.MAX_DECISIONS, 3)
     assert kept.pending()[1:] == ([], 0)
+
+
+def test_secret_at_the_end_of_a_long_text_is_redacted_before_the_cut(kept, monkeypatch):
+    monkeypatch.setattr("yellowdog_ray.redaction._hidden", _hidden.copy())
+    hide("the-secret-of-the-key")
+    kept.note(Act.BACKED_OFF, "y" * (journal.MAX_TEXT - 15) + "the-secret-of-the-key")
+
+    _, (decision,), _ = kept.pending()
+
+    assert "the-secret" not in decision.text

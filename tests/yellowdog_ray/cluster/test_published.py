@@ -13,6 +13,7 @@ from yellowdog_ray.cluster.published import (
     BackOffState,
     HeadState,
     NodeTypeState,
+    Notice,
     Shape,
     decode,
     encode,
@@ -69,6 +70,24 @@ def test_state_of_many_node_types_stays_below_the_limit():
     assert decode(text, "demo", TOKEN).decisions
 
 
+@pytest.mark.parametrize("most", [MAX_BYTES, 2_048])
+@pytest.mark.parametrize("part", ["back_offs", "notices", "demand"])
+def test_every_part_stays_below_the_limit(part, most):
+    back_off = BackOffState(node_type="gpu", code="NoCapacity", reason="é" * 1_000, failures=1, until=NOW)
+    parts = {
+        "back_offs": [back_off.model_copy(update={"node_type": f"gpu-{number}"}) for number in range(60)],
+        "notices": [Notice(kind=f"{number}", text="x" * 1_000) for number in range(60)],
+        "demand": [Shape(resources={"y" * 20_000: 1.0})],
+    }
+
+    text = encode(make_state(**{part: parts[part]}), [], 0, most)
+
+    assert len(text.encode()) <= most
+    state = decode(text, "demo", TOKEN)
+    assert state is not None
+    assert part == "demand" or getattr(state, part)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -85,6 +104,11 @@ def test_state_of_many_node_types_stays_below_the_limit():
         encode(make_state(max_workers=3), [], 0).replace('"maxWorkers":3', '"maxWorkers":"many"'),
         encode(make_state(idle_timeout_minutes=3), [], 0).replace("3.0", "NaN"),
         encode(make_state(), [], 0).replace("Z", ""),
+        encode(make_state(), [], 0).replace("2026", "9999"),
+        encode(make_state(), [], 0).replace("2026", "0001"),
+        encode(make_state(max_workers=3), [], 0).replace('"maxWorkers":3', '"maxWorkers":-3'),
+        encode(make_state(idle_timeout_minutes=3), [], 0).replace("3.0", "1e308"),
+        encode(make_state(demand=[Shape(resources={"CPU": 3.0})]), [], 0).replace("3.0", "-3.0"),
     ],
 )
 def test_document_of_others_is_not_read(text):
@@ -106,7 +130,7 @@ def test_publication_can_run_nothing_and_is_no_cluster(local, make_cluster):
     tag = names.state_tag(work.groups[0].worker_tag)
     pools = len(local.platform.store.pools)
 
-    created = cluster.platform.create_document(names.new_state_name(TOKEN), tag, "text")
+    created = cluster.platform.create_document(names.new_state_name(names.token_of(tag)), tag, "text")
     local.advance(3600)
 
     assert len(local.platform.store.pools) == pools

@@ -236,3 +236,29 @@ def test_remove_tears_down_every_leftover_when_one_fails(ended):
     assert stuck.failure == "the platform still shows it"
     assert unread.failure == "left alone: 403"
     assert (hidden.removed, hidden.unseen) == (True, ("pool-x",))
+
+
+RECORD = "head-info-0a0b0c0d-0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("name", "counted", "listed", "groups", "is_leftover"),
+    [
+        (RECORD, 0, [], 1, True),
+        ("head-info-0a0b0c0d-nightly", 0, [], 1, False),
+        (f"{RECORD}c", 0, [], 1, False),
+        ("head-info-ffffffff-0123456789ab", 0, [], 1, False),
+        (RECORD, 1, [], 1, False),
+        (RECORD, 0, ["task"], 1, False),
+        (RECORD, 0, [], 2, False),
+    ],
+)
+def test_record_is_a_leftover_only_in_its_exact_form_and_without_tasks(
+    monkeypatch, name, counted, listed, groups, is_leftover
+):
+    work = make_work(name, live=counted, tag="demo-info-0a0b0c0d")
+    work = replace(work, groups=(replace(work.groups[0], name="info"),) * groups)
+    platform = Views(work, pools=[])
+    monkeypatch.setattr(platform, "group_tasks", lambda _: listed, raising=False)
+
+    assert bool(read_leftovers(platform, "demo").old) == is_leftover
