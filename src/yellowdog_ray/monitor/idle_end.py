@@ -12,10 +12,11 @@ import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.ending import cancel, end_machines_after, failures_of, find_pools, shut_down
+from yellowdog_ray.cluster.ending import attempt, cancel, end_machines_after, failures_of, find_pools
 from yellowdog_ray.cluster.launch import Launcher
 from yellowdog_ray.cluster.published import end_publications
 from yellowdog_ray.cluster.snapshot import Snapshot
@@ -24,6 +25,7 @@ from yellowdog_ray.monitor.idleness import Idleness
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.node.scripts import STORE_FOLDER
 from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import PoolView, WorkRequirementView
 from yellowdog_ray.private_file import make_private_folder, write_private
 
@@ -33,6 +35,9 @@ MACHINES_END_AFTER = timedelta(seconds=45)
 """From the requests until YellowDog terminates machines whose task has not ended: above the 30 s for which Ray drains a
 node on SIGTERM, as `commands.teardown.GRACE_SECONDS`. The head, which could repeat a request, has ended by then."""
 
+UNREAD_ROUNDS = 12
+"""Ticks in a row with a worker pool that cannot be read, after which the others end without it: a minute of Ray's own
+ticks. The platform ends its machines when they are idle."""
 
 BEGUN_FILE = f"~/{STORE_FOLDER}/idle-end"
 """Notes an end that has begun; the head's script deletes the folder when the head ends."""
@@ -104,6 +109,7 @@ class IdleEnd:
         self._begun = begun
         self._requested = begun.read()
         self._timed: set[str] = set()
+        self._unread_rounds = 0
 
     def tick(self, _snapshot: Snapshot) -> None:
         """End the cluster if it is time; complete an end that has begun.
@@ -125,7 +131,9 @@ class IdleEnd:
             self._withdraw()
 
     def _begin(self, work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]) -> None:
-        if unread := failures_of(found.values()):
+        unread = failures_of(found.values())
+        self._unread_rounds = self._unread_rounds + 1 if unread else 0
+        if unread and (self._unread_rounds < UNREAD_ROUNDS or isinstance(_heads_pool(work, found), PlatformError)):
             raise unread[0]
         if not self._launcher.close(ENDS):
             return  # a launch is under way
@@ -143,11 +151,10 @@ class IdleEnd:
 
         Other pools do not count: where workers are needed again, the launcher replaces them.
         """
-        head = work.group(HEAD_GROUP)
-        pool = found.get(head.worker_tag) if head is not None and head.worker_tag in requested else None
+        pool = _heads_pool(work, found)
         if isinstance(pool, PlatformError):
             raise pool
-        return pool is not None and pool.finished
+        return pool is not None and pool.name in requested and pool.finished
 
     def _withdraw(self) -> None:
         """Drop an end of which YellowDog shows nothing: the cluster is in use, or its time has begun anew."""
@@ -157,14 +164,35 @@ class IdleEnd:
         self._launcher.open()
 
     def _request_end(self, work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]) -> None:
-        """The requests of `ray down`, in its order. Each is made whatever has failed before; the next tick repeats."""
+        """The requests of `ray down`, in its order; the next tick repeats.
+
+        Machines get an end, and the work requirement is cancelled, only where a pool's end is certain: if the request
+        to end the head's pool fails, the cluster may be in use again before the next one.
+        """
         self._launcher.close(ENDS)
         pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
-        failures = failures_of(found.values()) + shut_down(self._platform, pools)
-        untimed = [pool for pool in pools if pool.id not in self._timed]
+        refused = self._shut_down(pools)
+        untimed = [pool for pool in pools if pool.id not in refused and pool.id not in self._timed]
         self._timed |= {pool.id for pool in untimed}
+        failures = [*failures_of(found.values()), *refused.values()]
         failures += end_machines_after(self._platform, untimed, MACHINES_END_AFTER)
-        end_publications(self._platform, work)
-        failures += cancel(self._platform, work)
+        head = _heads_pool(work, found)
+        if not (isinstance(head, PoolView) and head.id in refused):
+            end_publications(self._platform, work)
+            failures += cancel(self._platform, work)
         for failure in failures:
             logger.warning("the end of the idle cluster will be requested again: %s", failure)
+
+    def _shut_down(self, pools: Sequence[PoolView]) -> dict[str, PlatformError]:
+        """Request the end of pools. Returns the failures by the pool's id."""
+        ids = [pool.id for pool in pools if not pool.finished]
+        results = run_concurrently(partial(attempt, self._platform.shut_down_pool), ids)
+        return {id_: result for id_, result in zip(ids, results, strict=True) if isinstance(result, PlatformError)}
+
+
+def _heads_pool(
+    work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]
+) -> PoolView | PlatformError | None:
+    """The head's pool, or why it cannot be read; None if a configured pool, which nobody here ends, has the head."""
+    head = work.group(HEAD_GROUP)
+    return found.get(head.worker_tag) if head is not None else None

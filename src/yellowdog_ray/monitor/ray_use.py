@@ -85,7 +85,8 @@ def read_use(client: Any) -> RayUse:
 def _state(client: Any) -> ClusterResourceState:
     from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply
 
-    return GetClusterResourceStateReply.FromString(client.get_cluster_resource_state()).cluster_resource_state
+    answer = client.get_cluster_resource_state(timeout_s=TIMEOUT_SECONDS)
+    return GetClusterResourceStateReply.FromString(answer).cluster_resource_state
 
 
 def _living_actors(client: Any) -> list[Any]:

@@ -29,10 +29,12 @@ class Supervisor:
     def tick(self, snapshot: Snapshot) -> None:
         """Run every duty once, but none after one that found the platform unavailable.
 
-        Each further one would block the loop for the same time.
+        Each further one would block the loop for the same time. The next tick begins after that one: the platform may
+        be unavailable to it alone, for example if one answer is broken.
         """
-        for duty in self._duties:
+        for index, duty in enumerate(self._duties, 1):
             if not self._completed(duty, snapshot):
+                self._duties = (*self._duties[index:], *self._duties[:index])
                 return
 
     def _completed(self, duty: Duty, snapshot: Snapshot) -> bool:

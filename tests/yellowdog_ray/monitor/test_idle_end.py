@@ -1,6 +1,7 @@
 """The end of an idle cluster on a platform of views. `simulation/test_home.py` has its life."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from tests.yellowdog_ray.inventory.conftest import TAG, make_work
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.errors import Unavailable
-from yellowdog_ray.monitor.idle_end import Begun, IdleEnd
+from yellowdog_ray.monitor.idle_end import UNREAD_ROUNDS, Begun, IdleEnd
+from yellowdog_ray.names import pool_name, token_of
 from yellowdog_ray.platform.types import PoolView
 
 HEAD = "head-0a0b0c0d"
@@ -23,19 +25,29 @@ class Parts:
         self.pool = PoolView("p", TAG, "RUNNING", False, "c")
         self.is_over = True
         self.is_launching = False
+        self.refusal = None
+        self.unreadable = ""
         self.begun = Begun(folder / "store" / "idle-end", HEAD)
         self.platform = SimpleNamespace(
             find_pool=self._find_pool,
-            shut_down_pool=lambda pool_id: self.calls.append(f"shut down {pool_id}"),
+            shut_down_pool=self._shut_down_pool,
+            listed_pools=lambda _: [],
             end_compute_after=lambda id_, time: self.calls.append(f"end {id_} in {time.seconds} s"),
             documents=lambda *_, **__: [],
             cancel_work_requirement=lambda work_id: self.calls.append(f"cancel {work_id}"),
         )
         self.launcher = SimpleNamespace(close=lambda _: not self.is_launching, open=lambda: None)
 
-    def _find_pool(self, _):
+    def _shut_down_pool(self, pool_id):
+        self.calls.append(f"shut down {pool_id}")
+        if self.refusal is not None:
+            raise self.refusal
+
+    def _find_pool(self, name):
         if isinstance(self.pool, Exception):
             raise self.pool
+        if name == self.unreadable:
+            raise Unavailable("no answer")
         return self.pool
 
     def make(self):
@@ -83,6 +95,36 @@ def test_pool_that_cannot_be_read_delays_the_end(parts):
         parts.make().tick(Snapshot())
 
     assert (parts.calls, parts.begun.read()) == ([], None)
+
+
+def test_worker_pool_that_stays_unreadable_does_not_keep_the_cluster_alive(parts):
+    (head,) = parts.work.groups
+    tag = pool_name("demo", "cpu", token_of(TAG))
+    workers = replace(head, name="cpu", worker_tag=tag, placement=replace(head.placement, worker_tags=(tag,)))
+    parts.work = replace(parts.work, groups=(head, workers))
+    parts.unreadable = tag
+    end = parts.make()
+    for _ in range(UNREAD_ROUNDS - 1):
+        with pytest.raises(Unavailable):
+            end.tick(Snapshot())
+    assert parts.calls == []
+
+    end.tick(Snapshot())
+
+    assert parts.calls == ["shut down p", "end c in 45 s", f"cancel {parts.work.id}"]
+
+
+def test_refused_end_of_the_heads_pool_leaves_machines_and_work_requirement_alone(parts):
+    """The cluster may be in use again before the next request."""
+    parts.refusal = Unavailable("status 500")
+    end = parts.make()
+
+    end.tick(Snapshot())
+    assert parts.calls == ["shut down p"]
+
+    parts.refusal = None
+    end.tick(Snapshot())
+    assert parts.calls[1:] == ["shut down p", "end c in 45 s", f"cancel {parts.work.id}"]
 
 
 def test_end_by_somebody_else_is_left_to_them(parts):

@@ -26,7 +26,7 @@ class Gcs:
     def get_all_job_info(self, **_):
         return {job.job_id: job for job in self._jobs}
 
-    def get_cluster_resource_state(self):
+    def get_cluster_resource_state(self, *, timeout_s: float):
         state = ClusterResourceState(**self._state)
         return GetClusterResourceStateReply(cluster_resource_state=state).SerializeToString()
 

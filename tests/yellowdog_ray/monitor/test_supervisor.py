@@ -51,6 +51,19 @@ def test_supervisor_skips_further_duties_when_platform_is_unavailable(ran, duty,
     assert "no answer" in caplog.text
 
 
+def test_supervisor_begins_after_the_duty_that_found_the_platform_unavailable(ran, duty):
+    """One broken answer must not keep the later duties from running for good."""
+    supervisor = Supervisor([duty("a"), duty("b", Unavailable("no answer")), duty("c")])
+    supervisor.tick(SNAPSHOT)
+    assert ran == ["a", "b"]
+
+    supervisor.tick(SNAPSHOT)
+    assert ran[2:] == ["c", "a", "b"]
+
+    supervisor.tick(SNAPSHOT)
+    assert ran[5:] == ["c", "a", "b"]
+
+
 def test_supervisor_runs_further_duties_after_bug_in_one(ran, duty, caplog):
     Supervisor([duty("a", TypeError("a bug")), duty("b")]).tick(SNAPSHOT)
 
