@@ -103,6 +103,8 @@ def _living_actors(client: Any) -> list[Any]:
 def _busy_nodes(state: ClusterResourceState, hosts: Collection[bytes]) -> str:
     """The nodes that have work; on a node with an actor of Ray's own, work that takes resources.
 
+    A node that has just joined is idle for 0 s too, without anything on it: a type whose nodes come and go is no use.
+
     Args:
         state: the nodes.
         hosts: Ray's ids of the nodes that have such an actor.
@@ -110,7 +112,11 @@ def _busy_nodes(state: ClusterResourceState, hosts: Collection[bytes]) -> str:
     from ray.core.generated.autoscaler_pb2 import NodeStatus
 
     alive = [node for node in state.node_states if node.status != NodeStatus.DEAD]
-    busy = [node for node in alive if node.idle_duration_ms == 0 and (node.node_id not in hosts or _is_taken(node))]
+    busy = [
+        node
+        for node in alive
+        if node.idle_duration_ms == 0 and (_is_taken(node) or (node.node_activity and node.node_id not in hosts))
+    ]
     return f"work on {_number(len(busy), 'node')} ({_shown(node.instance_id for node in busy)})" if busy else ""
 
 

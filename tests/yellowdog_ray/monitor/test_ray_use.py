@@ -47,12 +47,13 @@ def actor(namespace="users", state=ActorTableData.ALIVE, node=HEAD):
     return made
 
 
-def node(*, idle_ms=1000, free=1.0, status=NodeStatus.IDLE, ray_id=HEAD):
+def node(*, idle_ms=1000, free=1.0, status=NodeStatus.IDLE, ray_id=HEAD, activity=("Busy workers on node.",)):
     return NodeState(
         node_id=ray_id,
         instance_id="head-1",
         idle_duration_ms=idle_ms,
         status=status,
+        node_activity=activity if idle_ms == 0 else (),
         total_resources={"CPU": 1.0, "object_store_memory": 100.0},
         available_resources={"CPU": free, "object_store_memory": 50.0},
     )
@@ -94,6 +95,11 @@ def test_other_work_beside_such_an_actor_is_use():
 
     assert use(actors=[left], node_states=[node(idle_ms=0, free=0.0)]) == "work on 1 node (head-1)"
     assert use(actors=[left], node_states=[node(idle_ms=0, ray_id=WORKER)]) == "work on 1 node (head-1)"
+
+
+def test_node_that_has_just_joined_is_no_use():
+    assert use(node_states=[node(idle_ms=0, activity=())]) == ""
+    assert use(node_states=[node(idle_ms=0, activity=(), free=0.0)]) == "work on 1 node (head-1)"
 
 
 def test_dead_node_is_no_use():
