@@ -366,8 +366,8 @@ class Checks:
         names = {str(task.entity.name) for task in living}
         if names & terminated or any(is_ending(task) for task in living):
             return "given up", TERMINATED_SECONDS
-        if names <= (tick.listing or listed):
-            return None, 0.0
+        if names <= (tick.listing or listed) or self._world.gcs.is_down:
+            return None, 0.0  # without its control store, Ray does not list
         return "unknown", 2 * TICK if listed else TERMINATED_SECONDS
 
     # After every command
