@@ -232,6 +232,7 @@ def _market(spot: bool | None) -> str:
 
 
 def _notes(status: ClusterStatus) -> list[str]:
+    from yellowdog_ray.inventory.head_report import MOST_AGE, age
     from yellowdog_ray.inventory.status import unknown_without_head
 
     notes = []
@@ -242,7 +243,8 @@ def _notes(status: ClusterStatus) -> list[str]:
     if status.head_failure:
         notes.append(f"note: what the head has published could not be read: {status.head_failure}")
     elif status.head:
-        notes.append(f"back-offs and announcements: as published by the head at {status.head.at:%H:%M:%S} UTC")
+        doubt = "; they may be over" if age(status.head, status.read_at) > MOST_AGE else ""
+        notes.append(f"back-offs and announcements: as published by the head at {status.head.at:%H:%M:%S} UTC{doubt}")
     if unknown := unknown_without_head(status):
         notes.append(f"only the head can report: {'; '.join(unknown)}. Run `ray exec YAML 'ray status -v'`")
     return notes

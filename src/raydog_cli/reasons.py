@@ -66,7 +66,8 @@ def _show(answer: Answer) -> None:
         f"{len(facts.workers)} worker(s){_demand(facts)}"
     )
     if not answer.troubles:
-        print_safe("nothing is wrong, as far as YellowDog and the head show it")
+        sources = "YellowDog shows" if facts.doubt else "YellowDog and the head show"
+        print_safe(f"nothing is wrong, as far as {sources} it")
     for number, finding in enumerate(answer.findings, 1):
         mark = f"{number}." if finding.is_trouble else "-"
         print_safe(f"{mark} {finding.cause} [{finding.code}]")
@@ -87,4 +88,5 @@ def _demand(facts: Facts) -> str:
     ]
     more = len(state.demand) - MAX_SHOWN
     waits = ", ".join(shapes) + (f" and {more} more shapes" if more > 0 else "") if shapes else "nothing"
-    return f"; waiting in Ray {format_duration(facts.now - state.at)} ago: {waits}"
+    doubt = ", which may be over" if facts.doubt else ""
+    return f"; waiting in Ray {format_duration(facts.now - state.at)} ago{doubt}: {waits}"

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from yellowdog_ray.cluster.published import HeadState
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.inventory.account import token_of
-from yellowdog_ray.inventory.head_report import read_state
+from yellowdog_ray.inventory.head_report import MOST_AGE, age, read_state
 from yellowdog_ray.inventory.status import NODE_TYPE_TAG
 from yellowdog_ray.inventory.summaries import node_type_of
 from yellowdog_ray.inventory.target import Found
@@ -30,6 +30,9 @@ from yellowdog_ray.platform.types import (
     TaskView,
     WorkRequirementView,
 )
+
+CLOCK_STEPS = timedelta(seconds=5)
+"""Difference of two platform times that proves no order: its answers show whole seconds."""
 
 T = TypeVar("T")
 
@@ -112,6 +115,22 @@ class Facts:
     def is_head_up(self) -> bool:
         """Whether the head's task runs, so that its autoscaler can decide."""
         return self.head is not None and any(task.executing for task in self.head.tasks)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the published state may not hold any more; None if it holds, or there is none."""
+        if self.state is None or not self.is_head_up:
+            return None
+        starts = [task.started for task in self.head.tasks if task.executing and task.started] if self.head else []
+        if any(self.state.started < start - CLOCK_STEPS for start in starts):
+            return "the head's task has started again since the head published its state"
+        if age(self.state, self.now) > MOST_AGE:
+            minutes = age(self.state, self.now) // timedelta(minutes=1)
+            return (
+                f"the head published its state {minutes} min ago. Since then nothing has waited or run, or the "
+                "autoscaler does not run, or provider.publish_events is false"
+            )
+        return None
 
     @property
     def workers(self) -> list[TaskView]:

@@ -227,5 +227,5 @@ def notice_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _is_current(facts: Facts) -> bool:
-    """Whether the head that has published the state still decides."""
-    return facts.is_head_up and not facts.work.cancelling
+    """Whether the head that has published the state still decides, and the state is new enough to hold."""
+    return facts.is_head_up and not facts.work.cancelling and facts.doubt is None

@@ -62,6 +62,8 @@ def _not_published(facts: Facts) -> tuple[str, ...]:
     if facts.state is None and facts.is_head_up and not any("published" in reason for reason in facts.unread):
         why = "the head has published nothing yet, has an older RayDog, or provider.publish_events is false"
         return (f"Ray's demand, limits and back-offs: {why}",)
+    if facts.doubt is not None:
+        return (f"Ray's demand, limits and back-offs: {facts.doubt}",)
     if facts.state is not None and facts.state.demand is None and facts.is_head_up:
         return ("Ray's demand: its control store did not answer when the head published its state",)
     return ()

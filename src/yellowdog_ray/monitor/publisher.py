@@ -131,7 +131,7 @@ class Publisher:
         if seen != self._seen:
             self._seen = seen
             self._pace.changed(now)
-        if self._pace.is_due(now, urgent=notices != self._shown):
+        if self._pace.is_due(now, urgent=notices != self._shown, lasting=not _is_calm(state)):
             self._publish(head_pool, state)
 
     def _publish(self, head_pool: str, state: HeadState) -> None:
@@ -175,15 +175,24 @@ class Publisher:
 
 
 def _essence(state: HeadState) -> object:
-    """What a publication is worth: back-offs, limits, notices, and which shapes wait, but not how many of each."""
+    """What a publication is worth: back-offs, limits, idleness, notices, and which shapes wait, but not how many."""
     return (
         [(each.node_type, each.code, each.failures) for each in state.back_offs],
-        [(name, kind.min_workers, kind.max_workers) for name, kind in state.node_types.items()],
+        [
+            (name, kind.min_workers, kind.max_workers, kind.alive, bool(kind.idle))
+            for name, kind in state.node_types.items()
+        ],
         (state.max_workers, state.idle_timeout_minutes),
         state.notices,
         None if state.demand is None else sorted(_form(shape.resources, shape.labels) for shape in state.demand),
         [(_form(shape.resources, shape.labels), shape.count) for shape in state.requested],
     )
+
+
+def _is_calm(state: HeadState) -> bool:
+    """Whether nothing waits, backs off, is announced or runs: such a state explains nothing, and is not repeated."""
+    has_workers = any(kind.alive != 0 and kind.max_workers != 0 for kind in state.node_types.values())
+    return state.demand == [] and not (state.back_offs or state.notices or state.requested or has_workers)
 
 
 def _form(resources: Mapping[str, float], labels: Mapping[str, str]) -> tuple[object, ...]:

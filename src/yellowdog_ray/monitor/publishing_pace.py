@@ -11,7 +11,10 @@ FIRST_SECONDS = 60.0
 """Shortest time between two publications. It doubles with each, so that the portal is not flooded."""
 
 LONGEST_SECONDS = 900.0
-"""Longest time between a change and its publication; without a change for so long, the shortest time applies again."""
+"""Longest time between a change and its publication; without a change for so long, the shortest time applies again.
+
+Also the age at which a state that may explain something is published again, so that a reader can trust it.
+"""
 
 
 class Pace:
@@ -31,8 +34,17 @@ class Pace:
         if self._waiting_since is None:
             self._waiting_since = now
 
-    def is_due(self, now: float, *, urgent: bool = False) -> bool:
-        """Whether a change is to be published now. `urgent`: at the shortest interval."""
+    def is_due(self, now: float, *, urgent: bool = False, lasting: bool = False) -> bool:
+        """Whether the state is to be published now.
+
+        Args:
+            now: the time.
+            urgent: publish a change at the shortest interval.
+            lasting: publish again without a change, after the longest interval.
+        """
+        is_old = not math.isinf(self._published_at) and now >= self._published_at + LONGEST_SECONDS
+        if lasting and is_old and now >= self._not_before:
+            return True
         if self._waiting_since is None or now < self._waiting_since + SETTLE_SECONDS or now < self._not_before:
             return False
         return now >= self._published_at + (min(self._interval, FIRST_SECONDS) if urgent else self._interval)

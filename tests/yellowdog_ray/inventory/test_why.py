@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,11 @@ from yellowdog_ray.cluster.journal import Act, Decision
 from yellowdog_ray.cluster.published import BackOffState, NodeTypeState, Notice, Shape
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import RayDogError
+from yellowdog_ray.inventory import target
+from yellowdog_ray.inventory.account import Account
+from yellowdog_ray.inventory.facts import gather
 from yellowdog_ray.inventory.findings import _below, remedy_of
+from yellowdog_ray.inventory.why import judge
 
 CPU = {"cpu": NodeTypeState(max_workers=10, resources={"CPU": 4.0}, alive=0, idle=0)}
 GPUS = [Shape(resources={"GPU": 1.0}, count=7)]
@@ -291,6 +296,46 @@ def test_nothing_wrong_is_said(scene, raydog):
     assert "[busy]" in result.stdout
     assert "waiting in Ray" in result.stdout
     assert "not checked" not in result.stderr
+
+
+def plant_all(scene: Scene) -> None:
+    """A state that leads to findings of every kind while it holds."""
+    scene.workers(2)
+    now = scene.cluster.platform.clock.now()
+    publish(
+        scene.cluster,
+        max_workers=2,
+        idle_timeout_minutes=5.0,
+        node_types={"cpu": NodeTypeState(max_workers=9, resources={"CPU": 4.0}, alive=2, idle=0)},
+        demand=[*CPUS, *GPUS],
+        requested=CPUS,
+        back_offs=[BackOffState(node_type="cpu", code="NoCapacity", reason="none", failures=2, until=now)],
+        notices=[Notice(kind="idle", text="this cluster ends")],
+    )
+
+
+def test_state_older_than_its_pace_is_shown_with_its_age_and_explains_nothing(scene, raydog):
+    plant_all(scene)
+    scene.local.advance(17 * 60)
+
+    result = raydog.run("why", "demo", "--namespace", "demo")
+
+    assert result.exit_code == 0, result.output
+    assert raydog.json("why", "demo", "--namespace", "demo")["findings"] == []
+    assert "ago, which may be over: 7 x {CPU: 1}" in result.stdout
+    assert "min ago. Since then nothing has waited" in result.stderr
+
+
+def test_state_from_before_the_heads_last_start_explains_nothing(scene):
+    plant_all(scene)
+    facts = gather(target.find(Account(), target.parse_target("demo", "demo")))
+    assert facts.doubt is None
+    later = tuple(replace(task, started=facts.now + timedelta(seconds=9)) for task in facts.head.tasks)
+    pools = tuple(replace(pool, tasks=later) if pool.is_head else pool for pool in facts.pools)
+
+    assert judge(facts)
+    assert judge(replace(facts, pools=pools)) == ()
+    assert "started again" in replace(facts, pools=pools).doubt
 
 
 def test_head_that_publishes_nothing_is_said(scene, raydog):

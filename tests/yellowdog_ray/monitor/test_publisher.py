@@ -9,9 +9,9 @@ from tests.yellowdog_ray.hand_moved_time import Time
 from yellowdog_local import faults
 from yellowdog_ray import names
 from yellowdog_ray.cluster.journal import Act, Journal
-from yellowdog_ray.cluster.published import VERSION, HeadState, decode
+from yellowdog_ray.cluster.published import VERSION, HeadState, NodeTypeState, Shape, decode
 from yellowdog_ray.monitor.publisher import CHECK_SECONDS, LEAST_BYTES, Publisher
-from yellowdog_ray.monitor.publishing_pace import FIRST_SECONDS, SETTLE_SECONDS
+from yellowdog_ray.monitor.publishing_pace import FIRST_SECONDS, LONGEST_SECONDS, SETTLE_SECONDS
 
 
 class Desk:
@@ -63,6 +63,35 @@ def test_state_is_published_once_until_it_changes(desk):
 
     assert len(desk.published()) == 1
     assert desk.uncancelled() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        ({"demand": []}, 2),
+        ({"demand": [], "node_types": {"head": NodeTypeState(max_workers=0, alive=1)}}, 2),
+        ({"demand": [Shape(resources={"CPU": 1.0})]}, 4),
+        ({"demand": [], "node_types": {"cpu": NodeTypeState(max_workers=9, alive=1)}}, 4),
+    ],
+)
+def test_state_that_may_explain_something_is_repeated(desk, local, changes, count):
+    desk.changes = changes
+    local.advance(1)
+    desk.pass_time(FIRST_SECONDS + 2 * LONGEST_SECONDS + 30)
+
+    assert len(desk.published()) == count
+
+
+def test_node_that_becomes_idle_is_a_change(desk, local):
+    busy = NodeTypeState(max_workers=9, alive=2, idle=0)
+    desk.changes = {"demand": [], "node_types": {"cpu": busy}}
+    local.advance(1)
+    desk.pass_time(2 * FIRST_SECONDS)
+    desk.changes = {"demand": [], "node_types": {"cpu": busy.model_copy(update={"idle": 1})}}
+    local.advance(1)
+    desk.pass_time(2 * FIRST_SECONDS)
+
+    assert desk.published()[-1].node_types["cpu"].idle == 1
 
 
 def test_decisions_are_published_once(desk, local):

@@ -55,3 +55,14 @@ def test_failed_publication_is_not_repeated_at_once(wait):
 
     assert not pace.is_due(SETTLE_SECONDS + wait)
     assert pace.is_due(SETTLE_SECONDS + FIRST_SECONDS)
+
+
+def test_lasting_state_is_published_again_after_the_longest_interval():
+    pace = Pace()
+    assert not pace.is_due(0, lasting=True)
+    pace.changed(0)
+    pace.published(SETTLE_SECONDS)
+
+    assert not pace.is_due(SETTLE_SECONDS + LONGEST_SECONDS - 1, lasting=True)
+    assert not pace.is_due(SETTLE_SECONDS + LONGEST_SECONDS)
+    assert pace.is_due(SETTLE_SECONDS + LONGEST_SECONDS, lasting=True)
