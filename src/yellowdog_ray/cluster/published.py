@@ -56,7 +56,7 @@ class _Part(BaseModel):
 
 
 class Shape(_Part):
-    """A number of equal requests for resources."""
+    """A number of equal requests for resources; `labels` has Ray's selectors, such as `a`, `in(a,b)` or `!in(a,b)`."""
 
     resources: dict[str, Amount]
     labels: dict[str, str] = Field(default_factory=dict)
@@ -64,11 +64,12 @@ class Shape(_Part):
 
 
 class NodeTypeState(_Part):
-    """One worker node type: its limits, and its nodes that have joined. None: unknown."""
+    """One node type: its limits, its labels in the YAML, and its nodes that have joined. None: unknown."""
 
     max_workers: Count | None = None
     min_workers: Count = 0
     resources: dict[str, Amount] = Field(default_factory=dict)
+    labels: dict[str, str] | None = None
     alive: Count | None = None
     idle: Count | None = None
     longest_idle_seconds: Amount | None = None
@@ -165,7 +166,10 @@ def encode(state: HeadState, decisions: Sequence[Decision], dropped: int, most: 
 def _ever_smaller(state: HeadState) -> Iterator[HeadState]:
     """The state, then with ever less of it. The last one has nothing whose size depends on the cluster."""
     yield state
-    types = {name: kind.model_copy(update={"resources": {}}) for name, kind in list(state.node_types.items())[:50]}
+    types = {
+        name: kind.model_copy(update={"resources": {}, "labels": None})
+        for name, kind in list(state.node_types.items())[:50]
+    }
     state = state.model_copy(update={"node_types": types})
     yield state
     # Redacted before they are cut: a part of a secret would not be found any more.

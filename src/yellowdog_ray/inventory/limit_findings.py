@@ -8,12 +8,10 @@ from yellowdog_ray.cluster.published import BackOffState, HeadState, NodeTypeSta
 from yellowdog_ray.errors import EndedAfterJoin, EndedBeforeJoin, NeverJoined, NotFound, Refused, Throttled
 from yellowdog_ray.inventory.facts import Facts
 from yellowdog_ray.inventory.findings import Finding, at, named, remedy_of
+from yellowdog_ray.inventory.fitting import fits, left_over
 
 MANY_RESTARTS = 3
 """Restarts of head processes in one publication that are worth a finding."""
-
-_UNDECLARED = ("memory", "object_store_memory")
-"""Resources that Ray finds out on the node if the YAML does not declare them."""
 
 _ADVICE = {
     NotFound.code: "correct compute_requirement_template (or images_id, worker_pool) of the type, then run `ray up`",
@@ -60,9 +58,18 @@ def demand_findings(facts: Facts) -> Iterator[Finding]:
             "none: submit work; in a script, check that tasks or actors request the resources of a node type",
             is_trouble=False,
         )
-    held_back = [shape for shape in state.demand or () if (finding := _of_shape(facts, state, shape)) is None]
-    found = [finding for shape in state.demand or () if (finding := _of_shape(facts, state, shape)) is not None]
-    yield from found
+    waiting = left_over(facts, state)
+    if state.demand and not waiting:
+        yield Finding(
+            "workers-start",
+            "workers start that can hold all that waits in Ray",
+            (f"{len(facts.workers)} workers were launched; published by the head at {at(state.at)}",),
+            "none: wait until Ray has joined on them",
+            is_trouble=False,
+        )
+    judged = [(shape, _of_shape(facts, state, shape)) for shape in waiting]
+    yield from (finding for _, finding in judged if finding is not None)
+    held_back = [shape for shape, finding in judged if finding is None]
     if held_back:
         yield from _cluster_limit(facts, state, held_back)
 
@@ -72,14 +79,23 @@ def _of_shape(facts: Facts, state: HeadState, shape: Shape) -> Finding | None:
     types = state.node_types
     if not types or any(not kind.resources for kind in types.values() if kind.max_workers != 0):
         return None
-    fitting = {name: kind for name, kind in types.items() if _fits(shape, kind) and kind.max_workers != 0}
+    fitting = {name: kind for name, kind in types.items() if fits(shape, kind) and kind.max_workers != 0}
+    others = [name for name, kind in types.items() if kind.max_workers == 0 and kind.alive and fits(shape, kind)]
+    if not fitting and others:
+        return Finding(
+            "no-more-nodes",
+            f"only nodes of type {named(others)}, whose max_workers is 0, can hold {_text(shape)}",
+            (f"{shape.count} request(s) wait for them",),
+            "wait until they are free, or add a node type with these resources to the YAML and run `ray up`",
+            is_trouble=False,
+        )
     if not fitting:
-        sizes = [f"{name} {_resources(kind.resources)}" for name, kind in types.items() if kind.max_workers != 0]
+        sizes = [f"{name} {_type(kind)}" for name, kind in types.items() if kind.max_workers != 0]
         return Finding(
             "infeasible",
             f"no node type can hold {_text(shape)}",
             (f"{shape.count} request(s) wait", f"node types: {named(sizes)}"),
-            "request less, or add a node type with these resources to the YAML and run `ray up`",
+            "request less, or add a node type with these resources and labels to the YAML and run `ray up`",
         )
     full = {name: kind for name, kind in fitting.items() if _is_full(facts, name, kind)}
     if len(full) < len(fitting):
@@ -113,13 +129,6 @@ def _cluster_limit(facts: Facts, state: HeadState, shapes: list[Shape]) -> Itera
         )
 
 
-def _fits(shape: Shape, kind: NodeTypeState) -> bool:
-    return all(
-        amount <= kind.resources.get(name, amount if name in _UNDECLARED else 0.0)
-        for name, amount in shape.resources.items()
-    )
-
-
 def _is_full(facts: Facts, name: str, kind: NodeTypeState) -> bool:
     return kind.max_workers is not None and facts.workers_of(name) >= kind.max_workers
 
@@ -127,6 +136,11 @@ def _is_full(facts: Facts, name: str, kind: NodeTypeState) -> bool:
 def _text(shape: Shape) -> str:
     labels = f" with labels {shape.labels}" if shape.labels else ""
     return f"{_resources(shape.resources)}{labels}"
+
+
+def _type(kind: NodeTypeState) -> str:
+    labels = f" with labels {kind.labels}" if kind.labels else ""
+    return f"{_resources(kind.resources)}{labels}"
 
 
 def _resources(resources: dict[str, float]) -> str:

@@ -76,7 +76,7 @@ class HeadStates:
         )
 
     def _node_types(self, load: RayLoad | None) -> dict[str, NodeTypeState]:
-        minimum = self._ray_limits().min_workers
+        limits = self._ray_limits()
         types = {}
         # A script may start Ray without the task's environment, as in a container: then its node's type is unknown.
         is_known = load is not None and "" not in load.usage
@@ -84,8 +84,9 @@ class HeadStates:
             usage = load.usage.get(name, Usage(0, 0, 0.0)) if load and is_known else None
             types[name] = NodeTypeState(
                 max_workers=kind.max_workers,
-                min_workers=minimum.get(name, 0),
+                min_workers=max(0, limits.min_workers.get(name, 0)),
                 resources=dict(kind.resources),
+                labels=limits.labels.get(name),
                 alive=usage.alive if usage else None,
                 idle=usage.idle if usage else None,
                 longest_idle_seconds=round(usage.longest_idle_seconds, 1) if usage else None,

@@ -12,6 +12,9 @@ from yellowdog_ray.cluster.published import Shape
 if TYPE_CHECKING:
     from ray.core.generated.autoscaler_pb2 import ClusterResourceState
 
+NOT_IN = 2
+"""Ray's `LABEL_OPERATOR_NOT_IN`."""
+
 MAX_SHAPES = 20
 """Shapes of a demand at most, those with the most requests."""
 
@@ -58,16 +61,35 @@ def summarise(state: ClusterResourceState) -> RayLoad:
 
 def _bundles(gang: Any) -> list[Any]:
     if gang.requests:
-        return list(gang.requests)
+        return _combined(gang.requests)
     selectors = getattr(gang, "bundle_selectors", ())
-    return list(selectors[0].resource_requests) if selectors else []
+    return _combined(selectors[0].resource_requests) if selectors else []
+
+
+def _combined(requests: Iterable[Any]) -> list[Any]:
+    """The bundles; those that must be on one node (STRICT_PACK) are one bundle."""
+    together: dict[tuple[str, str], Any] = {}
+    bundles = []
+    for request in requests:
+        places = [each.affinity for each in request.placement_constraints if each.HasField("affinity")]
+        if not places:
+            bundles.append(request)
+            continue
+        key = (places[0].label_name, places[0].label_value)
+        if key not in together:
+            together[key] = type(request)()
+            together[key].label_selectors.extend(request.label_selectors)
+            bundles.append(together[key])
+        for name, amount in request.resources_bundle.items():
+            together[key].resources_bundle[name] += amount
+    return bundles
 
 
 def _shapes(requests: Iterable[tuple[Any, int]]) -> tuple[Shape, ...]:
     counts: Counter[tuple[tuple[tuple[str, float], ...], tuple[tuple[str, str], ...]]] = Counter()
     for request, count in requests:
         labels = {
-            each.label_key: ",".join(each.label_values)
+            each.label_key: _selector(each)
             for selector in getattr(request, "label_selectors", ())
             for each in selector.label_constraints
         }
@@ -76,6 +98,13 @@ def _shapes(requests: Iterable[tuple[Any, int]]) -> tuple[Shape, ...]:
         Shape(resources=dict(resources), labels=dict(labels), count=count)
         for (resources, labels), count in counts.most_common(MAX_SHAPES)
     )
+
+
+def _selector(constraint: Any) -> str:
+    """A constraint in Ray's syntax."""
+    values = list(constraint.label_values)
+    text = values[0] if len(values) == 1 else f"in({','.join(sorted(values))})"
+    return f"!{text}" if constraint.operator == NOT_IN else text
 
 
 def _usage(nodes: Any) -> dict[str, Usage]:

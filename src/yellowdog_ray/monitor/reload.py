@@ -29,10 +29,12 @@ class RayLimits:
     Attributes:
         min_workers: the minimum of each node type that has one.
         idle_timeout_minutes: after how long Ray terminates an idle worker; None if unknown.
+        labels: the labels of each node type.
     """
 
     min_workers: dict[str, int] = field(default_factory=dict)
     idle_timeout_minutes: float | None = None
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class HeadFile:
@@ -82,7 +84,11 @@ def _ray_limits(config: dict[str, Any]) -> RayLimits:
     types = config.get("available_node_types", {})
     minimum = {name: int(kind["min_workers"]) for name, kind in types.items() if kind.get("min_workers")}
     idle = config.get("idle_timeout_minutes")
-    return RayLimits(minimum, float(idle) if isinstance(idle, (int, float)) else None)
+    labels = {
+        name: {str(key): str(value) for key, value in (kind.get("labels") or {}).items()}
+        for name, kind in types.items()
+    }
+    return RayLimits(minimum, max(0.0, float(idle)) if isinstance(idle, (int, float)) else None, labels)
 
 
 def _recipe(config: dict[str, Any]) -> str:

@@ -198,7 +198,8 @@ def lifetime(scene: Scene) -> None:
 
 def max_workers(scene: Scene) -> None:
     scene.workers(2)
-    publish(scene.cluster, max_workers=2, node_types=CPU, demand=CPUS)
+    joined = {"cpu": NodeTypeState(max_workers=10, resources={"CPU": 4.0}, alive=2, idle=0)}
+    publish(scene.cluster, max_workers=2, node_types=joined, demand=CPUS)
 
 
 def type_limit(scene: Scene) -> None:
@@ -298,6 +299,46 @@ def test_nothing_wrong_is_said(scene, raydog):
     assert "not checked" not in result.stderr
 
 
+@pytest.mark.parametrize(("most_of_type", "most"), [(2, 9), (9, 2)])
+@pytest.mark.parametrize(("count", "troubles"), [(2, 0), (3, 1)])
+def test_growth_to_a_limit_is_no_trouble_while_the_workers_that_start_suffice(
+    scene, raydog, most_of_type, most, count, troubles
+):
+    kinds = {"cpu": NodeTypeState(max_workers=most_of_type, resources={"CPU": 1.0}, alive=0, idle=0)}
+    publish(scene.cluster, max_workers=most, node_types=kinds, demand=[Shape(resources={"CPU": 1.0}, count=count)])
+    scene.workers(2, 2)
+
+    found = raydog.json("why", "demo", "--namespace", "demo")["findings"]
+
+    assert sum(each["isTrouble"] for each in found) == troubles
+    assert ("workers-start" in {each["code"] for each in found}) == (troubles == 0)
+
+
+@pytest.mark.parametrize(
+    ("selector", "code"),
+    [
+        ("spot", "demand-is-new"),
+        ("on-demand", "infeasible"),
+    ],
+)
+def test_selector_that_no_type_satisfies_is_infeasible(scene, raydog, selector, code):
+    kinds = {"cpu": CPU["cpu"].model_copy(update={"labels": {"ray.io/market-type": "spot"}})}
+    demand = [Shape(resources={"CPU": 1.0}, labels={"ray.io/market-type": selector}, count=2)]
+    publish(scene.cluster, max_workers=9, node_types=kinds, demand=demand)
+
+    assert [each["code"] for each in raydog.json("why", "demo", "--namespace", "demo")["findings"]] == [code]
+
+
+def test_demand_that_only_the_head_can_hold_is_no_trouble(scene, raydog):
+    head = NodeTypeState(max_workers=0, resources={"CPU": 2.0, "head_only": 1.0}, alive=1, idle=0)
+    demand = [Shape(resources={"head_only": 1.0}, count=1)]
+    publish(scene.cluster, max_workers=9, node_types={"head": head, **CPU}, demand=demand)
+
+    (finding,) = raydog.json("why", "demo", "--namespace", "demo")["findings"]
+
+    assert (finding["code"], finding["isTrouble"]) == ("no-more-nodes", False)
+
+
 def plant_all(scene: Scene) -> None:
     """A state that leads to findings of every kind while it holds."""
     scene.workers(2)
@@ -349,7 +390,8 @@ def test_head_that_publishes_nothing_is_said(scene, raydog):
 def test_several_causes_are_all_named(scene, raydog):
     with scene.fault(faults.Capacity(limit=1)):
         scene.workers()
-        publish(scene.cluster, max_workers=2, node_types=CPU, demand=[*CPUS, *GPUS])
+        more_than_they_hold = Shape(resources={"CPU": 1.0}, count=90)
+        publish(scene.cluster, max_workers=2, node_types=CPU, demand=[more_than_they_hold, *GPUS])
         held(scene)
         shape = raydog.json("why", "demo")
 

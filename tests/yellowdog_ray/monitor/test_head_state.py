@@ -28,7 +28,7 @@ def compose(time, answer, backoff=None):
     states = HeadStates(
         "demo",
         settings,
-        lambda: RayLimits({"cpu": 1}, 5.0),
+        lambda: RayLimits({"cpu": 1}, 5.0, {"cpu": {"zone": "a"}}),
         backoff or BackOff(time),
         SimpleNamespace(state=lambda: answer),
         SimpleNamespace(now=lambda: NOW),
@@ -51,7 +51,13 @@ def test_state_has_limits_demand_and_usage(time):
     assert state.demand == [Shape(resources={"CPU": 1}, count=3)]
     assert state.node_types == {
         "cpu": NodeTypeState(
-            max_workers=3, min_workers=1, resources={"CPU": 2}, alive=1, idle=1, longest_idle_seconds=7.0
+            max_workers=3,
+            min_workers=1,
+            resources={"CPU": 2},
+            labels={"zone": "a"},
+            alive=1,
+            idle=1,
+            longest_idle_seconds=7.0,
         )
     }
 

@@ -49,3 +49,25 @@ def test_idle_nodes_are_counted_by_type_without_dead_ones():
     ]
 
     assert summarise(ClusterResourceState(node_states=nodes)).usage == {"cpu": Usage(2, 1, 9.0)}
+
+
+def test_bundles_that_must_be_on_one_node_are_one_shape():
+    gang = GangResourceRequest()
+    for _ in range(5):
+        bundle = gang.requests.add(resources_bundle={"CPU": 4})
+        bundle.placement_constraints.add().affinity.label_name = "group"
+    gang.requests.add(resources_bundle={"CPU": 4})
+
+    load = summarise(ClusterResourceState(pending_gang_resource_requests=[gang]))
+
+    assert {shape.resources["CPU"] for shape in load.demand} == {20, 4}
+
+
+def test_selectors_keep_their_operators():
+    state = ClusterResourceState()
+    for operator, values in [(1, ["spot"]), (2, ["spot"]), (1, ["b", "a"]), (2, ["b", "a"])]:
+        request = state.pending_resource_requests.add(count=1).request
+        constraint = request.label_selectors.add().label_constraints.add(label_key="key", operator=operator)
+        constraint.label_values.extend(values)
+
+    assert {shape.labels["key"] for shape in summarise(state).demand} == {"spot", "!spot", "in(a,b)", "!in(a,b)"}
