@@ -46,9 +46,8 @@ def test_restarted_autoscaler_changes_nothing(world):
         assert world.tick()
         changes += world.wire.changes
 
-    # The new process publishes its state once, and the record of it is cancelled at once.
-    assert [call.partition("/ydid")[0] for call in changes] == ["POST /work/requirements", "PUT /work/requirements"]
-    assert changes[1].endswith("/transition/CANCELLING")
+    # Its first publication follows the pace of the earlier process's, which were made just before.
+    assert changes == []
     assert world.listed() == before
     assert {raylet.node_id for raylet in world.ray.workers} == before
     assert len(world.instances) == 3

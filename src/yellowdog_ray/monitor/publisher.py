@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from yellowdog_ray import names
 from yellowdog_ray.cluster.cluster import Cluster
@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 10.0
 """Interval of checks whether the state has changed: one request to Ray's control store, on this machine."""
+
+RESUMED = timedelta(hours=2)
+"""How far back earlier processes' publications set the pace: longer than its intervals take to the longest."""
 
 LEAST_BYTES = 2_048
 """The smallest document that is tried if the platform refuses larger ones."""
@@ -73,6 +76,7 @@ class Publisher:
         self._retry_at = float("-inf")
         self._most = MAX_BYTES
         self._uncancelled: list[str] | None = None  # None: an earlier process may have left some
+        self._is_resumed = False
         self._doubtful: str | None = None
         self._failed_with = ""
         self._unexpected = UnexpectedErrors()
@@ -96,7 +100,9 @@ class Publisher:
     def tick(self, _snapshot: Snapshot) -> None:
         """Start a check if one is due and none runs. Makes no call itself."""
         now = self._monotonic()
-        if not self._is_enabled() or now - self._checked_at < CHECK_SECONDS:
+        if now - self._checked_at < CHECK_SECONDS:
+            return
+        if not self._is_enabled() and self._uncancelled == [] and self._doubtful is None:
             return
         if self._running is not None and not self._running.done():
             return
@@ -124,8 +130,8 @@ class Publisher:
             return  # no reading has shown the cluster yet, or `ray down` may have ended its publications already
         head_pool = groups[0].worker_tag
         notices, now = list(self._notices.values()), self._monotonic()
-        if self._uncancelled and now >= self._retry_at:
-            self._end_earlier(names.state_tag(head_pool))
+        if not self._prepare(names.state_tag(head_pool), now) or not self._is_enabled():
+            return
         state = self._compose(names.token_of(head_pool), notices)
         seen = (self._journal.size, _essence(state))
         if seen != self._seen:
@@ -133,6 +139,20 @@ class Publisher:
             self._pace.changed(now)
         if self._pace.is_due(now, urgent=notices != self._shown, lasting=not _is_calm(state)):
             self._publish(head_pool, state)
+
+    def _prepare(self, tag: str, now: float) -> bool:
+        """Cancel what is left, also if publishing is switched off, and continue the pace. False: a retry is not due."""
+        is_left = self._uncancelled is None or bool(self._uncancelled)
+        if now < self._retry_at:
+            return self._is_resumed
+        if is_left or (self._doubtful is not None and not self._is_enabled()):
+            self._end_earlier(tag)
+        if not self._is_resumed and self._is_enabled():
+            moment = self._platform.clock.now()
+            entries = self._platform.documents(tag, since=moment - RESUMED)
+            self._pace.resume(now, [max(0.0, (moment - entry.created).total_seconds()) for entry in entries])
+            self._is_resumed = True
+        return True
 
     def _publish(self, head_pool: str, state: HeadState) -> None:
         tag = names.state_tag(head_pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 SETTLE_SECONDS = 10.0
 """How long after a change the state is published, so that one publication holds all of one tick's decisions."""
@@ -25,6 +26,19 @@ class Pace:
         self._published_at = self._changed_at = -math.inf
         self._waiting_since: float | None = None
         self._not_before = -math.inf
+
+    def resume(self, now: float, ages: Iterable[float]) -> None:
+        """Continue the pace of earlier processes, so that one that ends again and again does not flood the portal.
+
+        Args:
+            now: the time.
+            ages: how long ago each of their latest publications was made, in seconds.
+        """
+        for moment in sorted(now - age for age in ages):
+            if moment - self._published_at >= 2 * LONGEST_SECONDS:
+                self._interval = 0.0
+            self.published(moment)
+            self._changed_at = moment
 
     def changed(self, now: float) -> None:
         """Record a change of what is to be published."""

@@ -206,3 +206,26 @@ def test_unexpected_failure_is_logged_and_ends_nothing(desk, local, caplog, monk
     desk.pass_time(FIRST_SECONDS)
 
     assert caplog.text.count("a bug in RayDog") == 1
+
+
+def test_process_that_ends_again_and_again_does_not_flood_the_portal(desk, local, head_side, time):
+    for _ in range(60):
+        local.advance(30)
+        Desk(head_side, time).pass_time(30)
+
+    assert len(desk.published()) <= 6  # at 0, 1, 3, 7, 15 and 30 minutes
+
+
+def test_record_that_could_not_be_cancelled_is_cancelled_when_publishing_is_switched_off(desk, local, head_side, time):
+    desk.changes = {"max_workers": 7}
+    with local.faults.during(faults.Status(call="PUT /work/requirements/*/transition/*", status=500)):
+        desk.pass_time(FIRST_SECONDS + SETTLE_SECONDS)
+    assert desk.uncancelled()
+    up_again = Desk(head_side, time)
+    up_again.enabled = False
+    up_again.pass_time(CHECK_SECONDS)
+    mark = local.calls.mark()
+    up_again.pass_time(5 * FIRST_SECONDS)
+
+    assert desk.uncancelled() == []
+    assert local.calls.count("* /work/requirements*", since=mark) == 1  # this test's own

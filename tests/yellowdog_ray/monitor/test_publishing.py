@@ -51,6 +51,8 @@ def test_publication_can_be_switched_off(platform, head_provider):
     head_provider.non_terminated_nodes({})
     side.settings.replace(side.settings.current.model_copy(update={"publish_events": False}))
     checked = side.publisher._checked_at
+    side.publisher.close()
+    side.publisher._uncancelled = []  # nothing is left to cancel
 
     side.publisher._checked_at = float("-inf")
     side.publisher.tick(side.cluster.snapshot)
