@@ -8,7 +8,8 @@ from tests.simulation.raylets import Demand
 GROWTH_CALLS = 8
 """One listing, then the calls of the first launch of a type: task group, pool and tasks, each looked up before."""
 
-FIRST_LISTING_CALLS = 4
+FIRST_LISTING_CALLS = 5
+"""Of a process; one looks for the records of the head's state that an earlier process has published."""
 
 BOOT_TICKS = 3
 
