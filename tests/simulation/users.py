@@ -49,13 +49,14 @@ class Users:
     def come(self, name: str, kind: str) -> None:
         """Let somebody begin to use the cluster."""
         self._present[name] = kind
-        if kind == DRIVER:
-            self._jobs.append(name)
+        if kind == SESSION:
+            return  # a session of seconds, between two readings, leaves no trace
+        self._jobs.append(name)  # a driver creates a detached actor, and ends
         self.used_at = self.seconds()
 
     def leave(self, name: str) -> None:
         """Let a use end, if it has begun on this cluster."""
-        if self._present.pop(name, None):
+        if self._present.pop(name, SESSION) != SESSION:
             self.used_at = self.seconds()
 
     def leave_all(self) -> None:
@@ -76,7 +77,7 @@ class Users:
     def jobs(self) -> dict[bytes, Any]:
         """The table of jobs: those that have ended, those that run, and one of Ray's own."""
         self.answer()
-        jobs = [_INTERNAL, *(_job(number, name, name in self._present) for number, name in enumerate(self._jobs))]
+        jobs = [_INTERNAL, *(_job(number, name, self._present.get(name) == DRIVER) for number, name in enumerate(self._jobs))]
         return {job.job_id: job for job in jobs}
 
     def actors(self, state: str) -> dict[bytes, Any]:
