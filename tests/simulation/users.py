@@ -77,7 +77,10 @@ class Users:
     def jobs(self) -> dict[bytes, Any]:
         """The table of jobs: those that have ended, those that run, and one of Ray's own."""
         self.answer()
-        jobs = [_INTERNAL, *(_job(number, name, self._present.get(name) == DRIVER) for number, name in enumerate(self._jobs))]
+        jobs = [
+            _INTERNAL,
+            *(_job(number, name, self._present.get(name) == DRIVER) for number, name in enumerate(self._jobs)),
+        ]
         return {job.job_id: job for job in jobs}
 
     def actors(self, state: str) -> dict[bytes, Any]:
