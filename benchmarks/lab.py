@@ -40,6 +40,7 @@ from yellowdog_local.state.clock import Clock, RealClock, SteppedClock
 from yellowdog_local.state.records import TaskRecord, WorkerRecord, WorkRecord
 from yellowdog_local.state.settings import Settings
 from yellowdog_local.testing import RunningPlatform
+from yellowdog_ray.names import publisher_of
 
 NAMESPACE = "demo"
 TEMPLATE = "demo/plenty"
@@ -118,8 +119,9 @@ class _Served:
 
     @property
     def _work(self) -> WorkRecord:
-        """The cluster's work requirement; there is one cluster at a time."""
-        return list(self._store.works.values())[-1]
+        """The cluster's work requirement; there is one cluster at a time. Its head publishes others, which hold texts."""
+        works = self._store.works.values()
+        return [work for work in works if not publisher_of(work.entity.name, work.entity.tag or "")][-1]
 
     def live(self) -> int:
         return sum(group.unfinished for work in self._store.works.values() for group in work.groups)

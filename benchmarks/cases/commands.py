@@ -40,6 +40,10 @@ DOWN = f"ray down of a head with {WORKERS} workers"
 DOWN_ABOVE = f"of that, above the start of Ray's command and {RAY_DOWN_SLEEPS:.0f} s"
 ALONE = "`ray start --head` alone on such a host, until Ray answers"
 
+PUBLISHING = ("POST /work/requirements", "PUT /work/requirements/{id}/transition/")
+"""The beginnings of the calls by which RayDog's head publishes its state. They launch nothing: a launch adds a task group
+to the work requirement (`PUT /work/requirements`), provisions a pool and submits tasks."""
+
 _RAY_SECONDS = 60
 _RAY_ANSWERS = f"""\
 for i in $(seq {_RAY_SECONDS * 20}); do [ -s /tmp/ray/ray_current_cluster ] && exit; sleep 0.05; done; exit 1"""
@@ -173,7 +177,7 @@ def measure_first_task(report: Report, platform: Lab, cluster: RayCluster, at: s
     launches = [
         (wall - milliseconds / 1e3, wall)
         for wall, milliseconds, route in platform.timed_calls(mark)
-        if not route.startswith("GET") and wall > job["wanted"]
+        if not route.startswith(("GET", *PUBLISHING)) and wall > job["wanted"]
     ]
     began, ended = launches[0][0], max(end for _, end in launches if end < worker["started"])
     parts = {
