@@ -35,13 +35,14 @@ def request_end_of(
 ) -> list[PlatformError]:
     """The same, with the pools as found: a failure to read one counts as a failure."""
     pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
-    return failures_of(found.values()) + shut_down(platform, pools) + cancel(platform, work)
+    return failures_of(found.values()) + list(shut_down(platform, pools).values()) + cancel(platform, work)
 
 
-def shut_down(platform: Platform, pools: Iterable[PoolView]) -> list[PlatformError]:
-    """Shut down pools, except for those that have ended. Returns the failures."""
+def shut_down(platform: Platform, pools: Iterable[PoolView]) -> dict[str, PlatformError]:
+    """Shut down pools, except for those that have ended. Returns the failures by the pool's id."""
     ids = [pool.id for pool in pools if not pool.finished]
-    return failures_of(run_concurrently(partial(attempt, platform.shut_down_pool), ids))
+    results = run_concurrently(partial(attempt, platform.shut_down_pool), ids)
+    return {id_: result for id_, result in zip(ids, results, strict=True) if isinstance(result, PlatformError)}
 
 
 def cancel(platform: Platform, work: WorkRequirementView) -> list[PlatformError]:

@@ -217,7 +217,7 @@ class _Teardown:
 
     def _repeat_requests(self, remains: _Remains, waited: float) -> None:
         """The monitor may have provisioned a pool meanwhile, and a request may have had no effect."""
-        refused = shut_down(self._platform, self._pools.values())
+        refused = list(shut_down(self._platform, self._pools.values()).values())
         if not remains.work.cancelling:
             refused += cancel(self._platform, remains.work)
         self._refused = refused

@@ -12,11 +12,10 @@ import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 from yellowdog_ray.cluster.cluster import Cluster
-from yellowdog_ray.cluster.ending import attempt, cancel, end_machines_after, failures_of, find_pools
+from yellowdog_ray.cluster.ending import cancel, end_machines_after, failures_of, find_pools, shut_down
 from yellowdog_ray.cluster.launch import Launcher
 from yellowdog_ray.cluster.published import end_publications
 from yellowdog_ray.cluster.snapshot import Snapshot
@@ -25,7 +24,6 @@ from yellowdog_ray.monitor.idleness import Idleness
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.node.scripts import STORE_FOLDER
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import PoolView, WorkRequirementView
 from yellowdog_ray.private_file import make_private_folder, write_private
 
@@ -171,7 +169,7 @@ class IdleEnd:
         """
         self._launcher.close(ENDS)
         pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
-        refused = self._shut_down(pools)
+        refused = shut_down(self._platform, pools)
         untimed = [pool for pool in pools if pool.id not in refused and pool.id not in self._timed]
         self._timed |= {pool.id for pool in untimed}
         failures = [*failures_of(found.values()), *refused.values()]
@@ -182,12 +180,6 @@ class IdleEnd:
             failures += cancel(self._platform, work)
         for failure in failures:
             logger.warning("the end of the idle cluster will be requested again: %s", failure)
-
-    def _shut_down(self, pools: Sequence[PoolView]) -> dict[str, PlatformError]:
-        """Request the end of pools. Returns the failures by the pool's id."""
-        ids = [pool.id for pool in pools if not pool.finished]
-        results = run_concurrently(partial(attempt, self._platform.shut_down_pool), ids)
-        return {id_: result for id_, result in zip(ids, results, strict=True) if isinstance(result, PlatformError)}
 
 
 def _heads_pool(

@@ -1,7 +1,7 @@
 """Publishes the head's state on the platform, where commands read it without SSH. Runs on the head only.
 
-Its calls run in a thread of their own, one publication at a time: an outage delays it and nothing else. What a
-publication is says cluster/published.py.
+Its calls run in a thread of their own, one publication at a time: an outage delays it and nothing else.
+cluster/published.py describes a publication.
 """
 
 from __future__ import annotations
