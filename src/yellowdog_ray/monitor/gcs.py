@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from yellowdog_ray.cluster.journal import Act, Note, note_nothing
+from yellowdog_ray.monitor.ray_state import NOT_IN, TIMEOUT_SECONDS, label_constraints, read_state
 from yellowdog_ray.monitor.ray_use import RayUse, read_use
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.seen_errors import DistinctErrors
@@ -19,9 +20,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_TIMEOUT_SECONDS = 3
 _DRAINED = frozenset({3, 4})  # NodeDeathInfo.Reason.AUTOSCALER_DRAIN_PREEMPTED and _IDLE of Ray's common.proto
-_NOT_IN = 2  # LabelSelectorOperator.LABEL_OPERATOR_NOT_IN
 _ALIVE = 0  # GcsNodeInfo.GcsNodeState.ALIVE of Ray's gcs.proto
 
 
@@ -77,15 +76,15 @@ class RayNodes:
 
     def refresh(self) -> bool:
         """Read which nodes have joined; without an answer the last one stands. Returns whether there was an answer."""
-        return self._request(lambda client: self._keep(client.get_all_node_info(timeout=_TIMEOUT_SECONDS))) is not None
+        return self._request(lambda client: self._keep(client.get_all_node_info(timeout=TIMEOUT_SECONDS))) is not None
 
     def listed_ray_ids(self) -> frozenset[str] | None:
         """Ray's own ids of all nodes that the control store lists, dead ones too; None without an answer."""
-        return self._request(lambda client: frozenset(node.node_id.hex() for node in _state(client).node_states))
+        return self._request(lambda client: frozenset(node.node_id.hex() for node in read_state(client).node_states))
 
     def busy(self) -> set[str] | None:
         """Ids of the nodes that have work; None without an answer."""
-        return self._request(lambda client: _busy(_state(client)))
+        return self._request(lambda client: _busy(read_state(client)))
 
     def use(self) -> RayUse | None:
         """What uses the cluster; None without an answer."""
@@ -97,7 +96,7 @@ class RayNodes:
         Returns:
             Whether it was called since the control store's start, and what it asked for last.
         """
-        return self._request(lambda client: _requested(_state(client)))
+        return self._request(lambda client: _requested(read_state(client)))
 
     def request_resources(self, bundles: Sequence[Bundle]) -> bool:
         """Ask as `request_resources` does. Returns whether the control store has it."""
@@ -106,9 +105,9 @@ class RayNodes:
             resources, selectors, counts = map(list, zip(*bundles, strict=True))
             request = client.request_cluster_resource_constraint
             try:
-                request(resources, selectors, counts, timeout_s=_TIMEOUT_SECONDS)
+                request(resources, selectors, counts, timeout_s=TIMEOUT_SECONDS)
             except TypeError:  # Ray 2.50 has no label selectors there
-                request(resources, counts, timeout_s=_TIMEOUT_SECONDS)
+                request(resources, counts, timeout_s=TIMEOUT_SECONDS)
             return True
 
         return self._request(call) or False
@@ -144,7 +143,7 @@ class RayNodes:
 
     def state(self) -> ClusterResourceState | None:
         """Ray's view of the cluster, with its nodes and what waits for resources; None without an answer."""
-        return self._request(_state)
+        return self._request(read_state)
 
     def _keep(self, nodes: dict[Any, Any]) -> bool:
         with_id = [info for info in nodes.values() if info.instance_id]
@@ -176,13 +175,6 @@ class RayNodes:
         return None
 
 
-def _state(client: Any) -> ClusterResourceState:
-    from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply
-
-    answer = client.get_cluster_resource_state(timeout_s=_TIMEOUT_SECONDS)
-    return GetClusterResourceStateReply.FromString(answer).cluster_resource_state
-
-
 def _requested(state: ClusterResourceState) -> tuple[bool, list[Bundle]]:
     requests = [one for constraint in state.cluster_resource_constraints for one in constraint.resource_requests]
     bundles = [(dict(one.request.resources_bundle), _selector(one.request), one.count) for one in requests]
@@ -191,8 +183,10 @@ def _requested(state: ClusterResourceState) -> tuple[bool, list[Bundle]]:
 
 def _selector(request: ResourceRequest) -> dict[str, str]:
     """The label selector as a user writes it, such as `!in(a,b)`."""
-    constraints = [one for selector in request.label_selectors for one in selector.label_constraints]
-    return {one.label_key: f"{'!' * (one.operator == _NOT_IN)}in({','.join(one.label_values)})" for one in constraints}
+    return {
+        one.label_key: f"{'!' * (one.operator == NOT_IN)}in({','.join(one.label_values)})"
+        for one in label_constraints(request)
+    }
 
 
 def _busy(state: ClusterResourceState) -> set[str]:
@@ -203,9 +197,9 @@ def _busy(state: ClusterResourceState) -> set[str]:
 
 
 def _counts_placed_groups(client: Any) -> bool:
-    usage = client.get_all_resource_usage(timeout=_TIMEOUT_SECONDS)
+    usage = client.get_all_resource_usage(timeout=TIMEOUT_SECONDS)
     groups = usage.resource_usage_data.placement_group_load.placement_group_data
     if not groups:
         return False
-    waiting = {gang.details.partition(":")[0] for gang in _state(client).pending_gang_resource_requests}
+    waiting = {gang.details.partition(":")[0] for gang in read_state(client).pending_gang_resource_requests}
     return any(group.placement_group_id.hex() not in waiting for group in groups)

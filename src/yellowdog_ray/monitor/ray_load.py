@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from yellowdog_ray.cluster.published import Shape
+from yellowdog_ray.monitor.ray_state import NOT_IN, label_constraints
 
 if TYPE_CHECKING:
     from ray.core.generated.autoscaler_pb2 import ClusterResourceState
-
-NOT_IN = 2
-"""Ray's `LABEL_OPERATOR_NOT_IN`."""
 
 MAX_SHAPES = 20
 """Shapes of a demand at most, those with the most requests."""
@@ -88,11 +86,7 @@ def _combined(requests: Iterable[Any]) -> list[Any]:
 def _shapes(requests: Iterable[tuple[Any, int]]) -> tuple[Shape, ...]:
     counts: Counter[tuple[tuple[tuple[str, float], ...], tuple[tuple[str, str], ...]]] = Counter()
     for request, count in requests:
-        labels = {
-            each.label_key: _selector(each)
-            for selector in getattr(request, "label_selectors", ())
-            for each in selector.label_constraints
-        }
+        labels = {each.label_key: _selector(each) for each in label_constraints(request)}
         counts[tuple(sorted(request.resources_bundle.items())), tuple(sorted(labels.items()))] += count
     return tuple(
         Shape(resources=dict(resources), labels=dict(labels), count=count)

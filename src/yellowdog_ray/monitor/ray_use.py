@@ -11,11 +11,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from yellowdog_ray.monitor.ray_state import TIMEOUT_SECONDS, read_state
+
 if TYPE_CHECKING:
     from ray.core.generated.autoscaler_pb2 import ClusterResourceState, NodeState
-
-TIMEOUT_SECONDS = 3
-"""How long one question may take, so that Ray's loop is not kept waiting."""
 
 INTERNAL_JOBS = "_ray_internal_"
 """The beginning of the namespaces of Ray's own drivers, such as the dashboard's, which never end
@@ -71,7 +70,7 @@ def read_use(client: Any) -> RayUse:
     alive = [job for job in users.values() if not job.is_dead]
     if alive:
         return RayUse(f"{_number(len(alive), 'driver')} ({_shown(job.entrypoint for job in alive)})", drivers)
-    state = _state(client)
+    state = read_state(client)
     if state.pending_resource_requests or state.pending_gang_resource_requests:
         return RayUse("demand that waits for resources", drivers)
     actors = _living_actors(client)
@@ -80,13 +79,6 @@ def read_use(client: Any) -> RayUse:
         names = _shown(actor.name or actor.class_name for actor in users_actors)
         return RayUse(f"{_number(len(users_actors), 'actor')} ({names})", drivers)
     return RayUse(_busy_nodes(state, {actor.address.node_id for actor in actors}), drivers)
-
-
-def _state(client: Any) -> ClusterResourceState:
-    from ray.core.generated.autoscaler_pb2 import GetClusterResourceStateReply
-
-    answer = client.get_cluster_resource_state(timeout_s=TIMEOUT_SECONDS)
-    return GetClusterResourceStateReply.FromString(answer).cluster_resource_state
 
 
 def _living_actors(client: Any) -> list[Any]:
