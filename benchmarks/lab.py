@@ -119,7 +119,7 @@ class _Served:
 
     @property
     def _work(self) -> WorkRecord:
-        """The cluster's work requirement; there is one cluster at a time. Its head publishes others, which hold texts."""
+        """The work requirement of the one cluster; its head publishes others, which hold texts."""
         works = self._store.works.values()
         return [work for work in works if not publisher_of(work.entity.name, work.entity.tag or "")][-1]
 

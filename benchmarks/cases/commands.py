@@ -41,8 +41,8 @@ DOWN_ABOVE = f"of that, above the start of Ray's command and {RAY_DOWN_SLEEPS:.0
 ALONE = "`ray start --head` alone on such a host, until Ray answers"
 
 PUBLISHING = ("POST /work/requirements", "PUT /work/requirements/{id}/transition/")
-"""The beginnings of the calls by which RayDog's head publishes its state. They launch nothing: a launch adds a task group
-to the work requirement (`PUT /work/requirements`), provisions a pool and submits tasks."""
+"""The beginnings of the calls by which RayDog's head publishes its state. They launch nothing: a launch adds a task
+group to the work requirement (`PUT /work/requirements`), provisions a pool and submits tasks."""
 
 _RAY_SECONDS = 60
 _RAY_ANSWERS = f"""\
