@@ -1,5 +1,6 @@
-"""What Ray's control store costs in the head's Valkey: `python -m benchmarks.control_store [--nodes N] [--tasks N]`.
+"""Measures the cost of Ray's control store in the head's Valkey.
 
+`python -m benchmarks.control_store [--nodes N] [--tasks N]`
 Runs Ray's own `gcs_server` with the storage that a supervised head gives it, and without. The nodes are registered by
 their protocol; no raylet runs. docs/development/head.md has the figures.
 """

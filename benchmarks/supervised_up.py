@@ -1,5 +1,6 @@
-"""What the head's supervisor costs in `ray up`, on real hosts: `python -m benchmarks.supervised_up [--pairs N]`.
+"""Measures the share of the head's supervisor in `ray up`, on real hosts.
 
+`python -m benchmarks.supervised_up [--pairs N]`
 docs/development/head.md has the figures.
 """
 
