@@ -50,7 +50,7 @@ def _duplicates(node: yaml.MappingNode) -> Iterator[Finding]:
             continue
         if key.value in seen:
             text = f"the key {one_line(key.value)} occurs twice, and the last one counts: remove one"
-            yield Finding(key.start_mark.line + 1, key.start_mark.column + 1, text)
+            yield Finding.at(key.start_mark, text)
         seen.add(key.value)
 
 
@@ -66,7 +66,7 @@ def _misread(node: yaml.ScalarNode, place: Place) -> Iterator[Finding]:
         f"{dotted(place)} is {node.value}, which YAML reads as {shown(value)}, in base {base}: write {remedy}, or put "
         "text in quotes"
     )
-    yield Finding(node.start_mark.line + 1, node.start_mark.column + 1, text)
+    yield Finding.at(node.start_mark, text)
 
 
 def warnings_of_file(file: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,8 @@ class Finding:
     column: int
     text: str
     is_warning: bool = False
+
+    @classmethod
+    def at(cls, mark: Any, text: str) -> Finding:
+        """A mistake at a mark of PyYAML, which counts from 0."""
+        return cls(mark.line + 1, mark.column + 1, text)

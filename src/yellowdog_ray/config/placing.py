@@ -22,7 +22,7 @@ def placed(root: yaml.Node, text: str) -> Finding:
     node, rest, mark = root, text, root.start_mark
     while step := _step(node, rest):
         mark, node, rest = step
-    return Finding(mark.line + 1, mark.column + 1, text)
+    return Finding.at(mark, text)
 
 
 def _step(node: yaml.Node, text: str) -> tuple[Any, yaml.Node, str] | None:

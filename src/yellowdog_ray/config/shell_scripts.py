@@ -12,11 +12,11 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from itertools import chain, islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.config.local_files import files_of
-from yellowdog_ray.config.userdata import has_format
+from yellowdog_ray.config.userdata import first_programs, has_format
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.node.scripts import STARTS_RAY
@@ -185,11 +185,10 @@ def stated_versions(text: str) -> tuple[set[str], set[str]]:
 
 def _interpreter(script: str) -> str:
     """The program that the first line names; empty without such a line."""
-    first = script.split("\n", 1)[0]
-    if not first.startswith("#!"):
-        return ""
-    words = [PurePosixPath(word).name for word in first.removeprefix("#!").split() if not word.startswith("-")]
-    return (words[1] if words[:1] == ["env"] and len(words) > 1 else words[0]) if words else ""
+    programs = first_programs(script)
+    if programs[:1] == ["env"] and len(programs) > 1:
+        return programs[1]
+    return programs[0] if programs else ""
 
 
 def _check_syntax(script: str, place: str) -> None:

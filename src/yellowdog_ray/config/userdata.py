@@ -43,8 +43,13 @@ def has_format(text: str) -> bool:
     return _FORMAT.match(text.split("\n", 1)[0]) is not None
 
 
+def first_programs(text: str) -> list[str]:
+    """The names in a first line such as `#!/usr/bin/env bash`, without options; empty without such a line."""
+    words = text.split("\n", 1)[0].removeprefix("#!").split() if text.startswith("#!") else []
+    return [PurePosixPath(word).name for word in words if not word.startswith("-")]
+
+
 def _is_shell_script(text: str) -> bool:
     """Whether the first line names a shell: `#!/bin/sh -e`, `#!/usr/bin/env bash`."""
-    words = text.split("\n", 1)[0].removeprefix("#!").split() if text.startswith("#!") else []
-    programs = [PurePosixPath(word).name for word in words if not word.startswith("-")]
+    programs = first_programs(text)
     return bool(programs) and (programs[0] in _SHELLS or (programs[0] == "env" and programs[-1] in _SHELLS))

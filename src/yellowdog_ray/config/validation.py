@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,11 @@ def _syntax(error: Exception, root: yaml.Node | None) -> Finding:
     if scalar is not None:
         kind = scalar.tag.rpartition(":")[2]
         text = f"{shown(scalar.value)} cannot be read as YAML's type {kind}: write it in quotes, without a tag"
-        return Finding(scalar.start_mark.line + 1, scalar.start_mark.column + 1, text)
+        return Finding.at(scalar.start_mark, text)
     mark = getattr(error, "problem_mark", None)
-    text = one_line(getattr(error, "problem", None) or str(error)).removeprefix("but ")
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    return Finding(line, column, f"this is no YAML: {text}: {_syntax_remedy(text)}")
+    problem = one_line(getattr(error, "problem", None) or str(error)).removeprefix("but ")
+    text = f"this is no YAML: {problem}: {_syntax_remedy(problem)}"
+    return Finding.at(mark, text) if mark else Finding(1, 1, text)
 
 
 def _syntax_remedy(problem: str) -> str:
@@ -166,5 +167,4 @@ def _as_ray_would(root: yaml.Node, config: dict[str, Any], source: str, folders:
         yield from (placed(root, line.removeprefix(f"{source}: ")) for line in str(error).split("\n"))
     else:
         for warning in warnings:
-            place = placed(root, warning.removeprefix(f"{source}: "))
-            yield Finding(place.line, place.column, place.text, is_warning=True)
+            yield replace(placed(root, warning.removeprefix(f"{source}: ")), is_warning=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -27,6 +27,9 @@ from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.paths import LONGEST_PATH, NO_CONTROL_CHARACTERS, path_mistake
 from yellowdog_ray.config.ports import USED_PORTS, free_port
 from yellowdog_ray.node.variables import DEFAULT_TAG_SERVER_PORT
+
+_Given = TypeVar("_Given")
+_Checked = TypeVar("_Checked")
 
 _USER = r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]*"
 _TAG_RULE = f"lower-case letters, digits, '-', '_', '.' and ':', at most {names.MAX_TAG_LENGTH} characters"
@@ -97,7 +100,7 @@ def _pool(value: str) -> str:
     return _reference(value, "a worker pool's id (ydid:wrkrpool:...)")
 
 
-def _optional(check: Callable[[str], str]) -> Callable[[str | None], str | None]:
+def _optional(check: Callable[[_Given], _Checked]) -> Callable[[_Given | None], _Checked | None]:
     return lambda value: None if value is None else check(value)
 
 
@@ -184,9 +187,7 @@ _Tags = Annotated[
     ),
 ]
 Tags = Annotated[_Tags, BeforeValidator(instance_tags.checked_tags)]
-OptionalTags = Annotated[
-    _Tags | None, BeforeValidator(lambda value: None if value is None else instance_tags.checked_tags(value))
-]
+OptionalTags = Annotated[_Tags | None, BeforeValidator(_optional(instance_tags.checked_tags))]
 OptionalTemplate = Annotated[
     str | None,
     AfterValidator(_optional(_template)),
