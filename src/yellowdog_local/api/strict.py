@@ -192,13 +192,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_integer(value: Any) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not _is_finite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return value == int(value) and abs(value) <= _MAX_INTEGER
-
-
-def _is_finite(value: int | float) -> bool:
-    return isinstance(value, int) or math.isfinite(value)
+    return abs(value) <= _MAX_INTEGER and value == int(value)  # `int` refuses infinity and NaN
 
 
 _SCALARS: dict[Any, tuple[str, Callable[[Any], bool]]] = {

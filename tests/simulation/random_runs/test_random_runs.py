@@ -146,7 +146,10 @@ def test_scenarios_differ_and_cover_all_incidents():
     scenarios = [scenario(seed) for seed in range(400)]
 
     assert {incident.what for one in scenarios for incident in one.incidents} >= {
-        *(*INCIDENTS, *LATER_INCIDENTS, COPY, *HEAD_PROCESSES)
+        *INCIDENTS,
+        *LATER_INCIDENTS,
+        COPY,
+        *HEAD_PROCESSES,
     }
     assert {one.autoscaler for one in scenarios} == {"v1", "v2"}
     assert len({str(one) for one in scenarios}) == len(scenarios)
