@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -104,19 +104,13 @@ def _of_files(config: Mapping[str, Any], source: str, folders: Sequence[Path]) -
         yield partial(file_mounts, {"file_mounts": {remote: local}}, source, folders)
     for remote, local in by_remote_path(files):
         yield partial(files_to_upload, {remote: local}, source, folders)
-    yield partial(file_mounts, {"file_mounts": mounts}, source, folders)
-    yield partial(files_to_upload, files, source, folders)
-
-    def together() -> None:
-        uploads = files_to_upload(files, source, folders)
-        check_together(file_mounts({"file_mounts": mounts}, source, folders), uploads, source)
-
-    def without_token() -> None:
-        refuse_upload(files_to_upload(files, source, folders).items(), source)
-
-    yield together
+    all_mounts = cache(partial(file_mounts, {"file_mounts": mounts}, source, folders))
+    uploads = cache(partial(files_to_upload, files, source, folders))
+    yield all_mounts
+    yield uploads
+    yield lambda: check_together(all_mounts(), uploads(), source)
     if config["provider"].get("ray_auth") != "none":
-        yield without_token
+        yield lambda: refuse_upload(uploads().items(), source)
 
 
 def _of_scripts(config: Mapping[str, Any], source: str, folders: Sequence[Path]) -> Iterator[Check]:
