@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from yellowdog_client.model import InstanceStatus
 
-from yellowdog_ray import names
-from yellowdog_ray.cluster import ending, generations, launch, pools, task_cache
+from tests.simulation.random_runs.sabotaged_ends import (
+    down_does_not_wait,
+    drivers_count_for_nothing,
+    ending_is_ended,
+    idle_end_stops_in_the_middle,
+    killed_idle_end_is_forgotten,
+    killed_idle_end_is_never_withdrawn,
+    names_by_prefix,
+    neighbours_pools_too,
+    new_pools_survive,
+    pools_survive,
+    searches_are_believed,
+    unnamed_pools_are_never_made,
+    unreadable_instances_stop_the_teardown,
+    work_before_pools,
+)
+from yellowdog_ray.cluster import launch, pools, task_cache
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.first_reading import FirstReading
@@ -20,16 +34,15 @@ from yellowdog_ray.cluster.platform_nodes import PlatformNodes
 from yellowdog_ray.cluster.task_cache import TaskCache
 from yellowdog_ray.cluster.task_reading import NOT_FOUND
 from yellowdog_ray.cluster.terminations import UNSEEN_SECONDS, Escalation, Terminations
-from yellowdog_ray.commands import teardown
 from yellowdog_ray.errors import PlatformError
-from yellowdog_ray.monitor import idle_end, liveness, ray_use
+from yellowdog_ray.monitor import liveness
 from yellowdog_ray.monitor.early_ends import EarlyEnds
 from yellowdog_ray.monitor.head_side import HeadSide
 from yellowdog_ray.monitor.launch_records import LaunchRecords
 from yellowdog_ray.monitor.requested_resources import RequestedResources
 from yellowdog_ray.names import worker_id
 from yellowdog_ray.node.variables import NODE_TAGS
-from yellowdog_ray.platform import calls, client, compute, convert
+from yellowdog_ray.platform import calls, client, convert
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.platform_clock import PlatformClock
 from yellowdog_ray.platform.provisioning import PoolSpec
@@ -37,27 +50,6 @@ from yellowdog_ray.platform.types import TaskSpec, TaskView
 from yellowdog_ray.remote import tag_values, tags
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
-
-
-def names_by_prefix(patch: pytest.MonkeyPatch) -> None:
-    """Work requirements are found by the beginning of their names."""
-    patch.setattr(Platform, "named_work_requirement", lambda *_: None)
-    patch.setattr(names, "generation_of", lambda cluster, name: int(name.startswith(cluster)))
-    patch.setattr(generations, "_may_be_ours", lambda *_: True)
-    patch.setattr(generations, "_reuses_names", lambda *_: True)
-
-
-def neighbours_pools_too(patch: pytest.MonkeyPatch) -> None:
-    """`ray down` shuts down every pool of the namespace whose name begins like the cluster's."""
-    end = ending.request_end
-
-    def end_more(on: Platform, work: Any) -> list[PlatformError]:
-        for pool in on._client.worker_pool_client.find_all_worker_pools():
-            if str(pool.name).startswith(work.name):
-                on.shut_down_pool(str(pool.id))
-        return end(on, work)
-
-    patch.setattr(ending, "request_end", end_more)
 
 
 def partial_listing(patch: pytest.MonkeyPatch) -> None:
@@ -137,30 +129,6 @@ def no_escalation(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Terminations, "due", without_aborted)
 
 
-def pools_survive(patch: pytest.MonkeyPatch) -> None:
-    """`ray down` cancels the work requirement and leaves the pools to themselves."""
-    for module in (ending, teardown):
-        patch.setattr(module, "pool_tags", lambda _: [])
-
-
-def work_before_pools(patch: pytest.MonkeyPatch) -> None:
-    """`ray down` cancels the work requirement first, and a second one looks for a living work requirement."""
-
-    def end(on: Platform, work: Any, found: Mapping[str, Any]) -> list[PlatformError]:
-        failures = ending.cancel(on, work)
-        pools = [pool for pool in found.values() if not isinstance(pool, PlatformError)]
-        return failures + ending.shut_down(on, pools)
-
-    for module in (ending, teardown):
-        patch.setattr(module, "request_end_of", end)
-    patch.setattr(generations, "find_last_work", lambda on, cluster, *_: generations.find_work(on, cluster))
-
-
-def down_does_not_wait(patch: pytest.MonkeyPatch) -> None:
-    """`ray down` asks for the end and goes."""
-    patch.setattr(teardown, "tear_down", lambda on, work, *_: ending.request_end(on, work))
-
-
 def pools_are_never_found(patch: pytest.MonkeyPatch) -> None:
     """A pool that exists already is not looked for: making it again fails."""
 
@@ -213,25 +181,6 @@ def _read_pages(patch: pytest.MonkeyPatch, items: Callable[[Any], list[Any]]) ->
     patch.setattr(calls.Calls, "_all_items", all_items)
 
 
-def new_pools_survive(patch: pytest.MonkeyPatch) -> None:
-    """`ray down` looks for pools once, and misses one that appears meanwhile."""
-    find = teardown._Teardown._find
-
-    def find_known(self: Any) -> Any:
-        known = dict(self._pools)
-        found = find(self)
-        if not known:
-            return found
-        self._pools = {name: pool for name, pool in self._pools.items() if name in known}
-        return {name: pool for name, pool in found.items() if name in known}
-
-    patch.setattr(teardown._Teardown, "_find", find_known)
-    search = teardown._Teardown._find_requirements
-    patch.setattr(
-        teardown._Teardown, "_find_requirements", lambda self, tags: search(self, () if self._pools else tags)
-    )
-
-
 def launches_go_on(patch: pytest.MonkeyPatch) -> None:
     """Nodes are launched into a work requirement that is being cancelled."""
     find = Cluster.find
@@ -241,11 +190,6 @@ def launches_go_on(patch: pytest.MonkeyPatch) -> None:
         return replace(work, cancelling=False) if work else None
 
     patch.setattr(Cluster, "find", find_alive)
-
-
-def ending_is_ended(patch: pytest.MonkeyPatch) -> None:
-    """An instance that stops or terminates counts as ended."""
-    patch.setattr(compute, "_LIVE_INSTANCES", [InstanceStatus.PENDING, InstanceStatus.RUNNING])
 
 
 def calls_without_timeout(patch: pytest.MonkeyPatch) -> None:
@@ -327,11 +271,6 @@ def ended_nodes_stay_listed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TaskCache, "_doubtful", doubt_late)
 
 
-def searches_are_believed(patch: pytest.MonkeyPatch) -> None:
-    """A cluster that the search for work requirements does not show is not there."""
-    patch.setattr(Platform, "named_work_requirement", lambda *_: None)
-
-
 def outages_leave_their_back_off(patch: pytest.MonkeyPatch) -> None:
     """A back-off that an outage has caused runs on after its end."""
     patch.setattr(BackOff, "outage_ended", lambda _: None)
@@ -340,48 +279,6 @@ def outages_leave_their_back_off(patch: pytest.MonkeyPatch) -> None:
 def the_heads_clock_counts(patch: pytest.MonkeyPatch) -> None:
     """Deadlines are compared with the clock of the head."""
     patch.setattr(PlatformClock, "now", lambda self: self._clock.now())
-
-
-def unreadable_instances_stop_the_teardown(patch: pytest.MonkeyPatch) -> None:
-    """`ray down` reads the instances before it removes anything, and needs the answer."""
-    find = ending.find_pools
-
-    def find_with_instances(on: Platform, work: Any) -> Any:
-        found = find(on, work)
-        for pool in found.values():
-            if not isinstance(pool, PlatformError) and pool.compute_requirement_id is not None:
-                on.compute(pool.compute_requirement_id)
-        return found
-
-    for module in (ending, teardown):
-        patch.setattr(module, "find_pools", find_with_instances)
-
-
-def unnamed_pools_are_never_made(patch: pytest.MonkeyPatch) -> None:
-    """A pool that its name does not show counts as not made: `ray down` searches for nothing."""
-    patch.setattr(ending, "_search_pools", lambda *_: {})
-    patch.setattr(teardown._Teardown, "_find_requirements", lambda *_: None)
-    patch.setattr(teardown, "_has_had_tasks", lambda _: False)
-
-
-def drivers_count_for_nothing(patch: pytest.MonkeyPatch) -> None:
-    """A cluster in which a driver runs counts as idle."""
-    patch.setattr(ray_use, "INTERNAL_JOBS", "")
-
-
-def idle_end_stops_in_the_middle(patch: pytest.MonkeyPatch) -> None:
-    """An idle cluster ends its pools, and never its work requirement."""
-    patch.setattr(idle_end, "cancel", lambda *_: [])
-
-
-def killed_idle_end_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    """An autoscaler that starts again does not read that an end has begun."""
-    patch.setattr(idle_end.Begun, "read", lambda _: None)
-
-
-def killed_idle_end_is_never_withdrawn(patch: pytest.MonkeyPatch) -> None:
-    """An end that has begun is completed, whoever uses the cluster by then."""
-    patch.setattr(idle_end.IdleEnd, "_has_effect", lambda *_: True)
 
 
 def requests_are_lost(patch: pytest.MonkeyPatch) -> None:
