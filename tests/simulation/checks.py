@@ -1,7 +1,7 @@
-"""What must hold after every round of the autoscaler and every command, whatever fails, with its limits of time.
+"""What must hold after every round of the autoscaler and every command, whatever fails.
 
 A check that fails raises `Violation`, with its name: `loop`, `calls`, `twice`, `omitted`, `unknown`, `mistake`, `head`,
-`limits`, `forgotten`, `neighbours`, `ended`, `records`, `left`, or one of `listing_checks`, `time_checks` or
+`limits`, `neighbours`, `ended`, `records`, `left`, or one of `instance_checks`, `listing_checks`, `time_checks` or
 `idle_checks`.
 """
 
@@ -19,44 +19,26 @@ from yellowdog_client.model import WorkRequirementStatus
 from tests.simulation.distortions import SHOWS_NOTHING
 from tests.simulation.exceptions import ends_without_machines
 from tests.simulation.idle_checks import IdleChecks
+from tests.simulation.instance_checks import InstanceChecks
+from tests.simulation.limits import (
+    CALL_SECONDS,
+    LOOP_CALLS,
+    LOOP_SECONDS,
+    SPARE_SECONDS,
+    TERMINATED_SECONDS,
+    TICK,
+    TICK_CALLS,
+    build_seconds,
+)
 from tests.simulation.listing_checks import ListingChecks
 from tests.simulation.monitor import Launch, Monitor, Tick
 from tests.simulation.ownership import is_ending
 from tests.simulation.time_checks import TimeChecks
-from yellowdog_local.state.records import InstanceRecord, TaskRecord
+from yellowdog_local.state.records import TaskRecord
 from yellowdog_ray.cluster.backoff import MAX_SECONDS
-from yellowdog_ray.cluster.pools import IDLE_NODE_TIMEOUT
-from yellowdog_ray.cluster.terminations import REPEAT_SECONDS, TERMINATE_INSTANCE_SECONDS
-from yellowdog_ray.platform.client import CALL_TIMEOUT
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
-
-TICK = 5.0
-
-SPARE_SECONDS = IDLE_NODE_TIMEOUT.total_seconds() + 2 * TICK
-"""How long a platform node without a task may live: the platform's own idle timeout."""
-
-TERMINATED_SECONDS = TERMINATE_INSTANCE_SECONDS + REPEAT_SECONDS + 4 * TICK
-"""How long a node may live after the provider has begun to terminate it, while no call fails: until the provider
-terminates its instance, once more if the first attempt was in vain."""
-
-CALL_SECONDS = CALL_TIMEOUT.total_seconds()
-"""The longest that one platform call may take; on the head none is retried."""
-
-LOOP_SECONDS = 12 * CALL_SECONDS
-"""How long one round may keep the loop waiting, with calls as slow as can be.
-
-The calls are those of a listing, and the reads of pools and of spot notices. In v1 the launches of two types with their
-look-ups by name come on top."""
-
-LOOP_CALLS = 30
-"""A listing takes 2 calls and one per pool, a read of supply 3 per pool, a launch 8, notices 1, a replacement 4."""
-
-TICK_CALLS = 44
-"""The same, and what goes on beside the loop, apart from terminations: those of up to twice as many nodes as there may
-be at once."""
-
 
 _MAKING = re.compile(
     r"POST /workerPools/provisioned|PUT /work/requirements(?!/.*/transition/)|POST /work/taskGroups/[^/]+/tasks"
@@ -97,10 +79,10 @@ class Checks:
         self._times = TimeChecks(world)
         self._listing = ListingChecks(world)
         self.home = IdleChecks(world)
+        self.instances = InstanceChecks(world)
         self._aborted_by_others: list[TaskRecord] = []
         self._may_shrink = False
         self._skipped = False
-        self.spare_since: dict[tuple[str, str], float] = {}
 
     def trouble_has_changed(self) -> None:
         """Restart the limits of time: some fault has begun or ended."""
@@ -121,29 +103,18 @@ class Checks:
     # Limits of time, in seconds
 
     @property
-    def build_seconds(self) -> float:
-        """The cluster's `worker_node_build_timeout_minutes`."""
-        minutes: float = self._world.yaml["provider"]["worker_node_build_timeout_minutes"]
-        return minutes * 60
-
-    @property
-    def pending_seconds(self) -> float:
-        """How long an instance that never registers may live: the platform's own boot timeout."""
-        return self.build_seconds + SPARE_SECONDS
-
-    @property
     def served_seconds(self) -> float:
         """How long work may wait after all faults.
 
         A node may never boot or never join. The longest back-off follows, and then the same for its successor, which
         was requested before the faults ended.
         """
-        return MAX_SECONDS + 2 * self.build_seconds + TERMINATED_SECONDS
+        return MAX_SECONDS + 2 * build_seconds(self._world.yaml) + TERMINATED_SECONDS
 
     @property
     def tidy_seconds(self) -> float:
         """How long it may take after all faults until every instance belongs to a listed node."""
-        return self.build_seconds + TERMINATED_SECONDS + SPARE_SECONDS
+        return build_seconds(self._world.yaml) + TERMINATED_SECONDS + SPARE_SECONDS
 
     # After every round
 
@@ -176,7 +147,12 @@ class Checks:
         self._every_task_is_known(monitor)
         self._limits_are_kept(monitor)
         self._failures_are_forgotten(monitor, tick)
-        self._every_instance_has_its_node(monitor, tick)
+        self.instances.after_tick(
+            tick,
+            listed=monitor.life.listed,
+            terminated=self._terminated(monitor),
+            trouble_ended=self._trouble_ended,
+        )
         after_outage = self._is_calm and self._outage_ended_at == self._trouble_ended
         self._times.after_tick(monitor, is_calm=self._is_calm, after_outage=after_outage)
         self.others_are_untouched()
@@ -323,52 +299,6 @@ class Checks:
     def _config(self) -> dict[str, Any]:
         assert self._world.config is not None
         return self._world.config
-
-    def _every_instance_has_its_node(self, monitor: Monitor, tick: Tick) -> None:
-        terminated = self._terminated(monitor)
-        now = self._world.seconds
-        since: dict[tuple[str, str], float] = {}
-        for instance in self._ours.instances():
-            if not instance.status.alive:
-                continue  # it terminates already
-            why, limit = self._excuse(instance, tick, monitor.life.listed, terminated)
-            if why is None:
-                continue
-            key = (instance.id, why)
-            since[key] = self.spare_since.get(key, now)
-            began = max(since[key], self._worked_at(instance) if why == "idle" else self._trouble_ended)
-            if now - began > limit and not (why != "idle" and self._world.in_trouble):
-                self._world.fail("forgotten", f"instance {instance.id} is {why} for {now - began:.0f} s")
-        self.spare_since = since
-
-    def _worked_at(self, instance: InstanceRecord) -> float:
-        """When the last task on an instance ended; it may have come and gone between two rounds."""
-        node_id = instance.node.id if instance.node else None
-        work = self._world.work
-        tasks = self._world.witness.tasks_of(work) if work else ()
-        ends = [task.entity.finishedTime for task in tasks if task.entity.nodeId == node_id]
-        return max((end.timestamp() for end in ends if end is not None), default=0.0)
-
-    def _excuse(
-        self, instance: InstanceRecord, tick: Tick, listed: set[str], terminated: frozenset[str]
-    ) -> tuple[str | None, float]:
-        """Why an instance may live without a listed node for a while, and for how long; None if it has one."""
-        if instance.node is None:
-            return "pending", self.pending_seconds
-        if instance.node.stranded:
-            return "stranded", SPARE_SECONDS
-        living = [task for task in instance.node.tasks if not task.status.finished]
-        if not living:
-            return "idle", SPARE_SECONDS
-        living = [task for task in living if task.entity.name not in self._world.copies]
-        if not living:
-            return None, 0.0
-        names = {str(task.entity.name) for task in living}
-        if names & terminated or any(is_ending(task) for task in living):
-            return "given up", TERMINATED_SECONDS
-        if names <= (tick.listing or listed) or self._world.gcs.is_down:
-            return None, 0.0  # without its control store, Ray does not list
-        return "unknown", 2 * TICK if listed else TERMINATED_SECONDS
 
     # After every command
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.simulation.checks import TICK
 from tests.simulation.idle_checks import HOME_SECONDS
+from tests.simulation.limits import TICK
 from tests.simulation.random_runs.scenario import WORKER_POOLS, Home, Load
 from tests.simulation.users import DRIVER
 from yellowdog_local import faults

@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.checks import SPARE_SECONDS, TICK
 from tests.simulation.config import QUICK, cluster_config, node_type
 from tests.simulation.distortions import SHOWS_NOTHING
 from tests.simulation.exceptions import settling_seconds, unnoticed_seconds
+from tests.simulation.limits import SPARE_SECONDS, TICK
 from tests.simulation.random_runs import home
 from tests.simulation.random_runs.incidents import abort_copies, happen, start_control_store
 from tests.simulation.random_runs.scenario import (
@@ -245,7 +245,7 @@ class RandomRun(World):
 
     def _all_is_tidy(self) -> None:
         """Wait until every instance belongs to a node that is listed."""
-        self.wait(lambda: not self.checks.spare_since, self.checks.tidy_seconds, "tidy")
+        self.wait(lambda: not self.checks.instances.since, self.checks.tidy_seconds, "tidy")
 
     def _all_is_given_back(self) -> None:
         """Wait until nothing but `min_workers` is left; the idle timeout is at most a minute."""
@@ -266,5 +266,5 @@ class RandomRun(World):
         instances = len(list(self.ours.instances()))
         return (
             f"{self.ray.pending} still waits; {len(self.ray.workers)} workers have joined; {instances} instances live, "
-            f"of which no listed node needs {sorted(self.checks.spare_since)}"
+            f"of which no listed node needs {sorted(self.checks.instances.since)}"
         )
