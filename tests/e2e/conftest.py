@@ -8,6 +8,7 @@ import pytest
 from dotenv import dotenv_values
 
 from tests.e2e.ray_cli import BIN, PlatformView, Ray
+from tests.programs import run_program
 
 REPOSITORY = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -67,15 +68,8 @@ class Box:
         self.ssh_key = folder / "id_ed25519"
 
     def raydog(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(self.bin / "raydog"), "local", *arguments, "--dir", str(self.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        command = [str(self.bin / "raydog"), "local", *arguments, "--dir", str(self.folder)]
+        return run_program(command, seconds=120)
 
     def view(self) -> PlatformView:
         values = dotenv_values(self.env_file)

@@ -28,6 +28,8 @@ from yellowdog_client.model import (
     WorkRequirementSearch,
 )
 
+from tests.programs import run_program
+
 BIN = Path(sys.executable).parent
 COMMAND_SECONDS = 150
 LIVE = [InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.STOPPING, InstanceStatus.TERMINATING]
@@ -48,17 +50,8 @@ class Ray:
     def __call__(self, command: str, *arguments: str, check: bool = True, timeout: float = COMMAND_SECONDS) -> str:
         """Run `ray COMMAND yaml ARGUMENTS`; gives back everything that it printed."""
         began = time.monotonic()
-        done = subprocess.run(
-            [str(self.bin / "ray"), command, str(self.yaml), *arguments],
-            cwd=self.folder,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        whole = [str(self.bin / "ray"), command, str(self.yaml), *arguments]
+        done = run_program(whole, seconds=timeout, cwd=self.folder, env=self.env)
         print(f"ray {command}: {time.monotonic() - began:.1f} s")  # noqa: T201 - shown by pytest when a test fails
         if check and done.returncode != 0:
             raise AssertionError(f"`ray {command}` ended with {done.returncode}:\n{done.stdout}")

@@ -15,6 +15,7 @@ import yaml
 
 from tests.e2e.conftest import REPOSITORY, YAMLS, Box, as_user, running_box
 from tests.e2e.ray_cli import PlatformView, Ray, wait_until
+from tests.programs import run_program
 
 PROGRAMS = REPOSITORY / ".venv-examples/bin"
 CLUSTER = "ci-17"
@@ -73,18 +74,8 @@ class Pipeline:
     def run(self, name: str) -> int:
         """Run a step; gives its exit code."""
         (step,) = (step for step in self._steps if step["name"] == name)
-        path = f"{self._ray.bin}:{self._ray.env['PATH']}"
-        done = subprocess.run(
-            ["bash", "-e", "-c", step["run"]],
-            cwd=self._ray.folder,
-            env={**self._ray.env, **self._env, "PATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=150,
-            check=False,
-        )
+        environment = {**self._ray.env, **self._env, "PATH": f"{self._ray.bin}:{self._ray.env['PATH']}"}
+        done = run_program(["bash", "-e", "-c", step["run"]], seconds=150, cwd=self._ray.folder, env=environment)
         print(f"{name}:\n{done.stdout}")  # noqa: T201 - shown by pytest when a test fails
         return done.returncode
 
@@ -157,15 +148,7 @@ def service_answers(ray: Ray) -> None:
 def notebook_uses_the_cluster(ray: Ray) -> None:
     file = ray.folder / "examples/notebook/cluster.ipynb"
     file.write_text(file.read_text().replace("demo.demo", f"demo.{CLUSTER}"))
-    done = subprocess.run(
-        [str(ray.bin / "jupyter-execute"), "--inplace", str(file)],
-        env=ray.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    done = run_program([str(ray.bin / "jupyter-execute"), "--inplace", str(file)], seconds=150, env=ray.env)
     assert done.returncode == 0, done.stdout
     assert "pi is about 3.14" in file.read_text()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.official_cli.command_line import console_scripts, variables
+from tests.programs import run_program
 from tests.yellowdog_local.service.test_daemon import free_port
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.service import daemon
@@ -67,17 +67,8 @@ def test_example_of_the_page_runs_on_real_hosts(tmp_path: Path, place: PlatformD
     (tmp_path / "config.toml").write_text(configuration)
     (tmp_path / "work.json").write_text(work)
     script = "\n".join(blocks("sh")).replace("raydog local start", f"raydog local start --port {free_port()}")
-    done = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", script],
-        cwd=tmp_path,
-        env=variables(tmp_path, Path(sys.executable).parent),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    environment = variables(tmp_path, Path(sys.executable).parent)
+    done = run_program(["bash", "-euxo", "pipefail", "-c", script], seconds=150, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stdout
     assert "1 COMPLETED, 1 FAILED" in done.stdout
     assert '"processExitCode": 3' in done.stdout
