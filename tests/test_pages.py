@@ -1,7 +1,6 @@
 """The pages name tests, files and commands that exist, and quote messages of the sources."""
 
 import ast
-import importlib.util
 import re
 from functools import cache
 from pathlib import Path
@@ -9,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.page_commands import commands, commands_of, problems
+from tests.script_modules import script_module
 from yellowdog_ray import errors
 from yellowdog_ray.errors import LaunchBackedOff, RayDogError
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
-_spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts/lib/reference.py")
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
+reference = script_module("reference")
 DOCS = ROOT / "docs"
 PAGE = DOCS / "reliability.md"
 SPECIFICATION = DOCS / "spec.md"

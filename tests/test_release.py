@@ -1,15 +1,14 @@
 """The checks of `scripts/release`: each problem is reported, and a good release has none."""
 
-import importlib.util
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.script_modules import script_module
+
 ROOT = Path(__file__).parents[1]
-_spec = importlib.util.spec_from_file_location("release", ROOT / "scripts/lib/release.py")
-release = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(release)
+release = script_module("release")
 
 GOOD = "# Changelog\n\n## [Unreleased]\n\n## [3.1.0] - 2027-01-31\n\n- x\n\n## [3.0.0] - 2026-12-01\n"
 

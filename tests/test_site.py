@@ -1,6 +1,5 @@
 """The documentation site: every page has its place, and the site builds without a warning or another host."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 import yellowdog_ray
+from tests.script_modules import script_module
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -60,9 +60,7 @@ def test_questions_are_all_in_the_index_of_their_page():
     assert [anchor for anchor in anchors if f"(#{anchor})" not in index] == []
 
 
-_spec = importlib.util.spec_from_file_location("publish_site", ROOT / "scripts/lib/publish_site.py")
-publish_site = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(publish_site)
+publish_site = script_module("publish_site")
 
 
 def test_published_site_is_beside_those_of_other_versions(tmp_path):
