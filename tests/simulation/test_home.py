@@ -27,17 +27,21 @@ def left(world):
     return world.ours.left
 
 
+def assert_ends_when_its_minutes_are_over(world):
+    """The cluster lives until then, and no longer."""
+    world.pass_time(SECONDS - 10)
+    assert world.head is not None
+    world.pass_time(30)
+    assert left(world) == []
+
+
 def test_idle_cluster_ends_itself(world, caplog):
     world.grow_to(2)
     world.pass_time(2 * SECONDS)
     assert world.head is not None
     world.want_cpus(0)
 
-    world.pass_time(SECONDS - 10)
-    assert world.head is not None
-    world.pass_time(30)
-
-    assert left(world) == []
+    assert_ends_when_its_minutes_are_over(world)
     assert "it ends, head included" in caplog.text
 
 
@@ -56,11 +60,7 @@ def test_cluster_in_use_lives_and_ends_the_minutes_after(world, use):
     assert world.head is not None
     world.ray.users.leave("somebody")
 
-    world.pass_time(SECONDS - 10)
-    assert world.head is not None
-
-    world.pass_time(30)
-    assert left(world) == []
+    assert_ends_when_its_minutes_are_over(world)
 
 
 def test_short_job_between_two_readings_begins_the_minutes_anew(world):
@@ -68,11 +68,7 @@ def test_short_job_between_two_readings_begins_the_minutes_anew(world):
     world.ray.users.come("short", DRIVER)
     world.ray.users.leave("short")
 
-    world.pass_time(SECONDS - 10)
-    assert world.head is not None
-    world.pass_time(30)
-
-    assert left(world) == []
+    assert_ends_when_its_minutes_are_over(world)
 
 
 def test_ray_without_answers_counts_as_use(world):
@@ -101,11 +97,7 @@ def test_restart_of_the_autoscaler_begins_the_minutes_anew(world):
     world.pass_time(SECONDS - 30)
     world.restart_autoscaler()
 
-    world.pass_time(SECONDS - 10)
-    assert world.head is not None
-
-    world.pass_time(30)
-    assert left(world) == []
+    assert_ends_when_its_minutes_are_over(world)
 
 
 def test_outage_of_the_platform_delays_the_end_only(world):

@@ -116,6 +116,9 @@ OF_RAYDOG = [
 ]
 """Mistakes in RayDog's own keys, and in paths."""
 
+FOUND_BY_RAYDOG = [*IN_RAYS_KEYS, *OF_RAYDOG, *IN_AUTH]
+"""Every mistake of a YAML with which Ray reaches the provider."""
+
 BEFORE_THE_PROVIDER = {
     "docker without a container": (YamlMistake(("docker",), {"image": "x"}, ()), "Must provide a container & image"),
     "docker as text": (YamlMistake(("docker",), "x", ()), "object has no attribute 'get'"),

@@ -9,12 +9,11 @@ import pytest
 from ray.autoscaler._private import commands
 
 from tests.yellowdog_ray.ray_cli import assert_refused, complete, create_head, make_provider, ray
-from tests.yellowdog_ray.yaml_mistakes import BEFORE_THE_PROVIDER, IN_AUTH, IN_RAYS_KEYS, OF_RAYDOG
+from tests.yellowdog_ray.yaml_mistakes import BEFORE_THE_PROVIDER, FOUND_BY_RAYDOG, IN_AUTH, IN_RAYS_KEYS, OF_RAYDOG
 from yellowdog_local.testing import RunningPlatform
 
-ALL = [*IN_RAYS_KEYS, *OF_RAYDOG, *IN_AUTH]
 ONE_OF_EACH_KIND = [
-    next(mistake for mistake in ALL if mistake.place == place)
+    next(mistake for mistake in FOUND_BY_RAYDOG if mistake.place == place)
     for place in [
         ("max_workers",),
         ("available_node_types", "worker", "node_config"),
@@ -48,7 +47,7 @@ def running_cluster(platform: RunningPlatform, config: dict[str, Any]) -> None:
 
 class TestRayUp:
     def test_mistake_is_refused_in_one_message(self, in_a_users_folder, cluster_yaml):
-        messages = {mistake: message_of(mistake.made_in(cluster_yaml), "up") for mistake in ALL}
+        messages = {mistake: message_of(mistake.made_in(cluster_yaml), "up") for mistake in FOUND_BY_RAYDOG}
 
         for mistake, message in messages.items():
             (line,) = message.splitlines() or [f"{mistake} is accepted"]
@@ -82,7 +81,7 @@ class TestRayUp:
 
 class TestCommandsOnAnExistingCluster:
     def test_ray_down_accepts_mistakes_that_do_not_concern_it(self, in_a_users_folder, cluster_yaml):
-        for mistake in ALL:
+        for mistake in FOUND_BY_RAYDOG:
             config = as_ray_completes_it(mistake.made_in(cluster_yaml), "down")
 
             assert (config["cluster_name"], config["provider"]["cluster_namespace"]) == ("demo", "demo"), str(mistake)
@@ -132,7 +131,8 @@ class TestCommandsOnAnExistingCluster:
     def test_ray_get_head_ip_shows_the_address(self, platform, in_a_users_folder, cluster_yaml):
         running_cluster(platform, cluster_yaml)
         results = {
-            str(mistake): ray("get-head-ip", mistake.made_in(cluster_yaml), in_a_users_folder) for mistake in ALL
+            str(mistake): ray("get-head-ip", mistake.made_in(cluster_yaml), in_a_users_folder)
+            for mistake in FOUND_BY_RAYDOG
         }
 
         assert {mistake: result.output for mistake, result in results.items() if result.exit_code} == {}

@@ -7,14 +7,7 @@ import pytest
 import yaml
 
 from tests.yellowdog_ray.ray_cli import complete
-from tests.yellowdog_ray.yaml_mistakes import (
-    BEFORE_THE_PROVIDER,
-    IN_AUTH,
-    IN_RAYS_KEYS,
-    OF_RAYDOG,
-    WORKER,
-    YamlMistake,
-)
+from tests.yellowdog_ray.yaml_mistakes import BEFORE_THE_PROVIDER, FOUND_BY_RAYDOG, WORKER, YamlMistake
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.validation import validate
 from yellowdog_ray.errors import ConfigError
@@ -38,7 +31,7 @@ def test_good_file_has_no_findings(write, cluster_yaml):
 
 def test_every_mistake_is_found_at_its_line(write, cluster_yaml):
     missed = []
-    for mistake in [*IN_RAYS_KEYS, *OF_RAYDOG, *IN_AUTH]:
+    for mistake in FOUND_BY_RAYDOG:
         file = write(mistake.made_in(cluster_yaml))
         findings = validate(file)
         named = [finding for finding in findings if all(phrase in finding.text for phrase in mistake.phrases)]
