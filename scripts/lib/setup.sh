@@ -109,14 +109,15 @@ ray_stamp() {
   [ "${RAY_VERSION:-}" != nightly ] || date +%F
 }
 
-is_ready() {
-  local dir="$REPO/$1"
-  [ -x "$dir/bin/python" ] && [ -f "$dir/$STAMP_NAME" ] && [ "$(<"$dir/$STAMP_NAME")" = "$(stamp_for "$2")" ]
-}
+setup_venv() { unless_stamped "$1" "$STAMP_NAME" "$(stamp_for "$2")" build_venv "$1" "$2"; }
 
-setup_venv() { is_ready "$1" "$2" || locked "$1" build_venv_once "$1" "$2"; }
+# unless_stamped DIR FILE STAMP COMMAND...: install into an environment, unless its FILE has this stamp. Another script
+# may have installed it while this one waited for the lock.
+unless_stamped() { has_stamp "${@:1:3}" || locked "$1" install_unless_stamped "$@"; }
 
-build_venv_once() { is_ready "$1" "$2" || build_venv "$1" "$2"; }
+install_unless_stamped() { has_stamp "${@:1:3}" || "${@:4}"; }
+
+has_stamp() { [ -x "$REPO/$1/bin/python" ] && [ -f "$REPO/$1/$2" ] && [ "$(<"$REPO/$1/$2")" = "$3" ]; }
 
 # locked NAME COMMAND...: two scripts started together must not build one environment at the same time. A subshell would
 # lose UV_COMMAND.
@@ -226,9 +227,7 @@ install_official_cli() {
 # ------------------------------------------------------------------------------------------ libraries of examples/
 
 # setup_examples VENV: with the Python of a prepared environment.
-setup_examples() {
-  has_stamp "$EXAMPLES_DIR" "$STAMP_NAME" "$(examples_stamp "$1")" || locked "$EXAMPLES_DIR" install_examples "$1"
-}
+setup_examples() { unless_stamped "$EXAMPLES_DIR" "$STAMP_NAME" "$(examples_stamp "$1")" install_examples "$1"; }
 
 examples_stamp() { printf '%s %s\n' "$(stamp_for "$(venv_python "$1")")" "$(sha256sum <"$REPO/$EXAMPLES_LOCK")"; }
 
@@ -282,14 +281,12 @@ oldest_sdk() { sed -n 's/.*"yellowdog-sdk>=\([0-9.]*\)".*/\1/p' "$REPO/pyproject
 
 # After setup_main_venv. Without the published package RayDog is measured alone.
 setup_bench() {
-  has_stamp .venv "$BENCH_STAMP" "$(bench_stamp)" || locked .venv install_bench || return 1
-  has_stamp "$PUBLISHED_DIR" "$STAMP_NAME" "$(published_stamp)" || locked "$PUBLISHED_DIR" install_published ||
+  unless_stamped .venv "$BENCH_STAMP" "$(bench_stamp)" install_bench || return 1
+  unless_stamped "$PUBLISHED_DIR" "$STAMP_NAME" "$(published_stamp)" install_published ||
     warn "$PUBLISHED could not be installed: RayDog is measured alone."
 }
 
 readonly BENCH_STAMP=.raydog-bench
-
-has_stamp() { [ -x "$REPO/$1/bin/python" ] && [ -f "$REPO/$1/$2" ] && [ "$(<"$REPO/$1/$2")" = "$3" ]; }
 
 bench_stamp() { stamp_for "$(venv_python .venv)"; }
 
@@ -307,7 +304,7 @@ install_bench() {
 }
 
 # After setup_main_venv.
-setup_mutation() { has_stamp .venv "$MUTATION_STAMP" "$(mutation_stamp)" || locked .venv install_mutation; }
+setup_mutation() { unless_stamped .venv "$MUTATION_STAMP" "$(mutation_stamp)" install_mutation; }
 
 readonly MUTATION_STAMP=.raydog-mutation
 
@@ -324,7 +321,7 @@ install_mutation() {
 
 # --------------------------------------------------------------------------------------------- documentation site
 
-setup_docs() { has_stamp "$DOCS_DIR" "$STAMP_NAME" "$(docs_stamp)" || locked "$DOCS_DIR" install_docs; }
+setup_docs() { unless_stamped "$DOCS_DIR" "$STAMP_NAME" "$(docs_stamp)" install_docs; }
 
 docs_stamp() { printf '%s %s\n' "$(sha256sum <"$REPO/$DOCS_LOCK")" "$REPO"; }
 
