@@ -1,7 +1,7 @@
 """Puts a built site beside those of other versions: `publish_site.py SITE DIRECTORY`. See scripts/docs.
 
-The directory is what a web server serves: a directory for each version, `versions.json` for the site's version
-selector, which has the format of the program `mike`, and an `index.html` that leads to the newest version.
+A web server serves the directory. It has a directory for each version, `versions.json` for the site's version selector,
+and an `index.html` that leads to the newest version. `versions.json` has the format of the program `mike`.
 """
 
 from __future__ import annotations

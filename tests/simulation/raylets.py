@@ -246,7 +246,7 @@ class FakeGcs:
         return bool(self.held and not self._requested)
 
     def start(self) -> None:
-        """Begin another life of the process. What users have requested is lost; everything else is in its storage."""
+        """Begin another life of the process. The request of users is lost; everything else is in its storage."""
         self.is_down = False
         self._version = 0
         self._requested = None

@@ -113,7 +113,7 @@ def created_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgotten_endings(patch: pytest.MonkeyPatch) -> None:
-    """What was asked to end is hidden, and never looked at again."""
+    """Nodes that were asked to end are hidden, and never read again."""
     patch.setattr(Terminations, "due", lambda *_: [])
 
 
@@ -157,7 +157,7 @@ def nobody_watches_builds(patch: pytest.MonkeyPatch) -> None:
 
 
 def unseen_nodes_are_not_listed(patch: pytest.MonkeyPatch) -> None:
-    """What was asked for is listed only once the platform's lists show it."""
+    """Requested nodes are listed only once the platform's lists show them."""
     patch.setattr(Cluster, "add", lambda *_: None)
 
 
@@ -282,7 +282,7 @@ def the_heads_clock_counts(patch: pytest.MonkeyPatch) -> None:
 
 
 def requests_are_lost(patch: pytest.MonkeyPatch) -> None:
-    """What users request of autoscaler v2 is lost with the control store's process."""
+    """Requests of users to autoscaler v2 are lost with the control store's process."""
     patch.setattr(RequestedResources, "tick", lambda _: None)
 
 
