@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -19,9 +19,11 @@ from yellowdog_ray.inventory.status import NODE_TYPE_TAG
 from yellowdog_ray.inventory.summaries import node_type_of
 from yellowdog_ray.inventory.target import Found
 from yellowdog_ray.names import HEAD_GROUP
+from yellowdog_ray.platform.calls import PAGE_SIZE
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import (
+    ENDED_BY_ITSELF,
     ComputeEntry,
     PlatformNodeView,
     PoolView,
@@ -33,6 +35,9 @@ from yellowdog_ray.platform.types import (
 
 CLOCK_STEPS = timedelta(seconds=5)
 """Difference of two platform times that proves no order: its answers show whole seconds."""
+
+LAST_ENDS = timedelta(hours=1)
+"""How far back ended workers are read."""
 
 T = TypeVar("T")
 
@@ -48,6 +53,7 @@ class PoolFacts:
         nodes: its platform nodes that live or were lost.
         most_nodes: the limit of the namespace's policy, read only if machines are missing without a reason.
         head_tasks: all tasks of a head's group without a live one.
+        ended: its workers that have ended by themselves lately, as far as they were read; the latest last.
     """
 
     group: TaskGroupView
@@ -57,6 +63,7 @@ class PoolFacts:
     nodes: tuple[PlatformNodeView, ...] | None = None
     most_nodes: int | None = None
     head_tasks: tuple[TaskView, ...] = ()
+    ended: tuple[TaskView, ...] = ()
     is_pool_read: bool = False
 
     @property
@@ -67,7 +74,7 @@ class PoolFacts:
     @property
     def node_type(self) -> str:
         """The node type, from a node's tags if it has any."""
-        tags = (task.tags.get(NODE_TYPE_TAG) for task in self.tasks)
+        tags = (task.tags.get(NODE_TYPE_TAG) for task in (*self.tasks, *self.ended))
         return next(filter(None, tags), None) or node_type_of(self.group)
 
     @property
@@ -171,7 +178,7 @@ def gather(found: Found) -> Facts:
                 lambda: platform.live_computes([platform.namespace], token_of(work)),
             )
             publication = background.submit(unread.read, "what the head has published", lambda: (read_state(found),))
-            tasks = unread.read("the nodes", lambda: platform.live_tasks(work.id))
+            tasks = unread.read("the nodes", lambda: _tasks(platform, work))
             computes, published = listing.result(), publication.result()
             state = published[0] if published else None
     supply = {compute.name: compute for compute in computes} if computes is not None else None
@@ -187,6 +194,23 @@ def gather(found: Found) -> Facts:
     )
 
 
+def _tasks(platform: Platform, work: WorkRequirementView) -> list[TaskView]:
+    """The live tasks, with those that have ended by themselves if one page surely holds all."""
+    counts = [group.counts for group in work.groups]
+    total = sum(each.live + each.ended if each else PAGE_SIZE for each in counts)
+    return platform.tasks_not_stopped(work.id) if total < PAGE_SIZE else platform.live_tasks(work.id)
+
+
+def _latest_ends(tasks: Iterable[TaskView], since: datetime) -> tuple[TaskView, ...]:
+    """The tasks that have ended by themselves since a moment, in the order of their ends."""
+    ends = [
+        (task.ended, task.name, task)
+        for task in tasks
+        if task.ended and task.ended >= since and task.status in ENDED_BY_ITSELF and not task.abort_requested
+    ]
+    return tuple(task for *_, task in sorted(ends, key=lambda end: end[:2]))
+
+
 def _pools(
     platform: Platform,
     work: WorkRequirementView,
@@ -195,11 +219,13 @@ def _pools(
     unread: _Unread,
 ) -> tuple[PoolFacts, ...]:
     ours = [task for task in tasks if task.tags]
+    since = platform.clock.now() - LAST_ENDS
     drafts = [
         PoolFacts(
             group,
-            tuple(task for task in ours if task.group_id == group.id),
+            tuple(task for task in ours if task.group_id == group.id and not task.finished),
             (supply or {}).get(group.worker_tag) if not group.configured else None,
+            ended=_latest_ends((task for task in ours if task.group_id == group.id), since),
         )
         for group in work.groups
     ]
@@ -211,18 +237,21 @@ def _pools(
         subject = f"worker pool {draft.name}"
         if draft.is_head and not draft.tasks:
             ended = unread.read("the head's task", lambda: platform.group_tasks(group.id))
-            return PoolFacts(group, (), draft.compute, head_tasks=tuple(ended or ()))
+            return replace(draft, head_tasks=tuple(ended or ()))
         if not draft.tasks:
-            return draft
+            if draft.ended or not (group.counts and group.counts.ended):
+                return draft
+            tasks = unread.read(f"ended nodes of {subject}", lambda: platform.ended_tasks(group.id, since, PAGE_SIZE))
+            return replace(draft, ended=_latest_ends((task for task in tasks or () if task.tags), since))
         if not group.configured and draft.compute is None and supply is not None:
             found = unread.read(subject, lambda: (platform.find_pool(group.worker_tag),))
             pool = found[0] if found else None
-            return PoolFacts(group, draft.tasks, pool=pool, is_pool_read=found is not None)
+            return replace(draft, pool=pool, is_pool_read=found is not None)
         if group.id == short:
             most = unread.read("the namespace's policy", lambda: platform.most_nodes(platform.namespace))
-            return PoolFacts(group, draft.tasks, draft.compute, most_nodes=most)
+            return replace(draft, most_nodes=most)
         nodes = unread.read(f"the machines of {subject}", lambda: platform.known_nodes(tags[0])) if tags else None
-        return PoolFacts(group, draft.tasks, draft.compute, nodes=tuple(nodes) if nodes is not None else None)
+        return replace(draft, nodes=tuple(nodes) if nodes is not None else None)
 
     return tuple(run_concurrently(complete, drafts))
 

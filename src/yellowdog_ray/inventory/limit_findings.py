@@ -26,9 +26,9 @@ _ADVICE = {
 
 def back_off_findings(facts: Facts) -> Iterator[Finding]:
     """Node types in back-off."""
-    for each in facts.state.back_offs if _is_current(facts) and facts.state else ():
+    for each in facts.state.back_offs if is_current(facts) and facts.state else ():
         is_over = each.until <= facts.now
-        if is_over and facts.state and facts.state.demand == []:
+        if is_over and facts.state and not is_wanted(facts, facts.state, each.node_type):
             continue
         yield Finding(
             f"backed-off-{each.code}",
@@ -36,6 +36,16 @@ def back_off_findings(facts: Facts) -> Iterator[Finding]:
             (each.reason, _tries(each, facts)),
             _ADVICE.get(each.code) or remedy_of(each.code),
         )
+
+
+def is_wanted(facts: Facts, state: HeadState, node_type: str) -> bool:
+    """Whether Ray may want workers of a type: something waits (or it is unknown), or min_workers is not met."""
+    return state.demand != [] or _lacks_minimum(facts, state, node_type)
+
+
+def _lacks_minimum(facts: Facts, state: HeadState, node_type: str) -> bool:
+    kind = state.node_types.get(node_type)
+    return kind is not None and facts.workers_of(node_type) < kind.min_workers
 
 
 def _tries(each: BackOffState, facts: Facts) -> str:
@@ -48,9 +58,19 @@ def _tries(each: BackOffState, facts: Facts) -> str:
 def demand_findings(facts: Facts) -> Iterator[Finding]:
     """What waits in Ray, and the limits that hold it back."""
     state = facts.state
-    if state is None or not _is_current(facts):
+    if state is None or not is_current(facts):
         return
-    if state.demand == []:
+    short = [name for name in state.node_types if _lacks_minimum(facts, state, name)]
+    if short:
+        counts = [f"{name}: {facts.workers_of(name)} of {state.node_types[name].min_workers}" for name in short]
+        yield Finding(
+            "min-workers-missing",
+            f"node type{'s' * (len(short) != 1)} {named(short)} lack workers of min_workers",
+            (named(counts), f"published by the head at {at(state.at)}"),
+            "none: the autoscaler launches them within seconds. If it stays, read `ray monitor YAML`",
+            is_trouble=False,
+        )
+    if state.demand == [] and not short:
         yield Finding(
             "no-demand",
             "nothing waits in Ray for resources",
@@ -150,7 +170,7 @@ def _resources(resources: dict[str, float]) -> str:
 def joining_findings(facts: Facts) -> Iterator[Finding]:
     """Nodes whose task runs without Ray, and processes of the head that restart."""
     state = facts.state
-    if state is None or not _is_current(facts):
+    if state is None or not is_current(facts):
         return
     for name, kind in state.node_types.items():
         before = [task for task in facts.workers if task.executing and task.started and task.started < state.at]
@@ -176,7 +196,7 @@ def joining_findings(facts: Facts) -> Iterator[Finding]:
 def shrink_findings(facts: Facts) -> Iterator[Finding]:
     """Why idle workers stay."""
     state = facts.state
-    if state is None or not _is_current(facts):
+    if state is None or not is_current(facts):
         return
     if state.requested:
         shapes = [f"{shape.count} x {_text(shape)}" for shape in state.requested]
@@ -229,7 +249,7 @@ def _why_alive(state: HeadState, name: str, kind: NodeTypeState) -> Iterator[Fin
 
 def notice_findings(facts: Facts) -> Iterator[Finding]:
     """What the head has announced, such as the end of an idle cluster."""
-    for notice in facts.state.notices if facts.state and _is_current(facts) else ():
+    for notice in facts.state.notices if facts.state and is_current(facts) else ():
         yield Finding(
             f"announced-{notice.kind}",
             "the head has announced something",
@@ -240,6 +260,6 @@ def notice_findings(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _is_current(facts: Facts) -> bool:
+def is_current(facts: Facts) -> bool:
     """Whether the head that has published the state still decides, and the state is new enough to hold."""
     return facts.is_head_up and not facts.work.cancelling and facts.doubt is None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from yellowdog_ray.inventory import findings as platform
 from yellowdog_ray.inventory import limit_findings as published
+from yellowdog_ray.inventory.early_end_findings import early_end_findings
 from yellowdog_ray.inventory.facts import Facts, gather
 from yellowdog_ray.inventory.findings import Finding, Rule
 from yellowdog_ray.inventory.target import Found
@@ -16,6 +17,7 @@ RULES: tuple[Rule, ...] = (
     platform.machine_findings,
     platform.lifetime_findings,
     published.back_off_findings,
+    early_end_findings,
     platform.source_findings,
     platform.pool_findings,
     published.demand_findings,

@@ -19,7 +19,7 @@ from yellowdog_ray.cluster.published import MAX_BYTES, HeadState, Notice, encode
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.errors import PlatformError, Refused
 from yellowdog_ray.monitor.outage import UnexpectedErrors
-from yellowdog_ray.monitor.publishing_pace import FIRST_SECONDS, Pace
+from yellowdog_ray.monitor.publishing_pace import FIRST_SECONDS, LONGEST_SECONDS, Pace
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.idempotent import AMBIGUOUS
 
@@ -73,6 +73,8 @@ class Publisher:
         self._pace = Pace()
         self._seen: object = None
         self._shown: list[Notice] = []
+        self._hurried: set[tuple[str, str]] = set()
+        self._calm_until = float("-inf")
         self._retry_at = float("-inf")
         self._most = MAX_BYTES
         self._uncancelled: list[str] | None = None  # None: an earlier process may have left some
@@ -137,7 +139,8 @@ class Publisher:
         if seen != self._seen:
             self._seen = seen
             self._pace.changed(now)
-        if self._pace.is_due(now, urgent=notices != self._shown, lasting=not _is_calm(state)):
+        urgent = notices != self._shown or (now >= self._calm_until and not _failures(state) <= self._hurried)
+        if self._pace.is_due(now, urgent=urgent, lasting=not _is_calm(state)):
             self._publish(head_pool, state)
 
     def _prepare(self, tag: str, now: float) -> bool:
@@ -151,6 +154,8 @@ class Publisher:
             moment = self._platform.clock.now()
             entries = self._platform.documents(tag, since=moment - RESUMED)
             self._pace.resume(now, [max(0.0, (moment - entry.created).total_seconds()) for entry in entries])
+            # A process that ends again and again would otherwise hurry with each first back-off.
+            self._calm_until = now + LONGEST_SECONDS if entries else now
             self._is_resumed = True
         return True
 
@@ -170,6 +175,7 @@ class Publisher:
         self._journal.published(mark)
         self._pace.published(self._monotonic())
         self._shown = state.notices
+        self._hurried |= _failures(state)
         self._failed_with = ""
         self._uncancelled = [*(self._uncancelled or ()), created]
         self._end_earlier(tag)
@@ -207,6 +213,11 @@ def _essence(state: HeadState) -> object:
         None if state.demand is None else sorted(_form(shape.resources, shape.labels) for shape in state.demand),
         [(_form(shape.resources, shape.labels), shape.count) for shape in state.requested],
     )
+
+
+def _failures(state: HeadState) -> set[tuple[str, str]]:
+    """Which node types back off, and why."""
+    return {(each.node_type, each.code) for each in state.back_offs}
 
 
 def _is_calm(state: HeadState) -> bool:

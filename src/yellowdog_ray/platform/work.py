@@ -28,13 +28,21 @@ from yellowdog_ray.platform.convert import (
 )
 from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.limits import TASKS, stated_limit
-from yellowdog_ray.platform.types import TaskGroupSpec, TaskSpec, TaskView, WorkRequirementEntry, WorkRequirementView
+from yellowdog_ray.platform.types import (
+    ENDED_BY_ITSELF,
+    TaskGroupSpec,
+    TaskSpec,
+    TaskView,
+    WorkRequirementEntry,
+    WorkRequirementView,
+)
 
 TASK_BATCH_SIZE = 1_000
 """Tasks per submitting call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
 
 _LIVE_TASKS = [status for status in TaskStatus if not status.finished]
 _ENDED_TASKS = [status for status in TaskStatus if status.finished]
+_NOT_STOPPED_TASKS = [status for status in TaskStatus if not status.finished or status.value in ENDED_BY_ITSELF]
 _ALLOCATED_TASKS = [TaskStatus.ALLOCATED, TaskStatus.DOWNLOADING]
 
 
@@ -149,6 +157,11 @@ class WorkCalls(Calls):
     def live_tasks(self, requirement_id: str) -> list[TaskView]:
         """Every task that has not ended, of all groups: one call per page."""
         return self._tasks(TaskSearch(workRequirementId=requirement_id, statuses=_LIVE_TASKS))
+
+    @platform_call
+    def tasks_not_stopped(self, requirement_id: str) -> list[TaskView]:
+        """Every task that has not ended, and every one that has ended by itself: one call per page."""
+        return self._tasks(TaskSearch(workRequirementId=requirement_id, statuses=_NOT_STOPPED_TASKS))
 
     @platform_call
     def live_group_tasks(self, group_id: str) -> list[TaskView]:

@@ -237,6 +237,14 @@ def task_type(scene: Scene) -> None:
     scene.own_workers(2, supportedTaskTypes=["docker"])
 
 
+def workers_end_early(scene: Scene) -> None:
+    """Two workers in a row, of which the head has published nothing yet."""
+    publish(scene.cluster, max_workers=9, node_types=CPU, demand=CPUS)
+    with scene.fault(faults.TaskExits(task="cpu-*", exit_code=3)):
+        scene.workers(1)
+        scene.workers(1)
+
+
 CAUSES: dict[Callable[[Scene], None], tuple[str, str]] = {
     no_capacity: ("no-capacity", "add sources"),
     quota: ("quota", "raise the quota"),
@@ -261,6 +269,7 @@ CAUSES: dict[Callable[[Scene], None], tuple[str, str]] = {
     max_workers: ("max-workers", "raise the top-level max_workers"),
     type_limit: ("type-limit", "raise max_workers of the node type"),
     infeasible: ("infeasible", "add a node type"),
+    workers_end_early: ("workers-end-early", "ray_worker_node_task_script"),
     restarts: ("head-restarts", "larger machine type"),
     nodes_end: ("nodes-end", "terminate the instances"),
 }
@@ -297,6 +306,56 @@ def test_nothing_wrong_is_said(scene, raydog):
     assert "[busy]" in result.stdout
     assert "waiting in Ray" in result.stdout
     assert "not checked" not in result.stderr
+
+
+def test_ended_workers_are_counted_with_the_last_ones_exit_code_while_another_starts(scene, raydog):
+    workers_end_early(scene)
+    scene.workers(1, 2)
+    mark = scene.local.calls.mark()
+
+    (finding,) = [each for each in raydog.json("why", "demo", "--namespace", "demo")["findings"] if each["isTrouble"]]
+
+    assert finding["cause"] == "2 worker(s) of node type cpu have ended soon after their start"
+    assert "exit code 3" in finding["evidence"][0]
+    assert scene.local.calls.count("*", since=mark) <= 5 + len(["head", "cpu"])
+
+
+def test_ended_workers_of_a_long_history_are_found_while_none_lives(scene, raydog, monkeypatch):
+    monkeypatch.setattr("yellowdog_ray.inventory.facts.PAGE_SIZE", 2)
+    workers_end_early(scene)
+
+    codes = [each["code"] for each in raydog.json("why", "demo", "--namespace", "demo")["findings"]]
+
+    assert "workers-end-early" in codes
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds"),
+    [
+        ({"demand": [], "node_types": CPU}, 0),
+        ({"demand": CPUS, "node_types": {"cpu": CPU["cpu"].model_copy(update={"alive": 1})}}, 0),
+        ({"demand": CPUS, "node_types": CPU}, 3600),
+    ],
+    ids=["nothing waits", "Ray runs on one", "long ago"],
+)
+def test_ended_workers_are_no_trouble_if_later_ones_last_or_none_is_wanted(scene, raydog, state, seconds):
+    workers_end_early(scene)
+    scene.local.advance(seconds + 10)
+    publish(scene.cluster, max_workers=9, **state)
+
+    assert not any(each["isTrouble"] for each in raydog.json("why", "demo", "--namespace", "demo")["findings"])
+
+
+def test_unmet_min_workers_count_as_demand(scene, raydog):
+    kinds = {"cpu": CPU["cpu"].model_copy(update={"min_workers": 2})}
+    now = scene.cluster.platform.clock.now()
+    failing = BackOffState(node_type="cpu", code="NoCapacity", reason="none", failures=2, until=now)
+    publish(scene.cluster, max_workers=9, node_types=kinds, demand=[], back_offs=[failing])
+
+    found = {each["code"]: each for each in raydog.json("why", "demo", "--namespace", "demo")["findings"]}
+
+    assert found.keys() == {"backed-off-NoCapacity", "min-workers-missing"}
+    assert "cpu: 0 of 2" in found["min-workers-missing"]["evidence"]
 
 
 @pytest.mark.parametrize(("most_of_type", "most"), [(2, 9), (9, 2)])

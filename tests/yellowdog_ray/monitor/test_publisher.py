@@ -1,5 +1,6 @@
 """The publisher: what it puts on the platform after changes, and what it does when the platform fails."""
 
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from tests.yellowdog_ray.hand_moved_time import Time
 from yellowdog_local import faults
 from yellowdog_ray import names
 from yellowdog_ray.cluster.journal import Act, Journal
-from yellowdog_ray.cluster.published import VERSION, HeadState, NodeTypeState, Shape, decode
+from yellowdog_ray.cluster.published import VERSION, BackOffState, HeadState, NodeTypeState, Shape, decode
 from yellowdog_ray.monitor.publisher import CHECK_SECONDS, LEAST_BYTES, Publisher
 from yellowdog_ray.monitor.publishing_pace import FIRST_SECONDS, LONGEST_SECONDS, SETTLE_SECONDS
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class Desk:
@@ -124,6 +127,23 @@ def test_announcement_is_published_within_a_minute(desk, local):
     assert len(states) == before + 1
     assert [notice.kind for notice in states[-1].notices] == ["idle"]
     assert states[-1].decisions[-1].act == "announced"
+
+
+def test_first_back_off_is_published_within_a_minute_and_later_ones_at_the_pace(desk, local):
+    for number in range(4):
+        desk.journal.note(Act.LAUNCHED, f"{number}")
+        local.advance(1)
+        desk.pass_time(5 * FIRST_SECONDS)
+    before = len(desk.published())
+
+    for failures in range(1, 5):
+        failing = BackOffState(node_type="cpu", code="EndedBeforeJoin", reason="1", failures=failures, until=START)
+        desk.changes = {"back_offs": [failing]}
+        local.advance(1)
+        desk.pass_time(FIRST_SECONDS)
+
+    states = desk.published()[before:]
+    assert [each.failures for state in states for each in state.back_offs] == [1]
 
 
 def test_withdrawn_announcement_is_published_too(desk, local):
