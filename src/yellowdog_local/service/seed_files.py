@@ -7,6 +7,7 @@ request to the API, it may contain no unknown key.
 from __future__ import annotations
 
 import difflib
+import re
 import stat
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from yellowdog_local.state import ids
 _UNREADABLE = (OSError, yaml.YAMLError, ValueError, AttributeError, KeyError, TypeError, RecursionError)
 """What reading raises. PyYAML raises the last ones for a value that does not fit its tag, and for deep nesting."""
 
+_NO_TEXT = re.compile(r" must be a string, not ([-+.\w]+|datetime\..*)$")
 _YAML_ENDINGS = (".yaml", ".yml")
 Resource = dict[str, Any]
 
@@ -124,12 +126,20 @@ def read_seed(path: Path) -> SeedFile:
     except ApiError as error:
         raise SeedError(f"{path}: not a readable file of JSON or YAML: {error.message}") from error
     except _UNREADABLE as error:
-        raise SeedError(f"{path}: not a readable file of JSON or YAML: {error}") from error
+        raise SeedError(f"{path}: not a readable file of JSON or YAML: {_reason(error)}") from error
     if not isinstance(content, list):
         raise SeedError(f"{path}: must be a list of resources, as `yd resource create` takes it")
     for problem in (text for number, resource in enumerate(content) for text in _problems(number, resource)):
         raise SeedError(f"{path}: {problem}")
     return SeedFile(str(path), tuple(content))
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in one line, with the place if PyYAML reports one."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).replace(' in "<unicode string>",', " at").split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem.removeprefix('but ')}"
 
 
 def _content(path: Path) -> Any:
@@ -179,7 +189,8 @@ def _problems(number: int, resource: object) -> Iterator[str]:
     try:
         load(_for_platform(resource), model)
     except ApiError as error:
-        yield f"{place}: {error.message}"
+        is_scalar = _NO_TEXT.search(error.message) is not None
+        yield f"{place}: {error.message}{': put it in quotes' * is_scalar}"
         return
     for key, known in unknown_keys(_for_platform(resource), model):
         yield f"{place}: {_unknown('key', key, known)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,9 +40,7 @@ def read_text(file: Path) -> str:
         ConfigError: it is no regular file, too large, or no text.
     """
     try:
-        state = file.stat()
-        if not stat.S_ISREG(state.st_mode):
-            raise ConfigError(f"{file} is no regular file: give the path of the cluster's YAML")
+        state = _regular(file)
         if state.st_size > MAX_FILE_BYTES:
             raise ConfigError(
                 f"{file} has {state.st_size:,} bytes, and a cluster's YAML at most {MAX_FILE_BYTES:,}: put long texts "
@@ -51,8 +50,31 @@ def read_text(file: Path) -> str:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} cannot be read as text ({error}): save it as UTF-8") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{file} cannot be read ({reason}): correct the path, or make the file readable") from error
+        raise _unreadable(file, error) from error
+
+
+def require_file(file: Path) -> None:
+    """Check that a YAML's path is that of a regular file, without reading it.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    try:
+        _regular(file)
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from error
+
+
+def _regular(file: Path) -> os.stat_result:
+    state = file.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise ConfigError(f"{file} is no regular file: give the path of the cluster's YAML")
+    return state
+
+
+def _unreadable(file: Path, error: OSError | ValueError) -> ConfigError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return ConfigError(f"{file} cannot be read ({reason}): correct the path, or make the file readable")
 
 
 def load(file: Path) -> Any:

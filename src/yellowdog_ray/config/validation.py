@@ -68,7 +68,8 @@ def _syntax(error: Exception, root: yaml.Node | None) -> Finding:
         text = f"{shown(scalar.value)} cannot be read as YAML's type {kind}: write it in quotes, without a tag"
         return Finding.at(scalar.start_mark, text)
     mark = getattr(error, "problem_mark", None)
-    problem = one_line(getattr(error, "problem", None) or str(error)).removeprefix("but ")
+    whole = str(error).replace(' in "<unicode string>",', " at")  # PyYAML's name of every text, on a line of its own
+    problem = one_line(" ".join((getattr(error, "problem", None) or whole).split())).removeprefix("but ")
     text = f"this is no YAML: {problem}: {_syntax_remedy(problem)}"
     return Finding.at(mark, text) if mark else Finding(1, 1, text)
 

@@ -180,3 +180,29 @@ def test_resource_that_the_platform_refuses_ends_the_start(tmp_path: Path) -> No
 
     with pytest.raises(LocalPlatformError, match=r"--seed .*: \[5\] ComputeSourceTemplate: .*'slow'.* already exists"):
         LocalPlatform(hosts=SimulatedHosts(), plant=content.plant)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- resource: [\n", "not a readable file of JSON or YAML: line 2, column 1: expected the node content, but "),
+        ("- a: \x07\n", "unacceptable character #x0007: special characters are not allowed at position 5"),
+        (
+            "- {resource: MachineImageFamily, namespace: demo, name: no}\n",
+            "name must be a string, not False: put it in quotes",
+        ),
+        (
+            "- {resource: MachineImageFamily, namespace: demo, name: 2026-01-01}\n",
+            "not datetime.date(2026, 1, 1): put it in quotes",
+        ),
+    ],
+)
+def test_mistake_of_yaml_is_one_line_with_its_place_and_remedy(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "seed.yaml"
+    file.write_text(text)
+
+    with pytest.raises(SeedError) as caught:
+        read_seed(file)
+
+    assert message in str(caught.value)
+    assert "\\n" not in str(caught.value)
