@@ -18,7 +18,7 @@ from dotenv import dotenv_values
 
 from yellowdog_ray.errors import CredentialsError
 from yellowdog_ray.node.variables import API_KEY_ID, API_KEY_SECRET, API_URL, ON_HEAD
-from yellowdog_ray.redaction import hide
+from yellowdog_ray.redaction import PLACEHOLDER, hide
 
 DEFAULT_URL = "https://api.yellowdog.ai"
 
@@ -27,6 +27,7 @@ HEAD_FILE = "~/.raydog/credentials"
 
 _NAMES = (API_KEY_ID, API_KEY_SECRET, API_URL)
 _KEY = (API_KEY_ID, API_KEY_SECRET)
+_USER_INFO = re.compile(r"(?<=//).*@")
 _PLAIN = re.compile(r"[\w./:@%+=,~-]*", re.ASCII)
 _UNSENDABLE = re.compile(r"^\s|\s$|[^\x20-\x7e\xa0-\xff]")  # `requests` sends no such header
 _ENVIRONMENT = "the environment"
@@ -71,6 +72,29 @@ def load_credentials() -> Credentials:
     Raises:
         CredentialsError: the key is missing, incomplete or unusable, or the URL is in another source than the key.
     """
+    source, others = _find()
+    _check_complete(source)
+    _check_one_url(source, _url_of(source), others)
+    return _credentials_of(source)
+
+
+def readable_key_file() -> Path | None:
+    """The file that the key comes from, if other users may read it.
+
+    Raises:
+        CredentialsError: as `load_credentials`, for a file that cannot be used.
+    """
+    source, _ = _find()
+    if not source.has_key or source.place == _ENVIRONMENT:
+        return None
+    file = Path(source.place)
+    state = file.stat()
+    readers = stat.S_IROTH if _is_own_group(file, state) else stat.S_IROTH | stat.S_IRGRP
+    return file if state.st_mode & readers else None
+
+
+def _find() -> tuple[_Source, list[_Source]]:
+    """The source of the key, or the last one; and all that were read."""
     environment = _Source(_ENVIRONMENT, {name: os.environ[name] for name in _NAMES if os.environ.get(name)})
     head_file = Path(HEAD_FILE).expanduser()
     folder = Path.cwd()
@@ -83,9 +107,7 @@ def load_credentials() -> Credentials:
         if file.is_file():
             source = _read(file, literal=file == head_file)
             others.append(source)
-    _check_complete(source)
-    _check_one_url(source, _url_of(source), others)
-    return _credentials_of(source)
+    return source, others
 
 
 def load_head_file() -> Credentials:
@@ -134,10 +156,14 @@ def _check_owner(file: Path) -> None:
     owners = {0, os.getuid(), int(sudo_uid) if sudo_uid.isdecimal() else 0}
     if state.st_uid not in owners:
         raise CredentialsError(f"{file} belongs to another user, who could choose where your key is sent: remove it")
-    is_private = _is_private_group(state) and not _has_access_list(file)
-    writers = stat.S_IWOTH if is_private else stat.S_IWOTH | stat.S_IWGRP
+    writers = stat.S_IWOTH if _is_own_group(file, state) else stat.S_IWOTH | stat.S_IWGRP
     if state.st_mode & writers:
         raise CredentialsError(f"other users may write {file}: run `chmod 600 {file}`, and check its lines")
+
+
+def _is_own_group(file: Path, state: os.stat_result) -> bool:
+    """Whether the group's bits of a file's mode stand for its owner alone."""
+    return _is_private_group(state) and not _has_access_list(file)
 
 
 def _has_access_list(file: Path) -> bool:
@@ -187,8 +213,8 @@ def _check_one_url(source: _Source, url: str, others: list[_Source]) -> None:
         stated = other.values.get(API_URL, url).rstrip("/")
         if stated != url:
             raise CredentialsError(
-                f"the YellowDog API key is in {source.place}, and {other.place} has another {API_URL} ({stated}): put "
-                "key and URL into one place"
+                f"the YellowDog API key is in {source.place}, and {other.place} has another {API_URL} "
+                f"({_shown(stated)}): put key and URL into one place"
             )
 
 
@@ -202,11 +228,23 @@ def _check_values(found: Credentials, place: str) -> None:
             )
     try:
         parts = urlsplit(found.url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
-        raise CredentialsError(f"{API_URL} in {place} is '{found.url}', which is no URL: give one like {DEFAULT_URL}")
+        raise CredentialsError(
+            f"{API_URL} in {place} is '{_shown(found.url)}', which is no URL: give one like {DEFAULT_URL}"
+        )
+    if parts.username is not None or parts.password is not None:
+        raise CredentialsError(
+            f"{API_URL} in {place} is '{_shown(found.url)}', with a user or password, which YellowDog's API does not "
+            "use: remove them, up to the @"
+        )
+
+
+def _shown(url: str) -> str:
+    """A URL without the user and password in it."""
+    return _USER_INFO.sub(f"{PLACEHOLDER}@", url)
 
 
 def _quoted(value: str) -> str:

@@ -20,6 +20,8 @@ from yellowdog_local import faults
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.commands import laptop_checks
 from yellowdog_ray.inventory import doctor
+from yellowdog_ray.inventory.account import Account
+from yellowdog_ray.inventory.platform_checks import check_exposure
 from yellowdog_ray.node.ray_versions import has_tokens
 
 
@@ -190,7 +192,41 @@ def test_missing_file_ends_with_exit_code_2(world: World, raydog: Raydog):
     result = raydog.run("doctor", "no.yaml")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "error: no.yaml cannot be read: there is no such file\n"
+    assert result.stderr.startswith("error: no.yaml cannot be read (No such file or directory): correct the path")
+
+
+@pytest.mark.parametrize("path", [".", "/dev/null"])
+def test_path_that_is_no_file_is_named_as_such(world: World, raydog: Raydog, path: str):
+    result = raydog.run("doctor", path)
+
+    assert result.exit_code == 2
+    assert f"{path} is no regular file" in result.stderr
+
+
+@pytest.mark.parametrize(("mode", "count"), [(0o644, 1), (0o600, 0)])
+def test_key_file_that_others_may_read_is_a_warning(world: World, raydog: Raydog, mode: int, count: int):
+    file = world.home / ".env"
+    file.write_text(
+        f"YD_API_URL={world.local.url}\nYD_API_KEY_ID={world.local.key_id}\n"
+        f"YD_API_KEY_SECRET={world.local.key_secret}\n"
+    )
+    file.chmod(mode)
+    for name in ("YD_API_URL", "YD_API_KEY_ID", "YD_API_KEY_SECRET"):
+        world.patch.delenv(name)
+    world.patch.chdir(world.home)
+
+    found = [check for check in raydog.json("doctor")["checks"] if f"chmod 600 {file}" in check["text"]]
+
+    assert [check["state"] for check in found] == ["warning"] * count
+
+
+@pytest.mark.parametrize(("host", "count"), [("platform.test", 1), ("10.1.2.3", 1), ("127.0.0.9", 0), ("[::1]", 0)])
+def test_unencrypted_url_of_another_machine_is_a_warning(monkeypatch, host: str, count: int):
+    monkeypatch.setenv("YD_API_URL", f"http://{host}:8000")
+    monkeypatch.setenv("YD_API_KEY_ID", "id")
+    monkeypatch.setenv("YD_API_KEY_SECRET", "secret")
+
+    assert len(list(check_exposure(Account(0.0)))) == count
 
 
 def test_unreachable_platform_leaves_the_local_checks(world: World, raydog: Raydog):

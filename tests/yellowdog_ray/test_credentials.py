@@ -170,11 +170,24 @@ class TestUrl:
 
         assert f"key is in {dotenv}, and the environment has another YD_API_URL (http://a)" in error_of()
 
-    @pytest.mark.parametrize("url", ["api.yellowdog.ai", "ftp://a", "http://", "http://[a"])
+    @pytest.mark.parametrize("url", ["api.yellowdog.ai", "ftp://a", "http://", "http://[a", "https://127.0.0.1:99999"])
     def test_text_that_is_no_url_is_refused(self, monkeypatch, url):
         set_key(monkeypatch, URL=url)
 
         assert "which is no URL: give one like https://api.yellowdog.ai" in error_of()
+
+    @pytest.mark.parametrize("url", ["https://me:pass@word@host", "https://me@host/x", "ftp://me:word@host"])
+    def test_user_and_password_in_a_url_are_refused_and_not_shown(self, monkeypatch, url):
+        set_key(monkeypatch, URL=url)
+
+        assert "://(secret)@host" in error_of()
+        assert "word@" not in error_of()
+
+    def test_password_in_the_url_of_another_source_is_not_shown(self, dotenv, monkeypatch):
+        dotenv.write_text(KEY)
+        monkeypatch.setenv("YD_API_URL", "http://me:word@a")
+
+        assert "(http://(secret)@a)" in error_of()
 
 
 class TestFiles:

@@ -9,7 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 from yellowdog_ray.config.check import Check, failed, unchecked
-from yellowdog_ray.errors import ConfigError, CredentialsError, NotAuthorised, RayDogError
+from yellowdog_ray.config.readable import require_file
+from yellowdog_ray.errors import CredentialsError, NotAuthorised, RayDogError
 from yellowdog_ray.inventory import platform_checks as of_platform
 from yellowdog_ray.inventory.account import Account
 from yellowdog_ray.inventory.bounded import BoundedRun, Task
@@ -38,10 +39,10 @@ def diagnose(file: Path | None, on_slow: Callable[[Sequence[str]], None]) -> lis
         on_slow: receives the subjects of the checks that take longer than `GRACE_SECONDS`.
 
     Raises:
-        ConfigError: there is no such file.
+        ConfigError: there is no such file, or it is no regular one.
     """
-    if file is not None and not file.is_file():
-        raise ConfigError(f"{file} cannot be read: there is no such file")
+    if file is not None:
+        require_file(file)
     started = time.monotonic()
     plan = read_plan(file) if file else Plan("")
     report = YamlReport(file) if file else None
@@ -95,6 +96,7 @@ class _Door:
         else:
             self.account = account
             yield check
+            yield from of_platform.check_exposure(account)
 
 
 def _local_tasks(plan: Plan, report: YamlReport | None) -> list[Task]:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from yellowdog_ray.clock import SystemClock
 from yellowdog_ray.config.check import Check, failed, ok, unchecked, warning
+from yellowdog_ray.credentials import readable_key_file
 from yellowdog_ray.errors import MalformedResponse, NotAuthorised, NotFound, Refused
 from yellowdog_ray.inventory.account import Account
 from yellowdog_ray.inventory.plan import NodeTypePlan, Plan
 from yellowdog_ray.inventory.yaml_checks import settings_of
+from yellowdog_ray.node.variables import API_URL
 from yellowdog_ray.platform.platform_clock import WARNING as CLOCK_WARNING
 from yellowdog_ray.platform.preflight import IMAGE_IDS, NEEDED
 from yellowdog_ray.platform.types import KeyringView, SourceView
@@ -43,6 +47,27 @@ def check_key(account: Account) -> Check:
         account.platform.has_namespace(_PROBE)  # a key that is refused altogether is refused here too
         return ok(subject, f"{url} accepts it. It may not read the application that it belongs to")
     return ok(subject, f"{url} accepts it: application '{application.name}' of account '{application.account}'")
+
+
+def check_exposure(account: Account) -> Iterator[Check]:
+    """Warnings of a key that others may read: in its file, or on the network. No call."""
+    file = readable_key_file()
+    if file is not None:
+        yield warning("API key", f"other users of this machine may read {file}: run `chmod 600 {file}`")
+    url = urlsplit(account.platform.url)
+    if url.scheme == "http" and not _is_loopback(url.hostname or ""):
+        yield warning(
+            "API key",
+            f"{account.platform.url} is not encrypted, so others on the network may read the key: write https:// in "
+            f"{API_URL}, unless it is a platform for tests",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def check_clock(account: Account) -> Check:
