@@ -79,13 +79,12 @@ def _show(answer: Answer) -> None:
 
 
 def _demand(facts: Facts) -> str:
+    from yellowdog_ray.inventory.findings import amounts
+
     state = facts.state
     if state is None or state.demand is None or not facts.is_head_up:
         return ""
-    shapes = [
-        f"{shape.count} x {{{', '.join(f'{name}: {amount:g}' for name, amount in sorted(shape.resources.items()))}}}"
-        for shape in state.demand[:MAX_SHOWN]
-    ]
+    shapes = [f"{shape.count} x {amounts(shape.resources)}" for shape in state.demand[:MAX_SHOWN]]
     more = len(state.demand) - MAX_SHOWN
     waits = ", ".join(shapes) + (f" and {more} more shapes" if more > 0 else "") if shapes else "nothing"
     doubt = ", which may be over" if facts.doubt else ""

@@ -117,7 +117,7 @@ def read_events(found: Found) -> Timeline:
     events += _of_omissions(published)
     if len(past.tasks) >= MAX_TASKS:
         events.append(Event(None, "history", f"only {MAX_TASKS} of the cluster's tasks were read"))
-    events.sort(key=lambda event: (event.time is None, event.time.timestamp() if event.time else 0.0))
+    events.sort(key=lambda event: by_time(event.time))
     return Timeline(tuple(events), NOT_KEPT if published.publications else NOT_PUBLISHED)
 
 
@@ -144,7 +144,12 @@ def read_logs(found: Found) -> list[NodeLog]:
         for history in past.tasks
         if (task := history.task).tags or task.finished
     ]
-    return sorted(logs, key=lambda log: (log.started is None, log.started.timestamp() if log.started else 0.0))
+    return sorted(logs, key=lambda log: by_time(log.started))
+
+
+def by_time(time: datetime | None) -> tuple[bool, float]:
+    """The place of a time in a sorted list: the oldest first, a missing one last."""
+    return time is None, time.timestamp() if time else 0.0
 
 
 def _read(found: Found) -> _Past:

@@ -14,6 +14,7 @@ from yellowdog_ray.cluster.pools import shortage
 from yellowdog_ray.config.limits import LAST_LAUNCH, LAST_LAUNCH_SHARE
 from yellowdog_ray.errors import NoCapacity, QuotaExceeded, RayDogError
 from yellowdog_ray.inventory.facts import Facts, PoolFacts
+from yellowdog_ray.platform.convert import TASK_TYPE
 from yellowdog_ray.platform.types import PlatformNodeView, TaskPhase, TaskView
 
 BOOT = timedelta(minutes=3)
@@ -21,8 +22,6 @@ BOOT = timedelta(minutes=3)
 
 MAX_NAMES = 5
 """Names that one line of evidence contains at most."""
-
-TASK_TYPE = "bash"
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,11 @@ def named(names: Sequence[str]) -> str:
     """Some names for a line of evidence."""
     more = len(names) - MAX_NAMES
     return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def amounts(resources: Mapping[str, float]) -> str:
+    """Ray's resources for a line of evidence."""
+    return "{" + ", ".join(f"{name}: {amount:g}" for name, amount in sorted(resources.items())) + "}"
 
 
 def at(moment: datetime | None) -> str:

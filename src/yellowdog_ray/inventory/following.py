@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from yellowdog_ray.inventory.events import NodeLog, read_logs
+from yellowdog_ray.inventory.events import NodeLog, by_time, read_logs
 from yellowdog_ray.inventory.target import Found
 
 
@@ -55,7 +55,7 @@ class Follower:
         self.logs = logs
         self.ended = self._has_ended()
         news = [change for log in logs for change in _between(before.get(log.task_id), log)]
-        return sorted(news, key=lambda change: (change.time is None, change.time.timestamp() if change.time else 0.0))
+        return sorted(news, key=lambda change: by_time(change.time))
 
     def _read(self) -> list[NodeLog]:
         return [log for log in read_logs(self._found) if self._node in (None, log.node)]

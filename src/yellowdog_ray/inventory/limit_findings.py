@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from yellowdog_ray.cluster.published import BackOffState, HeadState, NodeTypeState, Shape
 from yellowdog_ray.errors import EndedAfterJoin, EndedBeforeJoin, NeverJoined, NotFound, Refused, Throttled
 from yellowdog_ray.inventory.facts import Facts
-from yellowdog_ray.inventory.findings import Finding, at, named, remedy_of
+from yellowdog_ray.inventory.findings import Finding, amounts, at, named, remedy_of
 from yellowdog_ray.inventory.fitting import fits, left_over
+from yellowdog_ray.inventory.status import NODE_TYPE_TAG
 
 MANY_RESTARTS = 3
 """Restarts of head processes in one publication that are worth a finding."""
@@ -110,7 +111,7 @@ def _of_shape(facts: Facts, state: HeadState, shape: Shape) -> Finding | None:
             is_trouble=False,
         )
     if not fitting:
-        sizes = [f"{name} {_type(kind)}" for name, kind in types.items() if kind.max_workers != 0]
+        sizes = [f"{name} {_text(kind)}" for name, kind in types.items() if kind.max_workers != 0]
         return Finding(
             "infeasible",
             f"no node type can hold {_text(shape)}",
@@ -153,18 +154,9 @@ def _is_full(facts: Facts, name: str, kind: NodeTypeState) -> bool:
     return kind.max_workers is not None and facts.workers_of(name) >= kind.max_workers
 
 
-def _text(shape: Shape) -> str:
-    labels = f" with labels {shape.labels}" if shape.labels else ""
-    return f"{_resources(shape.resources)}{labels}"
-
-
-def _type(kind: NodeTypeState) -> str:
-    labels = f" with labels {kind.labels}" if kind.labels else ""
-    return f"{_resources(kind.resources)}{labels}"
-
-
-def _resources(resources: dict[str, float]) -> str:
-    return "{" + ", ".join(f"{name}: {amount:g}" for name, amount in sorted(resources.items())) + "}"
+def _text(part: Shape | NodeTypeState) -> str:
+    labels = f" with labels {part.labels}" if part.labels else ""
+    return f"{amounts(part.resources)}{labels}"
 
 
 def joining_findings(facts: Facts) -> Iterator[Finding]:
@@ -174,7 +166,7 @@ def joining_findings(facts: Facts) -> Iterator[Finding]:
         return
     for name, kind in state.node_types.items():
         before = [task for task in facts.workers if task.executing and task.started and task.started < state.at]
-        running = sum(task.tags.get("ray-user-node-type") == name for task in before)
+        running = sum(task.tags.get(NODE_TYPE_TAG) == name for task in before)
         if kind.alive is not None and running > kind.alive and kind.max_workers != 0:
             yield Finding(
                 "ray-not-joined",

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from yellowdog_ray.config.check import Check, State, ok, unchecked
 from yellowdog_ray.config.finding import Finding
+from yellowdog_ray.config.readable import load
 
 if TYPE_CHECKING:
     from yellowdog_ray.config.models import ProviderSettings
@@ -118,7 +117,7 @@ def settings_of(file: Path, connect: Callable[[], Platform] | None = None) -> tu
     from yellowdog_ray.config.validation import prepared
 
     source = str(file)
-    config: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+    config: dict[str, Any] = load(file)
     if connect is None:
         config = with_empty_resources(prepared(config))
     else:

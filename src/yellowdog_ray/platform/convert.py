@@ -329,14 +329,15 @@ def template_source(source: object) -> TemplateSource:
     provider = getattr(source, "provider", None)
     return TemplateSource(
         provider=word_of(provider) if provider else None,
-        instance_type=_first(source, "instanceType", "machineType", "vmSize", "shape"),
-        region=_first(source, "region"),
-        zone=_first(source, "availabilityZone", "zone", "availabilityDomain"),
+        instance_type=first_of(source, "instanceType", "machineType", "vmSize", "shape"),
+        region=first_of(source, "region"),
+        zone=first_of(source, "availabilityZone", "zone", "availabilityDomain"),
         spot=_is_spot(source),
     )
 
 
-def _first(source: object, *names: str) -> str | None:
+def first_of(source: object, *names: str) -> str | None:
+    """The first of some attributes of a source that has a value."""
     return next((str(value) for name in names if (value := getattr(source, name, None))), None)
 
 

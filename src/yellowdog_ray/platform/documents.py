@@ -5,13 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from yellowdog_client.model import (
-    InstantRange,
     RunSpecification,
     TaskGroup,
     TaskTemplate,
     WorkRequirement,
-    WorkRequirementSearch,
-    WorkRequirementStatus,
     WorkRequirementSummary,
 )
 
@@ -19,9 +16,9 @@ from yellowdog_ray.names import STATE_GROUP, publisher_of
 from yellowdog_ray.platform.calls import Calls, entity, platform_call
 from yellowdog_ray.platform.convert import TASK_TYPE, identified, is_finished, work_entry
 from yellowdog_ray.platform.types import WorkRequirementEntry
+from yellowdog_ray.platform.work import work_search
 
 _TASK_TIMEOUT = timedelta(minutes=1)  # of a task that somebody adds by hand
-_UNFINISHED = [status for status in WorkRequirementStatus if not status.finished]
 
 
 class DocumentCalls(Calls):
@@ -66,9 +63,7 @@ class DocumentCalls(Calls):
             since: only those that were created since then.
         """
         subject = f"the work requirements with tag '{tag}'"
-        statuses = None if finished else _UNFINISHED
-        created = InstantRange(min=since) if since else None
-        search = WorkRequirementSearch(namespace=self.namespace, tag=tag, statuses=statuses, createdTime=created)
+        search = work_search(self.namespace, finished=finished, tag=tag, since=since)
         with self._sdk(subject):
             results = self._client.work_client.get_work_requirements(search)
         found = [item for item in self._items(subject, results, WorkRequirementSummary) if item.tag == tag]

@@ -16,7 +16,7 @@ from yellowdog_client.model import (
 from yellowdog_ray.errors import NotFound
 from yellowdog_ray.platform.calls import entity, platform_call
 from yellowdog_ray.platform.compute import ComputeCalls
-from yellowdog_ray.platform.convert import word_of
+from yellowdog_ray.platform.convert import first_of, word_of
 from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.types import ImageView, KeyringView, SourceView
 
@@ -113,15 +113,10 @@ class PreflightCalls(ComputeCalls):
 def _source_view(source: object) -> SourceView:
     limit = getattr(source, "limit", None)
     return SourceView(
-        str(getattr(source, "name", "") or ""),
-        _text(source, "region"),
-        _text(source, "instanceType"),
-        _text(source, "imageId"),
+        first_of(source, "name") or "",
+        first_of(source, "region"),
+        first_of(source, "instanceType"),
+        first_of(source, "imageId"),
         limit=limit if isinstance(limit, int) and limit > 0 else None,
-        credential=_text(source, "credential"),
+        credential=first_of(source, "credential"),
     )
-
-
-def _text(source: object, key: str) -> str | None:
-    value = getattr(source, key, None)
-    return str(value) if value else None

@@ -232,7 +232,15 @@ class WorkCalls(Calls):
         return [task_view(task) for task in self._items(subject, results, Task, most)]
 
 
-def work_search(namespace: str | None, name_part: str | None, *, finished: bool) -> WorkRequirementSearch:
+def work_search(
+    namespace: str | None,
+    name_part: str | None = None,
+    *,
+    finished: bool,
+    tag: str | None = None,
+    since: datetime | None = None,
+) -> WorkRequirementSearch:
     """A search for work requirements; for those that have ended only if they are wanted too."""
     statuses = None if finished else [status for status in WorkRequirementStatus if not status.finished]
-    return WorkRequirementSearch(namespace=namespace, name=name_part, statuses=statuses)
+    created = InstantRange(min=since) if since else None
+    return WorkRequirementSearch(namespace=namespace, name=name_part, tag=tag, statuses=statuses, createdTime=created)
