@@ -149,10 +149,9 @@ def check_proxy_program(command: str) -> Check:
     """Whether the program of `auth.ssh_proxy_command` is there. OpenSSH runs the command by the user's shell."""
     subject = "proxy command"
     try:
-        words = shlex.split(command)
+        program = proxy_program(command)
     except ValueError as error:
         return failed(subject, f"auth.ssh_proxy_command: no shell can read it ({error}): correct its quotes")
-    program = next((word for word in words if word != "exec"), "")  # OpenSSH puts `exec` before it, if it is not there
     if not program:
         return failed(subject, "auth.ssh_proxy_command is empty: write a command, or remove the key")
     if _NO_PROGRAM.search(program) or shutil.which(program):
@@ -161,6 +160,15 @@ def check_proxy_program(command: str) -> Check:
         subject,
         f"auth.ssh_proxy_command: this machine has no program `{program}`: install it, or write its whole path",
     )
+
+
+def proxy_program(command: str) -> str:
+    """The program of a proxy command, before which OpenSSH puts `exec` if it is not there; empty if there is none.
+
+    Raises:
+        ValueError: no shell can read the command.
+    """
+    return next((word for word in shlex.split(command) if word != "exec"), "")
 
 
 def check_directories(*, keeps_token: bool) -> list[Check]:

@@ -7,15 +7,17 @@ leads to: that host's own SSH server answers where the command is good.
 from __future__ import annotations
 
 import os
+import re
 import select
-import shlex
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from yellowdog_ray.commands.laptop_checks import proxy_program
 from yellowdog_ray.config.check import Check, failed, ok, unchecked, warning
 from yellowdog_ray.remote import processes
 from yellowdog_ray.remote.ssh import SSH_PORT
@@ -61,24 +63,16 @@ def check_way(auth: Mapping[str, Any], *, private: bool, seconds: float = PROXY_
 def expanded(command: str, host: str, user: str) -> str:
     """A proxy command with OpenSSH's tokens replaced (ssh_config(5), TOKENS)."""
     tokens = {"h": host, "n": host, "p": str(SSH_PORT), "r": user, "%": "%"}
-    parts = command.split("%")
-    text, index = parts[0], 1
-    while index < len(parts):
-        part = parts[index]
-        if not part and index + 1 < len(parts):  # `%%`
-            text, index = f"{text}%{parts[index + 1]}", index + 2
-            continue
-        text, index = text + (tokens.get(part[:1], f"%{part[:1]}") + part[1:] if part else "%"), index + 1
-    return text
+    return re.sub("%(.)", lambda token: tokens.get(token[1], token[0]), command)
 
 
+@dataclass(frozen=True)
 class _Outcome:
-    """What a proxy command did: its first bytes, its exit code (None while it runs), and its errors."""
+    """The first bytes of a proxy command, its exit code (None while it runs), and its errors."""
 
-    def __init__(self, first: bytes, code: int | None, errors: str) -> None:
-        self.first = first
-        self.code = code
-        self.errors = errors
+    first: bytes
+    code: int | None
+    errors: str
 
 
 def _run(line: str, seconds: float) -> _Outcome:
@@ -143,7 +137,6 @@ def _judged(outcome: _Outcome, line: str, *, named: bool, seconds: float) -> Che
 
 def _is_ssh(line: str) -> bool:
     try:
-        words = [word for word in shlex.split(line) if word != "exec"]
+        return PurePath(proxy_program(line)).name == "ssh"
     except ValueError:
         return False
-    return bool(words) and PurePath(words[0]).name == "ssh"
