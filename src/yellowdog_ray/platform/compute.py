@@ -60,8 +60,7 @@ class ComputeCalls(Calls):
 
     def __init__(self, client: PlatformClient, responses: Responses, namespace: str, retry_policy: RetryPolicy) -> None:
         super().__init__(client, responses, namespace, retry_policy)
-        self._template_ids: dict[str, tuple[float, str]] = {}
-        self._static_templates: set[str] = set()
+        self._template_ids: dict[str, tuple[float, str, bool]] = {}
         self._templates: dict[str, tuple[float, TemplateView]] = {}
 
     @platform_call
@@ -71,7 +70,7 @@ class ComputeCalls(Calls):
         Args:
             reference: its id, or its `namespace/name`.
         """
-        read_at, cached = self._template_ids.get(reference, (-math.inf, ""))
+        read_at, cached, _ = self._template_ids.get(reference, (-math.inf, "", False))
         now = self.retry_policy.monotonic()
         if now - read_at < TEMPLATE_SECONDS:
             return cached
@@ -85,9 +84,7 @@ class ComputeCalls(Calls):
                 template = compute.get_compute_requirement_template_by_name(namespace, name)
         template = entity(template, ComputeRequirementTemplate, subject)
         found = identified(getattr(template, "id", None), subject)
-        self._template_ids[reference] = now, found
-        if isinstance(template, ComputeRequirementStaticTemplate):
-            self._static_templates.add(reference)
+        self._template_ids[reference] = now, found, isinstance(template, ComputeRequirementStaticTemplate)
         return found
 
     @platform_call
@@ -98,7 +95,8 @@ class ComputeCalls(Calls):
         if cached is not None and now - read_at < TEMPLATE_SECONDS:
             return cached
         sources = tuple(template_source(source) for source in self._planned(reference))
-        found = TemplateView(sources, is_static=reference in self._static_templates)
+        _, _, is_static = self._template_ids[reference]
+        found = TemplateView(sources, is_static)
         self._templates[reference] = now, found
         return found
 

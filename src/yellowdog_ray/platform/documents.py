@@ -83,7 +83,8 @@ class DocumentCalls(Calls):
             found = self._client.work_client.get_work_requirement_by_id(requirement_id)
         groups = entity(found, WorkRequirement, subject).taskGroups or []
         group = groups[0] if len(groups) == 1 else None
-        is_record = isinstance(group, TaskGroup) and group.name == STATE_GROUP
-        template = group.taskTemplate if is_record and isinstance(group, TaskGroup) else None
+        if not isinstance(group, TaskGroup) or group.name != STATE_GROUP:
+            return ""
+        template = group.taskTemplate
         text = template.taskData if isinstance(template, TaskTemplate) else None
         return text if isinstance(text, str) else ""
