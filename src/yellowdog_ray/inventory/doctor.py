@@ -52,13 +52,12 @@ def diagnose(file: Path | None, on_slow: Callable[[Sequence[str]], None]) -> lis
     busy = gate.wait(GRACE_SECONDS)
     if busy:
         on_slow([*busy, *local.wait(0.0)])
-    gate.wait(CHECK_SECONDS)
-    opened = [(PLATFORM, _silence())] if gate.wait(0.0) else gate.results()
+    opened = [(PLATFORM, _silence())] if gate.wait(CHECK_SECONDS) else gate.results()
     remote = BoundedRun(_platform_tasks(door.account, plan, report) if door.account else [], CHECK_SECONDS)
     if not busy:
-        left = max(0.0, started + GRACE_SECONDS - time.monotonic())
-        if still := [*local.wait(left), *remote.wait(max(0.0, started + GRACE_SECONDS - time.monotonic()))]:
-            on_slow(still)
+        late = [check for run in (local, remote) for check in run.wait(started + GRACE_SECONDS - time.monotonic())]
+        if late:
+            on_slow(late)
     lines = [*local.results(), *opened, *remote.results()]
     if door.account is None:
         return [*lines, (PLATFORM, unchecked("account, templates, pools", door.reason))]

@@ -9,7 +9,7 @@ from yellowdog_ray.cluster.published import HeadState
 from yellowdog_ray.errors import EndedAfterJoin, EndedBeforeJoin
 from yellowdog_ray.inventory.facts import CLOCK_STEPS, Facts, PoolFacts
 from yellowdog_ray.inventory.findings import Finding, at, named
-from yellowdog_ray.inventory.limit_findings import is_current, is_wanted
+from yellowdog_ray.inventory.limit_findings import current_state, is_wanted
 from yellowdog_ray.platform.types import TaskView
 
 EARLY = timedelta(minutes=5)
@@ -23,7 +23,7 @@ _REPORTED = (EndedBeforeJoin.code, EndedAfterJoin.code)
 
 def early_end_findings(facts: Facts) -> Iterator[Finding]:
     """Node types whose workers end by themselves soon after their start, and none of which has lasted since."""
-    state = facts.state if is_current(facts) else None
+    state = current_state(facts)
     for pool in facts.pools:
         early = [] if pool.is_head else [task for task in pool.ended if _is_early(task)]
         if not early or facts.work.cancelling or _has_lasted(facts, pool, early):
@@ -65,7 +65,7 @@ def _has_lasted(facts: Facts, pool: PoolFacts, early: Sequence[TaskView]) -> boo
     """Whether a later worker has run longer than those that ended, or Ray runs on one."""
     last = early[-1]
     longest = max(map(_run_of, early)) + CLOCK_STEPS
-    state = facts.state if is_current(facts) else None
+    state = current_state(facts)
     kind = state.node_types.get(pool.node_type) if state else None
     if state and kind and kind.alive and last.ended and state.at > last.ended:
         return True

@@ -167,22 +167,21 @@ class _Unread:
 def gather(found: Found) -> Facts:
     """Read what YellowDog shows of a cluster. Never fails: what cannot be read is named in the result."""
     platform, work, unread = found.platform, found.work, _Unread()
-    computes: Sequence[ComputeEntry] | None = ()
-    tasks: Sequence[TaskView] | None = ()
-    state: HeadState | None = None
-    if not work.finished:
-        with ThreadPoolExecutor(2) as background:
-            listing: Future[Sequence[ComputeEntry] | None] = background.submit(
-                unread.read,
-                "the machines of all pools",
-                lambda: platform.live_computes([platform.namespace], token_of(work)),
-            )
-            publication = background.submit(unread.read, "what the head has published", lambda: (read_state(found),))
-            tasks = unread.read("the nodes", lambda: _tasks(platform, work))
-            computes, published = listing.result(), publication.result()
-            state = published[0] if published else None
+    if work.finished:
+        return Facts(found.name, platform.namespace, work, platform.clock.now())
+    with ThreadPoolExecutor(2) as background:
+        listing: Future[Sequence[ComputeEntry] | None] = background.submit(
+            unread.read,
+            "the machines of all pools",
+            lambda: platform.live_computes([platform.namespace], token_of(work)),
+        )
+        publication: Future[HeadState | None] = background.submit(
+            unread.read, "what the head has published", lambda: read_state(found)
+        )
+        tasks = unread.read("the nodes", lambda: _tasks(platform, work))
+        computes, state = listing.result(), publication.result()
     supply = {compute.name: compute for compute in computes} if computes is not None else None
-    pools = _pools(platform, work, tasks or (), supply, unread) if tasks is not None and not work.finished else ()
+    pools = _pools(platform, work, tasks, supply, unread) if tasks is not None else ()
     return Facts(
         name=found.name,
         namespace=platform.namespace,

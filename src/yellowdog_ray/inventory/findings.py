@@ -15,7 +15,7 @@ from yellowdog_ray.config.limits import LAST_LAUNCH, LAST_LAUNCH_SHARE
 from yellowdog_ray.errors import NoCapacity, QuotaExceeded, RayDogError
 from yellowdog_ray.inventory.facts import Facts, PoolFacts
 from yellowdog_ray.platform.convert import TASK_TYPE
-from yellowdog_ray.platform.types import PlatformNodeView, TaskPhase, TaskView
+from yellowdog_ray.platform.types import ComputeEntry, PlatformNodeView, TaskPhase, TaskView
 
 BOOT = timedelta(minutes=3)
 """Age of a pool up to which machines that have not registered are taken for booting ones."""
@@ -193,7 +193,7 @@ def pool_findings(facts: Facts) -> Iterator[Finding]:
         elif pool.is_pool_read:
             yield from _without_compute(pool)
         elif pool.compute is not None:
-            yield from _machines(pool, facts.now)
+            yield from _machines(pool, pool.compute, facts.now)
 
 
 def _without_compute(pool: PoolFacts) -> Iterator[Finding]:
@@ -235,10 +235,7 @@ def _configured(pool: PoolFacts) -> Iterator[Finding]:
         )
 
 
-def _machines(pool: PoolFacts, now: datetime) -> Iterator[Finding]:
-    compute = pool.compute
-    if compute is None:
-        return
+def _machines(pool: PoolFacts, compute: ComputeEntry, now: datetime) -> Iterator[Finding]:
     if pool.most_nodes is not None and pool.instances < len(pool.tasks):
         yield Finding(
             "namespace-limit",

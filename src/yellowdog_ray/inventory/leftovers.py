@@ -115,7 +115,7 @@ def read_leftovers(account: Account, namespace: str) -> Leftovers:
     pools = [pool for pool in pools if not pool.configured]
     shown = {pool.name for pool in pools} | {compute.name for compute in computes}
     alive = {name for name in shown if names.has_pool_form(name)}
-    read = [work for work in _read(platform, _possible_owners(entries, alive)) if work is not None]
+    read = _read(platform, _possible_owners(entries, alive))
     works = [(name, work) for work in read if (name := cluster_of(work)) is not None]
     # A record of a head's state runs nothing, and proves nothing about pools.
     records = [
@@ -149,8 +149,9 @@ def _possible_owners(entries: Iterable[WorkRequirementEntry], alive: Iterable[st
     ]
 
 
-def _read(platform: Platform, entries: Sequence[WorkRequirementEntry]) -> list[WorkRequirementView | None]:
-    return run_concurrently(partial(read_listed, platform), entries)
+def _read(platform: Platform, entries: Sequence[WorkRequirementEntry]) -> list[WorkRequirementView]:
+    found = run_concurrently(partial(read_listed, platform), entries)
+    return [work for work in found if work is not None]
 
 
 def is_living(platform: Platform, work: WorkRequirementView) -> bool:

@@ -27,9 +27,11 @@ _ADVICE = {
 
 def back_off_findings(facts: Facts) -> Iterator[Finding]:
     """Node types in back-off."""
-    for each in facts.state.back_offs if is_current(facts) and facts.state else ():
-        is_over = each.until <= facts.now
-        if is_over and facts.state and not is_wanted(facts, facts.state, each.node_type):
+    state = current_state(facts)
+    if state is None:
+        return
+    for each in state.back_offs:
+        if each.until <= facts.now and not is_wanted(facts, state, each.node_type):
             continue
         yield Finding(
             f"backed-off-{each.code}",
@@ -58,8 +60,8 @@ def _tries(each: BackOffState, facts: Facts) -> str:
 
 def demand_findings(facts: Facts) -> Iterator[Finding]:
     """What waits in Ray, and the limits that hold it back."""
-    state = facts.state
-    if state is None or not is_current(facts):
+    state = current_state(facts)
+    if state is None:
         return
     short = [name for name in state.node_types if _lacks_minimum(facts, state, name)]
     if short:
@@ -161,8 +163,8 @@ def _text(part: Shape | NodeTypeState) -> str:
 
 def joining_findings(facts: Facts) -> Iterator[Finding]:
     """Nodes whose task runs without Ray, and processes of the head that restart."""
-    state = facts.state
-    if state is None or not is_current(facts):
+    state = current_state(facts)
+    if state is None:
         return
     for name, kind in state.node_types.items():
         before = [task for task in facts.workers if task.executing and task.started and task.started < state.at]
@@ -187,8 +189,8 @@ def joining_findings(facts: Facts) -> Iterator[Finding]:
 
 def shrink_findings(facts: Facts) -> Iterator[Finding]:
     """Why idle workers stay."""
-    state = facts.state
-    if state is None or not is_current(facts):
+    state = current_state(facts)
+    if state is None:
         return
     if state.requested:
         shapes = [f"{shape.count} x {_text(shape)}" for shape in state.requested]
@@ -241,7 +243,8 @@ def _why_alive(state: HeadState, name: str, kind: NodeTypeState) -> Iterator[Fin
 
 def notice_findings(facts: Facts) -> Iterator[Finding]:
     """What the head has announced, such as the end of an idle cluster."""
-    for notice in facts.state.notices if facts.state and is_current(facts) else ():
+    state = current_state(facts)
+    for notice in state.notices if state else ():
         yield Finding(
             f"announced-{notice.kind}",
             "the head has announced something",
@@ -252,6 +255,7 @@ def notice_findings(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def is_current(facts: Facts) -> bool:
-    """Whether the head that has published the state still decides, and the state is new enough to hold."""
-    return facts.is_head_up and not facts.work.cancelling and facts.doubt is None
+def current_state(facts: Facts) -> HeadState | None:
+    """The published state, if the head that has published it still decides, and the state is new enough to hold."""
+    holds = facts.is_head_up and not facts.work.cancelling and facts.doubt is None
+    return facts.state if holds else None
