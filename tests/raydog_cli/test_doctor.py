@@ -12,7 +12,8 @@ from ray import __version__ as ray_version
 from yellowdog_client.model import ApiKey
 
 from tests.raydog_cli import planted
-from tests.raydog_cli.planted import BAD, EVERY, ON_THIS_MACHINE, Plant, World, free_port
+from tests.raydog_cli.planted import BAD, EVERY, ON_THIS_MACHINE, Plant
+from tests.raydog_cli.world import World, free_port
 from tests.yellowdog_ray.cluster_lab import make_head
 from tests.yellowdog_ray.inventory.conftest import Raydog
 from tests.yellowdog_ray.ray_cli import assert_refused, ray
