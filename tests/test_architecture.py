@@ -83,9 +83,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "yellowdog_ray/inventory/platform_checks.py": "raydog_cli/test_doctor.py",
     "yellowdog_ray/inventory/yaml_checks.py": "raydog_cli/test_doctor.py",
     "yellowdog_ray/inventory/facts.py": "yellowdog_ray/inventory/test_why.py",  # whose planted causes they find
-    "yellowdog_ray/inventory/early_end_findings.py": "yellowdog_ray/inventory/test_why.py",
     "yellowdog_ray/inventory/findings.py": "yellowdog_ray/inventory/test_why.py",
-    "yellowdog_ray/inventory/limit_findings.py": "yellowdog_ray/inventory/test_why.py",
     "yellowdog_ray/inventory/head_report.py": "yellowdog_ray/inventory/test_events.py",
     "raydog_cli/reasons.py": "yellowdog_ray/inventory/test_why.py",
     "yellowdog_ray/head/__main__.py": "yellowdog_ray/head/test_supervisor.py",  # run there as the program that it is

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,25 @@ from yellowdog_client.model import (
 )
 
 from raydog_cli.main import app
-from tests.yellowdog_ray.cluster_lab import BOOT, LabCluster, grow, make_head
+from tests.own_machines import configured_pool
+from tests.yellowdog_ray.cluster_lab import BOOT, NODE_CONFIG, LabCluster, grow, make_head, make_launcher, request
 from yellowdog_local import faults
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray import names
 from yellowdog_ray.clock import SystemClock
 from yellowdog_ray.cluster.journal import Decision
-from yellowdog_ray.cluster.published import VERSION, HeadState, encode
+from yellowdog_ray.cluster.published import VERSION, BackOffState, HeadState, NodeTypeState, Shape, encode
+from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.platform.types import Counts, Placement, TaskGroupView, TaskPhase, WorkRequirementView
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 OLD = NOW - timedelta(hours=1)
 TAG = "demo-head-0a0b0c0d"
+
+CPU = {"cpu": NodeTypeState(max_workers=10, resources={"CPU": 4.0}, alive=0, idle=0)}
+GPUS = [Shape(resources={"GPU": 1.0}, count=7)]
+CPUS = [Shape(resources={"CPU": 1.0}, count=7)]
 
 
 def make_work(
@@ -126,3 +134,56 @@ def publish(cluster: LabCluster, *decisions: Decision, **fields: Any) -> HeadSta
     created = cluster.platform.create_document(name, names.state_tag(head_pool), text)
     cluster.platform.cancel_work_requirement(created)
     return state
+
+
+class Scene:
+    """A running cluster of one head, and ways to plant what keeps it from growing or shrinking."""
+
+    def __init__(self, local: RunningPlatform, cluster: LabCluster) -> None:
+        self.local = local
+        self.cluster = cluster
+
+    def fault(self, rule: Any) -> AbstractContextManager[None]:
+        return self.local.faults.during(rule)
+
+    def client(self) -> Any:
+        return self.local.client()
+
+    def workers(self, count: int = 2, seconds: float = BOOT) -> list[str]:
+        ids = grow(self.cluster, count)
+        self.local.advance(seconds)
+        self.cluster.refresh()
+        return ids
+
+    def own_workers(self, machines: int, **fields: Any) -> None:
+        """Two workers on a configured pool with so many machines."""
+        configured_pool(self.local, machines, **fields)
+        make_launcher(self.cluster).launch(request(2, "cpu", NodeConfig(worker_pool="demo/own")))
+        self.local.advance(BOOT)
+
+    def publish_failure(self, node_config: NodeConfig = NODE_CONFIG) -> None:
+        """Launch, as Ray's autoscaler would, and publish the back-off that follows."""
+        launcher = make_launcher(self.cluster)
+        with pytest.raises(RayDogError):
+            launcher.launch(request(1, "cpu", node_config))
+        now = self.cluster.platform.clock.now()
+        publish(
+            self.cluster,
+            demand=CPUS,
+            node_types=CPU,
+            back_offs=[
+                BackOffState(
+                    node_type=each.node_type,
+                    code=each.reason.code,
+                    reason=str(each.reason),
+                    failures=each.failures,
+                    until=now + timedelta(seconds=each.left),
+                )
+                for each in launcher.backoff.failing()
+            ],
+        )
+
+
+@pytest.fixture
+def scene(local: RunningPlatform, with_workers: Callable[..., LabCluster]) -> Scene:
+    return Scene(local, with_workers("demo", 0, cluster_lifetime_hours=24))
