@@ -124,7 +124,9 @@ def _tree(program: str) -> Any:
         from raydog_cli.main import app
     else:
         from yellowdog_local.cli.main import app
-    return typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
+    command.list_commands(None)  # mounts `raydog local`
+    return command
 
 
 def _problems_of_click(tree: Any, path: list[str], arguments: Sequence[str]) -> Iterator[str]:

@@ -110,12 +110,14 @@ def environment_page() -> str:
 
 def commands_page() -> str:
     """`raydog` and each command below it."""
+    command: Any = typer.main.get_command(app)
+    command.list_commands(None)  # mounts `local`
     return _page(
         "The command `raydog`",
         "the commands' own help",
         "`ray up`, `ray down` and the other commands of a cluster are Ray's. `yellowdog-local` is the same as `raydog "
         "local`. `raydog --install-completion` completes commands and options in your shell.",
-        *_commands(typer.main.get_command(app), "raydog"),
+        *_commands(command, "raydog"),
     )
 
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from raydog_cli.common import (
     NOT_FOUND,
@@ -147,6 +146,8 @@ def _show_once(account: Account, target: Target, *, as_json: bool, watch: bool) 
         print_json(of_status(status, {}))
         return
     if watch:
+        from rich.console import Console
+
         Console().clear()
     _show_status(status)
 

@@ -10,11 +10,8 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from yellowdog_local.cli.common import format_seconds
+from yellowdog_local.cli.durations import format_seconds
 
 FOUND = 0
 NOT_FOUND = 1
@@ -101,6 +98,10 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     if not is_terminal():
         _show_plain(columns, rows)
         return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")

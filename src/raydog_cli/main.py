@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from raydog_cli import clusters, past, reasons, removal
 from raydog_cli.common import NO_ACCESS, NOT_FOUND, fail, print_safe
 from raydog_cli.doctor import doctor
-from yellowdog_local.cli.main import app as local
 
+LOCAL = "local"
 DISTRIBUTIONS = ("yellowdog-ray", "yellowdog-local")
 
+
+class Commands(TyperGroup):
+    """The commands, of which `local` is loaded only if it is run or listed: its modules take a tenth of a second."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, or None."""
+        if cmd_name not in self.commands:
+            self._mount_local()
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands."""
+        self._mount_local()
+        return super().list_commands(ctx)
+
+    def _mount_local(self) -> None:
+        if LOCAL not in self.commands:
+            from yellowdog_local.cli.main import app as local
+
+            self.commands[LOCAL] = typer.main.get_group(local)
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="RayDog: Ray clusters on YellowDog. Create and remove clusters with `ray up` and `ray down`.",
 )
-app.add_typer(local, name="local")
 app.command(name="list")(clusters.list_clusters)
 app.command(name="status")(clusters.show_status)
 app.command()(past.events)
@@ -86,6 +108,8 @@ def _show_versions(is_requested: bool) -> None:
 
 
 def _installed_version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(name)
     except PackageNotFoundError:

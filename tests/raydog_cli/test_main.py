@@ -1,5 +1,6 @@
 """The command `raydog` itself: validation, schema and versions."""
 
+import subprocess
 import sys
 
 import pytest
@@ -68,3 +69,10 @@ def test_command_prints_the_schema():
     result = CliRunner().invoke(app, ["schema"])
 
     assert (result.exit_code, result.output) == (0, schema_text())
+
+
+def test_commands_of_clusters_load_neither_local_platform_nor_tables():
+    code = "import sys, raydog_cli.main; print(*sorted({'yellowdog_local.hosts', 'rich.table'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == ""

@@ -88,13 +88,3 @@ def admin(directory: Path) -> AdminClient:
     """A client for the running platform's admin routes; ends the command with exit code 3 without one."""
     place = PlatformDirectory(directory)
     return AdminClient(running(place).url, place.api_key())
-
-
-def format_seconds(seconds: float) -> str:
-    """A time span in its two largest units."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    shown = [f"{number} {unit}" for number, unit in parts if number][:2]
-    return " ".join(shown) or "0 s"

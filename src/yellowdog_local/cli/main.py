@@ -21,12 +21,12 @@ from yellowdog_local.cli.common import (
     JsonOption,
     admin,
     console,
-    format_seconds,
     not_running,
     progress,
     reports_errors,
     running,
 )
+from yellowdog_local.cli.durations import format_seconds
 from yellowdog_local.cli.overview import Overview, OverviewReader
 from yellowdog_local.hosts.kinds import HostKind
 from yellowdog_local.service import daemon, logs

@@ -14,7 +14,6 @@ from typer.testing import CliRunner, Result
 from tests.yellowdog_local.host_support import eventually
 from tests.yellowdog_local.service.test_daemon import free_port
 from yellowdog_local.cli import main as cli
-from yellowdog_local.cli.common import format_seconds
 from yellowdog_local.cli.overview import Overview, OverviewReader
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.service import daemon
@@ -174,14 +173,6 @@ def test_help_has_an_example_for_every_command(command: str) -> None:
 
     assert result.exit_code == 0
     assert f"raydog local {command}" in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "0 s"), (59, "59 s"), (60, "1 min"), (3725, "1 h 2 min"), (90061, "1 d 1 h")],
-)
-def test_format_seconds_shows_the_two_largest_units(seconds: float, words: str) -> None:
-    assert format_seconds(seconds) == words
 
 
 def test_raydog_command_mounts_local() -> None:
