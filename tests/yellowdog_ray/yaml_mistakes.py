@@ -53,6 +53,7 @@ IN_RAYS_KEYS = [
         for key in ("a b", "-a", "a_", "", "a!/b", "a/")
     ),
     *(_mistake(*WORKER, "labels", "zone", value=value, says="give at most 63") for value in ("x y", "-x", "x" * 64)),
+    _mistake(*WORKER, "labels", "ray.io/node-id", value="x", says="Ray sets this label itself"),
     _mistake(*WORKER, "docker", value="image", says="remove the section"),
     _mistake(*WORKER, "resources", value=[], says="give a mapping such as `{CPU: 4}`"),
     *(_mistake(*WORKER, "resources", "CPU", value=value, says=_WHOLE) for value in (2.5, "4", -1, True, None)),

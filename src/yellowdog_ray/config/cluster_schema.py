@@ -152,7 +152,10 @@ def _node_types(rays: Schema) -> Schema:
     }
     keys["labels"] = {
         "type": "object",
-        "propertyNames": {"pattern": whole(f"([a-zA-Z0-9_.-]+/)?{ray_keys.LABEL_PATTERN}")},
+        "propertyNames": {
+            "pattern": whole(f"([a-zA-Z0-9_.-]+/)?{ray_keys.LABEL_PATTERN}"),
+            "not": {"const": ray_keys.NODE_ID_LABEL},
+        },
         "additionalProperties": {"type": "string", "pattern": whole(f"({ray_keys.LABEL_PATTERN})?")},
     }
     keys["docker"] = _without_containers(keys["docker"])

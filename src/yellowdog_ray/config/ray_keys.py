@@ -45,6 +45,9 @@ _LABEL = re.compile(LABEL_PATTERN)
 _LONGEST_PREFIX = 253
 """Ray's rules of labels (`_private/label_utils.py` of Ray 2.60), which are those of Kubernetes."""
 
+NODE_ID_LABEL = "ray.io/node-id"
+"""The label that the raylet sets. A raylet that is given one aborts (`labels.contains(key)` in raylet/main.cc)."""
+
 REQUIRED = {
     "cluster_name": "name the cluster",
     "provider": "add the section (docs/configuration.md)",
@@ -213,10 +216,13 @@ def _resources(place: Place, resources: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _labels(place: Place, labels: Mapping[str, str]) -> Iterator[Mistake]:
-    """Labels that Ray refuses in `ray start --labels` and in selectors, so that no work could select the node."""
+    """Labels with which a node cannot start, or that Ray refuses in selectors, so that no work could select it."""
     for key, value in labels.items():
         prefix, slash, name = key.rpartition("/")
-        if not _LABEL.fullmatch(name) or (slash and not _is_label_prefix(prefix)):
+        if key == NODE_ID_LABEL:
+            text = ": Ray sets this label itself, and does not start on a node that states it: remove the label"
+            yield Mistake((*place, key), text)
+        elif not _LABEL.fullmatch(name) or (slash and not _is_label_prefix(prefix)):
             yield Mistake(
                 place,
                 f" has the key {shown(key)}: give 1 to 63 letters, digits, '-', '_' and '.' that begin and end with a "
