@@ -36,6 +36,9 @@ _MOST_FILES = 1_000  # of a directory, which may be a whole home
 _LONGEST_SHEBANG = 256
 _RAY = re.compile(r"\bray(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)|\bRAY_VERSION=[\"'{$:\w-]*?(\d+\.\d+\.\d+)")
 _PYTHON = re.compile(r"\bPYTHON=[\"'{$:\w-]*?python(3\.\d+)\b|\bpython(3\.\d+)[\"']? -m venv\b|--python[= ](3\.\d+)")
+_PRINTED = re.compile(r"(?:^|[;&|({])\s*(?:echo|printf)\b(?:\"[^\"]*\"|'[^']*'|[^;&|>])*(?=$|[;&|]|>\s*&)")
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
+_USES_TEXT = re.compile(r"(?:\s-\w*c|\beval|<<<|=|\binstall\b.*|\badd\b.*|\bssh\b.*|\becho\b.*|\bprintf\b.*)\s*$")
 
 
 def check_scripts_of(section: Mapping[str, Any], keys: Sequence[str], source: str, path: str) -> None:
@@ -178,9 +181,20 @@ def _lines(script: str) -> list[str]:
 
 def stated_versions(text: str) -> tuple[set[str], set[str]]:
     """The versions of Ray, and the minor versions of Python, that a script installs, as far as it states them."""
-    lines = "\n".join(_lines(text))
+    lines = "\n".join(map(_without_messages, _lines(text.replace("\\\n", " "))))
     ray, python = ({found for groups in each.findall(lines) for found in groups if found} for each in (_RAY, _PYTHON))
     return ray, python
+
+
+def _without_messages(line: str) -> str:
+    """A line of a script without what it prints: a quoted sentence, unless a command runs or installs it."""
+    printed = _PRINTED.sub(" ", line)
+    return _QUOTED.sub(lambda found: found[0] if _is_used(found) else '""', printed)
+
+
+def _is_used(quoted: re.Match[str]) -> bool:
+    """Whether a quoted text is one word, or follows an option such as `-c`, an assignment or `pip install`."""
+    return not re.search(r"\s", quoted[0]) or _USES_TEXT.search(quoted.string[: quoted.start()]) is not None
 
 
 def _interpreter(script: str) -> str:

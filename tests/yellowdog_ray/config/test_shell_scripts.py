@@ -82,11 +82,21 @@ def test_syntax_is_not_judged_where_bash_is_missing_or_old(monkeypatch, tmp_path
         ("pip install 'ray[default,client]==2.50.1' ray-shuffling==0.1.0", {"2.50.1"}, set()),
         ('PYTHON="${PYTHON:-python3.11}"', set(), {"3.11"}),
         ("python3.10 -m venv x; uv venv --python 3.12", set(), {"3.10", "3.12"}),
+        ("echo 'set PYTHON=python3.11'; echo PYTHON=python3.12 >&2", set(), set()),
+        ('fail "$("$PYTHON" --version) is too old: set PYTHON=python3.12, and ray==2.1.0"', set(), set()),
+        ("echo 'ray==2.1.0 numpy' >requirements.txt", {"2.1.0"}, set()),
+        ("su - me -c 'python3.11 -m venv x' && pip install \\\n  'ray==2.1.0 ; x'", {"2.1.0"}, {"3.11"}),
         ("# pip install ray==2.1.0\npython3 -m venv x; PYTHON=python3", set(), set()),
     ],
 )
 def test_versions_of_a_script_are_found(text, ray, python):
     assert stated_versions(text) == (ray, python)
+
+
+def test_own_set_up_script_states_no_version_of_python():
+    script = EXAMPLE.read_text()
+
+    assert stated_versions(script)[1] == set()
 
 
 def warnings_of(config, folder) -> list[str]:
