@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -137,9 +139,10 @@ def show_status(
 
 
 def _show_once(account: Account, target: Target, *, as_json: bool, watch: bool) -> None:
+    found = required(account, target, meanwhile="yellowdog_ray.inventory.status")
     from yellowdog_ray.inventory.status import read_status
 
-    status = read_status(required(account, target))
+    status = read_status(found)
     if as_json:
         from raydog_cli.shapes import of_status
 
@@ -152,11 +155,20 @@ def _show_once(account: Account, target: Target, *, as_json: bool, watch: bool) 
     _show_status(status)
 
 
-def required(account: Account, target: Target) -> Found:
-    """The cluster of a target; without one the command ends with exit code 1."""
+def required(account: Account, target: Target, *, meanwhile: str = "yellowdog_ray.inventory.target") -> Found:
+    """The cluster of a target; without one the command ends with exit code 1.
+
+    Args:
+        account: the account.
+        target: the target.
+        meanwhile: the module of the command's next step, which is imported while YellowDog answers.
+    """
     from yellowdog_ray.inventory.target import find
 
-    found = find(account, target)
+    with ThreadPoolExecutor(1) as background:
+        finding = background.submit(find, account, target)
+        import_module(meanwhile)
+        found = finding.result()
     if found is None:
         if target.namespace:
             fail(f"YellowDog shows no cluster '{target.name}' in namespace '{target.namespace}' to this key", NOT_FOUND)

@@ -43,10 +43,12 @@ def why(cluster: ClusterArgument, namespace: NamespaceOption = None, as_json: Js
     with reported_errors():
         from yellowdog_ray.inventory.account import Account
         from yellowdog_ray.inventory.target import parse_target
-        from yellowdog_ray.inventory.why import explain
 
         target = parse_target(cluster, namespace)
-        answer = explain(required(Account(), target))
+        found = required(Account(), target, meanwhile="yellowdog_ray.inventory.why")
+        from yellowdog_ray.inventory.why import explain
+
+        answer = explain(found)
     if as_json:
         from raydog_cli.shapes import of_answer
 

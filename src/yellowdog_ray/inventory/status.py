@@ -118,7 +118,7 @@ def read_status(found: Found) -> ClusterStatus:
     now = platform.clock.now()
     supply = {compute.name: compute for compute in computes}
     groups = {group.id: group for group in work.groups}
-    of_ours = [task for task in tasks if task.tags and task.group_id in groups]
+    of_ours = [task for task in tasks if _is_node(task, groups)]
     nodes = [
         _node(task, groups[task.group_id], supply.get(groups[task.group_id].worker_tag), known) for task in of_ours
     ]
@@ -130,11 +130,16 @@ def read_status(found: Found) -> ClusterStatus:
         nodes=tuple(sorted(nodes, key=lambda node: (not node.is_head, node.node_type, node.id))),
         pools=tuple(_pool(group, supply.get(group.worker_tag)) for group in work.groups),
         read_at=now,
-        copies=tuple(task.name for task in tasks if task not in of_ours),
+        copies=tuple(task.name for task in tasks if not _is_node(task, groups)),
         unlisted=counted - len(tasks),
         head=head,
         head_failure=head_failure,
     )
+
+
+def _is_node(task: TaskView, groups: Mapping[str, TaskGroupView]) -> bool:
+    """Whether a task is a node of the cluster."""
+    return bool(task.tags) and task.group_id in groups
 
 
 def _published(found: Found) -> tuple[HeadState | None, str | None]:
