@@ -7,6 +7,7 @@ Every relative path is searched in the same directories: beside the YAML, then t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from itertools import islice
@@ -17,8 +18,10 @@ from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.paths import path_mistake
 from yellowdog_ray.config.remote_paths import check_no_conflict, check_remote_paths, remotes_below
 from yellowdog_ray.errors import ConfigError
+from yellowdog_ray.printable import one_line
 
 FILE_PREFIX = "file:"
+_SCRIPT_ENDS = (".sh", ".bash", ".yaml", ".yml")
 
 MAX_CHECKED_FILES = 10_000
 """How many files of a directory are checked, which takes less than a second; a directory may be a whole home."""
@@ -69,14 +72,40 @@ def inline_files(
         folders: the directories of relative paths, in the order of search.
 
     Raises:
-        ConfigError: a named file does not exist, is empty, or is not text.
+        ConfigError: a named file does not exist, is empty, or is not text; or a path lacks `file:`.
     """
     inlined = dict(section)
     for key in keys:
         value = inlined.get(key)
-        if isinstance(value, str) and value.startswith(FILE_PREFIX):
-            inlined[key] = _file_text(value.removeprefix(FILE_PREFIX).strip(), source, f"{path}.{key}", folders)
+        if not isinstance(value, str):
+            continue
+        if value.startswith(FILE_PREFIX):
+            text = _file_text(value.removeprefix(FILE_PREFIX).strip(), source, f"{path}.{key}", folders)
+            inlined[key] = text if "\n" in text else f"{text}\n"  # as text, it is not taken for a path again
+        else:
+            _refuse_path(value, source, f"{path}.{key}", folders)
     return inlined
+
+
+def _refuse_path(text: str, source: str, key: str, folders: Sequence[Path]) -> None:
+    """Refuse a path where the text of a script belongs.
+
+    A program of the image, at an absolute path that this machine lacks, may be meant. A text with a line break is none.
+    """
+    has_prefix = text.lower().startswith(FILE_PREFIX) and "\n" not in text
+    name = text[len(FILE_PREFIX) :].strip() if has_prefix else text
+    if not has_prefix and (not text or re.search(r"\s", text)):
+        return
+    is_relative = not text.startswith(("/", "~", "$"))
+    if has_prefix or (is_relative and text.endswith(_SCRIPT_ENDS)) or _is_file(locate(text, folders)):
+        raise ConfigError(
+            f"{source}: {key} is {shown(text)}, a path and no script: write `{FILE_PREFIX}{one_line(name)}`, or, for "
+            "a program of the image, a script of two lines that begins with `#!/bin/bash`"
+        )
+
+
+def _is_file(place: Path) -> bool:
+    return path_mistake(str(place)) is None and os.path.isfile(place)  # noqa: PTH113 - as in `read_text`
 
 
 def _file_text(name: str, source: str, key: str, folders: Sequence[Path]) -> str:

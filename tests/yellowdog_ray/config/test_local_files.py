@@ -122,6 +122,33 @@ class TestScripts:
         assert message.startswith("cluster.yaml: available_node_types.worker.node_config.userdata: ")
 
 
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("scripts/no.sh", "write `file:scripts/no.sh`"),
+        ("FILE:scripts/x.sh", "write `file:scripts/x.sh`"),
+        ("File: init", "write `file:init`"),
+        ("init", "write `file:init`"),
+        ("cloud.yaml", "write `file:cloud.yaml`"),
+    ],
+)
+@pytest.mark.parametrize("key", ["userdata", "extra_userdata", "ray_head_node_task_script"])
+def test_path_without_its_prefix_is_refused_as_a_script(cluster_yaml, folders, key, text, remedy):
+    (folders[0] / "init").write_text("echo x")
+    node_config = cluster_yaml["available_node_types"]["worker"]["node_config"]
+    (cluster_yaml["provider"] if key.startswith("ray") else node_config)[key] = text
+
+    assert f"{key} is {text!r}, a path and no script: {remedy}" in error_of(cluster_yaml, folders)
+
+
+@pytest.mark.parametrize("text", ["reboot", "/opt/none/start.sh", "./start.sh\n", "sh x.sh", "file:init"])
+def test_command_of_one_word_is_accepted_as_userdata(cluster_yaml, folders, text):
+    (folders[0] / "init").write_text("./start.sh")
+    cluster_yaml["available_node_types"]["worker"]["node_config"]["userdata"] = text
+
+    assert run(run(cluster_yaml, folders), folders)
+
+
 @pytest.mark.parametrize("text", ["", " \n", "\ufeff"])
 @pytest.mark.parametrize("key", ["ray_head_node_task_script", "ray_worker_node_task_script"])
 def test_empty_script_is_refused(cluster_yaml, folders, key, text):

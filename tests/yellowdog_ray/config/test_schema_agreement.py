@@ -19,7 +19,7 @@ from yellowdog_ray.config.validation import validate
 VALIDATOR = jsonschema.Draft7Validator(cluster_schema())
 
 NOT_EXPRESSED = re.compile(
-    r"there is no file|is a directory|is no regular file|longer than one can be"  # of files
+    r"there is no file|a path and no script|is a directory|is no regular file|longer than one can be"  # of files
     r"|is not one of available_node_types|above max_workers|two files would become|the same remote path"  # between keys
     r"|would be a file on the head|task groups"
     r"|has the remote path|the key itself"  # of texts that look like something else
