@@ -33,8 +33,10 @@ from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_steps import completed, take_mistakes
 from yellowdog_ray.config.shell_scripts import (
     check_scripts_of,
+    check_userdata,
     line_end_warnings,
     port_warnings,
+    skipped_userdata,
     starts_no_ray,
     version_warnings,
 )
@@ -141,6 +143,7 @@ def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> 
         node_config = inline_files(section, cfg.NODE_FILE_KEYS, source, path, folders)
         cfg.parse_node_config(node_config, source, path)
         check_scripts_of(node_config, cfg.NODE_FILE_KEYS, source, path)
+        check_userdata(node_config, source, path)
         node_type["node_config"] = node_config
     return node_types
 
@@ -242,6 +245,7 @@ def _warnings(
         )
     updaters = {"head": settings.internal.head_updater, "worker": settings.internal.worker_updater}
     warnings += starts_no_ray(config["provider"], updaters, source)
+    warnings += skipped_userdata(config, source)
     warnings += version_warnings(config, source)
     warnings += port_warnings(script, settings.ray_worker_node_task_script or "", source)
     uploads = config["provider"].get("files_to_upload") or {}

@@ -25,7 +25,7 @@ from yellowdog_ray.config.local_files import (
 from yellowdog_ray.config.mistakes import Mistake, Place, dotted
 from yellowdog_ray.config.own_token import SCRIPT_KEY, WORKER_KEY, check_scripts, refuse_settings, refuse_upload
 from yellowdog_ray.config.ray_auth import resolve
-from yellowdog_ray.config.shell_scripts import check_scripts_of
+from yellowdog_ray.config.shell_scripts import check_scripts_of, check_userdata
 from yellowdog_ray.config.ssh_key import check_key
 from yellowdog_ray.config.updaters import head_start, needs_updaters, worker_start
 from yellowdog_ray.node.authentication import MODE_DISABLED, MODE_TOKEN
@@ -78,10 +78,15 @@ def checks(config: Mapping[str, Any], source: str, folders: Sequence[Path]) -> I
         path = dotted(("available_node_types", name, "node_config"))
         for key in cfg.NODE_FILE_KEYS:
             yield partial(_check_script, node_config, key, source, path, folders)
+        yield partial(_check_userdata, node_config, source, path, folders)
 
 
 def _check_script(section: Mapping[str, Any], key: str, source: str, path: str, folders: Sequence[Path]) -> None:
     check_scripts_of(inline_files(section, (key,), source, path, folders), (key,), source, path)
+
+
+def _check_userdata(section: Mapping[str, Any], source: str, path: str, folders: Sequence[Path]) -> None:
+    check_userdata(inline_files(section, cfg.NODE_FILE_KEYS, source, path, folders), source, path)
 
 
 def _node_configs(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -233,7 +233,9 @@ class NodeConfig(_Section):
     )
     extra_userdata: str | None = Field(
         default=None,
-        description="As `userdata`, which it follows. It runs even if `userdata` exits, in the same shell.",
+        description="As `userdata`, which it follows. After a shell script it runs in the same shell, however that "
+        "exits, except by `exec` or with a `trap` of its own; `ray up` then warns. Texts of two formats, such as "
+        "`#cloud-config` and `#!/bin/bash`, become separate parts.",
     )
 
     def __hash__(self) -> int:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.config.local_files import files_of
-from yellowdog_ray.config.userdata import first_programs, has_format
+from yellowdog_ray.config.userdata import first_programs, full_userdata, has_format, mistake_together, reason_to_skip
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.node.scripts import STARTS_RAY
 
 _TASK_SCRIPTS = ("ray_head_node_task_script", "ray_worker_node_task_script")
+_USERDATA = ("userdata", "extra_userdata")
 _SECONDS = 5.0
 _SHELLS = ("bash", "sh", "dash")
 _OLDEST_MAJOR = 4
@@ -70,6 +71,43 @@ def _check(script: str, place: str, *, is_task: bool) -> None:
         _check_syntax(script, place)
 
 
+def check_userdata(section: Mapping[str, Any], source: str, path: str) -> None:
+    """Refuse an `extra_userdata` that cannot follow `userdata`; arguments as for `check_scripts_of`.
+
+    Raises:
+        ConfigError: their formats cannot be joined, or bash cannot read the joined script.
+    """
+    first, extra = (section.get(key) for key in _USERDATA)
+    if not isinstance(first, str) or not isinstance(extra, str) or not first.strip() or not extra.strip():
+        return
+    if mistake := mistake_together(first, extra):
+        raise ConfigError(f"{source}: {path}.extra_userdata: {mistake}")
+    joined = full_userdata(first, extra) or ""
+    if _interpreter(joined) in _SHELLS and _syntax_error(joined) and not _syntax_error(first) and not _is_old():
+        raise ConfigError(
+            f"{source}: {path}.extra_userdata: bash cannot read it together with userdata: end each here-document and "
+            "block in the text in which it begins"
+        )
+
+
+def skipped_userdata(config: Mapping[str, Any], source: str) -> list[str]:
+    """A warning for each `extra_userdata` that `userdata` may keep from running.
+
+    Args:
+        config: the completed YAML.
+        source: the YAML's name, for messages.
+    """
+    warnings = []
+    for name, node_type in config["available_node_types"].items():
+        first, extra = ((node_type.get("node_config") or {}).get(key) for key in _USERDATA)
+        if first and extra and (reason := reason_to_skip(first)):
+            warnings.append(
+                f"{source}: available_node_types.{name}.node_config.extra_userdata may not run, because userdata "
+                f"{reason}: end userdata without that command, or write both in userdata"
+            )
+    return warnings
+
+
 def starts_no_ray(provider: Mapping[str, Any], updaters: Mapping[str, str], source: str) -> list[str]:
     """A warning for each task script with nothing that could start Ray. It may do so through another program.
 
@@ -111,7 +149,7 @@ def version_warnings(config: Mapping[str, Any], source: str) -> list[str]:
 def _set_up_texts(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What sets up nodes: place and text. Ray has put `setup_commands` before those of head and workers."""
     for name, node_type in config["available_node_types"].items():
-        for key in ("userdata", "extra_userdata"):
+        for key in _USERDATA:
             if text := (node_type.get("node_config") or {}).get(key):
                 yield f"available_node_types.{name}.node_config.{key}", text
     shared = [str(command) for command in config.get("setup_commands") or ()]

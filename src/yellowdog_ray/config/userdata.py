@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
 from pathlib import PurePosixPath
+
+import yaml
+
+from yellowdog_ray.config.mistakes import shown
 
 _FORMAT = re.compile(
     r"#!|#cloud-(config|config-archive|boothook)\b|#include(-once)?\s*$|#part-handler\b|#upstart-job\b|#ps1|"
@@ -14,15 +22,31 @@ _FORMAT = re.compile(
 makes it ignore the text."""
 
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
-_MAY_END = re.compile(r"\bexit\b|\bset\s+-\w*e|\berrexit\b")
+_OWN_TRAP = re.compile(r"^[^#\n]*\btrap\b.*\s(?:EXIT|0)\b", re.MULTILINE)
+_OTHER_PROGRAM = re.compile(r"^[^#\n]*?\bexec\s+(?![\d{<>&])\S", re.MULTILINE)
 _EXTRA = "raydog_extra_userdata"
+_TYPES = {
+    "#!": "x-shellscript",
+    "#cloud-config-archive": "cloud-config-archive",
+    "#cloud-config": "cloud-config",
+    "#cloud-boothook": "cloud-boothook",
+    "#include-once": "x-include-once-url",
+    "#include": "x-include-url",
+    "#part-handler": "part-handler",
+    "## template:": "jinja2",
+}
+"""The subtype of `text/` by a part's first line (cloud-init's `INCLUSION_TYPES_MAP`)."""
+
+_UNMANGLED = compat32.clone(mangle_from_=False)
+_BOUNDARY_CHARACTERS = 32
 
 
 def full_userdata(userdata: str | None, extra: str | None) -> str | None:
     """`userdata` followed by `extra`, or None where there is neither.
 
-    A text without a first line for cloud-init gets `#!/bin/bash`. A shell script that may end early runs `extra` when
-    it ends, in the same shell. `extra` then always runs, with the variables of the first script.
+    A text without a first line for cloud-init gets `#!/bin/bash`. A shell runs `extra` when the first script ends,
+    however it ends, with its variables. An `extra` of another format becomes a part of its own. An `extra` without a
+    first line continues a text that is no shell script.
     """
     parts = [part.strip("\n") for part in (userdata, extra) if part and part.strip()]
     if not parts:
@@ -32,10 +56,61 @@ def full_userdata(userdata: str | None, extra: str | None) -> str | None:
         first = f"#!/bin/bash\n{first}"
     if len(parts) == 1:
         return f"{first}\n"
-    if _is_shell_script(first) and _MAY_END.search(first):
-        shebang, _, script = first.partition("\n")
-        return f"{shebang}\n{_EXTRA}() {{\n:\n{parts[1]}\n}}\ntrap {_EXTRA} EXIT\n{script}\n"
-    return f"{first}\n{parts[1]}\n"
+    second = parts[1]
+    if has_format(second) and not (is_shell_script(first) and is_shell_script(second)):
+        return _as_parts(first, second)
+    if not is_shell_script(first) or _OWN_TRAP.search(first):
+        return f"{first}\n{second}\n"
+    shebang, _, script = first.partition("\n")
+    return f"{shebang}\n{_EXTRA}() {{\n:\n{second}\n}}\ntrap {_EXTRA} EXIT\n{script}\n"
+
+
+def _as_parts(*texts: str) -> str:
+    """The texts as one of several parts, which cloud-init handles one after another."""
+    boundary = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:_BOUNDARY_CHARACTERS]
+    whole = MIMEMultipart(boundary=boundary, policy=_UNMANGLED)
+    for text in texts:
+        charset = "us-ascii" if text.isascii() else "utf-8"
+        whole.attach(MIMEText(f"{text}\n", _subtype(text), charset, policy=_UNMANGLED))
+    return whole.as_string()
+
+
+def _subtype(text: str) -> str:
+    return next((kind for start, kind in _TYPES.items() if text.lower().startswith(start)), "plain")
+
+
+def mistake_together(userdata: str, extra: str) -> str | None:
+    """The reason why `extra` cannot follow `userdata`, with the remedy."""
+    first, second = userdata.strip("\n"), extra.strip("\n")
+    for text in (first, second):
+        if has_format(text) and _subtype(text) == "plain":
+            line = shown(text.split("\n", 1)[0])
+            return f"nothing can be joined to a text that begins with {line}: write one text, in `userdata`"
+    if has_format(second) or not has_format(first):
+        return None
+    advice = f"begin extra_userdata with a line for cloud-init, such as `#!/bin/bash`: userdata is {_subtype(first)}"
+    if _subtype(first) == "cloud-config" and not _is_mapping(f"{first}\n{second}"):
+        return advice
+    lines = [line for line in second.splitlines() if line.strip() and not line.startswith("#")]
+    if _subtype(first).startswith("x-include") and not all("://" in line for line in lines):
+        return advice
+    return None
+
+
+def _is_mapping(text: str) -> bool:
+    try:
+        return isinstance(yaml.load(text, yaml.BaseLoader), dict)  # noqa: S506 - it makes only text, lists and mappings
+    except (yaml.YAMLError, RecursionError):
+        return False
+
+
+def reason_to_skip(userdata: str) -> str | None:
+    """The command in a shell script after which text that follows may not run: `exec` or an own `trap`."""
+    if has_format(userdata) and not is_shell_script(userdata):
+        return None
+    if _OWN_TRAP.search(userdata):
+        return "sets a `trap` for EXIT"
+    return "runs another program by `exec`" if _OTHER_PROGRAM.search(userdata) else None
 
 
 def has_format(text: str) -> bool:
@@ -49,7 +124,7 @@ def first_programs(text: str) -> list[str]:
     return [PurePosixPath(word).name for word in words if not word.startswith("-")]
 
 
-def _is_shell_script(text: str) -> bool:
+def is_shell_script(text: str) -> bool:
     """Whether the first line names a shell: `#!/bin/sh -e`, `#!/usr/bin/env bash`."""
     programs = first_programs(text)
     return bool(programs) and (programs[0] in _SHELLS or (programs[0] == "env" and programs[-1] in _SHELLS))

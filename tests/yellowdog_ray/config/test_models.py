@@ -8,6 +8,8 @@ import yaml
 
 from yellowdog_ray.config.models import Auth, NodeConfig, ProviderSettings
 
+ECHO_B_AT_THE_END = "raydog_extra_userdata() {\n:\necho b\n}\ntrap raydog_extra_userdata EXIT\n"
+
 
 @pytest.mark.parametrize(
     ("userdata", "extra", "full"),
@@ -15,8 +17,8 @@ from yellowdog_ray.config.models import Auth, NodeConfig, ProviderSettings
         (None, None, None),
         ("", "  \n", None),
         ("#!/bin/sh\necho a\n", None, "#!/bin/sh\necho a\n"),
-        ("#!/bin/sh\necho a", "echo b\n", "#!/bin/sh\necho a\necho b\n"),
-        ("echo a", "echo b", "#!/bin/bash\necho a\necho b\n"),
+        ("#!/bin/sh\necho a", "echo b\n", f"#!/bin/sh\n{ECHO_B_AT_THE_END}echo a\n"),
+        ("echo a", "echo b", f"#!/bin/bash\n{ECHO_B_AT_THE_END}echo a\n"),
         (None, "#cloud-config\npackages: [x]", "#cloud-config\npackages: [x]\n"),
     ],
     ids=["neither", "blank", "one", "both", "without a first line", "cloud-config"],

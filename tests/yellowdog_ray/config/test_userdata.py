@@ -1,10 +1,13 @@
 """`userdata` and `extra_userdata` as one text for cloud-init."""
 
 import subprocess
+from email import message_from_string
 
 import pytest
 
-from yellowdog_ray.config.userdata import full_userdata
+from yellowdog_ray.config.shell_scripts import check_userdata
+from yellowdog_ray.config.userdata import full_userdata, reason_to_skip
+from yellowdog_ray.errors import ConfigError
 
 
 @pytest.mark.parametrize("comment", ["# Set up the disk", "#Set up", "#include the disk", "#cloud storage", "#"])
@@ -33,7 +36,13 @@ def test_text_of_another_format_is_unchanged(line):
 
 
 @pytest.mark.parametrize("shell", ["", "#!/bin/sh\n", "#!/bin/bash -x\n", "#!/usr/bin/env bash\n"])
-@pytest.mark.parametrize("end", ["exit 0", "exit 3", "set -eu\nfalse", "echo c", "set -o errexit; false"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        *("exit 0", "exit 3", "set -eu\nfalse", "echo c", "set -o errexit; false"),
+        *("set -u; x=$unset 2>/dev/null", "x=${unset:?} 2>/dev/null", "cat >/dev/null <<X\nopen", "exec 3>/dev/null"),
+    ],
+)
 def test_extra_userdata_runs_in_the_same_shell_however_userdata_ends(tmp_path, shell, end):
     script = tmp_path / "script"
     script.write_text(full_userdata(f"{shell}name=b\necho a\n{end}\n", "cat <<END\n$name\nEND\n") or "")
@@ -42,6 +51,9 @@ def test_extra_userdata_runs_in_the_same_shell_however_userdata_ends(tmp_path, s
     done = subprocess.run([script], capture_output=True, text=True, check=False)
 
     assert done.stdout.replace("c\n", "") == "a\nb\n"
+    if "unset" in end:
+        assert done.returncode
+        return
     assert done.returncode == {"exit 3": 3, "set -eu\nfalse": 1, "set -o errexit; false": 1}.get(end, 0)
 
 
@@ -53,3 +65,62 @@ def test_extra_userdata_with_only_a_comment_is_accepted(tmp_path):
 
 def test_script_of_another_language_is_joined_as_it_is():
     assert full_userdata("#!/usr/bin/python3\nexit(0)", "x") == "#!/usr/bin/python3\nexit(0)\nx\n"
+
+
+def test_extra_userdata_runs_after_a_script_with_an_own_trap():
+    text = full_userdata("trap 'echo c' EXIT\necho a\n", "echo b\n") or ""
+
+    assert subprocess.run(["bash"], input=text, capture_output=True, text=True, check=True).stdout == "a\nb\nc\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "extra", "types"),
+    [
+        ("#cloud-config\npackages: [x]", "#!/bin/bash\necho b", ["text/cloud-config", "text/x-shellscript"]),
+        ("echo é", "#!/usr/bin/env python3\nprint()", ["text/x-shellscript", "text/x-shellscript"]),
+        ("#include\nhttps://a.example", "#cloud-config\na: 1", ["text/x-include-url", "text/cloud-config"]),
+    ],
+)
+def test_texts_of_two_formats_become_parts_for_cloud_init(first, extra, types):
+    parts = message_from_string(full_userdata(first, extra) or "").get_payload()
+
+    assert [part.get_content_type() for part in parts] == types
+    assert parts[0].get_payload(decode=True).decode().endswith(f"{first}\n")
+    assert parts[1].get_payload(decode=True).decode() == f"{extra}\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "extra", "phrase"),
+    [
+        ("MIME-Version: 1.0\nx", "echo b", "begins with 'MIME-Version: 1.0': write one text"),
+        ("echo a", "<powershell>\nx", "begins with '<powershell>': write one text"),
+        ("#cloud-config\na: 1", "if true; then echo b; fi", "begin extra_userdata with a line for cloud-init"),
+        ("#include\nhttps://a.example", "echo b", "begin extra_userdata with a line for cloud-init"),
+        ("echo a", "cat <<END\nopen", "end each here-document"),
+    ],
+)
+def test_extra_userdata_that_cannot_follow_is_refused(first, extra, phrase):
+    with pytest.raises(ConfigError, match=phrase):
+        check_userdata({"userdata": first, "extra_userdata": extra}, "c.yaml", "node_config")
+
+
+@pytest.mark.parametrize(
+    ("first", "extra"), [("#cloud-config\na: 1", "b: 2"), ("echo a", "echo b"), ("#!/usr/bin/python3\nx", "y")]
+)
+def test_extra_userdata_that_continues_userdata_is_accepted(first, extra):
+    check_userdata({"userdata": first, "extra_userdata": extra}, "c.yaml", "node_config")
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("trap 'rm x' EXIT", "`trap`"),
+        ("a && exec /usr/bin/agent", "`exec`"),
+        ("exec >/var/log/x 2>&1; exec 3<y", None),
+        ("# trap x EXIT; exec y", None),
+        ("#!/usr/bin/python3\nexec x", None),
+    ],
+)
+def test_command_that_may_skip_extra_userdata_is_found(script, reason):
+    assert (reason is None) == (reason_to_skip(script) is None)
+    assert (reason or "") in (reason_to_skip(script) or "")
