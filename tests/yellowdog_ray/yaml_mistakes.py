@@ -113,6 +113,10 @@ OF_RAYDOG = [
     _mistake("provider", "ray_worker_node_task_script", value="file:nope", says="there is no file"),
     _mistake("file_mounts", "~/x", value=None, says="is empty: give the path of a local file or directory"),
     _mistake(*WORKER, "node_config", value={}, says="compute_requirement_template is missing"),
+    *(
+        _mistake(*WORKER, "node_config", "compute_requirement_template", value=value, says="is neither a template's id")
+        for value in ("a/b/c", "a b/c", "a/b\n", "ydid:wrkrpool:x", "ydid:crt:")
+    ),
     _mistake(*WORKER, "node_config", "user_data", value="x", says="did you mean `userdata`?"),
 ]
 """Mistakes in RayDog's own keys, and in paths."""

@@ -203,6 +203,25 @@ def _start_commands(result: dict[str, Any], provider: Mapping[str, Any], source:
     return {"head_updater": head.updater, "worker_updater": worker.updater}
 
 
+def _timing_warnings(settings: cfg.ProviderSettings, source: str) -> list[str]:
+    """A warning for each time after which nothing is left to end or to wait for."""
+    lifetime = settings.cluster_lifetime_hours * 60
+    shown = f"the cluster's lifetime is {lifetime:g} minutes (provider.cluster_lifetime_hours)"
+    warnings = []
+    if settings.idle_termination_minutes is not None and settings.idle_termination_minutes >= lifetime:
+        warnings.append(
+            f"{source}: provider.idle_termination_minutes is {settings.idle_termination_minutes:g}, which has no "
+            f"effect: {shown}. Lower the one or raise the other"
+        )
+    key = "head_node_build_timeout_minutes"
+    if key in settings.model_fields_set and settings.head_node_build_timeout_minutes > lifetime:
+        warnings.append(
+            f"{source}: provider.{key} is {settings.head_node_build_timeout_minutes:g}, and {shown}: the cluster may "
+            "end before its head is ready. Lower the one or raise the other"
+        )
+    return warnings
+
+
 def _ignored(config: Mapping[str, Any]) -> list[str]:
     """Keys that need updaters of workers while the YAML disables updaters."""
     return for_workers_only(config) if config["provider"].get("disable_node_updaters") else []
@@ -245,6 +264,7 @@ def _warnings(
         )
     updaters = {"head": settings.internal.head_updater, "worker": settings.internal.worker_updater}
     warnings += starts_no_ray(config["provider"], updaters, source)
+    warnings += _timing_warnings(settings, source)
     warnings += skipped_userdata(config, source)
     warnings += version_warnings(config, source)
     warnings += port_warnings(script, settings.ray_worker_node_task_script or "", source)

@@ -33,7 +33,9 @@ _Checked = TypeVar("_Checked")
 
 _USER = r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]*"
 _TAG_RULE = f"lower-case letters, digits, '-', '_', '.' and ':', at most {names.MAX_TAG_LENGTH} characters"
-_REFERENCE = r"^ydid:|[^/]/+[^/]"
+_IN_NAMESPACE = r"(?!ydid:)[^/\s]+/[^/\s]+"
+_TEMPLATE = rf"(ydid:crt:\S+|{_IN_NAMESPACE})"
+_POOL = rf"(ydid:wrkrpool:\S+|{_IN_NAMESPACE})"
 
 
 @dataclass(frozen=True)
@@ -93,19 +95,19 @@ def _files(value: object) -> object:
 
 
 def _template(value: str) -> str:
-    return _reference(value, "a template's id (ydid:crt:...)")
+    return _reference(value, _TEMPLATE, "a template's id (ydid:crt:...)")
 
 
 def _pool(value: str) -> str:
-    return _reference(value, "a worker pool's id (ydid:wrkrpool:...)")
+    return _reference(value, _POOL, "a worker pool's id (ydid:wrkrpool:...)")
 
 
 def _optional(check: Callable[[_Given], _Checked]) -> Callable[[_Given | None], _Checked | None]:
     return lambda value: None if value is None else check(value)
 
 
-def _reference(value: str, an_id: str) -> str:
-    if value.startswith("ydid:") or "/" in value.strip("/"):
+def _reference(value: str, pattern: str, an_id: str) -> str:
+    if re.fullmatch(pattern, value):
         return value
     raise ValueError(f"{shown(value)} is neither {an_id} nor its `namespace/name`")
 
@@ -192,11 +194,11 @@ OptionalTemplate = Annotated[
     str | None,
     AfterValidator(_optional(_template)),
     Remedy("give the template's id, or its `namespace/name`"),
-    _pattern(_REFERENCE, "Give the template's id (ydid:crt:...), or its namespace/name."),
+    _pattern(whole(_TEMPLATE), "Give the template's id (ydid:crt:...), or its namespace/name."),
 ]
 OptionalPool = Annotated[
     str | None,
     AfterValidator(_optional(_pool)),
     Remedy("give the configured worker pool's id, or its `namespace/name`"),
-    _pattern(_REFERENCE, "Give the worker pool's id (ydid:wrkrpool:...), or its namespace/name."),
+    _pattern(whole(_POOL), "Give the worker pool's id (ydid:wrkrpool:...), or its namespace/name."),
 ]

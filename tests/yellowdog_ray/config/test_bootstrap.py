@@ -240,3 +240,20 @@ class TestWarnings:
         cluster_yaml["provider"]["ray_head_node_task_script"] = "redis-server --port=16667\nray start\n"
 
         assert bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])[1] == []
+
+
+@pytest.mark.parametrize(
+    ("timings", "phrase"),
+    [
+        ({"idle_termination_minutes": 90}, "provider.idle_termination_minutes is 90, which has no effect"),
+        ({"head_node_build_timeout_minutes": 61}, "the cluster may end before its head is ready"),
+        ({"idle_termination_minutes": 30, "head_node_build_timeout_minutes": 20}, None),
+    ],
+)
+def test_timing_beyond_the_lifetime_gives_a_warning(cluster_yaml, tmp_path, timings, phrase):
+    cluster_yaml["provider"] |= {"cluster_lifetime_hours": 1, **timings}
+
+    _, warnings = bootstrap(cluster_yaml, "c.yaml", [tmp_path])
+
+    assert len(warnings) == (phrase is not None)
+    assert (phrase or "") in " ".join(warnings)
