@@ -203,6 +203,15 @@ def _start_commands(result: dict[str, Any], provider: Mapping[str, Any], source:
     return {"head_updater": head.updater, "worker_updater": worker.updater}
 
 
+def _quoted_warnings(config: Mapping[str, Any], source: str) -> list[str]:
+    """A warning for each number, or true or false, in quotes: the meaning is beyond doubt."""
+    quoted = [f"provider.{key}" for key in cfg.quoted_keys(config["provider"], cfg.ProviderSettings)]
+    for name, node_type in config["available_node_types"].items():
+        place = dotted(("available_node_types", name, "node_config"))
+        quoted += [f"{place}.{key}" for key in cfg.quoted_keys(node_type["node_config"], cfg.NodeConfig)]
+    return [f"{source}: {place} is in quotes, and RayDog reads it without: remove the quotes" for place in quoted]
+
+
 def _timing_warnings(settings: cfg.ProviderSettings, source: str) -> list[str]:
     """A warning for each time after which nothing is left to end or to wait for."""
     lifetime = settings.cluster_lifetime_hours * 60
@@ -264,6 +273,7 @@ def _warnings(
         )
     updaters = {"head": settings.internal.head_updater, "worker": settings.internal.worker_updater}
     warnings += starts_no_ray(config["provider"], updaters, source)
+    warnings += _quoted_warnings(config, source)
     warnings += _timing_warnings(settings, source)
     warnings += skipped_userdata(config, source)
     warnings += version_warnings(config, source)

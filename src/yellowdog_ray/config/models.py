@@ -67,7 +67,7 @@ class Auth(_Section):
         description="OpenSSH's `ProxyCommand`, if only another host can reach the head, such as "
         "`ssh -W %h:%p bastion.example.com`.",
     )
-    ssh_proxy_use_node_id: values.Boolean = Field(
+    ssh_proxy_use_node_id: values.UnquotedBoolean = Field(
         default=False, description="Whether `ssh_proxy_command` receives the node's id as `%h` instead of its address."
     )
 
@@ -264,6 +264,13 @@ class NodeConfig(_Section):
     def full_userdata(self) -> str | None:
         """What cloud-init is to run: `userdata` followed by `extra_userdata`, or None where there is neither."""
         return full_userdata(self.userdata, self.extra_userdata)
+
+
+def quoted_keys(section: Mapping[str, Any], model: type[BaseModel]) -> list[str]:
+    """The keys of a section without mistakes whose numbers, or true and false, are in quotes."""
+    known = {key: value for key, value in section.items() if key in model.model_fields}
+    parsed = model.model_validate(known)
+    return [key for key, value in known.items() if isinstance(value, str) and not isinstance(getattr(parsed, key), str)]
 
 
 PROVIDER_FILE_KEYS = ("ray_head_node_task_script", "ray_worker_node_task_script")

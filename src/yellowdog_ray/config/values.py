@@ -33,6 +33,8 @@ _Checked = TypeVar("_Checked")
 
 _USER = r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]*"
 _TAG_RULE = f"lower-case letters, digits, '-', '_', '.' and ':', at most {names.MAX_TAG_LENGTH} characters"
+_DIGITS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_FLAGS = {"true": True, "false": False}
 _IN_NAMESPACE = r"(?!ydid:)[^/\s]+/[^/\s]+"
 _TEMPLATE = rf"(ydid:crt:\S+|{_IN_NAMESPACE})"
 _POOL = rf"(ydid:wrkrpool:\S+|{_IN_NAMESPACE})"
@@ -80,10 +82,17 @@ def _script(value: str) -> str:
 
 
 def _number(value: object) -> object:
-    """Refuse text, and true and false, which Python counts as 1 and 0."""
+    """Refuse text other than digits, and true and false, which Python counts as 1 and 0."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return float(value) if "." in value else int(value)
     if isinstance(value, bool) or not isinstance(value, int | float | None):
         raise PydanticCustomError("number", "this is no number")
     return value
+
+
+def _flag(value: object) -> object:
+    """Accept the words true and false in quotes, as published versions of RayDog do."""
+    return _FLAGS.get(value, value) if isinstance(value, str) else value
 
 
 def _files(value: object) -> object:
@@ -141,8 +150,10 @@ OptionalMinutes = Annotated[float | None, BeforeValidator(_number), _IDLE_MINUTE
 Port = Annotated[
     int, BeforeValidator(_number), AfterValidator(free_port), _PORT, _in_schema(**{"not": {"enum": sorted(USED_PORTS)}})
 ]
-Boolean = Annotated[bool, Field(strict=True), _BOOLEAN]
-OptionalBoolean = Annotated[bool | None, Field(strict=True), _BOOLEAN]
+UnquotedBoolean = Annotated[bool, Field(strict=True), _BOOLEAN]
+"""A value that Ray reads too, for which every text is true."""
+Boolean = Annotated[bool, Field(strict=True), BeforeValidator(_flag), _BOOLEAN]
+OptionalBoolean = Annotated[bool | None, Field(strict=True), BeforeValidator(_flag), _BOOLEAN]
 Name = Annotated[
     str,
     AfterValidator(_name),

@@ -9,6 +9,7 @@ import pytest
 import ray.autoscaler
 
 from yellowdog_ray.config.bootstrap import bootstrap
+from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT
 
@@ -257,3 +258,18 @@ def test_timing_beyond_the_lifetime_gives_a_warning(cluster_yaml, tmp_path, timi
 
     assert len(warnings) == (phrase is not None)
     assert (phrase or "") in " ".join(warnings)
+
+
+def test_number_and_flag_in_quotes_are_accepted_with_a_warning(cluster_yaml, tmp_path):
+    cluster_yaml["provider"] |= {"cluster_lifetime_hours": "2.5", "publish_events": "false"}
+    cluster_yaml["available_node_types"]["worker"]["node_config"]["metrics_enabled"] = "true"
+
+    result, warnings = bootstrap(cluster_yaml, "c.yaml", [tmp_path])
+
+    settings = parse_provider(result["provider"], "c.yaml")
+    assert (settings.cluster_lifetime_hours, settings.publish_events) == (2.5, False)
+    assert [text.partition(" is in quotes")[0] for text in warnings] == [
+        "c.yaml: provider.cluster_lifetime_hours",
+        "c.yaml: provider.publish_events",
+        "c.yaml: available_node_types.worker.node_config.metrics_enabled",
+    ]

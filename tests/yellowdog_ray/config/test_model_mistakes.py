@@ -26,10 +26,10 @@ from yellowdog_ray.config.models import Auth, NodeConfig, ProviderSettings
         ),
         (
             ProviderSettings,
-            {"cluster_namespace": "demo", "head_node_tag_server_port": "6379"},
+            {"cluster_namespace": "demo", "head_node_tag_server_port": "x379"},
             [
                 (
-                    "auth.head_node_tag_server_port is '6379', which is wrong (this is no number): give a port number, "
+                    "auth.head_node_tag_server_port is 'x379', which is wrong (this is no number): give a port number, "
                     "for example 16667"
                 )
             ],

@@ -99,7 +99,8 @@ def test_verdicts_agree(tmp_path, cluster_yaml, changes, removed):
     file.write_text(yaml.safe_dump(config, sort_keys=False))
 
     errors = [f"{error.json_path}: {error.message[:100]}" for error in VALIDATOR.iter_errors(config)]
-    texts = [finding.text for finding in validate(file) if not finding.is_warning]
+    # An editor marks quotes around a number, of which `raydog validate` warns.
+    texts = [found.text for found in validate(file) if not found.is_warning or " is in quotes, " in found.text]
 
     assert [text for text in texts if not text.isprintable()] == []
     if errors:
