@@ -26,16 +26,16 @@ ORDER = (
     "secret_in_a_process[environ]",
     "torn_down[v1]",
     "secret_in_a_process[cmdline]",
-    "test_faulty_platform",
-    "test_updaters.py",
     "test_examples.py",
     "test_many_node_types",
+    "test_faulty_platform",
     "test_containers",
+    "test_package",
 )
 """Parts of the tests' names: long tests begin first, and three run at a time.
 
 At the beginning xdist gives each process two tests, which no other process can take over. So a short test follows
-each of the longest three.
+each of the longest three. The others follow by their length.
 """
 
 

@@ -23,6 +23,9 @@ KEY = "any:text"
 """The object store's; it checks none."""
 STORE_PORT, SERVE_PORT, CLIENT_PORT = 5000, 8000, 10001
 START, JOB, END = "Start the cluster", "Run the job", "End the cluster"
+CLIENT_SERVER_FAILED = "Starting Ray client server failed"
+"""Ray's message when the process that it starts for a client exits at once. Ray's proxy forks it while threads of gRPC
+run, which fails now and then on a busy machine; a user runs the cell again (docs/examples.md)."""
 OUTSIDE = ["Install Ray and RayDog", "Write the SSH key"]
 """Steps of the pipeline that prepare its machine."""
 
@@ -148,7 +151,11 @@ def service_answers(ray: Ray) -> None:
 def notebook_uses_the_cluster(ray: Ray) -> None:
     file = ray.folder / "examples/notebook/cluster.ipynb"
     file.write_text(file.read_text().replace("demo.demo", f"demo.{CLUSTER}"))
-    done = run_program([str(ray.bin / "jupyter-execute"), "--inplace", str(file)], seconds=150, env=ray.env)
+    command = [str(ray.bin / "jupyter-execute"), "--inplace", str(file)]
+    done = run_program(command, seconds=150, env=ray.env)
+    if CLIENT_SERVER_FAILED in done.stdout:
+        print(ray("exec", "tail -n 20 /tmp/ray/session_latest/logs/ray_client_server*"))  # noqa: T201 - shown on failure
+        done = run_program(command, seconds=150, env=ray.env)
     assert done.returncode == 0, done.stdout
     assert "pi is about 3.14" in file.read_text()
 

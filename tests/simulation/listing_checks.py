@@ -6,6 +6,7 @@ A check that fails raises `Violation`, with its name: `stranger`, `stale`.
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import TYPE_CHECKING
 
 from tests.simulation.monitor import Monitor, Tick
@@ -16,8 +17,11 @@ from yellowdog_ray.remote.tag_values import MUTABLE
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-STALE_SECONDS = 15.0
-"""How long a node whose task has ended may still be listed while no call fails: three rounds."""
+STALE_ROUNDS = 3
+"""Number of rounds before this one in which a node whose task has ended may have been listed while no call fails.
+
+Rounds, not seconds: the autoscaler has no round while Ray's control store is down.
+"""
 
 
 class ListingChecks:
@@ -26,6 +30,7 @@ class ListingChecks:
     def __init__(self, world: World) -> None:
         self._world = world
         self._identities: dict[str, dict[str, str]] = {}
+        self._rounds: deque[float] = deque(maxlen=STALE_ROUNDS + 1)
 
     def after_tick(self, monitor: Monitor, tick: Tick, *, is_calm: bool) -> None:
         """Raise `Violation` for what does not hold.
@@ -44,11 +49,12 @@ class ListingChecks:
             identity, tags = self._identity(tasks[node_id]), monitor.provider.node_tags(node_id)
             if tags and (wrong := {key: tags.get(key) for key in identity if tags.get(key) != identity[key]}):
                 self._world.fail("stranger", f"node {node_id} is listed with {wrong}, and is {identity}")
-        if not tick.fresh or not is_calm:
+        self._rounds.append(self._world.seconds)
+        if not tick.fresh or not is_calm or len(self._rounds) <= STALE_ROUNDS:
             return
         ended = {node_id: tasks[node_id].entity.finishedTime for node_id in tick.listing}
-        now = self._world.seconds
-        if stale := [id_ for id_, end in ended.items() if end is not None and now - end.timestamp() > STALE_SECONDS]:
+        first = self._rounds[0]
+        if stale := [id_ for id_, end in ended.items() if end is not None and end.timestamp() < first]:
             self._world.fail("stale", f"the listing has {stale}, which have ended")
 
     def _tasks(self) -> dict[str, TaskRecord]:
