@@ -30,7 +30,7 @@ from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.state.records import GroupRecord, NodeRecord, PoolRecord, TaskRecord, WorkRecord
 from yellowdog_local.testing import RunningPlatform
 
-URL = "http://platform.test"
+URL = "https://platform.test"
 """Where the simulated wire serves the platform."""
 
 BOOT_SECONDS = 2
