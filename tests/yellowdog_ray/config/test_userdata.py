@@ -67,10 +67,41 @@ def test_script_of_another_language_is_joined_as_it_is():
     assert full_userdata("#!/usr/bin/python3\nexit(0)", "x") == "#!/usr/bin/python3\nexit(0)\nx\n"
 
 
-def test_extra_userdata_runs_after_a_script_with_an_own_trap():
-    text = full_userdata("trap 'echo c' EXIT\necho a\n", "echo b\n") or ""
+@pytest.mark.parametrize(
+    "trap", ["trap 'echo c' EXIT", "trap '\necho c\n' EXIT", 'trap "echo c" "EXIT"', "trap 'echo c' exit"]
+)
+def test_extra_userdata_runs_after_a_script_with_an_own_trap(trap):
+    text = full_userdata(f"{trap}\necho a\n", "echo b\n") or ""
 
     assert subprocess.run(["bash"], input=text, capture_output=True, text=True, check=True).stdout == "a\nb\nc\n"
+
+
+@pytest.mark.parametrize("shell", ["#!/bin/sh", "#!/bin/bash"])
+@pytest.mark.parametrize(
+    ("first", "extra", "code"),
+    [
+        ("exit 5", "exit 0", 5),
+        ("exit 5", "exit 6", 5),
+        ("echo a", "false", 1),
+        ("set -e\necho a", "false\necho b", 1),
+        ("echo a \\", "exit 4", 4),
+        ("echo a", "trap 'echo d' EXIT", 0),
+    ],
+)
+def test_first_failure_of_two_scripts_is_the_exit_code(tmp_path, shell, first, extra, code):
+    script = tmp_path / "script"
+    script.write_text(full_userdata(f"{shell}\n{first}", extra) or "")
+    script.chmod(0o755)
+
+    done = subprocess.run([script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, "b" in done.stdout) == (code, False)
+    assert ("d" in done.stdout) == ("trap" in extra), "a trap of the extra text runs"
+
+
+def test_half_of_a_character_is_refused():
+    with pytest.raises(ConfigError, match=r"extra_userdata contains half of a character"):
+        check_userdata({"userdata": "#cloud-config", "extra_userdata": "echo \ud800"}, "c.yaml", "node_config")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +109,7 @@ def test_extra_userdata_runs_after_a_script_with_an_own_trap():
     [
         ("#cloud-config\npackages: [x]", "#!/bin/bash\necho b", ["text/cloud-config", "text/x-shellscript"]),
         ("echo é", "#!/usr/bin/env python3\nprint()", ["text/x-shellscript", "text/x-shellscript"]),
+        ("#!/bin/sh\necho a", "#!/bin/bash\nb=(c d)", ["text/x-shellscript", "text/x-shellscript"]),
         ("#include\nhttps://a.example", "#cloud-config\na: 1", ["text/x-include-url", "text/cloud-config"]),
     ],
 )
@@ -118,7 +150,8 @@ def test_extra_userdata_that_continues_userdata_is_accepted(first, extra):
         ("a && exec /usr/bin/agent", "`exec`"),
         ("exec >/var/log/x 2>&1; exec 3<y", None),
         ("# trap x EXIT; exec y", None),
-        ("#!/usr/bin/python3\nexec x", None),
+        ("#!/usr/bin/python3\nexec x", "no shell script"),
+        ("#cloud-config\na: 1", None),
     ],
 )
 def test_command_that_may_skip_extra_userdata_is_found(script, reason):
