@@ -6,13 +6,16 @@ import importlib
 import os
 import pkgutil
 import random
-import sys
 import uuid
 from datetime import datetime
+from email import message_from_string
+from functools import cache, partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import yaml
+from jsonschema import Draft7Validator
 from yellowdog_client.model import SimulatorComputeSource
 
 import yellowdog_ray
@@ -21,6 +24,7 @@ from tests.simulation.config import BOOT_SECONDS, KEY_FILE
 from tests.simulation.lab import URL, Lab
 from tests.ssh_keys import write_key
 from yellowdog_ray.commands.deliver import Delivered
+from yellowdog_ray.config.check import ok
 from yellowdog_ray.private_file import write_private
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ def prepare(world: World) -> None:
     _replace_time(world)
     _replace_threads(world)
     _replace_ssh(world)
+    _use_fast_parsers(world)
     # It logs once in a process, of which several simulated heads share this one.
     world.monkeypatch.setattr("yellowdog_ray.monitor.head_side.report_own_version", lambda: None)
     # What runs on this machine would be in the story.
@@ -96,15 +101,36 @@ def _replace_time(world: World) -> None:
 
 def _replace_threads(world: World) -> None:
     ray_time.replace_pools(world.monkeypatch, world.processes.make_pool)
-    for module in pkgutil.walk_packages(yellowdog_ray.__path__, "yellowdog_ray."):
-        importlib.import_module(module.name)
-        if hasattr(sys.modules[module.name], "ThreadPoolExecutor"):
-            world.monkeypatch.setattr(f"{module.name}.ThreadPoolExecutor", world.processes.make_pool)
+    for module in _modules():
+        if hasattr(module, "ThreadPoolExecutor"):
+            world.monkeypatch.setattr(module, "ThreadPoolExecutor", world.processes.make_pool)
+
+
+@cache
+def _modules() -> list[ModuleType]:
+    names = [module.name for module in pkgutil.walk_packages(yellowdog_ray.__path__, "yellowdog_ray.")]
+    return [importlib.import_module(name) for name in names]
+
+
+def _use_fast_parsers(world: World) -> None:
+    """YAML, Ray's schema and the metadata of packages take a fifth of a run's time.
+
+    libyaml is faster, Ray's schema is a valid one, and no package changes during a run.
+    """
+    patch = world.monkeypatch
+    patch.setattr(yaml, "safe_load", partial(yaml.load, Loader=yaml.CSafeLoader))
+    patch.setattr(yaml, "safe_dump", partial(yaml.dump, Dumper=yaml.CSafeDumper))
+    patch.setattr(Draft7Validator, "check_schema", lambda *_, **__: None)
+    patch.setattr("importlib.metadata.email", SimpleNamespace(message_from_string=_parsed_metadata))
+
+
+_parsed_metadata = cache(message_from_string)
 
 
 def _replace_ssh(world: World) -> None:
     patch = world.monkeypatch
     patch.setattr("yellowdog_ray.config.ssh_key._check_contents", lambda *_: None)  # it starts `ssh-keygen`
+    patch.setattr("yellowdog_ray.commands.laptop_checks.check_openssh", lambda _: ok("OpenSSH", "not run"))
     patch.setattr("yellowdog_ray.commands.head_wait.try_ssh", lambda _: None)
     patch.setattr("yellowdog_ray.commands.deliver.deliver", lambda *call: _deliver(world, *call))
     patch.setattr("yellowdog_ray.monitor.admission.Certificate", _Certificate)
