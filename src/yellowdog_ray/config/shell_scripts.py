@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.config.local_files import files_of
-from yellowdog_ray.config.userdata import first_programs, full_userdata, has_format, mistake_together, reason_to_skip
+from yellowdog_ray.config.userdata import first_programs, has_format, mistake_together, reason_to_skip
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.node.scripts import STARTS_RAY
@@ -75,7 +75,7 @@ def check_userdata(section: Mapping[str, Any], source: str, path: str) -> None:
     """Refuse an `extra_userdata` that cannot follow `userdata`; arguments as for `check_scripts_of`.
 
     Raises:
-        ConfigError: their formats cannot be joined, or bash cannot read the joined script.
+        ConfigError: their formats cannot be joined.
     """
     for key in _USERDATA:
         if any("\ud800" <= character <= "\udfff" for character in str(section.get(key) or "")):
@@ -87,12 +87,6 @@ def check_userdata(section: Mapping[str, Any], source: str, path: str) -> None:
         return
     if mistake := mistake_together(first, extra):
         raise ConfigError(f"{source}: {path}.extra_userdata: {mistake}")
-    joined = full_userdata(first, extra) or ""
-    if _interpreter(joined) in _SHELLS and _syntax_error(joined) and not _syntax_error(first) and not _is_old():
-        raise ConfigError(
-            f"{source}: {path}.extra_userdata: bash cannot read it together with userdata: end each here-document and "
-            "block in the text in which it begins"
-        )
 
 
 def skipped_userdata(config: Mapping[str, Any], source: str) -> list[str]:
@@ -256,7 +250,8 @@ def _check_syntax(script: str, place: str) -> None:
 
 
 def _syntax_error(script: str) -> re.Match[str] | None:
-    return _SYNTAX.search(_run_bash(["-n", "/dev/stdin"], script))
+    # A script may enable extended patterns (`shopt -s extglob`), which bash reads only if they are enabled already.
+    return _SYNTAX.search(_run_bash(["-O", "extglob", "-n", "/dev/stdin"], script))
 
 
 def _ends_before(script: str, line: int) -> bool:

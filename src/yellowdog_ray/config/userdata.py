@@ -22,14 +22,19 @@ _FORMAT = re.compile(
 makes it ignore the text."""
 
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
-_OWN_TRAP = re.compile(r"^[^#\n]*\btrap\b.*\s(?:EXIT|0)\b", re.MULTILINE)
-_OTHER_PROGRAM = re.compile(r"^[^#\n]*?\bexec\s+(?![\d{<>&])\S", re.MULTILINE)
+_OWN_TRAP = re.compile(r"""^(?![ \t]*#).*\btrap\b.*[\s"'](?:EXIT|exit|0)\b""", re.MULTILINE)
+_OTHER_PROGRAM = re.compile(
+    r"^(?![ \t]*#)(?:.*(?:[;&|({]|\b(?:then|do|else)\b))?[ \t]*exec[ \t]+(?![\d{<>&])\S", re.MULTILINE
+)
+"""A command `exec` with a program; `find -exec`, `docker exec` and redirections are none."""
+
 _JOINED = """\
 {shebang}
 raydog_extra_userdata() (
-:
+eval "$(cat <&9)" 9<&-
+) 9<<'{end}'
 {extra}
-)
+{end}
 raydog_end() {{
   raydog_status=$?
   [ -z "${{raydog_ended:-}}" ] || return "$raydog_status"
@@ -47,6 +52,7 @@ raydog_end
 """Two texts for one shell. The extra text runs once: at the end, or before that at an exit, unless the script has set a
 trap of its own. It runs in a subshell, in which it may exit and set traps. The first failure is the exit code.
 
+The shell parses the extra text when it runs, with the options that the script has set by then.
 The empty line ends a last line that ends with a backslash.
 """
 _TYPES = {
@@ -62,7 +68,7 @@ _TYPES = {
 """The subtype of `text/` by a part's first line (cloud-init's `INCLUSION_TYPES_MAP`)."""
 
 _UNMANGLED = compat32.clone(mangle_from_=False)
-_BOUNDARY_CHARACTERS = 32
+_DIGEST_CHARACTERS = 32
 
 
 def full_userdata(userdata: str | None, extra: str | None) -> str | None:
@@ -86,7 +92,7 @@ def full_userdata(userdata: str | None, extra: str | None) -> str | None:
     if not is_shell_script(first):
         return f"{first}\n{second}\n"
     shebang, _, script = first.partition("\n")
-    return _JOINED.format(shebang=shebang, extra=second, script=script)
+    return _JOINED.format(shebang=shebang, extra=second, script=script, end=f"RAYDOG_{_digest(second)}")
 
 
 def _runs(first: str, second: str) -> bool:
@@ -97,10 +103,14 @@ def _runs(first: str, second: str) -> bool:
     return shells[0] == shells[1] or shells in (("bash", "sh"), ("bash", "dash"))
 
 
+def _digest(*texts: str) -> str:
+    """A word that is in none of the texts."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:_DIGEST_CHARACTERS]
+
+
 def _as_parts(*texts: str) -> str:
     """The texts as one of several parts, which cloud-init handles one after another."""
-    boundary = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:_BOUNDARY_CHARACTERS]
-    whole = MIMEMultipart(boundary=boundary, policy=_UNMANGLED)
+    whole = MIMEMultipart(boundary=_digest(*texts), policy=_UNMANGLED)
     for text in texts:
         charset = "us-ascii" if text.isascii() else "utf-8"
         whole.attach(MIMEText(f"{text}\n", _subtype(text), charset, policy=_UNMANGLED))

@@ -43,6 +43,7 @@ def test_script_with_a_syntax_error_is_refused_with_its_line(key, text, line):
         "#!/usr/bin/env -S bash -e\nray start --head\n",
         "ray start\ncat <<'END'\n'\nEND\n",
         "tail -n +3 $0 | tar -xz\nexit 0\n\x1f'(if )\n",
+        "shopt -s extglob\nray start\nls !(a|b)\n",
         EXAMPLE.read_text(),
     ],
 )

@@ -86,6 +86,8 @@ def test_extra_userdata_runs_after_a_script_with_an_own_trap(trap):
         ("set -e\necho a", "false\necho b", 1),
         ("echo a \\", "exit 4", 4),
         ("echo a", "trap 'echo d' EXIT", 0),
+        ("echo a", "cat <<X\nopen", 0),
+        ("exit 5", "if", 5),
     ],
 )
 def test_first_failure_of_two_scripts_is_the_exit_code(tmp_path, shell, first, extra, code):
@@ -97,6 +99,15 @@ def test_first_failure_of_two_scripts_is_the_exit_code(tmp_path, shell, first, e
 
     assert (done.returncode, "b" in done.stdout) == (code, False)
     assert ("d" in done.stdout) == ("trap" in extra), "a trap of the extra text runs"
+
+
+def test_extra_userdata_is_read_with_the_options_of_userdata(tmp_path):
+    text = full_userdata("shopt -s extglob\nexit 0", 'case b in !(a)) echo c;; esac\nread -r x; echo "$x"') or ""
+    (tmp_path / "script").write_text(text)
+
+    done = subprocess.run(["bash", tmp_path / "script"], input="d\n", capture_output=True, text=True, check=True)
+
+    assert done.stdout == "c\nd\n"
 
 
 def test_half_of_a_character_is_refused():
@@ -128,7 +139,6 @@ def test_texts_of_two_formats_become_parts_for_cloud_init(first, extra, types):
         ("echo a", "<powershell>\nx", "begins with '<powershell>': write one text"),
         ("#cloud-config\na: 1", "if true; then echo b; fi", "begin extra_userdata with a line for cloud-init"),
         ("#include\nhttps://a.example", "echo b", "begin extra_userdata with a line for cloud-init"),
-        ("echo a", "cat <<END\nopen", "end each here-document"),
     ],
 )
 def test_extra_userdata_that_cannot_follow_is_refused(first, extra, phrase):
@@ -150,6 +160,9 @@ def test_extra_userdata_that_continues_userdata_is_accepted(first, extra):
         ("a && exec /usr/bin/agent", "`exec`"),
         ("exec >/var/log/x 2>&1; exec 3<y", None),
         ("# trap x EXIT; exec y", None),
+        ('[ $# -eq 0 ] || trap c "EXIT"', "`trap`"),
+        ("if a; then exec b; fi; [ $# -eq 0 ] && exec c", "`exec`"),
+        ("find . -exec chmod 700 {} +; docker exec c ls", None),
         ("#!/usr/bin/python3\nexec x", "no shell script"),
         ("#cloud-config\na: 1", None),
     ],
