@@ -151,7 +151,7 @@ class Checks:
             tick,
             listed=monitor.life.listed,
             terminated=self._terminated(monitor),
-            trouble_ended=self._trouble_ended,
+            trouble_ended=max(self._trouble_ended, monitor.life.began),  # a new process has no memory of terminations
         )
         after_outage = self._is_calm and self._outage_ended_at == self._trouble_ended
         self._times.after_tick(monitor, is_calm=self._is_calm, after_outage=after_outage)

@@ -56,9 +56,11 @@ class Life:
         terminated: ids of the nodes whose termination was requested.
         listed: all ids that Ray ever received.
         launches: the launches of the present round.
+        began: when it began, in seconds.
         failed_launches: the records of failed launches that Ray had after each of the last rounds.
     """
 
+    began: float = 0.0
     terminated: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
     launches: list[Launch] = field(default_factory=list)
@@ -87,7 +89,7 @@ class Monitor:
         seconds: Callable[[], float],
     ) -> None:
         self.process = process
-        self.life = Life()
+        self.life = Life(began=seconds())
         self.due = seconds()
         self._count_nodes = count_nodes
         self._seconds = seconds
