@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import multiprocessing
 import os
@@ -14,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.simulation.random_runs.matrix import Case, pairs, single_changes
-from tests.simulation.random_runs.runs import Order, Outcome, run_order
+from tests.simulation.random_runs.runs import Order, Outcome, run_order, spare_imports
 from yellowdog_local.state.profiles import ProfileError, assume, load_profile
 from yellowdog_local.state.settings import Settings
 
@@ -129,19 +128,11 @@ def _row(case: Case) -> str:
 def _outcomes(orders: list[Order], jobs: int) -> Iterator[Outcome]:
     """In the order of the seeds, so that the output is the same however many processes there are."""
     if jobs == 1:
-        _spare_imports()
         yield from map(run_order, orders)
         return
     context = multiprocessing.get_context("spawn")  # Ray, imported, has threads that a fork would lose
-    with context.Pool(jobs, _spare_imports) as pool:
+    with context.Pool(jobs, spare_imports) as pool:
         yield from pool.imap(run_order, orders, chunksize=1)
-
-
-def _spare_imports() -> None:
-    """Leave what is imported out of garbage collections, which take a tenth of a run's time otherwise."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def _report(outcome: Outcome, stories: Path) -> None:

@@ -1,9 +1,11 @@
 """The options of `scripts/chaos` that change settings of the platform."""
 
 import json
+import sys
 
 import pytest
 
+from tests.programs import run_program
 from tests.simulation.random_runs import __main__ as command
 from tests.simulation.random_runs.runs import Outcome
 from yellowdog_local.state.settings import Settings
@@ -94,3 +96,12 @@ def test_failures_are_counted_by_value(chaos, monkeypatch, tmp_path, capsys):
     assert "| lists_newest_first | true | 1 | 1 |" in output
     assert "| default_slice_size | 1 | 1 | 0 |" in output
     assert "again: scripts/chaos --seed" in output
+
+
+def test_runs_of_several_processes_are_all_reported():
+    program = [sys.executable, "-m", command.__package__, "--seed", "60000", "--scenarios", "2", "--jobs", "2"]
+
+    done = run_program(program, seconds=50)
+
+    assert done.returncode == 0, done.stdout
+    assert "2 of 2 scenarios, 0 failed" in done.stdout
