@@ -135,7 +135,7 @@ def read_seed(path: Path) -> SeedFile:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong, in one line, with the place if PyYAML reports one."""
+    """The error in one line, with its line and column if PyYAML reports them."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     if mark is None or problem is None:
         return " ".join(str(error).replace(' in "<unicode string>",', " at").split())

@@ -148,14 +148,9 @@ def _is_mapping(text: str) -> bool:
 
 def reason_to_skip(userdata: str, extra: str = "") -> str | None:
     """The reason why `extra` may not run after `userdata`: `exec`, an own `trap`, or another program that reads it."""
-    if userdata.startswith("#!") and not is_shell_script(userdata):
-        return (
-            None
-            if has_format(extra)
-            else "is no shell script, and extra_userdata has no first line such as #!/bin/bash"
-        )
     if has_format(userdata) and not is_shell_script(userdata):
-        return None
+        is_continued = userdata.startswith("#!") and not has_format(extra)
+        return "is no shell script, and extra_userdata has no first line such as #!/bin/bash" if is_continued else None
     if _OWN_TRAP.search(userdata):
         return "sets a `trap` for EXIT"
     return "runs another program by `exec`" if _OTHER_PROGRAM.search(userdata) else None

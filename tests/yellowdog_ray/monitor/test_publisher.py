@@ -112,12 +112,17 @@ def test_decisions_are_published_once(desk, local):
     ]
 
 
-def test_announcement_is_published_within_a_minute(desk, local):
+def publish_launches(desk, local):
+    """Publish decisions until the next one waits for the pace; gives the number of records."""
     for number in range(4):
         desk.journal.note(Act.LAUNCHED, f"{number}")
         local.advance(1)
         desk.pass_time(5 * FIRST_SECONDS)
-    before = len(desk.published())
+    return len(desk.published())
+
+
+def test_announcement_is_published_within_a_minute(desk, local):
+    before = publish_launches(desk, local)
 
     desk.publisher.announce("idle", "this cluster ends in 10 min: it is idle")
     local.advance(1)
@@ -130,11 +135,7 @@ def test_announcement_is_published_within_a_minute(desk, local):
 
 
 def test_first_back_off_is_published_within_a_minute_and_later_ones_at_the_pace(desk, local):
-    for number in range(4):
-        desk.journal.note(Act.LAUNCHED, f"{number}")
-        local.advance(1)
-        desk.pass_time(5 * FIRST_SECONDS)
-    before = len(desk.published())
+    before = publish_launches(desk, local)
 
     for failures in range(1, 5):
         failing = BackOffState(node_type="cpu", code="EndedBeforeJoin", reason="1", failures=failures, until=START)
