@@ -217,7 +217,7 @@ class NodeConfig(_Section):
         description="A configured worker pool to use instead: its id, or its `namespace/name`. It excludes the other "
         "keys.",
     )
-    images_id: str | None = Field(default=None, description="The image, if the template does not set one.")
+    images_id: values.OptionalImage = Field(default=None, description="The image, if the template does not set one.")
     metrics_enabled: values.OptionalBoolean = Field(
         default=None, description="Whether YellowDog collects metrics from the nodes."
     )

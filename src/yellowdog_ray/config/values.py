@@ -35,9 +35,13 @@ _USER = r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]*"
 _TAG_RULE = f"lower-case letters, digits, '-', '_', '.' and ':', at most {names.MAX_TAG_LENGTH} characters"
 _DIGITS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _FLAGS = {"true": True, "false": False}
-_IN_NAMESPACE = r"(?!ydid:)[^/\s]+/[^/\s]+"
-_TEMPLATE = rf"(ydid:crt:\S+|{_IN_NAMESPACE})"
-_POOL = rf"(ydid:wrkrpool:\S+|{_IN_NAMESPACE})"
+_FILLED_IN = r"(?!.*(\.\.\.|[$<>{}]))"
+"""No character of a variable or placeholder, such as `$NAME`, `{{name}}`, `<name>` or `ydid:crt:...`, follows."""
+_OF_A_WORD = r"[^/\s\x00-\x1f\x7f]"
+_IN_NAMESPACE = rf"(?!ydid:){_OF_A_WORD}+/{_OF_A_WORD}+"
+_TEMPLATE = rf"{_FILLED_IN}(ydid:crt:{_OF_A_WORD}+|{_IN_NAMESPACE})"
+_POOL = rf"{_FILLED_IN}(ydid:wrkrpool:{_OF_A_WORD}+|{_IN_NAMESPACE})"
+_IMAGE = rf"{_FILLED_IN}{NO_CONTROL_CHARACTERS}"
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,18 @@ def _optional(check: Callable[[_Given], _Checked]) -> Callable[[_Given | None], 
     return lambda value: None if value is None else check(value)
 
 
+def _image(value: str) -> str:
+    return _reference(value, _IMAGE, "an image's id")
+
+
 def _reference(value: str, pattern: str, an_id: str) -> str:
     if re.fullmatch(pattern, value):
         return value
+    if not re.match(_FILLED_IN, value):
+        raise ValueError(
+            f"{shown(value)} contains a variable or a placeholder, which RayDog does not replace: write {an_id}, or "
+            "`namespace/name`, in full"
+        )
     raise ValueError(f"{shown(value)} is neither {an_id} nor its `namespace/name`")
 
 
@@ -206,6 +219,11 @@ OptionalTemplate = Annotated[
     AfterValidator(_optional(_template)),
     Remedy("give the template's id, or its `namespace/name`"),
     _pattern(whole(_TEMPLATE), "Give the template's id (ydid:crt:...), or its namespace/name."),
+]
+OptionalImage = Annotated[
+    str | None,
+    AfterValidator(_optional(_image)),
+    _pattern(whole(_IMAGE), "Give the image's id in full: RayDog replaces no variable or placeholder."),
 ]
 OptionalPool = Annotated[
     str | None,

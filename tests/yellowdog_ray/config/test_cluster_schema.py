@@ -109,7 +109,7 @@ def test_what_raydog_accepts_is_accepted(validator, cluster_yaml, change):
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
 class TestExamples:
     def test_example_is_accepted(self, validator, file):
-        text = file.read_text().replace("<your-namespace>", "my-team")
+        text = re.sub(r"<your-namespace(/[\w-]+)?>", r"my-team\1", file.read_text())
 
         assert errors_of(validator, yaml.safe_load(text)) == []
 

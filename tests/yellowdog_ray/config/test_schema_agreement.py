@@ -22,7 +22,7 @@ NOT_EXPRESSED = re.compile(
     r"there is no file|a path and no script|is a directory|is no regular file|longer than one can be"  # of files
     r"|is not one of available_node_types|above max_workers|two files would become|the same remote path"  # between keys
     r"|would be a file on the head|task groups"
-    r"|has the remote path|the key itself"  # of texts that look like something else
+    r"|has the remote path|the key itself|contains a NUL"  # of texts that look like something else
     r"|give a finite number|is nan|without a point|is a key that is no word|has the key \d|of YAML's type"  # no JSON
     r"|domain and '/' may precede"
 )
@@ -33,8 +33,26 @@ NOT_EXPRESSED = re.compile(
 
 SCALARS: list[Any] = [
     *(None, True, False, 0, 1, 2, -1, 1.0, 1.5, 6379, 10**9, 10**23, float("inf"), float("nan")),
-    *("", " ", "a", "a b", "A", "my-team", "my-team/t", "ydid:crt:x", "/", "a/", "a//b", "~/x", "$HOME/x", "file:x"),
+    *(
+        "",
+        " ",
+        "a",
+        "a b",
+        "A",
+        "my-team",
+        "my-team/t",
+        "ydid:crt:x",
+        "/",
+        "a/",
+        "a//b",
+        "a/$b",
+        "<a>/b",
+        "~/x",
+        "$HOME/x",
+        "file:x",
+    ),
     *("true", "yes", "1", "1.5", "token", "none", "external", "head", "worker", "yellowdog_ray.provider.X"),
+    *("a/$b", "<a>/b", "ydid:crt:...", "a/\x1bb"),
     *("a\n", "a\nb", "\0", "\x1b[31m", "\u2028", "é", "٣", "-oX=y", "%h", "x" * 64, "x" * 5000),
 ]
 KEYS = ["a", "a/b", "a b", "", "CPU", "object_store_memory", "image", "ssh_user", "min_workers", "~/x", "a\n", "/x"]

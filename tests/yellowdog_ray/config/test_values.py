@@ -3,7 +3,18 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from yellowdog_ray.config.values import Boolean, Files, Hours, Name, OptionalPool, OptionalTag, Port, User
+from yellowdog_ray.config.values import (
+    Boolean,
+    Files,
+    Hours,
+    Name,
+    OptionalImage,
+    OptionalPool,
+    OptionalTag,
+    OptionalTemplate,
+    Port,
+    User,
+)
 
 
 def message_of(kind, value):
@@ -27,6 +38,27 @@ def test_other_forms_of_files_are_refused_in_one_message(value):
 @pytest.mark.parametrize("value", ["pool", "/pool", "pool/", ""])
 def test_reference_without_namespace_is_refused(value):
     assert "neither a worker pool's id (ydid:wrkrpool:...) nor its `namespace/name`" in message_of(OptionalPool, value)
+
+
+@pytest.mark.parametrize("kind", [OptionalTemplate, OptionalPool, OptionalImage])
+@pytest.mark.parametrize("value", ["ns/$NAME", "<ns>/<t>", "${NS}/t", "{{ns}}/t", "ydid:crt:..."])
+def test_reference_with_a_placeholder_is_refused(kind, value):
+    message = message_of(kind, value)
+
+    assert f"{value!r} contains a variable or a placeholder, which RayDog does not replace: write " in message
+
+
+@pytest.mark.parametrize("kind", [OptionalTemplate, OptionalPool, OptionalImage])
+def test_reference_with_a_terminal_code_is_refused(kind):
+    assert r"'ns/\x1b[31m' is neither " in message_of(kind, "ns/\x1b[31m")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["ami-0123456789abcdef0", "Canonical:ubuntu:22_04-lts:latest", "/subscriptions/a/images/b (c)", "ns/family"],
+)
+def test_image_of_any_cloud_is_accepted(value):
+    assert TypeAdapter(OptionalImage).validate_python(value) == value
 
 
 @pytest.mark.parametrize("value", [None, "ydid:wrkrpool:1", "demo/pool"])
