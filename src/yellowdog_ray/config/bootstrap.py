@@ -31,12 +31,11 @@ from yellowdog_ray.config.mistakes import dotted, refuse
 from yellowdog_ray.config.own_token import check_scripts, mounted_token, refuse_upload
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_steps import completed, take_mistakes
+from yellowdog_ray.config.script_texts import has_private_key
 from yellowdog_ray.config.shell_scripts import (
     check_scripts_of,
-    check_userdata,
     line_end_warnings,
     port_warnings,
-    skipped_userdata,
     starts_no_ray,
     version_warnings,
 )
@@ -48,6 +47,7 @@ from yellowdog_ray.config.updaters import (
     scripts_that_do_not_wait,
     worker_start,
 )
+from yellowdog_ray.config.userdata_checks import check_userdata, userdata_warnings
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.names import NAMING_RULE, is_valid_name
 from yellowdog_ray.node.authentication import MODE_TOKEN
@@ -266,6 +266,12 @@ def _warnings(
         for key in cfg.PROVIDER_FILE_KEYS
         if f"{AUTH_TOKEN}=" in (getattr(settings, key) or "")
     ]
+    warnings += [
+        f"{source}: provider.{key} contains a private key, which everybody who may read the task can read: put the key "
+        "into the image, or copy it with file_mounts"
+        for key in cfg.PROVIDER_FILE_KEYS
+        if has_private_key(getattr(settings, key) or "")
+    ]
     if ignored:
         warnings.append(
             f"{source}: provider.disable_node_updaters is true, so {', '.join(ignored)} has no effect: remove that "
@@ -275,7 +281,7 @@ def _warnings(
     warnings += starts_no_ray(config["provider"], updaters, source)
     warnings += _quoted_warnings(config, source)
     warnings += _timing_warnings(settings, source)
-    warnings += skipped_userdata(config, source)
+    warnings += userdata_warnings(config, source)
     warnings += version_warnings(config, source)
     warnings += port_warnings(script, settings.ray_worker_node_task_script or "", source)
     uploads = config["provider"].get("files_to_upload") or {}

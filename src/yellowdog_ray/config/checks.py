@@ -25,9 +25,10 @@ from yellowdog_ray.config.local_files import (
 from yellowdog_ray.config.mistakes import Mistake, Place, dotted
 from yellowdog_ray.config.own_token import SCRIPT_KEY, WORKER_KEY, check_scripts, refuse_settings, refuse_upload
 from yellowdog_ray.config.ray_auth import resolve
-from yellowdog_ray.config.shell_scripts import check_scripts_of, check_userdata
+from yellowdog_ray.config.shell_scripts import check_scripts_of
 from yellowdog_ray.config.ssh_key import check_key
 from yellowdog_ray.config.updaters import head_start, needs_updaters, worker_start
+from yellowdog_ray.config.userdata_checks import check_userdata
 from yellowdog_ray.node.authentication import MODE_DISABLED, MODE_TOKEN
 
 Check = Callable[[], object]

@@ -17,6 +17,7 @@ from typing import Any
 from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.paths import path_mistake
 from yellowdog_ray.config.remote_paths import check_no_conflict, check_remote_paths, remotes_below
+from yellowdog_ray.config.script_texts import GZIP, is_address
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.printable import one_line
 
@@ -79,8 +80,11 @@ def inline_files(
         value = inlined.get(key)
         if not isinstance(value, str):
             continue
-        if value.startswith(FILE_PREFIX):
-            text = _file_text(value.removeprefix(FILE_PREFIX).strip(), source, f"{path}.{key}", folders)
+        name = value.strip().removeprefix(FILE_PREFIX).strip()
+        if is_address(name):
+            continue  # `check_scripts_of` refuses it
+        if value.lstrip().startswith(FILE_PREFIX):
+            text = _file_text(name, source, f"{path}.{key}", folders)
             inlined[key] = text if "\n" in text else f"{text}\n"  # as text, it is not taken for a path again
         else:
             _refuse_path(value, source, f"{path}.{key}", folders)
@@ -92,6 +96,7 @@ def _refuse_path(text: str, source: str, key: str, folders: Sequence[Path]) -> N
 
     A program of the image, at an absolute path that this machine lacks, may be meant. A text with a line break is none.
     """
+    text = text.strip(" \t")
     has_prefix = text.lower().startswith(FILE_PREFIX) and "\n" not in text
     name = text[len(FILE_PREFIX) :].strip() if has_prefix else text
     if not has_prefix and (not text or re.search(r"\s", text)):
@@ -141,9 +146,9 @@ def read_text(name: str, source: str, key: str, folders: Sequence[Path], advice:
             )
         return place.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{source}: {key}: cannot read {place} as text ({error}): make it readable, and save it as UTF-8"
-        ) from error
+        is_compressed = isinstance(error, UnicodeDecodeError) and error.object.startswith(GZIP)
+        remedy = "decompress it with `gunzip`" if is_compressed else "make it readable, and save it as UTF-8"
+        raise ConfigError(f"{source}: {key}: cannot read {place} as text ({error}): {remedy}") from error
 
 
 def file_mounts(config: Mapping[str, Any], source: str, folders: Sequence[Path]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.config.local_files import files_of
-from yellowdog_ray.config.userdata import first_programs, has_format, mistake_together, reason_to_skip
+from yellowdog_ray.config.script_texts import script_mistake
+from yellowdog_ray.config.userdata import first_line_mistake, first_programs, has_format, stripped
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.node.scripts import STARTS_RAY
@@ -43,7 +44,7 @@ _USES_TEXT = re.compile(r"(?:\s-\w*c|\beval|<<<|=|\binstall\b.*|\badd\b.*|\bssh\
 
 
 def check_scripts_of(section: Mapping[str, Any], keys: Sequence[str], source: str, path: str) -> None:
-    """Refuse a shell script that bash, or cloud-init, cannot run.
+    """Refuse a script that bash, or cloud-init, cannot run. `userdata_checks` has the further checks of user data.
 
     Args:
         section: the `provider` section or a `node_config`, without `file:` values.
@@ -52,59 +53,31 @@ def check_scripts_of(section: Mapping[str, Any], keys: Sequence[str], source: st
         path: the section's place in the YAML, for messages.
 
     Raises:
-        ConfigError: a task script's first line names another interpreter, or bash cannot read a script.
+        ConfigError: a text is no script, a task script's first line names another interpreter, or bash cannot read a
+            script.
     """
     for key in keys:
         script = section.get(key)
-        if isinstance(script, str):
-            _check(script, f"{source}: {path}.{key}", is_task=key in _TASK_SCRIPTS)
+        if isinstance(script, str) and (mistake := _mistake(script, key)):
+            raise ConfigError(f"{source}: {path}.{key}: {mistake}")
 
 
-def _check(script: str, place: str, *, is_task: bool) -> None:
-    interpreter = _interpreter(script)
+def _mistake(script: str, key: str) -> str | None:
+    is_task = key in _TASK_SCRIPTS
+    if mistake := script_mistake(script, is_userdata=not is_task):
+        return mistake
+    interpreter = _interpreter(script if is_task else stripped(script))
     if is_task and interpreter and interpreter not in _SHELLS:
-        raise ConfigError(
-            f"{place}: its first line names `{interpreter}`, and YellowDog's task type `bash` runs it in bash: write a "
-            f"script for bash that starts your `{interpreter}` program"
+        return (
+            f"its first line names `{interpreter}`, and YellowDog's task type `bash` runs it in bash: write a script "
+            f"for bash that starts your `{interpreter}` program"
         )
-    if interpreter in _SHELLS or is_task or not has_format(script):
-        _check_syntax(script, place)
+    return syntax_mistake(script) if is_task or interpreter in _SHELLS or _runs_alone(script, key) else None
 
 
-def check_userdata(section: Mapping[str, Any], source: str, path: str) -> None:
-    """Refuse an `extra_userdata` that cannot follow `userdata`; arguments as for `check_scripts_of`.
-
-    Raises:
-        ConfigError: their formats cannot be joined.
-    """
-    for key in _USERDATA:
-        if any("\ud800" <= character <= "\udfff" for character in str(section.get(key) or "")):
-            raise ConfigError(
-                f"{source}: {path}.{key} contains half of a character (\\ud800 to \\udfff): write the whole"
-            )
-    first, extra = (section.get(key) for key in _USERDATA)
-    if not isinstance(first, str) or not isinstance(extra, str) or not first.strip() or not extra.strip():
-        return
-    if mistake := mistake_together(first, extra):
-        raise ConfigError(f"{source}: {path}.extra_userdata: {mistake}")
-
-
-def skipped_userdata(config: Mapping[str, Any], source: str) -> list[str]:
-    """A warning for each `extra_userdata` that `userdata` may keep from running.
-
-    Args:
-        config: the completed YAML.
-        source: the YAML's name, for messages.
-    """
-    warnings = []
-    for name, node_type in config["available_node_types"].items():
-        first, extra = ((node_type.get("node_config") or {}).get(key) for key in _USERDATA)
-        if first and extra and (reason := reason_to_skip(first, extra)):
-            warnings.append(
-                f"{source}: available_node_types.{name}.node_config.extra_userdata may not run, because userdata "
-                f"{reason}: change that, or write both in userdata"
-            )
-    return warnings
+def _runs_alone(script: str, key: str) -> bool:
+    """Whether bash runs user data without a first line, whatever the other key has."""
+    return key == "userdata" and not has_format(stripped(script)) and first_line_mistake(script) is None
 
 
 def starts_no_ray(provider: Mapping[str, Any], updaters: Mapping[str, str], source: str) -> list[str]:
@@ -242,11 +215,12 @@ def _interpreter(script: str) -> str:
     return programs[0] if programs else ""
 
 
-def _check_syntax(script: str, place: str) -> None:
+def syntax_mistake(script: str) -> str | None:
+    """The line that bash cannot read, with its message; None also where bash is missing or old."""
     found = _syntax_error(script)
     if found is None or _ends_before(script, int(found[1])) or _is_old():
-        return
-    raise ConfigError(f"{place}: bash cannot read line {found[1]} ({found[2]}): correct the script")
+        return None
+    return f"bash cannot read line {found[1]} ({found[2]}): correct the script"
 
 
 def _syntax_error(script: str) -> re.Match[str] | None:

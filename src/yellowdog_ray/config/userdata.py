@@ -9,8 +9,7 @@ from email.mime.text import MIMEText
 from email.policy import compat32
 from pathlib import PurePosixPath
 
-import yaml
-
+from yellowdog_ray.config.cloud_config import cloud_config_mistake, is_without_first_line
 from yellowdog_ray.config.mistakes import shown
 
 _FORMAT = re.compile(
@@ -21,6 +20,8 @@ _FORMAT = re.compile(
 """The first line of a text that cloud-init handles (its "User-data formats"). Any other first line, such as a comment,
 makes it ignore the text."""
 
+_EMPTY_LINES = re.compile(r"\A(?:[ \t\r]*\n)+")
+_BASH = "#!/bin/bash"
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 _OWN_TRAP = re.compile(r"""^(?![ \t]*#).*\btrap\b.*[\s"'](?:EXIT|exit|0)\b""", re.MULTILINE)
 _OTHER_PROGRAM = re.compile(
@@ -58,6 +59,7 @@ The empty line ends a last line that ends with a backslash.
 _TYPES = {
     "#!": "x-shellscript",
     "#cloud-config-archive": "cloud-config-archive",
+    "#cloud-config-jsonp": "cloud-config-jsonp",
     "#cloud-config": "cloud-config",
     "#cloud-boothook": "cloud-boothook",
     "#include-once": "x-include-once-url",
@@ -78,12 +80,12 @@ def full_userdata(userdata: str | None, extra: str | None) -> str | None:
     with its variables. An `extra` of another format, or for another shell, becomes a part of its own. An `extra`
     without a first line continues a text that is no shell script.
     """
-    parts = [part.strip("\n") for part in (userdata, extra) if part and part.strip()]
+    parts = [stripped(part) for part in (userdata, extra) if part and part.strip()]
     if not parts:
         return None
     first = parts[0]
     if not has_format(first):
-        first = f"#!/bin/bash\n{first}"
+        first = f"{_BASH}\n{first}"
     if len(parts) == 1:
         return f"{first}\n"
     second = parts[1]
@@ -93,6 +95,11 @@ def full_userdata(userdata: str | None, extra: str | None) -> str | None:
         return f"{first}\n{second}\n"
     shebang, _, script = first.partition("\n")
     return _JOINED.format(shebang=shebang, extra=second, script=script, end=f"RAYDOG_{_digest(second)}")
+
+
+def stripped(text: str) -> str:
+    """A text without empty lines at its beginning and its end."""
+    return _EMPTY_LINES.sub("", text).strip("\n")
 
 
 def _runs(first: str, second: str) -> bool:
@@ -113,37 +120,47 @@ def _as_parts(*texts: str) -> str:
     whole = MIMEMultipart(boundary=_digest(*texts), policy=_UNMANGLED)
     for text in texts:
         charset = "us-ascii" if text.isascii() else "utf-8"
-        whole.attach(MIMEText(f"{text}\n", _subtype(text), charset, policy=_UNMANGLED))
+        whole.attach(MIMEText(f"{text}\n", subtype(text), charset, policy=_UNMANGLED))
     return whole.as_string()
 
 
-def _subtype(text: str) -> str:
+def subtype(text: str) -> str:
+    """What follows `text/` in the type of a text that begins with a line for cloud-init."""
     return next((kind for start, kind in _TYPES.items() if text.lower().startswith(start)), "plain")
 
 
 def mistake_together(userdata: str, extra: str) -> str | None:
     """The reason why `extra` cannot follow `userdata`, with the remedy."""
-    first, second = userdata.strip("\n"), extra.strip("\n")
+    first, second = stripped(userdata), stripped(extra)
     for text in (first, second):
-        if has_format(text) and _subtype(text) == "plain":
+        if has_format(text) and subtype(text) == "plain":
             line = shown(text.split("\n", 1)[0])
             return f"nothing can be joined to a text that begins with {line}: write one text, in `userdata`"
     if has_format(second) or not has_format(first):
         return None
-    advice = f"begin extra_userdata with a line for cloud-init, such as `#!/bin/bash`: userdata is {_subtype(first)}"
-    if _subtype(first) == "cloud-config" and not _is_mapping(f"{first}\n{second}"):
-        return advice
+    advice = f"begin extra_userdata with a line for cloud-init, such as `#!/bin/bash`: userdata is {subtype(first)}"
+    is_broken = cloud_config_mistake(first) is None and cloud_config_mistake(f"{first}\n{second}") is not None
     lines = [line for line in second.splitlines() if line.strip() and not line.startswith("#")]
-    if _subtype(first).startswith("x-include") and not all("://" in line for line in lines):
-        return advice
+    is_broken |= subtype(first).startswith("x-include") and not all("://" in line for line in lines)
+    return advice if is_broken else None
+
+
+def first_line_mistake(text: str) -> str | None:
+    """Why bash would run a text of another format, with the remedy."""
+    text = stripped(text)
+    if has_format(text):
+        return None
+    for line in map(str.strip, text.split("\n")):
+        if has_format(line) and not _runs(_BASH, line):
+            return (
+                f"{shown(line)} is not the first line, without spaces before it, so bash would run the text: move it "
+                f"there, or begin a script for bash with `{_BASH}`"
+            )
+        if line and not line.startswith("#"):
+            break
+    if is_without_first_line(text):
+        return "it has the form of a `#cloud-config`, and without that line bash would run it: begin it with that line"
     return None
-
-
-def _is_mapping(text: str) -> bool:
-    try:
-        return isinstance(yaml.load(text, yaml.BaseLoader), dict)  # noqa: S506 - it makes only text, lists and mappings
-    except (yaml.YAMLError, RecursionError):
-        return False
 
 
 def reason_to_skip(userdata: str, extra: str = "") -> str | None:

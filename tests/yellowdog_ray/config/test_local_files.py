@@ -1,5 +1,6 @@
 """Local files of a YAML: found by one rule, checked before anything is created, never in the way of `ray down`."""
 
+import gzip
 import os
 
 import pytest
@@ -147,6 +148,39 @@ def test_command_of_one_word_is_accepted_as_userdata(cluster_yaml, folders, text
     cluster_yaml["available_node_types"]["worker"]["node_config"]["userdata"] = text
 
     assert run(run(cluster_yaml, folders), folders)
+
+
+@pytest.mark.parametrize("text", [" file:init", "\tfile: init\n"])
+def test_spaces_around_the_prefix_of_a_path_are_ignored(cluster_yaml, folders, text):
+    (folders[0] / "init").write_text("echo x\n")
+    cluster_yaml["available_node_types"]["worker"]["node_config"]["userdata"] = text
+
+    assert run(cluster_yaml, folders)["available_node_types"]["worker"]["node_config"]["userdata"] == "echo x\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["https://example.com/setup.sh", "file:https://example.com/setup", "s3://b/setup.sh\n"]
+)
+@pytest.mark.parametrize(
+    ("key", "remedy"), [("userdata", "`#include` before the address"), ("ray_head_node_task_script", "`curl -fsSL ")]
+)
+def test_address_of_a_script_is_refused_with_a_way_to_download_it(cluster_yaml, folders, key, remedy, text):
+    node_config = cluster_yaml["available_node_types"]["worker"]["node_config"]
+    (cluster_yaml["provider"] if key.startswith("ray") else node_config)[key] = text
+    address = text.removeprefix("file:").strip()
+    remedy = remedy if address.startswith("https") else "let a script download it"
+
+    message = error_of(cluster_yaml, folders)
+
+    assert f"{key}: it is {address!r}, an address, and RayDog downloads nothing: " in message
+    assert remedy in message
+
+
+def test_compressed_file_is_refused_with_its_remedy(cluster_yaml, folders):
+    (folders[0] / "init.gz").write_bytes(gzip.compress(b"echo x\n"))
+    cluster_yaml["available_node_types"]["worker"]["node_config"]["userdata"] = "file:init.gz"
+
+    assert error_of(cluster_yaml, folders).endswith(": decompress it with `gunzip`")
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\ufeff"])

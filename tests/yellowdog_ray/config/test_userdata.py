@@ -5,8 +5,8 @@ from email import message_from_string
 
 import pytest
 
-from yellowdog_ray.config.shell_scripts import check_userdata
 from yellowdog_ray.config.userdata import full_userdata, reason_to_skip
+from yellowdog_ray.config.userdata_checks import check_userdata
 from yellowdog_ray.errors import ConfigError
 
 

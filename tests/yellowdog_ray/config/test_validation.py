@@ -234,6 +234,37 @@ class TestFileThatRayCannotUse:
             bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
 
 
+def test_every_text_that_is_no_script_is_found_at_its_key(write, cluster_yaml, tmp_path):
+    (tmp_path / "init").write_text("# Packages\n#cloud-config\npackages: [a]\n")
+    worker, head = (cluster_yaml["available_node_types"][name]["node_config"] for name in ("worker", "head"))
+    worker |= {"userdata": "file:id_ed25519", "extra_userdata": " file:init", "images_id": "$IMAGE"}
+    worker["compute_requirement_template"] = "<ns>/<t>"
+    head |= {"userdata": "https://x/setup.sh", "extra_userdata": "a\0"}
+    cluster_yaml["provider"]["ray_worker_node_task_script"] = "file:id_ed25519"
+    file = write(cluster_yaml)
+    lines = file.read_text().splitlines()
+
+    found = [(finding.text.split(":")[0], lines[finding.line - 1][finding.column - 1 :]) for finding in validate(file)]
+
+    assert [place.removeprefix("available_node_types.") for place, _ in found] == [
+        "provider.ray_worker_node_task_script",
+        *("head.node_config.userdata", "head.node_config.extra_userdata"),
+        "worker.node_config.compute_requirement_template",
+        *("worker.node_config.userdata", "worker.node_config.extra_userdata", "worker.node_config.images_id"),
+    ]
+    assert [place for place, line in found if not line.startswith(f"{place.rpartition('.')[2]}:")] == []
+
+
+def test_replaced_key_of_a_cloud_config_is_a_warning_at_its_place(write, cluster_yaml):
+    node_config = cluster_yaml["available_node_types"]["worker"]["node_config"]
+    node_config |= {"userdata": "#cloud-config\npackages: [a]", "extra_userdata": "#cloud-config\npackages: [b]"}
+
+    (finding,) = validate(write(cluster_yaml))
+
+    assert finding.is_warning
+    assert "worker.node_config.extra_userdata replaces `packages` of userdata" in finding.text
+
+
 def test_good_file_logs_nothing_of_ray(write, cluster_yaml, caplog):
     validate(write(cluster_yaml))
 

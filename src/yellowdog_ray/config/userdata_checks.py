@@ -1,0 +1,120 @@
+"""The checks of `userdata` and `extra_userdata` together: what cloud-init, or a cloud, would ignore or refuse.
+
+bash reads their syntax. No script runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from yellowdog_ray.config.cloud_config import MERGE, cloud_config_mistake, repeated_keys, replaced_keys
+from yellowdog_ray.config.mistakes import dotted
+from yellowdog_ray.config.script_texts import has_private_key
+from yellowdog_ray.config.shell_scripts import syntax_mistake
+from yellowdog_ray.config.userdata import (
+    first_line_mistake,
+    full_userdata,
+    has_format,
+    is_shell_script,
+    mistake_together,
+    reason_to_skip,
+    stripped,
+)
+from yellowdog_ray.errors import ConfigError
+
+AWS_BYTES = 16_384
+"""Maximum bytes of AWS's user data, before its encoding in base64 (AWS: "Work with instance user data")."""
+
+_KEYS = ("userdata", "extra_userdata")
+
+
+def check_userdata(section: Mapping[str, Any], source: str, path: str) -> None:
+    """Refuse user data that cloud-init would ignore or take for a script, and texts that cannot be joined.
+
+    Args:
+        section: a `node_config`, without `file:` values.
+        source: the YAML's name, for messages.
+        path: the section's place in the YAML, for messages.
+
+    Raises:
+        ConfigError: there are such texts; one line for each.
+    """
+    if lines := [f"{source}: {path}.{text}" for text in _mistakes(*_texts(section))]:
+        raise ConfigError("\n".join(lines))
+
+
+def userdata_warnings(config: Mapping[str, Any], source: str) -> list[str]:
+    """A warning for each part of user data that may not run or take effect, or that others may read.
+
+    Args:
+        config: the completed YAML.
+        source: the YAML's name, for messages.
+    """
+    return [
+        f"{source}: {dotted(('available_node_types', name, 'node_config'))}.{text}"
+        for name, node_type in config["available_node_types"].items()
+        for text in _warnings(*_texts(node_type.get("node_config") or {}))
+    ]
+
+
+def _texts(section: Mapping[str, Any]) -> tuple[str, str]:
+    """Both texts of a section, stripped; empty where there is none."""
+    first, extra = (stripped(str(text)) if (text := section.get(key)) else "" for key in _KEYS)
+    return first.rstrip() and first, extra.rstrip() and extra
+
+
+def _mistakes(first: str, extra: str) -> Iterator[str]:
+    for key, text in zip(_KEYS, (first, extra), strict=True):
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            yield f"{key} contains half of a character (\\ud800 to \\udfff): write the whole"
+    if first and (mistake := _mistake_alone(first)):
+        yield f"userdata: {mistake}"
+    if not extra:
+        return
+    mistake = mistake_together(first, extra) if first else None
+    if not mistake and not _continues(first, extra):
+        mistake = _mistake_alone(extra) or (None if has_format(extra) else syntax_mistake(extra))
+    if mistake:
+        yield f"extra_userdata: {mistake}"
+
+
+def _mistake_alone(text: str) -> str | None:
+    return cloud_config_mistake(text) or first_line_mistake(text)
+
+
+def _continues(first: str, extra: str) -> bool:
+    """Whether `extra` is a part of a first text that is no shell script."""
+    return has_format(first) and not is_shell_script(first) and not has_format(extra)
+
+
+def _warnings(first: str, extra: str) -> Iterator[str]:
+    if first and extra and (reason := reason_to_skip(first, extra)):
+        yield f"extra_userdata may not run, because userdata {reason}: change that, or write both in userdata"
+    if keys := _quoted(replaced_keys(first, extra)):
+        yield (
+            f"extra_userdata replaces {keys} of userdata, because cloud-init keeps the last value of each key: add the "
+            f"line `merge_how: {MERGE}` to extra_userdata, which appends its lists, or write each key once"
+        )
+    is_one = bool(extra) and _continues(first, extra)
+    own = f"userdata{' (with extra_userdata)' if is_one else ''}", f"{first}\n{extra}" if is_one else first
+    for key, text in (own, ("extra_userdata", extra)):
+        if keys := _quoted(repeated_keys(text)):
+            yield f"{key} has {keys} twice, and cloud-init uses the last value only: write each key once"
+    for key, text in (("userdata", first), ("extra_userdata", extra)):
+        if has_private_key(text):
+            yield (
+                f"{key} contains a private key, which everybody who may read the machine's user data can read: put "
+                "the key into the image, or copy it with file_mounts"
+            )
+    size = len((full_userdata(first, extra) or "").encode())
+    if size > AWS_BYTES:
+        key, where = ("userdata", " with extra_userdata" if extra else "") if first else ("extra_userdata", "")
+        yield (
+            f"{key}{where} has {size:,} bytes, and AWS accepts at most {AWS_BYTES:,}, other clouds more: put parts of "
+            "it into the image, or let a short script download them"
+        )
+
+
+def _quoted(keys: list[str]) -> str:
+    return ", ".join(f"`{key}`" for key in keys)
