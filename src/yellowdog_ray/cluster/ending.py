@@ -107,7 +107,10 @@ def failures_of(results: Iterable[object]) -> list[PlatformError]:
     return [result for result in results if isinstance(result, PlatformError)]
 
 
-def end_machines_after(platform: Platform, pools: Iterable[PoolView], time: timedelta) -> list[PlatformError]:
-    """Let the platform itself terminate the machines of pools, this long from now. Returns the failures."""
-    ids = [pool.compute_requirement_id for pool in pools if pool.compute_requirement_id is not None]
-    return failures_of(run_concurrently(partial(attempt, lambda id_: platform.end_compute_after(id_, time)), ids))
+def end_machines_after(platform: Platform, pools: Iterable[PoolView], time: timedelta) -> dict[str, PlatformError]:
+    """Let the platform itself terminate the machines of pools, this long from now. Returns the failures by pool id."""
+    computes = {pool.id: pool.compute_requirement_id for pool in pools if pool.compute_requirement_id is not None}
+    results = run_concurrently(
+        partial(attempt, lambda id_: platform.end_compute_after(id_, time)), list(computes.values())
+    )
+    return {id_: result for id_, result in zip(computes, results, strict=True) if isinstance(result, PlatformError)}

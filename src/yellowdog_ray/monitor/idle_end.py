@@ -171,9 +171,9 @@ class IdleEnd:
         pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
         refused = shut_down(self._platform, pools)
         untimed = [pool for pool in pools if pool.id not in refused and pool.id not in self._timed]
-        self._timed |= {pool.id for pool in untimed}
-        failures = [*failures_of(found.values()), *refused.values()]
-        failures += end_machines_after(self._platform, untimed, MACHINES_END_AFTER)
+        unended = end_machines_after(self._platform, untimed, MACHINES_END_AFTER)
+        self._timed |= {pool.id for pool in untimed} - unended.keys()
+        failures = [*failures_of(found.values()), *refused.values(), *unended.values()]
         head = _heads_pool(work, found)
         if not (isinstance(head, PoolView) and head.id in refused):
             end_publications(self._platform, work)

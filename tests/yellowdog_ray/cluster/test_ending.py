@@ -43,5 +43,5 @@ def test_end_machines_after_returns_failures_and_skips_pools_without_machines():
 
     failures = end_machines_after(views(POOL, calls), pools, timedelta(seconds=1))
 
-    assert [str(failure) for failure in failures] == ["no answer"]
+    assert {pool: str(failure) for pool, failure in failures.items()} == {"p": "no answer"}
     assert calls == ["end c later"]

@@ -26,13 +26,14 @@ class Parts:
         self.is_over = True
         self.is_launching = False
         self.refusal = None
+        self.unanswered_ends = 0
         self.unreadable = ""
         self.begun = Begun(folder / "store" / "idle-end", HEAD)
         self.platform = SimpleNamespace(
             find_pool=self._find_pool,
             shut_down_pool=self._shut_down_pool,
             listed_pools=lambda _: [],
-            end_compute_after=lambda id_, time: self.calls.append(f"end {id_} in {time.seconds} s"),
+            end_compute_after=self._end_compute_after,
             documents=lambda *_, **__: [],
             cancel_work_requirement=lambda work_id: self.calls.append(f"cancel {work_id}"),
         )
@@ -42,6 +43,12 @@ class Parts:
         self.calls.append(f"shut down {pool_id}")
         if self.refusal is not None:
             raise self.refusal
+
+    def _end_compute_after(self, compute_id, time):
+        self.calls.append(f"end {compute_id} in {time.seconds} s")
+        if self.unanswered_ends:
+            self.unanswered_ends -= 1
+            raise Unavailable("no answer")
 
     def _find_pool(self, name):
         if isinstance(self.pool, Exception):
@@ -125,6 +132,20 @@ def test_refused_end_of_the_heads_pool_leaves_machines_and_work_requirement_alon
     parts.refusal = None
     end.tick(Snapshot())
     assert parts.calls[1:] == ["shut down p", "end c in 45 s", f"cancel {parts.work.id}"]
+
+
+def test_failed_end_of_machines_is_requested_again_until_it_succeeds(parts):
+    """The work requirement's cancellation may fail too, so that this process continues."""
+    parts.unanswered_ends = 1
+    parts.pool = replace(parts.pool, status="TERMINATED", finished=True)
+    parts.begun.write([TAG])
+    end = parts.make()
+
+    for _ in range(3):
+        end.tick(Snapshot())
+
+    cancel = f"cancel {parts.work.id}"
+    assert parts.calls == ["end c in 45 s", cancel, "end c in 45 s", cancel, cancel]
 
 
 def test_end_by_somebody_else_is_left_to_them(parts):
