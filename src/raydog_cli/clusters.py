@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 5.0
 """Seconds between two readings of `raydog status --watch`."""
 
-_LIST_COLUMNS = ("cluster", "namespace", "state", "age", "lifetime left", "nodes", "created by")
+_LIST_COLUMNS = ("cluster", "namespace", "state", "age", "lifetime left", "idle end", "nodes", "created by")
 _NODE_COLUMNS = ("node", "type", "phase", "age", "machine", "market", "address", "reason")
 _BACK_OFF_COLUMNS = ("type", "next try", "failed launches", "code", "reason")
 _POOL_COLUMNS = ("pool", "type", "status", "instances", "messages")
@@ -78,6 +78,10 @@ def _show_summaries(summaries: Summaries, creators: dict[str, str], namespace: s
         print_safe(f"no cluster is alive{where}", err=True)
     for reason in summaries.unreadable:
         print_safe(f"warning: not read, and it may be a cluster: {reason}", err=True)
+    if summaries.unread_idle_ends:
+        print_safe(
+            f"warning: announced ends of idle clusters could not be read: {summaries.unread_idle_ends}", err=True
+        )
     if summaries.unowned:
         number = len(summaries.unowned)
         print_safe(
@@ -95,6 +99,7 @@ def _row(cluster: ClusterSummary, summaries: Summaries, creators: dict[str, str]
         cluster.state.value,
         format_duration(now - cluster.work.created),
         format_duration(cluster.deadline - now) if cluster.deadline else "",
+        f"in {format_duration(cluster.idle_end - now)}" if cluster.idle_end else "",
         _nodes(cluster),
         creators.get(cluster.creator or "") or cluster.creator or "",
     ]
@@ -245,7 +250,8 @@ def _market(spot: bool | None) -> str:
 
 
 def _notes(status: ClusterStatus) -> list[str]:
-    from yellowdog_ray.inventory.head_report import MOST_AGE, age
+    from yellowdog_ray.inventory.head_report import age
+    from yellowdog_ray.inventory.idle_ends import MOST_AGE
     from yellowdog_ray.inventory.status import unknown_without_head
 
     notes = []

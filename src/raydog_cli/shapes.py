@@ -30,6 +30,7 @@ def of_summaries(summaries: Summaries, creators: dict[str, str]) -> Shape:
         "clusters": [of_cluster(cluster, summaries.read_at, creators) for cluster in summaries.clusters],
         "unreadable": list(summaries.unreadable),
         "unowned": list(summaries.unowned),
+        "unreadIdleEnds": summaries.unread_idle_ends,
     }
 
 
@@ -44,6 +45,8 @@ def of_cluster(cluster: ClusterSummary, now: datetime, creators: dict[str, str])
         "ageSeconds": seconds_between(cluster.work.created, now),
         "lifetimeEnds": iso_time(cluster.deadline),
         "lifetimeLeftSeconds": seconds_between(now, cluster.deadline),
+        "idleEnd": iso_time(cluster.idle_end),
+        "idleEndLeftSeconds": seconds_between(now, cluster.idle_end),
         "createdBy": {"id": creator, "name": creators.get(creator)} if creator else None,
         "nodes": [
             {"type": counts.node_type, "pending": counts.pending, "running": counts.running, "ended": counts.ended}

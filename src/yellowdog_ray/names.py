@@ -11,6 +11,7 @@ import functools
 import hashlib
 import re
 import secrets
+from datetime import datetime, timezone
 
 MAX_NAME_LENGTH = 60
 """Characters in a YellowDog name (the official CLI's "Naming Rules")."""
@@ -33,6 +34,9 @@ HEAD_GROUP = "head"
 STATE_GROUP = "info"
 """The only task group of a work requirement that holds a head's published state. It never has a task."""
 
+STATE_PART = f"{HEAD_GROUP}-{STATE_GROUP}-"
+"""The part that the names of all such work requirements contain."""
+
 MAX_GENERATIONS = 1_000
 """Task groups of one node type that `is_group_of` considers: all that a work requirement may have."""
 
@@ -44,7 +48,10 @@ _GENERATION = re.compile(r"[2-9]|[1-9][0-9]{1,4}")
 _STEM_LENGTH = MAX_NAME_LENGTH - len("-99999")
 _CUT_LENGTH = _STEM_LENGTH - len("-abcdef")
 _NODE_BYTES = 6
-_STATE_END = re.compile(rf"[0-9a-f]{{{2 * _NODE_BYTES}}}")
+_STATE_NAME = re.compile(
+    rf"{STATE_PART}(?P<token>[0-9a-f]{{8}})-[0-9a-f]{{{2 * _NODE_BYTES}}}(-ends-(?P<end>[0-9]{{8}}t[0-9]{{6}}z))?"
+)
+_END_FORMAT = "%Y%m%dt%H%M%Sz"
 _SHORTEST_CUT = 8  # characters of a cluster's name that every pool name keeps
 
 
@@ -148,12 +155,28 @@ def state_tag(head_pool: str) -> str:
     return f"{head_pool.removesuffix(f'-{HEAD_GROUP}-{token}')}-{STATE_GROUP}-{token}"
 
 
-def new_state_name(token: str) -> str:
+def new_state_name(token: str, end: datetime | None = None) -> str:
     """The name of a new work requirement with a head's state.
 
     It contains no cluster's name, so that searches for clusters do not find it, and it can be no cluster's generation.
+
+    Args:
+        token: the incarnation's token.
+        end: the end of the idle cluster if one is announced: searches show the name, and no document.
     """
-    return f"head-{STATE_GROUP}-{token}-{secrets.token_hex(_NODE_BYTES)}"
+    name = f"{STATE_PART}{token}-{secrets.token_hex(_NODE_BYTES)}"
+    return name if end is None else f"{name}-ends-{end.astimezone(timezone.utc).strftime(_END_FORMAT)}"
+
+
+def announced_end(name: str) -> datetime | None:
+    """The end of the idle cluster in the name of a work requirement that holds a head's state; None without one."""
+    found = _STATE_NAME.fullmatch(name)
+    if found is None or found["end"] is None:
+        return None
+    try:
+        return datetime.strptime(found["end"], _END_FORMAT).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None  # no time, so no name that RayDog has given
 
 
 def publisher_of(name: str, tag: str) -> str | None:
@@ -161,8 +184,8 @@ def publisher_of(name: str, tag: str) -> str | None:
     token = token_of(tag)
     cluster = tag.removesuffix(f"-{STATE_GROUP}-{token}")
     is_state = _TOKEN.fullmatch(token) is not None and cluster not in ("", tag)
-    start, _, end = name.rpartition("-")
-    is_named = start == f"{HEAD_GROUP}-{STATE_GROUP}-{token}" and _STATE_END.fullmatch(end) is not None
+    found = _STATE_NAME.fullmatch(name)
+    is_named = found is not None and found["token"] == token
     return cluster if is_state and is_named else None
 
 

@@ -59,13 +59,13 @@ def test_list_leaves_strangers_out_and_warns_of_pools_named_like_ours(local, ray
     assert "(ray-head-0badcafe): `raydog gc --dry-run`" in result.stderr
 
 
-def test_list_takes_three_calls_and_one_per_work_requirement(local, raydog, with_workers):
+def test_list_takes_four_calls_and_one_per_work_requirement(local, raydog, with_workers):
     with_workers("demo", 3)
     mark = local.calls.mark()
 
     raydog.json("list")
 
-    assert local.calls.count("*", since=mark) == 4
+    assert local.calls.count("*", since=mark) == 5
 
 
 @pytest.mark.parametrize(("status", "name"), [(200, "local"), (403, None)])

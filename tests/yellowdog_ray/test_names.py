@@ -1,10 +1,13 @@
 """The names of everything that RayDog creates."""
 
 import re
+from datetime import datetime, timezone
 
 import pytest
 
 from yellowdog_ray import names
+
+END = datetime(2026, 11, 28, 9, 31, 5, tzinfo=timezone.utc)
 
 
 @pytest.mark.parametrize("name", ["ray", "a", "ray-2", "my_cluster", "a" * 60])
@@ -213,9 +216,27 @@ def test_state_tag_is_valid_and_no_pools_name(cluster):
     assert not names.is_head_pool(cluster, tag)
 
 
-def test_name_of_a_published_state_is_no_clusters_generation():
-    name = names.new_state_name("0a0b0c0d")
+@pytest.mark.parametrize("end", [None, END])
+def test_name_of_a_published_state_is_no_clusters_generation(end):
+    name = names.new_state_name("0a0b0c0d", end)
 
     assert names.is_valid_name(name)
     stem = name.rpartition("-")[0]
     assert names.generation_of(stem, name) is None
+    assert names.STATE_PART in name
+    assert names.publisher_of(name, "demo-info-0a0b0c0d") == "demo"
+    assert names.announced_end(name) == end
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "head-info-0a0b0c0d-0123456789ab",
+        "head-info-0a0b0c0d-0123456789ab-ends-20261328t093105z",
+        "head-info-0a0b0c0d-0123456789ab-ends-20261128",
+        "head-info-0a0b0c0d-nightly-ends-20261128t093105z",
+        "x-head-info-0a0b0c0d-0123456789ab-ends-20261128t093105z",
+    ],
+)
+def test_another_name_announces_no_end(name):
+    assert names.announced_end(name) is None

@@ -36,6 +36,9 @@ MAX_READ_BYTES = 262_144
 SHORT_TEXT = 100
 """Characters of a back-off's reason, and of a notice, in a document that would be too large with whole ones."""
 
+IDLE_NOTICE = "idle"
+"""The kind of the notice that announces the end of an idle cluster."""
+
 
 def _plausible(time: datetime) -> datetime:
     """Refuse a time that no arithmetic with time zones and ages may meet."""
@@ -135,6 +138,11 @@ class HeadState(_Part):
     notices: list[Notice] = Field(default_factory=list)
     decisions: list[PublishedDecision] = Field(default_factory=list)
     omitted: Count = 0
+
+
+def idle_end(state: HeadState) -> datetime | None:
+    """The announced end of the idle cluster; None without one."""
+    return next((notice.at for notice in state.notices if notice.kind == IDLE_NOTICE), None)
 
 
 def encode(state: HeadState, decisions: Sequence[Decision], dropped: int, most: int = MAX_BYTES) -> str:

@@ -14,7 +14,8 @@ from typing import TypeVar
 from yellowdog_ray.cluster.published import HeadState
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.inventory.account import token_of
-from yellowdog_ray.inventory.head_report import MOST_AGE, age, read_state
+from yellowdog_ray.inventory.head_report import age, read_state
+from yellowdog_ray.inventory.idle_ends import MOST_AGE
 from yellowdog_ray.inventory.status import NODE_TYPE_TAG
 from yellowdog_ray.inventory.summaries import node_type_of
 from yellowdog_ray.inventory.target import Found

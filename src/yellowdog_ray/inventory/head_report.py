@@ -18,9 +18,6 @@ from yellowdog_ray.platform.types import WorkRequirementEntry
 RECENT = timedelta(days=7)
 """How far back the last publication is searched for at first: a list of all may have many pages."""
 
-MOST_AGE = timedelta(minutes=16)
-"""Age up to which a state holds: the head repeats it after 15 minutes if it may explain anything."""
-
 MAX_PUBLICATIONS = 300
 """Publications that a history reads at most, the latest ones: three days of a cluster that changes all the time."""
 

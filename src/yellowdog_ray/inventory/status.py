@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from yellowdog_ray.cluster.platform_nodes import PlatformNodes
-from yellowdog_ray.cluster.published import HeadState
+from yellowdog_ray.cluster.published import HeadState, idle_end
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.inventory.account import token_of
-from yellowdog_ray.inventory.head_report import read_state
+from yellowdog_ray.inventory.head_report import age, read_state
+from yellowdog_ray.inventory.idle_ends import MOST_AGE
 from yellowdog_ray.inventory.summaries import ClusterSummary, node_type_of, summary
 from yellowdog_ray.inventory.target import Found
 from yellowdog_ray.names import HEAD_GROUP
@@ -126,7 +127,7 @@ def read_status(found: Found) -> ClusterStatus:
     tags = {group.worker_tag for group in work.groups}
     ours = [compute for compute in computes if compute.name in tags]
     return ClusterStatus(
-        cluster=summary(found.name, platform.namespace, work, ours, now),
+        cluster=summary(found.name, platform.namespace, work, ours, now, _idle_end(head, now)),
         nodes=tuple(sorted(nodes, key=lambda node: (not node.is_head, node.node_type, node.id))),
         pools=tuple(_pool(group, supply.get(group.worker_tag)) for group in work.groups),
         read_at=now,
@@ -148,6 +149,10 @@ def _published(found: Found) -> tuple[HeadState | None, str | None]:
         return read_state(found), None
     except PlatformError as error:
         return None, str(error)
+
+
+def _idle_end(head: HeadState | None, now: datetime) -> datetime | None:
+    return idle_end(head) if head is not None and age(head, now) <= MOST_AGE else None
 
 
 def _tagged_nodes(platform: Platform, work: WorkRequirementView) -> dict[str, PlatformNodeView]:

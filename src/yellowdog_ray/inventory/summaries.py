@@ -13,7 +13,9 @@ from functools import partial
 from yellowdog_ray import names
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.inventory.account import Account, cluster_of, read_listed
+from yellowdog_ray.inventory.idle_ends import IdleEnds, read_idle_ends
 from yellowdog_ray.names import HEAD_GROUP
+from yellowdog_ray.platform.calls import Namespaces
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.types import (
@@ -64,6 +66,7 @@ class ClusterSummary:
 
     Attributes:
         deadline: the end of its lifetime; None if the work requirement does not show it.
+        idle_end: when it ends because it is idle, as its head has announced; None without such an announcement.
         node_types: the nodes of each task group; one without counts is left out.
         instances: the numbers of its live instances by status.
         creator: the id of the user or application that created its head's machine, if the platform shows it.
@@ -77,6 +80,7 @@ class ClusterSummary:
     node_types: tuple[TypeCounts, ...] = ()
     instances: Mapping[str, int] = field(default_factory=dict)
     creator: str | None = None
+    idle_end: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -88,29 +92,33 @@ class Summaries:
         unreadable: why some work requirements could not be read: a cluster may be among them.
         unowned: names of living compute requirements that look like RayDog's, and belong to no living cluster; none
             if a cluster may be unreadable.
+        unread_idle_ends: why the announced ends of idle clusters could not be read.
     """
 
     clusters: tuple[ClusterSummary, ...]
     read_at: datetime
     unreadable: tuple[str, ...] = ()
     unowned: tuple[str, ...] = ()
+    unread_idle_ends: str | None = None
 
 
 def read_summaries(account: Account, namespace: str | None) -> Summaries:
     """The living clusters of a namespace, or of all that the key can read.
 
-    Three calls, and one for each unfinished work requirement: a search shows no task groups.
+    Three calls, and one for each unfinished work requirement: a search shows no task groups. If there is any, another
+    call reads the announced ends of idle clusters.
 
     Raises:
         PlatformError: a list could not be read.
     """
     platform = account.platform
     namespaces = account.namespaces(namespace)
-    with ThreadPoolExecutor(1) as background:
+    with ThreadPoolExecutor(2) as background:
         listing = background.submit(platform.live_computes, namespaces)
         entries = platform.all_work(namespaces)
+        announced = background.submit(_idle_ends, platform, namespaces, entries)  # the clock is the platform's by now
         read = run_concurrently(lambda entry: _read(platform, entry), entries)
-        computes = listing.result()
+        computes, ends = listing.result(), announced.result()
     now = platform.clock.now()
     clusters = []
     owned: set[tuple[str, str]] = set()
@@ -120,7 +128,7 @@ def read_summaries(account: Account, namespace: str | None) -> Summaries:
             tags = {group.worker_tag for group in work.groups}
             owned |= {(entry.namespace, tag) for tag in tags}
             supply = [compute for compute in computes if compute.namespace == entry.namespace and compute.name in tags]
-            clusters.append(summary(name, entry.namespace, work, supply, now))
+            clusters.append(summary(name, entry.namespace, work, supply, now, ends.of(entry.namespace, work)))
     unreadable = tuple(str(work) for work in read if isinstance(work, PlatformError))
     strange = [compute.name for compute in computes if (compute.namespace, compute.name) not in owned]
     return Summaries(
@@ -128,7 +136,16 @@ def read_summaries(account: Account, namespace: str | None) -> Summaries:
         read_at=now,
         unreadable=unreadable,
         unowned=() if unreadable else tuple(filter(names.has_pool_form, strange)),
+        unread_idle_ends=ends.failure,
     )
+
+
+def _idle_ends(platform: Platform, namespaces: Namespaces, entries: Sequence[WorkRequirementEntry]) -> IdleEnds:
+    """The announced ends of idle clusters in the namespaces that have unfinished work requirements."""
+    if not entries:
+        return IdleEnds()
+    searched = None if namespaces is None else sorted({entry.namespace for entry in entries})
+    return read_idle_ends(platform, searched)
 
 
 def creator_names(account: Account, clusters: Iterable[ClusterSummary]) -> dict[str, str]:
@@ -159,19 +176,34 @@ def _read(platform: Platform, entry: WorkRequirementEntry) -> WorkRequirementVie
 
 
 def summary(
-    name: str, namespace: str, work: WorkRequirementView, computes: Sequence[ComputeEntry], now: datetime
+    name: str,
+    namespace: str,
+    work: WorkRequirementView,
+    computes: Sequence[ComputeEntry],
+    now: datetime,
+    idle_end: datetime | None,
 ) -> ClusterSummary:
-    """The summary of one cluster, from its work requirement and the compute requirements of its pools. No call."""
-    head = work.groups[0]
+    """The summary of one cluster, from its work requirement and the compute requirements of its pools. No call.
+
+    Args:
+        name: the cluster's name.
+        namespace: its namespace.
+        work: its work requirement.
+        computes: the compute requirements of its pools.
+        now: the platform's time.
+        idle_end: the end that its head has announced; only a running head can bring it about.
+    """
+    head, state = work.groups[0], state_of(work, now)
     return ClusterSummary(
         name=name,
         namespace=namespace,
-        state=state_of(work, now),
+        state=state,
         work=work,
         deadline=work.created + head.task_timeout if head.task_timeout else None,
         node_types=tuple(counts for group in work.groups if (counts := _type_counts(group)) is not None),
         instances=_total(compute.instances for compute in computes),
         creator=next((compute.creator for compute in computes if compute.name == head.worker_tag), None),
+        idle_end=idle_end if state is State.UP else None,
     )
 
 

@@ -146,6 +146,7 @@ class HeadSide(Side):
     @lazy
     def idleness(self) -> Idleness:
         """For how long the cluster has been idle."""
+        from yellowdog_ray.cluster.published import IDLE_NOTICE
         from yellowdog_ray.monitor import logins
         from yellowdog_ray.monitor.idleness import Idleness
 
@@ -155,7 +156,7 @@ class HeadSide(Side):
             logins.count_sessions,
             self._clock.monotonic,
             lambda: self.platform.clock.now(),
-            lambda text, at: self.publisher.announce("idle", text, at),
+            lambda text, at: self.publisher.announce(IDLE_NOTICE, text, at),
         )
 
     @property

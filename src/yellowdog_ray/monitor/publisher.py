@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from yellowdog_ray import names
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.journal import Act, Journal
-from yellowdog_ray.cluster.published import MAX_BYTES, HeadState, Notice, encode
+from yellowdog_ray.cluster.published import MAX_BYTES, HeadState, Notice, encode, idle_end
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.errors import PlatformError, Refused
 from yellowdog_ray.monitor.outage import UnexpectedErrors
@@ -163,7 +163,7 @@ class Publisher:
         tag = names.state_tag(head_pool)
         self._end_earlier(tag)
         mark, decisions, dropped = self._journal.pending()
-        name = names.new_state_name(names.token_of(head_pool))
+        name = names.new_state_name(names.token_of(head_pool), idle_end(state))
         try:
             created = self._platform.create_document(name, tag, encode(state, decisions, dropped, self._most))
         except AMBIGUOUS:

@@ -133,6 +133,7 @@ def work_entry(summary: WorkRequirementSummary) -> WorkRequirementEntry:
         finished=is_finished(summary.status),
         created=time_of(summary.createdTime),
         namespace=identified(summary.namespace, subject),
+        tag=summary.tag or "",
     )
 
 

@@ -12,8 +12,8 @@ from yellowdog_client.model import (
     WorkRequirementSummary,
 )
 
-from yellowdog_ray.names import STATE_GROUP, publisher_of
-from yellowdog_ray.platform.calls import Calls, entity, platform_call
+from yellowdog_ray.names import STATE_GROUP, STATE_PART, publisher_of
+from yellowdog_ray.platform.calls import Calls, Namespaces, entity, platform_call
 from yellowdog_ray.platform.convert import TASK_TYPE, identified, is_finished, work_entry
 from yellowdog_ray.platform.types import WorkRequirementEntry
 from yellowdog_ray.platform.work import work_search
@@ -74,6 +74,20 @@ class DocumentCalls(Calls):
             and publisher_of(item.name or "", tag) is not None
             and (finished or not is_finished(item.status))
         ]
+
+    @platform_call
+    def recent_documents(self, namespaces: Namespaces, since: datetime) -> list[WorkRequirementEntry]:
+        """The records of all heads in these namespaces that were created since then, ended ones too."""
+        listed = self._listed(
+            "the heads' records",
+            namespaces,
+            lambda namespace: self._client.work_client.get_work_requirements(
+                work_search(namespace, STATE_PART, finished=True, since=since)
+            ),
+            WorkRequirementSummary,
+            work_entry,
+        )
+        return [entry for entry in listed if publisher_of(entry.name, entry.tag) is not None]
 
     @platform_call
     def document(self, requirement_id: str) -> str:

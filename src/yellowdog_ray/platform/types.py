@@ -222,6 +222,7 @@ class WorkRequirementEntry:
     finished: bool
     created: datetime
     namespace: str = ""
+    tag: str = ""
 
 
 @dataclass(frozen=True)

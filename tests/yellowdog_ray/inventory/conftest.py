@@ -23,7 +23,7 @@ from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray import names
 from yellowdog_ray.clock import SystemClock
 from yellowdog_ray.cluster.journal import Decision
-from yellowdog_ray.cluster.published import VERSION, BackOffState, HeadState, NodeTypeState, Shape, encode
+from yellowdog_ray.cluster.published import VERSION, BackOffState, HeadState, NodeTypeState, Shape, encode, idle_end
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.platform.types import Counts, Placement, TaskGroupView, TaskPhase, WorkRequirementView
@@ -130,7 +130,7 @@ def publish(cluster: LabCluster, *decisions: Decision, **fields: Any) -> HeadSta
     head = names.head_id(names.token_of(head_pool))
     state = HeadState(version=VERSION, cluster=cluster.name, head=head, at=now, started=now, **fields)
     text = encode(state, decisions, 0)
-    name = names.new_state_name(names.token_of(head_pool))
+    name = names.new_state_name(names.token_of(head_pool), idle_end(state))
     created = cluster.platform.create_document(name, names.state_tag(head_pool), text)
     cluster.platform.cancel_work_requirement(created)
     return state

@@ -246,6 +246,8 @@ RECORD = "head-info-0a0b0c0d-0123456789ab"
     [
         (RECORD, 0, [], 1, True),
         ("head-info-0a0b0c0d-nightly", 0, [], 1, False),
+        (f"{RECORD}-ends-20261128t093105z", 0, [], 1, True),
+        (f"{RECORD}-ends-soon", 0, [], 1, False),
         (f"{RECORD}c", 0, [], 1, False),
         ("head-info-ffffffff-0123456789ab", 0, [], 1, False),
         (RECORD, 1, [], 1, False),

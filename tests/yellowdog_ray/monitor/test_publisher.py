@@ -10,7 +10,7 @@ from tests.yellowdog_ray.hand_moved_time import Time
 from yellowdog_local import faults
 from yellowdog_ray import names
 from yellowdog_ray.cluster.journal import Act, Journal
-from yellowdog_ray.cluster.published import VERSION, BackOffState, HeadState, NodeTypeState, Shape, decode
+from yellowdog_ray.cluster.published import IDLE_NOTICE, VERSION, BackOffState, HeadState, NodeTypeState, Shape, decode
 from yellowdog_ray.monitor.publisher import CHECK_SECONDS, LEAST_BYTES, Publisher
 from yellowdog_ray.monitor.publishing_pace import FIRST_SECONDS, LONGEST_SECONDS, SETTLE_SECONDS
 
@@ -132,6 +132,17 @@ def test_announcement_is_published_within_a_minute(desk, local):
     assert len(states) == before + 1
     assert [notice.kind for notice in states[-1].notices] == ["idle"]
     assert states[-1].decisions[-1].act == "announced"
+
+
+def test_announced_end_of_an_idle_cluster_is_in_the_records_name_until_it_is_withdrawn(desk, local):
+    """`raydog list` reads it there, from one search for all clusters."""
+    for text, at in (("soon", START), (None, None)):
+        desk.publisher.announce(IDLE_NOTICE, text, at)
+        local.advance(1)
+        desk.pass_time(FIRST_SECONDS)
+
+    records = sorted(desk.cluster.platform.documents(desk.tag), key=lambda entry: entry.created)
+    assert [names.announced_end(record.name) for record in records] == [None, START, None]
 
 
 def test_first_back_off_is_published_within_a_minute_and_later_ones_at_the_pace(desk, local):
