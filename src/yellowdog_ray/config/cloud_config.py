@@ -32,7 +32,7 @@ def cloud_config_mistake(text: str) -> str | None:
 
 def is_without_first_line(text: str) -> bool:
     """Whether a text has the form of a `#cloud-config` and lacks that line. In bash `packages:` would be a command."""
-    lines = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    lines = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith(("#", "---")))
     return _KEY.match(next(lines, "")) is not None and bool(keys_of(text))
 
 

@@ -19,6 +19,8 @@ _KEY = re.compile(r"-----BEGIN |PuTTY-User-Key-File|b3BlbnNzaC1rZXk|(ssh|ecdsa|s
 _KEY_INSIDE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?=[A-Za-z0-9+/])(?!\S*[$<])")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _ADDRESSES_TO_DOWNLOAD = ("http://", "https://")
+_PLACEHOLDER = re.compile(r"<[^<>\n]+>|\{\{[^{}\n]+\}\}")
+_VARIABLE = re.compile(rf"{_PLACEHOLDER.pattern}|\$(\w+|\{{\w+\}})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 
 
@@ -32,6 +34,10 @@ def script_mistake(text: str, *, is_userdata: bool) -> str | None:
     named = begin.removeprefix("file:")
     if is_address(named):
         return _address_mistake(named, is_userdata=is_userdata)
+    if (_VARIABLE if is_userdata else _PLACEHOLDER).fullmatch(begin.rstrip()):
+        return (
+            f"it is {shown(begin.rstrip())}, a variable or a placeholder, which RayDog does not replace: write a script"
+        )
     if begin.startswith("file:"):
         return f"its text is {shown(begin.strip())}, a path: write the path of the script itself after `file:`"
     if encoding := _encoding(text):

@@ -13,7 +13,7 @@ from yellowdog_ray.config.cloud_config import cloud_config_mistake, is_without_f
 from yellowdog_ray.config.mistakes import shown
 
 _FORMAT = re.compile(
-    r"#!|#cloud-(config|config-archive|boothook)\b|#include(-once)?\s*$|#part-handler\b|#upstart-job\b|#ps1|"
+    r"#!|#cloud-(config|config-archive|boothook)\b|#include(-once)?(?:\s*$|\s+\S+://)|#part-handler\b|#upstart-job\b|#ps1|"
     r"## template:|content-type:|mime-version:|<(powershell|script)>",
     re.IGNORECASE,
 )
@@ -69,6 +69,8 @@ _TYPES = {
 }
 """The subtype of `text/` by a part's first line (cloud-init's `INCLUSION_TYPES_MAP`)."""
 
+_RELATIVE_PROGRAM = re.compile(r"#!\s*[^/\s]")
+_INCLUDE = re.compile(r"#include(-once)?", re.IGNORECASE)
 _UNMANGLED = compat32.clone(mangle_from_=False)
 _DIGEST_CHARACTERS = 32
 
@@ -146,20 +148,32 @@ def mistake_together(userdata: str, extra: str) -> str | None:
 
 
 def first_line_mistake(text: str) -> str | None:
-    """Why bash would run a text of another format, with the remedy."""
+    """Why bash would run a text of another format, or nothing would run it, with the remedy."""
     text = stripped(text)
     if has_format(text):
-        return None
+        return _mistake_of_format(text)
     for line in map(str.strip, text.split("\n")):
         if has_format(line) and not _runs(_BASH, line):
             return (
                 f"{shown(line)} is not the first line, without spaces before it, so bash would run the text: move it "
                 f"there, or begin a script for bash with `{_BASH}`"
             )
-        if line and not line.startswith("#"):
+        if line and not line.startswith(("#", "---")):
             break
     if is_without_first_line(text):
         return "it has the form of a `#cloud-config`, and without that line bash would run it: begin it with that line"
+    return None
+
+
+def _mistake_of_format(text: str) -> str | None:
+    first, _, rest = text.partition("\n")
+    if _RELATIVE_PROGRAM.match(first):
+        return f"{shown(first)} does not name a program by its absolute path: write a line such as `{_BASH}`"
+    if subtype(text).startswith("x-include"):
+        lines = [line.strip() for line in [_INCLUDE.sub("", first), *rest.split("\n")]]
+        named = [line for line in lines if line and not line.startswith("#")]
+        if wrong := [line for line in named if "://" not in line and not line.startswith("/")]:
+            return f"{shown(wrong[0])} below `#include` is no address: write one such as `https://example.com/setup.sh`"
     return None
 
 

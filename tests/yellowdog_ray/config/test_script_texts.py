@@ -22,6 +22,8 @@ def encoded(data: bytes) -> str:
         (f"\n{KEY}", "is a key or a certificate"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB me@here\n", "is a key or a certificate"),
         ("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n", "is a key or a certificate"),
+        ("<your script>\n", "a variable or a placeholder, which RayDog does not replace: write a script"),
+        ("{{ userdata }}", "is '{{ userdata }}', a variable or a placeholder"),
         ("file:other.sh\n", "is 'file:other.sh', a path: write the path of the script itself"),
         ("\x1f\x8b\x08x", "is compressed (gzip), which RayDog passes on as it is: give the decoded text"),
         (encoded(b"#cloud-config\npackages: [x]\n"), "is in base64, which RayDog passes on"),
@@ -44,9 +46,16 @@ def test_cloud_config_is_refused_as_a_task_script_only():
     assert script_mistake(text, is_userdata=True) is None
 
 
+@pytest.mark.parametrize("text", ["$SCRIPT", "${SCRIPT}\n"])
+def test_variable_is_refused_as_user_data_which_has_no_environment(text):
+    assert "a variable or a placeholder" in (script_mistake(text, is_userdata=True) or "")
+    assert script_mistake(text, is_userdata=False) is None
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "$HOME/start.sh",
         "reboot",
         "/opt/ray/bin/startworkernode",
         "systemctlrestartworker",

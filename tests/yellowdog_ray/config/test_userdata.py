@@ -24,6 +24,7 @@ def test_comment_in_the_first_line_gets_an_interpreter(comment):
         "#cloud-boothook",
         "#include",
         "#include-once",
+        "#include https://a.example",
         "#part-handler",
         "## template: jinja",
         "Content-Type: multipart/mixed; boundary=x",

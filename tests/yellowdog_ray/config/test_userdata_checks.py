@@ -32,6 +32,11 @@ class TestMistakes:
             ("# Set up\n#include\nhttps://a.example", "'#include' is not the first line"),
             ("packages: [a]\nruncmd: [b]", "has the form of a `#cloud-config`, and without that line bash"),
             ("# cloud-config\npackages:\n- a", "has the form of a `#cloud-config`"),
+            ("---\n#cloud-config\npackages: [a]", "'#cloud-config' is not the first line"),
+            ("---\npackages: [a]", "has the form of a `#cloud-config`"),
+            ("#!cloud-config\npackages: [a]", "does not name a program by its absolute path"),
+            ("#!bash\necho a", "'#!bash' does not name a program by its absolute path: write a line such as `#!/bin"),
+            ("#include\nhttps://a.example\nb.sh", "'b.sh' below `#include` is no address"),
             ("#cloud-config\npackages: [a\nb: 1", "is no YAML (line 3: "),
             ("#cloud-config\n\tpackages: [a]", "is no YAML (line 2: "),
             ("#cloud-config\n- a", "ignores a `#cloud-config` that is not a mapping"),
@@ -56,6 +61,9 @@ class TestMistakes:
             '#cloud-config-jsonp\n[{"op": "add", "path": "/a", "value": 1}]',
             "## template: jinja\n#cloud-config\n{% if a %}\nb: 1\n{% endif %}",
             "#cloud-config-archive\n- packages: [a]",
+            "#include https://a.example",
+            "#include-once\n# setup\nhttps://a.example\n/etc/setup",
+            "#! /usr/bin/env python3\nprint()",
         ],
     )
     def test_text_that_runs_as_meant_is_accepted(self, text):
