@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import random
+import shutil
 import uuid
 from datetime import datetime
 from email import message_from_string
@@ -25,6 +26,7 @@ from tests.simulation.lab import URL, Lab
 from tests.ssh_keys import write_key
 from yellowdog_ray.commands.deliver import Delivered
 from yellowdog_ray.config.check import ok
+from yellowdog_ray.node.scripts import STORE_FOLDER
 from yellowdog_ray.private_file import write_private
 
 if TYPE_CHECKING:
@@ -69,6 +71,12 @@ def add_templates(lab: Lab, shutdown_seconds: int = 0) -> None:
             limit=10_000,
         )
         lab.template(source, name=name)
+
+
+def renew_store_folder(home: Path) -> None:
+    """Let a new head have the folder that its supervisor makes, without the files of an earlier head."""
+    shutil.rmtree(home / STORE_FOLDER, ignore_errors=True)
+    (home / STORE_FOLDER).mkdir(parents=True)
 
 
 def _replace_chance(world: World) -> None:

@@ -145,6 +145,11 @@ class RayCluster:
         """The living raylets other than the head's."""
         return [raylet for raylet in self.alive if not raylet.is_head]
 
+    @property
+    def unjoined(self) -> int:
+        """How many nodes have been launched, have not ended, and have not joined."""
+        return sum(not task.status.finished and task.entity.name not in self.raylets for task in self._tasks())
+
     def drain(self, ray_id: bytes) -> bool:
         """End a raylet without load, as Ray's control store does on request of the autoscaler."""
         for raylet in self.alive:
@@ -221,7 +226,7 @@ class FakeGcs:
     Attributes:
         is_down: whether its process is dead.
         held: how many CPUs users have requested, whether or not the process still has the request.
-        mistakes: nodes with requested CPUs that the autoscaler has drained as idle.
+        mistakes: nodes with requested CPUs that the autoscaler has drained as idle, although no others had them.
     """
 
     address = "127.0.0.1:6379"
@@ -321,7 +326,9 @@ class FakeGcs:
             return self._ray.drain_until(ray_id, deadline), reason_message
         if reason == DrainNodeReason.DRAIN_NODE_REASON_IDLE_TERMINATION:
             with_cpus = [raylet for raylet in self._ray.workers if "CPU" in raylet.resources]
-            if len(with_cpus) <= self.held and any(raylet.ray_id == ray_id for raylet in with_cpus):
+            # Ray serves a request by nodes that have not joined, too, and may drain an idle one in their place.
+            nodes = len(with_cpus) + self._ray.unjoined
+            if nodes <= self.held and any(raylet.ray_id == ray_id for raylet in with_cpus):
                 self.mistakes.append(node_id)
         return self._ray.drain(ray_id), reason_message
 

@@ -3,7 +3,6 @@
 import pytest
 
 from yellowdog_ray.monitor.requested_resources import MAX_ATTEMPTS
-from yellowdog_ray.node.scripts import STORE_FOLDER
 
 IDLE_TICKS = 20
 """Longer than `idle_timeout_minutes`."""
@@ -19,7 +18,6 @@ class TestRequestedResources:
     @pytest.fixture
     def holding(self, world):
         """A cluster of two idle workers that a user holds."""
-        (world.home / STORE_FOLDER).mkdir(parents=True)
         world.gcs.hold(2)
         world.ticks(IDLE_TICKS)
         assert len(world.ray.workers) == 2

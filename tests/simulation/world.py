@@ -22,7 +22,7 @@ from tests.simulation.checks import Checks
 from tests.simulation.cluster_view import ClusterView
 from tests.simulation.config import BOOT_SECONDS, CONFIG_FILE, KEY_FILE
 from tests.simulation.lab import Lab
-from tests.simulation.machine import prepare
+from tests.simulation.machine import prepare, renew_store_folder
 from tests.simulation.monitor import Monitor, Tick
 from tests.simulation.platform_invariants import Witness
 from tests.simulation.processes import Kill, Killed, Process, Processes
@@ -190,6 +190,7 @@ class World(ClusterView):
             self.ray = RayCluster(self.tasks, self.lab.clock.now, self.head_clock_error)
             self.gcs = FakeGcs(self.ray)
             self.monitor = None
+            renew_store_folder(self.home)
             self.start_monitor()
         return True
 
