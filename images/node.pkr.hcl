@@ -62,6 +62,9 @@ source "amazon-ebs" "node" {
     volume_size           = 20
     volume_type           = "gp3"
     delete_on_termination = true
+    # The defaults of gp3, which Packer 1.6 requires.
+    iops       = 3000
+    throughput = 125
   }
 }
 

@@ -53,6 +53,10 @@ setup_engine() {
   [ -z "$missing" ] || install_packages "$missing"
 }
 
+# Debian's Packer contains the builder of AWS images; Packer 1.10 and later download it. Not every release of Debian and
+# Ubuntu has the package, so that it is not installed with the others.
+setup_packer() { [ -x /usr/bin/packer ] || install_packages "packer  one test validates images/node.pkr.hcl"; }
+
 # install_packages LINES: each line is a package and its reason. One at a time: apt-get has a lock too.
 install_packages() { locked apt apt_install "$1"; }
 

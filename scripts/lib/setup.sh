@@ -3,6 +3,7 @@
 #
 #   setup_packages          install missing Debian packages                   (0: all installed, 1: not)
 #   setup_engine            the same for a container engine, which one test needs
+#   setup_packer            the same for Packer, which one test needs
 #   setup_venv DIR WISHED   make DIR ready for Python WISHED (3.12, 3.10)      (0: ready, 1: failed, 3: no such Python)
 #                           with Ray RAY_VERSION if that is set (a version, or nightly), else with the locked Ray
 #   has_nightly             whether the package index has a nightly wheel of Ray
