@@ -71,8 +71,16 @@ def test_command_prints_the_schema():
     assert (result.exit_code, result.output) == (0, schema_text())
 
 
-def test_commands_of_clusters_load_neither_local_platform_nor_tables():
-    code = "import sys, raydog_cli.main; print(*sorted({'yellowdog_local.hosts', 'rich.table'} & sys.modules.keys()))"
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        ("raydog_cli.main", {"yellowdog_local.hosts", "rich.table"}),
+        ("yellowdog_ray.inventory.summaries", {"pydantic", "yaml"}),
+        ("yellowdog_ray.inventory.why", {"yellowdog_ray.config.models", "yaml"}),
+    ],
+)
+def test_commands_of_clusters_import_no_slow_module_that_they_do_not_need(module, unneeded):
+    code = f"import sys, {module}; print(*sorted({unneeded} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == ""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from yellowdog_ray.config.instance_tags import own_tags
 from yellowdog_ray.config.limits import MAX_POOL_NODES, MIN_POOL_LIMIT, REPLACEMENT_FACTOR
 from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
-from yellowdog_ray.errors import NoCapacity, NodeBuildError, PlatformError, ProvisioningFailed, QuotaExceeded
+from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.idempotent import provision_pool
 from yellowdog_ray.platform.limits import NODES, stated_limit
@@ -26,17 +25,6 @@ lets a new platform node wait for its task, and ends one whose task was withdraw
 AFTER_LIFETIME = timedelta(minutes=5)
 """From the end of the cluster's lifetime until the platform terminates all instances of a pool. An orderly end is over
 by then."""
-
-_QUOTA_WORDS = ("quota", "limit")
-_CAPACITY_WORDS = ("capacity",)
-
-
-def shortage(messages: Sequence[str]) -> type[NodeBuildError]:
-    """The kind of failure that the messages of a pool's sources are about, by their words."""
-    text = " ".join(messages).lower()
-    if any(word in text for word in _QUOTA_WORDS):
-        return QuotaExceeded
-    return NoCapacity if any(word in text for word in _CAPACITY_WORDS) else ProvisioningFailed
 
 
 def pool_spec(

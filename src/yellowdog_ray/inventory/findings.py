@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from yellowdog_ray.cluster.pools import shortage
+from yellowdog_ray.cluster.shortage import shortage
 from yellowdog_ray.config.limits import LAST_LAUNCH, LAST_LAUNCH_SHARE
 from yellowdog_ray.errors import NoCapacity, QuotaExceeded, RayDogError
 from yellowdog_ray.inventory.facts import Facts, PoolFacts

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from yellowdog_ray import names
 from yellowdog_ray.cluster.generations import find_last_work
-from yellowdog_ray.config.readable import UNREADABLE, load
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.inventory.account import Account, is_of
 from yellowdog_ray.platform.client import Platform
@@ -55,6 +54,8 @@ def parse_target(reference: str, namespace: str | None) -> Target:
 
 
 def _of_yaml(file: Path) -> Target:
+    from yellowdog_ray.config.readable import UNREADABLE, load  # imports PyYAML, which a cluster's name does not need
+
     try:
         config = load(file)
     except (*UNREADABLE, RecursionError) as error:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.launch import Launcher
-from yellowdog_ray.cluster.pools import shortage, supply
+from yellowdog_ray.cluster.pools import supply
+from yellowdog_ray.cluster.shortage import shortage
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.errors import (
