@@ -141,6 +141,9 @@ def abort_copies(world: World) -> None:
 
 
 def _users_request_nodes(world: World, incident: Incident) -> None:
+    if world.gcs.is_down:
+        world.story.add("users", "cannot request nodes: Ray does not answer")
+        return
     world.gcs.hold(1 + int(incident.which * 3))
 
 

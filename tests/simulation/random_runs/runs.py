@@ -89,6 +89,9 @@ def run(
             except AssertionError as error:  # of a check that is no invariant of the provider
                 invariant, text = "platform", f"{type(error).__name__}: {error}"
                 world.story.lines += traceback.format_exception(error)
+            except Exception as error:  # noqa: BLE001 - a mistake of the simulation must not end all runs
+                invariant, text = "simulation", f"{type(error).__name__}: {error}"
+                world.story.lines += traceback.format_exception(error)
         story = "\n".join([*what.lines(), "", str(world.story)])
         return Outcome(seed, what.autoscaler, invariant, text, story, world.seconds - began, world.wire.total, settings)
 
