@@ -22,6 +22,7 @@ from ray.autoscaler.tags import NODE_KIND_HEAD, TAG_RAY_NODE_KIND, TAG_RAY_USER_
 from yellowdog_ray.commands.context import drop_cached_config_at_the_end, local_need, with_cached_config_path, yaml_file
 from yellowdog_ray.config.as_written import warnings_of_file
 from yellowdog_ray.config.bootstrap import bootstrap
+from yellowdog_ray.config.characters import joined
 from yellowdog_ray.config.local_files import Need
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
 from yellowdog_ray.config.ray_keys import ray_mistakes
@@ -71,7 +72,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     def __init__(self, provider_config: dict[str, Any], cluster_name: str) -> None:
         super().__init__(provider_config, cluster_name)
-        self.side = make_side(provider_config, cluster_name)
+        self.side = make_side(joined(provider_config), cluster_name)
 
     @staticmethod
     def bootstrap_config(cluster_config: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +198,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     def _node_config(self, node_config: dict[str, Any], tags: Mapping[str, str]) -> NodeConfig:
         path = f"available_node_types.{tags.get(TAG_RAY_USER_NODE_TYPE, '')}.node_config"
-        return parse_node_config(node_config, self.side.settings.current.internal.source, path)
+        return parse_node_config(joined(node_config), self.side.settings.current.internal.source, path)
 
     @_translated
     def terminate_node(self, node_id: str) -> None:

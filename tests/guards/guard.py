@@ -15,7 +15,6 @@ ROOT = Path(__file__).parents[2]
 
 Guard = tuple[str, ...]
 _TEST = re.compile(r"`([\w/]+\.py::\w+)`")
-_FILE_AND_OLD = re.compile(r"^(?:([\w/]+\.(?:py|yaml)): )?(.*)")
 
 
 def guards() -> dict[str, list[Guard]]:
@@ -25,8 +24,7 @@ def guards() -> dict[str, list[Guard]]:
         row, _, guard = line.partition("|")
         if row:
             (name,) = [name for name in row_tests() if name.startswith(row.strip())]
-            of_row = found.setdefault(name, [])
-        of_row.append(tuple(guard.strip().split(" ++ ")))
+        found.setdefault(name, []).append(tuple(guard.strip().split(" ++ ")))
     return found
 
 
@@ -41,7 +39,7 @@ def row_tests() -> dict[str, set[str]]:
 def without(line: str, root: Path = ROOT) -> tuple[Path, str]:
     """The file of a guard's line, and its text without the guard; ValueError or SyntaxError if that is impossible."""
     text, _, new = line.partition(" =>")
-    file, old = _FILE_AND_OLD.findall(text)[0]
+    file, old = re.findall(r"^(?:([\w/]+\.(?:py|yaml)): )?(.*)", text)[0]
     pattern = re.compile(r"\s*".join(re.escape(token) for token in re.findall(r"\w+|[^\w\s]", old)))
     paths = [*root.glob("src/yellowdog_ray/**/*.py"), *root.glob("examples/**/*.yaml")]
     sources = [(path, path.read_text()) for path in paths if path.as_posix().endswith(file or ".py")]

@@ -12,7 +12,6 @@ def test_every_row_has_a_test_and_a_guard():
 @pytest.mark.parametrize("line", [line for of_row in guards().values() for guard in of_row for line in guard])
 def test_guard_exists_once_and_can_be_removed(line):
     path, changed = without(line)
-
     assert changed != path.read_text()
 
 

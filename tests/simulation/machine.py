@@ -10,7 +10,7 @@ import shutil
 import uuid
 from datetime import datetime
 from email import message_from_string
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -126,13 +126,29 @@ def _use_fast_parsers(world: World) -> None:
     libyaml is faster, Ray's schema is a valid one, and no package changes during a run.
     """
     patch = world.monkeypatch
-    patch.setattr(yaml, "safe_load", partial(yaml.load, Loader=yaml.CSafeLoader))
-    patch.setattr(yaml, "safe_dump", partial(yaml.dump, Dumper=yaml.CSafeDumper))
+    patch.setattr(yaml, "safe_load", _load)
+    patch.setattr(yaml, "safe_dump", _dump)
     patch.setattr(Draft7Validator, "check_schema", lambda *_, **__: None)
     patch.setattr("importlib.metadata.email", SimpleNamespace(message_from_string=_parsed_metadata))
 
 
 _parsed_metadata = cache(message_from_string)
+
+
+def _load(text: str) -> Any:
+    """As `yaml.safe_load`, which accepts what libyaml refuses: surrogate pairs."""
+    try:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return yaml.load(text, Loader=yaml.SafeLoader)
+
+
+def _dump(*arguments: Any, **options: Any) -> Any:
+    """As `yaml.safe_dump`, likewise."""
+    try:
+        return yaml.dump(*arguments, Dumper=yaml.CSafeDumper, **options)
+    except UnicodeEncodeError:
+        return yaml.dump(*arguments, Dumper=yaml.SafeDumper, **options)
 
 
 def _replace_ssh(world: World) -> None:

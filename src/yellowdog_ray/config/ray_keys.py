@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from yellowdog_ray.config.characters import has_pairs
 from yellowdog_ray.config.limits import (
     MAX_NUMBER,
     MAX_POOL_NODES,
@@ -47,6 +48,8 @@ _LONGEST_PREFIX = 253
 
 NODE_ID_LABEL = "ray.io/node-id"
 """The label that the raylet sets. A raylet that is given one aborts (`labels.contains(key)` in raylet/main.cc)."""
+
+_PAIRS = ": Ray's autoscaler cannot read characters above U+FFFF, such as emoji, in a name: use others"
 
 REQUIRED = {
     "cluster_name": "name the cluster",
@@ -129,6 +132,8 @@ def _names(config: Mapping[str, Any]) -> Iterator[Mistake]:
             yield Mistake(
                 ("available_node_types",), f" has a node type named {name!r}: give it a name, such as `worker`"
             )
+        elif has_pairs(name):
+            yield Mistake(("available_node_types",), f" has a node type named {name!r}{_PAIRS}")
     has_none = set(node_types) == _RAYS_TYPES and "node_config" not in node_types["ray.head.default"]
     if has_none or not node_types:
         yield Mistake(("available_node_types",), " is missing: add the head's node type, and those of the workers")
@@ -206,7 +211,9 @@ def _numbers(value: object, place: Place) -> Iterator[Mistake]:
 
 def _resources(place: Place, resources: Mapping[str, Any]) -> Iterator[Mistake]:
     for name, amount in resources.items():
-        if amount > MAX_RESOURCE:
+        if has_pairs(name):
+            yield Mistake(place, f" has a resource named {name!r}{_PAIRS}")
+        elif amount > MAX_RESOURCE:
             yield Mistake((*place, name), f" is {shown(amount)}: Ray allows at most {MAX_RESOURCE:,}")
         elif name == "object_store_memory" and 0 < amount < MIN_OBJECT_STORE_BYTES:
             yield Mistake(

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from yellowdog_ray.config.characters import joined
+
 MONITOR_OUTPUT = "/tmp/ray/session_latest/logs/monitor.out"  # noqa: S108 - where Ray puts it
 """On the head: the output of the updaters' commands."""
 
@@ -84,11 +86,11 @@ class _Watched:
 
     def run(self, cmd: str | None = None, *arguments: Any, **options: Any) -> Any:
         with self._setups.step(self._node_id, _described(cmd or "")):
-            return self._runner.run(cmd, *arguments, **options)
+            return self._runner.run(joined(cmd), *arguments, **options)
 
     def run_rsync_up(self, source: str, target: str, *arguments: Any, **options: Any) -> Any:
         with self._setups.step(self._node_id, f"copying {source} to {target}"):
-            return self._runner.run_rsync_up(source, target, *arguments, **options)
+            return self._runner.run_rsync_up(joined(source), joined(target), *arguments, **options)
 
 
 def _described(command: str) -> str:

@@ -103,3 +103,14 @@ def test_label_with_the_longest_prefix_is_accepted(cluster_yaml, tmp_path):
     assert bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])[0]["available_node_types"]["worker"]["labels"] == labels
     labels[f"{prefix}d/zone"] = labels.pop(f"{prefix}/zone")
     assert "has the key" in error_of(cluster_yaml, tmp_path)
+
+
+@pytest.mark.parametrize("place", ["node type", "resource"])
+def test_name_with_an_emoji_is_refused(cluster_yaml, tmp_path, place):
+    types = cluster_yaml["available_node_types"]
+    if place == "node type":
+        types["💥"] = types.pop("worker")
+    else:
+        types["worker"]["resources"] = {"CPU": 1, "💥": 1}
+
+    assert f"has a {place} named '💥': Ray's autoscaler cannot read" in error_of(cluster_yaml, tmp_path)

@@ -64,6 +64,10 @@ def test_wrapped_runner_passes_everything_on(setups, runner):
     assert watched.remote_shell == "ssh"
 
 
+def test_wrapped_runner_joins_characters_that_ray_has_split(setups, runner):
+    assert setups.watch(runner, "w1").run("echo \ud83d\ude80", timeout=5) == "ran echo 🚀 within 5"
+
+
 def test_step_has_error_of_failed_command(setups, runner):
     runner.error = OSError("connection lost")
 
