@@ -202,11 +202,20 @@ def _numbers(value: object, place: Place) -> Iterator[Mistake]:
         yield Mistake(place, f" is {value}: give a finite number")
     elif isinstance(value, int | float) and value > MAX_NUMBER:
         yield Mistake(place, f" is {shown(value)}: give a number of at most {MAX_NUMBER:,}")
+    elif _is_text_on_the_head(value):
+        yield Mistake(
+            place, f" is {value}: Ray's autoscaler cannot read such a number on the head: give 0, or at least 0.0001"
+        )
     elif isinstance(value, Mapping):
         for key, part in value.items():
             # `models` checks `provider`, with the remedy of each key; `_resources` has limits of its own.
             if (place or key != "provider") and key not in ("resources", "metadata"):
                 yield from _numbers(part, (*place, key))
+
+
+def _is_text_on_the_head(value: object) -> bool:
+    """Whether a number is 1e-05 in JSON, which `ray up` writes: YAML, as which Ray reads it, needs 1.0e-05."""
+    return isinstance(value, float) and "e" in repr(value) and "." not in repr(value)
 
 
 def _resources(place: Place, resources: Mapping[str, Any]) -> Iterator[Mistake]:

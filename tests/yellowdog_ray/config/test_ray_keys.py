@@ -1,6 +1,9 @@
 """Values of Ray's keys that Ray's schema lets pass, and that would stop a cluster that is paid for."""
 
+import json
+
 import pytest
+import yaml
 
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.errors import ConfigError
@@ -114,3 +117,19 @@ def test_name_with_an_emoji_is_refused(cluster_yaml, tmp_path, place):
         types["worker"]["resources"] = {"CPU": 1, "💥": 1}
 
     assert f"has a {place} named '💥': Ray's autoscaler cannot read" in error_of(cluster_yaml, tmp_path)
+
+
+@pytest.mark.parametrize("number", [1e-05, 5e-324, 2e-07])
+def test_number_that_ray_reads_as_text_on_the_head_is_refused(cluster_yaml, tmp_path, number):
+    cluster_yaml["idle_timeout_minutes"] = number
+
+    assert isinstance(yaml.safe_load(json.dumps(number)), str)
+    assert f"idle_timeout_minutes is {number}: Ray's autoscaler cannot read" in error_of(cluster_yaml, tmp_path)
+
+
+@pytest.mark.parametrize("number", [0.0001, 1.5e-05, 0.0])
+def test_small_number_that_ray_can_read_is_accepted(cluster_yaml, tmp_path, number):
+    cluster_yaml["idle_timeout_minutes"] = number
+
+    assert isinstance(yaml.safe_load(json.dumps(number)), float)
+    bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
