@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from yellowdog_client.model import WorkRequirementStatus
 
 from tests.simulation.distortions import SHOWS_NOTHING
-from tests.simulation.exceptions import ends_without_machines
+from tests.simulation.exceptions import ends_without_machines, further_pool_calls
 from tests.simulation.idle_checks import IdleChecks
 from tests.simulation.instance_checks import InstanceChecks
 from tests.simulation.limits import (
@@ -189,8 +189,9 @@ class Checks:
             world.fail("loop", "Ray could not carry out a tick")
         if tick.loop_seconds > LOOP_SECONDS:
             world.fail("loop", f"a tick kept the loop waiting for {tick.loop_seconds:.0f} s")
-        most = TICK_CALLS + 2 * self._config["max_workers"] + self._more_pages
-        if tick.loop_calls > LOOP_CALLS + self._more_pages or tick.calls > most:
+        max_workers = self._config["max_workers"]
+        more = self._more_pages + further_pool_calls(world.settings, max_workers)
+        if tick.loop_calls > LOOP_CALLS + more or tick.calls > TICK_CALLS + 2 * max_workers + more:
             world.fail("calls", f"{tick.loop_calls} calls in the loop, {tick.calls} in all, in one tick")
 
     def _joined_too_late(self, before: Before) -> bool:

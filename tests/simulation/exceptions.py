@@ -5,6 +5,7 @@ docs/differences.md shows `EXCEPTIONS` as a table. Imports neither the provider 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from yellowdog_client.model import ComputeRequirementStatus
@@ -37,15 +38,22 @@ EXCEPTIONS = {
     ),
     "instance_death_noticed_seconds": Allowance(
         "The checks wait until the platform has detected that the instances have ended. After that `ray up` must "
-        "succeed, and an unlisted worker pool must end.",
+        "succeed, and an unlisted worker pool and an idle cluster must have ended.",
         "Until then the platform shows a head that runs, and keeps the pool.",
     ),
     "lost_node_terminates_instance": Allowance(
         "The instance of a LOST platform node may live until YellowDog answers again.",
         "RayDog terminates it, which takes a call.",
     ),
+    "max_nodes_limit": Allowance(
+        "One tick may make 5 more platform calls per further worker pool that `max_workers` requires.",
+        "Each worker pool takes a task group and tasks of its own, and is read on its own.",
+    ),
 }
 """By the name of the setting."""
+
+CALLS_PER_POOL = 5
+"""A launch reads and updates the work requirement, provisions a pool, limits its lifetime and adds tasks."""
 
 
 def settling_seconds(settings: Settings, spare_seconds: float) -> float:
@@ -67,6 +75,18 @@ def abort_seconds(settings: Settings) -> float:
 def unnoticed_seconds(settings: Settings) -> float:
     """How long a dead instance may look alive."""
     return settings.instance_death_noticed_seconds
+
+
+def further_pool_calls(settings: Settings, max_workers: int) -> int:
+    """How many more platform calls one tick may make because a node type needs several worker pools.
+
+    Args:
+        settings: the platform's settings.
+        max_workers: the cluster's maximum number of workers.
+    """
+    if settings.max_nodes_limit is None:
+        return 0
+    return CALLS_PER_POOL * (math.ceil(max_workers / settings.max_nodes_limit) - 1)
 
 
 def ends_without_machines(settings: Settings, requirement: RequirementRecord) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.simulation.random_runs.matrix import Case, pairs, single_changes
-from tests.simulation.random_runs.runs import Order, Outcome, run_order, spare_imports
+from tests.simulation.random_runs.runs import NO_CLUSTER, Order, Outcome, run_order, spare_imports
 from yellowdog_local.state.profiles import ProfileError, assume, load_profile
 from yellowdog_local.state.settings import Settings
 
@@ -40,8 +40,7 @@ def main() -> int:
         profile = load_profile(options.profile) if options.profile else Settings()
         settings = assume(options.assume, profile)
     except ProfileError as error:
-        print(f"scripts/chaos: {error}", file=sys.stderr)
-        return 2
+        return _refuse(error)
     alone = options.scenarios is None and options.seed is not None
     first = options.seed if options.seed is not None else 0
     orders = [
@@ -50,10 +49,18 @@ def main() -> int:
     ]
     if alone:
         outcome = run_order(orders[0])
+        if outcome.invariant == NO_CLUSTER:
+            return _refuse(outcome.text)
         print(outcome.story)
         print(f"\n{_verdict(outcome)}")
         return int(outcome.invariant is not None)
     return _run_many(orders, options)
+
+
+def _refuse(reason: object) -> int:
+    """Print why nothing can be run."""
+    print(f"scripts/chaos: {reason}", file=sys.stderr)
+    return 2
 
 
 def _run_many(orders: list[Order], options: argparse.Namespace) -> int:
@@ -61,6 +68,8 @@ def _run_many(orders: list[Order], options: argparse.Namespace) -> int:
     for outcome in _outcomes(orders, options.jobs):
         done += 1
         calls += outcome.calls
+        if outcome.invariant == NO_CLUSTER:
+            return _refuse(outcome.text)
         if outcome.invariant is not None:
             failed += 1
             _report(outcome, options.stories)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.simulation.exceptions import unnoticed_seconds
 from tests.simulation.idle_checks import HOME_SECONDS
 from tests.simulation.limits import TICK
 from tests.simulation.random_runs.scenario import WORKER_POOLS, Home, Load
@@ -69,7 +70,8 @@ def go_home(run: RandomRun, home: Home) -> None:
             seconds *= 2
         seconds += home.minutes * 60 + home.pause + 2 * TICK
     run.wait(lambda: run.head is None, seconds + HOME_SECONDS, "home")
-    run.wait(lambda: not run.ours.left, HOME_SECONDS, "home")
+    run.wait(lambda: not any(run.ours.instances()), HOME_SECONDS, "home")
+    run.wait(lambda: not run.ours.left, HOME_SECONDS + unnoticed_seconds(run.settings), "home")
 
 
 def _is_about_to_end(run: RandomRun) -> bool:

@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ray.autoscaler.node_launch_exception import NodeLaunchException
+
 from tests.simulation.config import QUICK, cluster_config, node_type
 from tests.simulation.distortions import SHOWS_NOTHING
 from tests.simulation.exceptions import settling_seconds, unnoticed_seconds
@@ -24,11 +26,16 @@ from tests.simulation.random_runs.scenario import (
     MachineTrouble,
     Scenario,
 )
+from tests.simulation.ray_commands import CommandFailed
 from tests.simulation.raylets import Demand
 from tests.simulation.trouble import Trouble
 from tests.simulation.world import World
 from yellowdog_local import faults
 from yellowdog_local.state.settings import Settings
+
+
+class NoCluster(Exception):
+    """No cluster could be launched on this platform, although no call failed."""
 
 
 class RandomRun(World):
@@ -88,9 +95,18 @@ class RandomRun(World):
         return config
 
     def begin(self) -> None:
-        """Bring up the neighbours, of which nothing may change from then on."""
+        """Bring up the neighbours, of which nothing may change from then on.
+
+        Raises:
+            NoCluster: the platform refused one.
+        """
         for name in NEIGHBOURS:
-            self.add_neighbour(self.user_config(name), {"cpu": 1})
+            try:
+                self.add_neighbour(self.user_config(name), {"cpu": 1})
+            except CommandFailed as error:
+                raise NoCluster(str(error)) from error
+            except NodeLaunchException as error:
+                raise NoCluster(error.description) from error
         self.wire.manners = self.scenario.manners
         self.pass_time(settling_seconds(self.settings, SPARE_SECONDS))
         self.ours.begin()

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.simulation.random_runs.draw import scenario
-from tests.simulation.random_runs.random_run import RandomRun
+from tests.simulation.random_runs.random_run import NoCluster, RandomRun
 from tests.simulation.random_runs.sabotage import SABOTAGES
 from tests.simulation.story import Story, StoryHandler
 from tests.simulation.violation import Violation
 from yellowdog_local.state.profiles import changed
 from yellowdog_local.state.settings import Settings
+
+NO_CLUSTER = "settings"
+"""In place of a failed check: with these settings of the platform, no cluster can be launched."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ def run(
             except AssertionError as error:  # of a check that is no invariant of the provider
                 invariant, text = "platform", f"{type(error).__name__}: {error}"
                 world.story.lines += traceback.format_exception(error)
+            except NoCluster as error:
+                invariant, text = NO_CLUSTER, f"no cluster can exist with {' '.join(changed(settings))}: {error}"
             except Exception as error:  # noqa: BLE001 - a mistake of the simulation must not end all runs
                 invariant, text = "simulation", f"{type(error).__name__}: {error}"
                 world.story.lines += traceback.format_exception(error)

@@ -72,6 +72,16 @@ def test_invalid_profile_is_refused_before_any_run(chaos, orders, profile, capsy
     assert orders == []
 
 
+@pytest.mark.parametrize("options", [(), ("--scenarios", 3, "--jobs", 1)], ids=["one", "many"])
+def test_settings_with_which_no_cluster_can_exist_are_refused_in_one_line(chaos, capsys, options):
+    assert chaos("--seed", 1, *options, "--assume", "max_task_data_bytes=1") == 2
+
+    reason = capsys.readouterr().err
+    assert reason.startswith("scripts/chaos: no cluster can exist with max_task_data_bytes=1: ")
+    assert "taskData must not be more than 1 bytes" in reason
+    assert reason.count("\n") == 1
+
+
 def test_all_assumptions_run_each_value_as_often_as_requested_and_print_a_table(chaos, orders, capsys):
     assert chaos("--all-assumptions", "--seeds-per-value", 2, "--seed", 100, "--jobs", 1) == 0
 

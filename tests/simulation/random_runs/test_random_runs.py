@@ -76,6 +76,8 @@ ASSUMPTIONS = [
     (700044, ["reuse_finished_names=false"]),
     (980011, ["retention_seconds=6"]),
     (92000, ["count_expired_tasks=false", "retention_seconds=6"]),  # a check counted removed tasks
+    (992006, ["max_nodes_limit=1"]),  # a check did not allow the calls of five pools
+    (994004, ["instance_death_noticed_seconds=300"]),  # a check did not wait for the end of a worker pool
 ]
 """Seeds and settings with which a run once failed."""
 
