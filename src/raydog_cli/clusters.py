@@ -18,6 +18,7 @@ from raydog_cli.common import (
     counts,
     cut,
     fail,
+    format_age,
     format_duration,
     print_json,
     print_safe,
@@ -97,7 +98,7 @@ def _row(cluster: ClusterSummary, summaries: Summaries, creators: dict[str, str]
         cluster.name,
         cluster.namespace,
         cluster.state.value,
-        format_duration(now - cluster.work.created),
+        format_age(cluster.work.created, now),
         format_duration(cluster.deadline - now) if cluster.deadline else "",
         f"in {format_duration(cluster.idle_end - now)}" if cluster.idle_end else "",
         _nodes(cluster),
@@ -193,7 +194,7 @@ def _show_status(status: ClusterStatus) -> None:
     )
     print_safe(
         f"cluster {cluster.name} in namespace {cluster.namespace}: {cluster.state.value}, "
-        f"created {format_duration(now - cluster.work.created)} ago{left}"
+        f"created {format_age(cluster.work.created, now)} ago{left}"
     )
     if status.nodes:
         show_table("Nodes", _NODE_COLUMNS, _node_rows(status))

@@ -133,6 +133,11 @@ def format_duration(time: timedelta) -> str:
     return format_seconds(max(0.0, time.total_seconds()))
 
 
+def format_age(created: datetime | None, now: datetime) -> str:
+    """The time since a creation; an unknown one has an unknown age."""
+    return format_duration(now - created) if created else "an unknown time"
+
+
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
     """The seconds between two times for JSON, or None if one is missing."""
     return round((end - start).total_seconds(), 1) if start and end else None

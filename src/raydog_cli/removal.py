@@ -18,6 +18,7 @@ from raydog_cli.common import (
     checked_namespace,
     counts,
     fail,
+    format_age,
     format_duration,
     print_json,
     print_safe,
@@ -66,7 +67,7 @@ def down(cluster: ClusterArgument, namespace: NamespaceOption = None, yes: YesOp
 def _introduction(found: Found) -> str:
     work = found.work
     live = sum(group.counts.live for group in work.groups if group.counts)
-    age = format_duration(found.platform.clock.now() - work.created)
+    age = format_age(work.created, found.platform.clock.now())
     return (
         f"cluster {found.name} in namespace {found.platform.namespace}: {live} node(s), created {age} ago, "
         f"work requirement {work.name} ({work.status})"

@@ -136,12 +136,20 @@ class Cluster:
         self._compose()
 
     def deadline(self, work: WorkRequirementView | None = None) -> datetime | None:
-        """The end of the cluster's lifetime, fixed when it was made; None while no reading has shown the cluster."""
+        """The end of the cluster's lifetime, fixed when it was created.
+
+        None while no reading has shown the cluster, or if the platform does not show when it was created: an unknown
+        deadline ends no node and refuses no launch. Each task's own timeout holds all the same.
+        """
         work = work or self._work
-        if work is None:
+        if work is None or work.created is None:
             return None
+        return work.created + self.lifetime_of(work)
+
+    def lifetime_of(self, work: WorkRequirementView) -> timedelta:
+        """The whole lifetime of the cluster, as its head's task group has it, or else the settings. No call."""
         head = work.group(names.HEAD_GROUP)
-        return work.created + (head.task_timeout if head and head.task_timeout else self._lifetime())
+        return head.task_timeout if head and head.task_timeout else self._lifetime()
 
     def group(self, group_id: str) -> TaskGroupView | None:
         """A task group as last read; None for one that is unknown. No call."""

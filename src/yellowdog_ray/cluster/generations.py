@@ -15,7 +15,13 @@ from yellowdog_ray import names
 from yellowdog_ray.errors import ClusterNameTaken, Unavailable
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.idempotent import MAY_EXIST
-from yellowdog_ray.platform.types import TaskGroupSpec, TaskGroupView, WorkRequirementEntry, WorkRequirementView
+from yellowdog_ray.platform.types import (
+    TaskGroupSpec,
+    TaskGroupView,
+    WorkRequirementEntry,
+    WorkRequirementView,
+    oldest_first,
+)
 
 
 def find_work(platform: Platform, cluster: str) -> WorkRequirementView | None:
@@ -41,7 +47,7 @@ def find_last_work(platform: Platform, cluster: str, newest_id: str | None = Non
     if last is None or not last.finished or last.id == newest_id or _reuses_names(cluster, listed):
         return last
     unlisted = _read_unlisted(platform, cluster, _numbers(cluster, listed))
-    return max([last, *unlisted], key=lambda work: (not work.finished, work.created))
+    return max([last, *unlisted], key=lambda work: (not work.finished, oldest_first(work.created)))
 
 
 def create_work(platform: Platform, cluster: str, tag: str | None, group: TaskGroupSpec) -> WorkRequirementView:
@@ -124,7 +130,7 @@ def _read_ours(
         return  # nothing has ever blocked the cluster's own name
     known = {named.id: named} if named else {}
     entries += [WorkRequirementEntry(id_, work.name, work.finished, work.created) for id_, work in known.items()]
-    for entry in sorted(entries, key=lambda entry: (not entry.finished, entry.created), reverse=True):
+    for entry in sorted(entries, key=lambda entry: (not entry.finished, oldest_first(entry.created)), reverse=True):
         work = known.get(entry.id) or platform.work_requirement(entry.id)
         if _may_be_ours(cluster, work):
             yield work

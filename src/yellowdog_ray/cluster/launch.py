@@ -250,13 +250,15 @@ class Launcher:
         if self._closed:
             raise LaunchBackedOff(self._closed, LifetimeOver.code)
         work = cluster.find()
-        deadline = cluster.deadline(work)
-        if work is None or work.cancelling or deadline is None:
+        if work is None or work.cancelling:
             raise RayDogError(f"cluster '{cluster.name}' has been torn down: its work requirement has ended")
+        lifetime, deadline = cluster.lifetime_of(work), cluster.deadline(work)
+        if deadline is None:
+            return work, lifetime
         remaining = deadline - self._clock.now()
-        if remaining <= min(LAST_LAUNCH, (deadline - work.created) * LAST_LAUNCH_SHARE):
+        if remaining <= min(LAST_LAUNCH, lifetime * LAST_LAUNCH_SHARE):
             raise LifetimeOver(
-                f"cluster '{cluster.name}': its lifetime of {deadline - work.created} ends at "
+                f"cluster '{cluster.name}': its lifetime of {lifetime} ends at "
                 f"{deadline:%Y-%m-%d %H:%M:%S} UTC, so no worker is launched: raise provider.cluster_lifetime_hours "
                 "and create the cluster again"
             )

@@ -158,7 +158,9 @@ class HeadCreation:
         # A list may lack the head: only what the platform counts shows that it has ended and was removed, or never was.
         if group.counts is None or group.counts.live:
             return False
-        return bool(group.counts.ended) or self._platform.clock.now() - work.created > ABANDONED
+        if group.counts.ended or work.created is None:
+            return bool(group.counts.ended)
+        return self._platform.clock.now() - work.created > ABANDONED
 
     def _create_work_requirement(self, tag: str, node_config: NodeConfig) -> WorkRequirementView:
         pool = self._platform.existing_pool(node_config.worker_pool) if node_config.worker_pool else None

@@ -102,7 +102,7 @@ def work_findings(facts: Facts) -> Iterator[Finding]:
 def lifetime_findings(facts: Facts) -> Iterator[Finding]:
     """The cluster's lifetime."""
     timeout = facts.work.groups[0].task_timeout if facts.work.groups else None
-    if timeout is None or facts.work.finished:
+    if timeout is None or facts.work.created is None or facts.work.finished:
         return
     ends = facts.work.created + timeout
     if ends - facts.now <= min(LAST_LAUNCH, timeout * LAST_LAUNCH_SHARE):
@@ -136,7 +136,7 @@ def _head_ended(facts: Facts, head: PoolFacts) -> Iterator[Finding]:
     ended = [
         f"node {task.name}: {'; '.join((task.status, *task.errors))} at {at(task.ended)}" for task in head.head_tasks
     ]
-    if not ended and facts.now - facts.work.created < BOOT:
+    if not ended and facts.work.created and facts.now - facts.work.created < BOOT:
         yield Finding(
             "head-starts",
             "a `ray up` is creating the head",
@@ -254,7 +254,7 @@ def _machines(pool: PoolFacts, compute: ComputeEntry, now: datetime) -> Iterator
         yield _task_type(pool, unsuited)
         return
     starting, running = compute.instances.get("PENDING", 0), compute.instances.get("RUNNING", 0)
-    is_new = now - compute.created < BOOT
+    is_new = compute.created is None or now - compute.created < BOOT
     if starting:
         yield Finding(
             "machines-start",

@@ -13,7 +13,7 @@ from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.inventory.account import token_of
 from yellowdog_ray.inventory.target import Found
 from yellowdog_ray.platform.concurrency import run_concurrently
-from yellowdog_ray.platform.types import WorkRequirementEntry
+from yellowdog_ray.platform.types import WorkRequirementEntry, oldest_first
 
 RECENT = timedelta(days=7)
 """How far back the last publication is searched for at first: a list of all may have many pages."""
@@ -50,7 +50,8 @@ def read_state(found: Found) -> HeadState | None:
     """
     tag = names.state_tag(found.work.groups[0].worker_tag)
     entries = found.platform.documents(tag, since=found.platform.clock.now() - RECENT)
-    if not entries and found.platform.clock.now() - found.work.created > RECENT:
+    created = found.work.created
+    if not entries and (created is None or found.platform.clock.now() - created > RECENT):
         entries = found.platform.documents(tag)
     for entry in _latest(entries)[:MAX_TRIED]:
         state = _read(found, entry)
@@ -88,7 +89,7 @@ def age(state: HeadState, now: datetime) -> timedelta:
 
 
 def _latest(entries: Sequence[WorkRequirementEntry]) -> list[WorkRequirementEntry]:
-    return sorted(entries, key=lambda entry: entry.created, reverse=True)
+    return sorted(entries, key=lambda entry: oldest_first(entry.created), reverse=True)
 
 
 def _read(found: Found, entry: WorkRequirementEntry) -> HeadState | None:

@@ -10,7 +10,7 @@ from yellowdog_ray import names
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.platform.calls import Namespaces
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.types import WorkRequirementView
+from yellowdog_ray.platform.types import WorkRequirementView, oldest_first
 
 MOST_AGE = timedelta(minutes=16)
 """Age up to which a state holds: the head repeats it after 15 minutes if it may explain anything."""
@@ -39,5 +39,5 @@ def read_idle_ends(platform: Platform, namespaces: Namespaces) -> IdleEnds:
         records = platform.recent_documents(namespaces, platform.clock.now() - MOST_AGE)
     except PlatformError as error:
         return IdleEnds(failure=str(error))
-    oldest_first = sorted(records, key=lambda record: record.created)
-    return IdleEnds({(record.namespace, record.tag): names.announced_end(record.name) for record in oldest_first})
+    by_age = sorted(records, key=lambda record: oldest_first(record.created))
+    return IdleEnds({(record.namespace, record.tag): names.announced_end(record.name) for record in by_age})

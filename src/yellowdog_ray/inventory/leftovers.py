@@ -23,7 +23,6 @@ from yellowdog_ray.inventory.summaries import YOUNG
 from yellowdog_ray.names import STATE_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
-from yellowdog_ray.platform.convert import LONG_AGO
 from yellowdog_ray.platform.types import ComputeEntry, PoolEntry, WorkRequirementEntry, WorkRequirementView
 
 
@@ -180,8 +179,8 @@ def _leftover(
     its_pools = tuple(pool for pool in pools if pool.name in tags)
     its_computes = tuple(compute for compute in computes if compute.name in tags)
     created = [work.created, *(pool.created for pool in its_pools), *(compute.created for compute in its_computes)]
-    youngest = None if LONG_AGO in created else max(created)
-    return Leftover(cluster, work, its_pools, its_computes, youngest)
+    known = [moment for moment in created if moment is not None]
+    return Leftover(cluster, work, its_pools, its_computes, max(known) if len(known) == len(created) else None)
 
 
 def remove(platform: Platform, leftovers: Sequence[Leftover], progress: Progress) -> list[Removal]:

@@ -24,6 +24,7 @@ from yellowdog_ray.platform.types import (
     TaskPhase,
     WorkRequirementEntry,
     WorkRequirementView,
+    oldest_first,
 )
 
 YOUNG = timedelta(minutes=10)
@@ -132,7 +133,7 @@ def read_summaries(account: Account, namespace: str | None) -> Summaries:
     unreadable = tuple(str(work) for work in read if isinstance(work, PlatformError))
     strange = [compute.name for compute in computes if (compute.namespace, compute.name) not in owned]
     return Summaries(
-        clusters=tuple(sorted(clusters, key=lambda cluster: (cluster.namespace, cluster.name, cluster.work.created))),
+        clusters=tuple(sorted(clusters, key=_by_name_and_age)),
         read_at=now,
         unreadable=unreadable,
         unowned=() if unreadable else tuple(filter(names.has_pool_form, strange)),
@@ -199,7 +200,7 @@ def summary(
         namespace=namespace,
         state=state,
         work=work,
-        deadline=work.created + head.task_timeout if head.task_timeout else None,
+        deadline=work.created + head.task_timeout if work.created and head.task_timeout else None,
         node_types=tuple(counts for group in work.groups if (counts := _type_counts(group)) is not None),
         instances=_total(compute.instances for compute in computes),
         creator=next((compute.creator for compute in computes if compute.name == head.worker_tag), None),
@@ -220,8 +221,15 @@ def state_of(work: WorkRequirementView, now: datetime) -> State:
         return State.UP
     if counts.live:
         return State.STARTING
-    is_new = not counts.ended and now - work.created < YOUNG
-    return State.STARTING if is_new else State.HEADLESS
+    if counts.ended:
+        return State.HEADLESS
+    if work.created is None:
+        return State.UNKNOWN
+    return State.STARTING if now - work.created < YOUNG else State.HEADLESS
+
+
+def _by_name_and_age(cluster: ClusterSummary) -> tuple[str, str, tuple[bool, float]]:
+    return cluster.namespace, cluster.name, oldest_first(cluster.work.created)
 
 
 def node_type_of(group: TaskGroupView) -> str:

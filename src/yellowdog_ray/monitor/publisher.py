@@ -153,7 +153,7 @@ class Publisher:
         if not self._is_resumed and self._is_enabled():
             moment = self._platform.clock.now()
             entries = self._platform.documents(tag, since=moment - RESUMED)
-            self._pace.resume(now, [max(0.0, (moment - entry.created).total_seconds()) for entry in entries])
+            self._pace.resume(now, [_age(entry.created, moment) for entry in entries])
             # A process that ends again and again would otherwise hurry with each first back-off.
             self._calm_until = now + LONGEST_SECONDS if entries else now
             self._is_resumed = True
@@ -213,6 +213,11 @@ def _essence(state: HeadState) -> object:
         None if state.demand is None else sorted(_form(shape.resources, shape.labels) for shape in state.demand),
         [(_form(shape.resources, shape.labels), shape.count) for shape in state.requested],
     )
+
+
+def _age(created: datetime | None, now: datetime) -> float:
+    """The seconds since a publication; one of unknown time counts as new, so that it delays the next ones."""
+    return max(0.0, (now - created).total_seconds()) if created else 0.0
 
 
 def _failures(state: HeadState) -> set[tuple[str, str]]:

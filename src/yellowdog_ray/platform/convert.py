@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection
-from datetime import datetime, timezone
 from typing import TypeVar
 
 from yellowdog_client.model import (
@@ -68,9 +67,6 @@ ENDED_POOLS = (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)
 _NO_OBJECTS = (str, int, float, list)
 """What the SDK makes of JSON that is no object."""
 
-LONG_AGO = datetime.fromtimestamp(0, timezone.utc)
-
-
 T = TypeVar("T")
 
 
@@ -117,7 +113,7 @@ def work_view(requirement: WorkRequirement) -> WorkRequirementView:
         status=word_of(status),
         finished=is_finished(status),
         cancelling=status is WorkRequirementStatus.CANCELLING,
-        created=time_of(requirement.createdTime),
+        created=requirement.createdTime,
         # Readers find the head's group at the front; nothing promises the platform's order.
         groups=tuple(sorted(groups, key=lambda group: group.name != HEAD_GROUP)),
         status_changed=requirement.statusChangedTime,
@@ -131,7 +127,7 @@ def work_entry(summary: WorkRequirementSummary) -> WorkRequirementEntry:
         id=identified(summary.id, subject),
         name=identified(summary.name, subject),
         finished=is_finished(summary.status),
-        created=time_of(summary.createdTime),
+        created=summary.createdTime,
         namespace=identified(summary.namespace, subject),
         tag=summary.tag or "",
     )
@@ -264,7 +260,7 @@ def pool_entry(pool: WorkerPoolSummary) -> PoolEntry:
         name=identified(pool.name, subject),
         status=word_of(pool.status),
         finished=pool.status in ENDED_POOLS,
-        created=time_of(pool.createdTime),
+        created=pool.createdTime,
         configured=word_of(pool.type).endswith(ConfiguredWorkerPool.__name__),
         status_changed=pool.statusChangedTime,
     )
@@ -278,7 +274,7 @@ def compute_entry(requirement: ComputeRequirement) -> ComputeEntry:
         name=requirement.name,
         status=word_of(requirement.status),
         finished=requirement.status is ComputeRequirementStatus.TERMINATED,
-        created=time_of(requirement.createdTime),
+        created=requirement.createdTime,
         creator=requirement.createdById,
         instances=live_instances(requirement),
         messages=source_messages(requirement),
@@ -374,11 +370,6 @@ def _parts(listed: object, kind: type[T], subject: str) -> list[T]:
         MalformedResponse: it is no list, or an element is something else.
     """
     return [entity(part, kind, subject) for part in entity(listed or [], list, subject)]
-
-
-def time_of(moment: datetime | None) -> datetime:
-    """A moment, or `LONG_AGO` where the platform gives none."""
-    return moment if moment is not None else LONG_AGO
 
 
 def identified(text: str | None, subject: str) -> str:

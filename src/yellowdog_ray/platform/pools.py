@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 
 from yellowdog_client.model import InstantRange, Node, NodeSearch, NodeStatus, WorkerPoolSearch, WorkerPoolSummary
 
 from yellowdog_ray.errors import NotFound
 from yellowdog_ray.platform.calls import entity, platform_call
 from yellowdog_ray.platform.compute import ComputeCalls
-from yellowdog_ray.platform.convert import LIVE_NODES, LONG_AGO, named_entry, platform_node_view, pool_view
+from yellowdog_ray.platform.convert import LIVE_NODES, named_entry, platform_node_view, pool_view
 from yellowdog_ray.platform.provisioning import PoolSpec, pool_properties, template_usage
 from yellowdog_ray.platform.types import NamedEntry, PlatformNodeView, PoolView
+
+_EVER = datetime.fromtimestamp(0, timezone.utc)
+"""The start of a range of time that has no limit."""
 
 
 class PoolCalls(ComputeCalls):
@@ -104,7 +107,7 @@ class PoolCalls(ComputeCalls):
     @platform_call
     def nodes_with_spot_notice(self) -> list[PlatformNodeView]:
         """Every living platform node with a spot notice, of any pool that the API key may read: one call."""
-        search = NodeSearch(statuses=LIVE_NODES, preemptionWarningTime=InstantRange(min=LONG_AGO))
+        search = NodeSearch(statuses=LIVE_NODES, preemptionWarningTime=InstantRange(min=_EVER))
         return self._nodes("the nodes with a spot notice", search)
 
     @platform_call

@@ -213,28 +213,41 @@ class TaskGroupView:
         return self.worker_tag not in self.placement.worker_tags
 
 
+def oldest_first(created: datetime | None) -> tuple[bool, float]:
+    """The place of a creation time in a sorted list: an unknown one first, then the oldest."""
+    return created is not None, created.timestamp() if created else 0.0
+
+
 @dataclass(frozen=True)
 class WorkRequirementEntry:
-    """A work requirement as a search lists it, without its task groups."""
+    """A work requirement as a search lists it, without its task groups.
+
+    Attributes:
+        created: when it was created; None if the platform gives no time, which shows no age.
+    """
 
     id: str
     name: str
     finished: bool
-    created: datetime
+    created: datetime | None
     namespace: str = ""
     tag: str = ""
 
 
 @dataclass(frozen=True)
 class WorkRequirementView:
-    """The fields of a work requirement (one incarnation of a cluster) that RayDog uses."""
+    """The fields of a work requirement (one incarnation of a cluster) that RayDog uses.
+
+    Attributes:
+        created: when it was created; None if the platform gives no time, which shows no age.
+    """
 
     id: str
     name: str
     status: str
     finished: bool
     cancelling: bool
-    created: datetime
+    created: datetime | None
     groups: tuple[TaskGroupView, ...]
     status_changed: datetime | None = None
 
@@ -277,6 +290,7 @@ class PoolEntry:
     """A worker pool as a search of several namespaces lists it.
 
     Attributes:
+        created: when it was created; None if the platform gives no time, which shows no age.
         configured: whether its machines join by themselves, so that RayDog has not created it.
     """
 
@@ -285,7 +299,7 @@ class PoolEntry:
     name: str
     status: str
     finished: bool
-    created: datetime
+    created: datetime | None
     status_changed: datetime | None = None
     configured: bool = False
 
@@ -295,6 +309,7 @@ class ComputeEntry:
     """A compute requirement as a search of several namespaces lists it.
 
     Attributes:
+        created: when it was created; None if the platform gives no time, which shows no age.
         creator: the id of the user or application that created it; None if the platform gives none.
         instances: the numbers of live instances by status, as its sources count them.
         messages: the errors of its sources.
@@ -306,7 +321,7 @@ class ComputeEntry:
     name: str
     status: str
     finished: bool
-    created: datetime
+    created: datetime | None
     creator: str | None = None
     instances: Mapping[str, int] = field(default_factory=dict)
     messages: tuple[str, ...] = ()

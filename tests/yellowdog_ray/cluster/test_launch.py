@@ -1,6 +1,8 @@
 """Launches on a stepped platform with simulated hosts."""
 
 import json
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -22,6 +24,20 @@ from yellowdog_ray.errors import (
     SetupFailed,
     Unavailable,
 )
+from yellowdog_ray.platform.convert import work_view
+
+
+@pytest.fixture
+def undated(monkeypatch):
+    """A platform whose work requirements have no creation time, while a context is open."""
+
+    @contextmanager
+    def without_times():
+        with monkeypatch.context() as patch:
+            patch.setattr("yellowdog_ray.platform.work.work_view", lambda work: replace(work_view(work), created=None))
+            yield
+
+    return without_times
 
 
 def test_launched_nodes_are_listed_at_once(head_side):
@@ -158,6 +174,17 @@ def test_launch_fails_after_lifetime(local, head_side):
 
     with pytest.raises(LifetimeOver, match="cluster_lifetime_hours"):
         grow(head_side, 1)
+
+
+def test_launch_gets_whole_lifetime_when_creation_time_is_unknown(local, head_side, undated):
+    with undated():
+        head_side.refresh()
+        (node_id,) = grow(head_side, 1)
+
+        assert head_side.deadline() is None
+    with local.client() as client:
+        (task,) = client.work_client.get_tasks(TaskSearch(name=node_id)).list_all()
+    assert task.timeout == head_side.lifetime_of(head_side.find())
 
 
 def test_lifetime_is_the_one_the_cluster_was_created_with(local, make_cluster):

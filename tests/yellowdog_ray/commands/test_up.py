@@ -1,6 +1,7 @@
 """Creation of a head, and of clusters that another `ray up` left unfinished."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 from yellowdog_client.model import WorkRequirementSearch
@@ -15,6 +16,7 @@ from yellowdog_ray.errors import (
     ClusterNameTaken,
     PlatformError,
 )
+from yellowdog_ray.platform.convert import work_view
 
 
 def unfinished_work(local) -> list[str]:
@@ -133,6 +135,22 @@ def test_create_head_replaces_a_cluster_whose_head_pool_has_ended(local, make_cl
 
     assert again.refresh().head.phase is Phase.RUNNING
     assert unfinished_work(local) == [again.find().id] != [old.id]
+
+
+def test_create_head_completes_a_cluster_of_unknown_age(local, make_cluster, monkeypatch):
+    killed = make_cluster()
+    monkeypatch.setattr(killed.platform, "submit_tasks", lambda *_: killed.platform.no_such_call)
+    with pytest.raises(AttributeError):
+        make_head(killed)
+    old = killed.find()
+    local.advance(60)
+
+    monkeypatch.setattr("yellowdog_ray.platform.work.work_view", lambda work: replace(work_view(work), created=None))
+    again = make_cluster()
+    again.platform.clock = again.clock
+    make_head(again)
+
+    assert unfinished_work(local) == [old.id]
 
 
 def test_create_head_completes_an_old_cluster_whose_list_lacks_the_head(local, make_cluster, monkeypatch):

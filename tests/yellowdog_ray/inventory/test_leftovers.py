@@ -14,7 +14,6 @@ from yellowdog_ray.commands.teardown import tear_down
 from yellowdog_ray.errors import NotAuthorised, NotFound, TeardownIncomplete
 from yellowdog_ray.inventory import account, leftovers
 from yellowdog_ray.inventory.leftovers import Removal, read_leftovers, remove
-from yellowdog_ray.platform.convert import LONG_AGO
 from yellowdog_ray.platform.types import (
     Application,
     PoolEntry,
@@ -173,8 +172,8 @@ def remove_all(platform):
     ("created", "pool_created", "is_set", "is_old"),
     [
         (OLD, OLD, True, True),
-        (LONG_AGO, OLD, True, False),
-        (OLD, LONG_AGO, True, False),
+        (None, OLD, True, False),
+        (OLD, None, True, False),
         (OLD, OLD, False, False),
         (OLD, NOW, True, False),
     ],

@@ -18,7 +18,9 @@ EXECUTING, WAITING, ENDED = TaskPhase.EXECUTING, TaskPhase.WAITING, TaskPhase.EN
         ("RUNNING", {WAITING: 1}, 60, State.STARTING),
         ("RUNNING", {}, 9, State.STARTING),
         ("RUNNING", {}, 11, State.HEADLESS),
+        ("RUNNING", {}, None, State.UNKNOWN),
         ("RUNNING", {ENDED: 1}, 1, State.HEADLESS),
+        ("RUNNING", {ENDED: 1}, None, State.HEADLESS),
         ("RUNNING", None, 1, State.UNKNOWN),
         ("CANCELLING", {EXECUTING: 1}, 60, State.ENDING),
         ("CANCELLED", {ENDED: 1}, 60, State.ENDED),
@@ -27,7 +29,7 @@ EXECUTING, WAITING, ENDED = TaskPhase.EXECUTING, TaskPhase.WAITING, TaskPhase.EN
 def test_state_follows_the_heads_task(status, at, minutes, state):
     counts = None if at is None else Counts(at)
     head = TaskGroupView("g", "head", "demo-head-0a0b0c0d", None, counts, Placement((), ()))
-    created = NOW - timedelta(minutes=minutes)
+    created = None if minutes is None else NOW - timedelta(minutes=minutes)
     work = WorkRequirementView("w", "demo", status, status == "CANCELLED", status == "CANCELLING", created, (head,))
 
     assert state_of(work, NOW) is state

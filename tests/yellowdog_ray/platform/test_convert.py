@@ -26,7 +26,6 @@ from yellowdog_client.model import (
 
 from yellowdog_ray.errors import MalformedResponse
 from yellowdog_ray.platform.convert import (
-    LONG_AGO,
     counted_instances,
     platform_node_view,
     pool_view,
@@ -113,8 +112,8 @@ class TestWorkRequirement:
 
         assert (view.finished, view.cancelling) == (finished, cancelling)
 
-    def test_view_without_times_is_old(self):
-        assert work_view(self.work(createdTime=None)).created == LONG_AGO
+    def test_missing_creation_time_is_unknown(self):
+        assert work_view(self.work(createdTime=None)).created is None
 
     @pytest.mark.parametrize("group", [{"id": None}, {}])
     def test_missing_id_is_malformed(self, group):
