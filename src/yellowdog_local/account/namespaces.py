@@ -10,9 +10,10 @@ from yellowdog_local.errors import Conflict, InvalidRequest, NotFound
 from yellowdog_local.state.ids import Ids
 from yellowdog_local.state.kernel import Kernel
 from yellowdog_local.state.records import NamespaceRecord
+from yellowdog_local.state.settings import NAME_PATTERN
 from yellowdog_local.state.store import Store
 
-_NAME = re.compile(r"[a-z]([a-z0-9_-]{0,58}[a-z0-9])?")
+_NAME = re.compile(NAME_PATTERN)
 
 
 class Namespaces:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
-from yellowdog_local.state.settings import Settings
+from yellowdog_local.state.settings import Settings, nearest_setting
 
 MAX_SECONDS = 10 * 365 * 86_400.0
 """The longest time of a setting, ten years: the clock must not overflow."""
@@ -29,10 +29,12 @@ def load_profile(path: Path) -> Settings:
         ProfileError: the file cannot be read, or has an unknown setting or an invalid value.
     """
     try:
-        values = _parse(path.read_text())
+        values = _parse(path.read_text(encoding="utf-8-sig"))
     except ProfileError as error:
         raise ProfileError(f"{path}: {error}") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ProfileError(f"{path}: not a readable JSON file: {error.strerror or error}") from error
+    except ValueError as error:
         raise ProfileError(f"{path}: not a readable JSON file: {error}") from error
     if not isinstance(values, dict):
         raise ProfileError(f"{path}: must be a JSON object of settings")
@@ -99,12 +101,26 @@ def _quote(text: str) -> str:
     return printable if len(printable) <= _QUOTED_CHARACTERS else f"{printable[:_QUOTED_CHARACTERS]}..."
 
 
+def _check_json(value: object, name: str) -> None:
+    """Refuse a value that Python's JSON parser accepts and pydantic's does not."""
+    try:
+        text = json.dumps(value)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ProfileError(f"{name}: contains half of a surrogate pair, which is no character") from error
+    except RecursionError as error:
+        raise ProfileError(f"{name}: the JSON is nested too deeply") from error
+    try:
+        from_json(text)
+    except ValueError as error:
+        raise ProfileError(f"{name}: the JSON is nested too deeply") from error
+
+
 def _settings(values: Mapping[str, object], source: str) -> Settings:
     for name in values:
         if name not in Settings.model_fields:
-            known = name[:_QUOTED_CHARACTERS].lower()
-            (nearest,) = difflib.get_close_matches(known, Settings.model_fields, n=1, cutoff=0.0)
-            raise ProfileError(f"{source}unknown setting '{_quote(name)}': did you mean '{nearest}'?")
+            raise ProfileError(f"{source}unknown setting '{_quote(name)}': did you mean '{nearest_setting(name)}'?")
+        _check_json(values[name], f"{source}{name}")
     try:
         settings = Settings.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
@@ -112,8 +128,6 @@ def _settings(values: Mapping[str, object], source: str) -> Settings:
         name = _quote(".".join(map(str, first["loc"])))
         value = _quote(json.dumps(first["input"]))
         raise ProfileError(f"{source}{name}: {first['msg']}, and is {value}") from error
-    except RecursionError as error:
-        raise ProfileError(f"{source}the JSON is nested too deeply") from error
     for name, value in settings:
         if isinstance(value, float) and not value <= MAX_SECONDS:  # also refuses NaN
             raise ProfileError(f"{source}{name}: must be at most {MAX_SECONDS:.0f} (10 years), and is {value}")

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 from enum import Enum
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from yellowdog_client.model import CloudProvider
+
+NAME_PATTERN = "[a-z]([a-z0-9_-]{0,58}[a-z0-9])?"
+"""The naming rules."""
+
+MAX_COUNT = 2**31 - 1
+"""Maximum of a number of entities or bytes; YellowDog's API has 32-bit integers."""
+
+MAX_WORKERS_PER_NODE = 10_000
+"""Each worker of a platform node is a record in memory."""
+
+_VariableName = Annotated[str, Field(pattern=r"^[^=\x00]+$")]
+_VariableValue = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
 
 class AbortEndState(str, Enum):
@@ -19,6 +33,15 @@ class Settings(BaseModel):
     """The local platform's behaviour where that of the real one is not documented."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, values: Any) -> Any:
+        """Refuse an unknown setting, with the nearest known one."""
+        for name in values if isinstance(values, dict) else ():
+            if name not in cls.model_fields:
+                raise ValueError(f"unknown setting '{name}': did you mean '{nearest_setting(name)}'?")
+        return values
 
     autoscale_interval_seconds: float = Field(default=1.0, gt=0)
     """Interval of autoscaling while tasks wait for workers (seconds)."""
@@ -80,13 +103,13 @@ class Settings(BaseModel):
     default_idle_pool_shutdown: bool = False
     """Whether idlePoolShutdown is enabled when it is omitted."""
 
-    default_min_nodes: int = Field(default=0, ge=0)
+    default_min_nodes: int = Field(default=0, ge=0, le=MAX_COUNT)
     """A pool's minNodes when it is omitted (platform nodes)."""
 
-    default_max_nodes: int = Field(default=0, ge=0)
+    default_max_nodes: int = Field(default=0, ge=0, le=MAX_COUNT)
     """A pool's maxNodes when it is omitted, or its target or minNodes where that is more (platform nodes)."""
 
-    max_nodes_limit: int | None = Field(default=None, ge=1)
+    max_nodes_limit: int | None = Field(default=None, ge=1, le=MAX_COUNT)
     """Maximum of maxNodes; None for no limit (platform nodes)."""
 
     zero_idle_timeout_spares_unused: bool = True
@@ -95,7 +118,7 @@ class Settings(BaseModel):
     replace_shut_down_nodes: bool = True
     """Whether autoscaling may replace platform nodes that a user shut down; if not, the pool's maximum decreases."""
 
-    default_workers_per_node: int = Field(default=1, ge=1)
+    default_workers_per_node: int = Field(default=1, ge=1, le=MAX_WORKERS_PER_NODE)
     """A pool's workers per platform node when createNodeWorkers is omitted (workers)."""
 
     allocated_workers_are_working: bool = True
@@ -104,7 +127,7 @@ class Settings(BaseModel):
     auto_create_namespaces: bool = True
     """Whether an unknown namespace is created with the first entity in it; if not, the entity is refused."""
 
-    default_namespace: str = "default"
+    default_namespace: str = Field(default="default", pattern=f"^{NAME_PATTERN}$")
     """The namespace of a configured worker pool whose request names none."""
 
     reuse_finished_names: bool = True
@@ -122,25 +145,25 @@ class Settings(BaseModel):
     enforce_names: bool = True
     """Whether the naming rules are enforced: a-z, 0-9, - and _, a letter first, at most 60 characters."""
 
-    max_tasks_per_call: int = Field(default=10_000, ge=1)
+    max_tasks_per_call: int = Field(default=10_000, ge=1, le=MAX_COUNT)
     """Maximum tasks per call (tasks)."""
 
-    max_instances: int = Field(default=10_000, ge=1)
+    max_instances: int = Field(default=10_000, ge=1, le=MAX_COUNT)
     """Maximum target of a compute requirement (instances)."""
 
-    max_task_data_bytes: int | None = Field(default=None, ge=0)
+    max_task_data_bytes: int | None = Field(default=None, ge=0, le=MAX_COUNT)
     """Maximum size of a task's taskData; None for no limit (bytes)."""
 
-    max_environment_bytes: int | None = Field(default=None, ge=0)
+    max_environment_bytes: int | None = Field(default=None, ge=0, le=MAX_COUNT)
     """Maximum size of a task's environment, names and values; None for no limit (bytes)."""
 
-    max_arguments_bytes: int | None = Field(default=None, ge=0)
+    max_arguments_bytes: int | None = Field(default=None, ge=0, le=MAX_COUNT)
     """Maximum size of all arguments of a task; None for no limit (bytes)."""
 
-    max_user_data_bytes: int | None = Field(default=None, ge=0)
+    max_user_data_bytes: int | None = Field(default=None, ge=0, le=MAX_COUNT)
     """Maximum size of userData; None for no limit. On AWS it is 16 KiB (bytes)."""
 
-    task_environment: dict[str, str] = Field(default_factory=dict)
+    task_environment: dict[_VariableName, _VariableValue] = Field(default_factory=dict)
     """Variables in the environment of every task, such as HOME, USER, PATH; the others are the agent's own."""
 
     task_umask: int | None = Field(default=None, ge=0, le=0o777)
@@ -170,7 +193,7 @@ class Settings(BaseModel):
     simulator_refresh_seconds: float = Field(default=60.0, gt=0)
     """Interval of drawing unexpectedInstanceTerminationProbability for each running instance (seconds)."""
 
-    event_name: str = "entity_updated"
+    event_name: str = Field(default="entity_updated", pattern="^[A-Za-z0-9_.:-]+$")
     """The name of the events of event streams."""
 
     event_ids: bool = False
@@ -194,7 +217,7 @@ class Settings(BaseModel):
     tasks_after_preemption_warning: bool = False
     """Whether a platform node with a preemption warning still gets new tasks."""
 
-    recorded_calls: int = Field(default=100_000, ge=1)
+    recorded_calls: int = Field(default=100_000, ge=1, le=MAX_COUNT)
     """Number of API calls kept individually; the counts per route are always kept (calls)."""
 
     not_found_error_type: str = "NotFoundException"
@@ -226,3 +249,9 @@ class Settings(BaseModel):
 
     account_name: str = "local"
     """The account name that the platform reports."""
+
+
+def nearest_setting(name: str) -> str:
+    """The known setting whose name is most similar to this one."""
+    (nearest,) = difflib.get_close_matches(name[:80].lower(), Settings.model_fields, n=1, cutoff=0.0)
+    return nearest

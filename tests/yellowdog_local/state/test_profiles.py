@@ -64,6 +64,16 @@ def test_changed_settings_are_written_as_words():
         ("retention_seconds=315360001", "retention_seconds: must be at most 315360000"),
         ("retention_seconds=" + "[" * 100_000, "nested too deeply"),
         ('task_environment={"A": "1", "A": "2"}', "'A' is given twice"),
+        ('task_environment={"A=B": "1"}', r"^task_environment\.A=B.*pattern"),
+        ('task_environment={"": "1"}', r"^task_environment\..*pattern"),
+        (r'task_environment={"A": "\u0000"}', r"^task_environment\.A: .*pattern"),
+        (r'account_name="\ud800"', "^account_name: contains half of a surrogate pair"),
+        ("account_name=" + "[" * 300 + "]" * 300, "^account_name: the JSON is nested too deeply$"),
+        ('default_namespace=""', "^default_namespace: .*pattern"),
+        ("default_namespace=A b", "^default_namespace: .*pattern"),
+        (r'event_name="a\nb"', "^event_name: .*pattern"),
+        ("max_instances=" + "9" * 400, "^max_instances: .*less than or equal to 2147483647"),
+        ("default_workers_per_node=1000000000", "^default_workers_per_node: .*less than or equal to 10000"),
     ],
 )
 def test_invalid_word_is_refused_with_the_reason(word, reason):
@@ -99,6 +109,20 @@ def test_error_quotes_a_value_shortened_and_printable(profile, text):
     assert message.isprintable()
 
 
-def test_missing_profile_is_refused(tmp_path):
-    with pytest.raises(ProfileError, match="not a readable JSON file"):
-        load_profile(tmp_path / "absent.json")
+@pytest.mark.parametrize("name", ["absent.json", "."])
+def test_unreadable_profile_is_refused_with_its_path_once(tmp_path, name):
+    path = tmp_path / name
+
+    with pytest.raises(ProfileError, match="not a readable JSON file") as refusal:
+        load_profile(path)
+
+    assert str(refusal.value).count(str(path)) == 1
+
+
+def test_profile_may_begin_with_a_byte_order_mark(profile):
+    assert load_profile(profile("\ufeff" + json.dumps(CHANGES))) == SETTINGS
+
+
+def test_unknown_setting_in_python_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match="'reuse_finished_name': did you mean 'reuse_finished_names'"):
+        Settings(reuse_finished_name=False)
