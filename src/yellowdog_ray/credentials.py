@@ -124,7 +124,7 @@ def load_head_file() -> Credentials:
 def _credentials_of(source: _Source) -> Credentials:
     found = Credentials(_url_of(source), source.values[API_KEY_ID], source.values[API_KEY_SECRET])
     hide(found.key_secret)
-    _check_values(found, source.place)
+    check_values(found, source.place)
     return found
 
 
@@ -218,7 +218,16 @@ def _check_one_url(source: _Source, url: str, others: list[_Source]) -> None:
             )
 
 
-def _check_values(found: Credentials, place: str) -> None:
+def check_values(found: Credentials, place: str) -> None:
+    """Refuse a key or URL with which no call can be made. The message does not contain the key.
+
+    Args:
+        found: the credentials.
+        place: their source, for messages.
+
+    Raises:
+        CredentialsError: no HTTP header can have the key, or the URL is none.
+    """
     for name, value in found.as_environment().items():
         bad = _UNSENDABLE.search(value)
         if bad:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from yellowdog_client import PlatformClient
@@ -11,6 +14,7 @@ from yellowdog_client.model import (
     ApiKey,
     ComputeRequirementStatus,
     ComputeRequirementSummarySearch,
+    RetryProperties,
     ServicesSchema,
     Task,
     TaskSearch,
@@ -20,7 +24,10 @@ from yellowdog_client.model import (
     WorkRequirementSearch,
 )
 
-from yellowdog_ray.credentials import DEFAULT_URL
+from yellowdog_ray.config.local_files import absolute, read_text
+from yellowdog_ray.config.ssh_key import check_key
+from yellowdog_ray.credentials import DEFAULT_URL, Credentials, check_values
+from yellowdog_ray.errors import RayDogError
 
 _ENDED_POOL = (WorkerPoolStatus.SHUTDOWN, WorkerPoolStatus.TERMINATED)
 """The statuses of a pool that makes no machine any more. Its compute requirement shows those that it still has."""
@@ -34,6 +41,9 @@ VARIABLES = {
 }
 """The variables that a live run needs."""
 
+_ACCESS = ("YD_API_KEY_ID", "YD_API_KEY_SECRET", "RAYDOG_LIVE_NAMESPACE")
+"""The variables that the removal of a cluster needs."""
+
 OPTIONS = {
     "YD_API_URL": f"address of the API ({DEFAULT_URL})",
     "RAYDOG_LIVE_SSH_USER": "user of SSH (yd-agent)",
@@ -42,6 +52,8 @@ OPTIONS = {
 }
 """The variables that a live run may have, with their defaults."""
 
+_CONNECT_TIMEOUT, _READ_TIMEOUT = timedelta(seconds=5), timedelta(seconds=20)
+"""Timeouts of a call without retries."""
 
 MAX_MACHINE_MINUTES = 1440
 """The most machine-minutes of one life: all its machines for six hours."""
@@ -71,13 +83,21 @@ class Access:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Access:
-        """The access that an environment describes, which `Account.of` has accepted. Reads no file."""
-        return cls(
-            environment.get("YD_API_URL") or DEFAULT_URL,
-            environment["YD_API_KEY_ID"],
-            environment["YD_API_KEY_SECRET"],
-            environment["RAYDOG_LIVE_NAMESPACE"],
-        )
+        """The access that an environment describes. Reads no file.
+
+        Raises:
+            NoAccountError: a variable is missing.
+            AccountError: no HTTP call can be made with the key or the URL.
+        """
+        if missing := [name for name in _ACCESS if not environment.get(name)]:
+            raise NoAccountError(f"set {', '.join(missing)}")
+        url = (environment.get("YD_API_URL") or DEFAULT_URL).rstrip("/")
+        key_id, secret, namespace = (environment[name] for name in _ACCESS)
+        try:
+            check_values(Credentials(url, key_id, secret), "the environment")
+        except RayDogError as error:
+            raise AccountError(str(error)) from error
+        return cls(url, key_id, secret, namespace)
 
 
 @dataclass(frozen=True)
@@ -108,28 +128,67 @@ class Account(Access):
         if missing := [name for name in VARIABLES if not environment.get(name)]:
             raise NoAccountError(f"set {', '.join(missing)}")
         access = Access.from_environment(environment)
-        userdata = environment.get("RAYDOG_LIVE_USERDATA")
         try:
-            return cls(
-                access.url,
-                access.key_id,
-                access.secret,
-                access.namespace,
-                environment["RAYDOG_LIVE_TEMPLATE"],
-                Path(environment["RAYDOG_LIVE_SSH_KEY"]).expanduser().resolve(strict=True),
-                environment.get("RAYDOG_LIVE_SSH_USER") or "yd-agent",
-                Path(userdata).read_text(encoding="utf-8") if userdata else None,
-                _machine_minutes(environment.get("RAYDOG_LIVE_MACHINE_MINUTES") or "60"),
-            )
-        except (OSError, ValueError) as error:
+            ssh_key, userdata = _ssh_key(environment["RAYDOG_LIVE_SSH_KEY"]), _userdata(environment)
+        except RayDogError as error:
             raise AccountError(str(error)) from error
+        return cls(
+            access.url,
+            access.key_id,
+            access.secret,
+            access.namespace,
+            environment["RAYDOG_LIVE_TEMPLATE"],
+            ssh_key,
+            environment.get("RAYDOG_LIVE_SSH_USER") or "yd-agent",
+            userdata,
+            _machine_minutes(environment.get("RAYDOG_LIVE_MACHINE_MINUTES") or "60"),
+        )
+
+
+def _ssh_key(name: str) -> Path:
+    """The absolute path of a key that OpenSSH can use. The cluster's YAML needs no updaters: the head has no key."""
+    folders = [Path.cwd()]
+    check_key(name, "RAYDOG_LIVE_SSH_KEY", folders, used_on_head=False)
+    return Path(absolute(name, folders))
+
+
+def _userdata(environment: Mapping[str, str]) -> str | None:
+    name = environment.get("RAYDOG_LIVE_USERDATA")
+    if not name:
+        return None
+    return read_text(name, "environment", "RAYDOG_LIVE_USERDATA", [Path.cwd()], "correct the path, or unset it")
 
 
 def _machine_minutes(text: str) -> float:
-    minutes = float(text)
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0
     if not 1 <= minutes <= MAX_MACHINE_MINUTES:  # also refuses NaN
-        raise ValueError(f"RAYDOG_LIVE_MACHINE_MINUTES must be 1 to {MAX_MACHINE_MINUTES}, and is {text}")
+        raise AccountError(f"RAYDOG_LIVE_MACHINE_MINUTES must be 1 to {MAX_MACHINE_MINUTES}, and is {text!r}")
     return minutes
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Something on the platform that has not ended.
+
+    Attributes:
+        name: its kind and name.
+        end: the call that ends it.
+    """
+
+    name: str
+    end: Callable[[], object]
+
+
+@contextmanager
+def _failure_in(errors: dict[str, str], subject: str) -> Iterator[None]:
+    """Keep the error of a failed call, whatever it is: the rest must end."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - a later attempt may succeed
+        errors[subject] = f"{type(error).__name__}: {error}"
 
 
 class ClusterView:
@@ -138,14 +197,17 @@ class ClusterView:
     Args:
         account: the account.
         name: the cluster's name.
+        retries: whether the SDK retries a failed call, for minutes; otherwise a call is answered or fails at once.
     """
 
-    def __init__(self, account: Access, name: str) -> None:
+    def __init__(self, account: Access, name: str, *, retries: bool = True) -> None:
         self._namespace = account.namespace
         self._name = name
-        self._client = PlatformClient.create(
-            ServicesSchema(defaultUrl=account.url), ApiKey(account.key_id, account.secret)
-        )
+        schema = ServicesSchema(defaultUrl=account.url)
+        if not retries:
+            schema.retry = RetryProperties(maxAttempts=0)
+            schema.connectionTimeout, schema.readTimeout = _CONNECT_TIMEOUT, _READ_TIMEOUT
+        self._client = PlatformClient.create(schema, ApiKey(account.key_id, account.secret))
 
     def workers(self, *statuses: TaskStatus) -> list[Task]:
         """The tasks of workers of these statuses; of all that have not ended, without any."""
@@ -165,15 +227,25 @@ class ClusterView:
 
     def left(self) -> list[str]:
         """What has not ended: names of work requirements, worker pools and compute requirements."""
-        return [name for name, _ in self._unfinished()]
+        return [one.name for read in self._kinds().values() for one in read()]
 
-    def remove(self) -> None:
-        """Request the end of everything once; a call that fails is left to the next attempt."""
-        for _, end in self._unfinished():
-            try:
-                end()
-            except Exception as error:  # noqa: BLE001 - whatever fails, the rest must end
-                print(f"  {error}", flush=True)
+    def remove(self) -> tuple[list[str], dict[str, str]]:
+        """Request the end of everything once.
+
+        A failed call hides nothing else: each kind is listed, and each thing ended, by itself.
+
+        Returns:
+            What had not ended, and the errors of the calls that failed, by what they concern.
+        """
+        left: list[str] = []
+        errors: dict[str, str] = {}
+        for kind, read in self._kinds().items():
+            with _failure_in(errors, kind):
+                for one in read():
+                    left.append(one.name)
+                    with _failure_in(errors, one.name):
+                        one.end()
+        return left, errors
 
     def close(self) -> None:
         """Close the connection."""
@@ -182,19 +254,39 @@ class ClusterView:
     def _is_ours(self, name: str | None) -> bool:
         return name == self._name or str(name).startswith(f"{self._name}-")
 
-    def _unfinished(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """Kind and name of what has not ended, and the call that ends it."""
-        work, pools, compute = self._client.work_client, self._client.worker_pool_client, self._client.compute_client
-        for name, work_id in self._works().items():
-            yield f"work requirement {name}", lambda id_=work_id: work.cancel_work_requirement_by_id(id_, abort=True)
-        for pool in pools.get_worker_pools(WorkerPoolSearch(namespaces=[self._namespace], name=self._name)).list_all():
-            if self._is_ours(pool.name) and pool.status not in _ENDED_POOL:
-                yield f"worker pool {pool.name}", lambda id_=str(pool.id): pools.shutdown_worker_pool_by_id(id_)
+    def _kinds(self) -> dict[str, Callable[[], list[Unfinished]]]:
+        """The kinds of things that a cluster has, and the call that lists what has not ended."""
+        return {
+            "work requirements": self._unfinished_work,
+            "worker pools": self._unfinished_pools,
+            "compute requirements": self._unfinished_compute,
+        }
+
+    def _unfinished_work(self) -> list[Unfinished]:
+        end = self._client.work_client.cancel_work_requirement_by_id
+        return [
+            Unfinished(f"work requirement {name}", partial(end, work_id, abort=True))
+            for name, work_id in self._works().items()
+        ]
+
+    def _unfinished_pools(self) -> list[Unfinished]:
+        pools = self._client.worker_pool_client
+        search = WorkerPoolSearch(namespaces=[self._namespace], name=self._name)
+        return [
+            Unfinished(f"worker pool {pool.name}", partial(pools.shutdown_worker_pool_by_id, str(pool.id)))
+            for pool in pools.get_worker_pools(search).list_all()
+            if self._is_ours(pool.name) and pool.status not in _ENDED_POOL
+        ]
+
+    def _unfinished_compute(self) -> list[Unfinished]:
+        compute = self._client.compute_client
         search = ComputeRequirementSummarySearch(namespaces=[self._namespace], name=self._name)
-        for summary in compute.get_compute_requirement_summaries(search).list_all():
-            if self._is_ours(summary.name) and summary.status is not ComputeRequirementStatus.TERMINATED:
-                end = compute.terminate_compute_requirement_by_id
-                yield f"compute requirement {summary.name}", lambda id_=str(summary.id), end=end: end(id_)
+        end = compute.terminate_compute_requirement_by_id
+        return [
+            Unfinished(f"compute requirement {summary.name}", partial(end, str(summary.id)))
+            for summary in compute.get_compute_requirement_summaries(search).list_all()
+            if self._is_ours(summary.name) and summary.status is not ComputeRequirementStatus.TERMINATED
+        ]
 
     def _works(self) -> dict[str, str]:
         """Names and ids of the unfinished work requirements."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -12,16 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from requests import RequestException
 from yellowdog_client.model import TaskStatus
+from yellowdog_client.model.exceptions import BaseCustomException
 
 from tests.e2e.ray_cli import Ray, wait_until
 from tests.live.account import Account, ClusterView
-from tests.live.guardian import MARKER, Guardian
+from tests.live.guardian import MARKER, REMOVAL_SECONDS, Guardian, GuardianFailed, removal_command
 
 MACHINES = 4
 """The most machines at once: a head, two workers, and a worker that replaces a lost one."""
 
 WORKERS = 2
+_ENDING = f"    the guardian removes what is left, which takes {REMOVAL_SECONDS / 60:.0f} min at most"
 JOB = Path(__file__).parents[2] / "examples/local/two_workers.py"
 
 
@@ -36,31 +40,48 @@ def live(account: Account, autoscaler: str, cluster: str) -> None:
         LifeFailed: a step failed, or something was left.
     """
     seconds = account.machine_minutes * 60 / MACHINES
+    _check_platform(account, cluster)
     with tempfile.TemporaryDirectory(prefix="raydog-live-") as folder, closing(ClusterView(account, cluster)) as view:
         log = Path(tempfile.gettempdir()) / f"{cluster}.log"  # outlives a run that is killed
         print(
             f"==> {cluster}, autoscaler {autoscaler}: at most {seconds / 60:.0f} min; guardian's log: {log}", flush=True
         )
+        ray = _ray(account, autoscaler, cluster, Path(folder), seconds)
         guardian = Guardian(cluster, seconds, log)
         try:
             with guardian:
-                _Life(_ray(account, autoscaler, cluster, Path(folder), seconds), view, seconds).run()
+                _Life(ray, view, seconds).run()
         except KeyboardInterrupt as error:
             raise LifeFailed("interrupted") from error
-        except (AssertionError, subprocess.TimeoutExpired) as error:
+        except GuardianFailed as error:
             raise LifeFailed(str(error)) from error
         finally:
-            _report(guardian)
+            _report(guardian, cluster)
         if guardian.report:
             raise LifeFailed("something was left after `ray down`")
 
 
-def _report(guardian: Guardian) -> None:
+def _check_platform(account: Account, cluster: str) -> None:
+    """Read the account once, before anything is made: with a wrong address or key nothing has to be removed."""
+    with closing(ClusterView(account, cluster, retries=False)) as view:
+        try:
+            view.left()
+        except Exception as error:
+            raise LifeFailed(f"{account.url} cannot be read, and nothing was started: {error}") from error
+
+
+def _report(guardian: Guardian, cluster: str) -> None:
     """Print the guardian's report however the life has ended; its log stays unless nothing is left."""
-    if guardian.report:
-        print(f"guardian: {guardian.report}", flush=True)
     if guardian.is_over:
         guardian.log.unlink()
+    text = f"guardian: {guardian.report}\n" if guardian.report else ""
+    if not guardian.is_over:
+        text += f"Something may be left: read {guardian.log}, and run `{removal_command(cluster)}`\n"
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        print(text, end="", file=sys.stderr, flush=True)
+        raise
 
 
 class _Life:
@@ -114,9 +135,21 @@ class _Life:
 
 @contextmanager
 def _step(what: str) -> Iterator[None]:
+    """Print the outcome of a step at once: the removal that follows a failure may take minutes.
+
+    Raises:
+        LifeFailed: it failed.
+    """
     began = time.monotonic()
     print(f"    {what} ...", flush=True)
-    yield
+    try:
+        yield
+    except (AssertionError, subprocess.TimeoutExpired, RequestException, BaseCustomException) as error:
+        print(f"    {what}: FAILED ({time.monotonic() - began:.0f} s): {error}\n{_ENDING}", flush=True)
+        raise LifeFailed(f"{what}: {str(error).partition(chr(10))[0]}") from error
+    except (KeyboardInterrupt, SystemExit):
+        print(f"    {what}: interrupted ({time.monotonic() - began:.0f} s)\n{_ENDING}", flush=True)
+        raise
     print(f"    {what}: ok ({time.monotonic() - began:.0f} s)", flush=True)
 
 

@@ -10,9 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+from requests import ConnectionError as NoConnection
 from yellowdog_client.model import (
     ComputeRequirementTemplateUsage,
     ProvisionedWorkerPoolProperties,
@@ -24,8 +26,9 @@ from yellowdog_client.model import (
 from tests.live import life
 from tests.live.__main__ import main as command
 from tests.live.account import OPTIONS, VARIABLES, Account, AccountError, NoAccountError
-from tests.live.guardian import LEFT, MARKER, REMOVED, Guardian, _remove
-from tests.live.life import MACHINES, LifeFailed, cluster_yaml, live
+from tests.live.guardian import LEFT, MARKER, REMOVED, Guardian, removal_command, remove
+from tests.live.life import MACHINES, LifeFailed, _step, cluster_yaml, live
+from tests.ssh_keys import write_key
 from yellowdog_local.state.profiles import load_profile
 from yellowdog_local.state.settings import Settings
 from yellowdog_local.testing import RunningPlatform, local_platform
@@ -48,8 +51,7 @@ with Guardian(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]), settling=0):
 @pytest.fixture
 def variables(tmp_path):
     """An environment with every variable of a live run."""
-    key = tmp_path / "key"
-    key.touch()
+    key = write_key(tmp_path / "key")
     return {**dict.fromkeys(VARIABLES, "x"), "RAYDOG_LIVE_NAMESPACE": "demo", "RAYDOG_LIVE_SSH_KEY": str(key)}
 
 
@@ -87,6 +89,32 @@ class TestAccount:
             Account.of({**variables, name: value})
         assert not isinstance(refusal.value, NoAccountError)
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("RAYDOG_LIVE_SSH_KEY", "/nowhere"),
+            ("RAYDOG_LIVE_SSH_KEY", str(ROOT)),
+            ("RAYDOG_LIVE_SSH_KEY", __file__),
+            ("RAYDOG_LIVE_USERDATA", str(ROOT)),
+            ("RAYDOG_LIVE_MACHINE_MINUTES", "many"),
+            ("YD_API_URL", "127.0.0.1:9"),
+            ("YD_API_KEY_ID", "line\nbreak"),
+        ],
+    )
+    def test_error_names_the_variable(self, variables, name, value):
+        with pytest.raises(AccountError, match=name):
+            Account.of({**variables, name: value})
+
+    def test_secret_is_not_in_the_error(self, variables):
+        with pytest.raises(AccountError, match="YD_API_KEY_SECRET") as refusal:
+            Account.of({**variables, "YD_API_KEY_SECRET": "hidden\n"})
+        assert "hidden" not in str(refusal.value)
+
+    def test_ssh_key_is_absolute_for_a_relative_path(self, variables, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+
+        assert Account.of({**variables, "RAYDOG_LIVE_SSH_KEY": "key"}).ssh_key == tmp_path / "key"
+
     def test_machine_minutes_limit_the_lifetime_of_all_machines(self, variables):
         account = Account.of({**variables, "RAYDOG_LIVE_MACHINE_MINUTES": "30"})
 
@@ -114,6 +142,54 @@ def test_command_with_an_invalid_account_fails(variables, monkeypatch, capsys):
     assert "SKIPPED" not in capsys.readouterr().out
 
 
+def test_command_fails_without_traceback_when_the_output_is_closed():
+    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    with os.fdopen(writer, "w") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.live"],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=50,
+        )
+
+    assert (done.returncode, done.stderr) == (1, "FAILED: the output was closed\n")
+
+
+class TestStep:
+    @pytest.mark.parametrize(
+        "error", [AssertionError("503"), subprocess.TimeoutExpired("ray", 503), NoConnection("503")], ids=repr
+    )
+    def test_failure_is_printed_at_once(self, capsys, error):
+        with pytest.raises(LifeFailed, match=r"ray up: .*503"), _step("ray up"):
+            raise error
+
+        assert "ray up: FAILED" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("error", [SystemExit(143), KeyboardInterrupt()], ids=repr)
+    def test_interruption_is_printed_at_once(self, capsys, error):
+        with pytest.raises(type(error)), _step("ray up"):
+            raise error
+
+        assert "ray up: interrupted" in capsys.readouterr().out
+
+
+def test_life_starts_nothing_when_the_platform_cannot_be_read(variables, monkeypatch):
+    guardian = Mock()
+    monkeypatch.setattr(life, "Guardian", guardian)
+    account = Account.of({**variables, "YD_API_URL": "http://127.0.0.1:9"})
+
+    with pytest.raises(LifeFailed, match=r"http://127\.0\.0\.1:9 cannot be read, and nothing was started"):
+        live(account, "v2", CLUSTER)
+
+    guardian.assert_not_called()
+
+
 class TestReport:
     @pytest.fixture
     def guardian(self, tmp_path):
@@ -125,12 +201,14 @@ class TestReport:
     def run(self, variables, tmp_path, monkeypatch, guardian):
         """Runs a life that ends with an error, under a guardian that has this report."""
 
-        def run(error: BaseException, status: int) -> None:
-            code = f"import sys; sys.stdin.read(); print('removing work requirement x'); sys.exit({status})"
+        def run(error: BaseException, status: int, *, text: str = "removing work requirement x") -> None:
+            ready = "import os, sys; os.write(int(sys.argv[1]), b'.')"
+            code = f"{ready}; sys.stdin.read(); sys.stdout.write({text!r}); sys.exit({status})"
             guardian._command = [sys.executable, "-c", code]
             monkeypatch.setattr(life, "Guardian", lambda *_: guardian)
             monkeypatch.setattr(life, "_Life", Mock(side_effect=error))
             monkeypatch.setattr(life, "_ray", Mock())
+            monkeypatch.setattr(life, "ClusterView", Mock())
             with pytest.raises((type(error), LifeFailed)):
                 live(Account.of(variables), "v2", CLUSTER)
 
@@ -148,34 +226,79 @@ class TestReport:
 
         assert not guardian.log.exists()
 
+    def test_removal_command_is_printed_when_something_may_be_left(self, run, guardian, capsys):
+        run(SystemExit(143), LEFT)
+
+        assert f"read {guardian.log}, and run `{removal_command(CLUSTER)}`" in capsys.readouterr().out
+
+    def test_guardian_that_ends_without_a_word_is_reported(self, run, guardian, capsys):
+        run(SystemExit(143), 9, text="")
+
+        assert "the guardian has ended with 9" in capsys.readouterr().out
+
+    def test_report_is_on_stderr_when_the_output_is_closed(self, run, guardian, capsys, monkeypatch):
+        def fail(*arguments, file=sys.stdout, **options):
+            if file is not sys.stderr and "guardian:" in arguments[0]:
+                raise BrokenPipeError
+            file.write(arguments[0])
+
+        monkeypatch.setattr(life, "print", fail, raising=False)
+
+        run(BrokenPipeError(), LEFT)
+
+        assert "removing work requirement x" in capsys.readouterr().err
+
+    def test_life_starts_nothing_without_a_guardian(self, variables, monkeypatch, guardian):
+        guardian._command = [sys.executable, "-c", "raise SystemExit('no memory')"]
+        begun = Mock()
+        monkeypatch.setattr(life, "Guardian", lambda *_: guardian)
+        monkeypatch.setattr(life, "_Life", begun)
+        monkeypatch.setattr(life, "ClusterView", Mock())
+
+        with pytest.raises(LifeFailed, match=r"the guardian has ended with 1: no memory"):
+            live(Account.of(variables), "v2", CLUSTER)
+
+        begun.assert_not_called()
+
 
 class TestRemove:
     @pytest.fixture
     def clock(self, monkeypatch):
         """The seconds slept so far."""
         slept = [0.0]
-        monkeypatch.setattr("time.sleep", lambda seconds: slept.append(slept.pop() + seconds))
-        monkeypatch.setattr("time.monotonic", lambda: slept[0])
+        clock = SimpleNamespace(sleep=lambda seconds: slept.append(slept.pop() + seconds), monotonic=lambda: slept[0])
+        monkeypatch.setattr("tests.live.guardian.time", clock)
         monkeypatch.setattr("tests.live.guardian._end_commands", lambda _: None)
         return slept
 
     @pytest.mark.parametrize("settling", [5.0, 0.0])
     def test_two_readings_of_nothing_have_a_pause_between(self, clock, settling):
-        view = Mock(left=Mock(return_value=[]))
+        view = Mock(remove=Mock(return_value=([], {})))
 
-        assert _remove(view, CLUSTER, settling) == 0
+        assert remove(view, CLUSTER, settling) == 0
         assert clock[0] == max(1.0, settling)
 
     def test_cluster_that_lists_show_late_is_removed(self, clock):
-        view = Mock()
-        view.left = lambda: ["work requirement x"] if clock[0] >= 3 and not view.remove.called else []
+        ended = []
 
-        assert _remove(view, CLUSTER, 5.0) == REMOVED
-        view.remove.assert_called_once()
+        def view_remove():
+            if clock[0] < 3 or ended:
+                return [], {}
+            ended.append(clock[0])
+            return ["work requirement x"], {}
 
-    def test_cluster_that_does_not_end_is_reported(self, clock, capsys):
-        assert _remove(Mock(left=Mock(return_value=["worker pool x"])), CLUSTER, 5.0) == LEFT
-        assert "LEFT: worker pool x" in capsys.readouterr().out
+        assert remove(Mock(remove=view_remove), CLUSTER, 5.0) == REMOVED
+        assert ended == [3]
+
+    def test_cluster_that_does_not_end_is_reported(self, clock, capfd):
+        assert remove(Mock(remove=Mock(return_value=(["worker pool x"], {}))), CLUSTER, 5.0) == LEFT
+        assert f"LEFT: worker pool x: run `{removal_command(CLUSTER)}`" in capfd.readouterr().out
+
+    def test_cluster_is_removed_when_the_log_cannot_be_written(self, clock, monkeypatch):
+        monkeypatch.setattr("tests.live.guardian.os.write", Mock(side_effect=OSError("no space left on device")))
+        view = Mock(remove=Mock(side_effect=[(["worker pool x"], {}), ([], {}), ([], {})]))
+
+        assert remove(view, CLUSTER, 0.0) == REMOVED
 
 
 def test_help_of_scripts_test_names_every_variable():
