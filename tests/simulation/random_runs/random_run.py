@@ -194,7 +194,7 @@ class RandomRun(World):
 
     def _stays_down(self) -> None:
         calls = self.wire.total
-        self.pass_time(120)
+        self.pass_time(120 + unnoticed_seconds(self.settings))
         self.checks.nothing_is_left()
         if self.wire.total != calls:
             self.fail("calls", f"somebody still asks after `ray down`: {self.wire.calls[-5:]}")

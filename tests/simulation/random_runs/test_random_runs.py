@@ -78,6 +78,7 @@ ASSUMPTIONS = [
     (92000, ["count_expired_tasks=false", "retention_seconds=6"]),  # a check counted removed tasks
     (992006, ["max_nodes_limit=1"]),  # a check did not allow the calls of five pools
     (994004, ["instance_death_noticed_seconds=300"]),  # a check did not wait for the end of a worker pool
+    (995009, ["instance_death_noticed_seconds=300"]),  # another one, after a `ray down` to which no pool was shown
 ]
 """Seeds and settings with which a run once failed."""
 
