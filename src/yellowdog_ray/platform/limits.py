@@ -8,18 +8,31 @@ import requests
 
 from yellowdog_ray.errors import MalformedResponse, NotAuthorised, PlatformError, Refused
 
-NODES = re.compile(r"max_?nodes|targetInstanceCount|\bnodes\b|\binstances\b|[0-9] ?(?:node|instance)\b", re.IGNORECASE)
+NODES = re.compile(
+    r"max_?nodes|targetInstanceCount|\bnodes\b|\binstances\b|[0-9] ?(?:node|instance)\b|\bnode limit\b|\bpool size\b",
+    re.IGNORECASE,
+)
 """Words of a refusal that is about the number of platform nodes of a pool."""
 
-TASKS = re.compile(r"\btasks\b|[0-9] ?task\b", re.IGNORECASE)
+TASKS = re.compile(r"\btasks\b|[0-9] ?task\b|\btask list\b|\baddTasks\b", re.IGNORECASE)
 """Words of a refusal that is about the number of tasks of a call."""
 
 _NUMBER = re.compile(
-    r"(?<![\w.:/-])[0-9][0-9,]*(?![\w-])(?! ?(?:milliseconds?|seconds?|minutes?|hours?|s|ms|requests?)\b)"
+    r"(?<![\w.:/-])(?:[0-9]{1,3}(?:[,.\u00a0\u202f ][0-9]{3})+(?![0-9])|[0-9][0-9,]*)(?![.,][0-9])(?![\w-])"
+    r"(?! ?(?:milliseconds?|seconds?|minutes?|hours?|days?|s|ms|requests?)\b)"
 )
+"""A whole number, whose digits may be in groups of three. A decimal fraction is none."""
+
+_SEPARATOR = re.compile(r"[^0-9]")
 _STRICT = re.compile(r"(?:<|\b(?:less|fewer|lower|smaller) than|\bbelow|\bunder) ?$", re.IGNORECASE)
 _STATUS = re.compile(r"\b(?:status|code)\W{0,3}$", re.IGNORECASE)
-_BOUND = re.compile(r"at most|more than|less than|fewer than|up to|\bmax|limit|exceed|between|<", re.IGNORECASE)
+_OTHER = re.compile(r"\b(?:error|errno)\W{0,3}$|\bin the (?:last|past) $", re.IGNORECASE)
+_USED = re.compile(r" \w+ (?:were|have been|are in use|are already|already)\b", re.IGNORECASE)
+"""What follows a number that is a measurement, and no limit."""
+
+_BOUND = re.compile(
+    r"at most|more than|less than|fewer than|up to|\bmax|limit|exceed|between|capped|<|>", re.IGNORECASE
+)
 _RATE = re.compile(r"\brate\b|\bretry|\bper (?:second|minute|hour|day)\b", re.IGNORECASE)
 
 
@@ -44,6 +57,7 @@ def stated_limit(error: PlatformError, words: re.Pattern[str], below: int, *, wa
         if not _BOUND.search(text) or _RATE.search(text):
             return None
         numbers = [match for match in numbers if not _STATUS.search(text, 0, match.start())]
+    numbers = [match for match in numbers if not _is_other(match, text)]
     found = [_limit(match, text) for match in numbers]
     limit = max((number for number in found if 0 < number < below), default=None)
     if limit is None and was_stated and below in found:
@@ -52,8 +66,13 @@ def stated_limit(error: PlatformError, words: re.Pattern[str], below: int, *, wa
 
 
 def _limit(number: re.Match[str], text: str) -> int:
-    value = int(number.group().replace(",", ""))
+    value = int(_SEPARATOR.sub("", number.group()))
     return value - 1 if _STRICT.search(text, 0, number.start()) else value
+
+
+def _is_other(number: re.Match[str], text: str) -> bool:
+    """Whether a number is an error's, the length of a period, or how many are in use."""
+    return bool(_OTHER.search(text, 0, number.start()) or _USED.match(text, number.end()))
 
 
 def _answer(error: PlatformError) -> str:

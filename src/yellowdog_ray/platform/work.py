@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -40,6 +41,9 @@ from yellowdog_ray.platform.types import (
 TASK_BATCH_SIZE = 1_000
 """Tasks per submitting call: the official CLI's default; the platform takes up to 10,000 (its `submit.py`)."""
 
+LIMIT_SECONDS = 3_600.0
+"""How long a limit of a refusal is kept: it may have been another number, or have changed since."""
+
 _LIVE_TASKS = [status for status in TaskStatus if not status.finished]
 _ENDED_TASKS = [status for status in TaskStatus if status.finished]
 _NOT_STOPPED_TASKS = [status for status in TaskStatus if not status.finished or status.value in ENDED_BY_ITSELF]
@@ -51,6 +55,9 @@ class WorkCalls(Calls):
 
     _batch_size: int | None = None
     """Tasks per submitting call that the platform accepts, if it has refused more."""
+
+    _limited_at = -math.inf
+    """When that was, in monotonic seconds."""
 
     @platform_call
     def named_work_requirement(self, name: str) -> WorkRequirementView | None:
@@ -119,6 +126,9 @@ class WorkCalls(Calls):
         Raises:
             MalformedResponse: an answer lacks a task, which may or may not exist.
         """
+        now = self.retry_policy.monotonic()
+        if now - self._limited_at >= LIMIT_SECONDS:
+            self._batch_size = None
         submitted: list[TaskView] = []
         while len(submitted) < len(specs):
             size = min(self._batch_size or TASK_BATCH_SIZE, len(specs) - len(submitted))
@@ -128,7 +138,7 @@ class WorkCalls(Calls):
                 limit = stated_limit(error, TASKS, below=size, was_stated=size == self._batch_size)
                 if limit is None:
                     raise
-                self._batch_size = limit
+                self._batch_size, self._limited_at = limit, now
         return submitted
 
     def _submit_batch(self, group_id: str, specs: Sequence[TaskSpec]) -> list[TaskView]:

@@ -32,6 +32,12 @@ def refused(text, kind=Refused, cause=Exception):
         "Worker pools are limited to 1000 node(s)",
         "maxNodes must be < 1001",
         "fewer than 1,001 nodes",
+        "The pool size is capped at 1000",
+        "maximum nodes: 1.000",
+        "node limit is 1 000",
+        "Exceeds quota: 37 of 1000 nodes used",
+        "nodes: 1000 max. See https://docs.example/limits/2024 (error 4013)",
+        "In the last 24 hours 3000 nodes were used; maxNodes at most 1000",
     ],
 )
 def test_limit_of_nodes_is_found(text):
@@ -44,6 +50,10 @@ def test_limit_of_nodes_is_found(text):
         "InvalidRequestException: template has no sources; code 17",
         "maxNodes must not be more than the policy allows",
         "maxNodes must not be more than 10000",
+        "maxNodes must not exceed 1000.5",
+        "maxNodes must not exceed 1,000.5",
+        "In the last 24 hours 3000 nodes were used",
+        "too many nodes (error 4013)",
         "maxNodes must not be negative: pool ray-77-12 of http://127.0.0.1:8080/3",
     ],
 )
@@ -54,6 +64,11 @@ def test_refusal_without_a_lower_limit_states_none(text):
 def test_limit_of_tasks_is_found_in_its_own_words_only():
     assert stated_limit(refused("No more than 100 tasks can be added at once"), TASKS, below=1000) == 100
     assert stated_limit(refused("taskData must not be more than 500 bytes, and is 700"), TASKS, below=1000) is None
+
+
+@pytest.mark.parametrize("text", ["task list size must be between 1 and 500", "addTasks: 1000 > 500"])
+def test_limit_of_tasks_is_found_in_words_of_a_validation(text):
+    assert stated_limit(refused(text), TASKS, below=1000) == 500
 
 
 def test_next_number_is_found_when_the_first_was_another():

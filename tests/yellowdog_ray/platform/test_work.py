@@ -9,7 +9,7 @@ from yellowdog_client.model.exceptions import InvalidRequestException
 from tests.yellowdog_ray.platform.fake_sdk import Search, calls_of
 from yellowdog_ray.errors import MalformedResponse, Refused
 from yellowdog_ray.platform.types import TaskSpec
-from yellowdog_ray.platform.work import WorkCalls
+from yellowdog_ray.platform.work import LIMIT_SECONDS, WorkCalls
 
 SPECS = [TaskSpec(f"cpu-{number}", "", {}, timedelta(hours=1)) for number in range(250)]
 
@@ -47,6 +47,18 @@ def test_refused_batch_is_repeated_with_the_limit_that_the_platform_states():
 
     work.submit_tasks("g", SPECS)
     assert platform.sizes[4:] == [100, 100, 50]
+
+
+def test_learnt_limit_of_tasks_is_dropped_after_its_time():
+    platform, time = Submissions(), [0.0]
+    work = calls_of(WorkCalls, lambda: time[0], work_client={"add_tasks_to_task_group_by_id": platform.add})
+    work.submit_tasks("g", SPECS)
+    platform.sizes.clear()
+
+    time[0] += LIMIT_SECONDS
+    work.submit_tasks("g", SPECS)
+
+    assert platform.sizes == [250, 100, 100, 50]
 
 
 def test_refusal_that_states_no_limit_is_raised_at_once():
