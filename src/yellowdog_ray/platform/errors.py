@@ -7,7 +7,8 @@ has arrived become `MalformedResponse`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -42,6 +43,12 @@ _HTTP_ERRORS: dict[int, type[PlatformError]] = {
 _UNAUTHORISED = 401
 _SERVER_ERROR = 500
 _INVALID_HEADER = "Invalid header value"  # http.client's ValueError
+_NO_VALUE = re.compile(r"'[^']{1,100}' is not a valid \w+")
+"""Text of the ValueError of an enumeration without this value."""
+
+_FIELD = re.compile(r"@ attribute (\w+)")
+"""The name of a field in the notes of cattrs."""
+
 _TAKEN = ("already exists", "must be unique")
 
 
@@ -85,11 +92,33 @@ def sdk_errors(subject: str, responses: Responses) -> Iterator[None]:
     except (BaseValidationError, ValueError, TypeError, AttributeError) as error:
         # The SDK raises all of these for JSON of another shape.
         if responses.received:
-            raise malformed(f"{subject}: {type(error).__name__}") from error
+            raise _other_shape(subject, error) from error
         if isinstance(error, UnicodeEncodeError) or _INVALID_HEADER in str(error):
             # Their texts contain the key.
             raise _unauthorised(subject, "the key has characters that no HTTP header may have") from None
         raise
+
+
+def _other_shape(subject: str, error: BaseException) -> MalformedResponse:
+    unknown = _unknown_value(error)
+    if unknown is None:
+        return malformed(f"{subject}: {type(error).__name__}")
+    return MalformedResponse(
+        f"unexpected response from {API_URL} ({subject}: {unknown}): the installed yellowdog-sdk does not have this "
+        "value: upgrade it"
+    )
+
+
+def _unknown_value(error: BaseException) -> str | None:
+    """The first value in a response that an enumeration of the SDK lacks, with the field's name; None without one."""
+    parts: Sequence[BaseException] = getattr(error, "exceptions", ())  # of the exception groups of cattrs
+    if parts:
+        return next((found for each in parts if (found := _unknown_value(each))), None)
+    if not isinstance(error, ValueError) or _NO_VALUE.fullmatch(str(error)) is None:
+        return None
+    notes = " ".join(map(str, getattr(error, "__notes__", ())))
+    field = _FIELD.search(notes)
+    return f"{field[1]}: {error}" if field else str(error)
 
 
 def _proxy(url: str) -> str:

@@ -2,10 +2,13 @@
 
 import pytest
 import requests
+from yellowdog_client.common.json import Json
+from yellowdog_client.model import Node, Slice
 
 from yellowdog_local import faults
 from yellowdog_ray.credentials import Credentials
 from yellowdog_ray.errors import (
+    MalformedResponse,
     NotAuthorised,
     NotFound,
     PlatformError,
@@ -15,6 +18,8 @@ from yellowdog_ray.errors import (
 )
 from yellowdog_ray.platform import work
 from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.errors import sdk_errors
+from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.redaction import hide
 
 
@@ -101,3 +106,11 @@ class TestProxy:
         assert "ProxyError at http://" in str(caught.value)
         assert "through the proxy 127.0.0.1:9 of HTTP_PROXY" in str(caught.value)
         assert "word" not in str(caught.value)
+
+
+def test_unknown_value_of_an_enumeration_is_named_with_its_field():
+    with pytest.raises(MalformedResponse) as caught, sdk_errors("the nodes", Responses()):
+        Json.load({"items": [{"id": "n", "status": "DEGRADED"}]}, Slice[Node])
+
+    assert "the nodes: status: 'DEGRADED' is not a valid NodeStatus" in str(caught.value)
+    assert "is it a YellowDog endpoint" not in str(caught.value)
