@@ -109,7 +109,7 @@ class Calls:
                 raise malformed(f"{subject}: a page without items")
             for item in page.items:
                 yield entity(item, kind, subject)
-            slice_id = page.nextSliceId
+            slice_id = page.nextSliceId or None  # an empty one names no page
             if slice_id is None:
                 return
             if slice_id in seen or len(seen) >= MAX_PAGES:

@@ -102,6 +102,12 @@ class TestLists:
             platform.live_tasks("ydid:workreq:000000:1")
         assert len(calls.made) == 2
 
+    def test_empty_id_of_the_next_page_ends_the_list(self, platform, respond, calls):
+        respond(b'{"items": [], "nextSliceId": ""}')
+
+        assert platform.live_tasks("ydid:workreq:000000:1") == []
+        assert len(calls.made) == 1
+
     def test_list_without_end_raises_malformed_response(self, platform, monkeypatch):
         pages = iter(range(20))
         monkeypatch.setattr("yellowdog_client.common.Proxy._handle_response", lambda _, response: response)
