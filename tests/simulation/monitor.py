@@ -56,6 +56,7 @@ class Life:
         terminated: ids of the nodes whose termination was requested.
         listed: all ids that Ray ever received.
         launches: the launches of the present round.
+        launched: ids of the nodes that Ray received as launched.
         began: when it began, in seconds.
         failed_launches: the records of failed launches that Ray had after each of the last rounds.
     """
@@ -64,6 +65,7 @@ class Life:
     terminated: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
     launches: list[Launch] = field(default_factory=list)
+    launched: set[str] = field(default_factory=set)
     failed_launches: deque[set[str]] = field(default_factory=lambda: deque(maxlen=4))
 
 
@@ -138,10 +140,13 @@ class Monitor:
         def launch(node_config: Any, tags: Any, count: int, *more: Any) -> Any:
             before, error, code = self._count_nodes(), None, None
             try:
-                return launching(node_config, tags, count, *more)
+                ids = launching(node_config, tags, count, *more)
             except Exception as raised:
                 error, code = str(raised), getattr(raised, "category", None)
                 raise
+            else:
+                self.life.launched |= ids.keys()
+                return ids
             finally:
                 made = self._count_nodes() - before
                 self.life.launches.append(Launch(tags["ray-user-node-type"], count, made, error, code))

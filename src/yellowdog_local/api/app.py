@@ -90,7 +90,8 @@ def create_app(platform: LocalPlatform, *, limit_bodies: bool = True) -> Starlet
     agents = AgentRoutes(platform)
     streams = EventStreams(platform, authenticate)
     admin = AdminRoutes(platform, authenticate)
-    routes = [*agents.routes(), *admin.routes(), *streams.routes(), *_routes(platform)]
+    # A call is compared with one route after the other: the most frequent ones come first.
+    routes = [*streams.routes(), *_routes(platform), *agents.routes(), *admin.routes()]
     names = RouteNames(routes)
     middleware = [
         Middleware(Dated, platform.clock),
@@ -107,10 +108,10 @@ def create_app(platform: LocalPlatform, *, limit_bodies: bool = True) -> Starlet
 
 
 def _routes(platform: LocalPlatform) -> Iterator[Route]:
-    for endpoint in ENDPOINTS:
-        serve = _server(platform, endpoint)
-        for path in (endpoint.path, endpoint.path + "/"):
-            yield Route(path, serve, methods=[endpoint.method])
+    servers = [(endpoint, _server(platform, endpoint)) for endpoint in ENDPOINTS]
+    for end in ("", "/"):
+        for endpoint, serve in servers:
+            yield Route(endpoint.path + end, serve, methods=[endpoint.method])
 
 
 def _server(platform: LocalPlatform, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:

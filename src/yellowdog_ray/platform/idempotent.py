@@ -53,7 +53,7 @@ def submit_tasks(platform: Platform, group_id: str, specs: Sequence[TaskSpec]) -
         # Several tasks have new random names: none has ended yet. A single one may be old.
         one = len(specs) == 1
         shown = platform.named_tasks(group_id, specs[0].name) if one else platform.live_group_tasks(group_id)
-        submitted = [task for task in shown if task.name in wanted]
+        submitted = {task.name: task for task in shown if task.name in wanted}  # a list may show a task twice
         if len(submitted) != len(specs):
             raise
-        return submitted
+        return list(submitted.values())

@@ -144,3 +144,18 @@ def test_add_tasks_finds_a_single_task_by_its_name(platform):
 
     assert submit_tasks(platform, "g", SPECS[:1]) == [task("worker-1")]
     assert platform.lookups == [("named tasks", "g", "worker-1")]
+
+
+def test_add_tasks_does_not_take_a_task_that_a_list_repeats_for_another(platform):
+    platform.error = Unavailable("500")
+    platform.tasks = [task("worker-1"), task("worker-1")]
+
+    with pytest.raises(Unavailable):
+        submit_tasks(platform, "g", SPECS)
+
+
+def test_add_tasks_gives_a_task_once_that_a_list_repeats(platform):
+    platform.error = Unavailable("500")
+    platform.tasks = [task("worker-1"), task("worker-2"), task("worker-1")]
+
+    assert submit_tasks(platform, "g", SPECS) == [task("worker-1"), task("worker-2")]
