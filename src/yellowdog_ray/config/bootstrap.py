@@ -217,7 +217,7 @@ def _timing_warnings(settings: cfg.ProviderSettings, source: str) -> list[str]:
     lifetime = settings.cluster_lifetime_hours * 60
     shown = f"the cluster's lifetime is {lifetime:g} minutes (provider.cluster_lifetime_hours)"
     warnings = []
-    if settings.idle_termination_minutes is not None and settings.idle_termination_minutes > lifetime:
+    if settings.idle_termination_minutes is not None and settings.idle_termination_minutes >= lifetime:
         warnings.append(
             f"{source}: provider.idle_termination_minutes is {settings.idle_termination_minutes:g}, which has no "
             f"effect: {shown}. Lower the one or raise the other"

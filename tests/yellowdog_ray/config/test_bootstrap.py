@@ -248,7 +248,8 @@ class TestWarnings:
     [
         ({"idle_termination_minutes": 90}, "provider.idle_termination_minutes is 90, which has no effect"),
         ({"head_node_build_timeout_minutes": 61}, "the cluster may end before its head is ready"),
-        ({"idle_termination_minutes": 60}, None),
+        ({"idle_termination_minutes": 60}, "provider.idle_termination_minutes is 60, which has no effect"),
+        ({"idle_termination_minutes": 59, "head_node_build_timeout_minutes": 60}, None),
         ({"idle_termination_minutes": 30, "head_node_build_timeout_minutes": 20}, None),
     ],
 )
