@@ -17,7 +17,7 @@ def nap(seconds: float) -> float:
 
 
 if __name__ == "__main__":
-    tasks = int(sys.argv[1]) if len(sys.argv) > 1 else 4
+    tasks = int(sys.argv[1]) if len(sys.argv) > 1 else 2  # as many as the example has workers
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
     ray.init(address="auto")
     began = time.monotonic()
