@@ -29,6 +29,7 @@ from yellowdog_ray.config.local_files import (
 )
 from yellowdog_ray.config.mistakes import dotted, refuse
 from yellowdog_ray.config.own_token import check_scripts, mounted_token, refuse_upload
+from yellowdog_ray.config.public_keys import public_key_warnings
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_steps import completed, take_mistakes
 from yellowdog_ray.config.script_texts import has_private_key
@@ -92,7 +93,7 @@ def bootstrap(
     provider["auth"] = result["auth"]
     ignored = _ignored(result)
     provider.setdefault("disable_node_updaters", not needs_updaters(result))
-    check_key(key, source, folders, used_on_head=not provider["disable_node_updaters"])
+    public_key = check_key(key, source, folders, used_on_head=not provider["disable_node_updaters"])
     result["file_mounts"] = file_mounts(result, source, folders)
     filled = provider.pop(cfg.FILLED_KEY, {})
     if cfg.INTERNAL_KEY not in provider:
@@ -121,7 +122,8 @@ def bootstrap(
     provider.setdefault("foreground_node_launch", True)
     result["provider"] = provider
     result.setdefault("upscaling_speed", UPSCALING_SPEED)
-    return result, [*_warnings(settings, result, source, ignored), *auth_warnings]
+    warnings = [*_warnings(settings, result, source, ignored), *auth_warnings]
+    return result, warnings + public_key_warnings(result, config, public_key, source)
 
 
 def check_cluster_name(name: object, source: str) -> None:

@@ -23,7 +23,9 @@ from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.node.scripts import STARTS_RAY
 
 _TASK_SCRIPTS = ("ray_head_node_task_script", "ray_worker_node_task_script")
-_USERDATA = ("userdata", "extra_userdata")
+USERDATA = ("userdata", "extra_userdata")
+"""The keys of a `node_config` that hold user data."""
+
 _SECONDS = 5.0
 _SHELLS = ("bash", "sh", "dash")
 _OLDEST_MAJOR = 4
@@ -121,7 +123,7 @@ def version_warnings(config: Mapping[str, Any], source: str) -> list[str]:
 def _set_up_texts(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What sets up nodes: place and text. Ray has put `setup_commands` before those of head and workers."""
     for name, node_type in config["available_node_types"].items():
-        for key in _USERDATA:
+        for key in USERDATA:
             if text := (node_type.get("node_config") or {}).get(key):
                 yield f"available_node_types.{name}.node_config.{key}", text
     shared = [str(command) for command in config.get("setup_commands") or ()]
@@ -140,9 +142,10 @@ def port_warnings(head: str, worker: str, source: str) -> list[str]:
         source: the YAML's name, for messages.
     """
     head, worker = (script.replace("\\\n", " ") for script in (head, worker))
-    starts = [line for line in _lines(head) if _STARTS_RAY.search(line) and "--head" in line]
+    head_lines, worker_lines = lines_without_comments(head), lines_without_comments(worker)
+    starts = [line for line in head_lines if _STARTS_RAY.search(line) and "--head" in line]
     ports = {found[1] for line in starts if (found := _HEAD_PORT.search(line))} or {str(GCS_PORT)}
-    joined = {found[1] for line in _lines(worker) if _STARTS_RAY.search(line) and (found := _ADDRESS.search(line))}
+    joined = {found[1] for line in worker_lines if _STARTS_RAY.search(line) and (found := _ADDRESS.search(line))}
     if not starts or not joined or "" in ports or ports & joined:
         return []
     warning = (
@@ -185,15 +188,21 @@ def _has_windows_ends(file: Path) -> bool:
     return first.startswith(b"#!") and first.endswith(b"\r\n")
 
 
-def _lines(script: str) -> list[str]:
+def lines_without_comments(script: str) -> list[str]:
+    """A script's lines without those that are comments."""
     return [line for line in script.splitlines() if not line.lstrip().startswith("#")]
 
 
 def stated_versions(text: str) -> tuple[set[str], set[str]]:
     """The versions of Ray, and the minor versions of Python, that a script installs, as far as it states them."""
-    lines = "\n".join(map(_without_messages, _lines(text.replace("\\\n", " "))))
+    lines = lines_without_messages(text)
     ray, python = ({found for groups in each.findall(lines) for found in groups if found} for each in (_RAY, _PYTHON))
     return ray, python
+
+
+def lines_without_messages(text: str) -> str:
+    """A script without comments and without what it prints; each command on one line."""
+    return "\n".join(map(_without_messages, lines_without_comments(text.replace("\\\n", " "))))
 
 
 def _without_messages(line: str) -> str:

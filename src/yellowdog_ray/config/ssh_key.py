@@ -35,7 +35,7 @@ _MAX_KEY_BYTES = 1_000_000
 """Bytes of a key's file that are read; OpenSSH's own limit is as many (`MAX_KEY_FILE_SIZE` in authfile.h)."""
 
 
-def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: bool) -> None:
+def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: bool) -> str | None:
     """Refuse a key that OpenSSH would not use.
 
     Args:
@@ -43,6 +43,9 @@ def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: 
         source: the YAML's name, for messages.
         folders: the directories of relative paths, in the order of search.
         used_on_head: whether Ray uses the key on the head too, where there is no agent.
+
+    Returns:
+        The key's public half in base64; None if it is unknown.
 
     Raises:
         ConfigError: the key cannot be used.
@@ -65,8 +68,11 @@ def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: 
             "and end with a line feed alone. A copied key often lacks the last one"
         )
     _check_permissions(path, source)
-    if not _check_passphrase(path, text, source, used_on_head=used_on_head):
-        _check_contents(path, source)
+    encrypted, public = _cipher(path, text)
+    if not encrypted:
+        return _check_contents(path, source)
+    _check_passphrase(path, public, source, used_on_head=used_on_head)
+    return public
 
 
 def _check_characters(path: str, source: str) -> None:
@@ -107,8 +113,12 @@ def _check_permissions(path: Path, source: str) -> None:
         )
 
 
-def _check_contents(path: Path, source: str) -> None:
-    """Let OpenSSH read a key that has no passphrase. Without its `ssh-keygen`, nothing is checked."""
+def _check_contents(path: Path, source: str) -> str | None:
+    """Let OpenSSH read a key that has no passphrase. Without its `ssh-keygen`, nothing is checked.
+
+    Returns:
+        The key's public half in base64; None if it is unknown.
+    """
     command = ["ssh-keygen", "-y", "-P", "", "-f", str(path)]
     try:
         result = subprocess.run(
@@ -121,20 +131,18 @@ def _check_contents(path: Path, source: str) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return
+        return None
     if result.returncode != 0:
         reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1].rpartition(": ")[2]
         raise ConfigError(
             f"{source}: {_KEY}: OpenSSH cannot read {path} ({reason}): copy the key again, or create another with "
             "`ssh-keygen`"
         )
+    return next(iter(result.stdout.split()[1:]), None)
 
 
-def _check_passphrase(path: Path, text: str, source: str, *, used_on_head: bool) -> bool:
-    """Refuse a key whose passphrase nobody can give. Returns whether the key has a passphrase."""
-    encrypted, public = _cipher(path, text)
-    if not encrypted:
-        return False
+def _check_passphrase(path: Path, public: str | None, source: str, *, used_on_head: bool) -> None:
+    """Refuse a key whose passphrase nobody can give."""
     if used_on_head:
         raise ConfigError(
             f"{source}: {_KEY}: {path} has a passphrase, and the head sets workers up with it: name a key without "
@@ -145,7 +153,6 @@ def _check_passphrase(path: Path, text: str, source: str, *, used_on_head: bool)
             f"{source}: {_KEY}: {path} has a passphrase, and no ssh-agent holds it: run `ssh-add {path}`, or name a "
             "key without a passphrase"
         )
-    return True
 
 
 def _cipher(path: Path, text: str) -> tuple[bool, str | None]:
