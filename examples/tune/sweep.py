@@ -15,7 +15,7 @@ import numpy as np
 import ray
 from ray import tune
 
-EPOCHS = 14
+EPOCHS = 24
 STEPS = 100
 Weights = dict[str, np.ndarray]
 

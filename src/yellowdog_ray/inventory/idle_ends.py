@@ -39,5 +39,8 @@ def read_idle_ends(platform: Platform, namespaces: Namespaces) -> IdleEnds:
         records = platform.recent_documents(namespaces, platform.clock.now() - MOST_AGE)
     except PlatformError as error:
         return IdleEnds(failure=str(error))
-    by_age = sorted(records, key=lambda record: oldest_first(record.created))
+    # The search was by this machine's clock, if few answers had shown the platform's time before.
+    oldest = platform.clock.now() - MOST_AGE
+    recent = [record for record in records if record.created is None or record.created >= oldest]
+    by_age = sorted(recent, key=lambda record: oldest_first(record.created))
     return IdleEnds({(record.namespace, record.tag): names.announced_end(record.name) for record in by_age})

@@ -17,6 +17,7 @@ from ray.autoscaler.tags import STATUS_UP_TO_DATE, STATUS_UPDATE_FAILED, TAG_RAY
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.journal import Journal, Note
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
+from yellowdog_ray.config.characters import joined
 from yellowdog_ray.config.models import NodeConfig
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import lazy
@@ -77,7 +78,7 @@ class HeadSide(Side):
         v2: bool,
         auth_mode: str | None = None,
     ) -> None:
-        super().__init__(provider_config, cluster_name, source, clock)
+        super().__init__(joined(provider_config), cluster_name, source, clock)
         self._requirement_id = requirement_id
         self._auth_mode = auth_mode
         self._v2 = v2
@@ -256,8 +257,7 @@ class HeadSide(Side):
         self.records.launch_failed()
 
     def _read(self) -> Snapshot:
-        launched = self.cluster.snapshot
-        return self._with_unlisted(launched, self._read_if_due())
+        return self._with_unlisted(self.cluster.snapshot, self._read_if_due())
 
     def _with_unlisted(self, launched: Snapshot, snapshot: Snapshot) -> Snapshot:
         """List a node once that has ended before its first listing; autoscaler v2 waits 600 s for an unlisted one."""
