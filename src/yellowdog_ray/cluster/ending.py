@@ -40,9 +40,7 @@ def request_end_of(
 
 def shut_down(platform: Platform, pools: Iterable[PoolView]) -> dict[str, PlatformError]:
     """Shut down pools, except for those that have ended. Returns the failures by the pool's id."""
-    ids = [pool.id for pool in pools if not pool.finished]
-    results = run_concurrently(partial(attempt, platform.shut_down_pool), ids)
-    return {id_: result for id_, result in zip(ids, results, strict=True) if isinstance(result, PlatformError)}
+    return _failures_by_pool(platform.shut_down_pool, {pool.id: pool.id for pool in pools if not pool.finished})
 
 
 def cancel(platform: Platform, work: WorkRequirementView) -> list[PlatformError]:
@@ -110,7 +108,10 @@ def failures_of(results: Iterable[object]) -> list[PlatformError]:
 def end_machines_after(platform: Platform, pools: Iterable[PoolView], time: timedelta) -> dict[str, PlatformError]:
     """Let the platform itself terminate the machines of pools, this long from now. Returns the failures by pool id."""
     computes = {pool.id: pool.compute_requirement_id for pool in pools if pool.compute_requirement_id is not None}
-    results = run_concurrently(
-        partial(attempt, lambda id_: platform.end_compute_after(id_, time)), list(computes.values())
-    )
-    return {id_: result for id_, result in zip(computes, results, strict=True) if isinstance(result, PlatformError)}
+    return _failures_by_pool(lambda id_: platform.end_compute_after(id_, time), computes)
+
+
+def _failures_by_pool(call: Callable[[str], object], arguments: Mapping[str, str]) -> dict[str, PlatformError]:
+    """Call for all pools concurrently, each with its argument. Returns the failures by the pool's id."""
+    results = run_concurrently(partial(attempt, call), list(arguments.values()))
+    return {id_: result for id_, result in zip(arguments, results, strict=True) if isinstance(result, PlatformError)}

@@ -158,9 +158,8 @@ class HeadCreation:
         # A list may lack the head: only what the platform counts shows that it has ended and was removed, or never was.
         if group.counts is None or group.counts.live:
             return False
-        if group.counts.ended or work.created is None:
-            return bool(group.counts.ended)
-        return self._platform.clock.now() - work.created > ABANDONED
+        is_old = work.created is not None and self._platform.clock.now() - work.created > ABANDONED
+        return is_old or bool(group.counts.ended)
 
     def _create_work_requirement(self, tag: str, node_config: NodeConfig) -> WorkRequirementView:
         pool = self._platform.existing_pool(node_config.worker_pool) if node_config.worker_pool else None

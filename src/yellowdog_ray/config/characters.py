@@ -25,6 +25,11 @@ def joined(value: T) -> T:
     return value
 
 
-def has_pairs(text: str) -> bool:
-    """Whether Ray's autoscaler would read a text with halves of pairs, or it has some already."""
-    return any(character > _LAST_WHOLE or "\ud800" <= character <= "\udfff" for character in text)
+def has_halves(text: str) -> bool:
+    """Whether a text contains half of a surrogate pair."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def is_split_by_ray(text: str) -> bool:
+    """Whether a text contains halves of pairs as soon as Ray's autoscaler has read it."""
+    return has_halves(text) or any(character > _LAST_WHOLE for character in text)

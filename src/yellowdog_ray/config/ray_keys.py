@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from yellowdog_ray.config.characters import has_pairs
+from yellowdog_ray.config.characters import is_split_by_ray
 from yellowdog_ray.config.limits import (
     MAX_NUMBER,
     MAX_POOL_NODES,
@@ -132,7 +132,7 @@ def _names(config: Mapping[str, Any]) -> Iterator[Mistake]:
             yield Mistake(
                 ("available_node_types",), f" has a node type named {name!r}: give it a name, such as `worker`"
             )
-        elif has_pairs(name):
+        elif is_split_by_ray(name):
             yield Mistake(("available_node_types",), f" has a node type named {name!r}{_PAIRS}")
     has_none = set(node_types) == _RAYS_TYPES and "node_config" not in node_types["ray.head.default"]
     if has_none or not node_types:
@@ -214,13 +214,13 @@ def _numbers(value: object, place: Place) -> Iterator[Mistake]:
 
 
 def _is_text_on_the_head(value: object) -> bool:
-    """Whether a number is 1e-05 in JSON, which `ray up` writes: YAML, as which Ray reads it, needs 1.0e-05."""
+    """Whether JSON, which `ray up` writes, has a number without a point, such as 1e-05: in YAML that is text."""
     return isinstance(value, float) and "e" in repr(value) and "." not in repr(value)
 
 
 def _resources(place: Place, resources: Mapping[str, Any]) -> Iterator[Mistake]:
     for name, amount in resources.items():
-        if has_pairs(name):
+        if is_split_by_ray(name):
             yield Mistake(place, f" has a resource named {name!r}{_PAIRS}")
         elif amount > MAX_RESOURCE:
             yield Mistake((*place, name), f" is {shown(amount)}: Ray allows at most {MAX_RESOURCE:,}")

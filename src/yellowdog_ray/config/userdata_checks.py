@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from yellowdog_ray.config.characters import has_halves
 from yellowdog_ray.config.cloud_config import MERGE, cloud_config_mistake, repeated_keys, replaced_keys
 from yellowdog_ray.config.mistakes import dotted
 from yellowdog_ray.config.script_texts import has_private_key
-from yellowdog_ray.config.shell_scripts import syntax_mistake
+from yellowdog_ray.config.shell_scripts import USERDATA, syntax_mistake
 from yellowdog_ray.config.userdata import (
     first_line_mistake,
     full_userdata,
@@ -25,8 +26,6 @@ from yellowdog_ray.errors import ConfigError
 
 AWS_BYTES = 16_384
 """Maximum bytes of AWS's user data, before its encoding in base64 (AWS: "Work with instance user data")."""
-
-_KEYS = ("userdata", "extra_userdata")
 
 
 def check_userdata(section: Mapping[str, Any], source: str, path: str) -> None:
@@ -60,13 +59,13 @@ def userdata_warnings(config: Mapping[str, Any], source: str) -> list[str]:
 
 def _texts(section: Mapping[str, Any]) -> tuple[str, str]:
     """Both texts of a section, stripped; empty where there is none."""
-    first, extra = (stripped(str(text)) if (text := section.get(key)) else "" for key in _KEYS)
+    first, extra = (stripped(str(text)) if (text := section.get(key)) else "" for key in USERDATA)
     return first.rstrip() and first, extra.rstrip() and extra
 
 
 def _mistakes(first: str, extra: str) -> Iterator[str]:
-    for key, text in zip(_KEYS, (first, extra), strict=True):
-        if any("\ud800" <= character <= "\udfff" for character in text):
+    for key, text in zip(USERDATA, (first, extra), strict=True):
+        if has_halves(text):
             yield f"{key} contains half of a character (\\ud800 to \\udfff): write the whole"
     if first and (mistake := _mistake_alone(first)):
         yield f"userdata: {mistake}"
@@ -101,7 +100,7 @@ def _warnings(first: str, extra: str) -> Iterator[str]:
     for key, text in (own, ("extra_userdata", extra)):
         if keys := _quoted(repeated_keys(text)):
             yield f"{key} has {keys} twice, and cloud-init uses the last value only: write each key once"
-    for key, text in (("userdata", first), ("extra_userdata", extra)):
+    for key, text in zip(USERDATA, (first, extra), strict=True):
         if has_private_key(text):
             yield (
                 f"{key} contains a private key, which everybody who may read the machine's user data can read: put "

@@ -120,12 +120,16 @@ def test_head_pool_shuts_down_when_ray_up_dies_before_the_head_task(local, make_
     assert local.hosts.instance_ids == []
 
 
-def test_create_head_replaces_a_cluster_whose_head_pool_has_ended(local, make_cluster, monkeypatch):
-    killed = make_cluster()
-    monkeypatch.setattr(killed.platform, "submit_tasks", lambda *_: killed.platform.no_such_call)
+def without_head_task(cluster, monkeypatch):
+    """Let `ray up` end before it submits the head's task; gives the work requirement."""
+    monkeypatch.setattr(cluster.platform, "submit_tasks", lambda *_: cluster.platform.no_such_call)
     with pytest.raises(AttributeError):
-        make_head(killed)
-    old = killed.find()
+        make_head(cluster)
+    return cluster.find()
+
+
+def test_create_head_replaces_a_cluster_whose_head_pool_has_ended(local, make_cluster, monkeypatch):
+    old = without_head_task(make_cluster(), monkeypatch)
     local.advance(20 * 60)
 
     again = make_cluster()
@@ -138,11 +142,7 @@ def test_create_head_replaces_a_cluster_whose_head_pool_has_ended(local, make_cl
 
 
 def test_create_head_completes_a_cluster_of_unknown_age(local, make_cluster, monkeypatch):
-    killed = make_cluster()
-    monkeypatch.setattr(killed.platform, "submit_tasks", lambda *_: killed.platform.no_such_call)
-    with pytest.raises(AttributeError):
-        make_head(killed)
-    old = killed.find()
+    old = without_head_task(make_cluster(), monkeypatch)
     local.advance(60)
 
     monkeypatch.setattr("yellowdog_ray.platform.work.work_view", lambda work: replace(work_view(work), created=None))

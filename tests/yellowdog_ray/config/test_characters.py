@@ -3,7 +3,7 @@ import json
 import pytest
 import yaml
 
-from yellowdog_ray.config.characters import has_pairs, joined
+from yellowdog_ray.config.characters import is_split_by_ray, joined
 
 
 @pytest.mark.parametrize("text", ["plain", "é", "\uffff", "🚀", "a🚀b🎉", ""])
@@ -19,4 +19,4 @@ def test_half_of_a_pair_alone_stays():
 
 @pytest.mark.parametrize(("text", "has"), [("é", False), ("\uffff", False), ("🚀", True), ("\ud83d", True)])
 def test_characters_that_ray_reads_as_halves_are_found(text, has):
-    assert has_pairs(text) == has
+    assert is_split_by_ray(text) == has
