@@ -40,8 +40,8 @@ for kind in {" ".join(PROGRAMS)}; do until [ -s "$HOME/$kind.started" ]; do slee
 
 PROCESS = """\
 #!/bin/bash
-echo "$$ ${RAY_SECRET:-}" >>"$HOME/$(basename "$0").started"
 echo "last words of $(basename "$0")" >>"$HOME/$(basename "$0").err"
+echo "$$ ${RAY_SECRET:-}" >>"$HOME/$(basename "$0").started"
 sleep 60 & wait
 """
 
