@@ -101,5 +101,5 @@ class IdleChecks:
     def _note_use(self) -> None:
         ray = self._world.ray
         is_busy = ray.pending or ray.groups or any(not raylet.idle for raylet in ray.alive)
-        if is_busy or ray.users.present or ray.users.silent:
+        if is_busy or ray.users.present:
             ray.users.used_at = self._world.seconds

@@ -33,7 +33,7 @@ class Users:
 
     Attributes:
         seconds: returns the time.
-        used_at: when somebody last came, or went, or was there.
+        used_at: when somebody last came, or went, or was there, or Ray did not answer a request.
         silent: whether Ray answers nothing.
     """
 
@@ -91,12 +91,12 @@ class Users:
 
     def speak(self) -> None:
         """Let Ray answer again."""
-        if self.silent:
-            self.silent, self.used_at = False, self.seconds()
+        self.silent = False
 
     def answer(self) -> None:
         """Raise Ray's error if it answers nothing."""
         if self.silent:
+            self.used_at = self.seconds()
             raise RpcError("no answer")
 
 

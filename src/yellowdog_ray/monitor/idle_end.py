@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,9 +33,9 @@ MACHINES_END_AFTER = timedelta(seconds=45)
 """From the requests until YellowDog terminates machines whose task has not ended: above the 30 s for which Ray drains a
 node on SIGTERM, as `commands.teardown.GRACE_SECONDS`. The head, which could repeat a request, has ended by then."""
 
-UNREAD_ROUNDS = 12
-"""Ticks in a row with a worker pool that cannot be read, after which the others end without it: a minute of Ray's own
-ticks. The platform ends its machines when they are idle."""
+FAILED_ROUNDS = 12
+"""Ticks in a row with a worker pool that can be neither read nor ended, after which the cluster ends without it: a
+minute of Ray's own ticks. The platform ends its machines when they are idle."""
 
 BEGUN_FILE = f"~/{STORE_FOLDER}/idle-end"
 """Notes an end that has begun; the head's script deletes the folder when the head ends."""
@@ -107,7 +107,7 @@ class IdleEnd:
         self._begun = begun
         self._requested = begun.read()
         self._timed: set[str] = set()
-        self._unread_rounds = 0
+        self._failed_rounds = 0
 
     def tick(self, _snapshot: Snapshot) -> None:
         """End the cluster if it is time; complete an end that has begun.
@@ -130,8 +130,8 @@ class IdleEnd:
 
     def _begin(self, work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]) -> None:
         unread = failures_of(found.values())
-        self._unread_rounds = self._unread_rounds + 1 if unread else 0
-        if unread and (self._unread_rounds < UNREAD_ROUNDS or isinstance(_heads_pool(work, found), PlatformError)):
+        if unread and (self._is_early_failure() or isinstance(_heads_pool(work, found), PlatformError)):
+            self._failed_rounds += 1
             raise unread[0]
         if not self._launcher.close(ENDS):
             return  # a launch is under way
@@ -162,24 +162,38 @@ class IdleEnd:
         self._launcher.open()
 
     def _request_end(self, work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]) -> None:
-        """The requests of `ray down`, in its order; the next tick repeats.
+        """The requests of `ray down`, in its order; the next tick repeats those that failed.
 
-        Machines get an end, and the work requirement is cancelled, only where a pool's end is certain: if the request
-        to end the head's pool fails, the cluster may be in use again before the next one.
+        Machines end once the head's pool has ended: until then the cluster may be in use again. The head ends last,
+        since nobody else repeats the other requests; it waits for them for `FAILED_ROUNDS`.
         """
         self._launcher.close(ENDS)
         pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
-        refused = shut_down(self._platform, pools)
-        untimed = [pool for pool in pools if pool.id not in refused and pool.id not in self._timed]
-        unended = end_machines_after(self._platform, untimed, MACHINES_END_AFTER)
-        self._timed |= {pool.id for pool in untimed} - unended.keys()
-        failures = [*failures_of(found.values()), *refused.values(), *unended.values()]
         head = _heads_pool(work, found)
-        if not (isinstance(head, PoolView) and head.id in refused):
+        refused = shut_down(self._platform, pools)
+        is_head_refused = isinstance(head, PoolView) and head.id in refused
+        ended = [] if is_head_refused else [pool for pool in pools if pool.id not in refused]
+        unended = self._end_machines(pool for pool in ended if pool is not head)
+        failures = [*failures_of(found.values()), *refused.values(), *unended.values()]
+        if is_head_refused or (failures and self._is_early_failure() and not work.cancelling):
+            self._failed_rounds += 1
+        else:
+            failures += self._end_machines(pool for pool in ended if pool is head).values()
             end_publications(self._platform, work)
             failures += cancel(self._platform, work)
         for failure in failures:
             logger.warning("the end of the idle cluster will be requested again: %s", failure)
+
+    def _is_early_failure(self) -> bool:
+        """Whether a failure delays the end of the cluster."""
+        return self._failed_rounds + 1 < FAILED_ROUNDS
+
+    def _end_machines(self, pools: Iterable[PoolView]) -> dict[str, PlatformError]:
+        """Let YellowDog terminate the machines of pools, once for each pool. Returns the failures by the pool's id."""
+        untimed = [pool for pool in pools if pool.id not in self._timed]
+        failures = end_machines_after(self._platform, untimed, MACHINES_END_AFTER)
+        self._timed |= {pool.id for pool in untimed} - failures.keys()
+        return failures
 
 
 def _heads_pool(

@@ -9,7 +9,7 @@ import pytest
 from tests.yellowdog_ray.inventory.conftest import TAG, make_work
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.errors import Unavailable
-from yellowdog_ray.monitor.idle_end import UNREAD_ROUNDS, Begun, IdleEnd
+from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS, Begun, IdleEnd
 from yellowdog_ray.names import pool_name, token_of
 from yellowdog_ray.platform.types import PoolView
 
@@ -23,9 +23,11 @@ class Parts:
         self.calls = []
         self.work = make_work()
         self.pool = PoolView("p", TAG, "RUNNING", False, "c")
+        self.pools = {}
         self.is_over = True
         self.is_launching = False
         self.refusal = None
+        self.refused = {"p", "w"}
         self.unanswered_ends = 0
         self.unreadable = ""
         self.begun = Begun(folder / "store" / "idle-end", HEAD)
@@ -41,7 +43,7 @@ class Parts:
 
     def _shut_down_pool(self, pool_id):
         self.calls.append(f"shut down {pool_id}")
-        if self.refusal is not None:
+        if self.refusal is not None and pool_id in self.refused:
             raise self.refusal
 
     def _end_compute_after(self, compute_id, time):
@@ -55,7 +57,7 @@ class Parts:
             raise self.pool
         if name == self.unreadable:
             raise Unavailable("no answer")
-        return self.pool
+        return self.pools.get(name, self.pool)
 
     def make(self):
         """The end as a new process makes it."""
@@ -104,14 +106,22 @@ def test_pool_that_cannot_be_read_delays_the_end(parts):
     assert (parts.calls, parts.begun.read()) == ([], None)
 
 
-def test_worker_pool_that_stays_unreadable_does_not_keep_the_cluster_alive(parts):
+WORKERS = pool_name("demo", "cpu", token_of(TAG))
+
+
+def add_workers(parts):
+    """Let the cluster have a worker pool, named `WORKERS`, with the id `w`."""
     (head,) = parts.work.groups
-    tag = pool_name("demo", "cpu", token_of(TAG))
-    workers = replace(head, name="cpu", worker_tag=tag, placement=replace(head.placement, worker_tags=(tag,)))
-    parts.work = replace(parts.work, groups=(head, workers))
-    parts.unreadable = tag
+    placement = replace(head.placement, worker_tags=(WORKERS,))
+    parts.work = replace(parts.work, groups=(head, replace(head, name="cpu", worker_tag=WORKERS, placement=placement)))
+    parts.pools[WORKERS] = PoolView("w", WORKERS, "RUNNING", False, "cw")
+
+
+def test_worker_pool_that_stays_unreadable_does_not_keep_the_cluster_alive(parts):
+    add_workers(parts)
+    parts.unreadable = WORKERS
     end = parts.make()
-    for _ in range(UNREAD_ROUNDS - 1):
+    for _ in range(FAILED_ROUNDS - 1):
         with pytest.raises(Unavailable):
             end.tick(Snapshot())
     assert parts.calls == []
@@ -123,15 +133,43 @@ def test_worker_pool_that_stays_unreadable_does_not_keep_the_cluster_alive(parts
 
 def test_refused_end_of_the_heads_pool_leaves_machines_and_work_requirement_alone(parts):
     """The cluster may be in use again before the next request."""
-    parts.refusal = Unavailable("status 500")
+    add_workers(parts)
+    parts.refusal, parts.refused = Unavailable("status 500"), {"p"}
     end = parts.make()
 
     end.tick(Snapshot())
-    assert parts.calls == ["shut down p"]
+    assert set(parts.calls) == {"shut down p", "shut down w"}
 
-    parts.refusal = None
+    parts.refusal, parts.calls = None, []
     end.tick(Snapshot())
-    assert parts.calls[1:] == ["shut down p", "end c in 45 s", f"cancel {parts.work.id}"]
+    assert parts.calls[2:] == ["end cw in 45 s", "end c in 45 s", f"cancel {parts.work.id}"]
+
+
+def test_failed_end_of_a_worker_pool_is_requested_again_before_the_head_ends(parts):
+    """Without the head nobody would repeat it."""
+    add_workers(parts)
+    parts.refusal, parts.refused = Unavailable("status 502"), {"w"}
+    end = parts.make()
+
+    end.tick(Snapshot())
+    assert set(parts.calls) == {"shut down p", "shut down w"}
+
+    parts.refusal, parts.calls = None, []
+    end.tick(Snapshot())
+    assert parts.calls[2:] == ["end cw in 45 s", "end c in 45 s", f"cancel {parts.work.id}"]
+
+
+def test_worker_pool_that_never_ends_does_not_keep_the_cluster_alive(parts):
+    add_workers(parts)
+    parts.refusal, parts.refused = Unavailable("status 502"), {"w"}
+    end = parts.make()
+
+    for _ in range(FAILED_ROUNDS - 1):
+        end.tick(Snapshot())
+    assert {call.split(" ")[0] for call in parts.calls} == {"shut"}
+
+    end.tick(Snapshot())
+    assert parts.calls[-2:] == ["end c in 45 s", f"cancel {parts.work.id}"]
 
 
 def test_failed_end_of_machines_is_requested_again_until_it_succeeds(parts):
