@@ -45,6 +45,7 @@ _TAG = re.compile(TAG_PATTERN)
 _TOKEN_BYTES = 4
 _TOKEN = re.compile(r"[0-9a-f]{8}")
 _GENERATION = re.compile(r"[2-9]|[1-9][0-9]{1,4}")
+_RESTART = re.compile(r"[1-9][0-9]{0,2}")
 _STEM_LENGTH = MAX_NAME_LENGTH - len("-99999")
 _CUT_LENGTH = _STEM_LENGTH - len("-abcdef")
 _NODE_BYTES = 6
@@ -231,6 +232,19 @@ def may_share_cluster(work: str, pool: str) -> bool:
 def head_id(token: str) -> str:
     """The head's node id: the same in every process that completes this incarnation."""
     return f"{HEAD_GROUP}-{token}"
+
+
+def restarted_head_id(token: str, number: int) -> str:
+    """The node id of the head that replaces a lost one: the first replacement of an incarnation has the number 1."""
+    return f"{head_id(token)}-r{number}"
+
+
+def restart_number(token: str, node_id: str) -> int | None:
+    """The number of a head's replacement, and 0 for the first head; None for another node."""
+    if node_id == head_id(token):
+        return 0
+    number = node_id.removeprefix(f"{head_id(token)}-r")
+    return int(number) if number != node_id and _RESTART.fullmatch(number) else None
 
 
 def worker_id(node_type: str) -> str:

@@ -88,6 +88,14 @@ UPDATED_NODE_TYPES = _variable(
     absent="no node type has updaters",
 )
 
+HEAD_RESTART = _variable(
+    "RAYDOG_HEAD_RESTART",
+    written_by="a carrier on a worker, in the task of the head that replaces a lost one",
+    read_by="the default head script: the seconds after which it ends if no carrier has sent it the cluster's files; "
+    "monitor: this head has replaced another",
+    absent="`ray up` sends the files",
+)
+
 # Ray's, for one node
 
 CLOUD_INSTANCE_ID = _variable(

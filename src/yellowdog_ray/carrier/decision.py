@@ -1,0 +1,176 @@
+"""Decides, by what the platform shows alone, whether a lost head is to be replaced. Reads; changes nothing.
+
+A head is replaced only if its machine was lost. An end that somebody has requested, or that the head's own task has
+come to, is final. Whatever cannot be read, or is not known, is no reason to replace a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from yellowdog_ray.carrier.manifest import Manifest
+from yellowdog_ray.errors import NotFound
+from yellowdog_ray.names import HEAD_GROUP, restart_number, token_of
+from yellowdog_ray.platform.client import Platform
+from yellowdog_ray.platform.types import PoolView, TaskGroupView, TaskView, WorkRequirementView
+
+MAX_RESTARTS = 3
+"""How often the head of one incarnation is replaced: a cluster whose machines are lost again and again must end."""
+
+LEAST_LIFETIME = timedelta(minutes=10)
+"""The rest of the cluster's lifetime that makes a new head worth its start."""
+
+_LOST = "ALLOCATION_LOST"
+"""The error of a task whose platform node was lost (the SDK's `TaskErrorType`)."""
+
+_SHUT_DOWN = "(exit code 143)"
+"""The end of the error of a task that SIGTERM has ended, such as by the shutdown of its machine."""
+
+
+class Verdict(Enum):
+    """What the platform shows of the last head."""
+
+    LOST = "its machine was lost: it may be replaced now"
+    LIVES = "its task has not ended"
+    FINAL = "it is not replaced"
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A cluster and its last head, as read at one moment.
+
+    Attributes:
+        verdict: what the platform shows of it.
+        reason: the verdict's reason, for people.
+        work: the work requirement.
+        pool: the head pool, while it is alive.
+        last: the task of the last head.
+        spares: further live tasks with the name of the last head.
+        deadline: the end of the cluster's lifetime.
+    """
+
+    verdict: Verdict
+    reason: str
+    work: WorkRequirementView
+    last: TaskView
+    pool: PoolView | None = None
+    spares: tuple[TaskView, ...] = ()
+    deadline: datetime | None = None
+
+    @property
+    def token(self) -> str:
+        """The incarnation's token."""
+        return token_of(_group(self.work).worker_tag)
+
+    @property
+    def number(self) -> int:
+        """The number of the last head: 0 for that of `ray up`."""
+        return restart_number(self.token, self.last.name) or 0
+
+    @property
+    def group(self) -> TaskGroupView:
+        """The head's task group."""
+        return _group(self.work)
+
+
+def assess(platform: Platform, manifest: Manifest) -> Assessment:
+    """Read the cluster, and judge its last head: four calls, or five.
+
+    Raises:
+        PlatformError: a call failed; nothing is known.
+    """
+    work = platform.work_requirement(manifest.requirement_id)
+    group = _group(work)
+    own = platform.task(manifest.head_task_id)
+    listed = {task.id: task for task in platform.group_tasks(group.id)}
+    token = token_of(group.worker_tag)
+    heads = [task for task in {**listed, own.id: own}.values() if restart_number(token, task.name) is not None]
+    if not heads:
+        raise NotFound(f"task {own.id} is no head of work requirement {work.id}")
+    last, spares = _last(heads, token)
+    read = Assessment(Verdict.FINAL, "", work, last, None, spares, _deadline(work, group))
+    return _judged(platform, read, heads)
+
+
+def _group(work: WorkRequirementView) -> TaskGroupView:
+    group = work.group(HEAD_GROUP)
+    if group is None:
+        raise NotFound(f"work requirement {work.id} has no task group for a head")
+    return group
+
+
+def _deadline(work: WorkRequirementView, group: TaskGroupView) -> datetime | None:
+    return work.created + group.task_timeout if work.created and group.task_timeout else None
+
+
+def _last(heads: Sequence[TaskView], token: str) -> tuple[TaskView, tuple[TaskView, ...]]:
+    """The last head, and further live tasks of its name: a platform may accept one name twice.
+
+    Of several the first by its id is the head, for every carrier alike; a live one rather than one that has ended.
+    """
+    newest = max(restart_number(token, task.name) or 0 for task in heads)
+    same = [task for task in heads if restart_number(token, task.name) == newest]
+    last = min(same, key=lambda task: (task.finished, task.started is None, task.id))
+    return last, tuple(task for task in same if task is not last and not task.finished)
+
+
+def _judged(platform: Platform, read: Assessment, heads: Sequence[TaskView]) -> Assessment:
+    pool = platform.find_pool(read.group.worker_tag)
+    if reason := _end_of_cluster(read.work, pool):
+        return _with(read, Verdict.FINAL, reason)
+    if not read.last.finished:
+        return _with(read, Verdict.LIVES, f"task {read.last.name} is {read.last.status}", pool)
+    if reason := _other_end(platform, read.last) or _limit(platform, read):
+        return _with(read, Verdict.FINAL, reason)
+    counts = read.group.counts
+    if any(not task.finished for task in heads) or counts is None or counts.live:
+        return _with(read, Verdict.LIVES, "the platform still counts a live task of a head", pool)
+    return _with(read, Verdict.LOST, f"the machine of {read.last.name} was lost", pool)
+
+
+def _with(read: Assessment, verdict: Verdict, reason: str, pool: PoolView | None = None) -> Assessment:
+    return Assessment(verdict, reason, read.work, read.last, pool, read.spares, read.deadline)
+
+
+def _end_of_cluster(work: WorkRequirementView, pool: PoolView | None) -> str:
+    """Why the cluster is ending or has ended; empty if it is not. Pools end first, so a head pool shows it early."""
+    if work.finished or work.cancelling:
+        return f"the cluster is torn down (work requirement {work.status})"
+    if pool is None or pool.configured:
+        return "the cluster has no head pool that could provision a machine"
+    if pool.finished:
+        return f"the cluster ends (head pool {pool.status})"
+    return ""
+
+
+def _other_end(platform: Platform, head: TaskView) -> str:
+    """How the last head has ended, if its machine was not lost; empty if it was."""
+    if head.status != "FAILED" or head.abort_requested:
+        return f"the head's task is {head.status}{', by an abort' * head.abort_requested}"
+    if any(error.startswith(_LOST) for error in head.errors):
+        return ""
+    if any(error.endswith(_SHUT_DOWN) for error in head.errors) and not _machine_lives(platform, head):
+        return ""
+    return f"the head's task has failed: {'; '.join(head.errors) or 'without a reason'}"
+
+
+def _machine_lives(platform: Platform, head: TaskView) -> bool:
+    if head.platform_node_id is None:
+        return True  # not known to be gone
+    try:
+        return platform.platform_node(head.platform_node_id).alive
+    except NotFound:
+        return False
+
+
+def _limit(platform: Platform, read: Assessment) -> str:
+    if read.number >= MAX_RESTARTS:
+        return f"the head was replaced {MAX_RESTARTS} times already"
+    if read.deadline is None:
+        return "the end of the cluster's lifetime is not known"
+    if read.deadline - platform.clock.now() < LEAST_LIFETIME:
+        return f"less than {LEAST_LIFETIME.total_seconds() / 60:g} minutes of the cluster's lifetime are left"
+    return ""
