@@ -169,9 +169,11 @@ class Wire:
             self._interruptions.remove(interruption)
         assert interruption.done, f"{process} made no call {calls}"
 
-    def at_call(self, number: int, process: str, calls: str, action: Callable[[], None]) -> None:
-        """Run an action before a matching call of a process leaves, if it makes that many; counted from 1."""
-        self._interruptions.append(_Interruption(process, calls, applied=False, action=action, skip=number - 1))
+    def at_call(
+        self, number: int, process: str, calls: str, action: Callable[[], None], *, applied: bool = False
+    ) -> None:
+        """Run an action before or after a matching call of a process, if it makes that many; counted from 1."""
+        self._interruptions.append(_Interruption(process, calls, applied=applied, action=action, skip=number - 1))
 
     def deliver(self) -> None:
         """Let the platform serve the requests of kind "late" that it has not received yet."""

@@ -16,8 +16,8 @@ from typing import Protocol
 
 from yellowdog_ray.carrier.decision import Assessment, Verdict, assess
 from yellowdog_ray.carrier.manifest import Manifest
-from yellowdog_ray.errors import NotFound, PlatformError, RayDogError, SshError
-from yellowdog_ray.names import restarted_head_id
+from yellowdog_ray.errors import NotFound, PlatformError, SshError
+from yellowdog_ray.names import HEAD_GROUP, restarted_head_id
 from yellowdog_ray.node import variables
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
@@ -30,6 +30,10 @@ POLL_SECONDS = 5.0
 
 NOTICE_SECONDS = 600.0
 """How long the platform may take to show that the head's machine was lost. The carriers' machines cost meanwhile."""
+
+AFTER_LIFETIME = timedelta(minutes=5)
+"""From the end of the cluster's lifetime until the platform terminates the machine of a new head (`cluster/pools.py`).
+"""
 
 RANK_SECONDS = 60.0
 """Each carrier waits so long after the one before it, unless that one has ended."""
@@ -91,38 +95,45 @@ class Replacement:
         self._carriers = carriers
         self._delivery = delivery
         self._head_answers = head_answers
-        self._seen_lost_at = math.inf
-        self._submitted: str | None = None
+        self._ends = math.inf
+        self._lost_at = math.inf
+        self._successors: set[str] = set()
+        self._owned: str | None = None
+        self._is_delivered = False
 
     def run(self) -> bool:
         """Wait until the platform shows the loss, and replace the head. Returns whether a new head has its kit.
 
         It ends without an act as soon as the platform shows that the head is not to be replaced, or the head answers.
         """
-        ends = self._clock.monotonic() + NOTICE_SECONDS + self._carriers.rank * RANK_SECONDS
-        while self._clock.monotonic() < ends:
+        self._ends = self._clock.monotonic() + NOTICE_SECONDS + self._carriers.rank * RANK_SECONDS
+        while self._clock.monotonic() < self._ends:
             try:
                 read = assess(self._platform, self._manifest)
                 if read.verdict is Verdict.FINAL:
                     logger.warning("the head is not replaced: %s", read.reason)
                     break
-                if self._returned(read):
+                if self._is_successor(read):
+                    self._observe(read.last.name)
+                elif read.verdict is Verdict.LIVES and not read.last.finished and self._head_answers():
                     logger.warning("the head answers again: it is not replaced")
                     return False
-                submitted, is_done = self._submitted, self._act(read)
-                if is_done:
+                if self._act(read):
                     return True
-                if self._submitted != submitted:
-                    ends = self._clock.monotonic() + self._manifest.build_timeout.total_seconds()
             except (PlatformError, SshError) as error:
                 logger.warning("will be retried: %s", error)
             self._clock.sleep(POLL_SECONDS)
         self._withdraw()
         return False
 
-    def _returned(self, read: Assessment) -> bool:
-        is_of_kit = read.last.id == self._manifest.head_task_id
-        return is_of_kit and read.verdict is Verdict.LIVES and not read.last.finished and self._head_answers()
+    def _is_successor(self, read: Assessment) -> bool:
+        return read.last.id != self._manifest.head_task_id
+
+    def _observe(self, successor: str) -> None:
+        """Give a new head its time from the moment when it is first seen."""
+        if successor not in self._successors:
+            self._successors.add(successor)
+            self._ends = self._clock.monotonic() + self._manifest.build_timeout.total_seconds()
 
     def _act(self, read: Assessment) -> bool:
         """Take the next step that this carrier may take. Returns whether it was the last one."""
@@ -130,16 +141,18 @@ class Replacement:
             if self._is_next(read):
                 self._submit(read)
             return False
-        if read.last.finished or read.last.id == self._manifest.head_task_id:
+        self._lost_at = math.inf
+        if read.last.finished or not self._is_successor(read):
             return False
-        if read.last.name != self._submitted and not self._others_have_ended(read):
+        if read.last.name != self._owned and not self._others_have_ended(read):
             return False
+        self._owned = read.last.name
         return self._complete(read)
 
     def _is_next(self, read: Assessment) -> bool:
         now = self._clock.monotonic()
-        self._seen_lost_at = min(self._seen_lost_at, now)
-        return now - self._seen_lost_at >= self._carriers.rank * RANK_SECONDS or self._others_have_ended(read)
+        self._lost_at = min(self._lost_at, now)
+        return now - self._lost_at >= self._carriers.rank * RANK_SECONDS or self._others_have_ended(read)
 
     def _others_have_ended(self, read: Assessment) -> bool:
         """Whether the tasks of all carriers before this one have ended: a reading, but for the first."""
@@ -150,22 +163,28 @@ class Replacement:
 
     def _submit(self, read: Assessment) -> None:
         """End what is left of the lost head, and submit a copy of its task."""
-        self._terminate_lost(read)
+        self._prepare_pool(read)
         model = self._platform.task_spec(read.last.id)
         read = assess(self._platform, self._manifest)
         if read.verdict is not Verdict.LOST or read.deadline is None:
             return
         node_id = restarted_head_id(read.token, read.number + 1)
         spec = _copy(model, node_id, self._manifest.build_timeout, read.deadline - self._clock.now())
-        self._submitted = node_id  # before the call, which may be applied whatever its answer
+        # Before the call, which may be applied whatever its answer.
+        self._owned, self._is_delivered = node_id, False
         submit_tasks(self._platform, read.group.id, [spec])
         logger.warning("%s: head %s is submitted", read.reason, node_id)
 
-    def _terminate_lost(self, read: Assessment) -> None:
-        """Terminate the lost head's machine: the platform may leave it running, and with it the old head."""
+    def _prepare_pool(self, read: Assessment) -> None:
+        """Terminate the lost head's machine, and let the platform end the new one after the cluster's lifetime.
+
+        The platform may leave a lost machine running, and with it the old head. A waiting task has no timeout.
+        """
         pool = read.pool
-        if pool is None or pool.compute_requirement_id is None:
-            return
+        if pool is None or pool.compute_requirement_id is None or read.deadline is None:
+            raise NotFound(f"the head pool of work requirement {read.work.id} has no compute requirement")
+        rest = read.deadline - self._clock.now() + AFTER_LIFETIME
+        self._platform.end_compute_after(pool.compute_requirement_id, rest)
         instances = {node.instance_id for node in self._platform.lost_nodes(pool.id)}
         if read.last.platform_node_id is not None:
             try:
@@ -187,6 +206,7 @@ class Replacement:
             self._abort(self._outdated(read))
             self._delivery.deliver()
             logger.warning("head %s at %s has its files", read.last.name, address)
+        self._is_delivered = True
         self._abort_carriers(read)
         return True
 
@@ -210,14 +230,14 @@ class Replacement:
 
     def _withdraw(self) -> None:
         """Abort the task of a new head that this carrier could not bring up: its machine would run without Ray."""
-        if self._submitted is None:
+        if self._owned is None or self._is_delivered:
             return
         try:
-            group = assess(self._platform, self._manifest).group
-            named = self._platform.named_tasks(group.id, self._submitted)
-            self._abort(task for task in named if task.name == self._submitted)
-        except RayDogError as error:
-            logger.warning("head %s ends by itself after its timeout: %s", self._submitted, error)
+            group = self._platform.work_requirement(self._manifest.requirement_id).group(HEAD_GROUP)
+            named = self._platform.named_tasks(group.id, self._owned) if group else []
+            self._abort(task for task in named if task.name == self._owned)
+        except PlatformError as error:
+            logger.warning("head %s ends by itself after its timeout: %s", self._owned, error)
 
     def _abort(self, tasks: Iterable[TaskView]) -> None:
         """Abort tasks that have not ended. A failure is raised after all were tried."""
