@@ -110,13 +110,13 @@ def _find() -> tuple[_Source, list[_Source]]:
     return source, others
 
 
-def load_head_file() -> Credentials:
-    """The key in the head's file, which another `ray up` may have written.
+def load_head_file(file: str | Path = HEAD_FILE) -> Credentials:
+    """The key in the head's file, which another `ray up` may have written, or in a copy of that file.
 
     Raises:
         CredentialsError: the file has no key that can be used.
     """
-    source = _read(Path(HEAD_FILE).expanduser(), literal=True)
+    source = _read(Path(file).expanduser(), literal=True)
     _check_complete(source)
     return _credentials_of(source)
 

@@ -234,6 +234,11 @@ def head_id(token: str) -> str:
     return f"{HEAD_GROUP}-{token}"
 
 
+def token_of_head(node_id: str) -> str:
+    """The incarnation's token, from the node id of any of its heads."""
+    return node_id.removeprefix(f"{HEAD_GROUP}-").partition("-")[0]
+
+
 def restarted_head_id(token: str, number: int) -> str:
     """The node id of the head that replaces a lost one: the first replacement of an incarnation has the number 1."""
     return f"{head_id(token)}-r{number}"

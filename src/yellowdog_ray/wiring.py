@@ -36,4 +36,5 @@ def make_side(provider_config: dict[str, Any], cluster_name: str) -> Side:
         requirement_id=os.environ.get(variables.WORK_REQUIREMENT_ID),
         v2=os.environ.get(variables.AUTOSCALER_V2) == "1",
         auth_mode=os.environ.get(variables.AUTH_MODE),
+        restart=os.environ.get(variables.HEAD_RESTART),
     )

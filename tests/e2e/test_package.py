@@ -14,7 +14,7 @@ import yaml
 import yellowdog_ray
 from tests.e2e.conftest import REPOSITORY, Box
 from tests.e2e.ray_cli import Ray
-from yellowdog_ray.commands.package import own_package
+from yellowdog_ray.remote.package import own_package
 
 JOB = REPOSITORY / "examples/local/two_workers.py"
 PUBLISHED = REPOSITORY / ".venv-published"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,10 +18,10 @@ from yellowdog_local.recording import RecordedCall
 from yellowdog_local.state.records import TaskRecord
 from yellowdog_local.state.settings import Settings
 from yellowdog_ray.carrier.decision import MAX_RESTARTS
-from yellowdog_ray.carrier.manifest import Manifest
 from yellowdog_ray.carrier.replacement import Carriers, Replacement
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.names import head_id, restarted_head_id, token_of
+from yellowdog_ray.node.kit import Manifest
 from yellowdog_ray.platform.client import Platform
 
 BUILD_TIMEOUT = timedelta(minutes=10)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from yellowdog_ray.carrier.manifest import Manifest
 from yellowdog_ray.errors import NotFound
 from yellowdog_ray.names import HEAD_GROUP, restart_number, token_of
+from yellowdog_ray.node.kit import Manifest
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import PoolView, TaskGroupView, TaskView, WorkRequirementView
 

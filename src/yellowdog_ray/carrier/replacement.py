@@ -15,10 +15,10 @@ from datetime import timedelta
 from typing import Protocol
 
 from yellowdog_ray.carrier.decision import Assessment, Verdict, assess
-from yellowdog_ray.carrier.manifest import Manifest
 from yellowdog_ray.errors import NotFound, PlatformError, SshError
 from yellowdog_ray.names import HEAD_GROUP, restarted_head_id
 from yellowdog_ray.node import variables
+from yellowdog_ray.node.kit import NOTICE_SECONDS, RANK_SECONDS, Manifest
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.idempotent import submit_tasks
@@ -28,15 +28,9 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
 
-NOTICE_SECONDS = 600.0
-"""How long the platform may take to show that the head's machine was lost. The carriers' machines cost meanwhile."""
-
 AFTER_LIFETIME = timedelta(minutes=5)
 """From the end of the cluster's lifetime until the platform terminates the machine of a new head (`cluster/pools.py`).
 """
-
-RANK_SECONDS = 60.0
-"""Each carrier waits so long after the one before it, unless that one has ended."""
 
 
 class Delivery(Protocol):

@@ -41,6 +41,7 @@ from yellowdog_ray.errors import (
 )
 from yellowdog_ray.node import variables
 from yellowdog_ray.node.authentication import worker_script
+from yellowdog_ray.node.carrying import worker_script as carrying_script
 from yellowdog_ray.node.machine_labels import with_machine_labels
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.client import Platform
@@ -238,8 +239,9 @@ class Launcher:
             updater,
             kind.machine_labels if kind else {},
         )
-        script = with_machine_labels(settings.ray_worker_node_task_script or WORKER_SCRIPT)
+        script = settings.ray_worker_node_task_script or WORKER_SCRIPT
         admission = self._admit(node_id)
+        script = with_machine_labels(carrying_script(script) if variables.HEAD_RESTART in admission else script)
         if variables.TICKET in admission:
             script = worker_script(script)
         return TaskSpec(node_id, script, {**environment, **admission}, timeout)

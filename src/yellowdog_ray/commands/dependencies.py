@@ -17,11 +17,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from yellowdog_ray.commands.package import Package, encoded, pack
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.versions import OnHead, agents_python
 from yellowdog_ray.errors import HeadUnusable, SshError
 from yellowdog_ray.node.package import DEPENDENCIES, PACKAGES
+from yellowdog_ray.remote.package import Package, encoded, pack
 from yellowdog_ray.remote.ssh import UPLOAD_SECONDS, SshTarget
 
 REQUIREMENTS = (

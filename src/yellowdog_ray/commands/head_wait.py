@@ -126,7 +126,7 @@ class HeadWait:
         summary = self._settings.internal.node_types.get(head.node_type)
         if summary is not None and summary.worker_pool is not None:
             return f"worker pool {summary.worker_pool}: waiting for a platform node that is free for the head's task"
-        pool = self._platform.find_pool(names.pool_name(self._cluster.name, HEAD_GROUP, names.token_of(head.id)))
+        pool = self._platform.find_pool(names.pool_name(self._cluster.name, HEAD_GROUP, names.token_of_head(head.id)))
         compute = self._platform.compute(pool.compute_requirement_id) if pool and pool.compute_requirement_id else None
         registered = bool(pool and self._platform.platform_nodes(pool.id))
         return describe_wait(pool, compute, registered=registered)

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import yellowdog_ray
-from yellowdog_ray.commands.package import other_installations
 from yellowdog_ray.config.check import Check, State, failed, ok, unchecked, warning
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.ports import CLIENT_SERVER_PORT, DASHBOARD_PORT
+from yellowdog_ray.remote.package import other_installations
 
 OLDEST_RAY = (2, 50)
 """The oldest Ray that RayDog supports, major and minor: the requirement of pyproject.toml."""

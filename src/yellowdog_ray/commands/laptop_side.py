@@ -206,10 +206,11 @@ class LaptopSide(Side):
     def prepare_head(self, cluster_config: dict[str, Any]) -> dict[str, Any]:
         """Wait for the head, send it the API key and the user's files, and adapt the configuration to it."""
         from yellowdog_ray.commands import dependencies, versions
-        from yellowdog_ray.commands.deliver import Authentication, deliver, for_the_head
+        from yellowdog_ray.commands.deliver import deliver, for_the_head
         from yellowdog_ray.commands.exposure import exposure
         from yellowdog_ray.commands.head_wait import HeadWait
-        from yellowdog_ray.commands.package import other_installations, own_package, upgrade_report
+        from yellowdog_ray.remote.head_files import Authentication
+        from yellowdog_ray.remote.package import other_installations, own_package, upgrade_report
 
         changes = self._check_changes()
         mode = changes.auth_mode

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.errors import PlatformError
-from yellowdog_ray.names import HEAD_GROUP
+from yellowdog_ray.names import HEAD_GROUP, restart_number, token_of
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import TaskView, WorkRequirementView
 
@@ -26,7 +26,10 @@ def why_no_head(platform: Platform, cluster: Cluster) -> str | None:
         return None
     tasks = [task for task in platform.group_tasks(group.id) if task.finished]
     head = max(tasks, key=lambda task: task.ended.timestamp() if task.ended else 0.0, default=None)
-    return f"head node of cluster '{cluster.name}' not found: {_reason(cluster, work, head)}. {_remedy(work)}"
+    token = token_of(group.worker_tag)
+    restarts = max((restart_number(token, task.name) or 0 for task in tasks), default=0)
+    reason = _reason(cluster, work, head) + (f"; it had replaced a lost head (number {restarts})" if restarts else "")
+    return f"head node of cluster '{cluster.name}' not found: {reason}. {_remedy(work)}"
 
 
 def why_head_ended(platform: Platform, cluster: Cluster) -> str:

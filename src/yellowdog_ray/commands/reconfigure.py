@@ -121,9 +121,13 @@ def _head_warnings(settings: ProviderSettings, head: ClusterNode, made: TaskSpec
     """Settings that the head's task keeps from its creation, and that differ now."""
     wanted = head_environment(head.id, head.tags, "", settings, v2=v2)
     different = [words for name, words in _HEAD_SETTINGS.items() if made.environment.get(name) != wanted[name]]
-    if made.script != head_task_script(settings):
+    restart = made.environment.get(variables.HEAD_RESTART)
+    if (restart is not None) != settings.head_restart:
+        different.append("provider.head_restart")
+    elif made.script != head_task_script(settings):
         different.append("provider.ray_head_node_task_script")
-    if made.timeout != settings.lifetime:
+    # A head that has replaced another has the rest of the lifetime.
+    if restart in (None, variables.FIRST_HEAD) and made.timeout != settings.lifetime:
         different.append("provider.cluster_lifetime_hours")
     text = (
         f"{settings.internal.source}: the running head keeps the settings of its creation, and differs in: "

@@ -191,7 +191,7 @@ class _Teardown:
             now = self._clock.monotonic()
             shown_at = shown_at if remains.is_empty else now
             if remains.is_empty and not (remains.is_doubtful and now - shown_at < COUNTED_TIMEOUT_SECONDS):
-                host_key_file(head_id(cluster_token(self._work))).unlink(missing_ok=True)
+                _delete_host_keys(head_id(cluster_token(self._work)))
                 # Last: no head is left that could add one. A failure leaves an entry in a list, and no cost.
                 end_publications(self._platform, self._work)
                 return remains.unseen
@@ -309,3 +309,10 @@ class _Teardown:
 def _has_had_tasks(group: TaskGroupView) -> bool:
     """Whether a group has ever had tasks; its pool is provisioned before the first. True without counts."""
     return group.counts is None or group.counts.live + group.counts.ended > 0
+
+
+def _delete_host_keys(first_head: str) -> None:
+    """Delete the host keys of a cluster's head, and of the heads that have replaced it."""
+    file = host_key_file(first_head)
+    for key in file.parent.glob(f"{file.name}*"):
+        key.unlink(missing_ok=True)

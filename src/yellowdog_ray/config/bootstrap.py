@@ -32,6 +32,7 @@ from yellowdog_ray.config.own_token import check_scripts, mounted_token, refuse_
 from yellowdog_ray.config.public_keys import public_key_warnings
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.ray_steps import completed, take_mistakes
+from yellowdog_ray.config.restart_checks import check_restart
 from yellowdog_ray.config.script_texts import has_private_key
 from yellowdog_ray.config.shell_scripts import (
     check_scripts_of,
@@ -122,7 +123,7 @@ def bootstrap(
     provider.setdefault("foreground_node_launch", True)
     result["provider"] = provider
     result.setdefault("upscaling_speed", UPSCALING_SPEED)
-    warnings = [*_warnings(settings, result, source, ignored), *auth_warnings]
+    warnings = [*_warnings(settings, result, source, ignored), *auth_warnings, *check_restart(settings, result, source)]
     return result, warnings + public_key_warnings(result, config, public_key, source)
 
 

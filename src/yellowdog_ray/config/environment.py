@@ -15,7 +15,7 @@ from ray.autoscaler.tags import TAG_RAY_USER_NODE_TYPE
 from yellowdog_ray.config import limits
 from yellowdog_ray.config.models import ProviderSettings
 from yellowdog_ray.credentials import load_credentials
-from yellowdog_ray.node import authentication, package, variables
+from yellowdog_ray.node import authentication, carrying, package, variables
 from yellowdog_ray.node.machine_labels import VARIABLES, with_machine_labels
 from yellowdog_ray.node.scripts import HEAD_SCRIPT
 
@@ -49,12 +49,14 @@ def head_environment(
         variables.ON_HEAD: "1",
         variables.WORK_REQUIREMENT_ID: work_requirement_id,
         variables.AUTH_MODE: settings.auth_mode,
+        **({variables.HEAD_RESTART: variables.FIRST_HEAD} if settings.head_restart else {}),
     }
 
 
 def head_task_script(settings: ProviderSettings) -> str:
     """The script of the head's task."""
-    script = package.head_script(with_machine_labels(settings.ray_head_node_task_script or HEAD_SCRIPT))
+    script = settings.ray_head_node_task_script or HEAD_SCRIPT
+    script = package.head_script(with_machine_labels(carrying.head_script(script) if settings.head_restart else script))
     return authentication.head_script(script) if settings.auth_mode == authentication.MODE_TOKEN else script
 
 

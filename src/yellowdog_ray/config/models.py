@@ -183,6 +183,11 @@ class ProviderSettings(_Section):
         description="Whether the cluster requires a Ray token from everyone who connects. Fixed when the cluster "
         "is created.",
     )
+    head_restart: values.Boolean = Field(
+        default=False,
+        description="If the head's machine is lost, a worker starts another head, and sends it the cluster's files. Up "
+        "to three workers keep these files, the API key among them (docs/security.md).",
+    )
     publish_events: values.Boolean = Field(
         True, description="The head publishes decisions and state on YellowDog, for `raydog events` and `why`."
     )

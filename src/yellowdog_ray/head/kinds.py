@@ -27,7 +27,7 @@ class Kind:
     def memory_badness(self) -> int:
         """What it gets on top of the inherited `oom_score_adj`: the kernel ends what costs more before what costs less.
 
-        A driver in a login shell gets 500 (`commands/deliver.py`), and Ray gives its workers 1,000.
+        A driver in a login shell gets 500 (`remote/head_files.py`), and Ray gives its workers 1,000.
         """
         if not self.restarts:
             return 0

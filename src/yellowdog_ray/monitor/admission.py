@@ -18,7 +18,9 @@ from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import HasLazyParts, lazy
+from yellowdog_ray.monitor.carriers import Carriers
 from yellowdog_ray.monitor.certificate import Certificate
+from yellowdog_ray.monitor.kit import PackedKit
 from yellowdog_ray.monitor.log_limit import LogLimit
 from yellowdog_ray.monitor.node_addresses import NodeAddresses
 from yellowdog_ray.monitor.tickets import TicketRedeemedTwice, TicketRefused, Tickets
@@ -42,7 +44,11 @@ _CERTIFICATE, _REDEEMED, _OWNER = "token_service.pem", "redeemed", "head"
 
 
 def make_admission(
-    cluster: Cluster, platform: Platform, settings: LiveSettings, monotonic: Callable[[], float]
+    cluster: Cluster,
+    platform: Platform,
+    settings: LiveSettings,
+    monotonic: Callable[[], float],
+    make_kit: Callable[[], PackedKit | None] | None = None,
 ) -> Admission:
     """The admission of a cluster's workers, with the token that this head's environment names. No call."""
     return Admission(
@@ -52,6 +58,7 @@ def make_admission(
         os.environ.get(variables.CLOUD_INSTANCE_ID, ""),
         lambda: platform.clock.now().timestamp(),
         lambda: settings.current.worker_address_check,
+        make_kit=make_kit,
     )
 
 
@@ -66,6 +73,7 @@ class Admission(HasLazyParts):
         now: seconds since the epoch, by this machine's clock.
         checks_addresses: whether a ticket is valid at its node's addresses only.
         port: the token service's port.
+        make_kit: gives the kit for the workers that may replace this head; None if none may.
     """
 
     def __init__(
@@ -77,6 +85,7 @@ class Admission(HasLazyParts):
         now: Callable[[], float],
         checks_addresses: Callable[[], bool] = lambda: True,
         port: int = TOKEN_SERVICE_PORT,
+        make_kit: Callable[[], PackedKit | None] | None = None,
     ) -> None:
         super().__init__()
         self._addresses = addresses
@@ -86,6 +95,9 @@ class Admission(HasLazyParts):
         self._port = port
         self._now = now
         self._checks_addresses = checks_addresses
+        self._carriers: Carriers | None = None
+        if make_kit is not None:
+            self._carriers = Carriers(make_kit, self._token, addresses.of, checks_addresses, now)
         self._bad_tickets, self._good_tickets = LogLimit(now), LogLimit(now)
         self._attempts: dict[str, tuple[str, str]] = {}
         self._service: TokenService | None = None
@@ -163,6 +175,8 @@ class Admission(HasLazyParts):
             request: the `node`'s id, its `ticket`, and a `nonce` of the requesting process.
             address: where the request comes from.
         """
+        if self._carriers is not None and "kit" in request:
+            return self._carriers.answer(request, address)
         node_id, nonce = request.get("node", ""), request.get("nonce", "")
         try:
             expiry = self.tickets.verify(node_id, request.get("ticket", ""))

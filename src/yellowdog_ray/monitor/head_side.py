@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray.autoscaler.tags import STATUS_UP_TO_DATE, STATUS_UPDATE_FAILED, TAG_RAY_NODE_STATUS
@@ -32,7 +31,7 @@ from yellowdog_ray.monitor.scale_gate import ScaleGate
 from yellowdog_ray.monitor.supervisor import Supervisor
 from yellowdog_ray.monitor.updater_steps import Setups
 from yellowdog_ray.node.authentication import MODE_TOKEN
-from yellowdog_ray.node.variables import AUTH_MODE, CLOUD_INSTANCE_ID
+from yellowdog_ray.node.variables import AUTH_MODE, CLOUD_INSTANCE_ID, FIRST_HEAD, HEAD_RESTART
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.tags import TagStore
 from yellowdog_ray.remote.uploads import with_deadlines
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from yellowdog_ray.monitor.launch_records import LaunchRecords
     from yellowdog_ray.monitor.liveness import Builds
     from yellowdog_ray.monitor.publisher import Publisher
+    from yellowdog_ray.monitor.replaced_head import ReplacedHead
     from yellowdog_ray.monitor.requested_resources import RequestedResources
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class HeadSide(Side):
         requirement_id: the work requirement that the head belongs to, if its environment names it.
         v2: whether Ray's new autoscaler decides.
         auth_mode: the mode of Ray's authentication on this head, if its environment states it.
+        restart: the value of `variables.HEAD_RESTART` in the head's environment.
 
     Attributes:
         ray_nodes: the nodes in Ray's control store.
@@ -77,10 +78,12 @@ class HeadSide(Side):
         requirement_id: str | None,
         v2: bool,
         auth_mode: str | None = None,
+        restart: str | None = None,
     ) -> None:
         super().__init__(joined(provider_config), cluster_name, source, clock)
-        self._requirement_id = requirement_id
+        self.requirement_id = requirement_id
         self._auth_mode = auth_mode
+        self._restart = restart
         self._v2 = v2
         self.journal = Journal(lambda: self.platform.clock.now())
         self.ray_nodes = RayNodes(to_local=lambda moment: self.platform.clock.to_local(moment), note=self._note)
@@ -116,33 +119,17 @@ class HeadSide(Side):
     @lazy
     def supervisor(self) -> Supervisor:
         """The duties of every tick besides listing."""
-        from yellowdog_ray.monitor.declared_resources import DeclaredResources
-        from yellowdog_ray.monitor.head_machine import HeadMachine
-        from yellowdog_ray.monitor.head_processes import HeadProcesses
-        from yellowdog_ray.monitor.idle_end import BEGUN_FILE, Begun, IdleEnd
-        from yellowdog_ray.monitor.lifetime import Lifetime
-        from yellowdog_ray.monitor.lost_machines import LostMachines
-        from yellowdog_ray.monitor.preemption import Preemption
+        from yellowdog_ray.monitor.duties import make_supervisor
 
-        preemption = Preemption(
-            self.platform,
-            self.cluster,
-            self.launcher,
-            self.settings,
-            self.ray_nodes,
-            self.platform.clock,
-            drained_count=not self._v2,
-        )
-        lost = LostMachines(self.platform, self.cluster, self._clock.monotonic)
-        lifetime = Lifetime(self.cluster, self.ray_nodes, self.platform.clock)
-        declared = DeclaredResources(self.cluster, self.settings)
-        begun = Begun(Path(BEGUN_FILE).expanduser(), os.environ.get(CLOUD_INSTANCE_ID, ""))
-        idle_end = IdleEnd(self.platform, self.cluster, self.launcher, self.idleness, begun)
-        processes = HeadProcesses(self._clock.now().timestamp(), note=self._note)
-        admission = [self.admission.tick] if self._auth_mode == MODE_TOKEN else []
-        machine = HeadMachine(self._clock.monotonic, note=self._note)
-        last = [lifetime.tick, declared.tick, processes.tick, machine.tick, idle_end.tick, self.publisher.tick]
-        return Supervisor([*admission, self.builds.tick, preemption.tick, lost.tick, *last])
+        return make_supervisor(self, self._clock, v2=self._v2, admits=self._auth_mode == MODE_TOKEN)
+
+    @lazy
+    def place(self) -> ReplacedHead:
+        """The place of this head among the heads of its cluster."""
+        from yellowdog_ray.monitor.replaced_head import ReplacedHead
+
+        head_id, is_replacement = os.environ.get(CLOUD_INSTANCE_ID, ""), self._restart != FIRST_HEAD
+        return ReplacedHead(head_id, self.launcher, self.tag_store, is_replacement=is_replacement)
 
     @lazy
     def idleness(self) -> Idleness:
@@ -175,14 +162,24 @@ class HeadSide(Side):
     def admission(self) -> Admission:
         """The admission of workers to a cluster with Ray's token authentication."""
         from yellowdog_ray.monitor.admission import make_admission
+        from yellowdog_ray.monitor.duties import make_kit_maker
 
-        return make_admission(self.cluster, self.platform, self.settings, self._clock.monotonic)
+        make_kit = make_kit_maker(self).current if self._restart is not None else None
+        return make_admission(self.cluster, self.platform, self.settings, self._clock.monotonic, make_kit)
 
     def _admit(self, node_id: str) -> Mapping[str, str]:
         if self._auth_mode == MODE_TOKEN:
             minutes = self.settings.current.worker_node_build_timeout_minutes
-            return self.admission.environment(node_id, timedelta(minutes=minutes))
+            admission = self.admission.environment(node_id, timedelta(minutes=minutes))
+            return admission if self._restart is None else {**admission, **self._carrying()}
         return {AUTH_MODE: self._auth_mode} if self._auth_mode else {}
+
+    def _carrying(self) -> Mapping[str, str]:
+        """The variable by which a worker may replace this head."""
+        from yellowdog_ray.node.kit import carrier_seconds
+
+        build_timeout = timedelta(minutes=self.settings.current.head_node_build_timeout_minutes)
+        return {HEAD_RESTART: f"{carrier_seconds(build_timeout):.0f}"}
 
     @lazy
     def setups(self) -> Setups:
@@ -225,7 +222,7 @@ class HeadSide(Side):
         from yellowdog_ray.cluster.cluster import Identity
         from yellowdog_ray.cluster.executors import BackgroundExecutor
 
-        identity = Identity(self._cluster_name, self._requirement_id, fixed=True)
+        identity = Identity(self._cluster_name, self.requirement_id, fixed=True)
         return self._cluster_of(identity, BackgroundExecutor(), adopts=True)
 
     def _make_tag_store(self) -> TagStore:
@@ -313,7 +310,8 @@ class HeadSide(Side):
         return self.cluster.stable and self.builds.stable
 
     def _supervise(self, snapshot: Snapshot) -> None:
-        self.supervisor.tick(snapshot)
+        if self._restart is None or self.place.observe(snapshot):
+            self.supervisor.tick(snapshot)
         self.schedule.spot_notices_done()
 
     def _read_tags(self, snapshot: Snapshot) -> None:
@@ -358,6 +356,8 @@ class HeadSide(Side):
 
     def terminate_nodes(self, node_ids: list[str]) -> None:
         """Terminate workers. The head is left alone: `ray down` and an idle cluster's end terminate it, not Ray."""
+        if self._restart is not None and self.place.is_fenced:
+            return
         self._judge_setups(node_ids)
         head = self.cluster.snapshot.head
         if head is not None and head.id in node_ids:

@@ -90,10 +90,11 @@ UPDATED_NODE_TYPES = _variable(
 
 HEAD_RESTART = _variable(
     "RAYDOG_HEAD_RESTART",
-    written_by="a carrier on a worker, in the task of the head that replaces a lost one",
-    read_by="the default head script: the seconds after which it ends if no carrier has sent it the cluster's files; "
-    "monitor: this head has replaced another",
-    absent="`ray up` sends the files",
+    written_by="laptop, in the head's task (`0`); a carrier, in the task of the head that replaces a lost one; "
+    "monitor, in workers' tasks",
+    read_by="the default head script: the seconds after which it ends if no carrier has sent its files; the default "
+    "worker script: the seconds that a carrier has; monitor; laptop, at a later `ray up`",
+    absent="a lost head is not replaced (`provider.head_restart`)",
 )
 
 # Ray's, for one node
@@ -361,6 +362,9 @@ API_URL = _variable(
 
 DEFAULT_AGENT_HOME = "/opt/yellowdog/agent"
 """Default installation directory of the YellowDog agent, and home of its user; `AGENT_HOME` overrides it."""
+
+FIRST_HEAD = "0"
+"""Value of `HEAD_RESTART` on the head of `ray up`, which sends the head's files and waits for it."""
 
 DEFAULT_TAG_SERVER_PORT = 16667
 """The port of the tag server (Valkey) on the head where the YAML states none."""

@@ -1,1 +1,1 @@
-"""OpenSSH, and the tag store behind it. May import the base modules."""
+"""OpenSSH, what it sends to a head, and the tag store behind it. May import `node` and the base modules."""

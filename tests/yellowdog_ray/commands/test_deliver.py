@@ -12,12 +12,13 @@ import pytest
 from ray.autoscaler._private.util import prepare_config
 
 from tests.yellowdog_ray.config.test_bootstrap import RAY_SCHEMA
-from yellowdog_ray.commands.deliver import Authentication, deliver, for_the_head, upload_files
-from yellowdog_ray.commands.package import REFUSAL, make_package
+from yellowdog_ray.commands.deliver import deliver, for_the_head, upload_files
 from yellowdog_ray.config.models import parse_provider
 from yellowdog_ray.credentials import Credentials
 from yellowdog_ray.errors import HeadUnusable, SshError
 from yellowdog_ray.provider import RayDogNodeProvider
+from yellowdog_ray.remote.head_files import Authentication
+from yellowdog_ray.remote.package import REFUSAL, make_package
 from yellowdog_ray.remote.ssh import SshTarget
 
 CREDENTIALS = Credentials("https://example.org", "id", "the-secret")

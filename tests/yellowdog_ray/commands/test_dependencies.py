@@ -12,11 +12,11 @@ import pytest
 from tests.test_distributions import REPOSITORY
 from yellowdog_ray.commands import dependencies, versions
 from yellowdog_ray.commands.dependencies import REQUIREMENTS, Missing, all_names, files_of, folder_of, supply
-from yellowdog_ray.commands.package import make_package, unpack_program
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.versions import OnHead, Versions
 from yellowdog_ray.errors import HeadUnusable, SshError
 from yellowdog_ray.node.package import CURRENT, DEPENDENCIES
+from yellowdog_ray.remote.package import make_package, unpack_program
 from yellowdog_ray.remote.ssh import SshTarget
 
 HERE = {name: metadata.version(name) for name in all_names()}

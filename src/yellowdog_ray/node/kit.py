@@ -1,4 +1,4 @@
-"""What a carrier's kit says of the cluster and of the head that it came from. Imports nothing of the platform."""
+"""The kit of a carrier: the head's own files, with which a worker replaces a lost head. Names and the manifest only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,40 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+
+FOLDER = ".raydog/kit"
+"""The kit on a worker, below the home directory."""
+
+MANIFEST = "manifest.json"
+CREDENTIALS = "credentials"
+TOKEN = "auth_token"  # noqa: S105 - a file's name
+CONFIG = "ray_bootstrap_config.yaml"
+KEY = "ray_bootstrap_key.pem"
+JOBS = "jobs.json"
+PACKAGE = "package"
+"""The files of a kit, and the directory with RayDog's package."""
+
+CARRIERS = "carriers"
+"""Beside them: the node ids of the workers that have the kit, one a line, in the order in which they act."""
+
+HEAD_JOBS = ".raydog/jobs.json"
+"""The jobs of the lost head on the new one, below the home directory."""
+
+MAX_CARRIERS = 3
+
+MAX_BYTES = 32 * 2**20
+"""The largest kit."""
+
+NOTICE_SECONDS = 600.0
+"""How long the platform may take to show that the head's machine was lost. The carriers' machines cost meanwhile."""
+
+RANK_SECONDS = 60.0
+"""Each carrier waits so long after the one before it, unless that one has ended."""
+
+
+def carrier_seconds(build_timeout: timedelta) -> float:
+    """The longest time of a carrier: two new heads, of which the first may be lost too."""
+    return NOTICE_SECONDS + MAX_CARRIERS * RANK_SECONDS + 2 * build_timeout.total_seconds()
 
 
 @dataclass(frozen=True)

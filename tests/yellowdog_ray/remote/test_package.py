@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 import yellowdog_ray
-from yellowdog_ray.commands import package as package_module
-from yellowdog_ray.commands.package import (
+from yellowdog_ray.node.package import CURRENT, DEPENDENCIES, PACKAGES, RUNNING
+from yellowdog_ray.remote import package as package_module
+from yellowdog_ray.remote.package import (
     REFUSAL,
     Package,
     make_package,
@@ -22,7 +23,6 @@ from yellowdog_ray.commands.package import (
     unpack_program,
     upgrade_report,
 )
-from yellowdog_ray.node.package import CURRENT, DEPENDENCIES, PACKAGES, RUNNING
 
 FILES = {"yellowdog_ray/__init__.py": b"VALUE = 1\n", "yellowdog_ray/data/x.json": b"{}"}
 SMALL = make_package("3.0.0", FILES)

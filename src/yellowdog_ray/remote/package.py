@@ -102,13 +102,13 @@ def make_package(version: str, files: Mapping[str, bytes]) -> Package:
     return Package(version, digest, pack({**files, _MANIFEST: manifest}))
 
 
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """Files, by name, as a compressed tar archive; equal files make equal archives."""
+def pack(files: Mapping[str, bytes], mode: int = 0o644) -> bytes:
+    """Files of this mode, by name, as a compressed tar archive; equal files make equal archives."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as archive:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mtime, entry.mode = len(content), _TIME, 0o644
+            entry.size, entry.mtime, entry.mode = len(content), _TIME, mode
             archive.addfile(entry, io.BytesIO(content))
     return gzip.compress(plain.getvalue(), compresslevel=6, mtime=0)
 

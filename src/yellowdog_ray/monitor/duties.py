@@ -1,0 +1,62 @@
+"""Makes the duties of the head's side: what it does at every tick, and the kit for its carriers. No call."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from yellowdog_ray.clock import Clock
+from yellowdog_ray.monitor.declared_resources import DeclaredResources
+from yellowdog_ray.monitor.head_machine import HeadMachine
+from yellowdog_ray.monitor.head_processes import HeadProcesses
+from yellowdog_ray.monitor.idle_end import BEGUN_FILE, Begun, IdleEnd
+from yellowdog_ray.monitor.kit import KitMaker
+from yellowdog_ray.monitor.lifetime import Lifetime
+from yellowdog_ray.monitor.lost_machines import LostMachines
+from yellowdog_ray.monitor.preemption import Preemption
+from yellowdog_ray.monitor.supervisor import Supervisor
+from yellowdog_ray.node.kit import Manifest
+from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID
+
+if TYPE_CHECKING:
+    from yellowdog_ray.monitor.head_side import HeadSide
+
+
+def make_supervisor(side: HeadSide, clock: Clock, *, v2: bool, admits: bool) -> Supervisor:
+    """The duties of every tick besides listing.
+
+    Args:
+        side: the head's side.
+        clock: this machine's time.
+        v2: whether Ray's new autoscaler decides.
+        admits: whether workers need the cluster's token.
+    """
+    platform, cluster = side.platform, side.cluster
+    preemption = Preemption(
+        platform, cluster, side.launcher, side.settings, side.ray_nodes, platform.clock, drained_count=not v2
+    )
+    lost = LostMachines(platform, cluster, clock.monotonic)
+    lifetime = Lifetime(cluster, side.ray_nodes, platform.clock)
+    declared = DeclaredResources(cluster, side.settings)
+    begun = Begun(Path(BEGUN_FILE).expanduser(), os.environ.get(CLOUD_INSTANCE_ID, ""))
+    idle_end = IdleEnd(platform, cluster, side.launcher, side.idleness, begun)
+    processes = HeadProcesses(clock.now().timestamp(), note=side.journal.note)
+    admission = [side.admission.tick] if admits else []
+    machine = HeadMachine(clock.monotonic, note=side.journal.note)
+    last = [lifetime.tick, declared.tick, processes.tick, machine.tick, idle_end.tick, side.publisher.tick]
+    return Supervisor([*admission, side.builds.tick, preemption.tick, lost.tick, *last])
+
+
+def make_kit_maker(side: HeadSide) -> KitMaker:
+    """Makes the kit with which a worker can replace this head."""
+
+    def manifest() -> Manifest | None:
+        settings, head, work_id = side.settings.current, side.cluster.snapshot.head, side.requirement_id
+        if side.place.is_fenced or head is None or work_id is None or settings.auth is None:
+            return None
+        build_timeout = timedelta(minutes=settings.head_node_build_timeout_minutes)
+        return Manifest(settings.cluster_namespace, work_id, head.task_id, settings.auth.ssh_user, build_timeout)
+
+    return KitMaker(manifest, lambda: side.platform.clock.now().timestamp())

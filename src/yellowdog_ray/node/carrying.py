@@ -1,0 +1,146 @@
+"""The parts of the default task scripts by which workers replace a lost head (`provider.head_restart`). Text only.
+
+A worker gets a kit of the head's own files from the head's token service: its fingerprint is in the worker's task, and
+the cluster's token, which the worker has, gets the kit. docs/security.md has the consequences.
+"""
+
+from __future__ import annotations
+
+from yellowdog_ray.node import kit, variables
+from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT
+
+RENEW_SECONDS = 20
+"""How often a carrier renews its kit."""
+
+WAIT_SECONDS = 300
+"""After this time, a worker that is no carrier requests to become one again."""
+
+_WORKERS_TRAP = (
+    f'[ "${{{variables.AUTH_MODE}:-}}" != token ] || trap \'finish; rm -f "${variables.AUTH_TOKEN_PATH}"\' EXIT\n'
+)
+_FIRST_WAIT, _LAST_WAIT = "do pause 0.1; done\n", "do pause 0.2; done\n"
+
+_FETCH = f"""\
+import base64, hashlib, io, json, os, shutil, socket, ssl, subprocess, sys, tarfile, time
+
+kit, token_file = sys.argv[1:3]
+head, port = os.environ["{variables.HEAD_IP}"], int(os.environ["{variables.TOKEN_SERVICE}"])
+parent, digest, due = os.getppid(), "", 0.0
+os.umask(0o077)
+
+
+def ask():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the fingerprint identifies the head
+    with socket.create_connection((head, port), 5) as plain, context.wrap_socket(plain) as connection:
+        connection.settimeout(30)
+        if hashlib.sha256(connection.getpeercert(True)).hexdigest() != os.environ["{variables.TOKEN_FINGERPRINT}"]:
+            raise OSError("another certificate")
+        with open(token_file) as file:
+            question = {{"kit": digest, "node": os.environ["{variables.CLOUD_INSTANCE_ID}"], "token": file.read()}}
+        connection.sendall(json.dumps(question).encode() + b"\\n")
+        return json.loads(connection.makefile("rb").readline({2 * kit.MAX_BYTES}).decode())
+
+
+def unpack(archive, folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, **({{"filter": "data"}} if hasattr(tarfile, "data_filter") else {{}}))
+    path = os.pathsep.join(filter(None, [folder + "/{kit.PACKAGE}", os.environ.get("{variables.PYTHON_PATH}")]))
+    test = [sys.executable, "-c", "import yellowdog_ray.carrier.__main__"]
+    done = subprocess.run(test, env={{**os.environ, "{variables.PYTHON_PATH}": path}}, capture_output=True, timeout=120)
+    if done.returncode:
+        why = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        shutil.rmtree(folder, ignore_errors=True)
+        sys.exit("RayDog: this worker's image cannot replace a lost head: " + " ".join(why))
+
+
+def keep(answer):
+    global digest
+    if "archive" in answer:
+        archive = base64.b64decode(answer["archive"])
+        if hashlib.sha256(archive).hexdigest() != answer["digest"]:
+            raise ValueError("a damaged kit")
+        unpack(archive, kit + ".new")
+        shutil.rmtree(kit, ignore_errors=True)
+        os.rename(kit + ".new", kit)
+        digest = answer["digest"]
+    with open(kit + "/{kit.CARRIERS}.new", "w") as file:
+        file.write(answer["{kit.CARRIERS}"])
+    os.rename(kit + "/{kit.CARRIERS}.new", kit + "/{kit.CARRIERS}")
+
+
+while os.getppid() == parent:
+    time.sleep(1)
+    if time.monotonic() < due:
+        continue
+    pause = {RENEW_SECONDS}
+    try:
+        answer = ask()
+        if "{kit.CARRIERS}" in answer:
+            keep(answer)
+        elif "wait" in answer:
+            pause, digest = int(answer["wait"]), ""
+            shutil.rmtree(kit, ignore_errors=True)
+    except (OSError, ValueError, KeyError, tarfile.TarError, subprocess.SubprocessError):
+        pass
+    due = time.monotonic() + pause
+"""
+
+_WORKER_PART = f"""\
+# By RayDog (provider.head_restart): this worker may get the head's files, and replace the head if its machine is lost.
+raydog_kit="$HOME/{kit.FOLDER}" raydog_aborted=''
+rm -rf "$raydog_kit" "$raydog_kit.new"  # of an earlier task on this machine
+python -I -S - "$raydog_kit" "${variables.AUTH_TOKEN_PATH}" <<'RAYDOG' &
+{_FETCH}RAYDOG
+raydog_fetch=$!
+replace_head() {{
+  kill "$raydog_fetch" 2>/dev/null
+  [ -z "$raydog_aborted" ] && [ -f "$raydog_kit/{kit.CARRIERS}" ] && ! head_machine_answers || return 0
+  echo "The head's machine does not answer: this worker may replace the head"
+  trap : TERM  # not ignored any more: an abort ends the carrier at once
+  {variables.PYTHON_PATH}="$raydog_kit/{kit.PACKAGE}${{{variables.PYTHON_PATH}:+:${variables.PYTHON_PATH}}}" \\
+    timeout "${variables.HEAD_RESTART}" python -m yellowdog_ray.carrier "$raydog_kit" &
+  raydog_carrier=$!
+  trap 'kill "$raydog_carrier" 2>/dev/null' TERM
+  wait "$raydog_carrier" || wait "$raydog_carrier"
+}}
+trap 'raydog_aborted=1; exit 143' TERM
+trap 'finish; replace_head; rm -rf "${variables.AUTH_TOKEN_PATH}" "$raydog_kit" "$raydog_kit.new"' EXIT
+"""
+
+_HEAD_PART = f"""\
+# By RayDog (provider.head_restart): a head that a worker has started ends if that worker does not send its files.
+within_time() {{
+  [ "${{{variables.HEAD_RESTART}:-0}}" -eq 0 ] || [ "$SECONDS" -lt "${variables.HEAD_RESTART}" ] || {{
+    echo "No worker has sent this head its files"
+    exit 1
+  }}
+}}
+"""
+
+
+def worker_script(script: str = WORKER_SCRIPT) -> str:
+    """The default worker script, of a worker that may replace a lost head."""
+    return _replaced(script, _WORKERS_TRAP, _WORKER_PART)
+
+
+def head_script(script: str = HEAD_SCRIPT) -> str:
+    """The default head script, of a head that may be another's replacement."""
+    waits = "# The supervisor is in RayDog's package"
+    script = _replaced(script, waits, f"{_HEAD_PART}\n{waits}")
+    for wait in (_FIRST_WAIT, _LAST_WAIT):
+        script = _replaced(script, wait, wait.replace("; done", "; within_time; done"))
+    return script
+
+
+def _replaced(script: str, old: str, new: str) -> str:
+    """A script with a part replaced that it has exactly once.
+
+    Raises:
+        ValueError: it has not, so it is no default script.
+    """
+    if script.count(old) != 1:
+        raise ValueError(f"a task script without the part: {old}")
+    return script.replace(old, new)
