@@ -1,4 +1,4 @@
-"""What `provider.head_restart` requires of a YAML: a carrier can bring up a head only as the default scripts do. Pure."""
+"""What `provider.head_restart` requires of a YAML: a carrier sends what the default scripts need. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from yellowdog_ray.node.authentication import MODE_TOKEN
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT
 
 LEAST_BUILD_MINUTES = 5.0
-"""The head pool outlives a lost head by the build timeout; until then the loss must be noticed, and a head submitted."""
+"""The head pool outlives a lost head by the build timeout. In this time a new head must be submitted."""
 
 
 def check_restart(settings: ProviderSettings, config: Mapping[str, Any], source: str) -> list[str]:
@@ -31,10 +31,8 @@ def check_restart(settings: ProviderSettings, config: Mapping[str, Any], source:
     types = {name: kind for name, kind in config["available_node_types"].items() if name != head_type}
     if any(int(kind.get("min_workers") or 0) >= 1 for kind in types.values()):
         return []
-    return [
-        f"{source}: provider.head_restart has no effect while no worker is alive: give a worker type min_workers: 1 or "
-        "more"
-    ]
+    reason = "has no effect while no worker is alive: give a worker type min_workers: 1 or more"
+    return [f"{source}: provider.head_restart {reason}"]
 
 
 def _obstacles(settings: ProviderSettings, config: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.monitor.declared_resources import DeclaredResources
@@ -16,15 +16,48 @@ from yellowdog_ray.monitor.kit import KitMaker
 from yellowdog_ray.monitor.lifetime import Lifetime
 from yellowdog_ray.monitor.lost_machines import LostMachines
 from yellowdog_ray.monitor.preemption import Preemption
+from yellowdog_ray.monitor.publishing import Parts
 from yellowdog_ray.monitor.supervisor import Supervisor
 from yellowdog_ray.node.kit import Manifest
 from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID
 
 if TYPE_CHECKING:
-    from yellowdog_ray.monitor.head_side import HeadSide
+    from yellowdog_ray.monitor.admission import Admission
+    from yellowdog_ray.monitor.gcs import RayNodes
+    from yellowdog_ray.monitor.idleness import Idleness
+    from yellowdog_ray.monitor.liveness import Builds
+    from yellowdog_ray.monitor.publisher import Publisher
+    from yellowdog_ray.monitor.replaced_head import ReplacedHead
 
 
-def make_supervisor(side: HeadSide, clock: Clock, *, v2: bool, admits: bool) -> Supervisor:
+class DutiesParts(Parts, Protocol):
+    """The parts of a head that its duties need."""
+
+    ray_nodes: RayNodes
+    requirement_id: str | None
+
+    @property
+    def admission(self) -> Admission:
+        """The admission of workers."""
+
+    @property
+    def builds(self) -> Builds:
+        """The workers between launch and joining."""
+
+    @property
+    def idleness(self) -> Idleness:
+        """For how long the cluster has been idle."""
+
+    @property
+    def place(self) -> ReplacedHead:
+        """The place of this head among the heads of its cluster."""
+
+    @property
+    def publisher(self) -> Publisher:
+        """Publishes the head's state."""
+
+
+def make_supervisor(side: DutiesParts, clock: Clock, *, v2: bool, admits: bool) -> Supervisor:
     """The duties of every tick besides listing.
 
     Args:
@@ -49,7 +82,7 @@ def make_supervisor(side: HeadSide, clock: Clock, *, v2: bool, admits: bool) -> 
     return Supervisor([*admission, side.builds.tick, preemption.tick, lost.tick, *last])
 
 
-def make_kit_maker(side: HeadSide) -> KitMaker:
+def make_kit_maker(side: DutiesParts) -> KitMaker:
     """Makes the kit with which a worker can replace this head."""
 
     def manifest() -> Manifest | None:

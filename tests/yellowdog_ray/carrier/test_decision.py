@@ -1,0 +1,189 @@
+"""What the platform shows of a head, and whether it is replaced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from yellowdog_ray.carrier.decision import LEAST_LIFETIME, MAX_RESTARTS, Verdict, assess
+from yellowdog_ray.errors import NotFound
+from yellowdog_ray.node.kit import Manifest
+from yellowdog_ray.platform.types import (
+    Counts,
+    Placement,
+    PlatformNodeView,
+    PoolView,
+    TaskGroupView,
+    TaskPhase,
+    TaskView,
+    WorkRequirementView,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+TAG = "ray-head-0badcafe"
+LOSS = "ALLOCATION_LOST: The allocation was lost: its agent was silent"
+MANIFEST = Manifest("demo", "work", "task-0", "yd-agent", timedelta(minutes=10))
+
+
+def task(number: int = 0, status: str = "FAILED", **fields: Any) -> TaskView:
+    """A head's task, by default of a lost machine."""
+    made = TaskView(
+        id=f"task-{number}",
+        name="head-0badcafe" + (f"-r{number}" if number else ""),
+        group_id="group",
+        executing=status == "EXECUTING",
+        finished=status not in ("PENDING", "READY", "EXECUTING"),
+        status=status,
+        abort_requested=False,
+        platform_node_id="node",
+        tags={},
+        errors=(LOSS,),
+    )
+    return replace(made, **fields)
+
+
+class FakePlatform:
+    """A platform whose cluster has lost its head."""
+
+    def __init__(self) -> None:
+        self.clock = SimpleNamespace(now=lambda: NOW)
+        self.tasks = [task()]
+        self.unlisted: set[str] = set()
+        self.counts: Counts | None = Counts({TaskPhase.ENDED: 1})
+        self.work = WorkRequirementView("work", "ray", "RUNNING", False, False, NOW, ())
+        self.lifetime = timedelta(hours=1)
+        self.pool: PoolView | None = PoolView("pool", TAG, "RUNNING", False, "compute")
+        self.node: PlatformNodeView | None = None
+
+    def work_requirement(self, _: str) -> WorkRequirementView:
+        group = TaskGroupView("group", "head", TAG, self.lifetime, self.counts, Placement((TAG,), ("demo",)))
+        return replace(self.work, groups=(group,))
+
+    def task(self, task_id: str) -> TaskView:
+        return next(task for task in self.tasks if task.id == task_id)
+
+    def group_tasks(self, _: str) -> list[TaskView]:
+        return [task for task in self.tasks if task.id not in self.unlisted]
+
+    def find_pool(self, name: str) -> PoolView | None:
+        assert name == TAG
+        return self.pool
+
+    def platform_node(self, _: str) -> PlatformNodeView:
+        if self.node is None:
+            raise NotFound("no such platform node")
+        return self.node
+
+    def verdict(self) -> Verdict:
+        assessment: Any = self
+        return assess(assessment, MANIFEST).verdict
+
+
+@pytest.fixture
+def platform() -> FakePlatform:
+    """A platform whose cluster has lost its head."""
+    return FakePlatform()
+
+
+def test_head_is_replaced_after_loss_of_its_machine(platform):
+    assert platform.verdict() is Verdict.LOST
+
+
+def test_head_is_replaced_after_shutdown_of_its_machine(platform):
+    platform.tasks = [task(errors=("PROCESS_FAILED: it ended (exit code 143)",))]
+
+    assert platform.verdict() is Verdict.LOST
+
+
+@pytest.mark.parametrize("status", ["EXECUTING", "PENDING", "READY"])
+def test_head_lives_while_its_task_has_not_ended(platform, status):
+    platform.tasks = [task(status=status)]
+
+    assert platform.verdict() is Verdict.LIVES
+
+
+@pytest.mark.parametrize("counts", [None, Counts({TaskPhase.EXECUTING: 1}), Counts({TaskPhase.WAITING: 1})])
+def test_head_counts_as_live_while_a_list_may_lack_it(platform, counts):
+    platform.counts = counts
+
+    assert platform.verdict() is Verdict.LIVES
+
+
+OTHER_ENDS = {
+    "completed": [task(status="COMPLETED", errors=())],
+    "cancelled": [task(status="CANCELLED")],
+    "aborted": [task(status="ABORTED")],
+    "abort requested": [task(abort_requested=True)],
+    "retried": [task(status="RESUBMITTED")],
+    "exit code": [task(errors=("PROCESS_FAILED: it ended (exit code 1)",))],
+    "timed out": [task(errors=("TASK_TIMED_OUT: too long",))],
+    "no reason": [task(errors=())],
+    "replacement aborted": [task(), task(1, "ABORTED")],
+    "replacement has failed": [task(), task(1, errors=("PROCESS_FAILED: it ended (exit code 1)",))],
+}
+
+
+@pytest.mark.parametrize("tasks", OTHER_ENDS.values(), ids=OTHER_ENDS)
+def test_head_is_not_replaced_after_another_end(platform, tasks):
+    platform.tasks = tasks
+
+    assert platform.verdict() is Verdict.FINAL
+
+
+def test_head_is_not_replaced_after_sigterm_on_a_machine_that_lives(platform):
+    platform.tasks = [task(errors=("PROCESS_FAILED: it ended (exit code 143)",))]
+    platform.node = PlatformNodeView("node", "pool", "i-1", None, None)
+
+    assert platform.verdict() is Verdict.FINAL
+
+
+ENDS = {
+    "cancelling": {"work": {"cancelling": True}},
+    "finished": {"work": {"finished": True}},
+    "pool ends": {"pool": {"finished": True}},
+    "configured pool": {"pool": {"configured": True}},
+    "unknown age": {"work": {"created": None}},
+    "end of lifetime": {"work": {"created": NOW - timedelta(hours=1) + LEAST_LIFETIME - timedelta(seconds=1)}},
+}
+
+
+@pytest.mark.parametrize("changes", ENDS.values(), ids=ENDS)
+def test_head_is_not_replaced_in_a_cluster_that_ends(platform, changes):
+    for name, fields in changes.items():
+        setattr(platform, name, replace(getattr(platform, name), **fields))
+
+    assert platform.verdict() is Verdict.FINAL
+
+
+def test_head_is_not_replaced_without_its_pool(platform):
+    platform.pool = None
+
+    assert platform.verdict() is Verdict.FINAL
+
+
+def test_head_is_replaced_until_it_was_replaced_three_times(platform):
+    platform.tasks = [task(), *(task(number) for number in range(1, MAX_RESTARTS))]
+    assert platform.verdict() is Verdict.LOST
+
+    platform.tasks.append(task(MAX_RESTARTS))
+    assert platform.verdict() is Verdict.FINAL
+
+
+def test_live_task_comes_before_ended_ones_of_its_name(platform):
+    first, ended, live = task(), task(1, id="a"), task(1, "EXECUTING", id="b")
+    platform.tasks = [first, ended, live, task(1, "PENDING", id="c")]
+    fake: Any = platform
+
+    read = assess(fake, MANIFEST)
+
+    assert (read.last.id, [spare.id for spare in read.spares]) == ("b", ["c"])
+
+
+def test_own_head_is_read_where_a_list_lacks_it(platform):
+    platform.unlisted = {"task-0"}
+
+    assert platform.verdict() is Verdict.LOST
