@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +18,7 @@ from yellowdog_ray.monitor.lifetime import Lifetime
 from yellowdog_ray.monitor.lost_machines import LostMachines
 from yellowdog_ray.monitor.preemption import Preemption
 from yellowdog_ray.monitor.publishing import Parts
-from yellowdog_ray.monitor.supervisor import Supervisor
+from yellowdog_ray.monitor.supervisor import Duty, Supervisor
 from yellowdog_ray.node.kit import Manifest
 from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID
 
@@ -57,7 +58,9 @@ class DutiesParts(Parts, Protocol):
         """Publishes the head's state."""
 
 
-def make_supervisor(side: DutiesParts, clock: Clock, *, v2: bool, admits: bool) -> Supervisor:
+def make_supervisor(
+    side: DutiesParts, clock: Clock, *, v2: bool, admits: bool, further: Sequence[Duty] = ()
+) -> Supervisor:
     """The duties of every tick besides listing.
 
     Args:
@@ -65,6 +68,7 @@ def make_supervisor(side: DutiesParts, clock: Clock, *, v2: bool, admits: bool) 
         clock: this machine's time.
         v2: whether Ray's new autoscaler decides.
         admits: whether workers need the cluster's token.
+        further: duties of a head that has replaced another.
     """
     platform, cluster = side.platform, side.cluster
     preemption = Preemption(
@@ -79,11 +83,11 @@ def make_supervisor(side: DutiesParts, clock: Clock, *, v2: bool, admits: bool) 
     admission = [side.admission.tick] if admits else []
     machine = HeadMachine(clock.monotonic, note=side.journal.note)
     last = [lifetime.tick, declared.tick, processes.tick, machine.tick, idle_end.tick, side.publisher.tick]
-    return Supervisor([*admission, side.builds.tick, preemption.tick, lost.tick, *last])
+    return Supervisor([*admission, side.builds.tick, preemption.tick, lost.tick, *last, *further])
 
 
-def make_kit_maker(side: DutiesParts) -> KitMaker:
-    """Makes the kit with which a worker can replace this head."""
+def make_kit_maker(side: DutiesParts, jobs: Callable[[], bytes | None] = lambda: None) -> KitMaker:
+    """Makes the kit with which a worker can replace this head. `jobs`: the document of the jobs to submit again."""
 
     def manifest() -> Manifest | None:
         settings, head, work_id = side.settings.current, side.cluster.snapshot.head, side.requirement_id
@@ -92,4 +96,4 @@ def make_kit_maker(side: DutiesParts) -> KitMaker:
         build_timeout = timedelta(minutes=settings.head_node_build_timeout_minutes)
         return Manifest(settings.cluster_namespace, work_id, head.task_id, settings.auth.ssh_user, build_timeout)
 
-    return KitMaker(manifest, lambda: side.platform.clock.now().timestamp())
+    return KitMaker(manifest, lambda: side.platform.clock.now().timestamp(), jobs)

@@ -12,6 +12,7 @@ from yellowdog_ray.monitor.kit import PackedKit
 from yellowdog_ray.node.kit import MAX_CARRIERS
 
 KIT = PackedKit(b"archive", "digest")
+TOKEN = "token\n"
 WAIT = {"wait": "300"}
 
 
@@ -31,7 +32,7 @@ class Service:
             lambda: self.seconds,
         )
 
-    def ask(self, number: int, at: str = "", token: str = "token\n", digest: str = "") -> Mapping[str, str]:
+    def ask(self, number: int, at: str = "", token: str = TOKEN, digest: str = "") -> Mapping[str, str]:
         request = {"kit": digest, "node": f"worker-{number}", "token": token}
         return self.carriers.answer(request, at or f"10.0.0.{number}")
 
