@@ -50,8 +50,7 @@ def _run(folder: Path, guard: Guard, tests: set[str]) -> dict[str, str]:
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         copy, report = Path(temporary) / "copy", Path(temporary) / "report.json"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "dist"))
-        for line in guard:
-            path, source = without(line, copy)
+        for path, source in (without(line, copy) for line in guard):
             path.write_text(source)
         run = json.dumps({"copy": str(copy), "tests": sorted(tests), "report": str(report)})
         environment = {**os.environ, "PYTHONPATH": f"{copy / 'src'}:{copy}", "RAYDOG_GUARDS": run, EXHAUSTIVE: "1"}

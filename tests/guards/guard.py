@@ -1,9 +1,8 @@
 r"""The list of guards, the tests that must fail without them, and the removal of a guard from a copy.
 
-A line of guards.txt is `ROW | OLD => NEW`. ROW begins a row of docs/reliability.md and no other; without it, the line
-belongs to the row above. To remove the guard, NEW replaces OLD, which exists once in the provider, in any file and
-layout. A file in front limits the search: `launch.py: OLD => NEW`. `\n` in NEW begins a line with the same indentation.
-`OLD => NEW ++ OLD => NEW`: both keep the same promise, so they are removed together.
+A line of guards.txt is `ROW | OLD => NEW`. ROW begins one row of docs/reliability.md; without it, the row is the one
+above. NEW replaces OLD, which exists once in the provider, in any layout, or in the file in front (`launch.py: OLD`).
+`\n` in NEW begins a line, equally indented. `OLD => NEW ++ OLD => NEW` keep one promise: both are removed together.
 """
 
 import ast
@@ -47,8 +46,7 @@ def without(line: str, root: Path = ROOT) -> tuple[Path, str]:
     if len(hits) != 1:
         raise ValueError(f"exists {len(hits)} times, in {[path.name for path, *_ in hits]}: {old}")
     path, source, hit = hits[0]
-    before, after = source[: hit.start()], source[hit.end() :]
-    indentation = re.findall(r"^ *", before, re.MULTILINE)[-1]
-    changed = before + new.removeprefix(" ").replace("\\n", f"\n{indentation}") + after
+    indentation = re.findall(r"^ *", before := source[: hit.start()], re.MULTILINE)[-1]
+    changed = before + new.removeprefix(" ").replace("\\n", f"\n{indentation}") + source[hit.end() :]
     ast.parse(changed if path.suffix == ".py" else "")
     return path, changed

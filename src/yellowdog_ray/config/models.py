@@ -186,7 +186,7 @@ class ProviderSettings(_Section):
     head_restart: values.Boolean = Field(
         default=False,
         description="If the head's machine is lost, a worker starts another head, and sends it the cluster's files. Up "
-        "to three workers keep these files, the API key among them (docs/security.md).",
+        "to three workers keep these files, the API key among them (Security).",
     )
     publish_events: values.Boolean = Field(
         True, description="The head publishes decisions and state on YellowDog, for `raydog events` and `why`."
