@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from yellowdog_client.model import TaskStatus
 
 from tests.simulation.ambiguities import AMBIGUITIES
+from tests.simulation.config import cluster_config
+from tests.simulation.conftest import MakeWorld
 from tests.simulation.processes import Kill, Killed, Process, every_kill
+from tests.simulation.raylets import Demand
 from tests.simulation.world import World
+from yellowdog_local.messages import AgentEvent
 from yellowdog_local.recording import RecordedCall
 from yellowdog_local.state.records import TaskRecord
 from yellowdog_local.state.settings import Settings
@@ -55,6 +60,7 @@ class Delivery:
 
     def deliver(self) -> None:
         self.taken.append(self._node_id)
+        self.stage.on_delivery()
 
 
 class Stage:
@@ -75,6 +81,7 @@ class Stage:
         self.head_answers = False
         self.world.grow_to(3)
         self.delivery = Delivery(self)
+        self.on_delivery: Callable[[], None] = lambda: None
         self.lost: set[str] = set()
         self.carriers: Sequence[str] = sorted(self.world.listed())[:2]
         head = self.head
@@ -99,6 +106,7 @@ class Stage:
         """Cut the cable of the head's machine; its autoscaler reaches nothing any more."""
         head = self.head
         assert head.worker is not None
+        self.old_monitor, self.old_ray = self.world.monitor, self.world.ray
         self.world.monitor = None
         self.world.lab.hosts.unplug(head.worker.node.instance.id)
         self.lost.add(str(head.entity.name))
@@ -117,6 +125,14 @@ class Stage:
             self.world.lose(self.carriers[number])
         self.world.lab.advance(NOTICED)
         return None
+
+    def complete(self, node_id: str) -> None:
+        """Let the script of a worker end with exit code 0, unless its task was aborted."""
+        task = self.world.task(node_id)
+        if task.worker is not None:
+            event = AgentEvent(type="FINISHED", taskId=task.id, attempt=task.attempt, exitCode=0)
+            node_id = task.worker.node.id
+            self.world.lab.do(lambda platform: platform.tasks.reported(node_id, event))
 
     def renew(self) -> None:
         """Begin anew with another cluster that has just lost its head."""
@@ -194,6 +210,13 @@ def kind() -> str:
 
 
 @pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A cluster whose workers may replace its head."""
+    provider = {**cluster_config("ray", Path("key"))["provider"], "head_restart": True}
+    return make_world(provider=provider)
+
+
+@pytest.fixture
 def stage(world: World) -> Stage:
     """A cluster with carriers, whose head lives."""
     return Stage(world)
@@ -229,7 +252,6 @@ def calls(lost: Stage) -> list[RecordedCall]:
     mark = lost.world.lab.calls.mark()
     assert lost.carry()
     calls = lost.world.lab.calls.since(mark)
-    lost.assert_replaced()
     lost.renew()
     return calls
 
@@ -423,3 +445,47 @@ def test_head_is_replaced_three_times_at_most(lost):
 
     assert lost.carry() is False
     assert lost.live_heads == []
+
+
+def test_new_head_launches_workers_at_once(lost):
+    """It sees the carriers before they end, which are no failed launches."""
+
+    def start_head():
+        lost.world.start_head(str(lost.head.entity.name))
+        lost.world.want_cpus(3)
+        lost.world.tick()
+
+    lost.on_delivery = start_head
+    assert lost.carry()
+    lost.complete(lost.carriers[0])
+    lost.world.ticks(4)
+
+    assert len(lost.world.ray.workers) == 3
+    assert not lost.world.provider.side.launcher.backoff.waits("worker")
+    assert lost.world.provider.node_tags(str(lost.head.entity.name))["ray-node-status"] == "up-to-date"
+
+
+def test_lost_head_that_still_runs_launches_and_terminates_nothing(lost):
+    lost.carry()
+    lost.world.start_head(str(lost.head.entity.name))
+    lost.world.grow_to(2)
+    before = {(task.entity.name, task.entity.abortRequestedTime) for task in lost.world.tasks()}
+
+    lost.world.monitor = lost.old_monitor
+    lost.old_ray.demands = [Demand({"CPU": 1}, 9)]
+    for _ in range(20):
+        lost.world.tick()
+    lost.world.provider.terminate_nodes([name for name, _ in before])
+    lost.world.run_threads()
+
+    assert {(task.entity.name, task.entity.abortRequestedTime) for task in lost.world.tasks()} == before
+
+
+@pytest.mark.parametrize("seconds", [15, 60])
+def test_one_head_exists_where_lists_lag(lost, seconds):
+    lost.world.fault("listing-lag", seconds=seconds)
+
+    assert lost.carry()
+
+    lost.world.lab.advance(seconds)
+    lost.assert_replaced()

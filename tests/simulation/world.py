@@ -186,13 +186,17 @@ class World(ClusterView):
         if head is None:
             self.fail("commands", "`ray up` says that the head is there, and it is not")
         if head.entity.name != self._head:
-            self._head = str(head.entity.name)
-            self.ray = RayCluster(self.tasks, self.lab.clock.now, self.head_clock_error)
-            self.gcs = FakeGcs(self.ray)
-            self.monitor = None
-            renew_store_folder(self.home)
-            self.start_monitor()
+            self.start_head(str(head.entity.name))
         return True
+
+    def start_head(self, name: str) -> None:
+        """Begin the life of a new head, which has the files that it needs."""
+        self._head = name
+        self.ray = RayCluster(self.tasks, self.lab.clock.now, self.head_clock_error)
+        self.gcs = FakeGcs(self.ray)
+        self.monitor = None
+        renew_store_folder(self.home)
+        self.start_monitor()
 
     def up_again(self, **changes: Any) -> None:
         """Another `ray up`, with changes to the YAML, as far as the head's autoscaler sees it."""
