@@ -240,3 +240,26 @@ def test_name_of_a_published_state_is_no_clusters_generation(end):
 )
 def test_another_name_announces_no_end(name):
     assert names.announced_end(name) is None
+
+
+@pytest.mark.parametrize(
+    ("node_id", "number"),
+    [
+        ("head-0a0b0c0d", 0),
+        ("head-0a0b0c0d-r1", 1),
+        ("head-0a0b0c0d-r12", 12),
+        ("head-0a0b0c0d-r0", None),
+        ("head-0a0b0c0d-r1x", None),
+        ("head-0a0b0c0d-1", None),
+        ("head-0badcafe-r1", None),
+        ("worker-0a0b0c0d-r1", None),
+    ],
+)
+def test_head_that_has_replaced_another_has_a_number(node_id, number):
+    assert names.restart_number("0a0b0c0d", node_id) == number
+
+
+@pytest.mark.parametrize("node_id", [names.head_id("0a0b0c0d"), names.restarted_head_id("0a0b0c0d", 2)])
+def test_every_head_has_the_token_of_its_incarnation(node_id):
+    assert names.token_of_head(node_id) == "0a0b0c0d"
+    assert names.is_valid_name(node_id)

@@ -54,6 +54,22 @@ def test_failed_task_is_reported_with_its_error_and_time(local, make_cluster, pa
     assert "(exit code 3)" in reason
 
 
+def test_number_of_replacements_is_reported(local, make_cluster, past, monkeypatch):
+    with local.faults.during(faults.TaskExits(exit_code=3)):
+        make_head(make_cluster())
+        local.advance(BOOT)
+    platform = make_cluster().platform
+    listed = type(platform).group_tasks
+
+    def with_replacement(self, group_id):
+        (head,) = listed(self, group_id)
+        return [head, replace(head, id="later", name=f"{head.name}-r1")]
+
+    monkeypatch.setattr(type(platform), "group_tasks", with_replacement)
+
+    assert "it had replaced a lost head (number 1)" in past()
+
+
 def test_last_of_several_head_tasks_is_reported(local, make_cluster, monkeypatch):
     """A user may have copied the head's task in YellowDog's portal."""
     with local.faults.during(faults.TaskExits(exit_code=3)):

@@ -127,6 +127,7 @@ def test_missing_template_of_a_new_type_is_refused_before_anything_is_sent(up, r
         ({"ray_head_node_task_script": "sleep 1"}, "provider.ray_head_node_task_script"),
         ({"cluster_lifetime_hours": 2}, "provider.cluster_lifetime_hours"),
         ({"head_node_tag_server_port": 7}, "provider.head_node_tag_server_port"),
+        ({"head_restart": True}, "provider.head_restart"),
     ],
 )
 def test_setting_that_the_running_head_keeps_gives_a_warning(up, running, change, named):

@@ -53,17 +53,18 @@ def test_tear_down_leaves_nothing_alive(local, with_workers, make_cluster):
     assert make_cluster().refresh().nodes == {}
 
 
-def test_tear_down_deletes_the_heads_host_key_only(local, with_workers, monkeypatch, tmp_path):
+def test_tear_down_deletes_the_heads_host_keys_only(local, with_workers, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     cluster = with_workers()
-    ours, other = host_key_file(cluster.snapshot.head.id), host_key_file("head-0a0b0c0d")
+    first = cluster.snapshot.head.id
+    ours, later, other = map(host_key_file, (first, f"{first}-r1", "head-0a0b0c0d"))
     ours.parent.mkdir(parents=True)
-    ours.touch()
-    other.touch()
+    for file in (ours, later, other):
+        file.touch()
 
     take_down(cluster)
 
-    assert (ours.exists(), other.exists()) == (False, True)
+    assert [file.exists() for file in (ours, later, other)] == [False, False, True]
 
 
 def test_tear_down_leaves_a_cluster_with_a_common_prefix(local, with_workers):

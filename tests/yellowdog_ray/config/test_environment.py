@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.yellowdog_ray.config.test_bootstrap import run
-from yellowdog_ray.config.environment import head_environment, worker_environment
+from yellowdog_ray.config.environment import head_environment, head_task_script, worker_environment
 from yellowdog_ray.config.models import parse_provider
 
 
@@ -39,6 +39,16 @@ class TestEnvironments:
         assert int(environment["AUTOSCALER_MAX_CONCURRENT_LAUNCHES"]) >= 1000
         assert int(environment["AUTOSCALER_MAX_LAUNCH_BATCH"]) >= 100
         assert environment["RAYDOG_WORK_REQUIREMENT_ID"] == "ydid:workreq:1"
+
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_head_may_be_replaced_only_with_head_restart(self, cluster_yaml, tmp_path, restart):
+        cluster_yaml["provider"]["head_restart"] = restart
+        settings = parse_provider(run(cluster_yaml, tmp_path)["provider"], "cluster.yaml")
+
+        environment = head_environment("head-1", {}, "ydid:workreq:1", settings, v2=True)
+
+        assert environment.get("RAYDOG_HEAD_RESTART") == ("0" if restart else None)
+        assert ("within_time" in head_task_script(settings)) == restart
 
     @pytest.mark.parametrize(
         ("workers", "v2", "tick", "loads"),

@@ -8,6 +8,7 @@ import pytest
 from tests.yellowdog_ray.ray_cli import launch
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.errors import Unavailable
+from yellowdog_ray.monitor.duties import make_kit_maker
 
 
 def test_node_tags_include_those_that_ray_requires(platform, head_provider):
@@ -138,3 +139,49 @@ def test_listing_reads_no_tags_before_the_head_runs(platform, head_provider, cha
     side._read_tags(Snapshot({head: replace(side.cluster.snapshot.nodes[head], **change)}))
 
     assert tags.calls == []
+
+
+class TestReplacement:
+    """A head that workers may replace, and one that they may not."""
+
+    @pytest.fixture
+    def admitted(self, platform, head_provider, monkeypatch):
+        """The variables and the script of a worker's task, with or without `head_restart` on the head."""
+        monkeypatch.setattr("yellowdog_ray.monitor.admission.Admission.environment", lambda *_: {"RAYDOG_TICKET": "t"})
+
+        def launch_one(restart):
+            side = head_provider.side
+            side._auth_mode, side._restart = "token", restart
+            head_provider.non_terminated_nodes({})
+            (node_id,) = launch(head_provider, 1)
+            spec = side.platform.task_spec(side.cluster.snapshot.nodes[node_id].task_id)
+            return spec.environment.get("RAYDOG_HEAD_RESTART"), "yellowdog_ray.carrier" in spec.script
+
+        return launch_one
+
+    def test_worker_gets_a_carriers_script_and_time(self, admitted):
+        assert admitted("0") == ("1980", True)
+
+    def test_worker_gets_nothing_of_it_without_head_restart(self, admitted, head_provider):
+        assert admitted(None) == (None, False)
+        assert not head_provider.side.is_made("place")
+
+    def test_kit_names_the_head_and_its_cluster(self, platform, head_provider, monkeypatch):
+        side = head_provider.side
+        side._restart = "0"
+        manifests = []
+        monkeypatch.setattr("yellowdog_ray.monitor.duties.KitMaker", lambda manifest, *_: manifests.append(manifest))
+        (head,) = head_provider.non_terminated_nodes({})
+
+        make_kit_maker(side)
+        manifest = manifests[0]()
+
+        task_id = side.cluster.snapshot.nodes[head].task_id
+        assert (manifest.namespace, manifest.requirement_id, manifest.head_task_id, manifest.ssh_user) == (
+            side.settings.current.cluster_namespace,
+            side.requirement_id,
+            task_id,
+            "yd-agent",
+        )
+        side.place.is_fenced = True
+        assert manifests[0]() is None
