@@ -6,7 +6,8 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,15 +47,16 @@ def run(command: Sequence[str], environment: Mapping[str, str], directory: Path,
     """
     ours, theirs = os.openpty()
     began = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        cwd=directory,
-        env={**environment, **SHAPE},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.sched_setaffinity(process.pid, {core})
+    with _on(core):
+        started = subprocess.Popen(
+            command,
+            cwd=directory,
+            env={**environment, **SHAPE},
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+        )
+    with started as process:
         os.close(theirs)
         timeout = threading.Timer(_TIMEOUT_SECONDS, process.kill)
         timeout.start()
@@ -67,6 +69,17 @@ def run(command: Sequence[str], environment: Mapping[str, str], directory: Path,
     if process.returncode != 0:
         raise Failed(f"`{' '.join(command)}` ended with {process.returncode} after {seconds:.0f} s: {output[-300:]}")
     return Run(seconds, usage.ru_utime + usage.ru_stime, output)
+
+
+@contextmanager
+def _on(core: int) -> Iterator[None]:
+    """Start processes on this core."""
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usable)
 
 
 def _read(terminal: int) -> str:
