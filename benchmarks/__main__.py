@@ -15,14 +15,15 @@ from types import ModuleType
 from rich.console import Console
 
 from benchmarks import page, summary, tables
-from benchmarks.cases import commands, day, growth, latency, life, listing, local, lookups, shrink, tokens
+from benchmarks.cases import commands, day, growth, inspection, latency, life, listing, local, lookups, shrink, tokens
 from benchmarks.contenders import PUBLISHED, RAYDOG, REPOSITORY, Contender
 from benchmarks.machine import Cores, description
 from benchmarks.results import Report
 from benchmarks.session import Session
 
 CASES: dict[str, ModuleType] = {
-    case.NAME: case for case in (commands, listing, growth, shrink, lookups, life, day, latency, tokens, local)
+    case.NAME: case
+    for case in (commands, listing, growth, shrink, lookups, life, day, latency, inspection, tokens, local)
 }
 CONTENDERS = (RAYDOG, PUBLISHED)
 PAGES = {None: REPOSITORY / "docs/performance-tables.md", "local": REPOSITORY / "docs/performance-local.md"}

@@ -8,6 +8,7 @@ import threading
 import time
 from email.utils import format_datetime
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -32,6 +33,19 @@ def test_uncovered_route_is_status_422(http: httpx.Client) -> None:
     answer = http.get("/cloudInfo/regions")
     assert answer.status_code == 422
     assert answer.json()["message"] == "GET /cloudInfo/regions is not covered by the local platform"
+
+
+def test_internal_error_keeps_the_connection_open(
+    local: RunningPlatform, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local.platform, "locked", Mock(side_effect=ZeroDivisionError("a bug")))
+
+    responses = [http.get("/work/requirements") for _ in range(2)]
+
+    assert [response.status_code for response in responses] == [500, 500]
+    assert "ZeroDivisionError: a bug" in responses[0].text
+    first, second = (response.extensions["network_stream"].get_extra_info("client_addr") for response in responses)
+    assert first == second
 
 
 def test_trailing_slash_is_optional(http: httpx.Client) -> None:

@@ -44,6 +44,10 @@ class Agenda:
         """Drop an event."""
         self._events.remove(event)
 
+    def holds(self, happen: Callable[[], None]) -> bool:
+        """Whether an event of one kind is still to come."""
+        return any(event.happen == happen for event in self._events)
+
     def keep_only(self, happen: Callable[[], None]) -> None:
         """Drop all events but those of one kind."""
         self._events = [event for event in self._events if event.happen == happen]

@@ -122,8 +122,14 @@ def _server(platform: LocalPlatform, endpoint: Endpoint) -> Callable[[Request], 
         body = read_json(await request.body(), request.headers)
         call = Call(platform, request.path_params, request.query_params, body, endpoint.method, name)
         # The answer is encoded under the lock: entities may change as soon as it is released.
-        with platform.locked():
-            return _answer(endpoint.handler(call))
+        try:
+            with platform.locked():
+                return _answer(endpoint.handler(call))
+        except ApiError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an error that leaves the application makes uvicorn close the
+            # connection after the response, while a client may already use it for its next call
+            return _failure(platform, request, error)
 
     return serve
 
@@ -155,10 +161,14 @@ def _handlers(platform: LocalPlatform) -> dict[Any, Callable[[Request, Exception
         return _refusal(platform, error)
 
     async def failed(request: Request, error: Exception) -> Response:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return _refusal(platform, InternalError(f"{type(error).__name__}: {error}"))
+        return _failure(platform, request, error)
 
     return {ApiError: refused, Exception: failed}
+
+
+def _failure(platform: LocalPlatform, request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _refusal(platform, InternalError(f"{type(error).__name__}: {error}"))
 
 
 def _refusal(platform: LocalPlatform, error: ApiError) -> Response:

@@ -18,7 +18,7 @@ from yellowdog_ray.config import models as cfg
 from yellowdog_ray.config.auth import absolute_auth, check_public_key
 from yellowdog_ray.config.existing_cluster import for_existing_cluster
 from yellowdog_ray.config.instance_tags import check_number, user_of_this_machine
-from yellowdog_ray.config.limits import UPSCALING_SPEED
+from yellowdog_ray.config.limits import IDLE_TIMEOUT_MINUTES, UPSCALING_SPEED
 from yellowdog_ray.config.local_files import (
     Need,
     by_remote_path,
@@ -123,6 +123,7 @@ def bootstrap(
     provider.setdefault("foreground_node_launch", True)
     result["provider"] = provider
     result.setdefault("upscaling_speed", UPSCALING_SPEED)
+    result.setdefault("idle_timeout_minutes", IDLE_TIMEOUT_MINUTES)
     warnings = [*_warnings(settings, result, source, ignored), *auth_warnings, *check_restart(settings, result, source)]
     return result, warnings + public_key_warnings(result, config, public_key, source)
 

@@ -15,7 +15,13 @@ from pydantic import BaseModel
 
 from yellowdog_ray import names
 from yellowdog_ray.config import ray_keys
-from yellowdog_ray.config.limits import MAX_NUMBER, MAX_RESOURCE, MIN_OBJECT_STORE_BYTES, UPSCALING_SPEED
+from yellowdog_ray.config.limits import (
+    IDLE_TIMEOUT_MINUTES,
+    MAX_NUMBER,
+    MAX_RESOURCE,
+    MIN_OBJECT_STORE_BYTES,
+    UPSCALING_SPEED,
+)
 from yellowdog_ray.config.models import INTERNAL_KEY, Auth, NodeConfig, ProviderSettings
 from yellowdog_ray.config.paths import NO_CONTROL_CHARACTERS
 from yellowdog_ray.config.ray_schema import LEGACY, rays_schema
@@ -55,7 +61,8 @@ _TOP_LEVEL = {
     "max_workers": "Maximum number of workers of all node types together.",
     "upscaling_speed": f"Ray's key. Default: {UPSCALING_SPEED}, because Ray's own default for external providers is "
     "one node per tick.",
-    "idle_timeout_minutes": "Minutes without work after which Ray terminates a worker.",
+    "idle_timeout_minutes": "Minutes without work after which Ray terminates a worker. Default: "
+    f"{IDLE_TIMEOUT_MINUTES}.",
     "auth": "SSH access of `ray` commands to the head.",
     "docker": _NO_CONTAINERS,
     "head_node_type": "The key of `available_node_types` that describes the head.",

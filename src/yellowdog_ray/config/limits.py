@@ -26,6 +26,10 @@ UPSCALING_SPEED = 99_999
 """Ray's `upscaling_speed`. Ray leaves it at 0 for external providers: one node per type and tick (autoscaler/v2 of
 Ray 2.60)."""
 
+IDLE_TIMEOUT_MINUTES = 5
+"""Ray's `idle_timeout_minutes`, with the default of Ray's documentation. Ray leaves it out for external providers:
+autoscaler v2 of Ray 2.60 then never ends idle workers, and v1 fails at every tick."""
+
 SMALL_CLUSTER = 250
 """Maximum `max_workers` of a cluster that Ray polls more often; in a larger one each poll costs its control store and
 its autoscaler too much. Under autoscaler v2 only: v1's data are older than these intervals

@@ -149,8 +149,8 @@ class RandomRun(World):
         self.pass_time(scenario.length + unnoticed_seconds(self.settings))
         if scenario.home is not None:
             home.complete_its_end(self)
-        if self.head is None:
-            self._must_come_up()
+        if self.head is None or not (self.monitor or self.agenda.holds(self.start_again)):
+            self._must_come_up()  # a `ray up` that failed may leave a head without an autoscaler
         self.end_all_trouble()
         if scenario.home is not None:
             home.come(self)

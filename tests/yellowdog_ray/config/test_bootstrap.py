@@ -53,6 +53,11 @@ class TestBootstrap:
         assert result["provider"]["foreground_node_launch"] is True
         assert result["upscaling_speed"] >= 1000
 
+    def test_idle_workers_end_without_a_key_for_it(self, cluster_yaml, tmp_path):
+        cluster_yaml.pop("idle_timeout_minutes", None)
+
+        assert run(cluster_yaml, tmp_path)["idle_timeout_minutes"] == 5
+
     def test_result_keeps_the_users_settings(self, cluster_yaml, tmp_path):
         cluster_yaml["upscaling_speed"] = 2
         cluster_yaml["provider"]["disable_node_updaters"] = False
