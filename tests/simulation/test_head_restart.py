@@ -427,13 +427,24 @@ def test_spare_copy_of_a_new_head_is_aborted_where_names_are_not_unique(lost):
     lost.assert_replaced()
 
 
-def test_new_head_is_withdrawn_that_cannot_be_reached(lost):
-    lost.delivery.works = False
+def test_new_head_is_withdrawn_that_gets_no_machine(lost):
+    lost.world.fault("never-boots")
 
     assert lost.carry() is False
 
     lost.world.lab.advance(NOTICED)
     assert lost.live_heads == []
+
+
+def test_running_head_is_left_to_end_by_itself_that_cannot_be_reached(lost):
+    """Another carrier may reach it; the carrier may be cut off from a head that works."""
+    lost.delivery.works = False
+
+    assert lost.carry() is False
+
+    (head,) = lost.live_heads
+    assert (head.status, head.entity.abortRequestedTime) == (TaskStatus.EXECUTING, None)
+    assert (head.entity.environment or {})["RAYDOG_HEAD_RESTART"] == "600"
 
 
 def test_head_is_replaced_three_times_at_most(lost):

@@ -9,6 +9,7 @@ from yellowdog_ray.errors import SshError
 from yellowdog_ray.node import kit
 from yellowdog_ray.node.authentication import MODE_TOKEN
 from yellowdog_ray.node.package import DEPENDENCIES, PACKAGES
+from yellowdog_ray.redaction import hide
 from yellowdog_ray.remote.head_files import Authentication, program
 from yellowdog_ray.remote.package import encoded, own_package, pack, unpack_program
 from yellowdog_ray.remote.ssh import UPLOAD_SECONDS, SshTarget, answers
@@ -66,6 +67,7 @@ class SshDelivery:
     def _program(self) -> str:
         target = self._target
         token = (self._folder / kit.TOKEN).read_text().strip()
+        hide(token)
         authentication = Authentication(MODE_TOKEN, target.node_id if target else "", token)
         files = [(kit.CONFIG, kit.CONFIG), (kit.JOBS, kit.HEAD_JOBS), (kit.KEY, kit.KEY)]
         parts = [_write(self._folder / name, remote) for name, remote in files if (self._folder / name).is_file()]

@@ -93,7 +93,6 @@ class Replacement:
         self._lost_at = math.inf
         self._successors: set[str] = set()
         self._owned: str | None = None
-        self._is_delivered = False
 
     def run(self) -> bool:
         """Wait until the platform shows the loss, and replace the head. Returns whether a new head has its kit.
@@ -165,7 +164,7 @@ class Replacement:
         node_id = restarted_head_id(read.token, read.number + 1)
         spec = _copy(model, node_id, self._manifest.build_timeout, read.deadline - self._clock.now())
         # Before the call, which may be applied whatever its answer.
-        self._owned, self._is_delivered = node_id, False
+        self._owned = node_id
         submit_tasks(self._platform, read.group.id, [spec])
         logger.warning("%s: head %s is submitted", read.reason, node_id)
 
@@ -200,7 +199,6 @@ class Replacement:
             self._abort(self._outdated(read))
             self._delivery.deliver()
             logger.warning("head %s at %s has its files", read.last.name, address)
-        self._is_delivered = True
         self._abort_carriers(read)
         return True
 
@@ -223,15 +221,18 @@ class Replacement:
         self._abort(filter(None, [tasks.get(self._carriers.own_id)]))
 
     def _withdraw(self) -> None:
-        """Abort the task of a new head that this carrier could not bring up: its machine would run without Ray."""
-        if self._owned is None or self._is_delivered:
+        """Abort a new head that still waits for its machine, which might start long after.
+
+        One that runs is left alone: another carrier may have completed it. Without its files it ends by itself.
+        """
+        if self._owned is None:
             return
         try:
             group = self._platform.work_requirement(self._manifest.requirement_id).group(HEAD_GROUP)
             named = self._platform.named_tasks(group.id, self._owned) if group else []
-            self._abort(task for task in named if task.name == self._owned)
+            self._abort(task for task in named if task.name == self._owned and not task.executing)
         except PlatformError as error:
-            logger.warning("head %s ends by itself after its timeout: %s", self._owned, error)
+            logger.warning("head %s could not be withdrawn: %s", self._owned, error)
 
     def _abort(self, tasks: Iterable[TaskView]) -> None:
         """Abort tasks that have not ended. A failure is raised after all were tried."""

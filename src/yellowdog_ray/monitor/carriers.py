@@ -12,7 +12,7 @@ from yellowdog_ray.monitor.kit import PackedKit
 from yellowdog_ray.monitor.log_limit import LogLimit
 from yellowdog_ray.monitor.token_service import Answer
 from yellowdog_ray.node import kit
-from yellowdog_ray.node.carrying import RENEW_SECONDS, WAIT_SECONDS
+from yellowdog_ray.node.carrying import RENEW_SECONDS, RETRY_SECONDS, WAIT_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +59,16 @@ class Carriers:
             OSError: the head cannot read its token.
         """
         node_id = request.get("node", "")
-        if not self._is_worker(node_id, request.get("token", ""), address):
-            if self._refusals.admits(address):
-                logger.warning("A request for the head's kit from %s was refused (docs/security.md)", address)
-            return {"wait": str(WAIT_SECONDS)}
-        packed = self._make()
-        carriers = self._claim(node_id) if packed else ()
-        if packed is None or not carriers:
+        if not hmac.compare_digest(request.get("token", "").strip().encode(), self._token().encode()):
+            return self._refuse(address)
+        listed = self._addresses(node_id)
+        if listed and self._checks_addresses() and address not in listed:
+            return self._refuse(address)
+        packed = self._make() if listed else None
+        if packed is None:
+            return {"wait": str(RETRY_SECONDS)}
+        carriers = self._claim(node_id)
+        if not carriers:
             return {"wait": str(WAIT_SECONDS)}
         answer = {kit.CARRIERS: "\n".join(carriers), "digest": packed.digest}
         if request.get("kit") != packed.digest:
@@ -73,11 +76,10 @@ class Carriers:
             logger.info("Node %s has the head's kit, at %s", node_id, address)
         return answer
 
-    def _is_worker(self, node_id: str, token: str, address: str) -> bool:
-        if not hmac.compare_digest(token.strip().encode(), self._token().encode()):
-            return False
-        listed = self._addresses(node_id)
-        return bool(listed) and (address in listed or not self._checks_addresses())
+    def _refuse(self, address: str) -> Answer:
+        if self._refusals.admits(address):
+            logger.warning("A request for the head's kit from %s was refused (docs/security.md)", address)
+        return {"wait": str(WAIT_SECONDS)}
 
     def _claim(self, node_id: str) -> tuple[str, ...]:
         """The carriers, among them this node; none if there are enough others."""

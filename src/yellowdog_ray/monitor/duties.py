@@ -90,7 +90,9 @@ def make_kit_maker(side: DutiesParts, jobs: Callable[[], bytes | None] = lambda:
     """Makes the kit with which a worker can replace this head. `jobs`: the document of the jobs to submit again."""
 
     def manifest() -> Manifest | None:
-        settings, head, work_id = side.settings.current, side.cluster.snapshot.head, side.requirement_id
+        # Not the snapshot's head: a list that lags may still show the head that this one has replaced.
+        head = side.cluster.snapshot.nodes.get(side.place.head_id)
+        settings, work_id = side.settings.current, side.requirement_id
         if side.place.is_fenced or head is None or work_id is None or settings.auth is None:
             return None
         build_timeout = timedelta(minutes=settings.head_node_build_timeout_minutes)

@@ -30,11 +30,12 @@ class ReplacedHead:
         is_replacement: whether a carrier has started this head.
 
     Attributes:
+        head_id: as given.
         is_fenced: whether another head has taken this one's place; for good.
     """
 
     def __init__(self, head_id: str, launcher: Launcher, tag_store: TagStore, *, is_replacement: bool) -> None:
-        self._head_id = head_id
+        self.head_id = head_id
         self._launcher = launcher
         self._tag_store = tag_store
         self._lacks_status = is_replacement
@@ -43,13 +44,13 @@ class ReplacedHead:
 
     def observe(self, snapshot: Snapshot) -> bool:
         """Read a complete listing. Returns whether this head may go on."""
-        own = snapshot.nodes.get(self._head_id)
-        if self.is_fenced or is_followed(self._head_id, snapshot) or (own is None and self._was_seen):
+        own = snapshot.nodes.get(self.head_id)
+        if self.is_fenced or is_followed(self.head_id, snapshot) or (own is None and self._was_seen):
             self._fence()
         self._was_seen = self._was_seen or own is not None
         if own is not None and own.phase is Phase.RUNNING and self._lacks_status:
             # `ray up` would have set it, and Ray's commands read it.
-            self._lacks_status = not self._tag_store.set(self._head_id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})
+            self._lacks_status = not self._tag_store.set(self.head_id, {TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE})
         return not self.is_fenced
 
     def _fence(self) -> None:

@@ -12,6 +12,9 @@ from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT
 RENEW_SECONDS = 20
 """How often a carrier renews its kit."""
 
+RETRY_SECONDS = 60
+"""After this time, a worker requests the kit again that it could not get yet."""
+
 WAIT_SECONDS = 300
 """After this time, a worker that is no carrier requests to become one again."""
 
@@ -48,7 +51,8 @@ def unpack(archive, folder):
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, **({{"filter": "data"}} if hasattr(tarfile, "data_filter") else {{}}))
     path = os.pathsep.join(filter(None, [folder + "/{kit.PACKAGE}", os.environ.get("{variables.PYTHON_PATH}")]))
-    test = [sys.executable, "-c", "import yellowdog_ray.carrier.__main__"]
+    program = "import shutil, yellowdog_ray.carrier.__main__; assert shutil.which('ssh'), 'it has no ssh'"
+    test = [sys.executable, "-c", program]
     done = subprocess.run(test, env={{**os.environ, "{variables.PYTHON_PATH}": path}}, capture_output=True, timeout=120)
     if done.returncode:
         why = done.stderr.decode(errors="replace").strip().splitlines()[-1:]

@@ -172,6 +172,7 @@ class TestReplacement:
         manifests = []
         monkeypatch.setattr("yellowdog_ray.monitor.duties.KitMaker", lambda manifest, *_: manifests.append(manifest))
         (head,) = head_provider.non_terminated_nodes({})
+        monkeypatch.setenv("RAY_CLOUD_INSTANCE_ID", head)
 
         make_kit_maker(side)
         manifest = manifests[0]()
