@@ -121,7 +121,7 @@ def _judged(platform: Platform, read: Assessment, heads: Sequence[TaskView]) -> 
     pool = platform.find_pool(read.group.worker_tag)
     if reason := _end_of_cluster(read.work, pool):
         return _with(read, Verdict.FINAL, reason)
-    if not read.last.finished:
+    if not read.last.finished and not read.last.abort_requested:
         return _with(read, Verdict.LIVES, f"task {read.last.name} is {read.last.status}", pool)
     if reason := _other_end(platform, read.last) or _limit(platform, read):
         return _with(read, Verdict.FINAL, reason)

@@ -6,7 +6,6 @@ or ends. Before each act the platform is read again.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -251,6 +250,6 @@ class Replacement:
 
 def _copy(model: TaskSpec, node_id: str, build_timeout: timedelta, timeout: timedelta) -> TaskSpec:
     """The task of a new head like the lost one."""
-    seconds = json.dumps(math.ceil(build_timeout.total_seconds()))
+    seconds = str(math.ceil(build_timeout.total_seconds()))
     changed = {variables.CLOUD_INSTANCE_ID: node_id, variables.HEAD_RESTART: seconds}
     return replace(model, name=node_id, environment={**model.environment, **changed}, timeout=timeout)

@@ -118,6 +118,7 @@ OTHER_ENDS = {
     "cancelled": [task(status="CANCELLED")],
     "aborted": [task(status="ABORTED")],
     "abort requested": [task(abort_requested=True)],
+    "abort under way": [task(status="EXECUTING", abort_requested=True)],
     "retried": [task(status="RESUBMITTED")],
     "exit code": [task(errors=("PROCESS_FAILED: it ended (exit code 1)",))],
     "timed out": [task(errors=("TASK_TIMED_OUT: too long",))],

@@ -168,11 +168,11 @@ class TestReplacement:
 
     def test_kit_names_the_head_and_its_cluster(self, platform, head_provider, monkeypatch):
         side = head_provider.side
-        side._restart = "0"
         manifests = []
         monkeypatch.setattr("yellowdog_ray.monitor.duties.KitMaker", lambda manifest, *_: manifests.append(manifest))
         (head,) = head_provider.non_terminated_nodes({})
         monkeypatch.setenv("RAY_CLOUD_INSTANCE_ID", head)
+        side._restart = "0"
 
         make_kit_maker(side)
         manifest = manifests[0]()
