@@ -27,6 +27,7 @@ ORDER = (
     "torn_down[v1]",
     "secret_in_a_process[cmdline]",
     "test_examples.py",
+    "test_head_restart",
     "test_many_node_types",
     "test_faulty_platform",
     "test_containers",
