@@ -149,7 +149,7 @@ class IdleEnd:
         if self._requested is None:
             logger.warning("the cluster has been idle for provider.idle_termination_minutes: it ends, head included")
         pools = [pool for pool in found.values() if isinstance(pool, PoolView) and not pool.finished]
-        self._requested = sorted({*(self._requested or ()), *(pool.name for pool in pools)})
+        self._requested = [pool.name for pool in pools]
         self._begun.write(self._requested)
         head = _heads_pool(work, found)
         failures = unread
@@ -198,7 +198,7 @@ class IdleEnd:
             self._is_final = True
             self._idleness.end()
             self._launcher.close(ENDS)
-        pools = [pool for pool in found.values() if isinstance(pool, PoolView) and pool.name in (self._requested or ())]
+        pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
         head = _heads_pool(work, found)
         if failures is None:
             failures = list(shut_down(self._platform, pools).values())

@@ -235,13 +235,14 @@ def test_head_ends_after_a_failed_end_of_workers_machines_is_repeated(parts):
     assert parts.calls[-3:] == ["end cw in 45 s", *parts.rest[1:]]
 
 
-def test_machines_of_a_pool_that_ended_before_get_no_end(parts):
+def test_machines_of_a_pool_that_ended_before_get_an_end_too(parts):
+    """An end that was withdrawn, or killed before the head's pool, has shut it down; its tasks may ignore their abort."""
     add_workers(parts)
     parts.pools[WORKERS] = replace(parts.pools[WORKERS], finished=True)
 
     parts.make().tick(Snapshot())
 
-    assert parts.calls == ["shut down p", *parts.rest]
+    assert parts.calls == ["shut down p", "final", "end cw in 45 s", *parts.rest[1:]]
 
 
 def test_end_by_somebody_else_is_left_to_them(parts):
