@@ -236,7 +236,7 @@ def test_head_ends_after_a_failed_end_of_workers_machines_is_repeated(parts):
 
 
 def test_machines_of_a_pool_that_ended_before_get_an_end_too(parts):
-    """An end that was withdrawn, or killed before the head's pool, has shut it down; its tasks may ignore their abort."""
+    """An end that was withdrawn or killed has shut it down, and its tasks may ignore their abort."""
     add_workers(parts)
     parts.pools[WORKERS] = replace(parts.pools[WORKERS], finished=True)
 
