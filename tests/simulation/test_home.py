@@ -8,6 +8,7 @@ import pytest
 from tests.simulation.processes import every_kill
 from tests.simulation.users import ACTOR, DRIVER, SESSION
 from tests.simulation.world import TICK_SECONDS
+from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS, FINAL_ROUNDS
 
 MINUTES = 2
 SECONDS = MINUTES * 60
@@ -179,3 +180,27 @@ def test_worker_that_ignores_its_abort_ends_with_its_machine(world):
 
     world.pass_time(45)
     assert world.ours.left == []
+
+
+@pytest.mark.parametrize("call", ["DELETE /workerPools/ydid*", "GET /workerPools/*"])
+def test_user_who_comes_while_requests_of_the_end_fail_keeps_the_cluster(world, call):
+    _is_about_to_end(world)
+    with world.wire.trouble("502", call) as trouble:
+        world.pass_time(2 * TICK_SECONDS)
+        assert trouble.struck
+        world.ray.users.come("late", DRIVER)
+        world.pass_time(TICK_SECONDS)
+
+    world.pass_time(2 * SECONDS)
+
+    assert world.head is not None
+    world.grow_to(2)
+
+
+def test_cluster_ends_although_the_end_of_its_heads_pool_is_refused_for_good(world):
+    _is_about_to_end(world)
+
+    with world.wire.trouble("403", "DELETE /workerPools/ydid*"):
+        world.pass_time((FAILED_ROUNDS + FINAL_ROUNDS) * TICK_SECONDS + 60)
+
+    assert not any(world.ours.instances())

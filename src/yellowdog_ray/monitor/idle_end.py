@@ -1,9 +1,9 @@
 """Ends an idle cluster, its head included: `provider.idle_termination_minutes`. Runs on the head only.
 
-The requests are those of `ray down`, in its order: the pools, the head's first, then the work requirement. The head's
-task runs until its work requirement is cancelled. A file on the head notes that an end has begun, so that an autoscaler
-that starts again completes it. If the head's pool has not ended by then, the file does not count, since the cluster may
-be in use again.
+The workers' pools are shut down first. Until the head's pool is shut down, a use of the cluster withdraws the end: the
+launcher replaces workers' pools. Nothing replaces the head's pool. So from then on the end is final: the machines get
+an end, and the work requirement is cancelled, with which the head ends. A file on the head notes that an end has begun,
+so that an autoscaler that starts again completes one that is final.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from yellowdog_ray.cluster.ending import cancel, end_machines_after, failures_of
 from yellowdog_ray.cluster.launch import Launcher
 from yellowdog_ray.cluster.published import end_publications
 from yellowdog_ray.cluster.snapshot import Snapshot
-from yellowdog_ray.errors import PlatformError
+from yellowdog_ray.errors import NotFound, PlatformError
 from yellowdog_ray.monitor.idleness import Idleness
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.node.scripts import STORE_FOLDER
@@ -34,8 +34,12 @@ MACHINES_END_AFTER = timedelta(seconds=45)
 node on SIGTERM, as `commands.teardown.GRACE_SECONDS`. The head, which could repeat a request, has ended by then."""
 
 FAILED_ROUNDS = 12
-"""Ticks in a row with a worker pool that can be neither read nor ended, after which the cluster ends without it: a
-minute of Ray's own ticks. The platform ends its machines when they are idle."""
+"""Ticks in a row with a pool that can be neither read nor ended, after which the cluster ends without it: a minute of
+Ray's own ticks. The platform ends its machines when they are idle."""
+
+FINAL_ROUNDS = 3
+"""Ticks in a row in which a request of a final end may fail, before the head ends without it: meanwhile a user may
+begin to use a cluster that ends."""
 
 BEGUN_FILE = f"~/{STORE_FOLDER}/idle-end"
 """Notes an end that has begun; the head's script deletes the folder when the head ends."""
@@ -106,6 +110,7 @@ class IdleEnd:
         self._idleness = idleness
         self._begun = begun
         self._requested = begun.read()
+        self._is_final = False
         self._timed: set[str] = set()
         self._failed_rounds = 0
 
@@ -116,84 +121,115 @@ class IdleEnd:
             PlatformError: the cluster could not be read; the next tick continues.
         """
         if self._requested is None and not self._idleness.is_over():
+            self._failed_rounds = 0
             return
         work = self._cluster.find()
         if work is None or (self._requested is None and work.cancelling):
             return  # somebody else ends it
         found = find_pools(self._platform, work)
-        if self._requested is not None and (work.cancelling or self._has_effect(self._requested, work, found)):
-            self._request_end(work, found)
+        head = _heads_pool(work, found)
+        if self._requested is not None and (
+            self._is_final or work.cancelling or self._has_effect(self._requested, head)
+        ):
+            self._complete(work, found)
         elif self._idleness.is_over():
             self._begin(work, found)
-        else:
+        elif isinstance(head, PlatformError):
+            raise head  # it may have ended
+        elif self._requested is not None:
             self._withdraw()
 
     def _begin(self, work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]) -> None:
-        unread = failures_of(found.values())
-        if unread and (self._is_early_failure() or isinstance(_heads_pool(work, found), PlatformError)):
-            self._failed_rounds += 1
+        """Shut down the workers' pools, then the head's. Until that succeeds, the next tick may withdraw the end."""
+        unread = [*failures_of(found.values()), *_unseen(work, found)]
+        if unread and self._may_fail(FAILED_ROUNDS):
             raise unread[0]
         if not self._launcher.close(ENDS):
             return  # a launch is under way
         if self._requested is None:
             logger.warning("the cluster has been idle for provider.idle_termination_minutes: it ends, head included")
-        self._requested = [name for name, pool in found.items() if isinstance(pool, PoolView) and not pool.finished]
+        pools = [pool for pool in found.values() if isinstance(pool, PoolView) and not pool.finished]
+        self._requested = [pool.name for pool in pools]
         self._begun.write(self._requested)
-        self._request_end(work, found)
+        head = _heads_pool(work, found)
+        failures = unread
+        for part in ([pool for pool in pools if pool is not head], [pool for pool in pools if pool is head]):
+            refused = list(shut_down(self._platform, part).values())
+            if refused and self._may_fail(FAILED_ROUNDS):
+                _report(refused)
+                return
+            failures += refused
+        if not failures:
+            self._failed_rounds = 0
+        self._complete(work, found, failures)
+
+    def _may_fail(self, rounds: int) -> bool:
+        """Whether a failure delays the next step. Counts it."""
+        self._failed_rounds += 1
+        return self._failed_rounds < rounds
 
     @staticmethod
-    def _has_effect(
-        requested: Collection[str], work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]
-    ) -> bool:
-        """Whether the head's pool has ended, whose end is requested first: nothing replaces it, so the rest must end.
-
-        Other pools do not count: where workers are needed again, the launcher replaces them.
-        """
-        pool = _heads_pool(work, found)
-        if isinstance(pool, PlatformError):
-            raise pool
-        return pool is not None and pool.name in requested and pool.finished
+    def _has_effect(requested: Collection[str], head: PoolView | PlatformError | None) -> bool:
+        """Whether the head's pool is known to have ended: nothing replaces it, so the rest must end."""
+        return isinstance(head, PoolView) and head.name in requested and head.finished
 
     def _withdraw(self) -> None:
         """Drop an end of which YellowDog shows nothing: the cluster is in use, or its time has begun anew."""
         logger.warning("the end of the idle cluster had no effect, and is withdrawn")
         self._requested = None
+        self._failed_rounds = 0
         self._begun.remove()
         self._launcher.open()
 
-    def _request_end(self, work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]) -> None:
-        """The requests of `ray down`, in its order; the next tick repeats those that failed.
+    def _complete(
+        self,
+        work: WorkRequirementView,
+        found: Mapping[str, PoolView | PlatformError],
+        failures: Sequence[PlatformError] | None = None,
+    ) -> None:
+        """The rest of a final end, the head last: without it nobody repeats a request. The next tick repeats all.
 
-        Machines end once the head's pool has ended: until then the cluster may be in use again. The head ends last,
-        since nobody else repeats the other requests; it waits for them for `FAILED_ROUNDS`.
+        Args:
+            work: the work requirement.
+            found: the pools.
+            failures: those of this tick's requests to end the pools; None if it has made none.
         """
-        self._launcher.close(ENDS)
+        if not self._is_final:
+            self._is_final = True
+            self._idleness.end()
+            self._launcher.close(ENDS)
         pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
         head = _heads_pool(work, found)
-        refused = shut_down(self._platform, pools)
-        is_head_refused = isinstance(head, PoolView) and head.id in refused
-        ended = [] if is_head_refused else [pool for pool in pools if pool.id not in refused]
-        unended = self._end_machines(pool for pool in ended if pool is not head)
-        failures = [*failures_of(found.values()), *refused.values(), *unended.values()]
-        if is_head_refused or (failures and self._is_early_failure() and not work.cancelling):
-            self._failed_rounds += 1
-        else:
-            failures += self._end_machines(pool for pool in ended if pool is head).values()
-            end_publications(self._platform, work)
-            failures += cancel(self._platform, work)
-        for failure in failures:
-            logger.warning("the end of the idle cluster will be requested again: %s", failure)
+        if failures is None:
+            failures = list(shut_down(self._platform, pools).values())
+        unended = self._end_machines(pool for pool in pools if pool is not head)
+        if (failures or unended) and self._may_fail(FINAL_ROUNDS) and not work.cancelling:
+            _report([*failures, *unended])
+            return
+        unended += self._end_machines(pool for pool in pools if pool is head)
+        end_publications(self._platform, work)
+        _report([*failures, *unended, *cancel(self._platform, work)])
 
-    def _is_early_failure(self) -> bool:
-        """Whether a failure delays the end of the cluster."""
-        return self._failed_rounds + 1 < FAILED_ROUNDS
-
-    def _end_machines(self, pools: Iterable[PoolView]) -> dict[str, PlatformError]:
-        """Let YellowDog terminate the machines of pools, once for each pool. Returns the failures by the pool's id."""
+    def _end_machines(self, pools: Iterable[PoolView]) -> list[PlatformError]:
+        """Let YellowDog terminate the machines of pools, once for each pool. Returns the failures."""
         untimed = [pool for pool in pools if pool.id not in self._timed]
         failures = end_machines_after(self._platform, untimed, MACHINES_END_AFTER)
         self._timed |= {pool.id for pool in untimed} - failures.keys()
-        return failures
+        return list(failures.values())
+
+
+def _report(failures: Iterable[PlatformError]) -> None:
+    for failure in failures:
+        logger.warning("the end of the idle cluster will be requested again: %s", failure)
+
+
+def _unseen(work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]) -> list[PlatformError]:
+    """The pools that have live tasks, and that the platform does not show: a list may lag."""
+    return [
+        NotFound(f"worker pool {group.worker_tag} has tasks, and YellowDog does not show it")
+        for group in work.groups
+        if not group.configured and group.worker_tag not in found and group.counts is not None and group.counts.live
+    ]
 
 
 def _heads_pool(

@@ -60,10 +60,13 @@ class Idleness:
         self._read_at = -math.inf
         self._drivers: frozenset[bytes] | None = None
         self._announced = math.inf
+        self._is_final = False
 
     @property
     def seconds_left(self) -> float | None:
         """Seconds until the end, as last read; None if the cluster is in use, or never ends for being idle."""
+        if self._is_final:
+            return 0.0
         minutes = self._minutes()
         if minutes is None or self._since is None:
             return None
@@ -71,10 +74,17 @@ class Idleness:
 
     def begin_anew(self) -> None:
         """Count from the next reading on: the settings have changed."""
-        self._in_use("another `ray up`")
+        if not self._is_final:
+            self._in_use("another `ray up`")
+
+    def end(self) -> None:
+        """Read no more: the end has begun and cannot be withdrawn, whoever uses the cluster now."""
+        self._is_final = True
 
     def tick(self) -> None:
         """Read the use if that is due, and announce an end that approaches."""
+        if self._is_final:
+            return
         interval = USED_READ_SECONDS if self._since is None else READ_SECONDS
         if self._minutes() is not None and self._monotonic() - self._read_at >= interval:
             self._read()
@@ -83,7 +93,8 @@ class Idleness:
         """Whether the cluster has been idle for so long that it ends. Reads its use once more, at the last moment."""
         if self.seconds_left != 0.0:
             return False
-        self._read()
+        if not self._is_final:
+            self._read()
         return self.seconds_left == 0.0
 
     def _read(self) -> None:

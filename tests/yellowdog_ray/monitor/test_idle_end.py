@@ -1,6 +1,7 @@
 """The end of an idle cluster on a platform of views. `simulation/test_home.py` has its life."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -8,10 +9,10 @@ import pytest
 
 from tests.yellowdog_ray.inventory.conftest import TAG, make_work
 from yellowdog_ray.cluster.snapshot import Snapshot
-from yellowdog_ray.errors import Unavailable
-from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS, Begun, IdleEnd
+from yellowdog_ray.errors import NotFound, Unavailable
+from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS, FINAL_ROUNDS, Begun, IdleEnd
 from yellowdog_ray.names import pool_name, token_of
-from yellowdog_ray.platform.types import PoolView
+from yellowdog_ray.platform.types import Counts, PoolView, TaskPhase
 
 HEAD = "head-0a0b0c0d"
 
@@ -35,6 +36,7 @@ class Parts:
             find_pool=self._find_pool,
             shut_down_pool=self._shut_down_pool,
             listed_pools=lambda _: [],
+            pool=None,
             end_compute_after=self._end_compute_after,
             documents=lambda *_, **__: [],
             cancel_work_requirement=lambda work_id: self.calls.append(f"cancel {work_id}"),
@@ -59,10 +61,15 @@ class Parts:
             raise Unavailable("no answer")
         return self.pools.get(name, self.pool)
 
+    @property
+    def rest(self):
+        """The calls of a final end of the head alone."""
+        return ["final", "end c in 45 s", f"cancel {self.work.id}"]
+
     def make(self):
         """The end as a new process makes it."""
         cluster = SimpleNamespace(find=lambda: self.work)
-        idleness = SimpleNamespace(is_over=lambda: self.is_over)
+        idleness = SimpleNamespace(is_over=lambda: self.is_over, end=lambda: self.calls.append("final"))
         return IdleEnd(self.platform, cluster, self.launcher, idleness, self.begun)
 
 
@@ -74,7 +81,7 @@ def parts(tmp_path):
 def test_end_requests_pools_before_the_work_requirement_and_notes_it_before(parts):
     parts.make().tick(Snapshot())
 
-    assert parts.calls == ["shut down p", "end c in 45 s", f"cancel {parts.work.id}"]
+    assert parts.calls == ["shut down p", *parts.rest]
     assert parts.begun.read() == [TAG]
 
 
@@ -128,40 +135,27 @@ def test_worker_pool_that_stays_unreadable_does_not_keep_the_cluster_alive(parts
 
     end.tick(Snapshot())
 
-    assert parts.calls == ["shut down p", "end c in 45 s", f"cancel {parts.work.id}"]
+    assert parts.calls == ["shut down p", *parts.rest]
 
 
-def test_refused_end_of_the_heads_pool_leaves_machines_and_work_requirement_alone(parts):
-    """The cluster may be in use again before the next request."""
+@pytest.mark.parametrize("refused", ["w", "p"])
+def test_refused_end_of_a_pool_leaves_machines_and_work_requirement_alone(parts, refused):
+    """The cluster may be in use again before the next request, which ends the workers' pools before the head's."""
     add_workers(parts)
-    parts.refusal, parts.refused = Unavailable("status 500"), {"p"}
+    parts.refusal, parts.refused = Unavailable("status 500"), {refused}
     end = parts.make()
-
     end.tick(Snapshot())
-    assert set(parts.calls) == {"shut down p", "shut down w"}
+    assert parts.calls == ["shut down w", "shut down p"][: 1 + (refused == "p")]
 
     parts.refusal, parts.calls = None, []
     end.tick(Snapshot())
-    assert parts.calls[2:] == ["end cw in 45 s", "end c in 45 s", f"cancel {parts.work.id}"]
+    assert parts.calls == ["shut down w", "shut down p", "final", "end cw in 45 s", *parts.rest[1:]]
 
 
-def test_failed_end_of_a_worker_pool_is_requested_again_before_the_head_ends(parts):
-    """Without the head nobody would repeat it."""
+@pytest.mark.parametrize("refused", ["w", "p"])
+def test_end_that_is_refused_for_good_does_not_keep_the_cluster_alive(parts, refused):
     add_workers(parts)
-    parts.refusal, parts.refused = Unavailable("status 502"), {"w"}
-    end = parts.make()
-
-    end.tick(Snapshot())
-    assert set(parts.calls) == {"shut down p", "shut down w"}
-
-    parts.refusal, parts.calls = None, []
-    end.tick(Snapshot())
-    assert parts.calls[2:] == ["end cw in 45 s", "end c in 45 s", f"cancel {parts.work.id}"]
-
-
-def test_worker_pool_that_never_ends_does_not_keep_the_cluster_alive(parts):
-    add_workers(parts)
-    parts.refusal, parts.refused = Unavailable("status 502"), {"w"}
+    parts.refusal, parts.refused = Unavailable("status 403"), {refused}
     end = parts.make()
 
     for _ in range(FAILED_ROUNDS - 1):
@@ -169,7 +163,48 @@ def test_worker_pool_that_never_ends_does_not_keep_the_cluster_alive(parts):
     assert {call.split(" ")[0] for call in parts.calls} == {"shut"}
 
     end.tick(Snapshot())
-    assert parts.calls[-2:] == ["end c in 45 s", f"cancel {parts.work.id}"]
+    assert parts.calls[-4:] == ["final", "end cw in 45 s", *parts.rest[1:]]
+
+
+def test_use_withdraws_an_end_until_the_heads_pool_has_ended(parts):
+    add_workers(parts)
+    parts.refusal, parts.refused = Unavailable("status 502"), {"w"}
+    end = parts.make()
+    end.tick(Snapshot())
+    parts.refusal, parts.calls, parts.is_over = None, [], False
+
+    end.tick(Snapshot())
+
+    assert (parts.calls, parts.begun.read()) == ([], None)
+
+
+def test_failures_before_a_use_do_not_count(parts):
+    parts.pool = Unavailable("no answer")
+    end = parts.make()
+    for _ in range(FAILED_ROUNDS - 1):
+        with pytest.raises(Unavailable):
+            end.tick(Snapshot())
+    parts.is_over = False
+    end.tick(Snapshot())
+    parts.is_over = True
+
+    with pytest.raises(Unavailable):
+        end.tick(Snapshot())
+
+
+@pytest.mark.parametrize("live", [0, 1])
+def test_worker_pool_that_is_not_shown_delays_the_end_while_it_has_tasks(parts, live):
+    add_workers(parts)
+    head, workers = parts.work.groups
+    workers = replace(workers, counts=Counts({TaskPhase.EXECUTING: live}))
+    parts.work = replace(parts.work, groups=(head, workers))
+    parts.pools[WORKERS] = None
+    end = parts.make()
+
+    with pytest.raises(NotFound) if live else nullcontext():
+        end.tick(Snapshot())
+
+    assert bool(parts.calls) == (not live)
 
 
 def test_failed_end_of_machines_is_requested_again_until_it_succeeds(parts):
@@ -183,7 +218,31 @@ def test_failed_end_of_machines_is_requested_again_until_it_succeeds(parts):
         end.tick(Snapshot())
 
     cancel = f"cancel {parts.work.id}"
-    assert parts.calls == ["end c in 45 s", cancel, "end c in 45 s", cancel, cancel]
+    assert parts.calls == ["final", "end c in 45 s", cancel, "end c in 45 s", cancel, cancel]
+
+
+def test_head_ends_after_a_failed_end_of_workers_machines_is_repeated(parts):
+    """Without the head nobody would repeat it."""
+    add_workers(parts)
+    parts.unanswered_ends = FINAL_ROUNDS
+    end = parts.make()
+
+    for _ in range(FINAL_ROUNDS - 1):
+        end.tick(Snapshot())
+    assert f"cancel {parts.work.id}" not in parts.calls
+
+    end.tick(Snapshot())
+    assert parts.calls[-3:] == ["end cw in 45 s", *parts.rest[1:]]
+
+
+def test_machines_of_a_pool_that_ended_before_get_an_end_too(parts):
+    """An end that was withdrawn or killed has shut it down, and its tasks may ignore their abort."""
+    add_workers(parts)
+    parts.pools[WORKERS] = replace(parts.pools[WORKERS], finished=True)
+
+    parts.make().tick(Snapshot())
+
+    assert parts.calls == ["shut down p", "final", "end cw in 45 s", *parts.rest[1:]]
 
 
 def test_end_by_somebody_else_is_left_to_them(parts):

@@ -151,3 +151,17 @@ def test_announced_end_is_published_once_and_withdrawn_with_use(cluster):
     cluster.sessions = 1
     cluster.wait(2 * READ_SECONDS)
     assert cluster.published[1:] == [(None, None)]
+
+
+def test_final_end_is_neither_withdrawn_nor_delayed(cluster, caplog):
+    cluster.wait(3600)
+    published = len(cluster.published)
+    cluster.idleness.end()
+    cluster.sessions = 1
+
+    cluster.wait(60)
+    cluster.idleness.begin_anew()
+
+    assert cluster.is_over
+    assert len(cluster.published) == published
+    assert "does not end" not in caplog.text
