@@ -72,7 +72,8 @@ class SshDelivery:
         files = [(kit.CONFIG, kit.CONFIG), (kit.JOBS, kit.HEAD_JOBS), (kit.KEY, kit.KEY)]
         parts = [_write(self._folder / name, remote) for name, remote in files if (self._folder / name).is_file()]
         package = unpack_program(own_package())
-        return "".join([program(self._credentials, authentication), package, self._dependencies(), *parts])
+        clean = f"rm -f ~/{kit.HEAD_JOBS}\n"  # of an earlier cluster on this machine
+        return "".join([program(self._credentials, authentication), package, self._dependencies(), clean, *parts])
 
     def _dependencies(self) -> str:
         folder = self._folder / kit.PACKAGE / DEPENDENCIES

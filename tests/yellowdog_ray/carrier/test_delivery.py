@@ -73,6 +73,17 @@ def test_new_head_has_the_kit_after_its_delivery(delivery, folder, home):
         assert (home / place).stat().st_mode & 0o777 == 0o600
 
 
+def test_jobs_of_an_earlier_cluster_are_deleted(delivery, folder, home):
+    (home / kit.HEAD_JOBS).parent.mkdir()
+    (home / kit.HEAD_JOBS).touch()
+    (folder / kit.JOBS).unlink()
+    delivery.reaches("10.0.0.5", HEAD)
+
+    delivery.deliver()
+
+    assert not (home / kit.HEAD_JOBS).exists()
+
+
 def test_key_comes_last(delivery, home):
     """The head's script starts Ray as soon as it is there."""
     delivery.reaches("10.0.0.5", HEAD)
