@@ -148,6 +148,7 @@ class TestReplacement:
     def admitted(self, platform, head_provider, monkeypatch):
         """The variables and the script of a worker's task, with or without `head_restart` on the head."""
         monkeypatch.setattr("yellowdog_ray.monitor.admission.Admission.environment", lambda *_: {"RAYDOG_TICKET": "t"})
+        monkeypatch.setattr("yellowdog_ray.monitor.admission.Admission.tick", lambda *_: None)
 
         def launch_one(restart):
             side = head_provider.side
