@@ -127,7 +127,7 @@ class RestartableJobs:
         needed = {uri for job in jobs for uri in job.packages()}
         self._sizes = {uri: size for uri, size in self._sizes.items() if uri in needed}
         self._omitted &= {job.submission_id for job in jobs}
-        for job in jobs[:MAX_JOBS]:
+        for job in jobs:
             try:
                 added = self._missing_packages(job, packages)
             except LookupError as error:  # Ray deletes a package with the last job that has used it
@@ -135,7 +135,7 @@ class RestartableJobs:
                 continue
             cost = len(job.model_dump_json(exclude_none=True).encode()) + len(",")
             cost += sum(len(uri) + self._sizes[uri] + _SEPARATORS for uri in added)
-            if cost > room:
+            if cost > room or len(kept) == MAX_JOBS:
                 self._omit(job)
                 continue
             kept.append(job)
@@ -166,8 +166,8 @@ class RestartableJobs:
         if job.submission_id not in self._omitted:
             self._omitted.add(job.submission_id)
             logger.warning(
-                "the job %s will not be submitted again after a loss of the head's machine: its uploaded files, with "
-                "those of earlier jobs, have more than %d MiB; give it the URI of a remote `working_dir`",
+                "the job %s will not be submitted again after a loss of the head's machine: the files uploaded for it "
+                "and for earlier marked jobs exceed %d MiB; use the URI of a remote `working_dir`",
                 one_line(job.submission_id),
                 MAX_PACKAGES_MIB,
             )

@@ -3,7 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -74,15 +74,14 @@ def text_of(file: Path) -> str:
 
 
 def submit(head: Head, **job: object) -> None:
+    """Submit a job once Ray's job server accepts it."""
     until = time.monotonic() + START_SECONDS
-    while True:
-        try:
+    while time.monotonic() < until:
+        with suppress(ConnectionError, RuntimeError):
             head.jobs().submit_job(**job)
             return
-        except Exception:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.5)
+        time.sleep(0.5)
+    raise TimeoutError("no job was accepted")
 
 
 @pytest.mark.timeout(240)

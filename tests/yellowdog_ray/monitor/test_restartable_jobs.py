@@ -160,6 +160,15 @@ class TestRequests:
         reader.read()
         assert [name for name, _ in reader.store.requests[before:]] == ["keys"]
 
+    def test_marked_job_with_the_id_of_a_deleted_one_is_read(self, reader):
+        reader.store.put_job("a", status="FAILED")
+        assert reader.names() == []
+        reader.store.values.clear()
+        assert reader.names() == []
+
+        reader.store.put_job("a")
+        assert reader.names() == ["a"]
+
     def test_package_is_read_once_while_the_jobs_stay(self, reader):
         reader.store.put_package(PACKAGE, b"files")
         reader.store.put_job("a", runtime_env={"working_dir": PACKAGE})
@@ -285,13 +294,44 @@ class TestPackages:
         assert [name for name, _ in reader.store.requests].count("get") == 1
 
     @pytest.mark.usefixtures("small")
-    def test_document_never_exceeds_its_limit(self, reader):
-        for number in range(20):
-            reader.store.put_package(f"gcs://_ray_pkg_{number}.zip", bytes(number * 20))
-            environment = {"working_dir": f"gcs://_ray_pkg_{number}.zip", "env_vars": {"NAME": "ä" * number}}
-            reader.store.put_job(f"job-{number}", start_time=number, runtime_env=environment)
+    def test_package_that_never_fits_is_not_encoded(self, reader, monkeypatch):
+        reader.store.put_package(PACKAGE, b"x" * 2_000)
+        reader.store.put_job("large", runtime_env={"working_dir": PACKAGE})
+        reader.store.put_job("small")
+        monkeypatch.setattr("base64.b64encode", None)
 
-        assert 1_000 < len(reader.raw()) <= 2_000
+        assert reader.names() == ["small"]
+
+    @pytest.mark.usefixtures("small")
+    def test_job_that_is_submitted_anew_is_judged_anew(self, reader, caplog):
+        for _ in range(2):
+            reader.store.put_package(PACKAGE, b"x" * 2_000)
+            reader.store.put_job("a", runtime_env={"working_dir": PACKAGE})
+            assert reader.names() == []
+            reader.store.values.clear()
+            assert reader.names() == []
+
+        assert len(caplog.records) == 2
+        assert [name for name, _ in reader.store.requests].count("get") == 2
+
+    @pytest.mark.usefixtures("small")
+    @pytest.mark.parametrize("name", ["a", "ä"])
+    @pytest.mark.parametrize("size", [0, 1, 2, 3, 40])
+    def test_document_reaches_its_limit_and_never_exceeds_it(self, reader, name, size):
+        for number in range(40):
+            uri = f"gcs://{number}.zip"
+            reader.store.put_package(uri, bytes(size))
+            reader.store.put_job(f"{name}-{number}", start_time=number, runtime_env={"py_modules": [uri]})
+
+        assert 1_700 < len(reader.raw()) <= 2_000
+
+    def test_jobs_above_the_most_are_left_out_with_a_warning(self, reader, monkeypatch, caplog):
+        monkeypatch.setattr(restartable_jobs, "MAX_JOBS", 2)
+        for number in range(3):
+            reader.store.put_job(f"job-{number}")
+
+        assert reader.names() == ["job-0", "job-1"]
+        assert "job-2" in caplog.text
 
     def test_20_mib_of_packages_fit(self, reader):
         reader.store.put_package(PACKAGE, bytes(20 * 2**20))
