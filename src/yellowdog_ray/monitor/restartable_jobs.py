@@ -38,7 +38,7 @@ MAX_PACKAGES_MIB = 20
 """What fits into a document, for messages."""
 
 _FRAME = len('{"version":1,"jobs":[],"packages":{}}')
-_SEPARATORS = len('"":"",')
+_SEPARATORS = len(':"",')
 
 
 def connect_store(address: str = f"127.0.0.1:{GCS_PORT}") -> Any:
@@ -134,7 +134,7 @@ class RestartableJobs:
                 logger.debug("the job %s has no package %s any more", one_line(job.submission_id), error)
                 continue
             cost = len(job.model_dump_json(exclude_none=True).encode()) + len(",")
-            cost += sum(len(uri) + self._sizes[uri] + _SEPARATORS for uri in added)
+            cost += sum(len(json.dumps(uri)) + self._sizes[uri] + _SEPARATORS for uri in added)
             if cost > room or len(kept) == MAX_JOBS:
                 self._omit(job)
                 continue
@@ -183,7 +183,9 @@ def _marked_job(key: bytes, record: bytes) -> SavedJob | None:
         environment = json.loads(fields.pop("runtime_env_json", None) or "{}")
         fields = {name: value for name, value in fields.items() if value is not None}
         name = key.removeprefix(_PREFIX).decode()
-        return SavedJob.model_validate({**fields, "submission_id": name, "runtime_env": environment})
+        job = SavedJob.model_validate({**fields, "submission_id": name, "runtime_env": environment})
+        job.model_dump_json()  # half a character in a runtime environment would spoil the whole document
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         logger.debug("a record of a job cannot be used: %s", error)
         return None
+    return job

@@ -124,6 +124,8 @@ def test_jobs_are_in_the_order_of_their_submission(reader):
         b'{"status": "RUNNING", "metadata": "raydog-restart"}',
         b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}}',
         b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": 7}',
+        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": "x", "runtime_env_json": %s}'
+        % json.dumps('{"env_vars": {"HALF": "\\ud800"}}').encode(),
         b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": "x", "runtime_env_json": "[1]"}',
         b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": "x", "runtime_env_json": "[["}',
     ],
@@ -319,7 +321,7 @@ class TestPackages:
     @pytest.mark.parametrize("size", [0, 1, 2, 3, 40])
     def test_document_reaches_its_limit_and_never_exceeds_it(self, reader, name, size):
         for number in range(40):
-            uri = f"gcs://{number}.zip"
+            uri = f'gcs://{name}"{number}.zip'
             reader.store.put_package(uri, bytes(size))
             reader.store.put_job(f"{name}-{number}", start_time=number, runtime_env={"py_modules": [uri]})
 
