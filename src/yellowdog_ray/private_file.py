@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -33,3 +34,27 @@ def write_private(file: Path, content: bytes) -> None:
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         out.write(content)
     new.replace(file)
+
+
+def read_private(file: Path, most: int) -> bytes:
+    """Read a file that no other user can have written or read.
+
+    Args:
+        file: the file.
+        most: its size in bytes at most.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read, or is no regular file of mode 0600 or stricter that belongs to this user.
+        ValueError: it is larger.
+    """
+    # O_NONBLOCK: another user's named pipe must not block.
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
+        state = os.fstat(opened.fileno())
+        is_own = stat.S_ISREG(state.st_mode) and state.st_uid == os.geteuid() and not state.st_mode & 0o077
+        if not is_own:
+            raise PermissionError(f"{file} is no file that only this user can read")
+        content = opened.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{file} has more than {most} bytes")
+    return content

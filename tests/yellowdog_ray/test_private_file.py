@@ -2,7 +2,9 @@
 
 import os
 
-from yellowdog_ray.private_file import write_private
+import pytest
+
+from yellowdog_ray.private_file import read_private, write_private
 
 
 def test_written_file_is_private_whatever_the_umask(tmp_path):
@@ -26,3 +28,39 @@ def test_written_file_replaces_an_open_one_and_a_link(tmp_path):
     write_private(file, b"secret")
 
     assert (target.read_text(), file.read_bytes(), file.is_symlink()) == ("others'", b"secret", False)
+
+
+class TestReading:
+    """Only what this user alone can have written is read."""
+
+    @pytest.fixture
+    def file(self, tmp_path):
+        file = tmp_path / "jobs"
+        write_private(file, b"content")
+        return file
+
+    def test_own_file_is_read_up_to_its_limit(self, file):
+        assert read_private(file, 7) == b"content"
+        with pytest.raises(ValueError, match="more than 6 bytes"):
+            read_private(file, 6)
+
+    @pytest.mark.parametrize("mode", [0o640, 0o620, 0o604, 0o602])
+    def test_file_that_others_may_use_is_refused(self, file, mode):
+        file.chmod(mode)
+
+        with pytest.raises(PermissionError):
+            read_private(file, 100)
+
+    def test_file_of_another_user_is_refused(self, file, monkeypatch):
+        monkeypatch.setattr("os.geteuid", lambda: file.stat().st_uid + 1)
+
+        with pytest.raises(PermissionError):
+            read_private(file, 100)
+
+    def test_link_pipe_and_directory_are_refused(self, file, tmp_path):
+        (tmp_path / "link").symlink_to(file)
+        os.mkfifo(tmp_path / "pipe", 0o600)
+
+        for name in ("link", "pipe", "."):
+            with pytest.raises(OSError):
+                read_private(tmp_path / name, 100)

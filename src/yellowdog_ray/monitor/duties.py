@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,13 +12,17 @@ from yellowdog_ray.monitor.declared_resources import DeclaredResources
 from yellowdog_ray.monitor.head_machine import HeadMachine
 from yellowdog_ray.monitor.head_processes import HeadProcesses
 from yellowdog_ray.monitor.idle_end import BEGUN_FILE, Begun, IdleEnd
+from yellowdog_ray.monitor.jobs_document import with_waiting
 from yellowdog_ray.monitor.kit import KitMaker
 from yellowdog_ray.monitor.lifetime import Lifetime
 from yellowdog_ray.monitor.lost_machines import LostMachines
 from yellowdog_ray.monitor.preemption import Preemption
 from yellowdog_ray.monitor.publishing import Parts
-from yellowdog_ray.monitor.supervisor import Duty, Supervisor
-from yellowdog_ray.node.kit import Manifest
+from yellowdog_ray.monitor.replaced_head import ReplacedHead
+from yellowdog_ray.monitor.restartable_jobs import RestartableJobs
+from yellowdog_ray.monitor.resubmission import Resubmission
+from yellowdog_ray.monitor.supervisor import Supervisor
+from yellowdog_ray.node.kit import HEAD_JOBS, Manifest
 from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from yellowdog_ray.monitor.idleness import Idleness
     from yellowdog_ray.monitor.liveness import Builds
     from yellowdog_ray.monitor.publisher import Publisher
-    from yellowdog_ray.monitor.replaced_head import ReplacedHead
+    from yellowdog_ray.remote.tags import TagStore
 
 
 class DutiesParts(Parts, Protocol):
@@ -57,10 +60,12 @@ class DutiesParts(Parts, Protocol):
     def publisher(self) -> Publisher:
         """Publishes the head's state."""
 
+    @property
+    def tag_store(self) -> TagStore:
+        """The tags of nodes."""
 
-def make_supervisor(
-    side: DutiesParts, clock: Clock, *, v2: bool, admits: bool, further: Sequence[Duty] = ()
-) -> Supervisor:
+
+def make_supervisor(side: DutiesParts, clock: Clock, *, v2: bool, admits: bool, replaces: bool) -> Supervisor:
     """The duties of every tick besides listing.
 
     Args:
@@ -68,7 +73,7 @@ def make_supervisor(
         clock: this machine's time.
         v2: whether Ray's new autoscaler decides.
         admits: whether workers need the cluster's token.
-        further: duties of a head that has replaced another.
+        replaces: whether this head has replaced another.
     """
     platform, cluster = side.platform, side.cluster
     preemption = Preemption(
@@ -83,11 +88,19 @@ def make_supervisor(
     admission = [side.admission.tick] if admits else []
     machine = HeadMachine(clock.monotonic, note=side.journal.note)
     last = [lifetime.tick, declared.tick, processes.tick, machine.tick, idle_end.tick, side.publisher.tick]
-    return Supervisor([*admission, side.builds.tick, preemption.tick, lost.tick, *last, *further])
+    resubmission = [Resubmission(Path.home(), clock).tick] if replaces else []
+    return Supervisor([*admission, side.builds.tick, preemption.tick, lost.tick, *last, *resubmission])
 
 
-def make_kit_maker(side: DutiesParts, jobs: Callable[[], bytes | None] = lambda: None) -> KitMaker:
-    """Makes the kit with which a worker can replace this head. `jobs`: the document of the jobs to submit again."""
+def make_place(side: DutiesParts, *, is_replacement: bool) -> ReplacedHead:
+    """The place of this head among the heads of its cluster. `is_replacement`: whether a carrier has started it."""
+    head_id = os.environ.get(CLOUD_INSTANCE_ID, "")
+    return ReplacedHead(head_id, side.launcher, side.tag_store, is_replacement=is_replacement)
+
+
+def make_kit_maker(side: DutiesParts, clock: Clock) -> KitMaker:
+    """Makes the kit with which a worker can replace this head."""
+    jobs = RestartableJobs(clock.monotonic)
 
     def manifest() -> Manifest | None:
         # Not the snapshot's head: a list that lags may still show the head that this one has replaced.
@@ -98,4 +111,7 @@ def make_kit_maker(side: DutiesParts, jobs: Callable[[], bytes | None] = lambda:
         build_timeout = timedelta(minutes=settings.head_node_build_timeout_minutes)
         return Manifest(settings.cluster_namespace, work_id, head.task_id, settings.auth.ssh_user, build_timeout)
 
-    return KitMaker(manifest, lambda: side.platform.clock.now().timestamp(), jobs)
+    waiting = Path.home() / HEAD_JOBS
+    return KitMaker(
+        manifest, lambda: side.platform.clock.now().timestamp(), lambda: with_waiting(jobs.document(), waiting)
+    )

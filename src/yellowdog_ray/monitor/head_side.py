@@ -6,7 +6,6 @@ No method waits: Ray's loop must not be blocked.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,7 +30,7 @@ from yellowdog_ray.monitor.scale_gate import ScaleGate
 from yellowdog_ray.monitor.supervisor import Supervisor
 from yellowdog_ray.monitor.updater_steps import Setups
 from yellowdog_ray.node.authentication import MODE_TOKEN
-from yellowdog_ray.node.variables import AUTH_MODE, CLOUD_INSTANCE_ID, FIRST_HEAD, HEAD_RESTART
+from yellowdog_ray.node.variables import AUTH_MODE, FIRST_HEAD, HEAD_RESTART
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.remote.tags import TagStore
 from yellowdog_ray.remote.uploads import with_deadlines
@@ -121,15 +120,15 @@ class HeadSide(Side):
         """The duties of every tick besides listing."""
         from yellowdog_ray.monitor.duties import make_supervisor
 
-        return make_supervisor(self, self._clock, v2=self._v2, admits=self._auth_mode == MODE_TOKEN)
+        admits, replaces = self._auth_mode == MODE_TOKEN, self._restart not in (None, FIRST_HEAD)
+        return make_supervisor(self, self._clock, v2=self._v2, admits=admits, replaces=replaces)
 
     @lazy
     def place(self) -> ReplacedHead:
         """The place of this head among the heads of its cluster."""
-        from yellowdog_ray.monitor.replaced_head import ReplacedHead
+        from yellowdog_ray.monitor.duties import make_place
 
-        head_id, is_replacement = os.environ.get(CLOUD_INSTANCE_ID, ""), self._restart != FIRST_HEAD
-        return ReplacedHead(head_id, self.launcher, self.tag_store, is_replacement=is_replacement)
+        return make_place(self, is_replacement=self._restart != FIRST_HEAD)
 
     @lazy
     def idleness(self) -> Idleness:
@@ -164,7 +163,7 @@ class HeadSide(Side):
         from yellowdog_ray.monitor.admission import make_admission
         from yellowdog_ray.monitor.duties import make_kit_maker
 
-        make_kit = make_kit_maker(self).current if self._restart is not None else None
+        make_kit = make_kit_maker(self, self._clock).current if self._restart is not None else None
         return make_admission(self.cluster, self.platform, self.settings, self._clock.monotonic, make_kit)
 
     def _admit(self, node_id: str) -> Mapping[str, str]:

@@ -175,7 +175,7 @@ class TestReplacement:
         monkeypatch.setenv("RAY_CLOUD_INSTANCE_ID", head)
         side._restart = "0"
 
-        make_kit_maker(side)
+        make_kit_maker(side, side._clock)
         manifest = manifests[0]()
 
         task_id = side.cluster.snapshot.nodes[head].task_id
