@@ -9,7 +9,8 @@ from typing import Any
 
 from yellowdog_ray.config.local_files import FILE_PREFIX
 from yellowdog_ray.config.mistakes import dotted
-from yellowdog_ray.config.shell_scripts import USERDATA, lines_without_comments, lines_without_messages
+from yellowdog_ray.config.shell_lines import lines_without_comments, lines_without_messages
+from yellowdog_ray.config.shell_scripts import USERDATA
 from yellowdog_ray.printable import one_line
 
 _VARIABLE = "SSH_PUBLIC_KEY"

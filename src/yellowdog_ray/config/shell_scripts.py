@@ -17,6 +17,7 @@ from typing import Any
 
 from yellowdog_ray.config.local_files import files_of
 from yellowdog_ray.config.script_texts import script_mistake
+from yellowdog_ray.config.shell_lines import lines_without_comments, lines_without_messages
 from yellowdog_ray.config.userdata import first_line_mistake, first_programs, has_format, stripped
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.ports import GCS_PORT
@@ -35,14 +36,11 @@ _SYNTAX = re.compile(r"line (\d+): (.*syntax error.*|unexpected EOF.*)")
 _END_OF_SCRIPT = re.compile(r"(?:exit|exec)\b")
 _STARTS_RAY = re.compile(r"\bray[\s\"']+start\b|ray\.scripts|ray[_-]start|start[_-]ray", re.IGNORECASE)
 _HEAD_PORT = re.compile(r"--port[= ][\"']?(\d*)")
-_ADDRESS = re.compile(r"--address[= ][\"']?[^\s\"']+:(\d+)")
+_ADDRESS = re.compile(r"--address[= ][\"']?[^\s\"']{1,300}:(\d+)")
 _MOST_FILES = 1_000  # of a directory, which may be a whole home
 _LONGEST_SHEBANG = 256
-_RAY = re.compile(r"\bray(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)|\bRAY_VERSION=[\"'{$:\w-]*?(\d+\.\d+\.\d+)")
+_RAY = re.compile(r"\bray(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)|\bRAY_VERSION=[\"'{$:\w-]*?(\d{1,4}\.\d{1,4}\.\d{1,4})")
 _PYTHON = re.compile(r"\bPYTHON=[\"'{$:\w-]*?python(3\.\d+)\b|\bpython(3\.\d+)[\"']? -m venv\b|--python[= ](3\.\d+)")
-_PRINTED = re.compile(r"(?:^|[;&|({])\s*(?:echo|printf)\b(?:\"[^\"]*\"|'[^']*'|[^;&|>])*(?=$|[;&|]|>\s*&)")
-_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
-_USES_TEXT = re.compile(r"(?:\s-\w*c|\beval|<<<|=|\binstall\b.*|\badd\b.*|\bssh\b.*|\becho\b.*|\bprintf\b.*)\s*$")
 
 
 def check_scripts_of(section: Mapping[str, Any], keys: Sequence[str], source: str, path: str) -> None:
@@ -188,32 +186,11 @@ def _has_windows_ends(file: Path) -> bool:
     return first.startswith(b"#!") and first.endswith(b"\r\n")
 
 
-def lines_without_comments(script: str) -> list[str]:
-    """A script's lines without those that are comments."""
-    return [line for line in script.splitlines() if not line.lstrip().startswith("#")]
-
-
 def stated_versions(text: str) -> tuple[set[str], set[str]]:
     """The versions of Ray, and the minor versions of Python, that a script installs, as far as it states them."""
     lines = lines_without_messages(text)
     ray, python = ({found for groups in each.findall(lines) for found in groups if found} for each in (_RAY, _PYTHON))
     return ray, python
-
-
-def lines_without_messages(text: str) -> str:
-    """A script without comments and without what it prints; each command on one line."""
-    return "\n".join(map(_without_messages, lines_without_comments(text.replace("\\\n", " "))))
-
-
-def _without_messages(line: str) -> str:
-    """A line of a script without what it prints: a quoted sentence, unless a command runs or installs it."""
-    printed = _PRINTED.sub(" ", line)
-    return _QUOTED.sub(lambda found: found[0] if _is_used(found) else '""', printed)
-
-
-def _is_used(quoted: re.Match[str]) -> bool:
-    """Whether a quoted text is one word, or follows an option such as `-c`, an assignment or `pip install`."""
-    return not re.search(r"\s", quoted[0]) or _USES_TEXT.search(quoted.string[: quoted.start()]) is not None
 
 
 def _interpreter(script: str) -> str:

@@ -23,7 +23,8 @@ makes it ignore the text."""
 _EMPTY_LINES = re.compile(r"\A(?:[ \t\r]*\n)+")
 _BASH = "#!/bin/bash"
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
-_OWN_TRAP = re.compile(r"""^(?![ \t]*#).*\btrap\b.*[\s"'](?:EXIT|exit|0)\b""", re.MULTILINE)
+_TRAP = re.compile(r"\btrap\b")
+_END = re.compile(r"""[\s"'](?:EXIT|exit|0)\b""")
 _OTHER_PROGRAM = re.compile(
     r"^(?![ \t]*#)(?:.*(?:[;&|({]|\b(?:then|do|else)\b))?[ \t]*exec[ \t]+(?![\d{<>&])\S", re.MULTILINE
 )
@@ -182,9 +183,15 @@ def reason_to_skip(userdata: str, extra: str = "") -> str | None:
     if has_format(userdata) and not is_shell_script(userdata):
         is_continued = userdata.startswith("#!") and not has_format(extra)
         return "is no shell script, and extra_userdata has no first line such as #!/bin/bash" if is_continued else None
-    if _OWN_TRAP.search(userdata):
+    if any(map(_sets_trap, userdata.split("\n"))):
         return "sets a `trap` for EXIT"
     return "runs another program by `exec`" if _OTHER_PROGRAM.search(userdata) else None
+
+
+def _sets_trap(line: str) -> bool:
+    """Whether a line sets a `trap` for the end. Two searches, because one for both takes the square of a line's length."""
+    trap = None if line.lstrip().startswith("#") else _TRAP.search(line)
+    return trap is not None and _END.search(line, trap.end()) is not None
 
 
 def has_format(text: str) -> bool:
