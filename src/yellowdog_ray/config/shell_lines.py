@@ -34,32 +34,32 @@ def _without_messages(line: str) -> str:
     return "".join(_without_sentences(_without_printing(_TOKEN.findall(line))))
 
 
-def _without_printing(tokens: list[str]) -> Iterator[str]:
-    """The tokens of a line without the commands that print, unless they print into a file."""
+def _without_printing(parts: list[str]) -> Iterator[str]:
+    """The parts of a line without the commands that print, unless they print into a file."""
     command: list[str] = []
     begins = True
-    for index, token in enumerate(tokens):
-        if (command and token not in _ENDS) or (begins and _PRINTS.match(token)):
-            command.append(token)
+    for index, part in enumerate(parts):
+        if (command and part not in _ENDS) or (begins and _PRINTS.match(part)):
+            command.append(part)
         else:
-            is_kept = token == ">" and not _is_duplicate(tokens, index)
+            is_kept = part == ">" and not _is_duplicate(parts, index)
             yield from command if is_kept else ()
             command = []
-            yield token
-        begins = token in _BEGINNINGS
+            yield part
+        begins = part in _BEGINNINGS
 
 
-def _is_duplicate(tokens: list[str], index: int) -> bool:
+def _is_duplicate(parts: list[str], index: int) -> bool:
     """Whether `>` at this index is followed by `&`, as in `>&2`."""
-    return next((token for token in tokens[index + 1 : index + 3] if token.strip()), "") == "&"
+    return next((part for part in parts[index + 1 : index + 3] if part.strip()), "") == "&"
 
 
-def _without_sentences(tokens: Iterator[str]) -> Iterator[str]:
-    """The tokens of a line, with `""` for each quoted sentence that no command runs, installs or assigns."""
+def _without_sentences(parts: Iterator[str]) -> Iterator[str]:
+    """The parts of a line, with `""` for each quoted sentence that no command runs, installs or assigns."""
     is_used = False
     before = ""
-    for token in tokens:
-        is_sentence = token[0] in "\"'" and any(map(str.isspace, token))
-        yield '""' if is_sentence and not is_used and not _TAKES_TEXT.search(before) else token
-        is_used = is_used or _USES_TEXT.search(token) is not None
-        before = f"{before}{token[-_LONGEST_OPTION:]}"[-_LONGEST_OPTION:]
+    for part in parts:
+        is_sentence = part[0] in "\"'" and any(map(str.isspace, part))
+        yield '""' if is_sentence and not is_used and not _TAKES_TEXT.search(before) else part
+        is_used = is_used or _USES_TEXT.search(part) is not None
+        before = f"{before}{part[-_LONGEST_OPTION:]}"[-_LONGEST_OPTION:]

@@ -189,7 +189,7 @@ def reason_to_skip(userdata: str, extra: str = "") -> str | None:
 
 
 def _sets_trap(line: str) -> bool:
-    """Whether a line sets a `trap` for the end. Two searches, because one for both takes the square of a line's length."""
+    """Whether a line sets a `trap` for the end. One search for both would take the square of its length."""
     trap = None if line.lstrip().startswith("#") else _TRAP.search(line)
     return trap is not None and _END.search(line, trap.end()) is not None
 
