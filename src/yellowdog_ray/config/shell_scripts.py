@@ -15,6 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from yellowdog_ray.config.first_lines import first_line_that_cannot_run
 from yellowdog_ray.config.local_files import files_of
 from yellowdog_ray.config.script_texts import script_mistake
 from yellowdog_ray.config.shell_lines import lines_without_comments, lines_without_messages
@@ -64,7 +65,10 @@ def check_scripts_of(section: Mapping[str, Any], keys: Sequence[str], source: st
 
 def _mistake(script: str, key: str) -> str | None:
     is_task = key in _TASK_SCRIPTS
-    if mistake := script_mistake(script, is_userdata=not is_task):
+    mistake = script_mistake(script, is_userdata=not is_task) or first_line_that_cannot_run(
+        script, is_userdata=not is_task
+    )
+    if mistake:
         return mistake
     interpreter = _interpreter(script if is_task else stripped(script))
     if is_task and interpreter and interpreter not in _SHELLS:

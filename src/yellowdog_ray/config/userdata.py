@@ -22,7 +22,7 @@ makes it ignore the text."""
 
 _EMPTY_LINES = re.compile(r"\A(?:[ \t\r]*\n)+")
 _BASH = "#!/bin/bash"
-_SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
+SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 _TRAP = re.compile(r"\btrap\b")
 _END = re.compile(r"""[\s"'](?:EXIT|exit|0)\b""")
 _OTHER_PROGRAM = re.compile(
@@ -208,4 +208,4 @@ def first_programs(text: str) -> list[str]:
 def is_shell_script(text: str) -> bool:
     """Whether the first line names a shell: `#!/bin/sh -e`, `#!/usr/bin/env bash`."""
     programs = first_programs(text)
-    return bool(programs) and (programs[0] in _SHELLS or (programs[0] == "env" and programs[-1] in _SHELLS))
+    return bool(programs) and (programs[0] in SHELLS or (programs[0] == "env" and programs[-1] in SHELLS))
