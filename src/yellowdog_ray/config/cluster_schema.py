@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from yellowdog_ray import names
 from yellowdog_ray.config import ray_keys
+from yellowdog_ray.config.installed_schema import rays_schema
 from yellowdog_ray.config.limits import (
     IDLE_TIMEOUT_MINUTES,
     MAX_NUMBER,
@@ -24,7 +25,7 @@ from yellowdog_ray.config.limits import (
 )
 from yellowdog_ray.config.models import INTERNAL_KEY, Auth, NodeConfig, ProviderSettings
 from yellowdog_ray.config.paths import NO_CONTROL_CHARACTERS
-from yellowdog_ray.config.ray_schema import LEGACY, rays_schema
+from yellowdog_ray.config.ray_schema import LEGACY
 from yellowdog_ray.config.values import whole
 
 Schema = dict[str, Any]

@@ -5,13 +5,13 @@ Pure, apart from reading the schema of the installed Ray.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from yellowdog_ray.config.mistakes import TEXT, Mistake, Place, dotted, hint, shown
+from yellowdog_ray.config.installed_schema import rays_schema
+from yellowdog_ray.config.levels import remedy_for
+from yellowdog_ray.config.mistakes import TEXT, Mistake, Place, dotted, shown
 
 _TYPES = {
     "integer": "a whole number",
@@ -133,14 +133,6 @@ def _validator() -> Any:
     return jsonschema.Draft7Validator(rays_schema())
 
 
-def rays_schema() -> dict[str, Any]:
-    """The schema of the installed Ray; a new one at each call."""
-    import ray.autoscaler
-
-    schema: dict[str, Any] = json.loads((Path(str(ray.autoscaler.__file__)).parent / "ray-schema.json").read_text())
-    return schema
-
-
 def _is_copy(config: Mapping[str, Any], error: Any) -> bool:
     """Whether Ray has copied a wrong value to this place from another: the mistake is reported there."""
     place: Place = tuple(error.absolute_path)
@@ -185,7 +177,7 @@ def _version() -> str:
 def _hint(key: str, known: list[str]) -> str:
     if key in LEGACY:
         return "use available_node_types and head_node_type"
-    return hint(key, known)
+    return remedy_for(key, known)
 
 
 def _remedy(place: Place, schema: Mapping[str, Any]) -> str:
