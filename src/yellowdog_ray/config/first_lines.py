@@ -40,7 +40,7 @@ def first_line_that_cannot_run(text: str, *, is_userdata: bool) -> str | None:
 
 def _mistake_of_program(line: str, *, is_whole: bool, is_userdata: bool) -> str | None:
     """What is wrong with a first line that begins with `#!`."""
-    program, *words = re.split(r"[ \t\r]+", line.removeprefix("#!").strip(" \t\r"))
+    program, *words = re.split(r"[ \t]+", line.removeprefix("#!").strip(" \t"))
     name = PurePosixPath(program).name
     if is_whole and any(not word.startswith("-") for word in _arguments(name, words)):
         return f"its only line is {shown(line)}: {_JOINED}"

@@ -65,6 +65,8 @@ def inline_files(
 ) -> dict[str, Any]:
     """Replace each `file:<path>` value of `keys` by the text of that file, without a byte-order mark.
 
+    Line ends of Windows become those of Linux, also in texts of the YAML.
+
     Args:
         section: the section of the YAML; it is not changed.
         keys: the keys that may name a file.
@@ -88,6 +90,7 @@ def inline_files(
             inlined[key] = text if "\n" in text else f"{text}\n"  # as text, it is not taken for a path again
         else:
             _refuse_path(value, source, f"{path}.{key}", folders)
+            inlined[key] = value.replace("\r\n", "\n").replace("\r", "\n")  # as Python reads those of a file
     return inlined
 
 

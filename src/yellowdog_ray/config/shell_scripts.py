@@ -5,10 +5,8 @@ YellowDog's task type `bash` runs task scripts in bash whatever their first line
 
 from __future__ import annotations
 
-import os
 import platform
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from itertools import chain, islice
@@ -19,6 +17,7 @@ from yellowdog_ray.config.first_lines import first_line_that_cannot_run
 from yellowdog_ray.config.local_files import files_of
 from yellowdog_ray.config.script_texts import script_mistake
 from yellowdog_ray.config.shell_lines import lines_without_comments, lines_without_messages
+from yellowdog_ray.config.shell_syntax import dash_mistake, syntax_mistake
 from yellowdog_ray.config.userdata import first_line_mistake, first_programs, has_format, stripped
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.ports import GCS_PORT
@@ -28,13 +27,7 @@ _TASK_SCRIPTS = ("ray_head_node_task_script", "ray_worker_node_task_script")
 USERDATA = ("userdata", "extra_userdata")
 """The keys of a `node_config` that hold user data."""
 
-_SECONDS = 5.0
 _SHELLS = ("bash", "sh", "dash")
-_OLDEST_MAJOR = 4
-"""bash 3 (macOS) refuses words of later versions."""
-
-_SYNTAX = re.compile(r"line (\d+): (.*syntax error.*|unexpected EOF.*)")
-_END_OF_SCRIPT = re.compile(r"(?:exit|exec)\b")
 _STARTS_RAY = re.compile(r"\bray[\s\"']+start\b|ray\.scripts|ray[_-]start|start[_-]ray", re.IGNORECASE)
 _HEAD_PORT = re.compile(r"--port[= ][\"']?(\d*)")
 _ADDRESS = re.compile(r"--address[= ][\"']?[^\s\"']{1,300}:(\d+)")
@@ -65,9 +58,8 @@ def check_scripts_of(section: Mapping[str, Any], keys: Sequence[str], source: st
 
 def _mistake(script: str, key: str) -> str | None:
     is_task = key in _TASK_SCRIPTS
-    mistake = script_mistake(script, is_userdata=not is_task) or first_line_that_cannot_run(
-        script, is_userdata=not is_task
-    )
+    mistake = script_mistake(script, is_userdata=not is_task)
+    mistake = mistake or first_line_that_cannot_run(script, is_userdata=not is_task)
     if mistake:
         return mistake
     interpreter = _interpreter(script if is_task else stripped(script))
@@ -76,6 +68,8 @@ def _mistake(script: str, key: str) -> str | None:
             f"its first line names `{interpreter}`, and YellowDog's task type `bash` runs it in bash: write a script "
             f"for bash that starts your `{interpreter}` program"
         )
+    if interpreter == "dash" and not is_task and (mistake := dash_mistake(script)):
+        return f"dash cannot read {mistake}: correct the script"
     return syntax_mistake(script) if is_task or interpreter in _SHELLS or _runs_alone(script, key) else None
 
 
@@ -203,45 +197,3 @@ def _interpreter(script: str) -> str:
     if programs[:1] == ["env"] and len(programs) > 1:
         return programs[1]
     return programs[0] if programs else ""
-
-
-def syntax_mistake(script: str) -> str | None:
-    """The line that bash cannot read, with its message; None also where bash is missing or old."""
-    found = _syntax_error(script)
-    if found is None or _ends_before(script, int(found[1])) or _is_old():
-        return None
-    return f"bash cannot read line {found[1]} ({found[2]}): correct the script"
-
-
-def _syntax_error(script: str) -> re.Match[str] | None:
-    # A script may enable extended patterns (`shopt -s extglob`), which bash reads only if they are enabled already.
-    return _SYNTAX.search(_run_bash(["-O", "extglob", "-n", "/dev/stdin"], script))
-
-
-def _ends_before(script: str, line: int) -> bool:
-    """Whether a script ends before a line: what follows, such as an archive, need not be for bash."""
-    lines = script.split("\n")
-    ends = [number for number, text in enumerate(lines[: line - 1], 1) if _END_OF_SCRIPT.match(text)]
-    return bool(ends) and _syntax_error("\n".join([*lines[: ends[-1]], ""])) is None
-
-
-def _is_old() -> bool:
-    version = _run_bash(["-c", "echo $BASH_VERSINFO >&2"], "").strip()
-    return version.isdecimal() and int(version) < _OLDEST_MAJOR
-
-
-def _run_bash(arguments: list[str], script: str) -> str:
-    """What bash prints as errors, in English; empty where it cannot be run."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("BASH_ENV", "ENV")}
-    try:
-        done = subprocess.run(
-            ["bash", *arguments],
-            input=script.encode(errors="replace"),
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            env={**environment, "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stderr.decode(errors="replace")

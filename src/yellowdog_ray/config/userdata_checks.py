@@ -12,9 +12,11 @@ from yellowdog_ray.config.characters import has_halves
 from yellowdog_ray.config.cloud_config import MERGE, cloud_config_mistake, repeated_keys, replaced_keys
 from yellowdog_ray.config.mistakes import dotted
 from yellowdog_ray.config.script_texts import has_private_key
-from yellowdog_ray.config.shell_scripts import USERDATA, syntax_mistake
+from yellowdog_ray.config.shell_scripts import USERDATA
+from yellowdog_ray.config.shell_syntax import dash_mistake, syntax_mistake
 from yellowdog_ray.config.userdata import (
     first_line_mistake,
+    first_programs,
     full_userdata,
     has_format,
     is_shell_script,
@@ -106,6 +108,7 @@ def _warnings(first: str, extra: str) -> Iterator[str]:
                 f"{key} contains a private key, which everybody who may read the machine's user data can read: put "
                 "the key into the image, or copy it with file_mounts"
             )
+    yield from _warnings_of_sh(first, extra)
     size = len((full_userdata(first, extra) or "").encode())
     if size > AWS_BYTES:
         key, where = ("userdata", " with extra_userdata" if extra else "") if first else ("extra_userdata", "")
@@ -113,6 +116,17 @@ def _warnings(first: str, extra: str) -> Iterator[str]:
             f"{key}{where} has {size:,} bytes, and AWS accepts at most {AWS_BYTES:,}, other clouds more: put parts of "
             "it into the image, or let a short script download them"
         )
+
+
+def _warnings_of_sh(first: str, extra: str) -> Iterator[str]:
+    """What dash cannot read of texts for `sh`, which other Linux systems run in bash."""
+    for key, text in zip(USERDATA, (first, extra), strict=True):
+        begin = first if text == extra and not has_format(text) else text
+        if first_programs(begin)[-1:] == ["sh"] and (mistake := dash_mistake(text)):
+            yield (
+                f"{key}: the `sh` of Debian and Ubuntu, dash, cannot read {mistake}: write `#!/bin/bash`, unless the "
+                "image has another `sh`"
+            )
 
 
 def _quoted(keys: list[str]) -> str:

@@ -57,7 +57,7 @@ def test_first_line_that_linux_cannot_run_is_refused_as_user_data(line, phrase):
     [
         "#!/bin/bash",
         "#! /bin/bash  ",
-        "#!/bin/bash -eu\r",
+        "#!/bin/bash -eu",
         "#!/usr/bin/env bash",
         "#!/usr/bin/env -S bash -e -o pipefail",
         "#!/bin/busybox sh",

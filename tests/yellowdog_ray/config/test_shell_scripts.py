@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.config import shell_scripts
+from yellowdog_ray.config import shell_syntax
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.shell_scripts import check_scripts_of, stated_versions
 from yellowdog_ray.errors import ConfigError
@@ -44,12 +44,38 @@ def test_script_with_a_syntax_error_is_refused_with_its_line(key, text, line):
         "ray start\ncat <<'END'\n'\nEND\n",
         "tail -n +3 $0 | tar -xz\nexit 0\n\x1f'(if )\n",
         "shopt -s extglob\nray start\nls !(a|b)\n",
+        'main "$@"; exit\n((\n',
+        "{ ray start; exit 0; }\n((\n",
+        "ray start\nexec sleep 1\n((\n",
         EXAMPLE.read_text(),
     ],
 )
 @pytest.mark.parametrize("key", [HEAD, "userdata"])
 def test_script_that_bash_can_read_passes(key, text):
     check(text, key)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fail() { echo; exit 1; }",
+        "x || { echo; exit 1; }",
+        "trap 'rm x; exit 1' INT",
+        "exec >/var/log/x 2>&1",
+        "if x; then exit; fi",
+        "# first; exit",
+    ],
+)
+def test_line_after_which_a_script_continues_hides_no_syntax_error(line):
+    with pytest.raises(ConfigError, match="bash cannot read line 3"):
+        check(f"{line}\nray start\nfi\n")
+
+
+def test_syntax_of_dash_is_that_of_its_own_scripts_only():
+    for key, text in ((HEAD, "#!/bin/dash\na=(1 2)\n"), ("userdata", "#!/bin/bash\na=(1 2)\n")):
+        check(text, key)
+    with pytest.raises(ConfigError, match=r"userdata: dash cannot read line 2 \(Syntax error: .+\): correct"):
+        check("#!/bin/dash\na=(1 2)\n", "userdata")
 
 
 def test_no_part_of_a_script_runs(tmp_path):
@@ -70,7 +96,7 @@ def test_userdata_of_another_format_is_not_read(text):
 
 def test_syntax_is_not_judged_where_bash_is_missing_or_old(monkeypatch, tmp_path):
     broken = "if true; then\n"
-    monkeypatch.setattr(shell_scripts, "_OLDEST_MAJOR", 1_000)
+    monkeypatch.setattr(shell_syntax, "_OLDEST_MAJOR", 1_000)
     check(broken)
     monkeypatch.setenv("PATH", str(tmp_path))
     check(broken)
@@ -184,6 +210,14 @@ def test_script_to_copy_with_windows_line_ends_gives_a_warning(cluster_yaml, tmp
 
     assert f"c.yaml: file_mounts: {tmp_path}/files/a.sh has the line ends of Windows" in first
     assert f"run `sed -i 's/\\r$//' {tmp_path}/run`" in second
+
+
+def test_script_of_the_yaml_loses_windows_line_ends(cluster_yaml, tmp_path):
+    cluster_yaml["provider"][HEAD] = "#!/bin/bash\r\nif true; then\r\nray start --head\r\nfi\r\n"
+
+    config, _ = bootstrap(cluster_yaml, "c.yaml", [tmp_path])
+
+    assert config["provider"][HEAD] == "#!/bin/bash\nif true; then\nray start --head\nfi\n"
 
 
 def test_script_named_by_file_loses_windows_line_ends(cluster_yaml, tmp_path):

@@ -136,3 +136,30 @@ class TestWarnings:
     @pytest.mark.parametrize("first", [None, "", " ", "echo a", PACKAGES])
     def test_short_user_data_gives_no_warning(self, first):
         assert warnings(first, "echo b" if first != PACKAGES else "#!/bin/sh\necho b") == []
+
+    @pytest.mark.parametrize(
+        ("first", "extra", "place"),
+        [
+            ("#!/bin/sh\na=(1 2)", None, "userdata"),
+            ("#!/bin/sh\necho a", "cat <(ls)", "extra_userdata"),
+            ("#!/usr/bin/env sh\necho a", "#!/bin/sh\na=(1)", "extra_userdata"),
+        ],
+    )
+    def test_script_for_sh_that_dash_cannot_read_gives_a_warning(self, first, extra, place):
+        (found,) = warnings(first, extra)
+
+        assert f"node_config.{place}: the `sh` of Debian and Ubuntu, dash, cannot read line " in found
+        assert "write `#!/bin/bash`" in found
+
+    @pytest.mark.parametrize(
+        ("first", "extra"),
+        [
+            ("#!/bin/bash\na=(1 2)", None),
+            ("a=(1 2)", None),
+            ("#!/bin/sh\necho a\nexit 0\n((\n", None),
+            ("#!/bin/sh\necho a", "#!/bin/bash\na=(1)"),
+            (PACKAGES, "#!/bin/sh\necho a"),
+        ],
+    )
+    def test_script_for_bash_or_of_any_sh_gives_no_warning(self, first, extra):
+        assert warnings(first, extra) == []
