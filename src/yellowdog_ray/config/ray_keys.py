@@ -199,7 +199,7 @@ def _lists_and_flags(config: Mapping[str, Any]) -> Iterator[Mistake]:
 def _numbers(value: object, place: Place) -> Iterator[Mistake]:
     """Numbers that no JSON can hold, or that are too large for Ray's arithmetic."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield Mistake(place, f" is {value}: give a finite number")
+        yield Mistake(place, f" is {shown(value)}: give a finite number")
     elif isinstance(value, int | float) and value > MAX_NUMBER:
         yield Mistake(place, f" is {shown(value)}: give a number of at most {MAX_NUMBER:,}")
     elif _is_text_on_the_head(value):

@@ -7,6 +7,8 @@ import re
 import subprocess
 from collections.abc import Callable
 
+from yellowdog_ray.config.mistakes import shown
+
 _SECONDS = 5.0
 _OLDEST_MAJOR = 4
 """bash 3 (macOS) refuses words of later versions."""
@@ -22,6 +24,9 @@ _END_OF_SCRIPT = re.compile(
 Within a block it ends nothing, but the lines up to it are then no whole script.
 """
 
+_PLACEHOLDER = re.compile(r"<[a-z][a-z /_-]*>")
+_YOURS = re.compile(r"<your\b[^<>\n]*>")
+
 _Find = Callable[[str], "re.Match[str] | None"]
 
 
@@ -30,6 +35,10 @@ def syntax_mistake(script: str) -> str | None:
     found = _mistake(script, _bash_mistake)
     if found is None or _is_old():
         return None
+    line = script.split("\n")[int(found[1]) - 1 :][:1]
+    if placeholder := _PLACEHOLDER.search("\n".join(line)) or _YOURS.search(script):
+        named = shown(placeholder[0])
+        return f"it contains {named}, a placeholder, which RayDog does not replace: write what it stands for"
     return f"bash cannot read line {found[1]} ({found[2]}): correct the script"
 
 

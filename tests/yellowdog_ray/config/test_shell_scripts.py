@@ -71,6 +71,14 @@ def test_line_after_which_a_script_continues_hides_no_syntax_error(line):
         check(f"{line}\nray start\nfi\n")
 
 
+@pytest.mark.parametrize(
+    "text", ["docker run <your image>\n", "IMAGE=<your-registry/your-ray-image>\nray start\n", "cd <path to it>\n"]
+)
+def test_placeholder_of_an_example_is_named(text):
+    with pytest.raises(ConfigError, match=r"it contains '<\w.*>', a placeholder, which RayDog does not replace"):
+        check(text)
+
+
 def test_syntax_of_dash_is_that_of_its_own_scripts_only():
     for key, text in ((HEAD, "#!/bin/dash\na=(1 2)\n"), ("userdata", "#!/bin/bash\na=(1 2)\n")):
         check(text, key)
