@@ -16,8 +16,8 @@ GZIP = b"\x1f\x8b"
 """The first bytes of compressed data (RFC 1952)."""
 
 _ARCHIVES = ("PK\x03\x04", "\x7fELF")
-_UTF_16 = 4
-"""In this many first characters a text for Linux has a NUL if it is in UTF-16."""
+_UTF_16 = 3
+"""The number of NUL characters, every second one, by which the beginning of a text in UTF-16 is known."""
 
 _KEY = re.compile(r"-----BEGIN |PuTTY-User-Key-File|b3BlbnNzaC1rZXk|(ssh|ecdsa|sk)-\S+ AAAA")
 _KEY_INSIDE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?=[A-Za-z0-9+/])(?!\S*[$<])")
@@ -55,7 +55,7 @@ def _mistake_of_binary(text: str) -> str:
     """Why a text with NUL characters is no script."""
     if text.startswith(_ARCHIVES):
         return "it is an archive or a program: give a script that unpacks or runs it"
-    if "\0" in text[:_UTF_16]:
+    if "\0" * _UTF_16 in (text[: 2 * _UTF_16 : 2], text[1 : 2 * _UTF_16 : 2]):
         return "it contains NUL characters, as a text in UTF-16 does: save it as UTF-8"
     return "it contains a NUL character, which no script can contain: remove it"
 
