@@ -82,6 +82,7 @@ def cluster_schema() -> Schema:
     }
     for key in ("max_workers", "upscaling_speed", "idle_timeout_minutes", "no_restart"):
         keys[key]["maximum"] = MAX_NUMBER
+    keys["idle_timeout_minutes"]["type"] = ["number", "null"]
     for key in ray_keys.LISTS_OF_TEXT:
         keys[key]["items"] = {"type": "string"}
     keys["file_mounts"]["additionalProperties"] = {"type": "string", "minLength": 1}

@@ -5,6 +5,7 @@ Pure, apart from reading the schema of the installed Ray.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -32,6 +33,9 @@ _REMEDIES = {
 LEGACY = ("head_node", "worker_nodes")
 """Keys of Ray 1, which Ray removes where they are empty, as in many old files."""
 
+_TIMEOUT = "idle_timeout_minutes"
+_DIGITS = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
 _MERGED = ("head_setup_commands", "worker_setup_commands")
 
 
@@ -48,6 +52,12 @@ def keys_that_are_no_text(config: Mapping[str, Any]) -> list[Mistake]:
 def without_empty_legacy_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     """The YAML as the user has written it without the keys that Ray removes, because they are old and empty."""
     return {key: value for key, value in config.items() if key not in LEGACY or value not in (None, {}, [])}
+
+
+def without_empty_timeout(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without an `idle_timeout_minutes` that has no value: the default applies."""
+    is_empty = config.get(_TIMEOUT, 0) is None
+    return {key: value for key, value in config.items() if key != _TIMEOUT or not is_empty}
 
 
 def take_wrong_values(config: Mapping[str, Any]) -> tuple[list[Mistake], dict[str, Any]]:
@@ -155,7 +165,10 @@ def _mistakes(error: Any) -> Iterator[Mistake]:
             if key not in known:
                 yield Mistake((*place, key), f" is not a key of Ray {_version()}: {_hint(key, known)}")
     else:
-        yield Mistake(place, f" is {shown(error.instance)}: {_remedy(place, error.schema)}")
+        is_number = error.schema.get("type") in ("integer", "number")
+        is_quoted = is_number and isinstance(error.instance, str) and _DIGITS.fullmatch(error.instance)
+        remedy = f"{_remedy(place, error.schema)}{', without quotes' if is_quoted else ''}"
+        yield Mistake(place, f" is {shown(error.instance)}: {remedy}")
 
 
 def _missing(place: Place, key: str) -> Mistake:
