@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.config import shell_syntax
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.shell_scripts import check_scripts_of, stated_versions
 from yellowdog_ray.errors import ConfigError
@@ -55,30 +54,6 @@ def test_script_that_bash_can_read_passes(key, text):
     check(text, key)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "fail() { echo; exit 1; }",
-        "x || { echo; exit 1; }",
-        "trap 'rm x; exit 1' INT",
-        "exec >/var/log/x 2>&1",
-        "if x; then exit; fi",
-        "# first; exit",
-    ],
-)
-def test_line_after_which_a_script_continues_hides_no_syntax_error(line):
-    with pytest.raises(ConfigError, match="bash cannot read line 3"):
-        check(f"{line}\nray start\nfi\n")
-
-
-@pytest.mark.parametrize(
-    "text", ["docker run <your image>\n", "IMAGE=<your-registry/your-ray-image>\nray start\n", "cd <path to it>\n"]
-)
-def test_placeholder_of_an_example_is_named(text):
-    with pytest.raises(ConfigError, match=r"it contains '<\w.*>', a placeholder, which RayDog does not replace"):
-        check(text)
-
-
 def test_syntax_of_dash_is_that_of_its_own_scripts_only():
     for key, text in ((HEAD, "#!/bin/dash\na=(1 2)\n"), ("userdata", "#!/bin/bash\na=(1 2)\n")):
         check(text, key)
@@ -100,14 +75,6 @@ def test_task_script_of_another_interpreter_is_refused():
 @pytest.mark.parametrize("text", ["#!/usr/bin/python3\nprint('(')\n", "#cloud-config\nruncmd: [']']\n"])
 def test_userdata_of_another_format_is_not_read(text):
     check(text, "userdata")
-
-
-def test_syntax_is_not_judged_where_bash_is_missing_or_old(monkeypatch, tmp_path):
-    broken = "if true; then\n"
-    monkeypatch.setattr(shell_syntax, "_OLDEST_MAJOR", 1_000)
-    check(broken)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    check(broken)
 
 
 @pytest.mark.parametrize(

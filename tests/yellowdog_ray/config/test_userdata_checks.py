@@ -87,6 +87,14 @@ class TestMistakes:
         assert mistake(f"{lines}{PACKAGES}") == ""
         assert full_userdata(f"{lines}{PACKAGES}", None) == PACKAGES
 
+    def test_user_data_that_no_cloud_accepts_is_refused(self):
+        half = "#" * 499_000
+
+        assert mistake(half, half) == ""
+        found = mistake(half, f"{half}{'#' * 3_000}")
+        assert found.startswith("c.yaml: w.node_config.userdata with extra_userdata has 1,001,")
+        assert "bytes, and no cloud accepts 1,000,000: put parts of it into the image" in found
+
 
 class TestWarnings:
     def test_key_of_two_cloud_configs_gives_a_warning_with_its_remedy(self):
@@ -124,7 +132,7 @@ class TestWarnings:
 
         (found,) = warnings("#!/bin/bash\n" + "x" * (16_384 - 12))
 
-        assert "node_config.userdata has 16,385 bytes, and AWS accepts at most 16,384" in found
+        assert "node_config.userdata has 16,385 bytes, and AWS accepts at most 16,384, Oracle Cloud 32,000" in found
         (found,) = warnings("echo a\n" * 1500, "echo é\n" * 1000)
         assert "node_config.userdata with extra_userdata has 18," in found
 
