@@ -17,7 +17,7 @@ _BASH_MISTAKE = re.compile(r"line (\d+): (.*syntax error.*|unexpected EOF.*)")
 _DASH_MISTAKE = re.compile(r"dash: (\d+): (Syntax error: .*)")
 _EXIT = r"(?:exit(?:\s+(?:\d+|\$\w+|\$\?|\"\$\?\"))?|exec\s+(?![\d{<>&])[^;&|#'\"]+)"
 _END_OF_SCRIPT = re.compile(
-    rf"(?:exit\b|exec\s+(?![\d{{<>&])\S)|[^#{{()]*;\s*{_EXIT}\s*$|\{{.*;\s*{_EXIT}\s*;\s*\}}\s*$"
+    rf"(?:exit\b|['\"]*exec['\"]*\s+(?![\d{{<>&])\S)|[^#{{()]*;\s*{_EXIT}\s*$|\{{.*;\s*{_EXIT}\s*;\s*\}}\s*$"
 )
 """A line after which a script ends, whatever it has done: such a command begins it, or is its last one.
 

@@ -46,6 +46,7 @@ def test_script_with_a_syntax_error_is_refused_with_its_line(key, text, line):
         'main "$@"; exit\n((\n',
         "{ ray start; exit 0; }\n((\n",
         "ray start\nexec sleep 1\n((\n",
+        "#!/bin/sh\n'''exec' python3 \"$0\"\n' '''\nprint((1, 2))\n",
         EXAMPLE.read_text(),
     ],
 )
