@@ -29,6 +29,7 @@ _READS_OTHER_TEXT = re.compile(
 _FILE = re.compile(r">>?[ \t]*[\"']?([~/\w][^\s;&|\"']*)")
 _VALUE_OF = re.compile(r"[ \t]*(?:(?:export|readonly)[ \t]+)?(\w+)=")
 _RESOLVES_BREAKS = re.compile(r"\becho[ \t]+-\w*e|%b")
+_UNUSED = re.compile(r"[ \t]+(?:#|AAAA)[^\n]*")
 _LIKENESS = 0.8
 _LONGEST_REST = 100
 _HALF = "the public half of"
@@ -107,9 +108,9 @@ def _fault(texts: Mapping[str, str], public: str | None) -> _Fault | None:
 
 
 def _without_comments(text: str) -> str:
-    """A script without comments, apart from its first line."""
+    """A script without comments, apart from a first line that names its format."""
     first, _, rest = text.partition("\n")
-    return "\n".join([first, *lines_without_comments(rest)])
+    return "\n".join([first, *lines_without_comments(rest)] if has_format(text) else lines_without_comments(text))
 
 
 def _is_shell(text: str) -> bool:
@@ -206,12 +207,12 @@ def _is_for_other_file(line: str, scripts: Mapping[str, str]) -> bool:
 
 
 def _without(text: str, found: list[Assignment]) -> str:
-    """A script without the assignments and what follows them in their lines, such as a comment."""
+    """A script without the assignments, and without a comment or a key behind them in their lines."""
     parts, position = [], 0
     for each in found:
         parts.append(text[position : each.start])
-        end = text.find("\n", each.end)
-        position = max(position, len(text) if end < 0 else end)
+        rest = _UNUSED.match(text, each.end)
+        position = rest.end() if rest else each.end
     return "".join([*parts, text[position:]])
 
 
