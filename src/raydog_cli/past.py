@@ -149,7 +149,7 @@ def _show(log: NodeLog) -> None:
     if log.ended:
         print_safe(f"  ended     {_time(log.ended)} UTC")
     for moment, text in log.errors:
-        print_safe(f"  error     {_time(moment)} UTC: {text}")
+        print_safe(f"  error     {f'{_time(moment)} UTC: ' if moment else ''}{text}")
     print_safe(f"  output    {_where(log)}")
 
 

@@ -82,11 +82,16 @@ def slug(text: str, length: int = 24) -> str:
     """
     if len(text) <= length and _NAME.fullmatch(text) and text != HEAD_GROUP:
         return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    digest = _digest(text)
     plain = _plain(text.lower()).strip("-")
     if not plain or not plain[0].isalpha():
         plain = f"n-{plain}"
     return f"{plain[: length - 7].rstrip('-')}-{digest}"
+
+
+def _digest(text: str, length: int = 6) -> str:
+    """Hexadecimal digits of any text: a stranger's may have surrogates, which UTF-8 has not."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:length]
 
 
 def _plain(text: str) -> str:
@@ -117,7 +122,7 @@ def common_part(cluster: str) -> str:
 def _stem(cluster: str) -> str:
     if len(cluster) <= _STEM_LENGTH:
         return cluster
-    return f"{cluster[:_CUT_LENGTH]}-{hashlib.sha256(cluster.encode()).hexdigest()[:6]}"
+    return f"{cluster[:_CUT_LENGTH]}-{_digest(cluster)}"
 
 
 def group_name(node_type: str, config: str, generation: int = 1) -> str:
@@ -240,4 +245,4 @@ def worker_id(node_type: str) -> str:
 
 def replacement_id(node_type: str, node_id: str) -> str:
     """The node id of a worker's replacement: always the same for one worker."""
-    return f"{slug(node_type)}-{hashlib.sha256(node_id.encode()).hexdigest()[: 2 * _NODE_BYTES]}"
+    return f"{slug(node_type)}-{_digest(node_id, 2 * _NODE_BYTES)}"

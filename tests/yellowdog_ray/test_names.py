@@ -59,7 +59,9 @@ def test_names_are_the_same_in_every_version():
     assert names.replacement_id("gpu", "gpu-1") == "gpu-dfe1f80ee72a"
 
 
-@pytest.mark.parametrize("text", ["ray.worker.default", "GPU", "123", "x" * 80, "head", "ray_worker-", "ünïcode"])
+@pytest.mark.parametrize(
+    "text", ["ray.worker.default", "GPU", "123", "x" * 80, "head", "ray_worker-", "ünïcode", "\ud800"]
+)
 def test_slug_is_a_valid_name_for_any_text(text):
     slug = names.slug(text)
 

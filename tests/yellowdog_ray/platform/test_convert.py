@@ -32,6 +32,7 @@ from yellowdog_ray.platform.convert import (
     source_messages,
     sources_of,
     task_entity,
+    task_errors,
     task_group_entity,
     task_view,
     work_entry,
@@ -264,6 +265,25 @@ class TestTask:
         ]
 
         assert task_view(self.task(errors=errors)).errors == ("PROCESS_FAILED: it failed (exit code 0)", "LOST: gone")
+
+    @pytest.mark.parametrize(
+        ("errors", "shown"),
+        [([None], []), (["x"], [(None, "x")]), ("broken", [(None, "broken")]), ({"a": 1}, [(None, "{'a': 1}")])],
+    )
+    def test_error_that_is_no_object_is_shown_as_it_is(self, errors, shown):
+        assert task_errors(self.task(errors=errors)) == shown
+
+    def test_error_without_a_plausible_time_has_none(self):
+        error = SimpleNamespace(errorType="LOST", error="gone", timestamp=datetime.max.replace(tzinfo=timezone.utc))
+
+        assert task_errors(self.task(errors=[error])) == [(None, "LOST: gone")]
+
+    def test_times_that_are_not_plausible_are_missing(self):
+        far = datetime.max.replace(tzinfo=timezone.utc)
+
+        view = task_view(self.task(startedTime=far, finishedTime=far))
+
+        assert (view.started, view.ended) == (None, None)
 
 
 class TestPlatformNode:
