@@ -227,6 +227,21 @@ def has_pool_form(name: str) -> bool:
     return _TOKEN.fullmatch(token_of(name)) is not None and name.count("-") >= 2
 
 
+def clusters_of_pool(pool: str) -> list[str]:
+    """The names that a cluster with a pool of this name can have, the longest first: one if it is a head's pool.
+
+    None at all if the pool's name may have shortened the cluster's, or has no such form.
+    """
+    stem = pool.removesuffix(f"-{token_of(pool)}")
+    if not has_pool_form(pool) or len(pool) >= MAX_NAME_LENGTH - 1:
+        return []
+    if stem.endswith(f"-{HEAD_GROUP}"):
+        cluster = stem.removesuffix(f"-{HEAD_GROUP}")
+        return [HEAD_GROUP if cluster == slug(HEAD_GROUP) else cluster]
+    parts = stem.split("-")[:-1]  # without the digest of the type's `node_config`
+    return [name for end in range(len(parts) - 1, 0, -1) if is_valid_name(name := "-".join(parts[:end]))]
+
+
 def may_share_cluster(work: str, pool: str) -> bool:
     """Whether a work requirement and a pool of these names may be one cluster's: False only if they cannot be."""
     stem = work.rpartition("-")[0] or work

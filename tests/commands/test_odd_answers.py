@@ -1,7 +1,8 @@
-"""`raydog` commands that only read, while YellowDog's answers have values that no answer should have."""
+"""`raydog` commands that only read, while YellowDog's lists lag, or its answers have values that none should have."""
 
 import json
 import random
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -150,6 +151,57 @@ def test_command_shows_the_rest_of_a_task_with_odd_errors(raydog, world, command
 
     assert_no_bug(result)
     assert result.exit_code == (1 if (command[0], errors) == ("logs", [None]) else 0)
+
+
+def lagging(*names_left_out):
+    """Leaves work requirements of these names out of lists; all of them without a name."""
+
+    def edit(call, value):
+        if call == "GET /work/requirements":
+            value["items"] = [item for item in value["items"] if names_left_out and item["name"] not in names_left_out]
+        return value
+
+    return Edited(edit)
+
+
+@pytest.mark.parametrize("left_out", [(), (ODD,)])
+@pytest.mark.usefixtures("account")
+def test_list_shows_a_cluster_that_the_search_leaves_out(raydog, world, left_out):
+    world.wire.manners = lagging(*left_out)
+
+    shown = raydog("list")
+
+    assert shown.exit_code == 0
+    assert all(name in shown.stdout for name in OTHER_CLUSTERS)
+    assert f"{ODD}-head-" not in shown.output
+
+
+@pytest.mark.parametrize("left_out", [(), (ODD,)])
+@pytest.mark.usefixtures("account")
+def test_gc_gives_no_advice_to_end_a_living_cluster_that_the_search_leaves_out(raydog, world, left_out):
+    world.lab.advance(700)
+    world.wire.manners = lagging(*left_out)
+
+    result = raydog("gc", "--dry-run")
+
+    assert result.exit_code == 0
+    assert "nothing to remove" in result.stdout
+    assert "my-ray-head-" not in result.stderr
+    assert "ray-head-0badcafe" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "gc"])
+@pytest.mark.usefixtures("account")
+def test_command_reports_that_a_cluster_was_not_read_when_neither_list_nor_name_shows_it(raydog, world, wire, command):
+    world.wire.manners = lagging(ODD)
+
+    with wire.trouble("403", f"GET /work/namespaces/*/requirements/{ODD}"):
+        result = raydog(command, *["--dry-run"] * (command == "gc"))
+
+    assert result.exit_code == 1
+    assert "not read" in result.stderr
+    assert "no living cluster" not in result.stderr
+    assert not re.search(r"RayDog's: [^.]*my-ray-head", result.stderr)
 
 
 def _places(value, at=()):

@@ -144,7 +144,7 @@ def _group_view(group: TaskGroup) -> TaskGroupView:
     return TaskGroupView(
         id=identified(group.id, "a task group"),
         name=group.name,
-        worker_tag=group.tag or next(iter(placement.worker_tags), ""),
+        worker_tag=group.tag or "",  # one without a tag is none of RayDog's
         task_timeout=duration(spec.taskTimeout),
         counts=_counts(group.taskSummary),
         placement=placement,

@@ -157,11 +157,12 @@ class TestWorkRequirement:
 
         assert [group.name for group in work_view(work).groups] == ["head", "cpu", "gpu"]
 
-    def test_group_without_a_tag_of_its_own_has_that_of_its_workers(self):
+    def test_group_without_a_tag_of_its_own_has_none(self):
         work = self.work()
         work.taskGroups = [self.group(tag=None)]
 
-        assert work_view(work).groups[0].worker_tag == "t1"
+        (group,) = work_view(work).groups
+        assert (group.worker_tag, group.placement.worker_tags) == ("", ("t1",))
 
     def test_entry_has_all_fields(self):
         fields = {"id": "w-1", "namespace": "demo", "name": "ray", "createdTime": NOW}
