@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -60,12 +61,23 @@ def reported_errors() -> Iterator[None]:
     except ImportError as error:
         typer.echo(f"yellowdog-ray is missing: run `pip install .` in a clone of it ({error})", err=True)
         raise typer.Exit(NO_ACCESS) from error
+    log, lines = logging.getLogger("yellowdog_ray"), _LogLines(logging.WARNING)
+    log.addHandler(lines)
     try:
         yield
     except TeardownIncomplete as error:
         fail(str(error), NOT_FOUND)
     except RayDogError as error:
         fail(str(error), NO_ACCESS)
+    finally:
+        log.removeHandler(lines)
+
+
+class _LogLines(logging.Handler):
+    """Prints the message of each record, in place of Python's last resort, which also prints its traceback."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print_safe(record.getMessage(), err=True)
 
 
 def print_safe(text: str, *, err: bool = False) -> None:

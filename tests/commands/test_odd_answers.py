@@ -24,6 +24,8 @@ COMMANDS = [
 ]
 ODD = "my-ray"
 """Another cluster of the namespace, whose work requirement is odd."""
+STRANGER = "ray-head"
+"""A stranger's work requirement and pool of the namespace."""
 
 RUNS = 2_000 if EXHAUSTIVE else 250
 VALUES = (
@@ -111,6 +113,39 @@ def test_list_shows_the_other_clusters_beside_an_odd_work_requirement(raydog, ac
 
     assert {one["name"] for one in shown["clusters"]} | {ODD} == set(OTHER_CLUSTERS)
     assert raydog("gc", "--dry-run").exit_code == 0
+
+
+def with_new_value(listing):
+    """Gives a stranger's entry of a list, and what it shows by itself, a status or a source that is new."""
+
+    def edit(call, value):
+        if call.startswith(listing):
+            for item in value.get("items", [value]):
+                if item.get("name") == STRANGER and listing == "GET /compute/requirements":
+                    for source in item["provisionStrategy"]["sources"]:
+                        source["instanceSummary"] = {"statusCounts": {"HIBERNATED": 1}}
+                elif item.get("name") == STRANGER:
+                    item["status"] = "ARCHIVED"
+        return value
+
+    return edit
+
+
+@pytest.mark.parametrize("listing", ["GET /work/requirements", "GET /workerPools", "GET /compute/requirements"])
+@pytest.mark.parametrize("command", [("list",), ("gc", "--dry-run")], ids=" ".join)
+@pytest.mark.usefixtures("account")
+def test_command_continues_beside_a_strangers_new_value(raydog, world, command, listing):
+    world.wire.manners = Edited(with_new_value(listing))
+    began = world.seconds
+
+    result = raydog(*command)
+
+    assert result.exit_code == 0
+    if listing == "GET /work/requirements" or (command[0], listing) == ("gc", "GET /workerPools"):
+        assert "yellowdog-sdk does not have this value: upgrade it" in result.stderr
+    if command == ("list",):
+        assert all(name in result.stdout for name in OTHER_CLUSTERS)
+    assert world.seconds - began < 2
 
 
 @pytest.mark.parametrize("field", ["createdTime", "taskTimeout"])

@@ -372,7 +372,7 @@ def counted_instances(requirement: ComputeRequirement, statuses: Collection[Inst
 
 def is_finished(status: WorkRequirementStatus | None) -> bool:
     """Whether a work requirement has ended."""
-    return status is not None and status.finished
+    return getattr(status, "finished", False)  # an unknown one is a text, see `salvage`
 
 
 def _parts(listed: object, kind: type[T], subject: str) -> list[T]:
