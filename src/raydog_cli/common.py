@@ -23,6 +23,8 @@ NO_ACCESS = 2
 JSON_VERSION = 1
 """The version of every `--json` shape: a field may be added without a new one."""
 
+JSON_INDENT = 2
+
 MAX_REASON = 60
 """Characters of a reason in a terminal's table; pipes and `--json` have all of it."""
 
@@ -95,9 +97,9 @@ def fail(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def print_json(shape: dict[str, Any]) -> None:
-    """Print a documented shape with its version."""
-    typer.echo(json.dumps({"version": JSON_VERSION, **shape}, indent=2))
+def print_json(shape: dict[str, Any], *, indent: int | None = JSON_INDENT) -> None:
+    """Print a documented shape with its version; without indent on one line."""
+    typer.echo(json.dumps({"version": JSON_VERSION, **shape}, indent=indent))
 
 
 def is_terminal() -> bool:

@@ -53,7 +53,7 @@ def events(
         from yellowdog_ray.inventory.target import parse_target
 
         target = parse_target(cluster, namespace)
-        found = required(Account(), target)
+        found = required(Account(), target, as_json=as_json)
         timeline = read_events(found)
         shown = [event for event in timeline.events if node in (None, event.node)]
     if as_json:
@@ -98,7 +98,7 @@ def logs(
         from yellowdog_ray.inventory.target import parse_target
 
         target = parse_target(cluster, namespace)
-        found = required(Account(), target)
+        found = required(Account(), target, as_json=as_json)
         if follow:
             with suppress(KeyboardInterrupt):  # the way to end it
                 _follow(found, node)
