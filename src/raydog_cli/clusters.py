@@ -24,8 +24,8 @@ from raydog_cli.common import (
     print_json,
     print_safe,
     reported_errors,
-    show_table,
 )
+from raydog_cli.tables import print_words, show_table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,7 +74,8 @@ def list_clusters(namespace: NamespaceOption = None, as_json: JsonOption = False
 def _show_summaries(summaries: Summaries, creators: dict[str, str], namespace: str | None) -> None:
     if summaries.clusters:
         rows = [_row(cluster, summaries, creators) for cluster in summaries.clusters]
-        show_table("Clusters", _LIST_COLUMNS, rows)
+        least = ("created by", "idle end", "age", "lifetime left", "namespace")
+        show_table("Clusters", _LIST_COLUMNS, rows, whole=("cluster", "namespace", "state"), least=least)
     else:
         where = f" in namespace '{namespace}'" if namespace else ""
         print_safe(f"no cluster is alive{where}", err=True)
@@ -214,18 +215,19 @@ def _show_status(status: ClusterStatus) -> None:
         if cluster.deadline and not cluster.work.finished
         else ""
     )
-    print_safe(
+    print_words(
         f"cluster {cluster.name} in namespace {cluster.namespace}: {cluster.state.value}, "
         f"created {format_age(cluster.work.created, now)} ago{left}"
     )
     if status.nodes:
-        show_table("Nodes", _NODE_COLUMNS, _node_rows(status))
+        least = ("market", "machine", "type", "age", "address")
+        show_table("Nodes", _NODE_COLUMNS, _node_rows(status), whole=("node", "phase", "address"), least=least)
     if status.pools:
         pools = [
             [pool.name, pool.node_type, pool.status.lower(), counts(pool.instances), cut("; ".join(pool.messages))]
             for pool in status.pools
         ]
-        show_table("Worker pools", _POOL_COLUMNS, pools)
+        show_table("Worker pools", _POOL_COLUMNS, pools, whole=("pool", "status"), least=("type", "instances"))
     if status.head and not cluster.work.finished:
         _show_published(status.head, now)
     for line in _notes(status):
@@ -240,7 +242,8 @@ def _show_published(head: HeadState, now: datetime) -> None:
             [each.node_type, _next_try(each.until, now), str(each.failures), each.code, cut(each.reason)]
             for each in head.back_offs
         ]
-        show_table(f"Back-offs (published by the head {ago} ago)", _BACK_OFF_COLUMNS, rows)
+        title = f"Back-offs (published by the head {ago} ago)"
+        show_table(title, _BACK_OFF_COLUMNS, rows, whole=("type", "code"), least=("failed launches",))
     for notice in head.notices:
         print_safe(f"announced by the head {ago} ago: {notice.text}")
 

@@ -20,8 +20,8 @@ from raydog_cli.common import (
     print_json,
     print_safe,
     reported_errors,
-    show_table,
 )
+from raydog_cli.tables import show_table
 
 if TYPE_CHECKING:
     from yellowdog_ray.inventory.events import NodeLog
@@ -62,7 +62,7 @@ def events(
         print_json(of_events(shown, timeline.not_kept))
     else:
         rows = [[_time(event.time), event.subject, event.text] for event in shown]
-        show_table(f"Events of cluster {found.name}", _EVENT_COLUMNS, rows)
+        show_table(f"Events of cluster {found.name}", _EVENT_COLUMNS, rows, whole=("time (UTC)",))
         print_safe(f"not kept by YellowDog: {'; '.join(timeline.not_kept)}. See `ray monitor YAML`", err=True)
     if not shown:
         fail(f"YellowDog shows no event of node '{node}'", NOT_FOUND)

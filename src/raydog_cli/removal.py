@@ -23,8 +23,8 @@ from raydog_cli.common import (
     print_json,
     print_safe,
     reported_errors,
-    show_table,
 )
+from raydog_cli.tables import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +149,9 @@ def _show_removals(removals: Sequence[Removal], namespace: str) -> None:
 
 def _show(leftovers: Leftovers, namespace: str) -> None:
     if leftovers.old:
-        show_table("Leftovers", _COLUMNS, [_row(one, leftovers) for one in leftovers.old])
+        rows = [_row(one, leftovers) for one in leftovers.old]
+        least = ("work requirement", "youngest part", "instances")
+        show_table("Leftovers", _COLUMNS, rows, whole=("cluster", "status"), least=least)
     else:
         print_safe(f"nothing to remove in namespace {namespace}")
     for one in leftovers.young:

@@ -4,7 +4,8 @@ import logging
 
 import pytest
 
-from raydog_cli.common import cut, reported_errors, show_table
+from raydog_cli.common import cut, reported_errors
+from raydog_cli.tables import show_table
 
 HOSTILE = "no capacity\x1b[2J\x07 [red]here[/red]\n\tnow"
 
