@@ -111,8 +111,15 @@ def logs(
     else:
         for log in shown:
             _show(log)
+    if not shown and node is None:
+        print_safe(
+            f"no node has failed, as far as YellowDog shows it. `raydog logs {cluster} NODE` shows where a node's "
+            "output is, and `raydog status` the nodes",
+            err=True,
+        )
+        raise typer.Exit(NOT_FOUND)
     if not shown:
-        fail("YellowDog shows no failed node" if node is None else f"YellowDog shows no node '{node}'", NOT_FOUND)
+        fail(f"YellowDog shows no node '{node}'", NOT_FOUND)
 
 
 def _follow(found: Found, node: str | None) -> None:
