@@ -14,7 +14,7 @@ from yellowdog_client.model import ApiKey
 from tests.raydog_cli import planted
 from tests.raydog_cli.planted import BAD, EVERY, ON_THIS_MACHINE, Plant
 from tests.raydog_cli.world import World, free_port
-from tests.yellowdog_ray.cluster_lab import make_head
+from tests.yellowdog_ray.cluster_lab import BOOT, make_head
 from tests.yellowdog_ray.inventory.conftest import Raydog
 from tests.yellowdog_ray.ray_cli import assert_refused, ray
 from yellowdog_local import faults
@@ -166,6 +166,21 @@ def test_living_cluster_is_reported_as_one_that_ray_up_updates(world: World, ray
     result = raydog.run("doctor", world.write())
 
     assert "✓ cluster name: cluster 'demo' is alive" in result.stdout
+
+
+@pytest.mark.parametrize(("is_reached", "mark"), [(True, "✓"), (False, "!")])
+def test_address_of_a_running_head_is_tried(world: World, raydog: Raydog, make_cluster, monkeypatch, is_reached, mark):
+    make_head(make_cluster("demo"))
+    world.local.advance(BOOT)
+    tried = []
+    monkeypatch.setattr("yellowdog_ray.remote.ssh.answers", lambda host, _: tried.append(host) or is_reached)
+
+    result = raydog.run("doctor", world.write())
+
+    assert result.exit_code == 0, result.output
+    assert f"{mark} head's address: " in result.stdout
+    assert len(tried) == 1
+    assert "without a head" not in result.stdout
 
 
 def test_yaml_with_mistakes_hides_no_mistake_elsewhere(world: World, raydog: Raydog):
