@@ -48,7 +48,9 @@ class RetryPolicy:
                 return call()
             except (Unavailable, Throttled) as error:
                 has_other_shape = isinstance(error, MalformedResponse) and not error.may_heal
-                if (has_other_shape and had_other_shape) or self.monotonic() - start + delay > self.seconds:
+                if has_other_shape and had_other_shape:
+                    raise
+                if self.monotonic() - start + delay > self.seconds:
                     raise
                 had_other_shape = has_other_shape
                 logger.warning("retry in %.1f s: %s", delay, error)
