@@ -188,7 +188,7 @@ def required(
         account: the account.
         target: the target.
         meanwhile: the module of the command's next step, which is imported while YellowDog answers.
-        as_json: print an object that says so.
+        as_json: print an object with the error.
     """
     from yellowdog_ray.inventory.target import find
 
