@@ -1,5 +1,6 @@
 """`raydog doctor`: planted misconfigurations are found, each with its remedy; the good ones of this machine pass."""
 
+import json
 import os
 import subprocess
 import sys
@@ -270,12 +271,15 @@ def test_checks_that_hang_are_named_and_left_unchecked(world: World, raydog: Ray
 
 
 def test_silent_platform_is_a_failed_check(world: World, raydog: Raydog):
+    world.patch.setattr(doctor, "GRACE_SECONDS", 0.1)
     world.patch.setattr(doctor, "CHECK_SECONDS", 0.3)
     world.stack.enter_context(world.local.faults.during(faults.Hang(call="GET /application")))
 
-    shape = raydog.json("doctor")
+    result = raydog.run("doctor", "--json")
+    shape = json.loads(result.stdout)
 
     assert (shape["good"], states(shape)["connection"]) == (False, "failed")
+    assert "still checking: API key" in result.stderr
 
 
 def test_plain_marks_replace_those_that_the_output_cannot_show(world: World, raydog: Raydog):

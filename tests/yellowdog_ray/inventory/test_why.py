@@ -117,7 +117,7 @@ def test_state_from_before_the_heads_last_start_explains_nothing(scene):
     plant_all(scene)
     facts = gather(target.find(Account(), target.parse_target("demo", "demo")))
     assert facts.doubt is None
-    later = tuple(replace(task, started=facts.now + timedelta(seconds=9)) for task in facts.head.tasks)
+    later = tuple(replace(task, started=facts.state.started + timedelta(seconds=9)) for task in facts.head.tasks)
     pools = tuple(replace(pool, tasks=later) if pool.is_head else pool for pool in facts.pools)
 
     assert judge(facts)
@@ -175,6 +175,17 @@ def test_call_budget_is_five_and_one_for_each_pool(scene, local, raydog):
     raydog.json("why", "demo", "--namespace", "demo")
 
     assert local.calls.count("*", since=mark) <= 5 + len(["head", "cpu"])
+
+
+def test_machines_of_other_clusters_are_not_read(scene, with_workers, monkeypatch):
+    with_workers("other", 1)
+    found, read = target.find(Account(), target.parse_target("demo", "demo")), []
+    live_computes = found.platform.live_computes
+    monkeypatch.setattr(found.platform, "live_computes", lambda *search: read.extend(live_computes(*search)) or read)
+
+    gather(found)
+
+    assert [compute.name for compute in read] == [scene.cluster.groups[0].worker_tag]
 
 
 def test_unknown_cluster_is_exit_code_1(local, raydog):
