@@ -106,7 +106,7 @@ def test_supervisor_receives_a_signal_at_a_restart(tmp_path):
         ("exit 0", 0, 1),
         ("kill -TERM $$", 128 + signal.SIGTERM, 1),
         ("exit 3", 3, CRASH_LOOP),
-        ("kill -SEGV $$", 128 + signal.SIGSEGV, CRASH_LOOP),
+        ("kill -KILL $$", 128 + signal.SIGKILL, CRASH_LOOP),
     ],
 )
 def test_keeper_ends_with_the_code_of_its_agent_after_a_graceful_end_or_a_crash_loop(
