@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raydog_cli.common import (
+    JSON_INDENT,
     NOT_FOUND,
     ClusterArgument,
     JsonOption,
@@ -23,8 +24,8 @@ from raydog_cli.common import (
     print_json,
     print_safe,
     reported_errors,
-    show_table,
 )
+from raydog_cli.tables import print_words, show_table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,7 +74,8 @@ def list_clusters(namespace: NamespaceOption = None, as_json: JsonOption = False
 def _show_summaries(summaries: Summaries, creators: dict[str, str], namespace: str | None) -> None:
     if summaries.clusters:
         rows = [_row(cluster, summaries, creators) for cluster in summaries.clusters]
-        show_table("Clusters", _LIST_COLUMNS, rows)
+        least = ("created by", "idle end", "age", "lifetime left", "namespace")
+        show_table("Clusters", _LIST_COLUMNS, rows, whole=("cluster", "namespace", "state"), least=least)
     else:
         where = f" in namespace '{namespace}'" if namespace else ""
         print_safe(f"no cluster is alive{where}", err=True)
@@ -119,7 +121,9 @@ def _nodes(cluster: ClusterSummary) -> str:
 def show_status(
     cluster: ClusterArgument,
     namespace: NamespaceOption = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Repeat until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Repeat until Ctrl-C; with --json one object a line.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a cluster's nodes and pools, without SSH and without its head. Exit code 1 if there is no such cluster.
@@ -137,22 +141,36 @@ def show_status(
         target = parse_target(cluster, namespace)
         account = Account()
         with suppress(KeyboardInterrupt):  # the way to end --watch
-            while True:
-                _show_once(account, target, as_json=as_json, watch=watch)
-                if not watch:
-                    return
-                time.sleep(WATCH_SECONDS)
+            _show_once(account, target, as_json=as_json, watch=watch)
+            if watch:
+                _watch(account, target, as_json=as_json)
+
+
+def _watch(account: Account, target: Target, *, as_json: bool) -> None:
+    """Repeat the reading, also after a failed one: YellowDog may answer again."""
+    from yellowdog_ray.errors import PlatformError
+
+    warned = ""
+    while True:
+        time.sleep(WATCH_SECONDS)
+        try:
+            _show_once(account, target, as_json=as_json, watch=True)
+            warned = ""
+        except PlatformError as error:
+            if str(error) != warned:
+                print_safe(f"warning: not read, and tried again: {error}", err=True)
+            warned = str(error)
 
 
 def _show_once(account: Account, target: Target, *, as_json: bool, watch: bool) -> None:
-    found = required(account, target, meanwhile="yellowdog_ray.inventory.status")
+    found = required(account, target, meanwhile="yellowdog_ray.inventory.status", as_json=as_json)
     from yellowdog_ray.inventory.status import read_status
 
     status = read_status(found)
     if as_json:
         from raydog_cli.shapes import of_status
 
-        print_json(of_status(status, {}))
+        print_json(of_status(status, {}), indent=None if watch else JSON_INDENT)
         return
     if watch:
         from rich.console import Console
@@ -161,13 +179,16 @@ def _show_once(account: Account, target: Target, *, as_json: bool, watch: bool) 
     _show_status(status)
 
 
-def required(account: Account, target: Target, *, meanwhile: str = "yellowdog_ray.inventory.target") -> Found:
+def required(
+    account: Account, target: Target, *, meanwhile: str = "yellowdog_ray.inventory.target", as_json: bool = False
+) -> Found:
     """The cluster of a target; without one the command ends with exit code 1.
 
     Args:
         account: the account.
         target: the target.
         meanwhile: the module of the command's next step, which is imported while YellowDog answers.
+        as_json: print an object with the error.
     """
     from yellowdog_ray.inventory.target import find
 
@@ -176,12 +197,14 @@ def required(account: Account, target: Target, *, meanwhile: str = "yellowdog_ra
         import_module(meanwhile)
         found = finding.result()
     if found is None:
-        if target.namespace:
-            fail(f"YellowDog shows no cluster '{target.name}' in namespace '{target.namespace}' to this key", NOT_FOUND)
-        fail(
-            f"YellowDog shows no living cluster '{target.name}' to this key: to find an ended one, add --namespace",
-            NOT_FOUND,
+        message = (
+            f"YellowDog shows no cluster '{target.name}' in namespace '{target.namespace}' to this key"
+            if target.namespace
+            else f"YellowDog shows no living cluster '{target.name}' to this key: to find an ended one, add --namespace"
         )
+        if as_json:
+            print_json({"error": message})
+        fail(message, NOT_FOUND)
     return found
 
 
@@ -192,18 +215,19 @@ def _show_status(status: ClusterStatus) -> None:
         if cluster.deadline and not cluster.work.finished
         else ""
     )
-    print_safe(
+    print_words(
         f"cluster {cluster.name} in namespace {cluster.namespace}: {cluster.state.value}, "
         f"created {format_age(cluster.work.created, now)} ago{left}"
     )
     if status.nodes:
-        show_table("Nodes", _NODE_COLUMNS, _node_rows(status))
+        least = ("market", "machine", "type", "age", "address")
+        show_table("Nodes", _NODE_COLUMNS, _node_rows(status), whole=("node", "phase", "address"), least=least)
     if status.pools:
         pools = [
             [pool.name, pool.node_type, pool.status.lower(), counts(pool.instances), cut("; ".join(pool.messages))]
             for pool in status.pools
         ]
-        show_table("Worker pools", _POOL_COLUMNS, pools)
+        show_table("Worker pools", _POOL_COLUMNS, pools, whole=("pool", "status"), least=("type", "instances"))
     if status.head and not cluster.work.finished:
         _show_published(status.head, now)
     for line in _notes(status):
@@ -218,7 +242,8 @@ def _show_published(head: HeadState, now: datetime) -> None:
             [each.node_type, _next_try(each.until, now), str(each.failures), each.code, cut(each.reason)]
             for each in head.back_offs
         ]
-        show_table(f"Back-offs (published by the head {ago} ago)", _BACK_OFF_COLUMNS, rows)
+        title = f"Back-offs (published by the head {ago} ago)"
+        show_table(title, _BACK_OFF_COLUMNS, rows, whole=("type", "code"), least=("failed launches",))
     for notice in head.notices:
         print_safe(f"announced by the head {ago} ago: {notice.text}")
 

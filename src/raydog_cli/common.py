@@ -1,10 +1,11 @@
-"""Shared by the commands for clusters: options, exit codes, tables. Imports neither Ray nor the SDK."""
+"""Shared by the commands for clusters: options, exit codes, texts. Imports neither Ray nor the SDK."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NoReturn
@@ -21,6 +22,8 @@ NO_ACCESS = 2
 
 JSON_VERSION = 1
 """The version of every `--json` shape: a field may be added without a new one."""
+
+JSON_INDENT = 2
 
 MAX_REASON = 60
 """Characters of a reason in a terminal's table; pipes and `--json` have all of it."""
@@ -60,20 +63,32 @@ def reported_errors() -> Iterator[None]:
     except ImportError as error:
         typer.echo(f"yellowdog-ray is missing: run `pip install .` in a clone of it ({error})", err=True)
         raise typer.Exit(NO_ACCESS) from error
+    log, lines = logging.getLogger("yellowdog_ray"), _LogLines(logging.WARNING)
+    log.addHandler(lines)
     try:
         yield
     except TeardownIncomplete as error:
         fail(str(error), NOT_FOUND)
     except RayDogError as error:
         fail(str(error), NO_ACCESS)
+    finally:
+        log.removeHandler(lines)
+
+
+class _LogLines(logging.Handler):
+    """Prints the message of each record, in place of Python's last resort, which also prints its traceback."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print_safe(record.getMessage(), err=True)
 
 
 def print_safe(text: str, *, err: bool = False) -> None:
     """Print untrusted text without terminal control characters."""
-    typer.echo(_printable(text), err=err)
+    typer.echo(printable(text), err=err)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """A text without terminal control characters."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -83,42 +98,14 @@ def fail(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def print_json(shape: dict[str, Any]) -> None:
-    """Print a documented shape with its version."""
-    typer.echo(json.dumps({"version": JSON_VERSION, **shape}, indent=2))
+def print_json(shape: dict[str, Any], *, indent: int | None = JSON_INDENT) -> None:
+    """Print a documented shape with its version; without indent on one line."""
+    typer.echo(json.dumps({"version": JSON_VERSION, **shape}, indent=indent))
 
 
 def is_terminal() -> bool:
     """Whether the output goes to a person."""
     return sys.stdout.isatty()
-
-
-def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table in a terminal; elsewhere the columns as plain text, one row a line."""
-    if not is_terminal():
-        _show_plain(columns, rows)
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_printable(cell) or "-") for cell in row))
-    Console(highlight=False).print(table)
-
-
-def _show_plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    lines = [
-        [column.upper() for column in columns],
-        *([" ".join(_printable(cell).split()) or "-" for cell in row] for row in rows),
-    ]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
-    for line in lines:
-        padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        print_safe("  ".join(padded).rstrip())
 
 
 def cut(text: str) -> str:

@@ -20,8 +20,8 @@ from raydog_cli.common import (
     print_json,
     print_safe,
     reported_errors,
-    show_table,
 )
+from raydog_cli.tables import show_table
 
 if TYPE_CHECKING:
     from yellowdog_ray.inventory.events import NodeLog
@@ -53,7 +53,7 @@ def events(
         from yellowdog_ray.inventory.target import parse_target
 
         target = parse_target(cluster, namespace)
-        found = required(Account(), target)
+        found = required(Account(), target, as_json=as_json)
         timeline = read_events(found)
         shown = [event for event in timeline.events if node in (None, event.node)]
     if as_json:
@@ -62,7 +62,7 @@ def events(
         print_json(of_events(shown, timeline.not_kept))
     else:
         rows = [[_time(event.time), event.subject, event.text] for event in shown]
-        show_table(f"Events of cluster {found.name}", _EVENT_COLUMNS, rows)
+        show_table(f"Events of cluster {found.name}", _EVENT_COLUMNS, rows, whole=("time (UTC)",))
         print_safe(f"not kept by YellowDog: {'; '.join(timeline.not_kept)}. See `ray monitor YAML`", err=True)
     if not shown:
         fail(f"YellowDog shows no event of node '{node}'", NOT_FOUND)
@@ -98,7 +98,7 @@ def logs(
         from yellowdog_ray.inventory.target import parse_target
 
         target = parse_target(cluster, namespace)
-        found = required(Account(), target)
+        found = required(Account(), target, as_json=as_json)
         if follow:
             with suppress(KeyboardInterrupt):  # the way to end it
                 _follow(found, node)
@@ -111,8 +111,15 @@ def logs(
     else:
         for log in shown:
             _show(log)
+    if not shown and node is None:
+        print_safe(
+            f"no node has failed, as far as YellowDog shows it. `raydog logs {cluster} NODE` shows where a node's "
+            "output is, and `raydog status` the nodes",
+            err=True,
+        )
+        raise typer.Exit(NOT_FOUND)
     if not shown:
-        fail("YellowDog shows no failed node" if node is None else f"YellowDog shows no node '{node}'", NOT_FOUND)
+        fail(f"YellowDog shows no node '{node}'", NOT_FOUND)
 
 
 def _follow(found: Found, node: str | None) -> None:
@@ -149,7 +156,7 @@ def _show(log: NodeLog) -> None:
     if log.ended:
         print_safe(f"  ended     {_time(log.ended)} UTC")
     for moment, text in log.errors:
-        print_safe(f"  error     {_time(moment)} UTC: {text}")
+        print_safe(f"  error     {f'{_time(moment)} UTC: ' if moment else ''}{text}")
     print_safe(f"  output    {_where(log)}")
 
 

@@ -45,7 +45,7 @@ def why(cluster: ClusterArgument, namespace: NamespaceOption = None, as_json: Js
         from yellowdog_ray.inventory.target import parse_target
 
         target = parse_target(cluster, namespace)
-        found = required(Account(), target, meanwhile="yellowdog_ray.inventory.why")
+        found = required(Account(), target, meanwhile="yellowdog_ray.inventory.why", as_json=as_json)
         from yellowdog_ray.inventory.why import explain
 
         answer = explain(found)

@@ -23,8 +23,8 @@ from raydog_cli.common import (
     print_json,
     print_safe,
     reported_errors,
-    show_table,
 )
+from raydog_cli.tables import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,18 +114,24 @@ def gc(
         print_json(of_leftovers(leftovers, removals))
     else:
         _show_removals(removals, namespace)
+    _show_errors(leftovers, removals)
+    if leftovers.unread or not all(one.removed for one in removals):
+        raise typer.Exit(NOT_FOUND)
+
+
+def _show_errors(leftovers: Leftovers, removals: Sequence[Removal]) -> None:
     for one in removals:
         if one.failure:
             print_safe(f"error: cluster {one.leftover.cluster}: {one.failure}", err=True)
     if revived := [one.leftover.cluster for one in removals if one.revived]:
         print_safe(f"error: used by a living head, and left alone: {', '.join(revived)}", err=True)
-    if not all(one.removed for one in removals):
-        raise typer.Exit(NOT_FOUND)
+    for reason in leftovers.unread:
+        print_safe(f"error: not read, and left alone: {reason}", err=True)
 
 
 def _note_missing_namespace(account: Account, leftovers: Leftovers, namespace: str) -> None:
     """A wrong namespace must not look like a clean one."""
-    is_empty = not (leftovers.old or leftovers.young or leftovers.unproven)
+    is_empty = not (leftovers.old or leftovers.young or leftovers.unproven or leftovers.unread)
     if is_empty and account.lacks(namespace):
         print_safe(f"note: this key can read no namespace '{namespace}': check the name", err=True)
 
@@ -143,7 +149,9 @@ def _show_removals(removals: Sequence[Removal], namespace: str) -> None:
 
 def _show(leftovers: Leftovers, namespace: str) -> None:
     if leftovers.old:
-        show_table("Leftovers", _COLUMNS, [_row(one, leftovers) for one in leftovers.old])
+        rows = [_row(one, leftovers) for one in leftovers.old]
+        least = ("work requirement", "youngest part", "instances")
+        show_table("Leftovers", _COLUMNS, rows, whole=("cluster", "status"), least=least)
     else:
         print_safe(f"nothing to remove in namespace {namespace}")
     for one in leftovers.young:

@@ -148,6 +148,7 @@ def of_leftovers(leftovers: Leftovers, removals: Sequence[Removal]) -> Shape:
         "leftovers": [{**_of_leftover(one), **_of_removal(results.get(one.work.id))} for one in leftovers.old],
         "young": [_of_leftover(one) for one in leftovers.young],
         "unproven": list(leftovers.unproven),
+        "unread": list(leftovers.unread),
     }
 
 

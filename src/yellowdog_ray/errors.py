@@ -348,3 +348,5 @@ class MalformedResponse(Unavailable):
     """
 
     code = "MalformedResponse"
+    may_heal = False
+    """Whether it may be a page of a proxy or gateway, in whose place YellowDog's answer comes later."""

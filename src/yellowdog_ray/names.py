@@ -83,11 +83,16 @@ def slug(text: str, length: int = 24) -> str:
     """
     if len(text) <= length and _NAME.fullmatch(text) and text != HEAD_GROUP:
         return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    digest = _digest(text)
     plain = _plain(text.lower()).strip("-")
     if not plain or not plain[0].isalpha():
         plain = f"n-{plain}"
     return f"{plain[: length - 7].rstrip('-')}-{digest}"
+
+
+def _digest(text: str, length: int = 6) -> str:
+    """Hexadecimal digits of any text: a stranger's may have surrogates, which UTF-8 has not."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:length]
 
 
 def _plain(text: str) -> str:
@@ -118,7 +123,7 @@ def common_part(cluster: str) -> str:
 def _stem(cluster: str) -> str:
     if len(cluster) <= _STEM_LENGTH:
         return cluster
-    return f"{cluster[:_CUT_LENGTH]}-{hashlib.sha256(cluster.encode()).hexdigest()[:6]}"
+    return f"{cluster[:_CUT_LENGTH]}-{_digest(cluster)}"
 
 
 def group_name(node_type: str, config: str, generation: int = 1) -> str:
@@ -223,6 +228,21 @@ def has_pool_form(name: str) -> bool:
     return _TOKEN.fullmatch(token_of(name)) is not None and name.count("-") >= 2
 
 
+def clusters_of_pool(pool: str) -> list[str]:
+    """The names that a cluster with a pool of this name can have, the longest first: one if it is a head's pool.
+
+    None at all if the pool's name may have shortened the cluster's, or has no such form.
+    """
+    stem = pool.removesuffix(f"-{token_of(pool)}")
+    if not has_pool_form(pool) or len(pool) >= MAX_NAME_LENGTH - 1:
+        return []
+    if stem.endswith(f"-{HEAD_GROUP}"):
+        cluster = stem.removesuffix(f"-{HEAD_GROUP}")
+        return [HEAD_GROUP if cluster == slug(HEAD_GROUP) else cluster]
+    parts = stem.split("-")[:-1]  # without the digest of the type's `node_config`
+    return [name for end in range(len(parts) - 1, 0, -1) if is_valid_name(name := "-".join(parts[:end]))]
+
+
 def may_share_cluster(work: str, pool: str) -> bool:
     """Whether a work requirement and a pool of these names may be one cluster's: False only if they cannot be."""
     stem = work.rpartition("-")[0] or work
@@ -259,4 +279,4 @@ def worker_id(node_type: str) -> str:
 
 def replacement_id(node_type: str, node_id: str) -> str:
     """The node id of a worker's replacement: always the same for one worker."""
-    return f"{slug(node_type)}-{hashlib.sha256(node_id.encode()).hexdigest()[: 2 * _NODE_BYTES]}"
+    return f"{slug(node_type)}-{_digest(node_id, 2 * _NODE_BYTES)}"

@@ -26,7 +26,7 @@ from yellowdog_ray.config.characters import joined
 from yellowdog_ray.config.local_files import Need
 from yellowdog_ray.config.models import NodeConfig, parse_node_config
 from yellowdog_ray.config.ray_keys import ray_mistakes
-from yellowdog_ray.config.ray_schema import with_empty_resources
+from yellowdog_ray.config.ray_schema import with_empty_resources, without_empty_timeout
 from yellowdog_ray.config.ray_steps import accepted_by_ray, completed
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import InternalError, LaunchBackedOff, RayDogError
@@ -101,6 +101,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     @staticmethod
     def _filled_in(cluster_config: dict[str, Any]) -> dict[str, Any]:
+        cluster_config = without_empty_timeout(cluster_config)
         mistakes = ray_mistakes(cluster_config)
         if mistakes:
             return accepted_by_ray(cluster_config, mistakes)

@@ -31,10 +31,11 @@ _TESTS_THAT_CAN_RUN = "not (hosts or e2e or search or hypothesis)"
 _TESTS = {
     ".": "test_names.py test_redaction.py test_errors.py test_seen_errors.py test_credentials.py test_provider.py "
     "test_lazy.py test_private_file.py test_wiring.py",
+    "inventory": "inventory ../raydog_cli",
     "platform": "platform cluster",
 }
-"""The tests of modules outside packages, and of `platform`, most of whose calls `cluster` makes over HTTP. The tests of
-any other package are the directory of its name."""
+"""The tests of modules outside packages, of `inventory`, which `raydog` shows, and of `platform`, most of whose calls
+`cluster` makes over HTTP. The tests of any other package are the directory of its name."""
 
 
 def main() -> int:
@@ -71,7 +72,7 @@ def _by_package(modules: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _tests(package: str) -> list[str]:
-    return [f"tests/yellowdog_ray/{test}" for test in _TESTS.get(package, package).split()]
+    return [os.path.normpath(f"tests/yellowdog_ray/{test}") for test in _TESTS.get(package, package).split()]
 
 
 def _run(modules: list[str], tests: list[str], options: argparse.Namespace) -> list[Mutant]:

@@ -308,7 +308,7 @@ ELSEWHERE: dict[Plant, tuple[str, str, str]] = {
     foreign_namespace: (BAD, "namespace", "(it can read: team): correct provider.cluster_namespace, or give"),
     new_namespace: (WARNING, "namespace", "shows no namespace 'dmeo'"),
     may_not_read_pools: (BAD, "reading worker pools", "give its application a role with WORKER_POOL_READ"),
-    role_without_pools: (BAD, "permission to create", "give its application a role with WORKER_POOL_WRITE"),
+    role_without_pools: (BAD, "permission to create", " in namespace 'demo': give its application a role with WORKER_"),
     may_not_read_templates: (BAD, "template demo/local", "give its application a role with COMPUTE_READ"),
     no_template: (BAD, "template demo/locla", "give the id or `namespace/name` of one"),
     template_without_sources: (BAD, "template demo/nowhere", "correct the template in YellowDog's portal"),

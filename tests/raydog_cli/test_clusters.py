@@ -1,5 +1,6 @@
 """`raydog list` and `raydog status`: all clusters, and nothing that is not one."""
 
+import json
 from contextlib import ExitStack
 
 import pytest
@@ -137,6 +138,39 @@ def test_status_refuses_an_argument_that_names_no_cluster(raydog, tmp_path, monk
 
     assert result.exit_code == 2
     assert phrase in result.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--namespace", "demo")])
+@pytest.mark.parametrize("command", ["status", "why", "events", "logs"])
+@pytest.mark.usefixtures("local")
+def test_json_of_a_cluster_that_does_not_exist_has_the_error(raydog, command, options):
+    result = raydog.run(command, "nobody", "--json", *options)
+
+    assert result.exit_code == 1
+    shape = json.loads(result.stdout)
+    assert shape["version"] == 1
+    assert result.stderr == f"error: {shape['error']}\n"
+    assert "cluster 'nobody'" in shape["error"]
+
+
+def test_watch_prints_one_object_a_line_and_continues_after_an_outage(local, raydog, with_workers, monkeypatch):
+    with_workers("demo", 0)
+    outage = local.faults.during(faults.Status(call="GET /work/tasks", status=403))
+    steps = iter([outage.__enter__, lambda: None, lambda: outage.__exit__(None, None, None)])
+
+    def sleep(_):
+        next(steps, interrupt)()
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("raydog_cli.clusters.time.sleep", sleep)
+
+    result = raydog.run("status", "demo", "--watch", "--json")
+
+    assert result.exit_code == 0
+    assert [json.loads(line)["cluster"]["name"] for line in result.stdout.splitlines()] == ["demo", "demo"]
+    assert result.stderr.count("warning: not read, and tried again: ") == 1
 
 
 @pytest.mark.usefixtures("local")

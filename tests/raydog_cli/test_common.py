@@ -1,8 +1,11 @@
 """Tables of `raydog`: what others wrote cannot control a terminal, and a pipe gets all of it."""
 
+import logging
+
 import pytest
 
-from raydog_cli.common import cut, show_table
+from raydog_cli.common import cut, reported_errors
+from raydog_cli.tables import show_table
 
 HOSTILE = "no capacity\x1b[2J\x07 [red]here[/red]\n\tnow"
 
@@ -24,3 +27,11 @@ def test_only_a_terminal_gets_shortened_reasons(monkeypatch, is_terminal, length
     monkeypatch.setattr("raydog_cli.common.is_terminal", lambda: is_terminal)
 
     assert len(cut("x" * 200)) == length
+
+
+def test_log_is_shown_as_lines_without_tracebacks(capsys):
+    log = logging.getLogger("yellowdog_ray.platform.calls")
+    with reported_errors():
+        log.warning("odd \x1b answer", exc_info=ValueError("x"))
+
+    assert capsys.readouterr().err == "odd   answer\n"

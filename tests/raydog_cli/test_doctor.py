@@ -1,5 +1,6 @@
 """`raydog doctor`: planted misconfigurations are found, each with its remedy; the good ones of this machine pass."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from yellowdog_client.model import ApiKey
 from tests.raydog_cli import planted
 from tests.raydog_cli.planted import BAD, EVERY, ON_THIS_MACHINE, Plant
 from tests.raydog_cli.world import World, free_port
-from tests.yellowdog_ray.cluster_lab import make_head
+from tests.yellowdog_ray.cluster_lab import BOOT, make_head
 from tests.yellowdog_ray.inventory.conftest import Raydog
 from tests.yellowdog_ray.ray_cli import assert_refused, ray
 from yellowdog_local import faults
@@ -168,6 +169,21 @@ def test_living_cluster_is_reported_as_one_that_ray_up_updates(world: World, ray
     assert "✓ cluster name: cluster 'demo' is alive" in result.stdout
 
 
+@pytest.mark.parametrize(("is_reached", "mark"), [(True, "✓"), (False, "!")])
+def test_address_of_a_running_head_is_tried(world: World, raydog: Raydog, make_cluster, monkeypatch, is_reached, mark):
+    make_head(make_cluster("demo"))
+    world.local.advance(BOOT)
+    tried = []
+    monkeypatch.setattr("yellowdog_ray.remote.ssh.answers", lambda host, _: tried.append(host) or is_reached)
+
+    result = raydog.run("doctor", world.write())
+
+    assert result.exit_code == 0, result.output
+    assert f"{mark} head's address: " in result.stdout
+    assert len(tried) == 1
+    assert "without a head" not in result.stdout
+
+
 def test_yaml_with_mistakes_hides_no_mistake_elsewhere(world: World, raydog: Raydog):
     world.config["max_wrokers"] = 3
     planted.no_template(world)
@@ -255,12 +271,15 @@ def test_checks_that_hang_are_named_and_left_unchecked(world: World, raydog: Ray
 
 
 def test_silent_platform_is_a_failed_check(world: World, raydog: Raydog):
+    world.patch.setattr(doctor, "GRACE_SECONDS", 0.1)
     world.patch.setattr(doctor, "CHECK_SECONDS", 0.3)
     world.stack.enter_context(world.local.faults.during(faults.Hang(call="GET /application")))
 
-    shape = raydog.json("doctor")
+    result = raydog.run("doctor", "--json")
+    shape = json.loads(result.stdout)
 
     assert (shape["good"], states(shape)["connection"]) == (False, "failed")
+    assert "still checking: API key" in result.stderr
 
 
 def test_plain_marks_replace_those_that_the_output_cannot_show(world: World, raydog: Raydog):

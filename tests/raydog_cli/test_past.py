@@ -25,6 +25,16 @@ def test_logs_show_error_and_place_of_output_of_a_failed_node(raydog, with_faile
     assert "head-" not in result.stdout
 
 
+def test_logs_of_a_healthy_cluster_are_no_error(raydog, with_workers):
+    with_workers("demo", 0)
+
+    result = raydog.run("logs", "demo")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("no node has failed")
+    assert "`raydog logs demo NODE`" in result.stderr
+
+
 @pytest.mark.parametrize("command", [("events", "demo", "--node", "nobody"), ("logs", "demo", "nobody")])
 def test_unknown_node_is_reported(raydog, with_workers, command):
     with_workers("demo", 0)

@@ -59,13 +59,35 @@ def test_names_are_the_same_in_every_version():
     assert names.replacement_id("gpu", "gpu-1") == "gpu-dfe1f80ee72a"
 
 
-@pytest.mark.parametrize("text", ["ray.worker.default", "GPU", "123", "x" * 80, "head", "ray_worker-", "ünïcode"])
+@pytest.mark.parametrize(
+    "text", ["ray.worker.default", "GPU", "123", "x" * 80, "head", "ray_worker-", "ünïcode", "\ud800"]
+)
 def test_slug_is_a_valid_name_for_any_text(text):
     slug = names.slug(text)
 
     assert names.is_valid_name(slug)
     assert len(slug) <= 24
     assert slug != text
+
+
+@pytest.mark.parametrize("cluster", ["ray", "ray-production", "head", "a_b-9_9", "c" * 46])
+@pytest.mark.parametrize("group", ["head", "cpu-abcdef", "cpu-small-abcdef"])
+def test_clusters_of_a_pool_contain_its_own_unless_its_name_may_be_shortened(cluster, group):
+    pool = names.pool_name(cluster, group, "0123abcd")
+
+    found = names.clusters_of_pool(pool)
+
+    if len(pool) >= names.MAX_NAME_LENGTH - 1:
+        assert found == []
+    elif group == "head":
+        assert found == [cluster]
+    else:
+        assert names.slug(cluster) in found
+
+
+@pytest.mark.parametrize("name", ["", "ray", "ray-head", "ray-head-0123abcx", "head-0123abcd", "-0123abcd"])
+def test_name_without_the_form_of_a_pool_is_no_clusters(name):
+    assert names.clusters_of_pool(name) == []
 
 
 def test_slug_differs_for_similar_texts():

@@ -65,7 +65,7 @@ IN_RAYS_KEYS = [
     _mistake("head_node", value={"x": 1}, says="use available_node_types"),
     _mistake("head_node_type", value="boss", says="'boss' is not one of available_node_types (head, worker)"),
     _mistake("head_node_type", value=1, says="give text"),
-    *(_mistake("idle_timeout_minutes", value=value, says="give a") for value in ("5", -1, None, float("nan"))),
+    *(_mistake("idle_timeout_minutes", value=value, says="give a") for value in ("5", -1, float("nan"))),
     *(_mistake("upscaling_speed", value=value, says="give a number") for value in ("fast", -1, 10**400)),
     *(
         _mistake("file_mounts", value=value, says="mapping of remote path to local path")

@@ -20,6 +20,7 @@ from yellowdog_ray.cluster.journal import Decision
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import WorkRequirementView
+from yellowdog_ray.platform.values import is_plausible
 from yellowdog_ray.redaction import redact
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ IDLE_NOTICE = "idle"
 
 def _plausible(time: datetime) -> datetime:
     """Refuse a time that no arithmetic with time zones and ages may meet."""
-    if not 2000 <= time.year < 2200:
+    if not is_plausible(time):
         raise ValueError("no plausible time")
     return time
 

@@ -19,11 +19,14 @@ from typing import Any
 
 from yellowdog_ray.commands.laptop_checks import proxy_program
 from yellowdog_ray.config.check import Check, failed, ok, unchecked, warning
-from yellowdog_ray.remote import processes
+from yellowdog_ray.remote import processes, ssh
 from yellowdog_ray.remote.ssh import SSH_PORT
 
 PROXY_SECONDS = 8.0
 """How long the proxy command may take to connect; `ray up` gives OpenSSH 20 s."""
+
+ADDRESS_SECONDS = 5.0
+"""How long a running head may take to answer."""
 
 _SUBJECT = "way to the head"
 _BANNER = b"SSH-"
@@ -51,13 +54,25 @@ def check_way(auth: Mapping[str, Any], *, private: bool, seconds: float = PROXY_
         )
         return unchecked(
             _SUBJECT,
-            f"without a head there is no address to try. SSH reaches it directly, {where}; its firewall must let TCP "
+            f"only a running head has an address to try. SSH reaches it directly, {where}; its firewall must let TCP "
             f"{SSH_PORT} in. Otherwise set auth.ssh_proxy_command",
         )
     named = bool(auth.get("ssh_proxy_use_node_id"))
     host = _NO_NODE if named else _LOOPBACK
     line = expanded(command, host, str(auth.get("ssh_user", "")))
     return _judged(_run(line, seconds), line, named=named, seconds=seconds)
+
+
+def check_address(address: str) -> Check:
+    """Whether the SSH server of a running head answers this machine directly."""
+    subject = "head's address"
+    if ssh.answers(address, ADDRESS_SECONDS):
+        return ok(subject, f"an SSH server answers at {address}")
+    return warning(
+        subject,
+        f"no SSH server answers at {address} within {ADDRESS_SECONDS:g} s: let TCP {SSH_PORT} of this machine in at "
+        "the head's firewall, or set auth.ssh_proxy_command",
+    )
 
 
 def expanded(command: str, host: str, user: str) -> str:

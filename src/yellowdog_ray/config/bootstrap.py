@@ -123,8 +123,14 @@ def bootstrap(
     provider.setdefault("foreground_node_launch", True)
     result["provider"] = provider
     result.setdefault("upscaling_speed", UPSCALING_SPEED)
-    result.setdefault("idle_timeout_minutes", IDLE_TIMEOUT_MINUTES)
-    warnings = [*_warnings(settings, result, source, ignored), *auth_warnings, *check_restart(settings, result, source)]
+    warnings = _timing_warnings(settings, result, source)
+    if result.get("idle_timeout_minutes") is None:
+        result["idle_timeout_minutes"] = IDLE_TIMEOUT_MINUTES
+    warnings += [
+        *_warnings(settings, result, source, ignored),
+        *auth_warnings,
+        *check_restart(settings, result, source),
+    ]
     return result, warnings + public_key_warnings(result, config, public_key, source)
 
 
@@ -216,16 +222,19 @@ def _quoted_warnings(config: Mapping[str, Any], source: str) -> list[str]:
     return [f"{source}: {place} is in quotes, and RayDog reads it without: remove the quotes" for place in quoted]
 
 
-def _timing_warnings(settings: cfg.ProviderSettings, source: str) -> list[str]:
-    """A warning for each time after which nothing is left to end or to wait for."""
+def _timing_warnings(settings: cfg.ProviderSettings, config: Mapping[str, Any], source: str) -> list[str]:
+    """A warning for each stated time after which nothing is left to end or to wait for."""
     lifetime = settings.cluster_lifetime_hours * 60
     shown = f"the cluster's lifetime is {lifetime:g} minutes (provider.cluster_lifetime_hours)"
-    warnings = []
-    if settings.idle_termination_minutes is not None and settings.idle_termination_minutes >= lifetime:
-        warnings.append(
-            f"{source}: provider.idle_termination_minutes is {settings.idle_termination_minutes:g}, which has no "
-            f"effect: {shown}. Lower the one or raise the other"
-        )
+    stated = {
+        "idle_timeout_minutes": config.get("idle_timeout_minutes"),
+        "provider.idle_termination_minutes": settings.idle_termination_minutes,
+    }
+    warnings = [
+        f"{source}: {key} is {_plain(minutes)}, which has no effect: {shown}. Lower the one or raise the other"
+        for key, minutes in stated.items()
+        if minutes is not None and minutes >= lifetime
+    ]
     key = "head_node_build_timeout_minutes"
     if key in settings.model_fields_set and settings.head_node_build_timeout_minutes > lifetime:
         warnings.append(
@@ -233,6 +242,11 @@ def _timing_warnings(settings: cfg.ProviderSettings, source: str) -> list[str]:
             "end before its head is ready. Lower the one or raise the other"
         )
     return warnings
+
+
+def _plain(number: float) -> str:
+    """A number without an exponent, and without a point where it is whole."""
+    return f"{number:,.2f}".rstrip("0").rstrip(".")
 
 
 def _ignored(config: Mapping[str, Any]) -> list[str]:
@@ -284,7 +298,6 @@ def _warnings(
     updaters = {"head": settings.internal.head_updater, "worker": settings.internal.worker_updater}
     warnings += starts_no_ray(config["provider"], updaters, source)
     warnings += _quoted_warnings(config, source)
-    warnings += _timing_warnings(settings, source)
     warnings += userdata_warnings(config, source)
     warnings += version_warnings(config, source)
     warnings += port_warnings(script, settings.ray_worker_node_task_script or "", source)

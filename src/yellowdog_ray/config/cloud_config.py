@@ -1,11 +1,19 @@
-"""Texts in cloud-init's format `#cloud-config`: mistakes, and keys of which cloud-init uses one value only. A leaf."""
+"""Texts in cloud-init's format `#cloud-config`: mistakes, and keys of which cloud-init uses one value only.
+
+Stands on `readable` and `mistakes` only.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import yaml
+
+from yellowdog_ray.config.mistakes import shown
+from yellowdog_ray.config.readable import UNREADABLE, unreadable_scalar
 
 MERGE = "list(append)+dict(recurse_list)+str()"
 """A value of `merge_how` with which cloud-init appends lists, and keeps other values of the first text."""
@@ -16,16 +24,29 @@ _ROOTS = {"#cloud-config": (yaml.MappingNode, "a mapping"), "#cloud-config-archi
 _KEY = re.compile(r"[A-Za-z_][\w-]*:(?:\s|$)")
 
 
+class _CloudInitLoader(yaml.SafeLoader):
+    """What cloud-init loads: YAML's own types, and texts with a tag of Python 2 (its `safeyaml.py`)."""
+
+
+def _old_text(loader: _CloudInitLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_CloudInitLoader.add_constructor("tag:yaml.org,2002:python/unicode", _old_text)
+
+
 def cloud_config_mistake(text: str) -> str | None:
     """Why cloud-init ignores a text, with the remedy; None for another format too."""
     found = _CONFIG.match(text)
     if found is None:
         return None
-    root, error = _composed(text)
-    if error:
-        return f"it is no YAML ({error}), and cloud-init ignores it: correct it"
+    read = _read(text)
+    if read.mistake and read.root is None:
+        return f"it is no YAML ({read.mistake}), and cloud-init ignores it: correct it"
+    if read.mistake:
+        return f"cloud-init cannot load it ({read.mistake}), and ignores it: correct it"
     kind, name = _ROOTS[found[0].lower()]
-    if root is None or isinstance(root, kind):
+    if read.root in (None, kind):
         return None
     return f"cloud-init ignores a `{found[0]}` that is not {name}: write one"
 
@@ -38,8 +59,7 @@ def is_without_first_line(text: str) -> bool:
 
 def keys_of(text: str) -> list[str]:
     """The keys of a YAML text, as often as it has them; empty if it is no mapping."""
-    root, _ = _composed(text)
-    return [str(key.value) for key, _ in root.value] if isinstance(root, yaml.MappingNode) else []
+    return list(_read(text).keys)
 
 
 def repeated_keys(text: str) -> list[str]:
@@ -62,12 +82,45 @@ def replaced_keys(first: str, second: str) -> list[str]:
     return [key for key in dict.fromkeys(keys_of(first)) if key in keys]
 
 
-def _composed(text: str) -> tuple[yaml.Node | None, str]:
-    """The root of a YAML text, and what is wrong with it, in one line."""
+@dataclass(frozen=True)
+class _Read:
+    """What cloud-init reads of a YAML text.
+
+    Attributes:
+        root: the type of its root; None for an empty text.
+        keys: the keys of a mapping, as often as it has them, without those that it merges.
+        mistake: why cloud-init cannot read it, in one line; empty if it can.
+    """
+
+    root: type[yaml.Node] | None = None
+    keys: tuple[str, ...] = ()
+    mistake: str = ""
+
+
+@lru_cache(maxsize=4)
+def _read(text: str) -> _Read:
+    found, root = _Read(), None
     try:
-        return yaml.compose(text, yaml.SafeLoader), ""
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        return None, f"{line}{error.problem}"
-    except (yaml.YAMLError, RecursionError):
-        return None, "characters or a depth that cannot be read"
+        root = yaml.compose(text, yaml.SafeLoader)
+        if root is None:
+            return found
+        is_mapping = isinstance(root, yaml.MappingNode)
+        found = _Read(type(root), tuple(str(key.value) for key, _ in root.value) if is_mapping else ())
+        _CloudInitLoader("").construct_document(root)
+    except (*UNREADABLE, RecursionError) as error:
+        return replace(found, mistake=_reason(error, root, text))
+    return found
+
+
+def _reason(error: Exception, root: yaml.Node | None, text: str) -> str:
+    """What is wrong with a text, after its line."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        reason, mark = str(error.problem), error.problem_mark
+        if "unhashable" in reason and "{{" in text:
+            reason = f"{reason}: put `{{{{` in quotes, or begin a template with the line `## template: jinja`"
+    elif root is not None and (scalar := unreadable_scalar(root)):
+        kind, mark = scalar.tag.rpartition(":")[2], scalar.start_mark
+        reason = f"{shown(scalar.value)} does not fit YAML's type {kind}"
+    else:
+        return "characters or a depth that cannot be read"
+    return f"line {mark.line + 1}: {reason}" if mark else reason

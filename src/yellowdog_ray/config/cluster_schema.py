@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from yellowdog_ray import names
 from yellowdog_ray.config import ray_keys
+from yellowdog_ray.config.installed_schema import rays_schema
 from yellowdog_ray.config.limits import (
     IDLE_TIMEOUT_MINUTES,
     MAX_NUMBER,
@@ -24,7 +25,7 @@ from yellowdog_ray.config.limits import (
 )
 from yellowdog_ray.config.models import INTERNAL_KEY, Auth, NodeConfig, ProviderSettings
 from yellowdog_ray.config.paths import NO_CONTROL_CHARACTERS
-from yellowdog_ray.config.ray_schema import LEGACY, rays_schema
+from yellowdog_ray.config.ray_schema import LEGACY
 from yellowdog_ray.config.values import whole
 
 Schema = dict[str, Any]
@@ -81,6 +82,7 @@ def cluster_schema() -> Schema:
     }
     for key in ("max_workers", "upscaling_speed", "idle_timeout_minutes", "no_restart"):
         keys[key]["maximum"] = MAX_NUMBER
+    keys["idle_timeout_minutes"]["type"] = ["number", "null"]
     for key in ray_keys.LISTS_OF_TEXT:
         keys[key]["items"] = {"type": "string"}
     keys["file_mounts"]["additionalProperties"] = {"type": "string", "minLength": 1}

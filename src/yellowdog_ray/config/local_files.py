@@ -65,6 +65,8 @@ def inline_files(
 ) -> dict[str, Any]:
     """Replace each `file:<path>` value of `keys` by the text of that file, without a byte-order mark.
 
+    Line ends of Windows become those of Linux, also in texts of the YAML.
+
     Args:
         section: the section of the YAML; it is not changed.
         keys: the keys that may name a file.
@@ -84,11 +86,22 @@ def inline_files(
         if is_address(name):
             continue  # `check_scripts_of` refuses it
         if value.lstrip().startswith(FILE_PREFIX):
+            _require_one_name(name, source, f"{path}.{key}")
             text = _file_text(name, source, f"{path}.{key}", folders)
             inlined[key] = text if "\n" in text else f"{text}\n"  # as text, it is not taken for a path again
         else:
             _refuse_path(value, source, f"{path}.{key}", folders)
+            inlined[key] = value.replace("\r\n", "\n").replace("\r", "\n")  # as Python reads those of a file
     return inlined
+
+
+def _require_one_name(name: str, source: str, key: str) -> None:
+    if not name:
+        raise ConfigError(f"{source}: {key} names no file: write its path after `{FILE_PREFIX}`, or remove the key")
+    count = len(re.findall(rf"^\s*{FILE_PREFIX}", name, re.MULTILINE)) + 1
+    if count > 1:
+        further = ", and name the second in `extra_userdata`" if key.endswith(".userdata") else ""
+        raise ConfigError(f"{source}: {key} names {count} files, and a key takes one: name one file{further}")
 
 
 def _refuse_path(text: str, source: str, key: str, folders: Sequence[Path]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from yellowdog_ray.config.paths import SECRET
 from yellowdog_ray.errors import ConfigError
@@ -17,6 +19,7 @@ TEXT = "text, in quotes if it looks like a number or a date"
 """What to give where YAML reads a number, a date, true or false, or nothing."""
 
 _SHOWN_CHARACTERS = 60
+_SHOWN_LEVELS = 5
 
 
 def hint(key: str, known: list[str]) -> str:
@@ -54,10 +57,30 @@ def shown(value: object) -> str:
     """A value as messages show it, shortened. A private key is not shown."""
     if value is None:
         return "empty"
-    text = repr(value)
+    text = _as_in_yaml(value)
     if SECRET.search(text):
         return "the text of a private key"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
+
+
+def _as_in_yaml(value: object, depth: int = _SHOWN_LEVELS) -> str:
+    """A value as YAML writes it in one line; text as Python does, which shows each character."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else f"{'-' if value < 0 else ''}.inf"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping | list) and not depth:
+        return "..."
+    if isinstance(value, Mapping):
+        pairs = (f"{_as_in_yaml(key)}: {_as_in_yaml(part, depth - 1)}" for key, part in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(_as_in_yaml(part, depth - 1) for part in value)}]"
+    return repr(value)
 
 
 def refuse(mistakes: Iterable[Mistake], source: str) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from yellowdog_ray.config import limits, values
+from yellowdog_ray.config.levels import Section
 from yellowdog_ray.config.mistakes import Mistake, refuse
 from yellowdog_ray.config.model_mistakes import mistakes_of, remedy_of
 from yellowdog_ray.config.userdata import full_userdata
@@ -48,12 +49,10 @@ RAY_PROVIDER_KEYS = frozenset(
 """Ray's own keys under `provider` (autoscaler/_private and v2 of Ray 2.60). RayDog passes them on."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Auth(_Section):
+class Auth(Section):
     """SSH to the head: the YAML's top-level `auth`, or the copy of it under `provider`."""
+
+    level: ClassVar[str] = "under `auth`"
 
     ssh_user: values.User = Field(description="The user that runs the tasks and accepts SSH, usually `yd-agent`.")
     ssh_private_key: values.OptionalPath = Field(
@@ -72,7 +71,7 @@ class Auth(_Section):
     )
 
 
-class NodeTypeSummary(_Section):
+class NodeTypeSummary(Section):
     """What RayDog needs of every node type, not only of the one that it launches."""
 
     compute_requirement_template: str | None = None
@@ -88,7 +87,7 @@ class NodeTypeSummary(_Section):
     """Ray's labels of every machine that the YAML does not state."""
 
 
-class Internal(_Section):
+class Internal(Section):
     """Results of `bootstrap_config` for `create_node` and for the monitor.
 
     Attributes:
@@ -112,8 +111,11 @@ class Internal(_Section):
     node_types: dict[str, NodeTypeSummary] = Field(default_factory=dict)
 
 
-class ProviderSettings(_Section):
+class ProviderSettings(Section):
     """RayDog's own keys under `provider`."""
+
+    level: ClassVar[str] = "under `provider`"
+    rays_keys: ClassVar[frozenset[str]] = RAY_PROVIDER_KEYS
 
     cluster_namespace: Annotated[
         values.Name, Remedy("name the YellowDog namespace of the cluster, for example `my-team`")
@@ -209,8 +211,10 @@ class ProviderSettings(_Section):
         return MODE_DISABLED if self.ray_auth == "none" else MODE_TOKEN
 
 
-class NodeConfig(_Section):
+class NodeConfig(Section):
     """A node type's `node_config`. For a new key see docs/development/new-node-config-key.md."""
+
+    level: ClassVar[str] = "under `node_config` of a node type"
 
     compute_requirement_template: values.OptionalTemplate = Field(
         default=None,
@@ -300,7 +304,7 @@ def provider_mistakes(section: object) -> list[Mistake]:
     """The mistakes in RayDog's keys of the `provider` section."""
     if not isinstance(section, Mapping):
         return mistakes_of(ProviderSettings, section, "provider")
-    return mistakes_of(ProviderSettings, _own_keys(section), "provider", extra_known=RAY_PROVIDER_KEYS)
+    return mistakes_of(ProviderSettings, _own_keys(section), "provider")
 
 
 def _own_keys(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from yellowdog_ray.config.limits import (
 )
 from yellowdog_ray.config.mistakes import Mistake, Place, shown
 from yellowdog_ray.config.paths import is_one_line
-from yellowdog_ray.config.ray_schema import keys_that_are_no_text, take_wrong_values, without
+from yellowdog_ray.config.ray_schema import keys_that_are_no_text, take_wrong_values, without, without_empty_timeout
 from yellowdog_ray.printable import one_line
 
 MODULE = "yellowdog_ray.raydog.autoscaler.RayDogNodeProvider"
@@ -85,6 +85,7 @@ class RayMistakes:
 
 def find_ray_mistakes(config: Mapping[str, Any]) -> RayMistakes:
     """The mistakes in Ray's keys of a YAML, prepared by Ray or as the user has written it."""
+    config = without_empty_timeout(config)
     keys = keys_that_are_no_text(config)
     wrong, rest = take_wrong_values(config)
     places = {mistake.place for mistake in keys}
@@ -199,7 +200,7 @@ def _lists_and_flags(config: Mapping[str, Any]) -> Iterator[Mistake]:
 def _numbers(value: object, place: Place) -> Iterator[Mistake]:
     """Numbers that no JSON can hold, or that are too large for Ray's arithmetic."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield Mistake(place, f" is {value}: give a finite number")
+        yield Mistake(place, f" is {shown(value)}: give a finite number")
     elif isinstance(value, int | float) and value > MAX_NUMBER:
         yield Mistake(place, f" is {shown(value)}: give a number of at most {MAX_NUMBER:,}")
     elif _is_text_on_the_head(value):

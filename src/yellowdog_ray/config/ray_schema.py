@@ -5,13 +5,14 @@ Pure, apart from reading the schema of the installed Ray.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from yellowdog_ray.config.mistakes import TEXT, Mistake, Place, dotted, hint, shown
+from yellowdog_ray.config.installed_schema import rays_schema
+from yellowdog_ray.config.levels import remedy_for
+from yellowdog_ray.config.mistakes import TEXT, Mistake, Place, dotted, shown
 
 _TYPES = {
     "integer": "a whole number",
@@ -32,6 +33,9 @@ _REMEDIES = {
 LEGACY = ("head_node", "worker_nodes")
 """Keys of Ray 1, which Ray removes where they are empty, as in many old files."""
 
+_TIMEOUT = "idle_timeout_minutes"
+_DIGITS = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
 _MERGED = ("head_setup_commands", "worker_setup_commands")
 
 
@@ -48,6 +52,12 @@ def keys_that_are_no_text(config: Mapping[str, Any]) -> list[Mistake]:
 def without_empty_legacy_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     """The YAML as the user has written it without the keys that Ray removes, because they are old and empty."""
     return {key: value for key, value in config.items() if key not in LEGACY or value not in (None, {}, [])}
+
+
+def without_empty_timeout(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without an `idle_timeout_minutes` that has no value: the default applies."""
+    is_empty = config.get(_TIMEOUT, 0) is None
+    return {key: value for key, value in config.items() if key != _TIMEOUT or not is_empty}
 
 
 def take_wrong_values(config: Mapping[str, Any]) -> tuple[list[Mistake], dict[str, Any]]:
@@ -133,14 +143,6 @@ def _validator() -> Any:
     return jsonschema.Draft7Validator(rays_schema())
 
 
-def rays_schema() -> dict[str, Any]:
-    """The schema of the installed Ray; a new one at each call."""
-    import ray.autoscaler
-
-    schema: dict[str, Any] = json.loads((Path(str(ray.autoscaler.__file__)).parent / "ray-schema.json").read_text())
-    return schema
-
-
 def _is_copy(config: Mapping[str, Any], error: Any) -> bool:
     """Whether Ray has copied a wrong value to this place from another: the mistake is reported there."""
     place: Place = tuple(error.absolute_path)
@@ -163,7 +165,10 @@ def _mistakes(error: Any) -> Iterator[Mistake]:
             if key not in known:
                 yield Mistake((*place, key), f" is not a key of Ray {_version()}: {_hint(key, known)}")
     else:
-        yield Mistake(place, f" is {shown(error.instance)}: {_remedy(place, error.schema)}")
+        is_number = error.schema.get("type") in ("integer", "number")
+        is_quoted = is_number and isinstance(error.instance, str) and _DIGITS.fullmatch(error.instance)
+        remedy = f"{_remedy(place, error.schema)}{', without quotes' if is_quoted else ''}"
+        yield Mistake(place, f" is {shown(error.instance)}: {remedy}")
 
 
 def _missing(place: Place, key: str) -> Mistake:
@@ -185,7 +190,7 @@ def _version() -> str:
 def _hint(key: str, known: list[str]) -> str:
     if key in LEGACY:
         return "use available_node_types and head_node_type"
-    return hint(key, known)
+    return remedy_for(key, known)
 
 
 def _remedy(place: Place, schema: Mapping[str, Any]) -> str:

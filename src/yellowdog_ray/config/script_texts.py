@@ -15,6 +15,10 @@ from yellowdog_ray.config.userdata import has_format
 GZIP = b"\x1f\x8b"
 """The first bytes of compressed data (RFC 1952)."""
 
+_ARCHIVES = ("PK\x03\x04", "\x7fELF")
+_UTF_16 = 3
+"""The number of NUL characters, every second one, by which the beginning of a text in UTF-16 is known."""
+
 _KEY = re.compile(r"-----BEGIN |PuTTY-User-Key-File|b3BlbnNzaC1rZXk|(ssh|ecdsa|sk)-\S+ AAAA")
 _KEY_INSIDE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?=[A-Za-z0-9+/])(?!\S*[$<])")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
@@ -27,7 +31,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 def script_mistake(text: str, *, is_userdata: bool) -> str | None:
     """Why a text cannot be a script or, as user data, cloud-init's, with the remedy. Never quotes a key."""
     if "\0" in text:
-        return "it contains a NUL character, which no script can contain: remove it"
+        return _mistake_of_binary(text)
     begin = text.lstrip()
     if _KEY.match(begin):
         return "its text is a key or a certificate: give a script, or the file of one (`file:<path>`)"
@@ -45,6 +49,15 @@ def script_mistake(text: str, *, is_userdata: bool) -> str | None:
     if not is_userdata and begin.lower().startswith("#cloud-config"):
         return "YellowDog's task type `bash` runs it in bash: write a script, and cloud-init data in userdata"
     return None
+
+
+def _mistake_of_binary(text: str) -> str:
+    """Why a text with NUL characters is no script."""
+    if text.startswith(_ARCHIVES):
+        return "it is an archive or a program: give a script that unpacks or runs it"
+    if "\0" * _UTF_16 in (text[: 2 * _UTF_16 : 2], text[1 : 2 * _UTF_16 : 2]):
+        return "it contains NUL characters, as a text in UTF-16 does: save it as UTF-8"
+    return "it contains a NUL character, which no script can contain: remove it"
 
 
 def is_address(text: str) -> bool:

@@ -5,18 +5,19 @@ YellowDog's task type `bash` runs task scripts in bash whatever their first line
 
 from __future__ import annotations
 
-import os
 import platform
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from yellowdog_ray.config.first_lines import first_line_that_cannot_run
 from yellowdog_ray.config.local_files import files_of
 from yellowdog_ray.config.script_texts import script_mistake
+from yellowdog_ray.config.shell_lines import lines_without_comments, lines_without_messages
+from yellowdog_ray.config.shell_syntax import dash_mistake, syntax_mistake
 from yellowdog_ray.config.userdata import first_line_mistake, first_programs, has_format, stripped
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.ports import GCS_PORT
@@ -26,23 +27,14 @@ _TASK_SCRIPTS = ("ray_head_node_task_script", "ray_worker_node_task_script")
 USERDATA = ("userdata", "extra_userdata")
 """The keys of a `node_config` that hold user data."""
 
-_SECONDS = 5.0
 _SHELLS = ("bash", "sh", "dash")
-_OLDEST_MAJOR = 4
-"""bash 3 (macOS) refuses words of later versions."""
-
-_SYNTAX = re.compile(r"line (\d+): (.*syntax error.*|unexpected EOF.*)")
-_END_OF_SCRIPT = re.compile(r"(?:exit|exec)\b")
 _STARTS_RAY = re.compile(r"\bray[\s\"']+start\b|ray\.scripts|ray[_-]start|start[_-]ray", re.IGNORECASE)
 _HEAD_PORT = re.compile(r"--port[= ][\"']?(\d*)")
-_ADDRESS = re.compile(r"--address[= ][\"']?[^\s\"']+:(\d+)")
+_ADDRESS = re.compile(r"--address[= ][\"']?[^\s\"']{1,300}:(\d+)")
 _MOST_FILES = 1_000  # of a directory, which may be a whole home
 _LONGEST_SHEBANG = 256
-_RAY = re.compile(r"\bray(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)|\bRAY_VERSION=[\"'{$:\w-]*?(\d+\.\d+\.\d+)")
+_RAY = re.compile(r"\bray(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)|\bRAY_VERSION=[\"'{$:\w-]*?(\d{1,4}\.\d{1,4}\.\d{1,4})")
 _PYTHON = re.compile(r"\bPYTHON=[\"'{$:\w-]*?python(3\.\d+)\b|\bpython(3\.\d+)[\"']? -m venv\b|--python[= ](3\.\d+)")
-_PRINTED = re.compile(r"(?:^|[;&|({])\s*(?:echo|printf)\b(?:\"[^\"]*\"|'[^']*'|[^;&|>])*(?=$|[;&|]|>\s*&)")
-_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
-_USES_TEXT = re.compile(r"(?:\s-\w*c|\beval|<<<|=|\binstall\b.*|\badd\b.*|\bssh\b.*|\becho\b.*|\bprintf\b.*)\s*$")
 
 
 def check_scripts_of(section: Mapping[str, Any], keys: Sequence[str], source: str, path: str) -> None:
@@ -66,7 +58,9 @@ def check_scripts_of(section: Mapping[str, Any], keys: Sequence[str], source: st
 
 def _mistake(script: str, key: str) -> str | None:
     is_task = key in _TASK_SCRIPTS
-    if mistake := script_mistake(script, is_userdata=not is_task):
+    mistake = script_mistake(script, is_userdata=not is_task)
+    mistake = mistake or first_line_that_cannot_run(script, is_userdata=not is_task)
+    if mistake:
         return mistake
     interpreter = _interpreter(script if is_task else stripped(script))
     if is_task and interpreter and interpreter not in _SHELLS:
@@ -74,6 +68,8 @@ def _mistake(script: str, key: str) -> str | None:
             f"its first line names `{interpreter}`, and YellowDog's task type `bash` runs it in bash: write a script "
             f"for bash that starts your `{interpreter}` program"
         )
+    if interpreter == "dash" and not is_task and (mistake := dash_mistake(script)):
+        return f"dash cannot read {mistake}: correct the script"
     return syntax_mistake(script) if is_task or interpreter in _SHELLS or _runs_alone(script, key) else None
 
 
@@ -188,32 +184,11 @@ def _has_windows_ends(file: Path) -> bool:
     return first.startswith(b"#!") and first.endswith(b"\r\n")
 
 
-def lines_without_comments(script: str) -> list[str]:
-    """A script's lines without those that are comments."""
-    return [line for line in script.splitlines() if not line.lstrip().startswith("#")]
-
-
 def stated_versions(text: str) -> tuple[set[str], set[str]]:
     """The versions of Ray, and the minor versions of Python, that a script installs, as far as it states them."""
     lines = lines_without_messages(text)
     ray, python = ({found for groups in each.findall(lines) for found in groups if found} for each in (_RAY, _PYTHON))
     return ray, python
-
-
-def lines_without_messages(text: str) -> str:
-    """A script without comments and without what it prints; each command on one line."""
-    return "\n".join(map(_without_messages, lines_without_comments(text.replace("\\\n", " "))))
-
-
-def _without_messages(line: str) -> str:
-    """A line of a script without what it prints: a quoted sentence, unless a command runs or installs it."""
-    printed = _PRINTED.sub(" ", line)
-    return _QUOTED.sub(lambda found: found[0] if _is_used(found) else '""', printed)
-
-
-def _is_used(quoted: re.Match[str]) -> bool:
-    """Whether a quoted text is one word, or follows an option such as `-c`, an assignment or `pip install`."""
-    return not re.search(r"\s", quoted[0]) or _USES_TEXT.search(quoted.string[: quoted.start()]) is not None
 
 
 def _interpreter(script: str) -> str:
@@ -222,45 +197,3 @@ def _interpreter(script: str) -> str:
     if programs[:1] == ["env"] and len(programs) > 1:
         return programs[1]
     return programs[0] if programs else ""
-
-
-def syntax_mistake(script: str) -> str | None:
-    """The line that bash cannot read, with its message; None also where bash is missing or old."""
-    found = _syntax_error(script)
-    if found is None or _ends_before(script, int(found[1])) or _is_old():
-        return None
-    return f"bash cannot read line {found[1]} ({found[2]}): correct the script"
-
-
-def _syntax_error(script: str) -> re.Match[str] | None:
-    # A script may enable extended patterns (`shopt -s extglob`), which bash reads only if they are enabled already.
-    return _SYNTAX.search(_run_bash(["-O", "extglob", "-n", "/dev/stdin"], script))
-
-
-def _ends_before(script: str, line: int) -> bool:
-    """Whether a script ends before a line: what follows, such as an archive, need not be for bash."""
-    lines = script.split("\n")
-    ends = [number for number, text in enumerate(lines[: line - 1], 1) if _END_OF_SCRIPT.match(text)]
-    return bool(ends) and _syntax_error("\n".join([*lines[: ends[-1]], ""])) is None
-
-
-def _is_old() -> bool:
-    version = _run_bash(["-c", "echo $BASH_VERSINFO >&2"], "").strip()
-    return version.isdecimal() and int(version) < _OLDEST_MAJOR
-
-
-def _run_bash(arguments: list[str], script: str) -> str:
-    """What bash prints as errors, in English; empty where it cannot be run."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("BASH_ENV", "ENV")}
-    try:
-        done = subprocess.run(
-            ["bash", *arguments],
-            input=script.encode(errors="replace"),
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            env={**environment, "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stderr.decode(errors="replace")

@@ -22,8 +22,9 @@ makes it ignore the text."""
 
 _EMPTY_LINES = re.compile(r"\A(?:[ \t\r]*\n)+")
 _BASH = "#!/bin/bash"
-_SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
-_OWN_TRAP = re.compile(r"""^(?![ \t]*#).*\btrap\b.*[\s"'](?:EXIT|exit|0)\b""", re.MULTILINE)
+SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
+_TRAP = re.compile(r"\btrap\b")
+_END = re.compile(r"""[\s"'](?:EXIT|exit|0)\b""")
 _OTHER_PROGRAM = re.compile(
     r"^(?![ \t]*#)(?:.*(?:[;&|({]|\b(?:then|do|else)\b))?[ \t]*exec[ \t]+(?![\d{<>&])\S", re.MULTILINE
 )
@@ -182,9 +183,15 @@ def reason_to_skip(userdata: str, extra: str = "") -> str | None:
     if has_format(userdata) and not is_shell_script(userdata):
         is_continued = userdata.startswith("#!") and not has_format(extra)
         return "is no shell script, and extra_userdata has no first line such as #!/bin/bash" if is_continued else None
-    if _OWN_TRAP.search(userdata):
+    if any(map(_sets_trap, userdata.split("\n"))):
         return "sets a `trap` for EXIT"
     return "runs another program by `exec`" if _OTHER_PROGRAM.search(userdata) else None
+
+
+def _sets_trap(line: str) -> bool:
+    """Whether a line sets a `trap` for the end. One search for both would take the square of its length."""
+    trap = None if line.lstrip().startswith("#") else _TRAP.search(line)
+    return trap is not None and _END.search(line, trap.end()) is not None
 
 
 def has_format(text: str) -> bool:
@@ -201,4 +208,4 @@ def first_programs(text: str) -> list[str]:
 def is_shell_script(text: str) -> bool:
     """Whether the first line names a shell: `#!/bin/sh -e`, `#!/usr/bin/env bash`."""
     programs = first_programs(text)
-    return bool(programs) and (programs[0] in _SHELLS or (programs[0] == "env" and programs[-1] in _SHELLS))
+    return bool(programs) and (programs[0] in SHELLS or (programs[0] == "env" and programs[-1] in SHELLS))

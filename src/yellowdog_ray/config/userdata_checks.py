@@ -10,11 +10,14 @@ from typing import Any
 
 from yellowdog_ray.config.characters import has_halves
 from yellowdog_ray.config.cloud_config import MERGE, cloud_config_mistake, repeated_keys, replaced_keys
+from yellowdog_ray.config.local_files import MAX_TEXT_BYTES
 from yellowdog_ray.config.mistakes import dotted
 from yellowdog_ray.config.script_texts import has_private_key
-from yellowdog_ray.config.shell_scripts import USERDATA, syntax_mistake
+from yellowdog_ray.config.shell_scripts import USERDATA
+from yellowdog_ray.config.shell_syntax import dash_mistake, syntax_mistake
 from yellowdog_ray.config.userdata import (
     first_line_mistake,
+    first_programs,
     full_userdata,
     has_format,
     is_shell_script,
@@ -26,6 +29,10 @@ from yellowdog_ray.errors import ConfigError
 
 AWS_BYTES = 16_384
 """Maximum bytes of AWS's user data, before its encoding in base64 (AWS: "Work with instance user data")."""
+
+_OTHERS = ", Oracle Cloud 32,000 (in base64), Azure 65,536 and Google Cloud 262,144"
+"""Their documentation: "Updating Instance Metadata", "Custom data", and the REST resource `Metadata`."""
+_SHORTEN = "put parts of it into the image, or let a short script download them"
 
 
 def check_userdata(section: Mapping[str, Any], source: str, path: str) -> None:
@@ -67,6 +74,8 @@ def _mistakes(first: str, extra: str) -> Iterator[str]:
     for key, text in zip(USERDATA, (first, extra), strict=True):
         if has_halves(text):
             yield f"{key} contains half of a character (\\ud800 to \\udfff): write the whole"
+    if (size := _size(first, extra)) > MAX_TEXT_BYTES:
+        yield f"{_whole(first, extra)} has {size:,} bytes, and no cloud accepts {MAX_TEXT_BYTES:,}: {_SHORTEN}"
     if first and (mistake := _mistake_alone(first)):
         yield f"userdata: {mistake}"
     if not extra:
@@ -106,13 +115,31 @@ def _warnings(first: str, extra: str) -> Iterator[str]:
                 f"{key} contains a private key, which everybody who may read the machine's user data can read: put "
                 "the key into the image, or copy it with file_mounts"
             )
-    size = len((full_userdata(first, extra) or "").encode())
+    yield from _warnings_of_sh(first, extra)
+    size = _size(first, extra)
     if size > AWS_BYTES:
-        key, where = ("userdata", " with extra_userdata" if extra else "") if first else ("extra_userdata", "")
-        yield (
-            f"{key}{where} has {size:,} bytes, and AWS accepts at most {AWS_BYTES:,}, other clouds more: put parts of "
-            "it into the image, or let a short script download them"
-        )
+        yield f"{_whole(first, extra)} has {size:,} bytes, and AWS accepts at most {AWS_BYTES:,}{_OTHERS}: {_SHORTEN}"
+
+
+def _size(first: str, extra: str) -> int:
+    """The bytes of the whole user data. Halves of characters are refused elsewhere."""
+    return len((full_userdata(first, extra) or "").encode(errors="replace"))
+
+
+def _whole(first: str, extra: str) -> str:
+    """The key that stands for both, for messages."""
+    return f"userdata{' with extra_userdata' if extra else ''}" if first else "extra_userdata"
+
+
+def _warnings_of_sh(first: str, extra: str) -> Iterator[str]:
+    """What dash cannot read of texts for `sh`, which other Linux systems run in bash."""
+    for key, text in zip(USERDATA, (first, extra), strict=True):
+        begin = first if text == extra and not has_format(text) else text
+        if first_programs(begin)[-1:] == ["sh"] and (mistake := dash_mistake(text)):
+            yield (
+                f"{key}: the `sh` of Debian and Ubuntu, dash, cannot read {mistake}: write `#!/bin/bash`, unless the "
+                "image has another `sh`"
+            )
 
 
 def _quoted(keys: list[str]) -> str:

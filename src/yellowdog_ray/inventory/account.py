@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from yellowdog_ray import names
 from yellowdog_ray.clock import SystemClock
 from yellowdog_ray.credentials import load_credentials
-from yellowdog_ray.errors import NotAuthorised, NotFound, Refused
+from yellowdog_ray.errors import NotAuthorised, Refused
 from yellowdog_ray.lazy import HasLazyParts, lazy
 from yellowdog_ray.names import HEAD_GROUP, STATE_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.retry import RetryPolicy
-from yellowdog_ray.platform.types import Application, WorkRequirementEntry, WorkRequirementView
+from yellowdog_ray.platform.types import Application, WorkRequirementView
 
 RETRY_SECONDS = 10.0
 """How long a call that only reads is retried."""
@@ -63,14 +63,6 @@ class Account(HasLazyParts):
         platform = copy.copy(self.platform)
         platform.namespace = namespace
         return platform
-
-
-def read_listed(platform: Platform, entry: WorkRequirementEntry) -> WorkRequirementView | None:
-    """A listed work requirement; None for one that is gone since."""
-    try:
-        return platform.work_requirement(entry.id)
-    except NotFound:
-        return None
 
 
 def cluster_of(work: WorkRequirementView) -> str | None:

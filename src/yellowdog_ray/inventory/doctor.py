@@ -129,7 +129,7 @@ def _platform_tasks(account: Account, plan: Plan, report: YamlReport | None) -> 
         checks.insert(0, ("namespace", lambda: of_platform.check_namespace(account, namespace)))
         checks.append(("namespace's limit", lambda: of_platform.check_limit(account, plan, namespace)))
         if cluster:
-            checks.append(("cluster name", lambda: of_platform.check_name(account, cluster, namespace)))
+            checks.append(("cluster name", lambda: of_platform.check_name(account, plan, cluster, namespace)))
     used = {(each.template, each.image): each for each in reversed(plan.node_types) if each.template}
     checks += [
         (f"template {each.template}", partial(of_platform.check_template, account, plan, each))

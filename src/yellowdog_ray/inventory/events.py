@@ -54,7 +54,7 @@ class NodeLog:
     Attributes:
         task_id: the YellowDog id of its task.
         status: its status, as YellowDog has it.
-        errors: time and text of each error, with the exit code.
+        errors: time and text of each error, with the exit code; a missing time is None.
         output: the file with the task's output on the node's machine.
         machine_alive: whether that machine can still be read; None if the node never had one.
     """
@@ -65,7 +65,7 @@ class NodeLog:
     status: str
     started: datetime | None
     ended: datetime | None
-    errors: tuple[tuple[datetime, str], ...]
+    errors: tuple[tuple[datetime | None, str], ...]
     output: str
     machine_alive: bool | None
 

@@ -146,6 +146,15 @@ def _head_ended(facts: Facts, head: PoolFacts) -> Iterator[Finding]:
         )
         return
     workers = len(facts.workers)
+    counts = head.group.counts
+    if not ended and counts is not None and not counts.live and not counts.ended:
+        yield Finding(
+            "head-missing",
+            "the head was never launched, so nothing launches workers: a `ray up` has not completed the cluster",
+            ("YellowDog counts no task of the head", f"the work requirement was created at {at(facts.work.created)}"),
+            f"run `ray up` again, which completes it, or `raydog down {facts.name} -n {facts.namespace}`",
+        )
+        return
     yield Finding(
         "head-ended",
         "the head has ended, so nothing launches or terminates workers",

@@ -13,13 +13,14 @@ from datetime import datetime
 from functools import partial
 
 from yellowdog_ray import names
-from yellowdog_ray.cluster.ending import pool_tags, request_end
+from yellowdog_ray.cluster.ending import attempt, pool_tags, request_end
 from yellowdog_ray.cluster.generations import find_last_work
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import tear_down
-from yellowdog_ray.errors import PlatformError, TeardownIncomplete
-from yellowdog_ray.inventory.account import Account, cluster_of, published_by, read_listed, token_of
+from yellowdog_ray.errors import MalformedResponse, NotFound, PlatformError, TeardownIncomplete
+from yellowdog_ray.inventory.account import Account, cluster_of, published_by, token_of
 from yellowdog_ray.inventory.summaries import YOUNG
+from yellowdog_ray.inventory.unlisted import find_unlisted
 from yellowdog_ray.names import STATE_GROUP
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
@@ -64,6 +65,7 @@ class Leftovers:
         young: what has a part that is younger than `YOUNG`, or may be, and stays.
         unproven: names of pools and compute requirements that look like RayDog's, and stay: no work requirement that
             YellowDog still shows names them.
+        unread: why it is unknown what some work requirements or pools belong to: they stay.
         is_dated: whether YellowDog's answers showed its time. Without it no age is known: this machine's clock may be
             wrong by hours.
     """
@@ -73,6 +75,7 @@ class Leftovers:
     unproven: tuple[str, ...]
     read_at: datetime
     is_dated: bool = True
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def read_leftovers(account: Account, namespace: str) -> Leftovers:
     """The leftovers of a namespace.
 
     Three calls, one for each work requirement that is unfinished or may own a living pool, and one for each without a
-    living head.
+    living head. Pools that none of them names take the calls of `find_unlisted`.
 
     Raises:
         PlatformError: something could not be read, so that a living cluster may have been missed.
@@ -114,8 +117,10 @@ def read_leftovers(account: Account, namespace: str) -> Leftovers:
     pools = [pool for pool in pools if not pool.configured]
     shown = {pool.name for pool in pools} | {compute.name for compute in computes}
     alive = {name for name in shown if names.has_pool_form(name)}
-    read = _read(platform, _possible_owners(entries, alive))
+    read, unread = _read(platform, _possible_owners(entries, alive))
     works = [(name, work) for work in read if (name := cluster_of(work)) is not None]
+    unlisted = find_unlisted(account.within, ((namespace, pool) for pool in alive - _proven(works)))
+    works += [(cluster.name, cluster.work) for cluster in unlisted.clusters]
     # A record of a head's state runs nothing, and proves nothing about pools.
     records = [
         (name, work)
@@ -128,15 +133,20 @@ def read_leftovers(account: Account, namespace: str) -> Leftovers:
     dead = [(name, work) for name, work in [*works, *records] if token_of(work) not in living]
     candidates = [_leftover(name, work, pools, computes) for name, work in dead]
     leftovers = [one for one in candidates if one.pools or one.computes or not one.work.finished]
-    proven = {tag for _, work in works for tag in pool_tags(work)}
     old = tuple(one for one in leftovers if is_dated and one.youngest and now - one.youngest >= YOUNG)
     return Leftovers(
         old=old,
         young=tuple(one for one in leftovers if one not in old),
-        unproven=tuple(sorted(alive - proven)),
+        unproven=tuple(sorted(alive - _proven(works) - {pool for _, pool in unlisted.unread})),
         read_at=now,
         is_dated=is_dated,
+        unread=(*unread, *unlisted.reasons),
     )
+
+
+def _proven(works: Iterable[tuple[str, WorkRequirementView]]) -> set[str]:
+    """The names of the pools of clusters."""
+    return {tag for _, work in works for tag in pool_tags(work)}
 
 
 def _possible_owners(entries: Iterable[WorkRequirementEntry], alive: Iterable[str]) -> list[WorkRequirementEntry]:
@@ -148,9 +158,21 @@ def _possible_owners(entries: Iterable[WorkRequirementEntry], alive: Iterable[st
     ]
 
 
-def _read(platform: Platform, entries: Sequence[WorkRequirementEntry]) -> list[WorkRequirementView]:
-    found = run_concurrently(partial(read_listed, platform), entries)
-    return [work for work in found if work is not None]
+def _read(platform: Platform, entries: Sequence[WorkRequirementEntry]) -> tuple[list[WorkRequirementView], list[str]]:
+    """The listed work requirements, and why single ones cannot be read although YellowDog answers.
+
+    Such a one stays. Nothing of it is removed by a copy of it either: before that its cluster is read by its name.
+    """
+    found = run_concurrently(lambda entry: attempt(platform.work_requirement, entry.id), entries)
+    for failure in found:
+        if isinstance(failure, PlatformError) and not isinstance(failure, (NotFound, MalformedResponse)):
+            raise failure
+    unread = [
+        f"work requirement {entry.name}: {work}"
+        for entry, work in zip(entries, found, strict=True)
+        if isinstance(work, PlatformError)
+    ]
+    return [work for work in found if isinstance(work, WorkRequirementView)], unread
 
 
 def is_living(platform: Platform, work: WorkRequirementView) -> bool:

@@ -6,6 +6,7 @@ What only spending would show is reported as not checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,9 +20,10 @@ from yellowdog_ray.inventory.account import Account
 from yellowdog_ray.inventory.plan import NodeTypePlan, Plan
 from yellowdog_ray.inventory.yaml_checks import settings_of
 from yellowdog_ray.node.variables import API_URL
+from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.platform_clock import WARNING as CLOCK_WARNING
 from yellowdog_ray.platform.preflight import IMAGE_IDS, NEEDED
-from yellowdog_ray.platform.types import KeyringView, SourceView
+from yellowdog_ray.platform.types import KeyringView, SourceView, WorkRequirementView
 
 _PROBE = "raydog-doctor"
 """A part of names that nothing has: a search for it shows whether the key may search."""
@@ -164,19 +166,34 @@ def check_writing(account: Account, namespace: str | None) -> Iterator[Check]:
         yield ok(subject, f"the roles of its application allow it{where}")
 
 
-def check_name(account: Account, cluster: str, namespace: str) -> list[Check]:
-    """Whether the cluster's name is free, or a cluster's of RayDog."""
+def check_name(account: Account, plan: Plan, cluster: str, namespace: str) -> Iterator[Check]:
+    """Whether the cluster's name is free, or a cluster's of RayDog, whose head answers then."""
     from yellowdog_ray.cluster.generations import find_last_work, require_ours
 
     platform, subject = account.within(namespace), "cluster name"
     try:
         work = find_last_work(platform, cluster)
     except NotAuthorised:
-        return [unchecked(subject, "the key may not read work requirements")]
+        yield unchecked(subject, "the key may not read work requirements")
+        return
     if work is None or work.finished:
-        return [ok(subject, f"no cluster '{cluster}' is alive in namespace '{namespace}'")]
+        yield ok(subject, f"no cluster '{cluster}' is alive in namespace '{namespace}'")
+        return
     require_ours(platform, cluster, work)
-    return [ok(subject, f"cluster '{cluster}' is alive in namespace '{namespace}': `ray up` updates it")]
+    yield ok(subject, f"cluster '{cluster}' is alive in namespace '{namespace}': `ray up` updates it")
+    yield from _head_checks(platform, plan, work)
+
+
+def _head_checks(platform: Platform, plan: Plan, work: WorkRequirementView) -> Iterator[Check]:
+    """Whether a running head answers at its address: one call, and none if a proxy command leads to it."""
+    from yellowdog_ray.commands.way_to_head import check_address
+
+    if plan.auth and plan.auth.get("ssh_proxy_command"):
+        return
+    with suppress(*_NOT_ALLOWED):
+        for node in platform.tagged_nodes(work.groups[0].worker_tag)[:1]:
+            if address := node.private_ip if plan.private else node.public_ip or node.private_ip:
+                yield check_address(address)
 
 
 def check_limit(account: Account, plan: Plan, namespace: str) -> list[Check]:

@@ -11,9 +11,11 @@ from enum import Enum
 from functools import partial
 
 from yellowdog_ray import names
+from yellowdog_ray.cluster.ending import attempt
 from yellowdog_ray.errors import PlatformError
-from yellowdog_ray.inventory.account import Account, cluster_of, read_listed
+from yellowdog_ray.inventory.account import Account, cluster_of
 from yellowdog_ray.inventory.idle_ends import IdleEnds, read_idle_ends
+from yellowdog_ray.inventory.unlisted import FoundCluster, find_unlisted
 from yellowdog_ray.names import HEAD_GROUP
 from yellowdog_ray.platform.calls import Namespaces
 from yellowdog_ray.platform.client import Platform
@@ -107,7 +109,7 @@ def read_summaries(account: Account, namespace: str | None) -> Summaries:
     """The living clusters of a namespace, or of all that the key can read.
 
     Three calls, and one for each unfinished work requirement: a search shows no task groups. If there is any, another
-    call reads the announced ends of idle clusters.
+    call reads the announced ends of idle clusters. Pools that no listed cluster owns take those of `find_unlisted`.
 
     Raises:
         PlatformError: a list could not be read.
@@ -118,27 +120,44 @@ def read_summaries(account: Account, namespace: str | None) -> Summaries:
         listing = background.submit(platform.live_computes, namespaces)
         entries = platform.all_work(namespaces)
         announced = background.submit(_idle_ends, platform, namespaces, entries)  # the clock is the platform's by now
-        read = run_concurrently(lambda entry: _read(platform, entry), entries)
+        read = run_concurrently(lambda entry: attempt(platform.work_requirement, entry.id), entries)
         computes, ends = listing.result(), announced.result()
     now = platform.clock.now()
-    clusters = []
-    owned: set[tuple[str, str]] = set()
-    for entry, work in zip(entries, read, strict=True):
-        name = cluster_of(work) if isinstance(work, WorkRequirementView) else None
-        if isinstance(work, WorkRequirementView) and name is not None:
-            tags = {group.worker_tag for group in work.groups}
-            owned |= {(entry.namespace, tag) for tag in tags}
-            supply = [compute for compute in computes if compute.namespace == entry.namespace and compute.name in tags]
-            clusters.append(summary(name, entry.namespace, work, supply, now, ends.of(entry.namespace, work)))
-    unreadable = tuple(str(work) for work in read if isinstance(work, PlatformError))
-    strange = [compute.name for compute in computes if (compute.namespace, compute.name) not in owned]
+    listed = [
+        FoundCluster(entry.namespace, name, work)
+        for entry, work in zip(entries, read, strict=True)
+        if isinstance(work, WorkRequirementView) and (name := cluster_of(work)) is not None
+    ]
+    failures = [
+        f"{entry.name}: {work}" for entry, work in zip(entries, read, strict=True) if isinstance(work, Exception)
+    ]
+    unlisted = find_unlisted(account.within, [] if failures else _unowned(computes, listed))
+    living = [*listed, *(cluster for cluster in unlisted.clusters if not cluster.work.finished)]
+    unreadable = (*failures, *unlisted.reasons)
+    summaries = [
+        summary(one.name, one.namespace, one.work, _supply(one, computes), now, ends.of(one.namespace, one.work))
+        for one in living
+    ]
     return Summaries(
-        clusters=tuple(sorted(clusters, key=_by_name_and_age)),
+        clusters=tuple(sorted(summaries, key=_by_name_and_age)),
         read_at=now,
         unreadable=unreadable,
-        unowned=() if unreadable else tuple(filter(names.has_pool_form, strange)),
+        unowned=() if unreadable else tuple(name for _, name in _unowned(computes, living)),
         unread_idle_ends=ends.failure,
     )
+
+
+def _supply(cluster: FoundCluster, computes: Iterable[ComputeEntry]) -> list[ComputeEntry]:
+    """The compute requirements of a cluster's pools."""
+    tags = {group.worker_tag for group in cluster.work.groups}
+    return [compute for compute in computes if compute.namespace == cluster.namespace and compute.name in tags]
+
+
+def _unowned(computes: Iterable[ComputeEntry], clusters: Iterable[FoundCluster]) -> list[tuple[str, str]]:
+    """Namespace and name of each compute requirement that looks like RayDog's, and is no such cluster's."""
+    owned = {(one.namespace, group.worker_tag) for one in clusters for group in one.work.groups}
+    shown = [(compute.namespace, compute.name) for compute in computes if names.has_pool_form(compute.name)]
+    return [place for place in shown if place not in owned]
 
 
 def _idle_ends(platform: Platform, namespaces: Namespaces, entries: Sequence[WorkRequirementEntry]) -> IdleEnds:
@@ -166,14 +185,6 @@ def _name(platform: Platform, creator: str) -> str | None:
         return platform.creator_name(creator)
     except PlatformError:
         return None
-
-
-def _read(platform: Platform, entry: WorkRequirementEntry) -> WorkRequirementView | PlatformError | None:
-    """A work requirement, or why it cannot be read; None for one that is gone."""
-    try:
-        return read_listed(platform, entry)
-    except PlatformError as error:
-        return error
 
 
 def summary(

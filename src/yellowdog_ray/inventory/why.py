@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from yellowdog_ray.inventory import findings as platform
 from yellowdog_ray.inventory import limit_findings as published
 from yellowdog_ray.inventory.early_end_findings import early_end_findings
-from yellowdog_ray.inventory.facts import Facts, gather
+from yellowdog_ray.inventory.facts import CLOCK_STEPS, Facts, gather
 from yellowdog_ray.inventory.findings import Finding, Rule
+from yellowdog_ray.inventory.head_report import age
 from yellowdog_ray.inventory.target import Found
 
 RULES: tuple[Rule, ...] = (
@@ -27,6 +29,20 @@ RULES: tuple[Rule, ...] = (
     published.notice_findings,
 )
 """All rules, those that stop everything first."""
+
+_OF_THE_HEAD = frozenset(
+    {
+        published.back_off_findings,
+        published.demand_findings,
+        published.joining_findings,
+        published.shrink_findings,
+        published.notice_findings,
+    }
+)
+"""The rules that judge what the head has published last."""
+
+FRESH = timedelta(minutes=2)
+"""Age up to which a published state is reported as the present one: the head publishes a first change in seconds."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +72,24 @@ def explain(found: Found) -> Answer:
 
 def judge(facts: Facts) -> tuple[Finding, ...]:
     """The findings of all rules. No call."""
-    found = [finding for rule in RULES for finding in rule(facts)]
+    found = [_dated(facts, finding) if rule in _OF_THE_HEAD else finding for rule in RULES for finding in rule(facts)]
     return tuple(sorted(found, key=lambda finding: not finding.is_trouble))
+
+
+def _dated(facts: Facts, finding: Finding) -> Finding:
+    """A finding about a published state that may be over, with the state's time in its first sentence."""
+    state = facts.state
+    if state is None or (age(state, facts.now) <= FRESH and not _has_changed_since(facts, state.at)):
+        return finding
+    ago = age(state, facts.now)
+    shown = f"{ago // timedelta(minutes=1)} min" if ago >= timedelta(minutes=1) else f"{ago.seconds} s"
+    return replace(finding, cause=f"at {state.at:%H:%M} UTC ({shown} ago): {finding.cause}")
+
+
+def _has_changed_since(facts: Facts, moment: datetime) -> bool:
+    """Whether a worker has started or ended since, so that Ray's demand may have changed."""
+    times = [time for pool in facts.pools for task in (*pool.tasks, *pool.ended) for time in (task.started, task.ended)]
+    return any(time is not None and time > moment + CLOCK_STEPS for time in times)
 
 
 def _not_published(facts: Facts) -> tuple[str, ...]:

@@ -11,12 +11,13 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from yellowdog_client import PlatformClient
 from yellowdog_client.common import SearchClient
-from yellowdog_client.model import SliceReference
+from yellowdog_client.model import Slice, SliceReference
 
 from yellowdog_ray.errors import MalformedResponse
 from yellowdog_ray.platform.errors import malformed, sdk_errors
 from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.platform.retry import RetryPolicy, retried
+from yellowdog_ray.platform.salvage import salvage
 from yellowdog_ray.seen_errors import DistinctErrors
 
 logger = logging.getLogger(__name__)
@@ -82,12 +83,15 @@ class Calls:
         kind: type[T],
         entry: Callable[[T], E],
     ) -> list[E]:
-        """The entries of these namespaces: one search per namespace, or one for all. The platform may match more."""
+        """The entries of these namespaces: one search per namespace, or one for all. The platform may match more.
+
+        An entry with a value that the SDK lacks, which may be a stranger's, does not hide the others.
+        """
         found: list[E] = []
         for namespace in (None,) if namespaces is None else namespaces:
             with self._sdk(subject):
                 results = search(namespace)
-            found += map(entry, self._items(subject, results, kind))
+            found += map(entry, self._all_items(subject, results, kind, salvaged=True))
         return [one for one in found if namespaces is None or one.namespace in namespaces]
 
     def _items(self, subject: str, search: SearchClient[T], kind: type[T], most: int | None = None) -> Iterator[T]:
@@ -98,12 +102,13 @@ class Calls:
         """
         return islice(self._all_items(subject, search, kind), most)
 
-    def _all_items(self, subject: str, search: SearchClient[T], kind: type[T]) -> Iterator[T]:
+    def _all_items(
+        self, subject: str, search: SearchClient[T], kind: type[T], *, salvaged: bool = False
+    ) -> Iterator[T]:
         slice_id: str | None = None
         seen: set[str] = set()
         while True:
-            with self._sdk(subject):
-                page = search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))
+            page = self._page(subject, search, slice_id, kind if salvaged else None)
             if page.items is None:
                 # The SDK converts other JSON to a page without items. Read as an empty list, it would end every node.
                 raise malformed(f"{subject}: a page without items")
@@ -115,6 +120,18 @@ class Calls:
             if slice_id in seen or len(seen) >= MAX_PAGES:
                 raise malformed(f"{subject}: a list that does not end, at page {len(seen) + 1}")
             seen.add(slice_id)
+
+    def _page(self, subject: str, search: SearchClient[T], slice_id: str | None, salvaged: type[T] | None) -> Slice[T]:
+        """A page of a list. Of items of the salvaged kind that the SDK cannot convert, it has what identifies them."""
+        try:
+            with self._sdk(subject):
+                return search.slice(SliceReference(sliceId=slice_id, size=PAGE_SIZE))
+        except MalformedResponse as error:
+            page = salvage(self._responses.json(), salvaged) if salvaged else None
+            if page is None:
+                raise
+            self.report(error)
+            return page
 
 
 def platform_call(method: Callable[P, T]) -> Callable[P, T]:

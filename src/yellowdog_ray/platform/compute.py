@@ -36,11 +36,11 @@ from yellowdog_ray.platform.convert import (
     source_messages,
     sources_of,
     template_source,
-    word_of,
 )
 from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.platform.retry import RetryPolicy
 from yellowdog_ray.platform.types import ComputeView, MachineSize, NamedEntry, TemplateView
+from yellowdog_ray.platform.values import size, word_of
 
 TEMPLATE_SECONDS = 30.0
 """How long a template's id is cached: node types often share one, and `ray up` needs it several times."""
@@ -124,9 +124,10 @@ class ComputeCalls(Calls):
             )
         for kind in self._items(subject, results, InstanceType):
             # The platform may match parts of names.
-            if kind.name == name and kind.defaultVcpus and kind.ramInMib:
+            vcpus, mib = size(kind.defaultVcpus), size(kind.ramInMib)
+            if kind.name == name and vcpus and mib:
                 gpus = kind.defaultGpus or {}
-                return MachineSize(kind.defaultVcpus, kind.ramInMib / 1024, sum(gpus.values()), tuple(gpus))
+                return MachineSize(vcpus, mib / 1024, sum(gpus.values()), tuple(gpus))
         return None
 
     @platform_call

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection
+from datetime import datetime
 from typing import TypeVar
 
 from yellowdog_client.model import (
@@ -20,6 +21,7 @@ from yellowdog_client.model import (
     InstanceId,
     InstanceStatus,
     Node,
+    NodeDetails,
     NodeStatus,
     ProvisionedWorkerPool,
     RunSpecification,
@@ -58,6 +60,7 @@ from yellowdog_ray.platform.types import (
     WorkRequirementView,
     phase_of,
 )
+from yellowdog_ray.platform.values import duration, first_of, moment, size, word_of
 
 TASK_TYPE = "bash"
 """The type of every task; a platform node that runs one must offer it."""
@@ -113,10 +116,10 @@ def work_view(requirement: WorkRequirement) -> WorkRequirementView:
         status=word_of(status),
         finished=is_finished(status),
         cancelling=status is WorkRequirementStatus.CANCELLING,
-        created=requirement.createdTime,
+        created=moment(requirement.createdTime),
         # Readers find the head's group at the front; nothing promises the platform's order.
         groups=tuple(sorted(groups, key=lambda group: group.name != HEAD_GROUP)),
-        status_changed=requirement.statusChangedTime,
+        status_changed=moment(requirement.statusChangedTime),
     )
 
 
@@ -127,7 +130,7 @@ def work_entry(summary: WorkRequirementSummary) -> WorkRequirementEntry:
         id=identified(summary.id, subject),
         name=identified(summary.name, subject),
         finished=is_finished(summary.status),
-        created=summary.createdTime,
+        created=moment(summary.createdTime),
         namespace=identified(summary.namespace, subject),
         tag=summary.tag or "",
     )
@@ -141,8 +144,8 @@ def _group_view(group: TaskGroup) -> TaskGroupView:
     return TaskGroupView(
         id=identified(group.id, "a task group"),
         name=group.name,
-        worker_tag=group.tag or next(iter(placement.worker_tags), ""),
-        task_timeout=spec.taskTimeout,
+        worker_tag=group.tag or "",  # one without a tag is none of RayDog's
+        task_timeout=duration(spec.taskTimeout),
         counts=_counts(group.taskSummary),
         placement=placement,
     )
@@ -156,7 +159,7 @@ def _counts(summary: TaskSummary | None) -> Counts | None:
     at: Counter[TaskPhase] = Counter()
     for status, count in (summary.statusCounts or {}).items():
         at[phase_of(word_of(status))] += entity(count, int, "the counts of a task group")
-    return Counts(at, summary.lastUpdatedTime)
+    return Counts(at, moment(summary.lastUpdatedTime))
 
 
 def task_view(task: Task) -> TaskView:
@@ -172,9 +175,9 @@ def task_view(task: Task) -> TaskView:
         abort_requested=task.abortRequestedTime is not None,
         platform_node_id=task.nodeId,
         tags=_node_tags(task),
-        errors=tuple(_task_error(error) for error in task.errors or []),
-        ended=task.finishedTime,
-        started=task.startedTime,
+        errors=tuple(text for _, text in task_errors(task)),
+        ended=moment(task.finishedTime),
+        started=moment(task.startedTime),
     )
 
 
@@ -191,7 +194,16 @@ def _node_tags(task: Task) -> dict[str, str]:
     return tags if is_tags else {}
 
 
-def _task_error(error: object) -> str:
+def task_errors(task: Task) -> list[tuple[datetime | None, str]]:
+    """Time and text of each error. The SDK does not convert one that is no object."""
+    errors: object = task.errors or []
+    listed = errors if isinstance(errors, list) else [errors]
+    return [(moment(getattr(error, "timestamp", None)), _text_of(error)) for error in listed if error is not None]
+
+
+def _text_of(error: object) -> str:
+    if isinstance(error, (*_NO_OBJECTS, dict)):
+        return str(error)
     kind, text = getattr(error, "errorType", None), getattr(error, "error", "")
     exit_code = getattr(error, "processExitCode", None)
     return f"{word_of(kind)}: {text}" + (f" (exit code {exit_code})" if exit_code is not None else "")
@@ -207,10 +219,10 @@ def platform_node_view(node: Node) -> PlatformNodeView:
         private_ip=details.privateIpAddress if details else None,
         public_ip=details.publicIpAddress if details else None,
         provider=word_of(details.provider) if details and details.provider else None,
-        spot_notice=node.preemptionWarningTime,
+        spot_notice=moment(node.preemptionWarningTime),
         alive=node.status in LIVE_NODES,
         task_types=tuple(details.supportedTaskTypes or ()) if details else (),
-        size=MachineSize(details.vcpus, details.ram) if details and details.vcpus and details.ram else None,
+        size=_size(details),
         slots=sum(
             worker.status is None or worker.status.available
             for worker in _parts(node.workers, Worker, "the workers of a platform node")
@@ -219,8 +231,13 @@ def platform_node_view(node: Node) -> PlatformNodeView:
         region=details.region if details else None,
         spot=details.spot if details else None,
         status=word_of(node.status) if node.status else "",
-        status_changed=node.statusChangedTime,
+        status_changed=moment(node.statusChangedTime),
     )
+
+
+def _size(details: NodeDetails | None) -> MachineSize | None:
+    vcpus, ram = size(getattr(details, "vcpus", None)), size(getattr(details, "ram", None))
+    return MachineSize(vcpus, ram) if vcpus and ram else None
 
 
 def pool_view(pool: object) -> PoolView:
@@ -260,9 +277,9 @@ def pool_entry(pool: WorkerPoolSummary) -> PoolEntry:
         name=identified(pool.name, subject),
         status=word_of(pool.status),
         finished=pool.status in ENDED_POOLS,
-        created=pool.createdTime,
+        created=moment(pool.createdTime),
         configured=word_of(pool.type).endswith(ConfiguredWorkerPool.__name__),
-        status_changed=pool.statusChangedTime,
+        status_changed=moment(pool.statusChangedTime),
     )
 
 
@@ -274,11 +291,11 @@ def compute_entry(requirement: ComputeRequirement) -> ComputeEntry:
         name=requirement.name,
         status=word_of(requirement.status),
         finished=requirement.status is ComputeRequirementStatus.TERMINATED,
-        created=requirement.createdTime,
+        created=moment(requirement.createdTime),
         creator=requirement.createdById,
         instances=live_instances(requirement),
         messages=source_messages(requirement),
-        status_changed=requirement.statusChangedTime,
+        status_changed=moment(requirement.statusChangedTime),
         exhausted=_exhausted_sources(requirement),
     )
 
@@ -333,11 +350,6 @@ def template_source(source: object) -> TemplateSource:
     )
 
 
-def first_of(source: object, *names: str) -> str | None:
-    """The first of some attributes of a source that has a value."""
-    return next((str(value) for name in names if (value := getattr(source, name, None))), None)
-
-
 def _is_spot(source: object) -> bool | None:
     pricing = getattr(source, "instancePricing", None)
     if pricing is not None:
@@ -360,7 +372,7 @@ def counted_instances(requirement: ComputeRequirement, statuses: Collection[Inst
 
 def is_finished(status: WorkRequirementStatus | None) -> bool:
     """Whether a work requirement has ended."""
-    return status is not None and status.finished
+    return getattr(status, "finished", False)  # an unknown one is a text, see `salvage`
 
 
 def _parts(listed: object, kind: type[T], subject: str) -> list[T]:
@@ -381,8 +393,3 @@ def identified(text: str | None, subject: str) -> str:
     if text is None:
         raise malformed(f"{subject}: no id or name")
     return text
-
-
-def word_of(value: object) -> str:
-    """The platform's own name of an enumeration's value."""
-    return str(getattr(value, "value", value))

@@ -81,7 +81,9 @@ def sdk_errors(subject: str, responses: Responses) -> Iterator[None]:
     except requests.HTTPError as error:
         raise _http_failure(subject, error) from error
     except (requests.exceptions.InvalidJSONError, requests.exceptions.ContentDecodingError, TooLarge) as error:
-        raise malformed(f"{subject}: {type(error).__name__}") from error
+        failure = malformed(f"{subject}: {type(error).__name__}")
+        failure.may_heal = True
+        raise failure from error
     except requests.RequestException as error:
         url = str(error.request.url) if error.request is not None else ""
         proxy = _proxy(url)

@@ -8,8 +8,9 @@ from datetime import datetime
 from yellowdog_client.model import Instance, InstanceSearch, Node, NodeSearch, Task, TaskSearch
 
 from yellowdog_ray.platform.calls import Calls, platform_call
-from yellowdog_ray.platform.convert import identified, instance_id_of, task_view, word_of
+from yellowdog_ray.platform.convert import identified, instance_id_of, task_errors, task_view
 from yellowdog_ray.platform.types import TaskView
+from yellowdog_ray.platform.values import moment, word_of
 
 MAX_TASKS = 20_000
 """Tasks of a work requirement that a history reads at most: 20 calls."""
@@ -22,12 +23,12 @@ class TaskHistory:
     Attributes:
         task: the task.
         abort_requested: when its end was requested.
-        errors: time and text of each error.
+        errors: time and text of each error; a missing time is None.
     """
 
     task: TaskView
     abort_requested: datetime | None
-    errors: tuple[tuple[datetime, str], ...]
+    errors: tuple[tuple[datetime | None, str], ...]
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,7 @@ class HistoryCalls(Calls):
 
 
 def _task_history(task: Task) -> TaskHistory:
-    view = task_view(task)
-    times = [error.timestamp for error in task.errors or []]
-    return TaskHistory(view, task.abortRequestedTime, tuple(zip(times, view.errors, strict=True)))
+    return TaskHistory(task_view(task), moment(task.abortRequestedTime), tuple(task_errors(task)))
 
 
 def _node_history(node: Node) -> NodeHistory:
@@ -94,10 +93,10 @@ def _node_history(node: Node) -> NodeHistory:
         id=identified(node.id, "a platform node"),
         instance_id=node.details.instanceId if node.details else "",
         status=word_of(node.status),
-        registered=node.registeredTime,
-        deregistered=node.deregisteredTime,
-        spot_notice=node.preemptionWarningTime,
-        status_changed=node.statusChangedTime,
+        registered=moment(node.registeredTime),
+        deregistered=moment(node.deregisteredTime),
+        spot_notice=moment(node.preemptionWarningTime),
+        status_changed=moment(node.statusChangedTime),
     )
 
 
@@ -108,6 +107,6 @@ def _instance_history(instance: Instance) -> InstanceHistory:
         instance_type=getattr(instance, "instanceType", None),
         spot=bool(getattr(instance, "spot", False)),
         status=word_of(getattr(instance, "status", None)),
-        created=getattr(instance, "createdTime", None),
-        status_changed=getattr(instance, "statusChangedTime", None),
+        created=moment(getattr(instance, "createdTime", None)),
+        status_changed=moment(getattr(instance, "statusChangedTime", None)),
     )

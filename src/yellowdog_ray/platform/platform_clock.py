@@ -16,6 +16,7 @@ from typing import Any
 import requests
 
 from yellowdog_ray.clock import Clock
+from yellowdog_ray.platform.values import is_plausible
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +75,11 @@ class PlatformClock:
         if not response.ok:
             return
         try:
-            there = parsedate_to_datetime(response.headers["Date"]).timestamp()
+            date = parsedate_to_datetime(response.headers["Date"])
+            there = date.timestamp()
         except (KeyError, TypeError, ValueError, OverflowError):
+            return
+        if not is_plausible(date):
             return
         with self._lock:
             self._samples.append(there - self._clock.monotonic())

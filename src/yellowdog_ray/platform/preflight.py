@@ -16,9 +16,9 @@ from yellowdog_client.model import (
 from yellowdog_ray.errors import NotFound
 from yellowdog_ray.platform.calls import entity, platform_call
 from yellowdog_ray.platform.compute import ComputeCalls
-from yellowdog_ray.platform.convert import first_of, word_of
 from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.types import ImageView, KeyringView, SourceView
+from yellowdog_ray.platform.values import first_of, word_of
 
 NEEDED = {
     "WORK_REQUIREMENT_WRITE": "create work requirements, and submit and abort tasks",

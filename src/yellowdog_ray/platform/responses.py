@@ -39,6 +39,13 @@ class Responses:
         """Whether this thread has received a response since `clear`; True where no session is attached."""
         return self._last is not None or not self._attached
 
+    def json(self) -> Any:
+        """The JSON of this thread's response; None without any."""
+        try:
+            return self._last.json() if self._last is not None else None
+        except (ValueError, RecursionError):
+            return None
+
     def quote(self) -> str:
         """This thread's response, redacted, with at most `MAX_QUOTE` characters of its body."""
         response = self._last

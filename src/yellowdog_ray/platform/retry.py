@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from yellowdog_ray.errors import Throttled, Unavailable
+from yellowdog_ray.errors import MalformedResponse, Throttled, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ _MAX_DELAY_SECONDS = 5.0
 class RetryPolicy:
     """Repeats a call that fails with `Unavailable` or `Throttled`; the delay doubles up to 5 s.
 
+    JSON of another shape, such as an unknown status, does not change by itself: that call is repeated once.
+
     Attributes:
         seconds: total time, after which the failure is raised; 0 means one attempt.
         sleep: waits this many seconds.
@@ -40,12 +42,17 @@ class RetryPolicy:
     def run(self, call: Callable[[], T]) -> T:
         """Run a call that may be repeated, and return its result."""
         start, delay = self.monotonic(), _FIRST_DELAY_SECONDS
+        had_other_shape = False
         while True:
             try:
                 return call()
             except (Unavailable, Throttled) as error:
+                has_other_shape = isinstance(error, MalformedResponse) and not error.may_heal
+                if has_other_shape and had_other_shape:
+                    raise
                 if self.monotonic() - start + delay > self.seconds:
                     raise
+                had_other_shape = has_other_shape
                 logger.warning("retry in %.1f s: %s", delay, error)
             self.sleep(delay)
             delay = min(2 * delay, _MAX_DELAY_SECONDS)

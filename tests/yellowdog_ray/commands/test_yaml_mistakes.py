@@ -54,6 +54,11 @@ class TestRayUp:
             assert line.startswith("cluster.yaml: ")
             assert [phrase for phrase in mistake.phrases if phrase not in line] == [], line
 
+    def test_empty_idle_timeout_has_the_default(self, in_a_users_folder, cluster_yaml):
+        cluster_yaml["idle_timeout_minutes"] = None
+
+        assert as_ray_completes_it(cluster_yaml, "up")["idle_timeout_minutes"] == 5
+
     @pytest.mark.parametrize("mistake", ONE_OF_EACH_KIND, ids=str)
     def test_mistake_ends_the_command_before_anything_is_created(
         self, platform, in_a_users_folder, cluster_yaml, mistake

@@ -53,9 +53,11 @@ class TestBootstrap:
         assert result["provider"]["foreground_node_launch"] is True
         assert result["upscaling_speed"] >= 1000
 
-    def test_idle_workers_end_without_a_key_for_it(self, cluster_yaml, tmp_path):
+    def test_idle_workers_end_without_a_key_or_a_value_for_it(self, cluster_yaml, tmp_path):
         cluster_yaml.pop("idle_timeout_minutes", None)
+        assert run(cluster_yaml, tmp_path)["idle_timeout_minutes"] == 5
 
+        cluster_yaml["idle_timeout_minutes"] = None
         assert run(cluster_yaml, tmp_path)["idle_timeout_minutes"] == 5
 
     def test_result_keeps_the_users_settings(self, cluster_yaml, tmp_path):
@@ -265,6 +267,23 @@ def test_timing_beyond_the_lifetime_gives_a_warning(cluster_yaml, tmp_path, timi
 
     assert len(warnings) == (phrase is not None)
     assert (phrase or "") in " ".join(warnings)
+
+
+@pytest.mark.parametrize(("minutes", "is_warned"), [(None, False), (59, False), (60, True), (5_256_000, True)])
+def test_idle_timeout_that_is_not_below_the_lifetime_gives_a_warning(cluster_yaml, tmp_path, minutes, is_warned):
+    cluster_yaml["provider"]["cluster_lifetime_hours"] = 1
+    cluster_yaml["idle_timeout_minutes"] = minutes
+
+    _, warnings = bootstrap(cluster_yaml, "c.yaml", [tmp_path])
+
+    expected = f"c.yaml: idle_timeout_minutes is {minutes:,}, which has no effect: the cluster's" if is_warned else None
+    assert [warning.startswith(expected) for warning in warnings] == [True] * is_warned
+
+
+def test_default_idle_timeout_gives_no_warning_in_a_short_lifetime(cluster_yaml, tmp_path):
+    cluster_yaml["provider"]["cluster_lifetime_hours"] = 0.05
+
+    assert bootstrap(cluster_yaml, "c.yaml", [tmp_path])[1] == []
 
 
 def test_number_and_flag_in_quotes_are_accepted_with_a_warning(cluster_yaml, tmp_path):

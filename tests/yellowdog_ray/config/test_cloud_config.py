@@ -16,6 +16,43 @@ def test_text_that_no_yaml_library_reads_is_a_mistake(text):
     assert "it is no YAML (" in (cloud_config_mistake(text) or "")
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: {{ v1.x }}", "line 2: found unhashable key: put `{{` in quotes, or begin a template with the line `## "),
+        ("? [a]\n: b", "line 2: found unhashable key)"),
+        ('runcmd:\n- !Sub "echo"', "line 3: could not determine a constructor for the tag '!Sub'"),
+        ("a: !!python/object/apply:os.system [x]", "line 2: could not determine a constructor for the tag 'tag:yaml"),
+        ("a: 1\n<<: 5", "line 3: expected a mapping or list of mappings for merging"),
+        ("a: 2024-99-99", "line 2: '2024-99-99' does not fit YAML's type timestamp"),
+        ("a: !!int x", "line 2: 'x' does not fit YAML's type int"),
+    ],
+)
+def test_value_that_cloud_init_cannot_load_is_a_mistake_with_its_line(text, reason):
+    mistake = cloud_config_mistake(f"#cloud-config\n{text}\n") or ""
+
+    assert f"cloud-init cannot load it ({reason}" in mistake
+    assert mistake.endswith("), and ignores it: correct it")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "## template: jinja\n#cloud-config\na: {{ v1.x }}",
+        "#cloud-config\na: !!python/unicode x",
+        "#cloud-config\na: &a [1]\nb: *a",
+        "#cloud-config\na: 2024-01-01\nb: 0x\nc: '{{ x }}'\n",
+        "#cloud-config\n",
+    ],
+)
+def test_text_that_cloud_init_can_load_passes(text):
+    assert cloud_config_mistake(text) is None
+
+
+def test_key_that_a_merge_repeats_is_no_repeated_key():
+    assert repeated_keys("#cloud-config\na: &a {b: 1, c: 1}\n<<: *a\nb: 2\n") == []
+
+
 @pytest.mark.parametrize("text", ["#!/bin/bash\n[", "#cloud-config-jsonp\n[]", "#cloud-configuration\n[", "[", ""])
 def test_text_of_another_format_is_not_read(text):
     assert cloud_config_mistake(text) is None

@@ -192,6 +192,25 @@ def test_empty_script_is_refused(cluster_yaml, folders, key, text):
     assert f"cluster.yaml: provider.{key}: {folders[0]}/script.sh is empty" in error_of(cluster_yaml, folders)
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "remedy"),
+    [
+        ("userdata", "file:", "names no file: write its path after `file:`, or remove the key"),
+        (
+            "userdata",
+            "file:a.sh\nfile:b.sh\n",
+            "names 2 files, and a key takes one: name one file, and name the second in `extra_userdata`",
+        ),
+        ("extra_userdata", "file:a.sh\nfile:b.sh\nfile:c.sh", "names 3 files, and a key takes one: name one file"),
+    ],
+)
+def test_other_number_of_files_than_one_is_refused(cluster_yaml, folders, key, text, remedy):
+    cluster_yaml["available_node_types"]["worker"]["node_config"][key] = text
+
+    message = error_of(cluster_yaml, folders)
+    assert message == f"cluster.yaml: available_node_types.worker.node_config.{key} {remedy}"
+
+
 def test_command_that_removes_needs_no_local_file(cluster_yaml, folders, ssh_key):
     ssh_key.unlink()
     cluster_yaml["file_mounts"] = {"~/data": "no/data"}

@@ -52,6 +52,6 @@ from yellowdog_ray.config.models import Auth, NodeConfig, ProviderSettings
     ],
 )
 def test_messages_have_place_value_and_remedy(model, section, messages):
-    found = mistakes_of(model, section, "auth", extra_known=frozenset({"module", "_internal"}))
+    found = mistakes_of(model, section, "auth")
 
     assert [str(mistake) for mistake in found] == messages

@@ -58,6 +58,58 @@ def test_public_key_gives_a_warning_if_it_is_empty_or_another(script, phrase):
     assert (phrase or "") in " ".join(warnings)
 
 
+LINE = f"ssh-ed25519 {OWN} me"
+READS = 'grep -qsxF "$SSH_PUBLIC_KEY" "$file" || echo "$SSH_PUBLIC_KEY" >>"$file"'
+
+
+@pytest.mark.parametrize(
+    ("script", "phrase"),
+    [
+        (f"SSH_PUBLIC_KEY={LINE}", "is not in quotes and ends at its first space"),
+        (f"SSH_PUBLIC_KEY = '{LINE}'", "has a space beside `=`"),
+        (f"SSH_PUBLIC_KEY={OWN}", "lacks the key's type"),
+        (f"SSH_PUBLIC_KEY='{LINE}'\nSSH_PUBLIC_KEY=''", "is empty"),
+        (f"SSH_PUBLIC_KEY='{LINE}'\nSSH_PUBLIC_KEY='ssh-ed25519 {OTHER}'", "is another key"),
+        (f'SSH_PUBLIC_KEY="ssh-rsa {OTHER}\\nssh-rsa {OWN}"', "has two keys in one line"),
+        (f': "${{SSH_PUBLIC_KEY:=ssh-ed25519 {OTHER}}}"', "is another key"),
+        (f"SSH_PUBLIC_KEY='' # {LINE}", "is empty"),
+        (f"# {LINE}\nSSH_PUBLIC_KEY=", "is empty"),
+        (f"SSH_PUBLIC_KEY=''\necho '{LINE}' >>/etc/x", "is empty"),
+        (f"SSH_PUBLICKEY='{LINE}'\nSSH_PUBLIC_KEY=", "is empty (the script sets `SSH_PUBLICKEY`)"),
+        (f"SSH_PUBLICKEY='{LINE}'\n{READS}", "is read and never set (the script sets `SSH_PUBLICKEY`)"),
+        (script_with("").replace('SSH_PUBLIC_KEY="${SSH_PUBLIC_KEY:-}"', ""), "is read and never set"),
+    ],
+)
+def test_value_that_authorises_nothing_gives_a_warning_with_the_reason(script, phrase):
+    (warning,) = warnings_of({"userdata": script})
+
+    assert f"SSH_PUBLIC_KEY {phrase}" in warning
+    assert "the public half of /k (auth.ssh_private_key). Set it to the output of `ssh-" in warning
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"SSH_PUBLIC_KEY=''\nSSH_PUBLIC_KEY='{LINE}'",
+        f"SSH_PUBLIC_KEY='ssh-ed25519 {OTHER}\n{LINE}'",
+        f'#!/bin/sh\nSSH_PUBLIC_KEY="ssh-rsa {OTHER}\\n{LINE}"',
+        f"if x; then\nSSH_PUBLIC_KEY='{LINE}'\nelse\nSSH_PUBLIC_KEY='ssh-ed25519 {OTHER}'\nfi",
+        f"SSH_PUBLIC_KEY='{LINE}'\ncat >/etc/env <<END\nSSH_PUBLIC_KEY=\nEND",
+        f"SSH_PUBLIC_KEY=\necho '{LINE}' >>\"$file\"",
+        f"SSH_PUBLIC_KEY=; echo '{LINE}' >>authorized_keys",
+        f"#cloud-config\nruncmd:\n- SSH_PUBLIC_KEY='{LINE}' bash /x\n- SSH_PUBLIC_KEY=",
+        f"SSH_PUBLIC_KEY=\necho '{LINE}' >/tmp/key\ncat /tmp/key >>~/.ssh/authorized_keys",
+        f"SSH_PUBLIC_KEYS='{LINE}'\nSSH_PUBLIC_KEY=\necho \"$SSH_PUBLIC_KEYS\" >>authorized_keys",
+        f"#!/usr/bin/python3\nSSH_PUBLIC_KEY = '{LINE}'",
+        f"source /etc/keys\n{READS}",
+        f"read -r SSH_PUBLIC_KEY </etc/key\n{READS}",
+        '[ -z "${SSH_PUBLIC_KEY:-}" ] || exit 1',
+    ],
+)
+def test_value_that_may_authorise_the_key_gives_no_warning(script):
+    assert warnings_of({"userdata": script}) == []
+
+
 def test_unknown_public_half_gives_a_warning_for_an_empty_value_only():
     assert warnings_of({"userdata": script_with(f"ssh-ed25519 {OTHER}")}, public=None) == []
     assert EMPTY in warnings_of({"userdata": script_with("")}, public=None)[0]
@@ -69,6 +121,13 @@ def test_default_of_a_script_is_not_judged_if_other_user_data_sets_the_key():
     assert warnings_of({"userdata": export, "extra_userdata": script_with("")}) == []
     (warning,) = warnings_of({"userdata": export.replace(OWN, OTHER), "extra_userdata": script_with("")})
     assert warning.startswith("c.yaml: available_node_types.head.node_config.userdata: SSH_PUBLIC_KEY is another")
+
+
+def test_later_user_data_replaces_the_value():
+    first, second = (f"SSH_PUBLIC_KEY='ssh-ed25519 {key}'" for key in (OWN, OTHER))
+
+    (warning,) = warnings_of({"userdata": first, "extra_userdata": second})
+    assert warning.startswith("c.yaml: available_node_types.head.node_config.extra_userdata: SSH_PUBLIC_KEY is another")
 
 
 @pytest.mark.parametrize("updaters", [False, True])

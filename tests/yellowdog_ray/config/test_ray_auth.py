@@ -3,6 +3,7 @@
 import pytest
 
 from tests.yellowdog_ray.config.test_bootstrap import error_of
+from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.ray_versions import has_tokens
@@ -45,6 +46,6 @@ def test_other_value_is_refused_with_the_way_to_write_none(cluster_yaml, tmp_pat
 
     message = error_of(cluster_yaml, tmp_path)
 
-    assert message.startswith(f"cluster.yaml: provider.ray_auth is {value!r}, which is wrong")
+    assert message.startswith(f"cluster.yaml: provider.ray_auth is {shown(value)}, which is wrong")
     assert message.endswith("write token or none (YAML reads `off` and `no` as false)")
     assert "\n" not in message

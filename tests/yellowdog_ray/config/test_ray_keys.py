@@ -50,7 +50,7 @@ def test_node_type_without_a_name_is_refused(cluster_yaml, tmp_path, name):
 def test_number_that_is_not_finite_is_refused(cluster_yaml, tmp_path, value):
     cluster_yaml["idle_timeout_minutes"] = value
 
-    assert f"idle_timeout_minutes is {value}: give a finite number" in error_of(cluster_yaml, tmp_path)
+    assert f"idle_timeout_minutes is .{value}: give a finite number" in error_of(cluster_yaml, tmp_path)
 
 
 @pytest.mark.parametrize("key", ["head_node_build_timeout_minutes", "worker_node_build_timeout_minutes"])

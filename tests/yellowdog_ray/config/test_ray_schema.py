@@ -43,6 +43,14 @@ def test_unknown_key_is_reported_with_a_hint(config, key, hint):
     assert f"{key} is not a key of Ray 2.60.0: {hint}" in mistake
 
 
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [("5", "give a number of 0 or above, without quotes"), ("five", "give a number of 0 or above")],
+)
+def test_number_in_quotes_is_refused_with_its_remedy(config, value, remedy):
+    assert found({**config, "idle_timeout_minutes": value}) == [f"idle_timeout_minutes is '{value}': {remedy}"]
+
+
 def test_key_that_is_no_text_hides_no_other_mistake(config):
     """Ray's schema cannot be applied to such a key."""
     config["max_workers"] = "many"

@@ -18,6 +18,9 @@ def encoded(data: bytes) -> str:
     ("text", "phrase"),
     [
         ("#!/bin/bash\necho \0\n", "contains a NUL character, which no script can contain: remove it"),
+        ("a\0b", "contains a NUL character, which no script can contain: remove it"),
+        ("#\0!\0/\0", "contains NUL characters, as a text in UTF-16 does: save it as UTF-8"),
+        ("PK\x03\x04\0", "is an archive or a program: give a script that unpacks or runs it"),
         (KEY, "is a key or a certificate: give a script"),
         (f"\n{KEY}", "is a key or a certificate"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB me@here\n", "is a key or a certificate"),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.config import shell_scripts
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.shell_scripts import check_scripts_of, stated_versions
 from yellowdog_ray.errors import ConfigError
@@ -44,12 +43,23 @@ def test_script_with_a_syntax_error_is_refused_with_its_line(key, text, line):
         "ray start\ncat <<'END'\n'\nEND\n",
         "tail -n +3 $0 | tar -xz\nexit 0\n\x1f'(if )\n",
         "shopt -s extglob\nray start\nls !(a|b)\n",
+        'main "$@"; exit\n((\n',
+        "{ ray start; exit 0; }\n((\n",
+        "ray start\nexec sleep 1\n((\n",
+        "#!/bin/sh\n'''exec' python3 \"$0\"\n' '''\nprint((1, 2))\n",
         EXAMPLE.read_text(),
     ],
 )
 @pytest.mark.parametrize("key", [HEAD, "userdata"])
 def test_script_that_bash_can_read_passes(key, text):
     check(text, key)
+
+
+def test_syntax_of_dash_is_that_of_its_own_scripts_only():
+    for key, text in ((HEAD, "#!/bin/dash\na=(1 2)\n"), ("userdata", "#!/bin/bash\na=(1 2)\n")):
+        check(text, key)
+    with pytest.raises(ConfigError, match=r"userdata: dash cannot read line 2 \(Syntax error: .+\): correct"):
+        check("#!/bin/dash\na=(1 2)\n", "userdata")
 
 
 def test_no_part_of_a_script_runs(tmp_path):
@@ -66,14 +76,6 @@ def test_task_script_of_another_interpreter_is_refused():
 @pytest.mark.parametrize("text", ["#!/usr/bin/python3\nprint('(')\n", "#cloud-config\nruncmd: [']']\n"])
 def test_userdata_of_another_format_is_not_read(text):
     check(text, "userdata")
-
-
-def test_syntax_is_not_judged_where_bash_is_missing_or_old(monkeypatch, tmp_path):
-    broken = "if true; then\n"
-    monkeypatch.setattr(shell_scripts, "_OLDEST_MAJOR", 1_000)
-    check(broken)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    check(broken)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +186,14 @@ def test_script_to_copy_with_windows_line_ends_gives_a_warning(cluster_yaml, tmp
 
     assert f"c.yaml: file_mounts: {tmp_path}/files/a.sh has the line ends of Windows" in first
     assert f"run `sed -i 's/\\r$//' {tmp_path}/run`" in second
+
+
+def test_script_of_the_yaml_loses_windows_line_ends(cluster_yaml, tmp_path):
+    cluster_yaml["provider"][HEAD] = "#!/bin/bash\r\nif true; then\r\nray start --head\r\nfi\r\n"
+
+    config, _ = bootstrap(cluster_yaml, "c.yaml", [tmp_path])
+
+    assert config["provider"][HEAD] == "#!/bin/bash\nif true; then\nray start --head\nfi\n"
 
 
 def test_script_named_by_file_loses_windows_line_ends(cluster_yaml, tmp_path):

@@ -87,6 +87,14 @@ class TestMistakes:
         assert mistake(f"{lines}{PACKAGES}") == ""
         assert full_userdata(f"{lines}{PACKAGES}", None) == PACKAGES
 
+    def test_user_data_that_no_cloud_accepts_is_refused(self):
+        half = "#" * 499_000
+
+        assert mistake(half, half) == ""
+        found = mistake(half, f"{half}{'#' * 3_000}")
+        assert found.startswith("c.yaml: w.node_config.userdata with extra_userdata has 1,001,")
+        assert "bytes, and no cloud accepts 1,000,000: put parts of it into the image" in found
+
 
 class TestWarnings:
     def test_key_of_two_cloud_configs_gives_a_warning_with_its_remedy(self):
@@ -124,7 +132,7 @@ class TestWarnings:
 
         (found,) = warnings("#!/bin/bash\n" + "x" * (16_384 - 12))
 
-        assert "node_config.userdata has 16,385 bytes, and AWS accepts at most 16,384" in found
+        assert "node_config.userdata has 16,385 bytes, and AWS accepts at most 16,384, Oracle Cloud 32,000" in found
         (found,) = warnings("echo a\n" * 1500, "echo é\n" * 1000)
         assert "node_config.userdata with extra_userdata has 18," in found
 
@@ -136,3 +144,30 @@ class TestWarnings:
     @pytest.mark.parametrize("first", [None, "", " ", "echo a", PACKAGES])
     def test_short_user_data_gives_no_warning(self, first):
         assert warnings(first, "echo b" if first != PACKAGES else "#!/bin/sh\necho b") == []
+
+    @pytest.mark.parametrize(
+        ("first", "extra", "place"),
+        [
+            ("#!/bin/sh\na=(1 2)", None, "userdata"),
+            ("#!/bin/sh\necho a", "cat <(ls)", "extra_userdata"),
+            ("#!/usr/bin/env sh\necho a", "#!/bin/sh\na=(1)", "extra_userdata"),
+        ],
+    )
+    def test_script_for_sh_that_dash_cannot_read_gives_a_warning(self, first, extra, place):
+        (found,) = warnings(first, extra)
+
+        assert f"node_config.{place}: the `sh` of Debian and Ubuntu, dash, cannot read line " in found
+        assert "write `#!/bin/bash`" in found
+
+    @pytest.mark.parametrize(
+        ("first", "extra"),
+        [
+            ("#!/bin/bash\na=(1 2)", None),
+            ("a=(1 2)", None),
+            ("#!/bin/sh\necho a\nexit 0\n((\n", None),
+            ("#!/bin/sh\necho a", "#!/bin/bash\na=(1)"),
+            (PACKAGES, "#!/bin/sh\necho a"),
+        ],
+    )
+    def test_script_for_bash_or_of_any_sh_gives_no_warning(self, first, extra):
+        assert warnings(first, extra) == []

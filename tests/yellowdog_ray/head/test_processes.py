@@ -61,3 +61,16 @@ def test_kills_for_want_of_memory_are_read_from_the_kernels_count(tmp_path, monk
     assert out_of_memory_kills() == 3
     (tmp_path / "vmstat").write_text("pgfault 9\n")
     assert out_of_memory_kills() == 0
+
+
+@pytest.mark.parametrize(("before", "after"), [(100, 400), (900, 1000)])
+def test_badness_rises_to_the_kernels_limit(tmp_path, monkeypatch, before, after):
+    monkeypatch.setattr(processes, "_PROC", tmp_path)
+    file = tmp_path / "7" / "oom_score_adj"
+    file.parent.mkdir()
+    file.write_text(f"{before}\n")
+
+    processes.add_badness(7, 300)
+    processes.add_badness(8, 300)
+
+    assert file.read_text() == str(after)

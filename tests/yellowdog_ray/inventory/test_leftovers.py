@@ -11,7 +11,7 @@ from tests.yellowdog_ray.inventory.conftest import NOW, OLD, TAG, make_work
 from yellowdog_ray.cluster.ending import request_end
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import tear_down
-from yellowdog_ray.errors import NotAuthorised, NotFound, TeardownIncomplete
+from yellowdog_ray.errors import MalformedResponse, NotAuthorised, NotFound, TeardownIncomplete
 from yellowdog_ray.inventory import account, leftovers
 from yellowdog_ray.inventory.leftovers import Removal, read_leftovers, remove
 from yellowdog_ray.platform.types import (
@@ -208,11 +208,45 @@ def test_request_end_leaves_a_configured_pool_of_the_same_name():
     assert shut_down == []
 
 
-def test_work_requirement_that_is_gone_since_the_list_is_skipped():
-    platform = Views(make_work(), make_work("gone", "v"), pools=[])
-    platform.failures["v"] = NotFound("no such work requirement")
+@pytest.mark.parametrize("failure", [NotFound("no such work requirement"), MalformedResponse("a new status")])
+def test_listed_work_requirement_that_cannot_be_read_is_reported_and_hides_no_other(failure):
+    platform = Views(make_work(), make_work("odd", "v"), pools=[])
+    platform.failures["v"] = failure
 
-    assert [one.cluster for one in read_leftovers(platform, "demo").old] == ["demo"]
+    found = read_leftovers(platform, "demo")
+
+    assert [one.cluster for one in found.old] == ["demo"]
+    assert found.unread == (f"work requirement odd: {failure}",)
+
+
+def test_gc_fails_when_a_work_requirement_cannot_be_read(raydog, monkeypatch):
+    platform = Views(make_work("odd", "v"), pools=[])
+    platform.failures["v"] = NotFound("no such work requirement")
+    monkeypatch.setattr(account, "Account", lambda _: platform)
+
+    result = raydog.run("gc", "--namespace", "demo", "--dry-run")
+
+    assert result.exit_code == 1
+    assert "not read, and left alone: work requirement odd: no such work requirement" in result.stderr
+
+
+def test_pools_of_a_living_cluster_that_no_list_shows_are_not_reported():
+    found = read_leftovers(Views(make_work(live=1), unlisted=("w",)), "demo")
+
+    assert (found.old, found.young, found.unproven, found.unread) == ((), (), (), ())
+
+
+def test_pools_of_a_cluster_that_cannot_be_read_by_its_name_are_not_called_unproven():
+    platform = Views(make_work(live=1), unlisted=("w",))
+
+    def fail(_):
+        raise NotAuthorised("403")
+
+    platform.named_work_requirement = fail
+
+    found = read_leftovers(platform, "demo")
+
+    assert (found.unproven, found.unread) == ((), (f"the cluster of {TAG}: 403",))
 
 
 def test_remove_leaves_the_copy_of_a_living_cluster_that_no_list_shows(ended):

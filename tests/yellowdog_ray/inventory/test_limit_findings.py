@@ -79,5 +79,5 @@ def test_reason_of_nodes_that_stay_is_named(scene, raydog, kind, code):
     found = {each["code"]: each for each in raydog.json("why", "demo")["findings"]}
 
     assert {code, "requested", "announced-idle"} <= found.keys()
-    assert not any(each["isTrouble"] for each in found.values())
+    assert {each["isTrouble"] for each in found.values()} == {False}
     assert found[code]["concerns"] == "shrinking"

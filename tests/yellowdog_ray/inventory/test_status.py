@@ -23,6 +23,7 @@ def test_status_shows_each_node_with_its_machine(raydog, with_workers):
     assert [(node["kind"], node["type"], node["phase"]) for node in (first, second)] == [
         ("worker", "cpu", "running")
     ] * 2
+    assert [node["reason"] for node in shape["nodes"]] == [None] * 3
     assert first["privateAddress"]
     assert first["machineType"]
     assert first["spot"] is False

@@ -1,16 +1,18 @@
 """`raydog why`: each planted cause is named with its remedy, and nothing else is blamed."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from tests.yellowdog_ray.cluster_lab import make_head
 from tests.yellowdog_ray.inventory.conftest import CPU, CPUS, GPUS, Scene, publish
 from tests.yellowdog_ray.inventory.planted import CAUSES, held
 from yellowdog_local import faults
 from yellowdog_ray.cluster.published import BackOffState, NodeTypeState, Notice, Shape
 from yellowdog_ray.config.models import NodeConfig
-from yellowdog_ray.errors import RayDogError
+from yellowdog_ray.errors import PlatformError, RayDogError
 from yellowdog_ray.inventory import target
 from yellowdog_ray.inventory.account import Account
 from yellowdog_ray.inventory.facts import gather
@@ -78,11 +80,44 @@ def test_state_older_than_its_pace_is_shown_with_its_age_and_explains_nothing(sc
     assert "min ago. Since then nothing has waited" in result.stderr
 
 
+@pytest.mark.parametrize(("minutes", "is_dated"), [(1, False), (4, True)])
+def test_finding_by_a_state_of_minutes_ago_has_its_time_first(scene, raydog, minutes, is_dated):
+    publish(scene.cluster, max_workers=9, node_types=CPU, demand=GPUS)
+    scene.local.advance(minutes * 60)
+
+    (cause,) = [each["cause"] for each in raydog.json("why", "demo")["findings"] if each["code"] == "infeasible"]
+
+    assert re.fullmatch(r"(at \d\d:\d\d UTC \(4 min ago\): )?no node type can hold \{GPU: 1\}", cause)
+    assert cause.startswith("at ") == is_dated
+
+
+def test_finding_by_a_state_has_its_time_first_when_a_worker_has_started_since(scene, raydog):
+    publish(scene.cluster, max_workers=9, node_types=CPU, demand=GPUS)
+    scene.local.advance(8)
+    scene.workers(1)
+
+    (cause,) = [each["cause"] for each in raydog.json("why", "demo")["findings"] if each["code"] == "infeasible"]
+
+    assert re.match(r"at \d\d:\d\d UTC \(\d+ (s|min) ago\): no node type", cause)
+
+
+def test_head_that_never_came_is_not_called_an_ended_one(local, raydog, make_cluster):
+    refused = faults.Status(call="POST /work/taskGroups/*/tasks", status=500)
+    with local.faults.during(refused), pytest.raises(PlatformError):
+        make_head(make_cluster("demo"))
+    local.advance(600)
+
+    (finding,) = raydog.json("why", "demo", "--namespace", "demo")["findings"]
+
+    assert finding["code"] == "head-missing"
+    assert "never launched" in finding["cause"]
+
+
 def test_state_from_before_the_heads_last_start_explains_nothing(scene):
     plant_all(scene)
     facts = gather(target.find(Account(), target.parse_target("demo", "demo")))
     assert facts.doubt is None
-    later = tuple(replace(task, started=facts.now + timedelta(seconds=9)) for task in facts.head.tasks)
+    later = tuple(replace(task, started=facts.state.started + timedelta(seconds=9)) for task in facts.head.tasks)
     pools = tuple(replace(pool, tasks=later) if pool.is_head else pool for pool in facts.pools)
 
     assert judge(facts)
@@ -140,6 +175,17 @@ def test_call_budget_is_five_and_one_for_each_pool(scene, local, raydog):
     raydog.json("why", "demo", "--namespace", "demo")
 
     assert local.calls.count("*", since=mark) <= 5 + len(["head", "cpu"])
+
+
+def test_machines_of_other_clusters_are_not_read(scene, with_workers, monkeypatch):
+    with_workers("other", 1)
+    found, read = target.find(Account(), target.parse_target("demo", "demo")), []
+    live_computes = found.platform.live_computes
+    monkeypatch.setattr(found.platform, "live_computes", lambda *search: read.extend(live_computes(*search)) or read)
+
+    gather(found)
+
+    assert [compute.name for compute in read] == [scene.cluster.groups[0].worker_tag]
 
 
 def test_unknown_cluster_is_exit_code_1(local, raydog):

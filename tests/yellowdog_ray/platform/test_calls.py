@@ -59,6 +59,15 @@ class TestMalformedResponse:
         with pytest.raises(MalformedResponse):
             platform.work_requirement("ydid:workreq:000000:1")
 
+    @pytest.mark.parametrize(("body", "may_heal"), [(b"<html>Bad gateway</html>", True), (b'{"status": "NEW"}', False)])
+    def test_response_that_is_no_json_may_heal(self, platform, respond, body, may_heal):
+        respond(body)
+
+        with pytest.raises(MalformedResponse) as raised:
+            platform.work_requirement("ydid:workreq:000000:1")
+
+        assert raised.value.may_heal is may_heal
+
     def test_malformed_response_may_have_been_applied(self):
         assert issubclass(MalformedResponse, Unavailable)
         assert len(MalformedResponse.code) < 20

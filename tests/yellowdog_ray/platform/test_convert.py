@@ -32,6 +32,7 @@ from yellowdog_ray.platform.convert import (
     source_messages,
     sources_of,
     task_entity,
+    task_errors,
     task_group_entity,
     task_view,
     work_entry,
@@ -156,11 +157,12 @@ class TestWorkRequirement:
 
         assert [group.name for group in work_view(work).groups] == ["head", "cpu", "gpu"]
 
-    def test_group_without_a_tag_of_its_own_has_that_of_its_workers(self):
+    def test_group_without_a_tag_of_its_own_has_none(self):
         work = self.work()
         work.taskGroups = [self.group(tag=None)]
 
-        assert work_view(work).groups[0].worker_tag == "t1"
+        (group,) = work_view(work).groups
+        assert (group.worker_tag, group.placement.worker_tags) == ("", ("t1",))
 
     def test_entry_has_all_fields(self):
         fields = {"id": "w-1", "namespace": "demo", "name": "ray", "createdTime": NOW}
@@ -264,6 +266,25 @@ class TestTask:
         ]
 
         assert task_view(self.task(errors=errors)).errors == ("PROCESS_FAILED: it failed (exit code 0)", "LOST: gone")
+
+    @pytest.mark.parametrize(
+        ("errors", "shown"),
+        [([None], []), (["x"], [(None, "x")]), ("broken", [(None, "broken")]), ({"a": 1}, [(None, "{'a': 1}")])],
+    )
+    def test_error_that_is_no_object_is_shown_as_it_is(self, errors, shown):
+        assert task_errors(self.task(errors=errors)) == shown
+
+    def test_error_without_a_plausible_time_has_none(self):
+        error = SimpleNamespace(errorType="LOST", error="gone", timestamp=datetime.max.replace(tzinfo=timezone.utc))
+
+        assert task_errors(self.task(errors=[error])) == [(None, "LOST: gone")]
+
+    def test_times_that_are_not_plausible_are_missing(self):
+        far = datetime.max.replace(tzinfo=timezone.utc)
+
+        view = task_view(self.task(startedTime=far, finishedTime=far))
+
+        assert (view.started, view.ended) == (None, None)
 
 
 class TestPlatformNode:

@@ -1,8 +1,10 @@
 """How long a failing platform call is repeated."""
 
+from contextlib import suppress
+
 import pytest
 
-from yellowdog_ray.errors import NotFound, Throttled, Unavailable
+from yellowdog_ray.errors import MalformedResponse, NotFound, Throttled, Unavailable
 from yellowdog_ray.platform.retry import RetryPolicy, retried
 
 
@@ -57,6 +59,28 @@ def test_retry_raises_last_failure_when_time_is_over():
     with pytest.raises(Unavailable):
         owner.call("a", right="b")
     assert 105 < owner.time.now <= 110
+
+
+def page_of_a_proxy() -> MalformedResponse:
+    error = MalformedResponse("a page")
+    error.may_heal = True
+    return error
+
+
+@pytest.mark.parametrize(
+    ("failures", "attempts"),
+    [
+        ([MalformedResponse("a new status")] * 9, 2),
+        ([MalformedResponse("x"), Unavailable("x"), MalformedResponse("x"), Unavailable("x")], 5),
+        ([page_of_a_proxy()] * 3, 4),
+    ],
+)
+def test_retry_repeats_json_of_another_shape_only_once(failures, attempts):
+    owner = Owner(100, *failures)
+
+    with suppress(MalformedResponse):
+        owner.call("a", right="b")
+    assert owner.attempts == attempts
 
 
 def test_retry_makes_one_attempt_and_never_sleeps_without_time():

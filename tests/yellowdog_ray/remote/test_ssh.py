@@ -3,15 +3,17 @@
 import getpass
 import os
 import shutil
+import socket
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from yellowdog_ray.errors import HostKeyChanged, SshError
 from yellowdog_ray.remote import ssh
-from yellowdog_ray.remote.ssh import SshTarget, host_key_file
+from yellowdog_ray.remote.ssh import SshTarget, Tunnel, host_key_file, upload_seconds
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
 
@@ -104,6 +106,37 @@ def test_run_fails_with_the_message_of_the_proxy(host):
 
     with pytest.raises(SshError, match="bastion is down"):
         target.run("true")
+
+
+def test_tunnel_reaches_a_port_of_the_host_until_it_is_closed(host, tmp_path):
+    started = tmp_path / "started"
+    with host.config.open("a") as config:
+        config.write(f"ForceCommand touch '{started}'; exec $SSH_ORIGINAL_COMMAND\n")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        closing(Tunnel(host.target(), server.getsockname()[1])) as tunnel,
+    ):
+        server.accept()[0].close()  # the connection with which the tunnel was tried
+        deadline = time.monotonic() + 10
+        while not started.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.1)  # the end of the remote command would close the tunnel
+
+        with socket.create_connection(("127.0.0.1", tunnel.port), 10) as local, server.accept()[0] as remote:
+            remote.sendall(b"pong")
+            assert local.recv(4) == b"pong"
+
+    assert not tunnel.alive
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", tunnel.port), 10)
+
+
+def test_tunnel_fails_with_the_message_of_the_proxy(host):
+    target = SshTarget("nobody", "10.9.8.7", str(host.key), "head-1a2b3c4d", "sh -c 'echo bastion is down >&2; exit 1'")
+
+    with pytest.raises(SshError, match="bastion is down"):
+        Tunnel(target, 6379)
 
 
 @pytest.fixture
@@ -208,3 +241,7 @@ def test_upload_has_more_time_for_more_bytes(folder, tmp_path, monkeypatch):
             target.upload(str(tmp_path / name), "there")
 
     assert seconds == [pytest.approx(ssh.UPLOAD_SECONDS + 10, abs=0.01)] * 2
+
+
+def test_upload_of_a_missing_file_has_the_time_of_an_empty_one(tmp_path):
+    assert upload_seconds(tmp_path / "missing") == ssh.UPLOAD_SECONDS

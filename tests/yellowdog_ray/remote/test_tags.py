@@ -253,6 +253,7 @@ class TestForeignValues:
 
     def test_refusal_is_none_when_the_server_does_not_answer(self, free_port):
         store = TagStore("demo", lambda: free_port)
+        assert store.refusal is None
 
         assert not store.set("worker-1", {"ray-node-status": "up-to-date"})
         assert store.refusal is None

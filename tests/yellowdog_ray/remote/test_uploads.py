@@ -65,5 +65,10 @@ def test_upload_of_ray_fails_when_its_rsync_fails(runner, rsync, tmp_path):
         runner.run_rsync_up(str(tmp_path), "there")
 
 
-def test_command_of_ray_has_no_deadline(runner):
+def test_command_of_ray_has_no_deadline_before_and_after_an_upload(runner, rsync, tmp_path):
+    assert runner.process_runner is subprocess
+    rsync("exit 0")
+
+    runner.run_rsync_up(str(tmp_path), "there")
+
     assert runner.process_runner is subprocess
