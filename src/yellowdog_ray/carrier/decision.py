@@ -29,6 +29,10 @@ _LOST = "ALLOCATION_LOST"
 _SHUT_DOWN = "(exit code 143)"
 """The end of the error of a task that SIGTERM has ended, such as by the shutdown of its machine."""
 
+_SHUTDOWN_SECONDS = 15.0
+"""From the end of such a task to that of its platform node, if the machine was shutting down. Below the seconds after
+which the platform shuts an idle machine down (`cluster.pools.IDLE_NODE_TIMEOUT`)."""
+
 
 class Verdict(Enum):
     """What the platform shows of the last head."""
@@ -152,18 +156,22 @@ def _other_end(platform: Platform, head: TaskView) -> str:
         return f"the head's task is {head.status}{', by an abort' * head.abort_requested}"
     if any(error.startswith(_LOST) for error in head.errors):
         return ""
-    if any(error.endswith(_SHUT_DOWN) for error in head.errors) and not _machine_lives(platform, head):
+    if any(error.endswith(_SHUT_DOWN) for error in head.errors) and _ended_with_its_machine(platform, head):
         return ""
     return f"the head's task has failed: {'; '.join(head.errors) or 'without a reason'}"
 
 
-def _machine_lives(platform: Platform, head: TaskView) -> bool:
-    if head.platform_node_id is None:
-        return True  # not known to be gone
+def _ended_with_its_machine(platform: Platform, head: TaskView) -> bool:
+    """Whether the machine ended with the task, and not because it was idle after it."""
+    if head.platform_node_id is None or head.ended is None:
+        return False
     try:
-        return platform.platform_node(head.platform_node_id).alive
+        node = platform.platform_node(head.platform_node_id)
     except NotFound:
         return False
+    if node.alive or node.status_changed is None:
+        return False
+    return (node.status_changed - head.ended).total_seconds() < _SHUTDOWN_SECONDS
 
 
 def _limit(platform: Platform, read: Assessment) -> str:

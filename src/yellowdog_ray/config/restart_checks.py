@@ -5,10 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import ray
+
 from yellowdog_ray.config.models import ProviderSettings
+from yellowdog_ray.config.ray_auth import FIRST
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.authentication import MODE_TOKEN
+from yellowdog_ray.node.ray_versions import has_tokens
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT
+
+_SET_UP = (
+    "initialization_commands",
+    "setup_commands",
+    "head_setup_commands",
+    "worker_setup_commands",
+    "cluster_synced_files",
+)
+"""Keys of set-up over SSH. The completed YAML has RayDog's commands under those that start Ray."""
+
+LAST_MINUTES = 10
+"""Minutes at the end of the lifetime in which no head is replaced (`carrier.decision.LEAST_LIFETIME`)."""
 
 LEAST_BUILD_MINUTES = 5.0
 """The head pool outlives a lost head by the build timeout. In this time a new head must be submitted."""
@@ -29,10 +45,14 @@ def check_restart(settings: ProviderSettings, config: Mapping[str, Any], source:
         )
     head_type = config["head_node_type"]
     types = {name: kind for name, kind in config["available_node_types"].items() if name != head_type}
-    if any(int(kind.get("min_workers") or 0) >= 1 for kind in types.values()):
-        return []
-    reason = "has no effect while no worker is alive: give a worker type min_workers: 1 or more"
-    return [f"{source}: provider.head_restart {reason}"]
+    warnings = []
+    if settings.cluster_lifetime_hours * 60 <= LAST_MINUTES:
+        warnings.append(
+            f"has no effect in the last {LAST_MINUTES} minutes of the lifetime: raise provider.cluster_lifetime_hours"
+        )
+    if not any(int(kind.get("min_workers") or 0) >= 1 for kind in types.values()):
+        warnings.append("has no effect while no worker is alive: give a worker type min_workers: 1 or more")
+    return [f"{source}: provider.head_restart {warning}" for warning in warnings]
 
 
 def _obstacles(settings: ProviderSettings, config: Mapping[str, Any]) -> Iterator[str]:
@@ -41,15 +61,18 @@ def _obstacles(settings: ProviderSettings, config: Mapping[str, Any]) -> Iterato
         "ray_head_node_task_script": settings.ray_head_node_task_script not in (None, HEAD_SCRIPT),
         "ray_worker_node_task_script": settings.ray_worker_node_task_script not in (None, WORKER_SCRIPT),
     }
-    if settings.auth_mode != MODE_TOKEN:
-        yield "needs Ray's token authentication: remove provider.ray_auth, with Ray 2.52 or later"
+    if settings.auth_mode != MODE_TOKEN and not has_tokens(ray.__version__):
+        yield f"needs Ray {FIRST} or later, and this machine has {ray.__version__}: install it here and on the nodes"
+    elif settings.auth_mode != MODE_TOKEN:
+        yield "needs Ray's token authentication: remove provider.ray_auth"
     for key in (key for key, is_own in own_scripts.items() if is_own):
         yield f"needs the default task scripts: remove provider.{key}"
     if head["node_config"].get("worker_pool"):
         yield "needs a head whose machine YellowDog provisions: give its node_config a compute_requirement_template"
-    if settings.internal.head_updater or settings.internal.worker_updater:
-        yield "excludes set-up over SSH: put the set-up into the image or into userdata"
     if config.get("file_mounts") or settings.files_to_upload:
         yield "excludes file_mounts and provider.files_to_upload: put the files into the image"
+    elif settings.internal.head_updater or settings.internal.worker_updater:
+        keys = ", ".join(key for key in _SET_UP if config.get(key)) or "commands of a node type, or that start Ray"
+        yield f"excludes set-up over SSH ({keys}): put the set-up into the image or into userdata"
     if settings.head_node_build_timeout_minutes < LEAST_BUILD_MINUTES:
         yield f"needs provider.head_node_build_timeout_minutes of {LEAST_BUILD_MINUTES:g} or more: raise it"

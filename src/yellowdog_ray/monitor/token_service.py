@@ -130,7 +130,10 @@ def _read_request(connection: ssl.SSLSocket, deadline: float) -> dict[str, str]:
         data += received
         if not received or len(data) > MAX_REQUEST:
             raise ValueError("no request, or one that is too long")
-    request: Any = json.loads(data)
+    try:
+        request: Any = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("a request of another shape") from error
     if not isinstance(request, dict) or not all(isinstance(value, str) for value in request.values()):
         raise ValueError("a request of another shape")
     return request

@@ -93,10 +93,34 @@ def test_head_is_replaced_after_loss_of_its_machine(platform):
     assert platform.verdict() is Verdict.LOST
 
 
-def test_head_is_replaced_after_shutdown_of_its_machine(platform):
-    platform.tasks = [task(errors=("PROCESS_FAILED: it ended (exit code 143)",))]
+def shut_down(platform, seconds: float | None) -> None:
+    """Let SIGTERM end the head's task, and its platform node so many seconds later; None: it lives."""
+    platform.tasks = [task(errors=("PROCESS_FAILED: it ended (exit code 143)",), ended=NOW)]
+    changed = NOW + timedelta(seconds=seconds or 0)
+    platform.node = PlatformNodeView(
+        "node", "pool", "i-1", None, None, alive=seconds is None, status_changed=changed if seconds else None
+    )
+
+
+@pytest.mark.parametrize("seconds", [0.001, 14])
+def test_head_is_replaced_after_shutdown_of_its_machine(platform, seconds):
+    shut_down(platform, seconds)
 
     assert platform.verdict() is Verdict.LOST
+
+
+@pytest.mark.parametrize("seconds", [None, 0, 15, 20, 60])
+def test_head_is_not_replaced_after_sigterm_unless_its_machine_ends_with_it(platform, seconds):
+    shut_down(platform, seconds)
+
+    assert platform.verdict() is Verdict.FINAL
+
+
+def test_head_is_not_replaced_after_sigterm_on_a_machine_that_is_not_shown(platform):
+    shut_down(platform, 1)
+    platform.node = None
+
+    assert platform.verdict() is Verdict.FINAL
 
 
 @pytest.mark.parametrize("status", ["EXECUTING", "PENDING", "READY"])
@@ -131,13 +155,6 @@ OTHER_ENDS = {
 @pytest.mark.parametrize("tasks", OTHER_ENDS.values(), ids=OTHER_ENDS)
 def test_head_is_not_replaced_after_another_end(platform, tasks):
     platform.tasks = tasks
-
-    assert platform.verdict() is Verdict.FINAL
-
-
-def test_head_is_not_replaced_after_sigterm_on_a_machine_that_lives(platform):
-    platform.tasks = [task(errors=("PROCESS_FAILED: it ended (exit code 143)",))]
-    platform.node = PlatformNodeView("node", "pool", "i-1", None, None)
 
     assert platform.verdict() is Verdict.FINAL
 

@@ -58,3 +58,30 @@ def test_obstacle_is_refused_with_its_remedy(words, changes):
 @pytest.mark.parametrize("changes", OBSTACLES.values(), ids=OBSTACLES)
 def test_nothing_is_refused_without_the_key(changes):
     assert check(**{**changes, "head_restart": False}) == []
+
+
+def test_lifetime_in_which_no_head_is_replaced_gives_a_warning():
+    (warning,) = check(cluster_lifetime_hours=0.15)
+
+    assert "provider.cluster_lifetime_hours" in warning
+
+
+def test_ray_without_tokens_is_named(monkeypatch):
+    monkeypatch.setattr("ray.__version__", "2.51.1")
+
+    with pytest.raises(ConfigError, match=r"needs Ray 2\.52 or later, and this machine has 2\.51\.1"):
+        check(ray_auth="none")
+
+
+def test_set_up_over_ssh_is_refused_with_its_keys():
+    config = {"setup_commands": ["date"], "worker_setup_commands": ["date"]}
+
+    with pytest.raises(ConfigError, match=r"set-up over SSH \(setup_commands, worker_setup_commands\)"):
+        check(config=config, **{INTERNAL_KEY: {"head_updater": "sets-up"}})
+
+
+def test_files_are_refused_once():
+    with pytest.raises(ConfigError) as caught:
+        check(config={"file_mounts": {"~/a": "/a"}}, **{INTERNAL_KEY: {"worker_updater": "sets-up"}})
+
+    assert str(caught.value).count("provider.head_restart") == 1
