@@ -15,7 +15,7 @@ from yellowdog_local.state.records import TaskRecord
 
 MAX_TICKS = 30
 NOTICE_SECONDS = 12.0
-TYPES = tuple(f"type-{number:02}" for number in range(24))
+TYPES = tuple(f"type-{number:02}" for number in range(28))
 
 CHANGING = {
     "PUT /work/requirements",

@@ -168,7 +168,7 @@ def nonsense_is_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def _read_pages(patch: pytest.MonkeyPatch, items: Callable[[Any], list[Any]]) -> None:
-    def all_items(self: calls.Calls, subject: str, search: Any, _kind: type) -> Iterator[Any]:
+    def all_items(self: calls.Calls, subject: str, search: Any, _kind: type, **_options: object) -> Iterator[Any]:
         slice_id = None
         while True:
             with self._sdk(subject):
