@@ -25,7 +25,10 @@ MAX_CONNECTIONS_PER_ADDRESS = 8
 """Connections above these are closed at once: workers try again."""
 
 CONNECTION_SECONDS = 5.0
-"""The time that a connection has as a whole, its TLS handshake included."""
+"""The time that a connection has as a whole, its TLS handshake included; more only for a long answer."""
+
+_BYTES_PER_SECOND = 256 * 1024
+_MAX_SECONDS = 150.0
 
 MAX_REQUEST = 2_048
 """Bytes of a request; a real one has about 250."""
@@ -33,6 +36,11 @@ MAX_REQUEST = 2_048
 _PAUSE_SECONDS = 0.1
 
 Answer = Mapping[str, str]
+
+
+def answer_seconds(size: int) -> float:
+    """The time that a connection has whose answer has `size` bytes. Only carriers get long ones."""
+    return min(CONNECTION_SECONDS + size / _BYTES_PER_SECOND, _MAX_SECONDS)
 
 
 class TokenService:
@@ -60,7 +68,7 @@ class TokenService:
         self._thread.start()
 
     def close(self) -> None:
-        """Accept no more connections. Open ones end within `CONNECTION_SECONDS`."""
+        """Accept no more connections. Open ones end within `answer_seconds`."""
         self._closed.set()
         self._listener.shutdown(socket.SHUT_RDWR)  # `close` alone does not wake a thread that accepts
         self._listener.close()
@@ -95,15 +103,15 @@ class TokenService:
             self._open += Counter()  # drops addresses without connections
 
     def _serve(self, connection: socket.socket, address: str) -> None:
-        deadline = time.monotonic() + CONNECTION_SECONDS
+        began = time.monotonic()
         try:
             with connection:
                 connection.settimeout(CONNECTION_SECONDS)
                 with self._context.wrap_socket(connection, server_side=True) as secure:
-                    request = _read_request(secure, deadline)
-                    answer = self._answer(request, address)
-                    secure.settimeout(max(deadline - time.monotonic(), _PAUSE_SECONDS))
-                    secure.sendall(json.dumps(answer).encode() + b"\n")
+                    request = _read_request(secure, began + CONNECTION_SECONDS)
+                    answer = json.dumps(self._answer(request, address)).encode() + b"\n"
+                    secure.settimeout(max(began + answer_seconds(len(answer)) - time.monotonic(), _PAUSE_SECONDS))
+                    secure.sendall(answer)
         except (OSError, ValueError) as error:
             logger.debug("a connection to the token service from %s failed: %s", address, error)
         except Exception as error:  # a mistake of ours in one answer must not end the service

@@ -24,11 +24,12 @@ _WORKERS_TRAP = (
 _FIRST_WAIT, _LAST_WAIT = "do pause 0.1; done\n", "do pause 0.2; done\n"
 
 _FETCH = f"""\
-import base64, hashlib, io, json, os, shutil, socket, ssl, subprocess, sys, tarfile, time
+import base64, hashlib, io, json, os, shutil, socket, ssl, subprocess, sys, tarfile
+import threading, time
 
 kit, token_file = sys.argv[1:3]
 head, port = os.environ["{variables.HEAD_IP}"], int(os.environ["{variables.TOKEN_SERVICE}"])
-parent, digest, due = os.getppid(), "", 0.0
+parent, digest, failed, disk = os.getppid(), "", False, threading.Lock()
 os.umask(0o077)
 
 
@@ -40,9 +41,26 @@ def ask():
         if hashlib.sha256(connection.getpeercert(True)).hexdigest() != os.environ["{variables.TOKEN_FINGERPRINT}"]:
             raise OSError("another certificate")
         with open(token_file) as file:
-            question = {{"kit": digest, "node": os.environ["{variables.CLOUD_INSTANCE_ID}"], "token": file.read()}}
+            has = digest if os.path.isdir(kit) else ""
+            question = {{"kit": has, "node": os.environ["{variables.CLOUD_INSTANCE_ID}"], "token": file.read()}}
         connection.sendall(json.dumps(question).encode() + b"\\n")
-        return json.loads(connection.makefile("rb").readline({2 * kit.MAX_BYTES}).decode())
+        answer = connection.makefile("rb").readline({2 * kit.MAX_BYTES})
+        if not answer.endswith(b"\\n"):
+            raise OSError("the head closed the connection after %d bytes" % len(answer))
+        return json.loads(answer.decode())
+
+
+def drop():
+    for folder in (kit, kit + ".new"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def watch():  # the script of a task that was killed deletes nothing
+    while os.getppid() == parent:
+        time.sleep(1)
+    with disk:
+        drop()
+        os._exit(1)
 
 
 def unpack(archive, folder):
@@ -56,7 +74,7 @@ def unpack(archive, folder):
     done = subprocess.run(test, env={{**os.environ, "{variables.PYTHON_PATH}": path}}, capture_output=True, timeout=120)
     if done.returncode:
         why = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        shutil.rmtree(folder, ignore_errors=True)
+        drop()
         sys.exit("RayDog: this worker's image cannot replace a lost head: " + " ".join(why))
 
 
@@ -75,43 +93,57 @@ def keep(answer):
     os.rename(kit + "/{kit.CARRIERS}.new", kit + "/{kit.CARRIERS}")
 
 
-while os.getppid() == parent:
-    time.sleep(1)
-    if time.monotonic() < due:
-        continue
+threading.Thread(target=watch, daemon=True).start()
+pause = 1
+while True:
+    time.sleep(pause)
     pause = {RENEW_SECONDS}
     try:
         answer = ask()
-        if "{kit.CARRIERS}" in answer:
-            keep(answer)
-        elif "wait" in answer:
-            pause, digest = int(answer["wait"]), ""
-            shutil.rmtree(kit, ignore_errors=True)
-    except (OSError, ValueError, KeyError, tarfile.TarError, subprocess.SubprocessError):
-        pass
-    due = time.monotonic() + pause
+        with disk:
+            if "{kit.CARRIERS}" in answer:
+                keep(answer)
+            elif "wait" in answer:
+                pause, digest = int(answer["wait"]), ""
+                drop()
+    except (OSError, ValueError, KeyError, tarfile.TarError, subprocess.SubprocessError) as error:
+        if not failed:
+            print("RayDog: this worker could not get the head's files: %r" % error, file=sys.stderr, flush=True)
+        failed = True
 """
 
 _WORKER_PART = f"""\
 # By RayDog (provider.head_restart): this worker may get the head's files, and replace the head if its machine is lost.
 raydog_kit="$HOME/{kit.FOLDER}" raydog_aborted=''
-rm -rf "$raydog_kit" "$raydog_kit.new"  # of an earlier task on this machine
 python -I -S - "$raydog_kit" "${variables.AUTH_TOKEN_PATH}" <<'RAYDOG' &
 {_FETCH}RAYDOG
 raydog_fetch=$!
+stop_fetch() {{ kill "$raydog_fetch" && wait "$raydog_fetch"; }} 2>/dev/null
+delete_kit() {{ stop_fetch; rm -rf "$raydog_kit" "$raydog_kit.new"; }}
 replace_head() {{
-  kill "$raydog_fetch" 2>/dev/null
-  [ -z "$raydog_aborted" ] && [ -f "$raydog_kit/{kit.CARRIERS}" ] && ! head_machine_answers || return 0
+  stop_fetch
+  [ -f "$raydog_kit/{kit.CARRIERS}" ] && ! head_machine_answers && [ -z "$raydog_aborted" ] || return 0
   echo "The head's machine does not answer: this worker may replace the head"
-  trap : TERM  # not ignored any more: an abort ends the carrier at once
   {variables.PYTHON_PATH}="$raydog_kit/{kit.PACKAGE}${{{variables.PYTHON_PATH}:+:${variables.PYTHON_PATH}}}" \\
     timeout "${variables.HEAD_RESTART}" python -m yellowdog_ray.carrier "$raydog_kit" &
   raydog_carrier=$!
   trap 'kill "$raydog_carrier" 2>/dev/null' TERM
+  [ -z "$raydog_aborted" ] || kill "$raydog_carrier"
   wait "$raydog_carrier" || wait "$raydog_carrier"
 }}
+end_task() {{
+  trap '' TERM
+  [ -z "$raydog_aborted" ] || delete_kit  # first: `ray stop` may take longer than the platform waits
+  finish &  # in a shell of its own, which ignores SIGTERM: this one notes an abort meanwhile
+  local finishing=$!
+  trap 'raydog_aborted=1; delete_kit' TERM
+  until wait "$finishing" || [ $? -ne 143 ]; do :; done
+  replace_head
+  delete_kit
+  rm -f "${variables.AUTH_TOKEN_PATH}"
+}}
 trap 'raydog_aborted=1; exit 143' TERM
-trap 'finish; replace_head; rm -rf "${variables.AUTH_TOKEN_PATH}" "$raydog_kit" "$raydog_kit.new"' EXIT
+trap end_task EXIT
 """
 
 _HEAD_PART = f"""\

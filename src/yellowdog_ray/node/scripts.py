@@ -6,7 +6,7 @@ is aborted (SIGTERM).
 
 from __future__ import annotations
 
-from yellowdog_ray.node import variables
+from yellowdog_ray.node import kit, variables
 from yellowdog_ray.node.package import CURRENT
 from yellowdog_ray.node.ports import GCS_PORT, RAY_START_OPTIONS
 from yellowdog_ray.node.start_hook import AGENT_HOOK, HOOK
@@ -108,6 +108,7 @@ set_up="$HOME/{SET_UP_FILE}"
 environment="$HOME/{_ENVIRONMENT_FILE}"
 mkdir -p "$HOME/.raydog" && chmod 700 "$HOME/.raydog"
 rm -f "$set_up" "$environment"  # of an earlier task on this machine
+rm -rf "$HOME/{kit.FOLDER}" "$HOME/{kit.FOLDER}.new"  # secrets of one that was killed (provider.head_restart)
 
 wait_for_set_up() {{
   echo "Waiting for Ray's updater to set this node up"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from yellowdog_ray.monitor.carriers import CLAIM_SECONDS, Carriers
+from yellowdog_ray.monitor.carriers import CLAIM_SECONDS, MAX_ATTEMPTS, RECEIPT_SECONDS, Carriers
 from yellowdog_ray.monitor.kit import PackedKit
 from yellowdog_ray.node.kit import MAX_CARRIERS
 
@@ -78,15 +78,80 @@ def test_node_that_is_no_live_worker_gets_nothing(service):
 def test_further_workers_wait_until_a_carrier_no_longer_renews(service):
     for number in range(MAX_CARRIERS):
         assert "archive" in service.ask(number)
+        service.ask(number, digest="digest")
     assert service.ask(MAX_CARRIERS) == WAIT
 
     service.seconds += CLAIM_SECONDS - 1
     for number in range(1, MAX_CARRIERS):
-        service.ask(number)
+        service.ask(number, digest="digest")
     service.seconds += 1
 
     assert service.ask(MAX_CARRIERS)["carriers"].split() == ["worker-1", "worker-2", "worker-3"]
     assert service.ask(0) == WAIT
+
+
+def test_receipt_is_logged_once_when_the_worker_states_it(service, caplog):
+    caplog.set_level("INFO")
+    service.ask(0)
+    assert caplog.text == ""
+
+    service.ask(0, digest="digest")
+    service.ask(0, digest="digest")
+    assert [record.getMessage() for record in caplog.records] == ["Node worker-0 has the head's kit"]
+
+
+def test_worker_without_receipt_leaves_its_place_to_another_with_one_warning(service, caplog):
+    for number in range(MAX_CARRIERS):
+        service.ask(number)
+        service.ask(number, digest="digest" if number else "")
+    service.ask(0)
+
+    assert service.ask(0) == WAIT
+    assert "archive" in service.ask(MAX_CARRIERS)
+    assert service.ask(0) == WAIT
+    service.seconds += 3 * CLAIM_SECONDS
+    for _ in range(MAX_ATTEMPTS):
+        assert "archive" in service.ask(0)
+    assert service.ask(0) == WAIT
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "worker-0" in warning
+
+
+def test_worker_without_receipt_for_minutes_leaves_its_place_to_another(service, caplog):
+    service.kit = PackedKit(bytes(40 << 20), "digest")
+    service.ask(0)
+    service.seconds += 200
+    for number in range(MAX_CARRIERS):
+        service.ask(number)
+    service.seconds += RECEIPT_SECONDS - 200 - 1
+    service.ask(1, digest="digest")
+    service.ask(2, digest="digest")
+    assert service.ask(3) == WAIT
+    service.seconds += 1
+
+    assert service.ask(3)["carriers"].split() == ["worker-1", "worker-2", "worker-3"]
+    assert "worker-0" in caplog.text
+
+
+def test_worker_keeps_its_place_while_the_kit_changes_at_each_request(service, caplog):
+    digest = ""
+    for number in range(10):
+        service.kit = PackedKit(b"archive", str(number))
+        assert "archive" in service.ask(0, digest=digest)
+        digest = str(number)
+        service.seconds += 50
+
+    assert caplog.text == ""
+
+
+def test_worker_keeps_its_place_while_a_large_kit_is_sent(service):
+    service.kit = PackedKit(bytes(40 << 20), "digest")
+    for number in range(MAX_CARRIERS):
+        service.ask(number)
+    service.seconds += 150 + CLAIM_SECONDS - 1
+
+    assert service.ask(MAX_CARRIERS) == WAIT
+    assert len(service.ask(0, digest="digest")["carriers"].split()) == MAX_CARRIERS
 
 
 def test_no_worker_is_a_carrier_while_there_is_no_kit(service):

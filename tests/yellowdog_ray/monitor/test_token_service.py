@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 
 from yellowdog_ray.monitor import token_service
 from yellowdog_ray.monitor.certificate import Certificate
-from yellowdog_ray.monitor.token_service import MAX_CONNECTIONS_PER_ADDRESS, MAX_REQUEST, TokenService
+from yellowdog_ray.monitor.token_service import MAX_CONNECTIONS_PER_ADDRESS, MAX_REQUEST, TokenService, answer_seconds
 
+LONG = 2**24
 QUESTION = {"node": "worker-1", "ticket": "1.a", "nonce": "n"}
 
 
@@ -33,7 +35,7 @@ class Heard:
         self.requests.append((request, address))
         if request.get("node") == "bug":
             raise ZeroDivisionError
-        return {"token": "the-token"}
+        return {"archive": "x" * LONG} if "kit" in request else {"token": "the-token"}
 
 
 @pytest.fixture
@@ -85,6 +87,25 @@ def line(question: object) -> bytes:
 def test_request_is_answered_over_tls(service, heard):
     assert json.loads(asked(service, line(QUESTION))) == {"token": "the-token"}
     assert heard.requests == [(QUESTION, "127.0.0.1")]
+
+
+@pytest.mark.parametrize(("rate", "complete"), [(LONG / 5, True), (LONG * 100, False)])
+def test_long_answer_has_time_by_its_size(service, monkeypatch, rate, complete):
+    monkeypatch.setattr(token_service, "_BYTES_PER_SECOND", rate)
+    with connect(service) as plain, secured(plain) as connection:
+        connection.sendall(line({"kit": ""}))
+        time.sleep(1)  # above the time of a short answer
+        received = 0
+        with contextlib.suppress(OSError):
+            while data := connection.recv(2**16):
+                received += len(data)
+
+    assert (received > LONG) == complete
+
+
+def test_answer_has_a_longest_time():
+    assert answer_seconds(200) == pytest.approx(token_service.CONNECTION_SECONDS, abs=0.01)
+    assert answer_seconds(2**30) == 150
 
 
 def test_certificate_shown_is_the_one_of_the_fingerprint(service, certificate):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -115,6 +116,43 @@ def test_abort_ends_the_carrier_at_once(home):
     assert not (home / ".raydog/kit").exists()
 
 
+SLOW_STOP = RAY.replace(" stop ]; then\n", ' stop ]; then\n  touch "$HOME/stopping"; /bin/sleep 2\n', 1)
+
+
+@pytest.fixture
+def slow_home(home: Path) -> Path:
+    """The same with a `ray stop` that takes time."""
+    (home / "venv/bin/ray").write_text(SLOW_STOP)
+    return home
+
+
+def test_no_carrier_runs_after_an_abort_during_ray_stop(slow_home):
+    with worker(slow_home) as process:
+        wait_for_file(slow_home / "stopping")
+        assert (slow_home / ".raydog/kit").exists()
+        os.killpg(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + 1
+        while (slow_home / ".raydog/kit").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        output, _ = process.communicate(timeout=20)
+
+    assert "Ray stopped" in output
+    assert not (slow_home / "carried").exists()
+
+
+def test_kit_is_deleted_before_ray_stop_in_an_aborted_task(slow_home):
+    (slow_home / "venv/bin/raylet").write_text("#!/bin/bash\nexec /bin/sleep 60\n")
+    with worker(slow_home) as process:
+        wait_for_file(slow_home / ".raydog/kit/carriers")
+        wait_for_file(slow_home / "ray.pid")
+        process.terminate()
+        wait_for_file(slow_home / "stopping")
+        os.killpg(process.pid, signal.SIGKILL)
+
+    assert not (slow_home / ".raydog/kit").exists()
+
+
 def test_new_head_ends_without_its_files(home):
     with task(carrying.head_script(), home, RAYDOG_HEAD_RESTART="1") as process:
         wait_for_line(process, "No worker has sent this head its files")
@@ -134,7 +172,7 @@ def test_script_of_another_origin_is_refused():
 
 
 class Service:
-    """A head's token service, which gives a kit to whoever requests it."""
+    """A head's token service, which gives a kit to whoever requests it and has another one."""
 
     def __init__(self, folder: Path) -> None:
         self.certificate = Certificate(folder / "service.pem")
@@ -145,7 +183,8 @@ class Service:
 
     def _answer(self, request: Mapping[str, str], _: str) -> Mapping[str, str]:
         self.requests.append(request)
-        return self.answer
+        has_it = request["kit"] == self.answer.get("digest")
+        return {name: value for name, value in self.answer.items() if not (has_it and name == "archive")}
 
     def give(self, files: Mapping[str, bytes]) -> None:
         archive = pack(files, mode=0o600)
@@ -167,7 +206,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 class TestFetching:
     @pytest.fixture
     def fetch(self, tmp_path: Path, service: Service) -> Callable[..., Any]:
-        """Runs the program that fetches the kit, with other variables."""
+        """Runs the program that fetches the kit, below a parent and with other variables. It soon requests it again."""
         (tmp_path / "token").write_text("the-token")
         names = {
             "RAY_HEAD_IP": "127.0.0.1",
@@ -179,9 +218,10 @@ class TestFetching:
         }
 
         @contextmanager
-        def run(**changes: str) -> Iterator[subprocess.Popen[bytes]]:
-            line = [sys.executable, "-I", "-S", "-c", carrying._FETCH, str(tmp_path / "kit"), str(tmp_path / "token")]
-            with subprocess.Popen(line, env={**names, **changes}, stderr=subprocess.PIPE) as process:
+        def run(*parent: str, **changes: str) -> Iterator[subprocess.Popen[bytes]]:
+            program = carrying._FETCH.replace(f"pause = {carrying.RENEW_SECONDS}", "pause = 0.2")
+            line = [sys.executable, "-I", "-S", "-c", program, str(tmp_path / "kit"), str(tmp_path / "token")]
+            with subprocess.Popen([*parent, *line], env={**names, **changes}, stderr=subprocess.PIPE) as process:
                 try:
                     yield process
                 finally:
@@ -205,6 +245,37 @@ class TestFetching:
             time.sleep(2.5)
 
         assert service.requests == []
+
+    def test_reason_is_printed_at_the_first_failure_only(self, fetch):
+        with fetch(RAYDOG_TOKEN_FINGERPRINT="0" * 64) as process:
+            time.sleep(2.5)
+            process.kill()
+            lines = process.stderr.read().decode().splitlines()
+
+        assert lines == ["RayDog: this worker could not get the head's files: OSError('another certificate')"]
+
+    def test_answer_that_was_cut_is_a_reason(self, fetch, service):
+        service.answer = {"carriers": 1j}  # the service fails, and closes the connection
+        with fetch() as process:
+            assert b"the head closed the connection after 0 bytes" in process.stderr.readline()
+
+    def test_kit_is_deleted_after_the_task_was_killed(self, fetch, service, tmp_path):
+        service.give({"manifest.json": b"{}", "package/file": b"x"})
+        with fetch("bash", "-c", '"$@" & wait', "bash") as task_script:
+            wait_for_file(tmp_path / "kit/carriers")
+            (tmp_path / "kit.new").mkdir(exist_ok=True)
+            task_script.kill()
+            deadline = time.monotonic() + 10
+            while (tmp_path / "kit").exists() or (tmp_path / "kit.new").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+    def test_kit_that_another_program_deleted_is_requested_again(self, fetch, service, tmp_path):
+        service.give({"manifest.json": b"{}", "package/file": b"x"})
+        with fetch():
+            wait_for_file(tmp_path / "kit/carriers")
+            (tmp_path / "kit").rename(tmp_path / "moved")
+            wait_for_file(tmp_path / "kit/carriers")
 
     def test_worker_is_no_carrier_where_the_program_does_not_run(self, fetch, service, tmp_path):
         service.give({"package/yellowdog_ray/__init__.py": b"raise ImportError('of another Python')"})
