@@ -8,7 +8,7 @@ import pytest
 from tests.simulation.processes import every_kill
 from tests.simulation.users import ACTOR, DRIVER, SESSION
 from tests.simulation.world import TICK_SECONDS
-from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS, FINAL_ROUNDS
+from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS
 
 MINUTES = 2
 SECONDS = MINUTES * 60
@@ -201,6 +201,6 @@ def test_cluster_ends_although_the_end_of_its_heads_pool_is_refused_for_good(wor
     _is_about_to_end(world)
 
     with world.wire.trouble("403", "DELETE /workerPools/ydid*"):
-        world.pass_time((FAILED_ROUNDS + FINAL_ROUNDS) * TICK_SECONDS + 60)
+        world.pass_time(2 * FAILED_ROUNDS * TICK_SECONDS + 60)
 
     assert not any(world.ours.instances())

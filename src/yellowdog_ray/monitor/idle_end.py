@@ -34,12 +34,8 @@ MACHINES_END_AFTER = timedelta(seconds=45)
 node on SIGTERM, as `commands.teardown.GRACE_SECONDS`. The head, which could repeat a request, has ended by then."""
 
 FAILED_ROUNDS = 12
-"""Ticks in a row with a pool that can be neither read nor ended, after which the cluster ends without it: a minute of
-Ray's own ticks. The platform ends its machines when they are idle."""
-
-FINAL_ROUNDS = 3
-"""Ticks in a row in which a request of a final end may fail, before the head ends without it: meanwhile a user may
-begin to use a cluster that ends."""
+"""Ticks in a row in which a step may fail before the next one follows all the same: a minute of Ray's own ticks. A pool
+that can be neither read nor ended must not keep the others alive."""
 
 BEGUN_FILE = f"~/{STORE_FOLDER}/idle-end"
 """Notes an end that has begun; the head's script deletes the folder when the head ends."""
@@ -63,20 +59,27 @@ class Begun:
 
     def read(self) -> list[str] | None:
         """The names of the pools whose end was to be requested; None if no end has begun."""
+        pools = self._noted().get("pools")
+        return [name for name in pools if isinstance(name, str)] if isinstance(pools, list) else None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the end that has begun was noted as final."""
+        return self._noted().get("final") is True
+
+    def _noted(self) -> Mapping[str, object]:
         try:
             noted = json.loads(self._file.read_bytes())
         except (OSError, ValueError):
-            return None
-        if not isinstance(noted, dict) or noted.get("head") != self._head_id:
-            return None
-        pools = noted.get("pools")
-        return [name for name in pools if isinstance(name, str)] if isinstance(pools, list) else None
+            return {}
+        return noted if isinstance(noted, dict) and noted.get("head") == self._head_id else {}
 
-    def write(self, pools: Sequence[str]) -> None:
+    def write(self, pools: Sequence[str], *, final: bool = False) -> None:
         """Note an end. Without space for the file, only this process can complete it."""
         try:
             make_private_folder(self._file.parent)
-            write_private(self._file, json.dumps({"head": self._head_id, "pools": list(pools)}).encode())
+            noted = {"head": self._head_id, "pools": list(pools), "final": final}
+            write_private(self._file, json.dumps(noted).encode())
         except OSError as error:
             logger.warning(
                 "%s cannot be written: a restart of the autoscaler now delays the end: %s", self._file, error
@@ -110,7 +113,8 @@ class IdleEnd:
         self._idleness = idleness
         self._begun = begun
         self._requested = begun.read()
-        self._is_final = False
+        self._is_final = begun.is_final
+        self._head_is_kept = False
         self._timed: set[str] = set()
         self._failed_rounds = 0
 
@@ -134,7 +138,7 @@ class IdleEnd:
             self._complete(work, found)
         elif self._idleness.is_over():
             self._begin(work, found)
-        elif isinstance(head, PlatformError):
+        elif isinstance(head, PlatformError) and not self._head_is_kept:
             raise head  # it may have ended
         elif self._requested is not None:
             self._withdraw()
@@ -142,7 +146,7 @@ class IdleEnd:
     def _begin(self, work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]) -> None:
         """Shut down the workers' pools, then the head's. Until that succeeds, the next tick may withdraw the end."""
         unread = [*failures_of(found.values()), *_unseen(work, found)]
-        if unread and self._may_fail(FAILED_ROUNDS):
+        if unread and self._may_fail():
             raise unread[0]
         if not self._launcher.close(ENDS):
             return  # a launch is under way
@@ -152,21 +156,30 @@ class IdleEnd:
         self._requested = [pool.name for pool in pools]
         self._begun.write(self._requested)
         head = _heads_pool(work, found)
-        failures = unread
-        for part in ([pool for pool in pools if pool is not head], [pool for pool in pools if pool is head]):
-            refused = list(shut_down(self._platform, part).values())
-            if refused and self._may_fail(FAILED_ROUNDS):
-                _report(refused)
-                return
-            failures += refused
-        if not failures:
-            self._failed_rounds = 0
-        self._complete(work, found, failures)
+        self._head_is_kept = True
+        workers = [pool for pool in pools if pool is not head]
+        failures = [*unread, *shut_down(self._platform, workers).values()]
+        if not self._may_go_on(failures):
+            return
+        if workers and not self._idleness.is_over():
+            self._withdraw()
+            return
+        self._head_is_kept = False
+        failures += shut_down(self._platform, [pool for pool in pools if pool is head]).values()
+        if self._may_go_on(failures):
+            self._complete(work, found, failures)
 
-    def _may_fail(self, rounds: int) -> bool:
+    def _may_fail(self) -> bool:
         """Whether a failure delays the next step. Counts it."""
         self._failed_rounds += 1
-        return self._failed_rounds < rounds
+        return self._failed_rounds < FAILED_ROUNDS
+
+    def _may_go_on(self, failures: Sequence[PlatformError]) -> bool:
+        """Whether the next step may follow. Reports failures that delay it."""
+        if not failures or self._failed_rounds >= FAILED_ROUNDS or not self._may_fail():
+            return True
+        _report(failures)
+        return False
 
     @staticmethod
     def _has_effect(requested: Collection[str], head: PoolView | PlatformError | None) -> bool:
@@ -174,8 +187,8 @@ class IdleEnd:
         return isinstance(head, PoolView) and head.name in requested and head.finished
 
     def _withdraw(self) -> None:
-        """Drop an end of which YellowDog shows nothing: the cluster is in use, or its time has begun anew."""
-        logger.warning("the end of the idle cluster had no effect, and is withdrawn")
+        """Drop an end that is not final: the cluster is in use, or its time has begun anew."""
+        logger.warning("the end of the idle cluster is withdrawn: it is in use again, or its time has begun anew")
         self._requested = None
         self._failed_rounds = 0
         self._begun.remove()
@@ -194,17 +207,17 @@ class IdleEnd:
             found: the pools.
             failures: those of this tick's requests to end the pools; None if it has made none.
         """
+        self._idleness.end()
+        self._launcher.close(ENDS)
         if not self._is_final:
-            self._is_final = True
-            self._idleness.end()
-            self._launcher.close(ENDS)
+            self._is_final, self._failed_rounds = True, 0
+            self._begun.write(self._requested or (), final=True)
         pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
         head = _heads_pool(work, found)
         if failures is None:
-            failures = list(shut_down(self._platform, pools).values())
+            failures = [*failures_of(found.values()), *_unseen(work, found), *shut_down(self._platform, pools).values()]
         unended = self._end_machines(pool for pool in pools if pool is not head)
-        if (failures or unended) and self._may_fail(FINAL_ROUNDS) and not work.cancelling:
-            _report([*failures, *unended])
+        if not work.cancelling and not self._may_go_on([*failures, *unended]):
             return
         unended += self._end_machines(pool for pool in pools if pool is head)
         end_publications(self._platform, work)

@@ -10,7 +10,7 @@ import pytest
 from tests.yellowdog_ray.inventory.conftest import TAG, make_work
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.errors import NotFound, Unavailable
-from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS, FINAL_ROUNDS, Begun, IdleEnd
+from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS, Begun, IdleEnd
 from yellowdog_ray.names import pool_name, token_of
 from yellowdog_ray.platform.types import Counts, PoolView, TaskPhase
 
@@ -61,6 +61,10 @@ class Parts:
             raise Unavailable("no answer")
         return self.pools.get(name, self.pool)
 
+    def _note_final(self):
+        if "final" not in self.calls:
+            self.calls.append("final")
+
     @property
     def rest(self):
         """The calls of a final end of the head alone."""
@@ -69,7 +73,7 @@ class Parts:
     def make(self):
         """The end as a new process makes it."""
         cluster = SimpleNamespace(find=lambda: self.work)
-        idleness = SimpleNamespace(is_over=lambda: self.is_over, end=lambda: self.calls.append("final"))
+        idleness = SimpleNamespace(is_over=lambda: self.is_over, end=self._note_final)
         return IdleEnd(self.platform, cluster, self.launcher, idleness, self.begun)
 
 
@@ -133,9 +137,12 @@ def test_worker_pool_that_stays_unreadable_does_not_keep_the_cluster_alive(parts
             end.tick(Snapshot())
     assert parts.calls == []
 
+    for _ in range(FAILED_ROUNDS - 1):
+        end.tick(Snapshot())
+        assert set(parts.calls) == {"shut down p", "final"}
     end.tick(Snapshot())
 
-    assert parts.calls == ["shut down p", *parts.rest]
+    assert parts.calls[-2:] == parts.rest[1:]
 
 
 @pytest.mark.parametrize("refused", ["w", "p"])
@@ -162,8 +169,10 @@ def test_end_that_is_refused_for_good_does_not_keep_the_cluster_alive(parts, ref
         end.tick(Snapshot())
     assert {call.split(" ")[0] for call in parts.calls} == {"shut"}
 
-    end.tick(Snapshot())
-    assert parts.calls[-4:] == ["final", "end cw in 45 s", *parts.rest[1:]]
+    for _ in range(FAILED_ROUNDS):
+        end.tick(Snapshot())
+    assert parts.calls[-2:] == parts.rest[1:]
+    assert "end cw in 45 s" in parts.calls
 
 
 def test_use_withdraws_an_end_until_the_heads_pool_has_ended(parts):
@@ -176,6 +185,60 @@ def test_use_withdraws_an_end_until_the_heads_pool_has_ended(parts):
     end.tick(Snapshot())
 
     assert (parts.calls, parts.begun.read()) == ([], None)
+
+
+def test_use_that_is_read_after_the_workers_pools_withdraws_the_end(parts):
+    add_workers(parts)
+    readings = iter([True, True, False])
+    end = parts.make()
+    end._idleness.is_over = lambda: next(readings)
+
+    end.tick(Snapshot())
+
+    assert (parts.calls, parts.begun.read()) == (["shut down w"], None)
+
+
+def test_use_withdraws_an_end_while_the_heads_pool_that_was_kept_cannot_be_read(parts):
+    add_workers(parts)
+    parts.refusal, parts.refused = Unavailable("status 502"), {"w"}
+    end = parts.make()
+    end.tick(Snapshot())
+    parts.pool, parts.is_over = Unavailable("no answer"), False
+
+    end.tick(Snapshot())
+
+    assert parts.begun.read() is None
+
+
+def test_final_end_is_completed_by_the_next_process_whatever_its_pools_show(parts):
+    """Machines have an end already: a use cannot keep the cluster any more."""
+    add_workers(parts)
+    parts.refusal, parts.refused = Unavailable("status 403"), {"p"}
+    end = parts.make()
+    for _ in range(FAILED_ROUNDS):
+        end.tick(Snapshot())
+    assert parts.begun.is_final
+    parts.is_over = False
+
+    next_process = parts.make()
+    for _ in range(FAILED_ROUNDS):
+        next_process.tick(Snapshot())
+
+    assert parts.calls[-1] == f"cancel {parts.work.id}"
+
+
+def test_unreadable_pool_delays_the_rest_of_a_final_end(parts):
+    add_workers(parts)
+    parts.unanswered_ends = 1
+    end = parts.make()
+    end.tick(Snapshot())
+    parts.unreadable = WORKERS
+    end.tick(Snapshot())
+    assert f"cancel {parts.work.id}" not in parts.calls
+
+    parts.unreadable = ""
+    end.tick(Snapshot())
+    assert parts.calls[-3:] == ["end cw in 45 s", *parts.rest[1:]]
 
 
 def test_failures_before_a_use_do_not_count(parts):
@@ -224,10 +287,10 @@ def test_failed_end_of_machines_is_requested_again_until_it_succeeds(parts):
 def test_head_ends_after_a_failed_end_of_workers_machines_is_repeated(parts):
     """Without the head nobody would repeat it."""
     add_workers(parts)
-    parts.unanswered_ends = FINAL_ROUNDS
+    parts.unanswered_ends = FAILED_ROUNDS
     end = parts.make()
 
-    for _ in range(FINAL_ROUNDS - 1):
+    for _ in range(FAILED_ROUNDS - 1):
         end.tick(Snapshot())
     assert f"cancel {parts.work.id}" not in parts.calls
 
