@@ -52,12 +52,13 @@ def sweep(world, account):
     """Kills a command at its calls in turn (`every_kill`), each time in a new cluster, then runs the recovery."""
 
     def run(prepare, command, recover, signal=Killed):
-        prepare()
-        mark = world.lab.calls.mark()
-        command()
-        calls = world.lab.calls.since(mark)
-        recover()
-        account.assert_nothing_left()
+        for _ in range(2):  # the first cluster of a laptop may take a call more
+            prepare()
+            mark = world.lab.calls.mark()
+            command()
+            calls = world.lab.calls.since(mark)
+            recover()
+            account.assert_nothing_left()
         for kill in every_kill(calls, signal):
             world.wire.clear()  # its limit is for one command
             prepare()
