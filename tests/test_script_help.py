@@ -54,3 +54,10 @@ def test_help_names_every_benchmark(help_of):
 
     assert len(names) > 5
     assert [name for name in names if f"\n  {name} " not in text] == []
+
+
+def test_smoke_tests_exist():
+    (paths,) = re.findall(r"SMOKE_TESTS=\((.*?)\)", (ROOT / "scripts/test").read_text(), re.DOTALL)
+
+    assert paths.split()
+    assert [path for path in paths.split() if not (ROOT / path).exists()] == []
