@@ -2,7 +2,8 @@
 
 The workers' pools are shut down first. Until the head's pool is shut down, a use of the cluster withdraws the end: the
 launcher replaces workers' pools. Nothing replaces the head's pool. So from then on the end is final: the machines get
-an end, and the work requirement is cancelled, with which the head ends. A file on the head notes that an end has begun,
+an end, and the work requirement is cancelled, with which the head ends. If the head's pool cannot be shut down, that
+cancellation makes the end final. A file on the head notes that an end has begun,
 so that an autoscaler that starts again completes one that is final.
 """
 
@@ -65,12 +66,12 @@ class Begun:
     @property
     def is_final(self) -> bool:
         """Whether the end that has begun was noted as final."""
-        return self._noted().get("final") is True
+        return self.read() is not None and self._noted().get("final") is True
 
     def _noted(self) -> Mapping[str, object]:
         try:
             noted = json.loads(self._file.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return noted if isinstance(noted, dict) and noted.get("head") == self._head_id else {}
 
@@ -165,9 +166,13 @@ class IdleEnd:
             self._withdraw()
             return
         self._head_is_kept = False
-        failures += shut_down(self._platform, [pool for pool in pools if pool is head]).values()
-        if self._may_go_on(failures):
-            self._complete(work, found, failures)
+        kept = list(shut_down(self._platform, [pool for pool in pools if pool is head]).values())
+        if not self._may_go_on([*failures, *kept]):
+            return
+        if kept and (refused := cancel(self._platform, work)):
+            _report([*kept, *refused])  # without any effect nothing is final: a use withdraws the end
+            return
+        self._complete(work, found, [*failures, *kept])
 
     def _may_fail(self) -> bool:
         """Whether a failure delays the next step. Counts it."""

@@ -39,7 +39,7 @@ class Parts:
             pool=None,
             end_compute_after=self._end_compute_after,
             documents=lambda *_, **__: [],
-            cancel_work_requirement=lambda work_id: self.calls.append(f"cancel {work_id}"),
+            cancel_work_requirement=self._cancel,
         )
         self.launcher = SimpleNamespace(close=lambda _: not self.is_launching, open=lambda: None)
 
@@ -53,6 +53,11 @@ class Parts:
         if self.unanswered_ends:
             self.unanswered_ends -= 1
             raise Unavailable("no answer")
+
+    def _cancel(self, work_id):
+        self.calls.append(f"cancel {work_id}")
+        if self.refusal is not None and "work" in self.refused:
+            raise self.refusal
 
     def _find_pool(self, name):
         if isinstance(self.pool, Exception):
@@ -175,6 +180,31 @@ def test_end_that_is_refused_for_good_does_not_keep_the_cluster_alive(parts, ref
     assert "end cw in 45 s" in parts.calls
 
 
+def test_cancellation_comes_first_where_the_heads_pool_cannot_be_ended(parts):
+    """Until something has had an effect, no machine may get an end: a use may come."""
+    parts.refusal = Unavailable("status 403")
+    end = parts.make()
+
+    for _ in range(FAILED_ROUNDS):
+        end.tick(Snapshot())
+
+    assert parts.calls[FAILED_ROUNDS:] == [f"cancel {parts.work.id}", "final"]
+
+
+def test_end_without_any_effect_is_withdrawn_by_a_use(parts):
+    add_workers(parts)
+    parts.refusal, parts.refused = Unavailable("status 403"), {"w", "p", "work"}
+    end = parts.make()
+    for _ in range(2 * FAILED_ROUNDS):
+        end.tick(Snapshot())
+    assert {call.split(" ")[0] for call in parts.calls} == {"shut", "cancel"}
+    parts.refusal, parts.calls, parts.is_over = None, [], False
+
+    end.tick(Snapshot())
+
+    assert (parts.calls, parts.begun.read()) == ([], None)
+
+
 def test_use_withdraws_an_end_until_the_heads_pool_has_ended(parts):
     add_workers(parts)
     parts.refusal, parts.refused = Unavailable("status 502"), {"w"}
@@ -213,7 +243,7 @@ def test_use_withdraws_an_end_while_the_heads_pool_that_was_kept_cannot_be_read(
 def test_final_end_is_completed_by_the_next_process_whatever_its_pools_show(parts):
     """Machines have an end already: a use cannot keep the cluster any more."""
     add_workers(parts)
-    parts.refusal, parts.refused = Unavailable("status 403"), {"p"}
+    parts.refusal, parts.refused = Unavailable("status 403"), {"w"}
     end = parts.make()
     for _ in range(FAILED_ROUNDS):
         end.tick(Snapshot())
