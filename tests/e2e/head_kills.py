@@ -138,9 +138,9 @@ class Head:
             return scaled - float(output.result().rpartition("requested ")[2].split()[0])
 
     def wait_for_gang(self) -> None:
-        """Wait until the third worker runs, and is in use."""
+        """Wait until the gang is placed, and end the driver, whose tasks spread to the third worker."""
         wait_until(lambda: running_workers(self._platform) == 3, "the third worker runs", 90)
-        self._ray("exec", f'python -c "{WAIT}"')
+        self._ray("exec", f'python -c "{WAIT}"; touch ~/stop-driver')
 
     def logs(self) -> str:
         """The last lines of the driver, the control store and the autoscaler."""
