@@ -17,6 +17,7 @@ from yellowdog_client.model import (
 
 from tests.commands.laptop import yaml_of
 from tests.simulation.config import QUICK
+from tests.simulation.user_commands import add_neighbour
 from tests.simulation.world import World
 from yellowdog_local.state.records import TaskRecord
 from yellowdog_ray.names import generation_of
@@ -42,7 +43,7 @@ class Account:
         self._ours = world.ours
         self._client = world.lab.client()
         for name in OTHER_CLUSTERS:
-            world.add_neighbour(yaml_of(name, world.home), {})
+            add_neighbour(world, yaml_of(name, world.home), {})
         for namespace, name in FOREIGN_WORKS:
             _add_work(self._client, namespace, name)
         for name in FOREIGN_POOLS:

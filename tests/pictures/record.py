@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from raydog_cli.main import app
 from tests.simulation.config import QUICK, cluster_config, node_type
 from tests.simulation.raylets import Demand
+from tests.simulation.user_commands import add_neighbour
 from tests.simulation.world import World
 
 FOLDER = Path(__file__).parents[2] / "docs/pictures"
@@ -85,7 +86,7 @@ def record(home: Path) -> Iterator[Picture]:
 
 
 def _life(world: World) -> Iterator[Picture]:
-    world.add_neighbour(cluster_config("training", world.key, cluster_lifetime_hours=8), {"worker": 2})
+    add_neighbour(world, cluster_config("training", world.key, cluster_lifetime_hours=8), {"worker": 2})
     world.pass_time(40 * 60)
     world.yaml = cluster_config(
         "demo",

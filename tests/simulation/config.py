@@ -11,6 +11,9 @@ BOOT_SECONDS = {"quick": 2, "roomy": 8}
 `ray up` polls while a quick one boots; workers on a roomy one are pending for more than one tick, as real ones are.
 """
 
+BOOTED_SECONDS = max(BOOT_SECONDS.values()) + 1
+"""When a task runs on an instance of any template, counted from its launch."""
+
 QUICK = "demo/quick"
 ROOMY = "demo/roomy"
 

@@ -5,6 +5,7 @@ import pytest
 
 from tests.simulation.config import cluster_config
 from tests.simulation.lab import Lab
+from tests.simulation.user_commands import add_neighbour
 from tests.simulation.world import World
 from yellowdog_local.state.settings import Settings
 
@@ -32,7 +33,7 @@ def platform_only(tmp_path: Path, kind: str, settings: Settings) -> Iterator[Wor
     """A world with a neighbour, whose name begins like that of our cluster, which is not there yet."""
     with World(tmp_path, autoscaler=kind, settings=settings) as world:
         config = cluster_config(NEIGHBOUR, world.key, cluster_lifetime_hours=10)
-        world.add_neighbour(config, {"worker": NEIGHBOUR_WORKERS})
+        add_neighbour(world, config, {"worker": NEIGHBOUR_WORKERS})
         world.pass_time(10)  # until its workers have booted
         yield world
         world.witness.look()

@@ -14,6 +14,9 @@ from tests.simulation.v1 import V1
 from tests.simulation.v2 import V2
 from yellowdog_ray.provider import RayDogNodeProvider
 
+TICK_SECONDS = 5.0
+"""Ray's AUTOSCALER_UPDATE_INTERVAL_S."""
+
 
 @dataclass
 class Tick:

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.simulation.monitor import TICK_SECONDS
 from tests.simulation.processes import every_kill
 from tests.simulation.users import ACTOR, DRIVER, SESSION
-from tests.simulation.world import TICK_SECONDS
 from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS
 
 MINUTES = 2

@@ -20,16 +20,17 @@ import pytest
 from tests.simulation.agenda import Agenda
 from tests.simulation.checks import Checks
 from tests.simulation.cluster_view import ClusterView
-from tests.simulation.config import BOOT_SECONDS, CONFIG_FILE, KEY_FILE
+from tests.simulation.config import CONFIG_FILE, KEY_FILE
 from tests.simulation.lab import Lab
 from tests.simulation.machine import prepare, renew_store_folder
-from tests.simulation.monitor import Monitor, Tick
+from tests.simulation.monitor import TICK_SECONDS, Monitor, Tick
 from tests.simulation.platform_invariants import Witness
 from tests.simulation.processes import Kill, Killed, Process, Processes
-from tests.simulation.ray_commands import CommandFailed, make_head, make_workers, ray_down, ray_up, run_command
+from tests.simulation.ray_commands import ray_down, ray_up
 from tests.simulation.raylets import Demand, FakeGcs, RayCluster
 from tests.simulation.story import Story
 from tests.simulation.tag_server import TagServer
+from tests.simulation.user_commands import run_on_laptop
 from tests.simulation.v1 import V1
 from tests.simulation.v2 import V2
 from tests.simulation.violation import Violation
@@ -40,12 +41,6 @@ from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.state.clock import SteppedClock
 from yellowdog_local.state.settings import Settings
 from yellowdog_ray.provider import RayDogNodeProvider
-
-TICK_SECONDS = 5.0
-"""Ray's AUTOSCALER_UPDATE_INTERVAL_S."""
-
-BOOTED_SECONDS = max(BOOT_SECONDS.values()) + 1
-"""When a task runs on an instance of any template, counted from its launch."""
 
 _KINDS: dict[str, type[V1] | type[V2]] = {"v1": V1, "v2": V2}
 
@@ -168,17 +163,9 @@ class World(ClusterView):
         """A process on the user's machine."""
         return Process(name, {"RAY_UP_enable_autoscaler_v2": "1" if self.kind is V2 else "0"})
 
-    def add_neighbour(self, config: dict[str, Any], workers: dict[str, int]) -> None:
-        """Launch another cluster with so many workers of each type, which run on without an autoscaler."""
-        with self.processes.inside(self.laptop(config["cluster_name"])):
-            run_command(lambda: make_head(config))
-            self.pass_time(BOOTED_SECONDS + self.wire.manners.address_delay)
-            make_workers(config, workers)
-        self.pass_time(TICK_SECONDS)
-
     def up(self, kill: Kill | None = None) -> bool:
         """One `ray up`. Returns whether it succeeded; then the head's autoscaler runs."""
-        config = self._command("ray up", lambda: ray_up(self.yaml, self.pass_time), kill)
+        config = run_on_laptop(self, "ray up", lambda: ray_up(self.yaml, self.pass_time), kill)
         if config is None:
             return False
         self.config = config
@@ -210,30 +197,10 @@ class World(ClusterView):
 
     def down(self, kill: Kill | None = None) -> bool:
         """One `ray down`. Returns whether it says that it succeeded; then nothing may be left."""
-        done = self._command("ray down", lambda: ray_down(self.yaml, self.pass_time) or True, kill)
+        done = run_on_laptop(self, "ray down", lambda: ray_down(self.yaml, self.pass_time) or True, kill)
         if done:
             self.checks.nothing_is_left()
         return bool(done)
-
-    def _command(self, name: str, run: Callable[[], Any], kill: Kill | None) -> Any:
-        process = self.laptop(name)
-        if kill:
-            process.condemn(kill)
-        self.story.add(name, f"begins{f', and will be killed {kill}' if kill else ''}")
-        result = None
-        with self.processes.inside(process):
-            try:
-                result = run_command(run)
-            except CommandFailed as error:
-                self.story.add(name, f"fails: {error}")
-            except Killed:
-                self.story.add(name, f"is killed {kill}")
-            except Exception as error:  # noqa: BLE001  a violation, whatever it is
-                self.fail("commands", f"`{name}` ends with a traceback: {error!r}", error)
-            else:
-                self.story.add(name, "succeeds")
-        self.checks.others_are_untouched()
-        return result
 
     # The head
 

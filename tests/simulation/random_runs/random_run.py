@@ -29,6 +29,7 @@ from tests.simulation.random_runs.scenario import (
 from tests.simulation.ray_commands import CommandFailed
 from tests.simulation.raylets import Demand
 from tests.simulation.trouble import Trouble
+from tests.simulation.user_commands import add_neighbour
 from tests.simulation.world import World
 from yellowdog_local import faults
 from yellowdog_local.state.settings import Settings
@@ -102,7 +103,7 @@ class RandomRun(World):
         """
         for name in NEIGHBOURS:
             try:
-                self.add_neighbour(self.user_config(name), {"cpu": 1})
+                add_neighbour(self, self.user_config(name), {"cpu": 1})
             except CommandFailed as error:
                 raise NoCluster(str(error)) from error
             except NodeLaunchException as error:
