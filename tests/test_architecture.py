@@ -86,7 +86,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "yellowdog_ray/inventory/findings.py": "yellowdog_ray/inventory/test_why.py",
     "yellowdog_ray/inventory/head_report.py": "yellowdog_ray/inventory/test_events.py",
     "raydog_cli/reasons.py": "yellowdog_ray/inventory/test_why.py",
-    "yellowdog_ray/carrier/replacement.py": "simulation/test_head_restart.py",  # on a platform that it changes
+    "yellowdog_ray/carrier/replacement.py": "simulation/head_restart",  # on a platform that it changes
     "yellowdog_ray/monitor/duties.py": "yellowdog_ray/monitor/test_head_side.py",  # which makes them
     "yellowdog_ray/remote/head_files.py": "yellowdog_ray/commands/test_deliver.py",  # as part of a delivery
     "yellowdog_ray/head/__main__.py": "yellowdog_ray/head/test_supervisor.py",  # run there as the program that it is
