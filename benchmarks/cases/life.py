@@ -47,7 +47,7 @@ def _live(session: Session, report: Report, contender: Contender) -> None:
         _ticks(on, DEATH_TICKS)
         dead = on.lab.mark()
         key = contender.key
-        report.row("per node, from launch to termination", "calls", 1.22).add(key, (dead - whole) / NODES)
+        report.row("per node, from launch to termination", "calls", 1.2).add(key, (dead - whole) / NODES)
         report.row("launch, boot, join", "calls").add(key, born - whole)
         report.row("ticks without change", "calls").add(key, old - born)
         report.row("termination", "calls").add(key, dead - old)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from yellowdog_ray.monitor.gcs import RayNodes
     from yellowdog_ray.monitor.idleness import Idleness
     from yellowdog_ray.monitor.liveness import Builds
+    from yellowdog_ray.monitor.polling import PollingSchedule
     from yellowdog_ray.monitor.publisher import Publisher
     from yellowdog_ray.remote.tags import TagStore
 
@@ -61,6 +62,10 @@ class DutiesParts(Parts, Protocol):
         """Publishes the head's state."""
 
     @property
+    def schedule(self) -> PollingSchedule:
+        """When the platform is polled."""
+
+    @property
     def tag_store(self) -> TagStore:
         """The tags of nodes."""
 
@@ -77,7 +82,14 @@ def make_supervisor(side: DutiesParts, clock: Clock, *, v2: bool, admits: bool, 
     """
     platform, cluster = side.platform, side.cluster
     preemption = Preemption(
-        platform, cluster, side.launcher, side.settings, side.ray_nodes, platform.clock, drained_count=not v2
+        platform,
+        cluster,
+        side.launcher,
+        side.settings,
+        side.ray_nodes,
+        platform.clock,
+        side.schedule.are_spot_notices_due,
+        drained_count=not v2,
     )
     lost = LostMachines(platform, cluster, clock.monotonic)
     lifetime = Lifetime(cluster, side.ray_nodes, platform.clock)

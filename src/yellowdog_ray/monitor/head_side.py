@@ -221,8 +221,8 @@ class HeadSide(Side):
         from yellowdog_ray.cluster.cluster import Identity
         from yellowdog_ray.cluster.executors import BackgroundExecutor
 
-        identity = Identity(self._cluster_name, self.requirement_id, fixed=True)
-        return self._cluster_of(identity, BackgroundExecutor(), adopts=True)
+        fixed = Identity(self._cluster_name, self.requirement_id, fixed=True)
+        return self._cluster_of(fixed, BackgroundExecutor(), adopts=True)
 
     def _make_tag_store(self) -> TagStore:
         port = self.settings.current.head_node_tag_server_port
@@ -309,9 +309,11 @@ class HeadSide(Side):
         return self.cluster.stable and self.builds.stable
 
     def _supervise(self, snapshot: Snapshot) -> None:
+        reads_notices = self.schedule.are_spot_notices_due()
         if self._restart is None or self.place.observe(snapshot):
             self.supervisor.tick(snapshot)
-        self.schedule.spot_notices_done()
+        if reads_notices:
+            self.schedule.spot_notices_done()
 
     def _read_tags(self, snapshot: Snapshot) -> None:
         head = snapshot.head

@@ -18,6 +18,9 @@ from yellowdog_ray.platform.types import PoolView, TaskGroupView
 
 logger = logging.getLogger(__name__)
 
+LATER_SECONDS = 1.0
+"""Minimum time from a worker's departure to a search, so that the tick that replaces the worker has a call less."""
+
 SOON_SECONDS = 10.0
 """Minimum time between two searches while workers leave the listing."""
 
@@ -48,6 +51,7 @@ class LostMachines:
         self._snapshot: Snapshot | None = None
         self._left_at: dict[str, float] = {}
         self._searched_at = float("-inf")
+        self._unsearched_since: float | None = None
         self._queue: deque[TaskGroupView] = deque()
         self._pools: dict[str, PoolView] = {}
         self._handled: set[str] = set()
@@ -62,7 +66,7 @@ class LostMachines:
         self._note_departures(snapshot, now)
         if not self._queue and self._left_at and now >= self._due:
             self._queue = deque(self._watched())
-            self._searched_at = now
+            self._searched_at, self._unsearched_since = now, None
             self._left_at = {group: left for group, left in self._left_at.items() if now - left < WATCH_SECONDS}
         for _ in range(min(POOLS_PER_TICK, len(self._queue))):
             self._terminate_lost(self._queue[0])
@@ -77,12 +81,16 @@ class LostMachines:
         else:
             gone = before.nodes.keys() - snapshot.nodes.keys()
             left = (before.nodes[node_id].group_id for node_id in gone if not before.nodes[node_id].is_head)
-        self._left_at |= dict.fromkeys(left, now)
+        new = dict.fromkeys(left, now)
+        self._left_at |= new
+        if new and self._unsearched_since is None:
+            self._unsearched_since = now
 
     @property
     def _due(self) -> float:
-        is_new = max(self._left_at.values()) > self._searched_at
-        return self._searched_at + (SOON_SECONDS if is_new else AGAIN_SECONDS)
+        if self._unsearched_since is None:
+            return self._searched_at + AGAIN_SECONDS
+        return max(self._searched_at + SOON_SECONDS, self._unsearched_since + LATER_SECONDS)
 
     def _watched(self) -> list[TaskGroupView]:
         groups = [self._cluster.group(group_id) for group_id in self._left_at]

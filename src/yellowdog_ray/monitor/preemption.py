@@ -6,6 +6,7 @@ Runs on the head only.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from yellowdog_ray.clock import Clock
@@ -31,7 +32,7 @@ DEFAULT_NOTICE = timedelta(seconds=120)
 
 
 class Preemption:
-    """Acts once on each spot notice: one platform call per tick while workers run.
+    """Acts once on each spot notice: one platform call per reading while workers run.
 
     Args:
         platform: the platform.
@@ -40,6 +41,7 @@ class Preemption:
         settings: the settings in force.
         ray_nodes: the nodes in Ray's control store.
         clock: time.
+        is_due: whether a reading of the notices is due.
         drained_count: whether Ray's autoscaler counts drained nodes towards `max_workers` (v1 does). It terminates
             nodes above that number at once.
     """
@@ -52,6 +54,7 @@ class Preemption:
         settings: LiveSettings,
         ray_nodes: RayNodes,
         clock: Clock,
+        is_due: Callable[[], bool],
         *,
         drained_count: bool,
     ) -> None:
@@ -61,6 +64,7 @@ class Preemption:
         self._settings = settings
         self._ray_nodes = ray_nodes
         self._clock = clock
+        self._is_due = is_due
         self._drained_count = drained_count
         self._drained: set[str] = set()
         self._seen_drained: set[str] = set()
@@ -76,7 +80,8 @@ class Preemption:
         # Ray's autoscaler reads the nodes' states before it lists them: a drain of this tick is not in them.
         self._seen_drained = set() if self._drained_count else set(self._drained)
         self._handled &= snapshot.nodes.keys()
-        if not any(node.phase is Phase.RUNNING and not node.is_head for node in snapshot.nodes.values()):
+        workers = (node for node in snapshot.nodes.values() if not node.is_head)
+        if not self._is_due() or not any(node.phase is Phase.RUNNING for node in workers):
             return
         noticed = self._platform.nodes_with_spot_notice()
         if not noticed:

@@ -32,6 +32,7 @@ class Scripted:
         self.busy_ids: set[str] | None = {"w1"}
         self.error: Exception | None = None
         self.polls = 0
+        self.is_due = True
         self.drained: list[tuple[str, datetime]] = []
         self.replaced: list[str] = []
 
@@ -71,7 +72,7 @@ def notice(node_id: str, provider: str | None = None) -> PlatformNodeView:
 def preemption(world: Scripted, *, max_workers: int | None = None, drained_count: bool = False) -> Preemption:
     settings = parse_provider({"cluster_namespace": "demo"}, "cluster.yaml")
     live = LiveSettings(settings.model_copy(update={"internal": Internal(max_workers=max_workers)}))
-    return Preemption(world, world, world, live, world, world, drained_count=drained_count)
+    return Preemption(world, world, world, live, world, world, lambda: world.is_due, drained_count=drained_count)
 
 
 def test_tick_polls_nothing_without_running_workers(world):
@@ -80,6 +81,19 @@ def test_tick_polls_nothing_without_running_workers(world):
     preemption(world).tick(world.snapshot)
 
     assert world.polls == 0
+
+
+def test_tick_polls_nothing_before_a_reading_is_due(world):
+    world.notices = [notice("n1")]
+    world.is_due = False
+    duty = preemption(world)
+
+    duty.tick(world.snapshot)
+    assert world.polls == 0
+
+    world.is_due = True
+    duty.tick(world.snapshot)
+    assert (world.polls, world.replaced) == (1, ["w1"])
 
 
 @pytest.mark.parametrize(
