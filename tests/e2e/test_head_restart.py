@@ -14,6 +14,7 @@ from yellowdog_client.model import TaskStatus
 from tests.e2e.conftest import YAMLS, Box, as_user
 from tests.e2e.ray_cli import PlatformView, Ray, wait_until
 from tests.e2e.test_life_of_a_cluster import HAS_TOKENS, kept_tokens, names, running_workers
+from tests.selection import EXHAUSTIVE
 from yellowdog_local.hosts.network import PREFIX_LENGTH, bridges_of
 
 SUBMIT = """\
@@ -31,13 +32,13 @@ print("ran beside", len(ray.nodes()) - 1, "workers, on", ray.get(ray.remote(num_
 """
 
 
-@pytest.fixture
-def ray(box: Box, tmp_path: Path) -> Ray:
+@pytest.fixture(params=["v2", "v1"] if EXHAUSTIVE else ["v2"])
+def ray(box: Box, tmp_path: Path, request: pytest.FixtureRequest) -> Ray:
     """A user whose cluster has two workers that may replace the head."""
     config = yaml.safe_load(YAMLS["v2"].read_text())
     config["provider"] |= {"head_restart": True, "cluster_lifetime_hours": 0.75}
     config["available_node_types"]["worker"]["min_workers"] = 2
-    return as_user(tmp_path, box, yaml.safe_dump(config), "v2")
+    return as_user(tmp_path, box, yaml.safe_dump(config), request.param)
 
 
 @pytest.mark.timeout(600)

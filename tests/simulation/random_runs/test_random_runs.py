@@ -23,7 +23,7 @@ SEEDS = range(40 if EXHAUSTIVE else 10)
 
 DETECTED = {
     "neighbours_pools_too": (0, "neighbours"),
-    "partial_listing": (1, "omitted"),
+    "partial_listing": (29, "omitted"),
     "listing_raises": (1, "loop"),
     "early_ends_count_for_nothing": (29, "pace"),
     "pools_survive": (0, "left"),
