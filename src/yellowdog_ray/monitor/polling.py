@@ -19,7 +19,7 @@ CALM_SECONDS = 15.0
 run at once."""
 
 CALM_SPOT_NOTICES_SECONDS = 4.5
-"""Interval of requests for spot notices, whose shortest warning time is 30 seconds."""
+"""Interval of requests for spot notices, whose shortest warning time is 30 seconds. Before, it is `QUIET_SECONDS`."""
 
 
 class PollingSchedule:
