@@ -309,11 +309,10 @@ class HeadSide(Side):
         return self.cluster.stable and self.builds.stable
 
     def _supervise(self, snapshot: Snapshot) -> None:
-        reads_notices = self.schedule.are_spot_notices_due()
+        notices_due = self.schedule.are_spot_notices_due()
         if self._restart is None or self.place.observe(snapshot):
             self.supervisor.tick(snapshot)
-        if reads_notices:
-            self.schedule.spot_notices_done()
+        self.schedule.duties_done(notices_read=notices_due)
 
     def _read_tags(self, snapshot: Snapshot) -> None:
         head = snapshot.head

@@ -39,9 +39,10 @@ class PollingSchedule:
         if changed:
             self._changed_at = self._listing_at
 
-    def spot_notices_done(self) -> None:
-        """Record a reading of the spot notices."""
-        self._spot_notices_at = self._monotonic()
+    def duties_done(self, *, notices_read: bool) -> None:
+        """Record a run of the duties. `notices_read`: it has read the spot notices."""
+        if notices_read:
+            self._spot_notices_at = self._monotonic()
 
     def is_listing_due(self, *, stable: bool) -> bool:
         """Whether a reading of the nodes is due. `stable`: no node changes phase."""

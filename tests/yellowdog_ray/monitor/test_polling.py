@@ -17,14 +17,14 @@ def schedule(time) -> PollingSchedule:
     """A schedule whose last readings are recent and found a change."""
     schedule = PollingSchedule(time)
     schedule.listing_done(changed=True)
-    schedule.spot_notices_done()
+    schedule.duties_done(notices_read=True)
     return schedule
 
 
 def make_calm(time, schedule) -> None:
     time.now += CALM_AFTER_SECONDS
     schedule.listing_done(changed=False)
-    schedule.spot_notices_done()
+    schedule.duties_done(notices_read=True)
 
 
 def test_listing_and_notices_are_due_before_first_reading(time):
