@@ -3,16 +3,20 @@
 The workers' pools are shut down first. Until the head's pool is shut down, a use of the cluster withdraws the end: the
 launcher replaces workers' pools. Nothing replaces the head's pool. So from then on the end is final: the machines get
 an end, and the work requirement is cancelled, with which the head ends. If the head's pool cannot be shut down, that
-cancellation makes the end final. A file on the head notes that an end has begun,
-so that an autoscaler that starts again completes one that is final.
+cancellation makes the end final. A file on the head notes that an end has begun, so that an autoscaler that starts
+again completes one that is final.
+
+The end needs the work requirement and its pools, and no listing of the nodes. So it also runs while none succeeds.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from enum import Enum, auto
 from pathlib import Path
 
 from yellowdog_ray.cluster.cluster import Cluster
@@ -36,14 +40,28 @@ node on SIGTERM, as `commands.teardown.GRACE_SECONDS`. The head, which could rep
 
 FAILED_ROUNDS = 12
 """Ticks in a row in which a step may fail before the next one follows all the same: a minute of Ray's own ticks. A pool
-that can be neither read nor ended must not keep the others alive."""
+that can be neither read nor ended must not keep the others alive. Each step has as many of its own."""
 
 BEGUN_FILE = f"~/{STORE_FOLDER}/idle-end"
 """Notes an end that has begun; the head's script deletes the folder when the head ends."""
 
-
 ENDS = "the cluster is idle, and ends"
 """Why nothing is launched any more."""
+
+
+class Step(Enum):
+    """The steps of an end whose failures delay what follows."""
+
+    READ = auto()
+    """The pools are read."""
+    WORKERS = auto()
+    """The workers' pools are shut down."""
+    HEAD = auto()
+    """The head's pool is shut down."""
+    REST = auto()
+    """The machines get an end, and what has failed before is repeated. The cancellation follows."""
+    USE = auto()
+    """The head's pool is read before a use withdraws the end."""
 
 
 class Begun:
@@ -117,7 +135,12 @@ class IdleEnd:
         self._is_final = begun.is_final
         self._head_is_kept = False
         self._timed: set[str] = set()
-        self._failed_rounds = 0
+        self._failed_rounds = Counter[Step]()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether an end has begun, or the cluster's time was over when its use was last read. No call."""
+        return self._requested is not None or self._idleness.seconds_left == 0.0
 
     def tick(self, _snapshot: Snapshot) -> None:
         """End the cluster if it is time; complete an end that has begun.
@@ -126,12 +149,12 @@ class IdleEnd:
             PlatformError: the cluster could not be read; the next tick continues.
         """
         if self._requested is None and not self._idleness.is_over():
-            self._failed_rounds = 0
+            self._failed_rounds.clear()
             return
         work = self._cluster.find()
         if work is None or (self._requested is None and work.cancelling):
             return  # somebody else ends it
-        found = find_pools(self._platform, work)
+        found = _find_pools(self._platform, work)
         head = _heads_pool(work, found)
         if self._requested is not None and (
             self._is_final or work.cancelling or self._has_effect(self._requested, head)
@@ -139,63 +162,72 @@ class IdleEnd:
             self._complete(work, found)
         elif self._idleness.is_over():
             self._begin(work, found)
-        elif isinstance(head, PlatformError) and not self._head_is_kept:
-            raise head  # it may have ended
         elif self._requested is not None:
-            self._withdraw()
+            self._yield_to_use(head)
 
     def _begin(self, work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]) -> None:
         """Shut down the workers' pools, then the head's. Until that succeeds, the next tick may withdraw the end."""
-        unread = [*failures_of(found.values()), *_unseen(work, found)]
-        if unread and self._may_fail():
+        unread = failures_of(found.values())
+        if self._must_wait(Step.READ, unread):
             raise unread[0]
         if not self._launcher.close(ENDS):
             return  # a launch is under way
         if self._requested is None:
             logger.warning("the cluster has been idle for provider.idle_termination_minutes: it ends, head included")
-        pools = [pool for pool in found.values() if isinstance(pool, PoolView) and not pool.finished]
-        self._requested = [pool.name for pool in pools]
-        self._begun.write(self._requested)
         head = _heads_pool(work, found)
-        self._head_is_kept = True
+        pools = [pool for pool in found.values() if isinstance(pool, PoolView) and not pool.finished]
+        self._head_is_kept |= self._requested is None or isinstance(head, PoolView)
+        self._requested = sorted({*(self._requested or ()), *(pool.name for pool in pools)})
+        self._begun.write(self._requested)
         workers = [pool for pool in pools if pool is not head]
-        failures = [*unread, *shut_down(self._platform, workers).values()]
-        if not self._may_go_on(failures):
+        failures = list(shut_down(self._platform, workers).values())
+        if self._must_wait(Step.WORKERS, failures):
+            _report(failures)
             return
         if workers and not self._idleness.is_over():
             self._withdraw()
             return
-        self._head_is_kept = False
-        kept = list(shut_down(self._platform, [pool for pool in pools if pool is head]).values())
-        if not self._may_go_on([*failures, *kept]):
+        kept = self._shut_down_head(head)
+        if self._must_wait(Step.HEAD, kept):
+            _report([*failures, *kept])
             return
         if kept and (refused := cancel(self._platform, work)):
             _report([*kept, *refused])  # without any effect nothing is final: a use withdraws the end
             return
-        self._complete(work, found, [*failures, *kept])
+        self._complete(work, found, [*unread, *failures, *kept])
 
-    def _may_fail(self) -> bool:
-        """Whether a failure delays the next step. Counts it."""
-        self._failed_rounds += 1
-        return self._failed_rounds < FAILED_ROUNDS
+    def _shut_down_head(self, head: PoolView | PlatformError | None) -> list[PlatformError]:
+        """Shut down the head's pool. Returns why it may not have ended."""
+        if isinstance(head, PlatformError):
+            return [head]
+        self._head_is_kept = False
+        return list(shut_down(self._platform, [head] if head is not None else []).values())
 
-    def _may_go_on(self, failures: Sequence[PlatformError]) -> bool:
-        """Whether the next step may follow. Reports failures that delay it."""
-        if not failures or self._failed_rounds >= FAILED_ROUNDS or not self._may_fail():
-            return True
-        _report(failures)
-        return False
+    def _must_wait(self, step: Step, failures: Sequence[PlatformError]) -> bool:
+        """Whether what follows a step waits for it, given its failures in this tick. Counts the failed ticks."""
+        self._failed_rounds[step] = self._failed_rounds[step] + 1 if failures else 0
+        return 0 < self._failed_rounds[step] < FAILED_ROUNDS
 
     @staticmethod
     def _has_effect(requested: Collection[str], head: PoolView | PlatformError | None) -> bool:
         """Whether the head's pool is known to have ended: nothing replaces it, so the rest must end."""
         return isinstance(head, PoolView) and head.name in requested and head.finished
 
+    def _yield_to_use(self, head: PoolView | PlatformError | None) -> None:
+        """Withdraw an end that is not final. Wait for a head's pool that may have ended, but not for good.
+
+        Even if it has ended, the head continues, and the next end completes this one.
+        """
+        unread = [head] if isinstance(head, PlatformError) and not self._head_is_kept else []
+        if self._must_wait(Step.USE, unread):
+            raise unread[0]
+        self._withdraw()
+
     def _withdraw(self) -> None:
         """Drop an end that is not final: the cluster is in use, or its time has begun anew."""
         logger.warning("the end of the idle cluster is withdrawn: it is in use again, or its time has begun anew")
         self._requested = None
-        self._failed_rounds = 0
+        self._failed_rounds.clear()
         self._begun.remove()
         self._launcher.open()
 
@@ -215,14 +247,15 @@ class IdleEnd:
         self._idleness.end()
         self._launcher.close(ENDS)
         if not self._is_final:
-            self._is_final, self._failed_rounds = True, 0
+            self._is_final = True
             self._begun.write(self._requested or (), final=True)
         pools = [pool for pool in found.values() if isinstance(pool, PoolView)]
         head = _heads_pool(work, found)
         if failures is None:
-            failures = [*failures_of(found.values()), *_unseen(work, found), *shut_down(self._platform, pools).values()]
+            failures = [*failures_of(found.values()), *shut_down(self._platform, pools).values()]
         unended = self._end_machines(pool for pool in pools if pool is not head)
-        if not work.cancelling and not self._may_go_on([*failures, *unended]):
+        if not work.cancelling and self._must_wait(Step.REST, [*failures, *unended]):
+            _report([*failures, *unended])
             return
         unended += self._end_machines(pool for pool in pools if pool is head)
         end_publications(self._platform, work)
@@ -241,13 +274,18 @@ def _report(failures: Iterable[PlatformError]) -> None:
         logger.warning("the end of the idle cluster will be requested again: %s", failure)
 
 
-def _unseen(work: WorkRequirementView, found: Mapping[str, PoolView | PlatformError]) -> list[PlatformError]:
-    """The pools that have live tasks, and that the platform does not show: a list may lag."""
-    return [
-        NotFound(f"worker pool {group.worker_tag} has tasks, and YellowDog does not show it")
-        for group in work.groups
-        if not group.configured and group.worker_tag not in found and group.counts is not None and group.counts.live
-    ]
+def _find_pools(platform: Platform, work: WorkRequirementView) -> dict[str, PoolView | PlatformError]:
+    """The pools of a cluster, or why one cannot be read, by name.
+
+    One that has live tasks and that the platform does not show cannot be read: a list may lag.
+    """
+    found = find_pools(platform, work)
+    groups = [group for group in work.groups if not group.configured and group.worker_tag not in found]
+    return found | {
+        group.worker_tag: NotFound(f"worker pool {group.worker_tag} has tasks, and YellowDog does not show it")
+        for group in groups
+        if group.counts is not None and group.counts.live
+    }
 
 
 def _heads_pool(

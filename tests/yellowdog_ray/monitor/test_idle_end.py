@@ -41,7 +41,15 @@ class Parts:
             documents=lambda *_, **__: [],
             cancel_work_requirement=self._cancel,
         )
-        self.launcher = SimpleNamespace(close=lambda _: not self.is_launching, open=lambda: None)
+        self.is_closed = False
+        self.launcher = SimpleNamespace(close=self._close, open=self._open)
+
+    def _close(self, _why):
+        self.is_closed = self.is_closed or not self.is_launching
+        return not self.is_launching
+
+    def _open(self):
+        self.is_closed = False
 
     def _shut_down_pool(self, pool_id):
         self.calls.append(f"shut down {pool_id}")
@@ -66,7 +74,7 @@ class Parts:
             raise Unavailable("no answer")
         return self.pools.get(name, self.pool)
 
-    def _note_final(self):
+    def note_final(self):
         if "final" not in self.calls:
             self.calls.append("final")
 
@@ -78,8 +86,22 @@ class Parts:
     def make(self):
         """The end as a new process makes it."""
         cluster = SimpleNamespace(find=lambda: self.work)
-        idleness = SimpleNamespace(is_over=lambda: self.is_over, end=self._note_final)
-        return IdleEnd(self.platform, cluster, self.launcher, idleness, self.begun)
+        return IdleEnd(self.platform, cluster, self.launcher, ScriptedIdleness(self), self.begun)
+
+
+class ScriptedIdleness:
+    """Whether the time of these parts is over."""
+
+    def __init__(self, parts):
+        self._parts = parts
+        self.end = parts.note_final
+
+    def is_over(self):
+        return self._parts.is_over
+
+    @property
+    def seconds_left(self):
+        return 0.0 if self._parts.is_over else None
 
 
 @pytest.fixture
@@ -122,6 +144,13 @@ def test_pool_that_cannot_be_read_delays_the_end(parts):
     assert (parts.calls, parts.begun.read()) == ([], None)
 
 
+def fail_to_read(end, times):
+    """Let an end try in vain to read the pools."""
+    for _ in range(times):
+        with pytest.raises(Unavailable):
+            end.tick(Snapshot())
+
+
 WORKERS = pool_name("demo", "cpu", token_of(TAG))
 
 
@@ -137,9 +166,7 @@ def test_worker_pool_that_stays_unreadable_does_not_keep_the_cluster_alive(parts
     add_workers(parts)
     parts.unreadable = WORKERS
     end = parts.make()
-    for _ in range(FAILED_ROUNDS - 1):
-        with pytest.raises(Unavailable):
-            end.tick(Snapshot())
+    fail_to_read(end, FAILED_ROUNDS - 1)
     assert parts.calls == []
 
     for _ in range(FAILED_ROUNDS - 1):
@@ -203,6 +230,92 @@ def test_end_without_any_effect_is_withdrawn_by_a_use(parts):
     end.tick(Snapshot())
 
     assert (parts.calls, parts.begun.read()) == ([], None)
+
+
+def test_heads_pool_that_stays_unreadable_is_left_to_the_cancellation(parts):
+    """Until then nothing has had an effect."""
+    parts.pool = Unavailable("no answer")
+    end = parts.make()
+    fail_to_read(end, FAILED_ROUNDS - 1)
+    for _ in range(FAILED_ROUNDS - 1):
+        end.tick(Snapshot())
+    assert parts.calls == []
+
+    end.tick(Snapshot())
+
+    assert parts.calls == [f"cancel {parts.work.id}", "final"]
+
+
+def test_step_waits_for_its_own_failures_after_another_has_used_up_its_rounds(parts):
+    add_workers(parts)
+    parts.unreadable = WORKERS
+    parts.refusal, parts.refused = Unavailable("status 500"), {"p"}
+    end = parts.make()
+    fail_to_read(end, FAILED_ROUNDS - 1)
+    for _ in range(FAILED_ROUNDS - 1):
+        end.tick(Snapshot())
+    assert set(parts.calls) == {"shut down p"}
+
+    end.tick(Snapshot())
+
+    assert parts.calls[-2:] == [f"cancel {parts.work.id}", "final"]
+
+
+def test_only_failures_in_a_row_count(parts):
+    parts.is_launching = True
+    end = parts.make()
+    for _ in range(3):
+        parts.pool = Unavailable("no answer")
+        fail_to_read(end, FAILED_ROUNDS - 1)
+        parts.pool = PoolView("p", TAG, "RUNNING", False, "c")
+        end.tick(Snapshot())
+
+    assert parts.calls == []
+
+
+def test_use_opens_the_launcher_although_the_heads_pool_stays_unreadable_after_a_refused_end(parts):
+    """Even if its end was accepted: the head continues, and the next end of the idle cluster completes this one."""
+    parts.refusal, parts.refused = Unavailable("status 502"), {"p"}
+    end = parts.make()
+    end.tick(Snapshot())
+    parts.pool, parts.is_over = Unavailable("no answer"), False
+    fail_to_read(end, FAILED_ROUNDS - 1)
+    assert parts.is_closed
+
+    end.tick(Snapshot())
+    assert (parts.is_closed, parts.begun.read()) == (False, None)
+
+    parts.pool, parts.is_over, parts.calls = PoolView("p", TAG, "TERMINATED", True, "c"), True, []
+    end.tick(Snapshot())
+    assert parts.calls == parts.rest
+
+
+def test_heads_pool_whose_end_may_have_been_accepted_is_noted_while_it_cannot_be_read(parts):
+    parts.refusal, parts.refused = Unavailable("status 502"), {"p"}
+    end = parts.make()
+    end.tick(Snapshot())
+    parts.pool = Unavailable("no answer")
+    fail_to_read(end, FAILED_ROUNDS - 1)
+    end.tick(Snapshot())
+    parts.is_over = False
+    fail_to_read(end, 1)
+
+    parts.pool, parts.calls = PoolView("p", TAG, "TERMINATED", True, "c"), []
+    end.tick(Snapshot())
+
+    assert parts.calls == parts.rest
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_end_is_due_until_it_is_withdrawn(parts, is_over):
+    parts.refusal, parts.refused, parts.is_launching = Unavailable("status 502"), {"p"}, False
+    end = parts.make()
+    end.tick(Snapshot())
+    parts.is_over = is_over
+
+    assert end.is_due
+    end.tick(Snapshot())
+    assert end.is_due is is_over
 
 
 def test_use_withdraws_an_end_until_the_heads_pool_has_ended(parts):
@@ -274,15 +387,12 @@ def test_unreadable_pool_delays_the_rest_of_a_final_end(parts):
 def test_failures_before_a_use_do_not_count(parts):
     parts.pool = Unavailable("no answer")
     end = parts.make()
-    for _ in range(FAILED_ROUNDS - 1):
-        with pytest.raises(Unavailable):
-            end.tick(Snapshot())
+    fail_to_read(end, FAILED_ROUNDS - 1)
     parts.is_over = False
     end.tick(Snapshot())
     parts.is_over = True
 
-    with pytest.raises(Unavailable):
-        end.tick(Snapshot())
+    fail_to_read(end, 1)
 
 
 @pytest.mark.parametrize("live", [0, 1])
