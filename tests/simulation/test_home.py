@@ -111,6 +111,57 @@ def test_outage_of_the_platform_delays_the_end_only(world):
     assert left(world) == []
 
 
+def reads_a_worker_pool(call):
+    return call.startswith("GET /workerPools/") and "-worker-" in call and "-production-" not in call
+
+
+@pytest.fixture
+def unlisted(make_world):
+    """A cluster that ends after two idle minutes, whose worker is never seen by an autoscaler that starts again."""
+    world = make_world()
+    world.yaml["available_node_types"]["worker"]["min_workers"] = 1
+    world.up_again(provider={"idle_termination_minutes": MINUTES})
+    world.ticks(5)
+    assert len(world.ray.workers) == 1
+    world.restart_autoscaler()
+    return world
+
+
+def test_cluster_ends_although_it_can_never_be_listed(unlisted):
+    """The failed listing and the end take turns, and two steps of the end use up their rounds."""
+    with unlisted.wire.trouble("500", reads_a_worker_pool):
+        unlisted.pass_time(SECONDS - 10)
+        assert unlisted.listing is None
+        assert unlisted.head is not None
+
+        unlisted.pass_time(2 * 2 * FAILED_ROUNDS * TICK_SECONDS + 60)
+        assert unlisted.head is None
+
+    unlisted.pass_time(60)
+    assert list(unlisted.ours.instances()) == []
+
+
+def test_cluster_in_use_lives_although_it_can_never_be_listed(unlisted):
+    unlisted.ray.users.come("somebody", DRIVER)
+    with unlisted.wire.trouble("500", reads_a_worker_pool):
+        unlisted.pass_time(3 * SECONDS)
+
+        assert unlisted.head is not None
+        assert not unlisted.checks.home.committed
+
+
+def test_end_without_a_listing_makes_an_outage_no_longer(unlisted):
+    """Each tick makes one call that fails, whether or not the cluster's time is over."""
+    with unlisted.wire.trouble("hang"):
+        calls = []
+        for _ in range(2 * int(SECONDS / TICK_SECONDS)):
+            unlisted.tick()
+            calls.append(len(unlisted.wire.calls))
+
+        assert unlisted.provider.side.idle_end.is_due
+    assert set(calls) == {1}
+
+
 def test_no_worker_replaces_those_of_an_end(make_world):
     world = make_world()
     world.yaml["available_node_types"]["worker"]["min_workers"] = 2

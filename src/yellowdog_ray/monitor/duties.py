@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from yellowdog_ray.clock import Clock
+from yellowdog_ray.cluster.published import IDLE_NOTICE
+from yellowdog_ray.monitor import logins
 from yellowdog_ray.monitor.declared_resources import DeclaredResources
 from yellowdog_ray.monitor.head_machine import HeadMachine
 from yellowdog_ray.monitor.head_processes import HeadProcesses
 from yellowdog_ray.monitor.idle_end import BEGUN_FILE, Begun, IdleEnd
+from yellowdog_ray.monitor.idleness import Idleness
 from yellowdog_ray.monitor.jobs_document import with_waiting
 from yellowdog_ray.monitor.kit import KitMaker
 from yellowdog_ray.monitor.lifetime import Lifetime
@@ -28,7 +31,6 @@ from yellowdog_ray.node.variables import CLOUD_INSTANCE_ID
 if TYPE_CHECKING:
     from yellowdog_ray.monitor.admission import Admission
     from yellowdog_ray.monitor.gcs import RayNodes
-    from yellowdog_ray.monitor.idleness import Idleness
     from yellowdog_ray.monitor.liveness import Builds
     from yellowdog_ray.monitor.polling import PollingSchedule
     from yellowdog_ray.monitor.publisher import Publisher
@@ -48,6 +50,10 @@ class DutiesParts(Parts, Protocol):
     @property
     def builds(self) -> Builds:
         """The workers between launch and joining."""
+
+    @property
+    def idle_end(self) -> IdleEnd:
+        """Ends the cluster when it is idle."""
 
     @property
     def idleness(self) -> Idleness:
@@ -94,14 +100,30 @@ def make_supervisor(side: DutiesParts, clock: Clock, *, v2: bool, admits: bool, 
     lost = LostMachines(platform, cluster, clock.monotonic)
     lifetime = Lifetime(cluster, side.ray_nodes, platform.clock)
     declared = DeclaredResources(cluster, side.settings)
-    begun = Begun(Path(BEGUN_FILE).expanduser(), os.environ.get(CLOUD_INSTANCE_ID, ""))
-    idle_end = IdleEnd(platform, cluster, side.launcher, side.idleness, begun)
     processes = HeadProcesses(clock.now().timestamp(), note=side.journal.note)
     admission = [side.admission.tick] if admits else []
     machine = HeadMachine(clock.monotonic, note=side.journal.note)
-    last = [lifetime.tick, declared.tick, processes.tick, machine.tick, idle_end.tick, side.publisher.tick]
+    last = [lifetime.tick, declared.tick, processes.tick, machine.tick, side.idle_end.tick, side.publisher.tick]
     resubmission = [Resubmission(Path.home(), clock).tick] if replaces else []
     return Supervisor([*admission, side.builds.tick, preemption.tick, lost.tick, *last, *resubmission])
+
+
+def make_idleness(side: DutiesParts, clock: Clock) -> Idleness:
+    """For how long the cluster has been idle, by this machine's time."""
+    return Idleness(
+        lambda: side.settings.current.idle_termination_minutes,
+        side.ray_nodes.use,
+        logins.count_sessions,
+        clock.monotonic,
+        lambda: side.platform.clock.now(),
+        lambda text, at: side.publisher.announce(IDLE_NOTICE, text, at),
+    )
+
+
+def make_idle_end(side: DutiesParts) -> IdleEnd:
+    """Ends the cluster when it is idle."""
+    begun = Begun(Path(BEGUN_FILE).expanduser(), os.environ.get(CLOUD_INSTANCE_ID, ""))
+    return IdleEnd(side.platform, side.cluster, side.launcher, side.idleness, begun)
 
 
 def make_place(side: DutiesParts, *, is_replacement: bool) -> ReplacedHead:

@@ -21,7 +21,7 @@ from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import lazy
 from yellowdog_ray.monitor.gcs import RayNodes
 from yellowdog_ray.monitor.new_key import NewKey
-from yellowdog_ray.monitor.outage import Outage, UnexpectedErrors
+from yellowdog_ray.monitor.outage import UnexpectedErrors
 from yellowdog_ray.monitor.own_version import report_own_version
 from yellowdog_ray.monitor.polling import PollingSchedule
 from yellowdog_ray.monitor.reload import HeadFile
@@ -39,8 +39,10 @@ from yellowdog_ray.side import Side
 if TYPE_CHECKING:
     from yellowdog_ray.cluster.cluster import Cluster
     from yellowdog_ray.monitor.admission import Admission
+    from yellowdog_ray.monitor.idle_end import IdleEnd
     from yellowdog_ray.monitor.idleness import Idleness
     from yellowdog_ray.monitor.launch_records import LaunchRecords
+    from yellowdog_ray.monitor.listing import Listing
     from yellowdog_ray.monitor.liveness import Builds
     from yellowdog_ray.monitor.publisher import Publisher
     from yellowdog_ray.monitor.replaced_head import ReplacedHead
@@ -88,7 +90,6 @@ class HeadSide(Side):
         self.ray_nodes = RayNodes(to_local=lambda moment: self.platform.clock.to_local(moment), note=self._note)
         self._shows_joined = not v2 and bool(provider_config.get("disable_node_updaters"))
         self._gate = ScaleGate(lambda: self.ray_nodes.counts_placed_groups())
-        self._outage = Outage()
         drop_repeated_lines(clock.monotonic, self._waits)
         self._unexpected = UnexpectedErrors()
         report_own_version()
@@ -133,18 +134,24 @@ class HeadSide(Side):
     @lazy
     def idleness(self) -> Idleness:
         """For how long the cluster has been idle."""
-        from yellowdog_ray.cluster.published import IDLE_NOTICE
-        from yellowdog_ray.monitor import logins
-        from yellowdog_ray.monitor.idleness import Idleness
+        from yellowdog_ray.monitor.duties import make_idleness
 
-        return Idleness(
-            lambda: self.settings.current.idle_termination_minutes,
-            self.ray_nodes.use,
-            logins.count_sessions,
-            self._clock.monotonic,
-            lambda: self.platform.clock.now(),
-            lambda text, at: self.publisher.announce(IDLE_NOTICE, text, at),
-        )
+        return make_idleness(self, self._clock)
+
+    @lazy
+    def idle_end(self) -> IdleEnd:
+        """Ends the cluster when it is idle."""
+        from yellowdog_ray.monitor.duties import make_idle_end
+
+        return make_idle_end(self)
+
+    @lazy
+    def listing(self) -> Listing:
+        """Reads the nodes."""
+        from yellowdog_ray.monitor.listing import Listing
+
+        # With head_restart another head may have replaced this one, whose cluster is idle in its own eyes only.
+        return Listing(self.cluster, self.launcher.backoff, self.idle_end if self._restart is None else None)
 
     @property
     def _note(self) -> Note:
@@ -253,15 +260,8 @@ class HeadSide(Side):
         self.records.launch_failed()
 
     def _read(self) -> Snapshot:
-        return self._with_unlisted(self.cluster.snapshot, self._read_if_due())
-
-    def _with_unlisted(self, launched: Snapshot, snapshot: Snapshot) -> Snapshot:
-        """List a node once that has ended before its first listing; autoscaler v2 waits 600 s for an unlisted one."""
-        if snapshot is launched:
-            return snapshot
-        known = self._listed.keys() | snapshot.nodes.keys() | self.cluster.terminating
-        ended = {node_id: node for node_id, node in launched.nodes.items() if node_id not in known}
-        return Snapshot({**snapshot.nodes, **ended}) if ended else snapshot
+        launched, snapshot = self.cluster.snapshot, self._read_if_due()
+        return self.listing.with_unlisted(launched, snapshot, self._listed)
 
     def _read_if_due(self) -> Snapshot:
         self._read_settings()
@@ -272,15 +272,9 @@ class HeadSide(Side):
                 self._supervise(self.cluster.snapshot)
             return self.cluster.snapshot
         before = self.cluster.snapshot
-        try:
-            snapshot = self.cluster.refresh()
-        except Exception as error:  # a mistake of ours must not stop the loop either
-            self._outage.failed(error)
-            if not self.cluster.snapshot.nodes:
-                raise
+        if not self.listing.read():
             return self.cluster.snapshot
-        if self._outage.succeeded():
-            self.launcher.backoff.outage_ended()
+        snapshot = self.cluster.snapshot
         self._read_tags(snapshot)
         self._supervise(snapshot)
         self.schedule.listing_done(changed=snapshot is not before or not self._stable)

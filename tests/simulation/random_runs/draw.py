@@ -308,7 +308,8 @@ def _with_home(chance: random.Random, scenario: Scenario) -> Scenario:
         comes_back=chance.random() < 0.4,
         is_deaf=chance.random() < 0.2,
     )
-    return replace(scenario, home=home)
+    is_blind = chance.random() < 0.4 and home.kill is None and not home.is_deaf
+    return replace(scenario, home=replace(home, is_blind=is_blind))
 
 
 def _with_dying_store(chance: random.Random, scenario: Scenario) -> Scenario:

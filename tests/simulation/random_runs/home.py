@@ -8,13 +8,18 @@ from tests.simulation.exceptions import unnoticed_seconds
 from tests.simulation.idle_checks import HOME_SECONDS
 from tests.simulation.limits import TICK
 from tests.simulation.random_runs.scenario import WORKER_POOLS, Home, Load
+from tests.simulation.trouble import Trouble
 from tests.simulation.users import DRIVER
 from yellowdog_local import faults
+from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS
 
 if TYPE_CHECKING:
     from tests.simulation.random_runs.random_run import RandomRun
 
 LAST, LATE = "the last visitor", "a late visitor"
+
+BLIND_SECONDS = 2 * 2 * FAILED_ROUNDS * TICK
+"""How much later an idle cluster ends that can never be listed: two steps of its end fail, at every second tick."""
 
 
 def plan_visits(run: RandomRun, home: Home) -> None:
@@ -55,7 +60,7 @@ def complete_its_end(run: RandomRun) -> None:
 
 
 def go_home(run: RandomRun, home: Home) -> None:
-    """The last user goes. After the time, and a minute more, nothing is left."""
+    """The last user goes. After the time, and a minute more, nothing is left, or an empty pool that was hidden."""
     run.want_load(Load(run.seconds, ()))
     _go(run, LAST)
     seconds = home.minutes * 60
@@ -69,8 +74,15 @@ def go_home(run: RandomRun, home: Home) -> None:
             run.at(TICK + 1 + seconds, lambda: _go(run, LATE))
             seconds *= 2
         seconds += home.minutes * 60 + home.pause + 2 * TICK
+    if home.is_blind:
+        run.wire.add(Trouble("500", f"GET /workerPools/*/{WORKER_POOLS}"))
+        run.restart_autoscaler()
+        seconds += BLIND_SECONDS
     run.wait(lambda: run.head is None, seconds + HOME_SECONDS, "home")
+    run.wire.troubles.clear()
     run.wait(lambda: not any(run.ours.instances()), HOME_SECONDS, "home")
+    if home.is_blind:
+        return  # what could not be read may be left, an empty pool, until somebody runs `ray down`
     run.wait(lambda: not run.ours.left, HOME_SECONDS + unnoticed_seconds(run.settings), "home")
 
 

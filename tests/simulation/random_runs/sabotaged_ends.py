@@ -126,6 +126,11 @@ def idle_end_stops_in_the_middle(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(idle_end, "cancel", lambda *_: [])
 
 
+def idle_end_needs_a_listing(patch: pytest.MonkeyPatch) -> None:
+    """An idle cluster never ends itself while one of its pools cannot be read."""
+    patch.setattr(idle_end.IdleEnd, "is_due", False)
+
+
 def killed_idle_end_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     """An autoscaler that starts again does not read that an end has begun."""
     patch.setattr(idle_end.Begun, "read", lambda _: None)

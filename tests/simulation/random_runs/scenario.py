@@ -210,6 +210,7 @@ class Home:
         pause: how long it is away then (seconds).
         comes_back: whether somebody uses the cluster again while it is away.
         is_deaf: whether workers ignore their aborts at last.
+        is_blind: whether the autoscaler starts again at last, and can never read a worker pool.
     """
 
     minutes: float
@@ -219,6 +220,7 @@ class Home:
     pause: float = 5.0
     comes_back: bool = False
     is_deaf: bool = False
+    is_blind: bool = False
 
 
 @dataclass(frozen=True)

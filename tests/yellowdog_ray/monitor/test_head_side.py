@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,6 +67,26 @@ def test_first_listing_fails_when_platform_is_unreachable(platform, head_provide
 
     with pytest.raises(Unavailable):
         head_provider.non_terminated_nodes({})
+
+
+@pytest.mark.parametrize(("restart", "ends"), [(None, True), ("0", False)])
+def test_idle_end_runs_without_a_listing_unless_another_head_may_have_replaced_this_one(
+    platform, head_provider, monkeypatch, restart, ends
+):
+    """A replaced head whose machine still runs has an idle cluster in its own eyes: only a listing shows the other."""
+    side, snapshots = head_provider.side, []
+    side._restart = restart
+    side.idle_end = SimpleNamespace(is_due=True, tick=snapshots.append)
+
+    def fail(*_: object) -> None:
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr(side.platform, "work_requirement", fail)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            head_provider.non_terminated_nodes({})
+
+    assert bool(snapshots) is ends
 
 
 def test_first_listing_logs_bug_with_its_traceback(platform, head_provider, monkeypatch, caplog):
