@@ -91,6 +91,20 @@ def test_failed_replacement_is_retried_at_the_next_tick(world):
     assert len(world.listed()) == 3
 
 
+def test_work_of_a_node_whose_pool_has_ended_moves_to_another_pool(world):
+    (pool,) = (pool for pool in world.lab.platform.store.open_pools.values() if pool.name.startswith("ray-worker-"))
+    with world.lab.client() as client:
+        client.worker_pool_client.shutdown_worker_pool_by_id(pool.id)
+    before = world.listed()
+    warn(world, min(before))
+
+    world.ticks(2)
+    assert world.listed() == before, "a node was launched that no machine of its pool would run"
+    world.ticks(45)
+
+    assert len(world.ray.workers) == len(world.listed()) == 2
+
+
 def test_replacements_never_exceed_max_workers(make_world):
     world = make_world(max_workers=2, idle_timeout_minutes=5)
     world.grow_to(2)

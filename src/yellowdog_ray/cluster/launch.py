@@ -162,16 +162,18 @@ class Launcher:
         """Launch again, after `close`."""
         self._closed = ""
 
-    def replace(self, node: ClusterNode) -> str:
-        """Submit another worker like this one, which is about to be lost: three calls.
+    def replace(self, node: ClusterNode) -> str | None:
+        """Submit another worker like this one, which is about to be lost: four calls.
 
         Its specification is read back from the platform, and its id follows from the lost one's. So this works after a
         restart of the autoscaler, and repeated calls launch one worker.
 
         Returns:
-            The new node's id.
+            The new node's id; None if the pool has ended, so that no machine would run it.
         """
         _, timeout = self._requirement()
+        if self._has_no_pool(node):
+            return None
         model = self._platform.task_spec(node.task_id)
         # A launch request stands for the nodes that Ray requested, and Ray has not requested this one.
         tags = {**node.tags, TAG_RAY_LAUNCH_REQUEST: str(uuid.uuid4())}
@@ -184,6 +186,14 @@ class Launcher:
         spec = replace(model, name=node_id, environment={**model.environment, **changed}, timeout=timeout)
         self._submit(node.group_id, [spec], tags, f"in place of {node.id}, which gets a spot notice")
         return node_id
+
+    def _has_no_pool(self, node: ClusterNode) -> bool:
+        """Whether the pool of a node's task group has ended. A configured one is somebody else's."""
+        group = self._cluster.group(node.group_id)
+        if group is None or group.configured:
+            return False
+        pool = self._platform.find_pool(group.worker_tag)
+        return pool is not None and pool.finished
 
     def _submit(self, group_id: str, specs: list[TaskSpec], tags: Mapping[str, str], why: str) -> None:
         try:

@@ -110,9 +110,18 @@ class Preemption:
         if self._is_idle(node):
             self._handled.add(node.id)
         elif self._has_room(node.node_type):
-            replacement = self._launcher.replace(node)
-            logger.warning("node %s is launched in place of %s", replacement, node.id)
+            self._replace(node)
             self._handled.add(node.id)
+
+    def _replace(self, node: ClusterNode) -> None:
+        replacement = self._launcher.replace(node)
+        if replacement is None:
+            logger.warning(
+                "no node is launched in place of %s: its worker pool has ended, and Ray requests one for its work",
+                node.id,
+            )
+        else:
+            logger.warning("node %s is launched in place of %s", replacement, node.id)
 
     def _drain(self, node: ClusterNode, ends: datetime) -> None:
         logger.warning("node %s gets a spot notice: its instance is expected to be lost at %s", node.id, _time(ends))

@@ -336,6 +336,20 @@ def test_replacement_copies_the_lost_node(local, head_side, make_cluster):
     assert restarted.refresh().nodes[other].phase is Phase.RUNNING
 
 
+def test_node_whose_pool_has_ended_is_not_replaced(local, head_side):
+    """No machine would run the replacement."""
+    (node_id,) = grow(head_side, 1)
+    local.advance(BOOT)
+    node = head_side.refresh().nodes[node_id]
+    with local.client() as client:
+        pools = client.worker_pool_client
+        (pool,) = (pool for pool in pools.find_all_worker_pools() if "-cpu-" in pool.name)
+        pools.shutdown_worker_pool_by_id(pool.id)
+
+    assert make_launcher(head_side).replace(node) is None
+    assert head_side.refresh().nodes.keys() == {node_id, head_side.snapshot.head.id}
+
+
 def test_launch_of_unknown_outcome_stops_launches_until_a_reading(local, head_side):
     launcher = make_launcher(head_side)
     launcher.launch(request())

@@ -31,6 +31,7 @@ class Scripted:
         self.notices: list[PlatformNodeView] = []
         self.busy_ids: set[str] | None = {"w1"}
         self.error: Exception | None = None
+        self.has_pool = True
         self.polls = 0
         self.is_due = True
         self.drained: list[tuple[str, datetime]] = []
@@ -50,11 +51,11 @@ class Scripted:
     def busy(self) -> set[str] | None:
         return self.busy_ids
 
-    def replace(self, node: ClusterNode) -> str:
+    def replace(self, node: ClusterNode) -> str | None:
         self.replaced.append(node.id)
         if self.error is not None:
             raise self.error
-        return f"{node.id}-again"
+        return f"{node.id}-again" if self.has_pool else None
 
     def now(self) -> datetime:
         return WARNED
@@ -134,6 +135,18 @@ def test_notice_is_retried_after_failed_replacement(world):
 
     assert world.replaced == ["w1", "w1"]
     assert len(world.drained) == 1
+
+
+def test_node_whose_pool_has_ended_is_drained_and_left_to_ray(world, caplog):
+    world.notices = [notice("n1")]
+    world.has_pool = False
+    duty = preemption(world)
+
+    duty.tick(world.snapshot)
+    duty.tick(world.snapshot)
+
+    assert (len(world.drained), world.replaced) == (1, ["w1"])
+    assert "its worker pool has ended" in caplog.text
 
 
 @pytest.mark.parametrize(("drained_count", "replaced"), [(False, ["w1"]), (True, [])], ids=["v2", "v1"])
