@@ -6,6 +6,8 @@ come to, is final. Whatever cannot be read, or is not known, is no reason to rep
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,15 +25,25 @@ MAX_RESTARTS = 3
 LEAST_LIFETIME = timedelta(minutes=10)
 """The rest of the cluster's lifetime that makes a new head worth its start."""
 
-_LOST = "ALLOCATION_LOST"
-"""The error of a task whose platform node was lost (the SDK's `TaskErrorType`)."""
+_ERROR = re.compile(r"(?P<kind>\w+): .*?(?: \(exit code (?P<code>-?\d+)\))?", re.DOTALL)
+"""An error of a task, as `platform.convert` writes it."""
 
-_SHUT_DOWN = "(exit code 143)"
-"""The end of the error of a task that SIGTERM has ended, such as by the shutdown of its machine."""
+_LOST = "ALLOCATION_LOST"
+"""The kind of the error of a task whose platform node was lost (the SDK's `TaskErrorType`)."""
+
+_LOSSES = {(_LOST, None), (_LOST, "143"), ("PROCESS_NON_ZERO_EXIT", "143")}
+"""Kind and exit code of the errors of a lost machine. 143: SIGTERM has ended the task, such as by a shutdown."""
 
 _SHUTDOWN_SECONDS = 15.0
 """From the end of such a task to that of its platform node, if the machine was shutting down. Below the seconds after
 which the platform shuts an idle machine down (`cluster.pools.IDLE_NODE_TIMEOUT`)."""
+
+_SECONDS_BY_NODE_STATUS = {"LOST": math.inf, "DEREGISTERED": _SHUTDOWN_SECONDS, "TERMINATED": _SHUTDOWN_SECONDS}
+"""The same, by the status of an ended platform node (the SDK's `NodeStatus`). An idle machine is never LOST: it ends in
+order."""
+
+_CLOCK_SECONDS = 2.0
+"""How far the platform's clocks may differ (docs/differences.md)."""
 
 
 class Verdict(Enum):
@@ -39,6 +51,7 @@ class Verdict(Enum):
 
     LOST = "its machine was lost: it may be replaced now"
     LIVES = "its task has not ended"
+    UNDECIDED = "its task has ended, and the platform does not show yet whether it may be replaced"
     FINAL = "it is not replaced"
 
 
@@ -127,12 +140,12 @@ def _judged(platform: Platform, read: Assessment, heads: Sequence[TaskView]) -> 
         return _with(read, Verdict.FINAL, reason)
     if not read.last.finished and not read.last.abort_requested:
         return _with(read, Verdict.LIVES, f"task {read.last.name} is {read.last.status}", pool)
-    if reason := _other_end(platform, read.last) or _limit(platform, read):
-        return _with(read, Verdict.FINAL, reason)
-    counts = read.group.counts
-    if any(not task.finished for task in heads) or counts is None or counts.live:
-        return _with(read, Verdict.LIVES, "the platform still counts a live task of a head", pool)
-    return _with(read, Verdict.LOST, f"the machine of {read.last.name} was lost", pool)
+    verdict, reason = _end_of_head(platform, read.last)
+    if verdict is not Verdict.FINAL and (limit := _limit(platform, read)):
+        return _with(read, Verdict.FINAL, limit)
+    if verdict is Verdict.LOST and (doubt := _doubt(read, heads)):
+        return _with(read, Verdict.UNDECIDED, doubt, pool)
+    return _with(read, verdict, reason, pool)
 
 
 def _with(read: Assessment, verdict: Verdict, reason: str, pool: PoolView | None = None) -> Assessment:
@@ -150,28 +163,46 @@ def _end_of_cluster(work: WorkRequirementView, pool: PoolView | None) -> str:
     return ""
 
 
-def _other_end(platform: Platform, head: TaskView) -> str:
-    """How the last head has ended, if its machine was not lost; empty if it was."""
+def _doubt(read: Assessment, heads: Sequence[TaskView]) -> str:
+    """Why a lost head is not replaced yet; empty if nothing is in the way."""
+    counts = read.group.counts
+    if any(not task.finished for task in heads) or counts is None or counts.live:
+        return "the platform still counts a live task of a head"
+    return ""
+
+
+def _end_of_head(platform: Platform, head: TaskView) -> tuple[Verdict, str]:
+    """Whether the machine of the last head was lost, and the reason."""
     if head.status != "FAILED" or head.abort_requested:
-        return f"the head's task is {head.status}{', by an abort' * head.abort_requested}"
-    if any(error.startswith(_LOST) for error in head.errors):
-        return ""
-    if any(error.endswith(_SHUT_DOWN) for error in head.errors) and _ended_with_its_machine(platform, head):
-        return ""
-    return f"the head's task has failed: {'; '.join(head.errors) or 'without a reason'}"
+        return Verdict.FINAL, f"the head's task is {head.status}{', by an abort' * head.abort_requested}"
+    errors = {match.group("kind", "code") if (match := _ERROR.fullmatch(text)) else None for text in head.errors}
+    if not errors or not errors <= _LOSSES:
+        return Verdict.FINAL, f"the head's task has failed: {'; '.join(head.errors) or 'without a reason'}"
+    if any(error is not None and error[0] == _LOST for error in errors):
+        return Verdict.LOST, f"the machine of {head.name} was lost"
+    return _end_of_machine(platform, head)
 
 
-def _ended_with_its_machine(platform: Platform, head: TaskView) -> bool:
-    """Whether the machine ended with the task, and not because it was idle after it."""
+def _end_of_machine(platform: Platform, head: TaskView) -> tuple[Verdict, str]:
+    """Whether the machine ended with a task that SIGTERM has ended, and not because it was idle after it."""
+    other = "SIGTERM has ended the head's task, and its machine has not ended with it"
     if head.platform_node_id is None or head.ended is None:
-        return False
+        return Verdict.FINAL, other
     try:
         node = platform.platform_node(head.platform_node_id)
     except NotFound:
-        return False
-    if node.alive or node.status_changed is None:
-        return False
-    return (node.status_changed - head.ended).total_seconds() < _SHUTDOWN_SECONDS
+        return Verdict.FINAL, other
+    limit = _SECONDS_BY_NODE_STATUS.get(node.status)
+    if limit is None:
+        return (
+            Verdict.UNDECIDED,
+            f"SIGTERM has ended the head's task, and its platform node is {node.status or 'there'}",
+        )
+    if node.status_changed is None:
+        return Verdict.FINAL, other
+    if -_CLOCK_SECONDS <= (node.status_changed - head.ended).total_seconds() < limit:
+        return Verdict.LOST, f"the machine of {head.name} was shut down"
+    return Verdict.FINAL, other
 
 
 def _limit(platform: Platform, read: Assessment) -> str:

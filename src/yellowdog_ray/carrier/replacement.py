@@ -107,7 +107,7 @@ class Replacement:
                     break
                 if self._is_successor(read):
                     self._observe(read.last.name)
-                elif read.verdict is Verdict.LIVES and not read.last.finished and self._head_answers():
+                elif read.verdict is Verdict.LIVES and self._head_answers():
                     logger.warning("the head answers again: it is not replaced")
                     return False
                 if self._act(read):

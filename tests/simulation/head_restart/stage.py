@@ -100,6 +100,15 @@ class Stage:
         self.world.lab.hosts.unplug(head.worker.node.instance.id)
         self.lost.add(str(head.entity.name))
 
+    def shut_down_head(self) -> None:
+        """Let SIGTERM end the head's task, and its machine end 3 seconds later, as at an orderly shutdown."""
+        head = self.head
+        assert head.worker is not None
+        self.lost.add(str(head.entity.name))
+        instance_id = head.worker.node.instance.id
+        self.end("SIGTERM")
+        self.world.at(3, lambda: self.world.lab.hosts.lose(instance_id))
+
     def carry(self, number: int = 0, kill: Kill | None = None) -> bool | None:
         """Run a carrier to its end; None if it was killed."""
         process = Process(f"carrier {number}")
@@ -119,9 +128,13 @@ class Stage:
         """Let the script of a worker end with exit code 0, unless its task was aborted."""
         task = self.world.task(node_id)
         if task.worker is not None:
-            event = AgentEvent(type="FINISHED", taskId=task.id, attempt=task.attempt, exitCode=0)
-            node_id = task.worker.node.id
-            self.world.lab.do(lambda platform: platform.tasks.reported(node_id, event))
+            self._finish(task, exit_code=0)
+
+    def _finish(self, task: TaskRecord, exit_code: int) -> None:
+        assert task.worker is not None
+        node_id = task.worker.node.id
+        event = AgentEvent(type="FINISHED", taskId=task.id, attempt=task.attempt, exitCode=exit_code)
+        self.world.lab.do(lambda platform: platform.tasks.reported(node_id, event))
 
     def renew(self) -> None:
         """Begin anew with another cluster that has just lost its head."""
@@ -159,6 +172,8 @@ class Stage:
         elif how == "abort":
             world.lab.do(lambda platform: platform.tasks.cancel_by_user(head, abort=True))
             world.lab.advance()
+        elif how == "SIGTERM":
+            self._finish(head, exit_code=143)
         elif how == "pool":
             assert head.worker is not None
             world.lab.client().worker_pool_client.shutdown_worker_pool_by_id(head.worker.node.pool.id)

@@ -93,32 +93,87 @@ def test_head_is_replaced_after_loss_of_its_machine(platform):
     assert platform.verdict() is Verdict.LOST
 
 
-def shut_down(platform, seconds: float | None) -> None:
-    """Let SIGTERM end the head's task, and its platform node so many seconds later; None: it lives."""
-    platform.tasks = [task(errors=("PROCESS_FAILED: it ended (exit code 143)",), ended=NOW)]
-    changed = NOW + timedelta(seconds=seconds or 0)
-    platform.node = PlatformNodeView(
-        "node", "pool", "i-1", None, None, alive=seconds is None, status_changed=changed if seconds else None
-    )
+SIGTERM = "PROCESS_NON_ZERO_EXIT: it ended (exit code 143)"
 
 
-@pytest.mark.parametrize("seconds", [0.001, 14])
-def test_head_is_replaced_after_shutdown_of_its_machine(platform, seconds):
-    shut_down(platform, seconds)
+def shut_down(platform, status: str, seconds: float | None = 1, errors: tuple[str, ...] = (SIGTERM,)) -> None:
+    """Let SIGTERM end the head's task, and its platform node get this status so many seconds later."""
+    platform.tasks = [task(errors=errors, ended=NOW)]
+    changed = None if seconds is None else NOW + timedelta(seconds=seconds)
+    platform.node = PlatformNodeView("node", "pool", "i-1", None, None, status=status, status_changed=changed)
+
+
+SHUTDOWNS = [
+    ("TERMINATED", -1),
+    ("TERMINATED", 0),
+    ("TERMINATED", 14),
+    ("DEREGISTERED", 14),
+    ("LOST", 1),
+    ("LOST", 9999),
+]
+
+
+@pytest.mark.parametrize(("status", "seconds"), SHUTDOWNS)
+def test_head_is_replaced_after_shutdown_of_its_machine(platform, status, seconds):
+    shut_down(platform, status, seconds)
 
     assert platform.verdict() is Verdict.LOST
 
 
-@pytest.mark.parametrize("seconds", [None, 0, 15, 20, 60])
-def test_head_is_not_replaced_after_sigterm_unless_its_machine_ends_with_it(platform, seconds):
-    shut_down(platform, seconds)
+@pytest.mark.parametrize("status", ["RUNNING", "LATE", "", "SLEEPING"])
+def test_head_is_undecided_after_sigterm_until_its_machine_has_ended(platform, status):
+    shut_down(platform, status)
+
+    assert platform.verdict() is Verdict.UNDECIDED
+
+
+IDLE_ENDS = [
+    ("TERMINATED", 15),
+    ("TERMINATED", 60),
+    ("DEREGISTERED", 20),
+    ("TERMINATED", -3),
+    ("LOST", -3),
+    ("LOST", None),
+]
+
+
+@pytest.mark.parametrize(("status", "seconds"), IDLE_ENDS)
+def test_head_is_not_replaced_after_sigterm_unless_its_machine_ends_with_it(platform, status, seconds):
+    shut_down(platform, status, seconds)
 
     assert platform.verdict() is Verdict.FINAL
 
 
 def test_head_is_not_replaced_after_sigterm_on_a_machine_that_is_not_shown(platform):
-    shut_down(platform, 1)
+    shut_down(platform, "TERMINATED")
     platform.node = None
+
+    assert platform.verdict() is Verdict.FINAL
+
+
+@pytest.mark.parametrize("errors", [(LOSS, SIGTERM), (f"{LOSS} (exit code 143)",), (LOSS, LOSS)])
+def test_head_is_replaced_after_loss_of_its_machine_and_sigterm(platform, errors):
+    shut_down(platform, "RUNNING", errors=errors)
+
+    assert platform.verdict() is Verdict.LOST
+
+
+OTHER_ERRORS = {
+    "exit code beside a loss": ("PROCESS_NON_ZERO_EXIT: it ended (exit code 1)", LOSS),
+    "exit code of a loss": (f"{LOSS} (exit code 1)",),
+    "exit code beside SIGTERM": ("PROCESS_NON_ZERO_EXIT: it ended (exit code 1)", SIGTERM),
+    "timeout": ("TIMED_OUT: too long (exit code 143)",),
+    "timeout beside SIGTERM": ("TIMED_OUT: too long", SIGTERM),
+    "unknown kind": ("None: None (exit code 143)",),
+    "longer kind": ("ALLOCATION_LOSTX: its agent was silent",),
+    "no kind": ("ALLOCATION_LOST",),
+    "text about SIGTERM": ("PROCESS_NON_ZERO_EXIT: (exit code 143) (exit code 1)",),
+}
+
+
+@pytest.mark.parametrize("errors", OTHER_ERRORS.values(), ids=OTHER_ERRORS)
+def test_head_is_not_replaced_after_another_error(platform, errors):
+    shut_down(platform, "TERMINATED", errors=errors)
 
     assert platform.verdict() is Verdict.FINAL
 
@@ -131,10 +186,10 @@ def test_head_lives_while_its_task_has_not_ended(platform, status):
 
 
 @pytest.mark.parametrize("counts", [None, Counts({TaskPhase.EXECUTING: 1}), Counts({TaskPhase.WAITING: 1})])
-def test_head_counts_as_live_while_a_list_may_lack_it(platform, counts):
+def test_head_is_undecided_while_a_list_may_lack_a_live_one(platform, counts):
     platform.counts = counts
 
-    assert platform.verdict() is Verdict.LIVES
+    assert platform.verdict() is Verdict.UNDECIDED
 
 
 OTHER_ENDS = {
@@ -144,11 +199,11 @@ OTHER_ENDS = {
     "abort requested": [task(abort_requested=True)],
     "abort under way": [task(status="EXECUTING", abort_requested=True)],
     "retried": [task(status="RESUBMITTED")],
-    "exit code": [task(errors=("PROCESS_FAILED: it ended (exit code 1)",))],
-    "timed out": [task(errors=("TASK_TIMED_OUT: too long",))],
+    "exit code": [task(errors=("PROCESS_NON_ZERO_EXIT: it ended (exit code 1)",))],
+    "timed out": [task(errors=("TIMED_OUT: too long",))],
     "no reason": [task(errors=())],
     "replacement aborted": [task(), task(1, "ABORTED")],
-    "replacement has failed": [task(), task(1, errors=("PROCESS_FAILED: it ended (exit code 1)",))],
+    "replacement has failed": [task(), task(1, errors=("PROCESS_NON_ZERO_EXIT: it ended (exit code 1)",))],
 }
 
 

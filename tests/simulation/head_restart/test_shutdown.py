@@ -1,0 +1,40 @@
+"""A head whose machine shuts down in order: SIGTERM ends its task before the platform shows the loss."""
+
+from __future__ import annotations
+
+import pytest
+
+from yellowdog_local.state.settings import Settings
+
+
+def noticed_after(*seconds: int) -> list[Settings]:
+    """Platforms that notice the end of a machine so many seconds later."""
+    return [Settings(instance_death_noticed_seconds=each) for each in seconds]
+
+
+@pytest.mark.parametrize("settings", noticed_after(0, 10), ids=str)
+def test_carrier_waits_for_the_end_of_a_machine_that_shuts_down(stage):
+    stage.shut_down_head()
+
+    assert stage.carry()
+
+    stage.assert_replaced()
+
+
+@pytest.mark.parametrize("settings", noticed_after(20, 40), ids=str)
+def test_head_is_not_replaced_where_its_machine_may_have_been_idle(stage):
+    stage.shut_down_head()
+
+    assert stage.carry() is False
+
+    assert len(stage.heads) == 1
+
+
+def test_head_is_not_replaced_that_sigterm_has_ended_on_a_machine_that_goes_on(stage):
+    stage.end("SIGTERM")
+    began = stage.world.seconds
+
+    assert stage.carry() is False
+
+    assert len(stage.heads) == 1
+    assert stage.world.seconds - began < 30
