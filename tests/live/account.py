@@ -148,7 +148,7 @@ class Account(Access):
 def _ssh_key(name: str) -> Path:
     """The absolute path of a key that OpenSSH can use. The cluster's YAML needs no updaters: the head has no key."""
     folders = [Path.cwd()]
-    check_key(name, "RAYDOG_LIVE_SSH_KEY", folders, used_on_head=False)
+    check_key(name, "RAYDOG_LIVE_SSH_KEY", folders)
     return Path(absolute(name, folders))
 
 

@@ -41,7 +41,7 @@ from yellowdog_ray.config.shell_scripts import (
     starts_no_ray,
     version_warnings,
 )
-from yellowdog_ray.config.ssh_key import check_key
+from yellowdog_ray.config.ssh_key import check_key, use_in_cluster
 from yellowdog_ray.config.updaters import (
     for_workers_only,
     head_start,
@@ -94,7 +94,8 @@ def bootstrap(
     provider["auth"] = result["auth"]
     ignored = _ignored(result)
     provider.setdefault("disable_node_updaters", not needs_updaters(result))
-    public_key = check_key(key, source, folders, used_on_head=not provider["disable_node_updaters"])
+    in_cluster = use_in_cluster(provider, sets_up_workers=not provider["disable_node_updaters"])
+    public_key = check_key(key, source, folders, in_cluster=in_cluster)
     result["file_mounts"] = file_mounts(result, source, folders)
     filled = provider.pop(cfg.FILLED_KEY, {})
     if cfg.INTERNAL_KEY not in provider:

@@ -26,7 +26,7 @@ from yellowdog_ray.config.mistakes import Mistake, Place, dotted
 from yellowdog_ray.config.own_token import SCRIPT_KEY, WORKER_KEY, check_scripts, refuse_settings, refuse_upload
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.shell_scripts import check_scripts_of
-from yellowdog_ray.config.ssh_key import check_key
+from yellowdog_ray.config.ssh_key import check_key, use_in_cluster
 from yellowdog_ray.config.updaters import head_start, needs_updaters, worker_start
 from yellowdog_ray.config.userdata_checks import check_userdata
 from yellowdog_ray.node.authentication import MODE_DISABLED, MODE_TOKEN
@@ -99,7 +99,8 @@ def _node_configs(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _of_auth(config: Mapping[str, Any], source: str, folders: Sequence[Path]) -> Iterator[Check]:
     auth = config.get("auth") or config["provider"].get("auth") or {}
     if "ssh_private_key" in auth:
-        yield partial(check_key, auth["ssh_private_key"], source, folders, used_on_head=_sets_up_workers(config))
+        in_cluster = use_in_cluster(config["provider"], sets_up_workers=_sets_up_workers(config))
+        yield partial(check_key, auth["ssh_private_key"], source, folders, in_cluster=in_cluster)
     yield partial(check_public_key, auth, source, folders)
 
 

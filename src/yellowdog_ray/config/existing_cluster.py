@@ -58,7 +58,7 @@ def _auth(
     if need is Need.SSH_KEY:
         refuse([mistake for mistake in mistakes if mistake.place[0] == "auth"], source)
         auth, key = absolute_auth(config, source, folders)
-        check_key(key, source, folders, used_on_head=False)
+        check_key(key, source, folders)
         return auth
     with contextlib.suppress(ConfigError):
         return absolute_auth(config, source, folders)[0]

@@ -1,8 +1,12 @@
-"""What `provider.head_restart` requires of a YAML: a carrier sends what the default scripts need. Pure."""
+"""What `provider.head_restart` requires of a YAML: a carrier sends what the default scripts need.
+
+Pure, apart from looking for the private key's certificate.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -46,6 +50,11 @@ def check_restart(settings: ProviderSettings, config: Mapping[str, Any], source:
     head_type = config["head_node_type"]
     types = {name: kind for name, kind in config["available_node_types"].items() if name != head_type}
     warnings = []
+    certificate = Path(f"{config['auth']['ssh_private_key']}-cert.pub")
+    if certificate.is_file():
+        warnings.append(
+            f"does not use {certificate}, which stays on this machine: authorise the key itself on the head's machine"
+        )
     if settings.cluster_lifetime_hours * 60 <= LAST_MINUTES:
         warnings.append(
             f"has no effect in the last {LAST_MINUTES} minutes of the lifetime: raise provider.cluster_lifetime_hours"

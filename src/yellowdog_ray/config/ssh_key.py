@@ -8,8 +8,9 @@ import os
 import stat
 import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from yellowdog_ray.config.local_files import absolute, check_path, no_file
 from yellowdog_ray.errors import ConfigError
@@ -21,6 +22,7 @@ _ENCRYPTED_PEM = ("BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED")
 _OPENSSH = "BEGIN OPENSSH PRIVATE KEY"
 _MAGIC = b"openssh-key-v1\0"  # OpenSSH's PROTOCOL.key
 _NO_CIPHER = b"none"
+_SECURITY_KEY = b"sk-"  # OpenSSH's PROTOCOL.u2f
 _OPENSSH_SECONDS = 5.0
 _UNUSABLE = {
     "%": "OpenSSH replaces",
@@ -35,14 +37,26 @@ _MAX_KEY_BYTES = 1_000_000
 """Bytes of a key's file that are read; OpenSSH's own limit is as many (`MAX_KEY_FILE_SIZE` in authfile.h)."""
 
 
-def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: bool) -> str | None:
+def use_in_cluster(provider: Mapping[str, Any], *, sets_up_workers: bool) -> str:
+    """Which machines of the cluster log in with the key, as a clause of messages; empty if none does.
+
+    Args:
+        provider: the section of the YAML, without wrong values.
+        sets_up_workers: whether Ray's updaters set up workers over SSH.
+    """
+    if str(provider.get("head_restart")).lower() == "true":
+        return "with provider.head_restart workers log in to a new head with it"
+    return "the head sets workers up with it" if sets_up_workers else ""
+
+
+def check_key(name: str, source: str, folders: Sequence[Path], *, in_cluster: str = "") -> str | None:
     """Refuse a key that OpenSSH would not use.
 
     Args:
         name: the key's path as the YAML has it.
         source: the YAML's name, for messages.
         folders: the directories of relative paths, in the order of search.
-        used_on_head: whether Ray uses the key on the head too, where there is no agent.
+        in_cluster: the use of the key on machines of the cluster (`use_in_cluster`), where there is no agent.
 
     Returns:
         The key's public half in base64; None if it is unknown.
@@ -69,9 +83,15 @@ def check_key(name: str, source: str, folders: Sequence[Path], *, used_on_head: 
         )
     _check_permissions(path, source)
     encrypted, public = _cipher(path, text)
+    if in_cluster and (encrypted or _is_on_device(public)):
+        need = "a passphrase" if encrypted else "a device that holds its secret (FIDO)"
+        raise ConfigError(
+            f"{source}: {_KEY}: {path} has {need}, and {in_cluster}: name a key without, such as one of `ssh-keygen "
+            "-t ed25519`"
+        )
     if not encrypted:
         return _check_contents(path, source)
-    _check_passphrase(path, public, source, used_on_head=used_on_head)
+    _check_agent(path, public, source)
     return public
 
 
@@ -141,13 +161,12 @@ def _check_contents(path: Path, source: str) -> str | None:
     return next(iter(result.stdout.split()[1:]), None)
 
 
-def _check_passphrase(path: Path, public: str | None, source: str, *, used_on_head: bool) -> None:
+def _is_on_device(public: str | None) -> bool:
+    return base64.b64decode(public or "")[4:].startswith(_SECURITY_KEY)
+
+
+def _check_agent(path: Path, public: str | None, source: str) -> None:
     """Refuse a key whose passphrase nobody can give."""
-    if used_on_head:
-        raise ConfigError(
-            f"{source}: {_KEY}: {path} has a passphrase, and the head sets workers up with it: name a key without "
-            "a passphrase"
-        )
     if public is None or public not in _agent_keys():
         raise ConfigError(
             f"{source}: {_KEY}: {path} has a passphrase, and no ssh-agent holds it: run `ssh-add {path}`, or name a "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,8 @@ def check(min_workers: int = 1, config: dict[str, Any] | None = None, **settings
         "head": {"node_config": {"compute_requirement_template": "a/b"}},
         "worker": {"node_config": {}, "min_workers": min_workers},
     }
-    whole = {"head_node_type": "head", "available_node_types": types, **(config or {})}
+    auth = {"ssh_private_key": os.devnull}
+    whole = {"auth": auth, "head_node_type": "head", "available_node_types": types, **(config or {})}
     section = {"cluster_namespace": "demo", "head_restart": True, **settings}
     return check_restart(ProviderSettings.model_validate(section), whole, SOURCE)
 
@@ -85,3 +88,12 @@ def test_files_are_refused_once():
         check(config={"file_mounts": {"~/a": "/a"}}, **{INTERNAL_KEY: {"worker_updater": "sets-up"}})
 
     assert str(caught.value).count("provider.head_restart") == 1
+
+
+def test_certificate_beside_the_key_gives_a_warning(tmp_path, ssh_key):
+    certificate = Path(f"{ssh_key}-cert.pub")
+    certificate.touch()
+
+    (warning,) = check(config={"auth": {"ssh_private_key": str(ssh_key)}})
+
+    assert f"does not use {certificate}" in warning

@@ -1,5 +1,6 @@
 """The private key of `auth`, checked before a machine is paid for."""
 
+import base64
 import os
 import subprocess
 
@@ -78,8 +79,34 @@ def test_key_with_a_passphrase_is_accepted_when_the_agent_holds_it(cluster_yaml,
 
     assert run(cluster_yaml, protected, tmp_path)["auth"]["ssh_private_key"] == str(protected)
 
-    cluster_yaml["provider"]["disable_node_updaters"] = False
-    assert "the head sets workers up with it" in error_of(cluster_yaml, protected, tmp_path)
+
+USES = {
+    "head_restart": (True, "with provider.head_restart workers log in to a new head with it"),
+    "disable_node_updaters": (False, "the head sets workers up with it"),
+}
+
+
+@pytest.mark.parametrize("needs", ["a passphrase", "a device that holds its secret (FIDO)"])
+@pytest.mark.parametrize("use", USES)
+def test_key_is_refused_that_the_machines_of_the_cluster_cannot_use(cluster_yaml, tmp_path, protected, use, needs):
+    key = protected if needs == "a passphrase" else security_key(tmp_path / "key")
+    cluster_yaml["provider"][use], words = USES[use]
+
+    assert f"{key} has {needs}, and {words}: name a key without" in error_of(cluster_yaml, key, tmp_path)
+
+
+def security_key(path):
+    """The beginning of a key whose secret a device holds: fields with their lengths, as in OpenSSH's PROTOCOL.key."""
+    public = field(b"sk-ssh-ed25519@openssh.com") + field(bytes(32)) + field(b"ssh:")
+    whole = b"openssh-key-v1\0" + field(b"none") * 2 + field(b"") + (1).to_bytes(4, "big") + field(public)
+    name = "OPENSSH PRIVATE " + "KEY"
+    path.write_text(f"-----BEGIN {name}-----\n{base64.b64encode(whole).decode()}\n-----END {name}-----\n")
+    path.chmod(0o600)
+    return path
+
+
+def field(content):
+    return len(content).to_bytes(4, "big") + content
 
 
 def test_key_that_others_may_read_is_refused(cluster_yaml, tmp_path, ssh_key):
