@@ -45,6 +45,9 @@ order."""
 _CLOCK_SECONDS = 2.0
 """How far the platform's clocks may differ (docs/differences.md)."""
 
+_LIVE_POOLS = {"PENDING", "CONFIGURING", "EMPTY", "IDLE", "RUNNING"}
+"""The statuses of pools that may provision (the SDK's `WorkerPoolStatus`)."""
+
 
 class Verdict(Enum):
     """What the platform shows of the last head."""
@@ -143,7 +146,7 @@ def _judged(platform: Platform, read: Assessment, heads: Sequence[TaskView]) -> 
     verdict, reason = _end_of_head(platform, read.last)
     if verdict is not Verdict.FINAL and (limit := _limit(platform, read)):
         return _with(read, Verdict.FINAL, limit)
-    if verdict is Verdict.LOST and (doubt := _doubt(read, heads)):
+    if verdict is Verdict.LOST and (doubt := _doubt(read, pool, heads)):
         return _with(read, Verdict.UNDECIDED, doubt, pool)
     return _with(read, verdict, reason, pool)
 
@@ -154,7 +157,7 @@ def _with(read: Assessment, verdict: Verdict, reason: str, pool: PoolView | None
 
 def _end_of_cluster(work: WorkRequirementView, pool: PoolView | None) -> str:
     """Why the cluster is ending or has ended; empty if it is not. Pools end first, so a head pool shows it early."""
-    if work.finished or work.cancelling:
+    if work.finished or work.cancelling or work.status == "FINISHING":
         return f"the cluster is torn down (work requirement {work.status})"
     if pool is None or pool.configured:
         return "the cluster has no head pool that could provision a machine"
@@ -163,11 +166,15 @@ def _end_of_cluster(work: WorkRequirementView, pool: PoolView | None) -> str:
     return ""
 
 
-def _doubt(read: Assessment, heads: Sequence[TaskView]) -> str:
+def _doubt(read: Assessment, pool: PoolView | None, heads: Sequence[TaskView]) -> str:
     """Why a lost head is not replaced yet; empty if nothing is in the way."""
     counts = read.group.counts
     if any(not task.finished for task in heads) or counts is None or counts.live:
         return "the platform still counts a live task of a head"
+    if read.work.status != "RUNNING":
+        return f"the work requirement is {read.work.status}"
+    if pool is None or pool.status not in _LIVE_POOLS:
+        return "the status of the head pool is not known"
     return ""
 
 

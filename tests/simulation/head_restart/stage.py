@@ -172,6 +172,10 @@ class Stage:
         elif how == "abort":
             world.lab.do(lambda platform: platform.tasks.cancel_by_user(head, abort=True))
             world.lab.advance()
+        elif how == "finish":
+            world.lab.client().work_client.finish_work_requirement_by_id(self.manifest.requirement_id)
+            self.lose_head()
+            world.lab.advance(NOTICED)
         elif how == "SIGTERM":
             self._finish(head, exit_code=143)
         elif how == "pool":

@@ -9,6 +9,7 @@ from tests.simulation.head_restart.stage import SUBMIT
 from tests.simulation.raylets import Demand
 from yellowdog_ray.carrier.decision import MAX_RESTARTS
 from yellowdog_ray.names import head_id, restarted_head_id, token_of
+from yellowdog_ray.node.kit import NOTICE_SECONDS
 
 
 def test_carrier_waits_until_the_platform_shows_the_loss(stage):
@@ -57,13 +58,41 @@ def test_carrier_ends_as_soon_as_the_head_answers(stage):
     assert stage.world.seconds - began < 10
 
 
-@pytest.mark.parametrize("how", ["ray down", "abort", "pool"])
+@pytest.mark.parametrize("how", ["ray down", "abort", "pool", "finish"])
 def test_head_is_not_replaced_after_another_end(stage, how):
     stage.end(how)
+    began = stage.world.seconds
 
     assert stage.carry() is False
 
     assert len(stage.heads) <= 1
+    assert stage.world.seconds - began < 10
+
+
+def test_head_is_replaced_once_the_work_requirement_is_no_longer_held(lost):
+    work, work_id = lost.world.lab.client().work_client, lost.manifest.requirement_id
+    work.hold_work_requirement_by_id(work_id)
+    during = []
+
+    def resume():
+        during.extend(lost.heads)
+        work.start_work_requirement_by_id(work_id)
+
+    lost.world.at(0.9 * NOTICE_SECONDS, resume)
+
+    assert lost.carry()
+
+    assert len(during) == 1
+    lost.assert_replaced()
+
+
+def test_nothing_is_submitted_or_terminated_while_the_work_requirement_is_held(lost):
+    lost.world.lab.client().work_client.hold_work_requirement_by_id(lost.manifest.requirement_id)
+    mark = lost.world.lab.calls.mark()
+
+    assert lost.carry() is False
+
+    assert {call.method for call in lost.world.lab.calls.since(mark)} == {"GET"}
 
 
 def test_second_carrier_waits_for_the_first(lost):

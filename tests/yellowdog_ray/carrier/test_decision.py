@@ -217,6 +217,7 @@ def test_head_is_not_replaced_after_another_end(platform, tasks):
 ENDS = {
     "cancelling": {"work": {"cancelling": True}},
     "finished": {"work": {"finished": True}},
+    "finishing": {"work": {"status": "FINISHING"}},
     "pool ends": {"pool": {"finished": True}},
     "configured pool": {"pool": {"configured": True}},
     "unknown age": {"work": {"created": None}},
@@ -230,6 +231,14 @@ def test_head_is_not_replaced_in_a_cluster_that_ends(platform, changes):
         setattr(platform, name, replace(getattr(platform, name), **fields))
 
     assert platform.verdict() is Verdict.FINAL
+
+
+@pytest.mark.parametrize("changed", [("work", "HELD"), ("work", "None"), ("pool", "None")])
+def test_head_is_undecided_while_its_cluster_is_held_or_has_no_known_status(platform, changed):
+    name, status = changed
+    setattr(platform, name, replace(getattr(platform, name), status=status))
+
+    assert platform.verdict() is Verdict.UNDECIDED
 
 
 def test_head_is_not_replaced_without_its_pool(platform):
