@@ -130,7 +130,7 @@ def bootstrap(
     warnings += [
         *_warnings(settings, result, source, ignored),
         *auth_warnings,
-        *check_restart(settings, result, source),
+        *check_restart(settings, result, config, source),
     ]
     return result, warnings + public_key_warnings(result, config, public_key, source)
 

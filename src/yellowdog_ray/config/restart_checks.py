@@ -11,21 +11,37 @@ from typing import Any
 
 import ray
 
-from yellowdog_ray.config.models import ProviderSettings
+from yellowdog_ray.config.models import INTERNAL_KEY, ProviderSettings
 from yellowdog_ray.config.ray_auth import FIRST
+from yellowdog_ray.config.updaters import for_workers_only
 from yellowdog_ray.errors import ConfigError
 from yellowdog_ray.node.authentication import MODE_TOKEN
 from yellowdog_ray.node.ray_versions import has_tokens
 from yellowdog_ray.node.scripts import HEAD_SCRIPT, WORKER_SCRIPT
 
-_SET_UP = (
+_ON_THE_HEAD = (
+    "file_mounts",
     "initialization_commands",
     "setup_commands",
     "head_setup_commands",
-    "worker_setup_commands",
-    "cluster_synced_files",
+    "head_start_ray_commands",
 )
-"""Keys of set-up over SSH. The completed YAML has RayDog's commands under those that start Ray."""
+"""Keys that Ray's updater of the head honours; a new head has none."""
+
+_MERGED = ("head_setup_commands", "worker_setup_commands")
+"""Keys before whose values Ray has put those of `setup_commands`."""
+
+_FILES = "put the files into the image"
+_SET_UP = "put the set-up into the image or into userdata"
+_START = "let the default task scripts start Ray"
+_REMEDIES = {
+    "file_mounts": _FILES,
+    "cluster_synced_files": _FILES,
+    "files_to_upload": _FILES,
+    "head_start_ray_commands": _START,
+    "worker_start_ray_commands": _START,
+    "disable_node_updaters": "remove the key",
+}
 
 LAST_MINUTES = 10
 """Minutes at the end of the lifetime in which no head is replaced (`carrier.decision.LEAST_LIFETIME`)."""
@@ -34,15 +50,26 @@ LEAST_BUILD_MINUTES = 5.0
 """The head pool outlives a lost head by the build timeout. In this time a new head must be submitted."""
 
 
-def check_restart(settings: ProviderSettings, config: Mapping[str, Any], source: str) -> list[str]:
-    """Check a completed YAML. Returns warnings.
+def check_restart(
+    settings: ProviderSettings, config: Mapping[str, Any], written: Mapping[str, Any], source: str
+) -> list[str]:
+    """Check a YAML.
+
+    Args:
+        settings: the completed section `provider`.
+        config: the completed YAML.
+        written: the YAML as Ray has prepared it.
+        source: the YAML's name, for messages.
+
+    Returns:
+        Warnings.
 
     Raises:
         ConfigError: it has `head_restart`, and something that excludes it.
     """
     if not settings.head_restart:
         return []
-    reasons = list(_obstacles(settings, config))
+    reasons = list(_obstacles(settings, config, written))
     if reasons:
         raise ConfigError(
             "\n".join(f"{source}: provider.head_restart {reason}, or remove head_restart" for reason in reasons)
@@ -64,7 +91,7 @@ def check_restart(settings: ProviderSettings, config: Mapping[str, Any], source:
     return [f"{source}: provider.head_restart {warning}" for warning in warnings]
 
 
-def _obstacles(settings: ProviderSettings, config: Mapping[str, Any]) -> Iterator[str]:
+def _obstacles(settings: ProviderSettings, config: Mapping[str, Any], written: Mapping[str, Any]) -> Iterator[str]:
     head = config["available_node_types"][config["head_node_type"]]
     own_scripts = {
         "ray_head_node_task_script": settings.ray_head_node_task_script not in (None, HEAD_SCRIPT),
@@ -78,10 +105,23 @@ def _obstacles(settings: ProviderSettings, config: Mapping[str, Any]) -> Iterato
         yield f"needs the default task scripts: remove provider.{key}"
     if head["node_config"].get("worker_pool"):
         yield "needs a head whose machine YellowDog provisions: give its node_config a compute_requirement_template"
-    if config.get("file_mounts") or settings.files_to_upload:
-        yield "excludes file_mounts and provider.files_to_upload: put the files into the image"
-    elif settings.internal.head_updater or settings.internal.worker_updater:
-        keys = ", ".join(key for key in _SET_UP if config.get(key)) or "commands of a node type, or that start Ray"
-        yield f"excludes set-up over SSH ({keys}): put the set-up into the image or into userdata"
+    for remedy, keys in _excluded(settings, written).items():
+        yield f"excludes {', '.join(keys)}: {remedy}"
     if settings.head_node_build_timeout_minutes < LEAST_BUILD_MINUTES:
         yield f"needs provider.head_node_build_timeout_minutes of {LEAST_BUILD_MINUTES:g} or more: raise it"
+
+
+def _excluded(settings: ProviderSettings, written: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The user's keys for which a node needs SSH, by the remedy. A completed YAML was checked before."""
+    keys = ["provider.files_to_upload"] if settings.files_to_upload else []
+    if INTERNAL_KEY not in written["provider"]:
+        shared = len(written.get("setup_commands") or ())
+        own = {**written, **{key: (written.get(key) or [])[shared:] for key in _MERGED}}
+        keys += [key for key in _ON_THE_HEAD if own.get(key)]
+        if settings.internal.worker_updater:
+            keys += for_workers_only(own)
+            keys = keys or ["provider.disable_node_updaters"]
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        found.setdefault(_REMEDIES.get(key.rpartition(".")[2], _SET_UP), []).append(key)
+    return found

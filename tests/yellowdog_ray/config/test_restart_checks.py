@@ -24,7 +24,7 @@ def check(min_workers: int = 1, config: dict[str, Any] | None = None, **settings
     auth = {"ssh_private_key": os.devnull}
     whole = {"auth": auth, "head_node_type": "head", "available_node_types": types, **(config or {})}
     section = {"cluster_namespace": "demo", "head_restart": True, **settings}
-    return check_restart(ProviderSettings.model_validate(section), whole, SOURCE)
+    return check_restart(ProviderSettings.model_validate(section), whole, {"provider": {}, **whole}, SOURCE)
 
 
 def test_yaml_with_default_scripts_has_no_mistake():
@@ -42,9 +42,7 @@ OBSTACLES: dict[str, dict[str, Any]] = {
     "ray_head_node_task_script": {"ray_head_node_task_script": "ray start --head"},
     "ray_worker_node_task_script": {"ray_worker_node_task_script": "ray start"},
     "files_to_upload": {"files_to_upload": ["a"]},
-    "file_mounts": {"config": {"file_mounts": {"~/a": "/a"}}},
     "head_node_build_timeout_minutes": {"head_node_build_timeout_minutes": 4},
-    "set-up over SSH": {INTERNAL_KEY: {"head_updater": "sets-up"}},
     "compute_requirement_template": {
         "config": {"available_node_types": {"head": {"node_config": {"worker_pool": "a/b"}}}},
     },
@@ -76,18 +74,57 @@ def test_ray_without_tokens_is_named(monkeypatch):
         check(ray_auth="none")
 
 
-def test_set_up_over_ssh_is_refused_with_its_keys():
-    config = {"setup_commands": ["date"], "worker_setup_commands": ["date"]}
+def set_up(**keys: Any) -> dict[str, Any]:
+    """A YAML with these keys, as Ray prepares it: `setup_commands` are before those of head and workers."""
+    shared = keys.get("setup_commands", [])
+    merged = {key: [*shared, *keys.get(key, [])] for key in ("head_setup_commands", "worker_setup_commands")}
+    return {**keys, **merged}
 
-    with pytest.raises(ConfigError, match=r"set-up over SSH \(setup_commands, worker_setup_commands\)"):
-        check(config=config, **{INTERNAL_KEY: {"head_updater": "sets-up"}})
+
+IMAGE, FILES, START = (
+    "put the set-up into the image or into userdata",
+    "put the files into the image",
+    "let the default",
+)
+EXCLUDED: dict[str, tuple[dict[str, Any], str]] = {
+    "setup_commands": (set_up(setup_commands=["a"]), IMAGE),
+    "head_setup_commands": (set_up(head_setup_commands=["a"]), IMAGE),
+    "worker_setup_commands": (set_up(worker_setup_commands=["a"]), IMAGE),
+    "setup_commands, worker_setup_commands": (set_up(setup_commands=["a"], worker_setup_commands=["b"]), IMAGE),
+    "initialization_commands": ({"initialization_commands": ["a"]}, IMAGE),
+    "file_mounts": ({"file_mounts": {"~/a": "/a"}}, FILES),
+    "cluster_synced_files": ({"cluster_synced_files": ["/a"]}, FILES),
+    "head_start_ray_commands": ({"head_start_ray_commands": ["ray start --head"]}, START),
+    "worker_start_ray_commands": ({"worker_start_ray_commands": ["ray start"]}, START),
+    "provider.disable_node_updaters": ({}, "remove the key"),
+}
 
 
-def test_files_are_refused_once():
+@pytest.mark.parametrize(("keys", "case"), EXCLUDED.items(), ids=EXCLUDED)
+def test_key_of_set_up_over_ssh_is_refused_alone_with_its_remedy(keys, case):
+    config, remedy = case
+
     with pytest.raises(ConfigError) as caught:
-        check(config={"file_mounts": {"~/a": "/a"}}, **{INTERNAL_KEY: {"worker_updater": "sets-up"}})
+        check(config=config, **{INTERNAL_KEY: {"worker_updater": "sets-up"}})
 
-    assert str(caught.value).count("provider.head_restart") == 1
+    assert str(caught.value).startswith(f"{SOURCE}: provider.head_restart excludes {keys}: {remedy}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["initialization_commands", "worker_setup_commands"])
+def test_command_of_a_node_type_is_refused_with_the_type(key):
+    types = {"head": {"node_config": {}}, "my.gpu": {"node_config": {}, key: ["a"]}}
+
+    with pytest.raises(ConfigError, match=rf"excludes available_node_types\..*my\.gpu.*\.{key}: {IMAGE}"):
+        check(config={"available_node_types": types}, **{INTERNAL_KEY: {"worker_updater": "sets-up"}})
+
+
+def test_commands_for_workers_are_accepted_which_have_no_effect():
+    assert check(config=set_up(worker_setup_commands=["a"])) == []
+
+
+def test_completed_yaml_is_accepted_with_the_commands_of_raydog():
+    assert check(config={"provider": {INTERNAL_KEY: {}}, "head_start_ray_commands": ["wait"]}) == []
 
 
 def test_certificate_beside_the_key_gives_a_warning(tmp_path, ssh_key):
