@@ -1,5 +1,7 @@
 """RayDog's checks of a YAML, each apart from the others."""
 
+import subprocess
+
 import pytest
 
 from yellowdog_ray.config.checks import checks, section_mistakes
@@ -53,6 +55,17 @@ def test_one_missing_file_hides_no_other(cluster_yaml, folders):
     text = "\n".join(messages_of(cluster_yaml, folders))
 
     assert [name for name in "abcdefgh" if f"{folders[0]}/no-{name}" not in text] == []
+
+
+@pytest.mark.parametrize("key", ["head_restart", "setup_commands"])
+def test_key_with_a_passphrase_is_refused_which_the_cluster_uses(cluster_yaml, ssh_key, folders, key):
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "a passphrase", "-f", ssh_key], check=True)
+    (cluster_yaml["provider"] if key == "head_restart" else cluster_yaml)[key] = True
+
+    (message,) = messages_of(cluster_yaml, folders)
+
+    assert message.startswith(f"cluster.yaml: auth.ssh_private_key: {ssh_key} has a passphrase, and ")
+    assert " workers " in message
 
 
 @pytest.mark.parametrize(
