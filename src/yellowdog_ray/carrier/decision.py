@@ -207,6 +207,8 @@ def _end_of_machine(platform: Platform, head: TaskView) -> tuple[Verdict, str]:
         )
     if node.status_changed is None:
         return Verdict.FINAL, other
+    if node.spot_notice is not None and node.spot_notice <= head.ended:
+        limit = math.inf
     if -_CLOCK_SECONDS <= (node.status_changed - head.ended).total_seconds() < limit:
         return Verdict.LOST, f"the machine of {head.name} was shut down"
     return Verdict.FINAL, other

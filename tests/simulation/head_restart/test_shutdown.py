@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.test_preemption import warn
 from yellowdog_local.state.settings import Settings
 
 
@@ -28,6 +29,16 @@ def test_head_is_not_replaced_where_its_machine_may_have_been_idle(stage):
     assert stage.carry() is False
 
     assert len(stage.heads) == 1
+
+
+@pytest.mark.parametrize("settings", noticed_after(20, 40), ids=str)
+def test_head_is_replaced_after_a_late_notice_of_the_end_of_a_reclaimed_machine(stage):
+    warn(stage.world, str(stage.head.entity.name))
+    stage.shut_down_head()
+
+    assert stage.carry()
+
+    stage.assert_replaced()
 
 
 def test_head_is_not_replaced_that_sigterm_has_ended_on_a_machine_that_goes_on(stage):

@@ -144,6 +144,14 @@ def test_head_is_not_replaced_after_sigterm_unless_its_machine_ends_with_it(plat
     assert platform.verdict() is Verdict.FINAL
 
 
+@pytest.mark.parametrize(("noticed", "verdict"), [(-60, Verdict.LOST), (1, Verdict.FINAL)])
+def test_late_end_of_a_machine_is_a_loss_if_a_spot_notice_came_before_sigterm(platform, noticed, verdict):
+    shut_down(platform, "TERMINATED", 60)
+    platform.node = replace(platform.node, spot_notice=NOW + timedelta(seconds=noticed))
+
+    assert platform.verdict() is verdict
+
+
 def test_head_is_not_replaced_after_sigterm_on_a_machine_that_is_not_shown(platform):
     shut_down(platform, "TERMINATED")
     platform.node = None
