@@ -148,10 +148,12 @@ def _flags(option: Any) -> str:
 
 
 def _default(option: Any) -> str:
+    if isinstance(option.show_default, str):  # words for a default that is computed
+        return f" Default: {option.show_default}."
     default = option.default
     if default in (None, False, ()) or callable(default) or option.show_default is False:
         return ""
-    return f" Default: `{getattr(default, 'value', default)}`."
+    return f" Default: {getattr(default, 'value', default)}."
 
 
 def _help(text: str) -> str:

@@ -46,7 +46,7 @@ _POOL_COLUMNS = ("pool", "type", "status", "instances", "messages")
 
 
 def list_clusters(namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
-    """List the clusters that are alive. Exit code 1 without any, or if a part could not be read.
+    """List the clusters that are alive. Exit code 1 if there is none, or if a part could not be read.
 
     For example:
 

@@ -62,7 +62,7 @@ app.command()(doctor)
 def validate(file: Annotated[Path, typer.Argument(help="The cluster's YAML file.")]) -> None:
     """Show every mistake in a cluster's YAML, with line and column. Nothing is created.
 
-    Exit code 1 with mistakes, 2 if the file cannot be read. Warnings do not count.
+    Exit code 1 if there is a mistake, 2 if the file cannot be read. Warnings do not count.
     """
     try:
         from yellowdog_ray.config.validation import validate as find

@@ -73,14 +73,16 @@ def logs(
     node: Annotated[str | None, typer.Argument(help="The node; by default those that failed.")] = None,
     namespace: NamespaceOption = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Then show starts, errors and ends of tasks as they come.")
+        bool,
+        typer.Option("--follow", "-f", help="Continue, and show starts, errors and ends of tasks as they happen."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what YellowDog has of nodes' tasks: errors, exit codes, and where their output is. Exit code 1 without any.
+    """Show what YellowDog has of nodes' tasks: errors, exit codes, and where their output is.
 
     YellowDog keeps neither a task's output nor a machine's boot log, so --follow cannot show them: both are on the
-    machine until it is terminated. --follow ends with the node's task, with the cluster, or by Ctrl-C.
+    machine until it is terminated. --follow ends with the node's task, with the cluster, or by Ctrl-C. Exit code 1 if
+    YellowDog has nothing to show.
 
     For example:
 

@@ -28,11 +28,11 @@ MAX_SHOWN = 3
 def why(cluster: ClusterArgument, namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
     """Explain why a cluster does not grow or does not shrink: each cause with its evidence and its remedy.
 
-    It joins what the head has published last (Ray's waiting demand, limits, back-offs) with what YellowDog shows now
-    (tasks, worker pools, machines, errors of the cloud). It needs neither SSH nor the head, and changes nothing.
+    It joins the head's last published state (waiting demand, limits, back-offs) with YellowDog's current state (tasks,
+    worker pools, machines, errors of the cloud). It needs neither SSH nor the head, and changes nothing.
 
-    Numbered findings need a hand. Those with a dash pass by themselves, or are intended. Exit code 0 with an answer,
-    also if nothing is wrong; 1 without such a cluster, or if a part could not be read.
+    Numbered findings need an action. Findings with a dash end by themselves, or are intended. Exit code 0 if there is
+    an answer, also if nothing is wrong; 1 if there is no such cluster, or if a part could not be read.
 
     For example:
 

@@ -39,7 +39,7 @@ _COLUMNS = ("cluster", "work requirement", "status", "worker pools", "instances"
 def down(cluster: ClusterArgument, namespace: NamespaceOption = None, yes: YesOption = False) -> None:
     """End a cluster, as `ray down` does, without its YAML.
 
-    Exit code 1 without such a cluster, if it had ended before, or if a part remains.
+    Exit code 1 if there is no such cluster, if it had ended before, or if a part remains.
 
     For example:
 

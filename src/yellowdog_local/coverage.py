@@ -11,7 +11,7 @@ import ast
 import inspect
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -45,6 +45,11 @@ SERVICES: dict[str, type[Any]] = {
 }
 _ID = "ydid:any:0:any"
 _NAME = "any"
+_COMPUTED_REFUSALS = {
+    "The attribute … of a dynamic template": "Certain attributes of a dynamic template",
+    "The node action …": "Node actions of other kinds",
+}
+"""Texts with a computed part, marked …, and the words for all that it can be."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,8 @@ def sdk_calls() -> Iterator[SdkCall]:
         for name, method in inspect.getmembers(proxy, inspect.ismethod):
             if not name.startswith("_"):
                 request = _request_of(method)
-                yield SdkCall(service, name, request.method, _shown(request.path), _route_for(request, routes))
+                shown = _shown(request.path, _samples(method))
+                yield SdkCall(service, name, request.method, shown, _route_for(request, routes))
 
 
 def refusals() -> list[str]:
@@ -115,7 +121,7 @@ def refusals() -> list[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "NotCovered":
                 found.add(_text_of(node.args[0]))
-    return sorted(text for text in found if text.strip(" …"))
+    return sorted(_COMPUTED_REFUSALS.get(text, text) for text in found if text.strip(" …"))
 
 
 def render() -> str:
@@ -126,7 +132,8 @@ def render() -> str:
         "# SDK coverage of the local platform",
         "",
         "`python -m yellowdog_local.coverage` generates this page from the official SDK and the platform's routes.",
-        "The platform answers other calls with status 422 and the error type `NotCoveredException`.",
+        "The platform answers calls that this page does not list as covered with status 422 and the error type",
+        "`NotCoveredException`.",
         "",
         f"yellowdog-sdk {sdk_version}: {len(covered)} of {len(calls)} calls are covered.",
     ]
@@ -180,8 +187,20 @@ def _route_for(request: _Recorded, routes: list[tuple[str, Route]]) -> str | Non
     return None
 
 
-def _shown(path: str) -> str:
-    return path.replace(_ID, "{id}").replace(f"/{_NAME}", "/{name}")
+def _samples(method: Any) -> dict[str, str]:
+    """The example arguments that are numbers or constants, as a path has them, and the last word of each one's name."""
+    arguments = zip(inspect.signature(method).parameters, _arguments(method), strict=True)
+    return {
+        str(argument.value if isinstance(argument, Enum) else argument): name.rpartition("_")[2]
+        for name, argument in arguments
+        if isinstance(argument, Enum | int)
+    }
+
+
+def _shown(path: str, samples: Mapping[str, str]) -> str:
+    """A path with the names of its arguments in place of the examples."""
+    parts = (f"{{{samples[part]}}}" if part in samples else part for part in path.split("/"))
+    return "/".join(parts).replace(_ID, "{id}").replace(f"/{_NAME}", "/{name}")
 
 
 def _text_of(node: ast.expr) -> str:

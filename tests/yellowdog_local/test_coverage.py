@@ -33,4 +33,14 @@ def test_call_without_a_route_is_marked() -> None:
 
 
 def test_refused_parts_of_covered_calls_are_read_from_the_code() -> None:
-    assert "The attribute … of a dynamic template" in coverage.refusals()
+    refusals = coverage.refusals()
+
+    assert {"Certain attributes of a dynamic template", "Moving a task's data (inputs, outputs)"} <= {*refusals}
+    assert [text for text in refusals if "…" in text] == [], "add its words to _COMPUTED_REFUSALS"
+
+
+def test_requests_show_names_in_place_of_example_arguments() -> None:
+    requests = {call.name: call.path for call in coverage.sdk_calls()}
+
+    assert requests["transition_compute_requirement"] == "/compute/requirements/{id}/transition/{status}"
+    assert requests["boost_allowance_by_id"] == "/allowances/{id}/boost/{hours}"

@@ -23,8 +23,8 @@ DirOption = Annotated[
     Path,
     typer.Option(
         "--dir",
-        help="Directory of keys, logs and disks; one platform per directory (default: ~/.raydog/local).",
-        show_default=False,
+        help="Directory of keys, logs and disks; one platform per directory.",
+        show_default="~/.raydog/local",
     ),
 ]
 EnvFileOption = Annotated[

@@ -19,6 +19,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="""Inject faults: failing calls, lost machines, missing capacity, a revoked key.
 
+For example:
+
     raydog local fault add apply-then-fail --call "POST /workerPools/provisioned/template" --times 1
 
     raydog local fault list
@@ -38,11 +40,11 @@ def _add(
     directory: DirOption = default_directory(),  # noqa: B008 (typer's form of a default)
     as_json: JsonOption = False,
     nth: Annotated[int | None, typer.Option(help="Apply to the n-th match, once unless --times is given.")] = None,
-    times: Annotated[int | None, typer.Option(help="Apply at most this often (no limit).")] = None,
+    times: Annotated[int | None, typer.Option(help="Apply at most this often.", show_default="no limit")] = None,
     probability: Annotated[
-        float | None, typer.Option(help="Apply to each match with this probability, 0 to 1 (1).")
+        float | None, typer.Option(help="Apply to each match with this probability, 0 to 1.", show_default="1")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the random choice (0).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random choice.", show_default="0")] = None,
     call: Annotated[
         str | None,
         typer.Option(
@@ -87,11 +89,16 @@ def _add(
     ] = None,
     notice_seconds: Annotated[
         float | None,
-        typer.Option(help="lost: time from the notice to the loss (seconds; 120).", rich_help_panel=_MACHINES),
+        typer.Option(
+            help="lost: time from the notice to the loss (seconds).", show_default="120", rich_help_panel=_MACHINES
+        ),
     ] = None,
-    exit_code: Annotated[int | None, typer.Option(help="task-exits: exit code (1).", rich_help_panel=_MACHINES)] = None,
+    exit_code: Annotated[
+        int | None, typer.Option(help="task-exits: exit code.", show_default="1", rich_help_panel=_MACHINES)
+    ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="capacity: maximum number of instances (0).", rich_help_panel=_MACHINES)
+        int | None,
+        typer.Option(help="capacity: maximum number of instances.", show_default="0", rich_help_panel=_MACHINES),
     ] = None,
 ) -> None:
     # Options have the names of the rules' fields; the platform checks which of them a kind has.

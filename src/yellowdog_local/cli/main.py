@@ -250,7 +250,7 @@ def reset(directory: DirOption = default_directory()) -> None:  # noqa: B008
 @app.command()
 @reports_errors
 def status(directory: DirOption = default_directory(), as_json: JsonOption = False) -> None:  # noqa: B008
-    """Show hosts, worker pools and tasks of the running platform. Exit code 3 without one.
+    """Show hosts, worker pools and tasks of the running platform. Exit code 3 if none runs.
 
     For example:
 
@@ -331,11 +331,17 @@ def show_logs(
     host: Annotated[str | None, typer.Option(help="Show the logs of this host: boot, user data, agent, tasks.")] = None,
     task: Annotated[str | None, typer.Option(help="Show the output of the task with this id.")] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print new lines as they come; Ctrl-C ends it.")
+        bool, typer.Option("--follow", "-f", help="Print new lines as they are written; Ctrl-C ends it.")
     ] = False,
     lines: Annotated[
         int | None,
-        typer.Option("--lines", "-n", min=0, help=f"Number of last lines of each file (all; {DEFAULT_LINES} with -f)."),
+        typer.Option(
+            "--lines",
+            "-n",
+            min=0,
+            help="Number of last lines of each file.",
+            show_default=f"all; {DEFAULT_LINES} with -f",
+        ),
     ] = None,
 ) -> None:
     """Show the platform's log, a host's logs, or a task's output. Logs stay after their hosts.
