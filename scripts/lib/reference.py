@@ -198,4 +198,4 @@ def _page(title: str, source: str, *parts: str) -> str:
 
 if __name__ == "__main__":
     main()
-    sys.stdout.write(f"The pages are in {DIRECTORY}\n")
+    sys.stdout.write(f"Written: the pages of {DIRECTORY}, and the rows of node_config in {CONFIGURATION}\n")
