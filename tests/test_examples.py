@@ -9,7 +9,8 @@ import yaml
 
 from tests.ssh_keys import write_key
 from yellowdog_ray.config.bootstrap import bootstrap
-from yellowdog_ray.config.models import INTERNAL_KEY, NodeConfig, ProviderSettings
+from yellowdog_ray.config.models import INTERNAL_KEY, ProviderSettings
+from yellowdog_ray.config.node_config import NodeConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 DOCUMENTED = EXAMPLES / "autoscaler" / "raydog.yaml"

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from raydog_cli.main import app
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.errors import LaunchBackedOff, RayDogError
 from yellowdog_ray.node.variables import CONTRACT
 

@@ -24,7 +24,7 @@ from yellowdog_ray.config.as_written import warnings_of_file
 from yellowdog_ray.config.bootstrap import bootstrap
 from yellowdog_ray.config.characters import joined
 from yellowdog_ray.config.local_files import Need
-from yellowdog_ray.config.models import NodeConfig, parse_node_config
+from yellowdog_ray.config.node_config import NodeConfig, parse_node_config
 from yellowdog_ray.config.ray_keys import ray_mistakes
 from yellowdog_ray.config.ray_schema import with_empty_resources, without_empty_timeout
 from yellowdog_ray.config.ray_steps import accepted_by_ray, completed

@@ -17,7 +17,8 @@ from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.journal import Note, note_nothing
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.config.live import LiveSettings
-from yellowdog_ray.config.models import NodeConfig, ProviderSettings, parse_provider
+from yellowdog_ray.config.models import ProviderSettings, parse_provider
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import HasLazyParts, lazy

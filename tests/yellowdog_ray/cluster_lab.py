@@ -15,7 +15,8 @@ from yellowdog_ray.commands.head_wait import HeadWait
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.up import HeadCreation
 from yellowdog_ray.config.live import LiveSettings
-from yellowdog_ray.config.models import NodeConfig, ProviderSettings
+from yellowdog_ray.config.models import ProviderSettings
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.remote.ssh import SshTarget
 

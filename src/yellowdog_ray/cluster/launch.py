@@ -27,7 +27,7 @@ from yellowdog_ray.cluster.snapshot import ClusterNode
 from yellowdog_ray.config.environment import worker_environment
 from yellowdog_ray.config.limits import LAST_LAUNCH, LAST_LAUNCH_SHARE, MAX_POOL_NODES
 from yellowdog_ray.config.live import LiveSettings
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.errors import (
     AlreadyExists,
     InternalError,

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from yellowdog_ray.config.instance_tags import own_tags
 from yellowdog_ray.config.limits import MAX_POOL_NODES, MIN_POOL_LIMIT, REPLACEMENT_FACTOR
-from yellowdog_ray.config.models import Internal, NodeConfig, ProviderSettings
+from yellowdog_ray.config.models import Internal, ProviderSettings
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.errors import PlatformError
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.idempotent import provision_pool

@@ -31,7 +31,8 @@ from yellowdog_ray.commands.leftovers import Created, report_if_command_fails
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.config.bootstrap import check_cluster_name
 from yellowdog_ray.config.local_files import Need
-from yellowdog_ray.config.models import NodeConfig, ProviderSettings, parse_usable_provider
+from yellowdog_ray.config.models import ProviderSettings, parse_usable_provider
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import (
     ConfigError,

@@ -14,7 +14,8 @@ from typing import Any
 
 from yellowdog_ray.cluster.resources import GIB, excess
 from yellowdog_ray.commands.machine_labels import add_labels
-from yellowdog_ray.config.models import FILLED_KEY, Internal, NodeConfig, parse_node_config
+from yellowdog_ray.config.models import FILLED_KEY, Internal
+from yellowdog_ray.config.node_config import NodeConfig, parse_node_config
 from yellowdog_ray.errors import ConfigError, NotAuthorised, NotFound, RayDogError, Refused
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently

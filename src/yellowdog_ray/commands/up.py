@@ -18,7 +18,8 @@ from yellowdog_ray.commands.past import why_head_ended
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import tear_down
 from yellowdog_ray.config.environment import head_environment, head_task_script
-from yellowdog_ray.config.models import NodeConfig, ProviderSettings
+from yellowdog_ray.config.models import ProviderSettings
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.credentials import DEFAULT_URL
 from yellowdog_ray.errors import ClusterNameTaken, HeadEnded, NotFound, RayDogError, Refused
 from yellowdog_ray.names import HEAD_GROUP

@@ -28,6 +28,7 @@ from yellowdog_ray.config.local_files import (
     inline_files,
 )
 from yellowdog_ray.config.mistakes import dotted, refuse
+from yellowdog_ray.config.node_config import NODE_FILE_KEYS, NodeConfig, parse_node_config
 from yellowdog_ray.config.own_token import check_scripts, mounted_token, refuse_upload
 from yellowdog_ray.config.public_keys import public_key_warnings
 from yellowdog_ray.config.ray_auth import resolve
@@ -151,9 +152,9 @@ def _node_types(config: Mapping[str, Any], source: str, folders: list[Path]) -> 
     for name, node_type in node_types.items():
         path = dotted(("available_node_types", name, "node_config"))
         section = node_type.get("node_config") or {}
-        node_config = inline_files(section, cfg.NODE_FILE_KEYS, source, path, folders)
-        cfg.parse_node_config(node_config, source, path)
-        check_scripts_of(node_config, cfg.NODE_FILE_KEYS, source, path)
+        node_config = inline_files(section, NODE_FILE_KEYS, source, path, folders)
+        parse_node_config(node_config, source, path)
+        check_scripts_of(node_config, NODE_FILE_KEYS, source, path)
         check_userdata(node_config, source, path)
         node_type["node_config"] = node_config
     return node_types
@@ -219,7 +220,7 @@ def _quoted_warnings(config: Mapping[str, Any], source: str) -> list[str]:
     quoted = [f"provider.{key}" for key in cfg.quoted_keys(config["provider"], cfg.ProviderSettings)]
     for name, node_type in config["available_node_types"].items():
         place = dotted(("available_node_types", name, "node_config"))
-        quoted += [f"{place}.{key}" for key in cfg.quoted_keys(node_type["node_config"], cfg.NodeConfig)]
+        quoted += [f"{place}.{key}" for key in cfg.quoted_keys(node_type["node_config"], NodeConfig)]
     return [f"{source}: {place} is in quotes, and RayDog reads it without: remove the quotes" for place in quoted]
 
 

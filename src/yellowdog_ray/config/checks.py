@@ -23,6 +23,7 @@ from yellowdog_ray.config.local_files import (
     inline_files,
 )
 from yellowdog_ray.config.mistakes import Mistake, Place, dotted
+from yellowdog_ray.config.node_config import NODE_FILE_KEYS, node_config_mistakes
 from yellowdog_ray.config.own_token import SCRIPT_KEY, WORKER_KEY, check_scripts, refuse_settings, refuse_upload
 from yellowdog_ray.config.ray_auth import resolve
 from yellowdog_ray.config.shell_scripts import check_scripts_of
@@ -43,7 +44,7 @@ def section_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
     yield from cfg.provider_mistakes(config.get("provider") or {})
     for name, node_config in _node_configs(config):
         place: Place = ("available_node_types", name, "node_config")
-        for mistake in cfg.node_config_mistakes(node_config, dotted(place)):
+        for mistake in node_config_mistakes(node_config, dotted(place)):
             yield Mistake((*place, *mistake.place[1:]), mistake.text)
 
 
@@ -77,7 +78,7 @@ def checks(config: Mapping[str, Any], source: str, folders: Sequence[Path]) -> I
     yield from _of_scripts(config, source, folders)
     for name, node_config in _node_configs(config):
         path = dotted(("available_node_types", name, "node_config"))
-        for key in cfg.NODE_FILE_KEYS:
+        for key in NODE_FILE_KEYS:
             yield partial(_check_script, node_config, key, source, path, folders)
         yield partial(_check_userdata, node_config, source, path, folders)
 
@@ -87,7 +88,7 @@ def _check_script(section: Mapping[str, Any], key: str, source: str, path: str, 
 
 
 def _check_userdata(section: Mapping[str, Any], source: str, path: str, folders: Sequence[Path]) -> None:
-    check_userdata(inline_files(section, cfg.NODE_FILE_KEYS, source, path, folders), source, path)
+    check_userdata(inline_files(section, NODE_FILE_KEYS, source, path, folders), source, path)
 
 
 def _node_configs(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

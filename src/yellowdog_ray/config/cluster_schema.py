@@ -23,7 +23,8 @@ from yellowdog_ray.config.limits import (
     MIN_OBJECT_STORE_BYTES,
     UPSCALING_SPEED,
 )
-from yellowdog_ray.config.models import INTERNAL_KEY, Auth, NodeConfig, ProviderSettings
+from yellowdog_ray.config.models import INTERNAL_KEY, Auth, ProviderSettings
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.config.paths import NO_CONTROL_CHARACTERS
 from yellowdog_ray.config.ray_schema import LEGACY
 from yellowdog_ray.config.values import whole

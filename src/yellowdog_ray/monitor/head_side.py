@@ -16,7 +16,7 @@ from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.journal import Journal, Note
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.config.characters import joined
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.lazy import lazy
 from yellowdog_ray.monitor.gcs import RayNodes

@@ -12,7 +12,7 @@ from tests.yellowdog_ray.cluster_lab import BOOT, grow, make_head, make_launcher
 from yellowdog_local.faults import ApplyThenFail, Status
 from yellowdog_local.testing import RunningPlatform
 from yellowdog_ray.cluster.snapshot import Phase
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.errors import (
     AlreadyExists,
     InternalError,

@@ -14,7 +14,8 @@ from yellowdog_ray.cluster.pools import (
     provision,
     supply,
 )
-from yellowdog_ray.config.models import Internal, NodeConfig, NodeTypeSummary, parse_provider
+from yellowdog_ray.config.models import Internal, NodeTypeSummary, parse_provider
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.errors import AlreadyExists, PlatformError, Refused, Throttled, Unavailable
 from yellowdog_ray.platform.provisioning import PoolSpec
 from yellowdog_ray.platform.types import ComputeView, Placement, PoolView, TaskGroupView

@@ -9,7 +9,7 @@ from tests.yellowdog_ray import cluster_lab
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.launch import Launcher, LaunchRequest
 from yellowdog_ray.cluster.task_cache import FULL_READING_SECONDS, UNEXPLAINED_SECONDS
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 
 PAGE = 10
 MANY = 45

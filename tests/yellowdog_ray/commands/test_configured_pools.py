@@ -22,7 +22,8 @@ from yellowdog_ray.commands.access import SshSettings
 from yellowdog_ray.commands.configured_pools import check_configured_pools
 from yellowdog_ray.commands.progress import Progress
 from yellowdog_ray.commands.teardown import tear_down
-from yellowdog_ray.config.models import Internal, NodeConfig, parse_node_config
+from yellowdog_ray.config.models import Internal
+from yellowdog_ray.config.node_config import NodeConfig, parse_node_config
 from yellowdog_ray.errors import ConfigError, HeadBuildTimeout, NotFound, ProvisioningFailed, RayDogError
 
 OWN = NodeConfig(worker_pool="demo/own")

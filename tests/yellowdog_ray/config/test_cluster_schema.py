@@ -12,7 +12,8 @@ import yaml
 from tests.yellowdog_ray.ray_cli import complete
 from tests.yellowdog_ray.yaml_mistakes import BEFORE_THE_PROVIDER, FOUND_BY_RAYDOG, WORKER, YamlMistake
 from yellowdog_ray.config.cluster_schema import cluster_schema, schema_text
-from yellowdog_ray.config.models import NodeConfig, ProviderSettings, parse_node_config, parse_provider
+from yellowdog_ray.config.models import ProviderSettings, parse_provider
+from yellowdog_ray.config.node_config import NodeConfig, parse_node_config
 from yellowdog_ray.config.ray_keys import ray_mistakes
 
 ROOT = Path(__file__).parents[3]

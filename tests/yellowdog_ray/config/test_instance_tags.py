@@ -4,7 +4,7 @@ import pytest
 
 from yellowdog_ray.config import instance_tags
 from yellowdog_ray.config.instance_tags import checked_tags, own_tags, refused_by_google, user_of_this_machine
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 
 
 class TestCheckedTags:

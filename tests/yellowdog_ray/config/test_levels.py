@@ -5,7 +5,8 @@ import pytest
 from yellowdog_ray.config.checks import section_mistakes
 from yellowdog_ray.config.installed_schema import rays_schema
 from yellowdog_ray.config.levels import keys_of, remedy_for
-from yellowdog_ray.config.models import Auth, NodeConfig, ProviderSettings
+from yellowdog_ray.config.models import Auth, ProviderSettings
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.config.ray_schema import take_wrong_values
 
 TOP = rays_schema()["properties"]

@@ -3,7 +3,8 @@
 import pytest
 
 from yellowdog_ray.config.model_mistakes import mistakes_of
-from yellowdog_ray.config.models import Auth, NodeConfig, ProviderSettings
+from yellowdog_ray.config.models import Auth, ProviderSettings
+from yellowdog_ray.config.node_config import NodeConfig
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from yellowdog_ray import names
 from yellowdog_ray.clock import SystemClock
 from yellowdog_ray.cluster.journal import Decision
 from yellowdog_ray.cluster.published import VERSION, BackOffState, HeadState, NodeTypeState, Shape, encode, idle_end
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.platform.types import Counts, Placement, TaskGroupView, TaskPhase, WorkRequirementView
 

@@ -13,7 +13,7 @@ from tests.yellowdog_ray.inventory.conftest import CPU, CPUS, GPUS, Scene, publi
 from yellowdog_local import faults
 from yellowdog_ray.cluster.journal import Act, Decision
 from yellowdog_ray.cluster.published import NodeTypeState
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 
 
 def no_capacity(scene: Scene) -> None:

@@ -11,7 +11,7 @@ from tests.yellowdog_ray.inventory.conftest import CPU, CPUS, GPUS, Scene, publi
 from tests.yellowdog_ray.inventory.planted import CAUSES, held
 from yellowdog_local import faults
 from yellowdog_ray.cluster.published import BackOffState, NodeTypeState, Notice, Shape
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.errors import PlatformError, RayDogError
 from yellowdog_ray.inventory import target
 from yellowdog_ray.inventory.account import Account

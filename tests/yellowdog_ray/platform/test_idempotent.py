@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.errors import AlreadyExists, NotAuthorised, PlatformError, Refused, Unavailable
 from yellowdog_ray.platform.idempotent import add_task_group, provision_pool, submit_tasks
 from yellowdog_ray.platform.provisioning import PoolSpec

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from yellowdog_ray.config.models import NodeConfig
+from yellowdog_ray.config.node_config import NodeConfig
 from yellowdog_ray.platform.provisioning import PoolSpec, pool_properties, template_usage
 
 MACHINE = NodeConfig(
