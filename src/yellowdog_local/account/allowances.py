@@ -16,7 +16,7 @@ from yellowdog_client.model import (
 from yellowdog_local.errors import InvalidRequest
 from yellowdog_local.state.ids import Ids
 from yellowdog_local.state.kernel import Kernel
-from yellowdog_local.state.records import AllowanceRecord
+from yellowdog_local.state.plain_records import AllowanceRecord
 from yellowdog_local.state.search import allowance_matches
 from yellowdog_local.state.store import Store, found
 

@@ -22,7 +22,7 @@ from yellowdog_local.account.namespaces import Namespaces
 from yellowdog_local.errors import AlreadyExists, NotFound
 from yellowdog_local.state.ids import Ids
 from yellowdog_local.state.kernel import Kernel
-from yellowdog_local.state.records import KeyringRecord
+from yellowdog_local.state.plain_records import KeyringRecord
 from yellowdog_local.state.store import Store
 
 

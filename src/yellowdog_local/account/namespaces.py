@@ -9,7 +9,7 @@ from yellowdog_client.model import Namespace, NamespaceSearch
 from yellowdog_local.errors import Conflict, InvalidRequest, NotFound
 from yellowdog_local.state.ids import Ids
 from yellowdog_local.state.kernel import Kernel
-from yellowdog_local.state.records import NamespaceRecord
+from yellowdog_local.state.plain_records import NamespaceRecord
 from yellowdog_local.state.settings import NAME_PATTERN
 from yellowdog_local.state.store import Store
 

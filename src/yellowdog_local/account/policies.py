@@ -6,7 +6,7 @@ from yellowdog_client.model import NamespaceAutoscalingCapacityResponse, Namespa
 
 from yellowdog_local.errors import InvalidRequest, NotFound
 from yellowdog_local.state.kernel import Kernel
-from yellowdog_local.state.records import PolicyRecord
+from yellowdog_local.state.plain_records import PolicyRecord
 from yellowdog_local.state.store import Store
 
 

@@ -16,7 +16,7 @@ from yellowdog_local.account.namespaces import Namespaces
 from yellowdog_local.errors import AlreadyExists, NotFound
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
-from yellowdog_local.state.records import FamilyRecord
+from yellowdog_local.state.plain_records import FamilyRecord
 from yellowdog_local.state.search import image_family_matches
 from yellowdog_local.state.store import Store, found
 

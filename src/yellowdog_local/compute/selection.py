@@ -34,7 +34,7 @@ from yellowdog_client.model import (
 
 from yellowdog_local.compute import clouds
 from yellowdog_local.errors import InvalidRequest, NoSources, NotCovered
-from yellowdog_local.state.records import SourceTemplateRecord
+from yellowdog_local.state.plain_records import SourceTemplateRecord
 
 Value = str | float
 

@@ -31,7 +31,7 @@ from yellowdog_local.compute.strategies import STRATEGIES
 from yellowdog_local.errors import AlreadyExists, Conflict, InvalidRequest
 from yellowdog_local.state import ids
 from yellowdog_local.state.kernel import Kernel
-from yellowdog_local.state.records import RequirementTemplateRecord, SourceTemplateRecord
+from yellowdog_local.state.plain_records import RequirementTemplateRecord, SourceTemplateRecord
 from yellowdog_local.state.store import Store, found
 
 _NOT_NEGATIVE = ("limit", "instanceStartupTimeSeconds", "instanceStartupTimeVariance")

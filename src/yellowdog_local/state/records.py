@@ -9,21 +9,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, TypeVar
 
 from yellowdog_client.model import (
-    Allowance,
     BestComputeSourceReport,
     ComputeRequirement,
     ComputeRequirementStatus,
     ComputeSource,
-    ComputeSourceTemplate,
     ConfiguredWorkerPool,
     Instance,
     InstanceStatus,
-    Keyring,
-    MachineImageFamily,
-    NamespacePolicy,
     Node,
     NodeAction,
     NodeActionQueueStatus,
@@ -42,50 +36,9 @@ from yellowdog_client.model import (
     WorkRequirement,
     WorkRequirementStatus,
 )
-from yellowdog_client.model import ComputeRequirementTemplate as RequirementTemplate
-from yellowdog_client.model import Namespace as NamespaceEntity
 
 from yellowdog_local.state.change_time import ChangeTime
 from yellowdog_local.state.clock import Timer
-
-EntityT = TypeVar("EntityT")
-
-
-@dataclass(eq=False)
-class PlainRecord(Generic[EntityT]):
-    """An entity without any state beyond the one that the API returns."""
-
-    seq: int
-    entity: EntityT
-
-
-NamespaceRecord = PlainRecord[NamespaceEntity]
-PolicyRecord = PlainRecord[NamespacePolicy]
-FamilyRecord = PlainRecord[MachineImageFamily]
-KeyringRecord = PlainRecord[Keyring]
-AllowanceRecord = PlainRecord[Allowance]
-
-
-@dataclass(eq=False)
-class SourceTemplateRecord:
-    """A compute source template."""
-
-    seq: int
-    id: str
-    namespace: str | None
-    name: str
-    entity: ComputeSourceTemplate
-
-
-@dataclass(eq=False)
-class RequirementTemplateRecord:
-    """A compute requirement template."""
-
-    seq: int
-    id: str
-    namespace: str | None
-    name: str
-    entity: RequirementTemplate
 
 
 @dataclass(eq=False)

@@ -11,20 +11,22 @@ from typing import TypeVar
 from yellowdog_client.model import AttributeDefinition, ComputeRequirementStatus, TaskStatus
 
 from yellowdog_local.errors import NotFound
-from yellowdog_local.state.records import (
+from yellowdog_local.state.plain_records import (
     AllowanceRecord,
     FamilyRecord,
-    GroupRecord,
-    InstanceRecord,
     KeyringRecord,
-    MembersRecord,
     NamespaceRecord,
-    NodeRecord,
     PolicyRecord,
-    PoolRecord,
-    RequirementRecord,
     RequirementTemplateRecord,
     SourceTemplateRecord,
+)
+from yellowdog_local.state.records import (
+    GroupRecord,
+    InstanceRecord,
+    MembersRecord,
+    NodeRecord,
+    PoolRecord,
+    RequirementRecord,
     TaskRecord,
     WorkerRecord,
     WorkRecord,

@@ -24,9 +24,9 @@ from yellowdog_ray.node.machine_labels import (
     label_value,
     zone_label,
 )
+from yellowdog_ray.platform.account_types import TemplateSource
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
-from yellowdog_ray.platform.types import TemplateSource
 
 _ACCELERATORS = frozenset(value for name, value in vars(accelerators).items() if name.isupper())
 """Ray's names of accelerators, such as `T4`."""

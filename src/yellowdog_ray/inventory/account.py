@@ -11,9 +11,10 @@ from yellowdog_ray.credentials import load_credentials
 from yellowdog_ray.errors import NotAuthorised, Refused
 from yellowdog_ray.lazy import HasLazyParts, lazy
 from yellowdog_ray.names import HEAD_GROUP, STATE_GROUP
+from yellowdog_ray.platform.account_types import Application
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.retry import RetryPolicy
-from yellowdog_ray.platform.types import Application, WorkRequirementView
+from yellowdog_ray.platform.types import WorkRequirementView
 
 RETRY_SECONDS = 10.0
 """How long a call that only reads is retried."""

@@ -20,10 +20,11 @@ from yellowdog_ray.inventory.account import Account
 from yellowdog_ray.inventory.plan import NodeTypePlan, Plan
 from yellowdog_ray.inventory.yaml_checks import settings_of
 from yellowdog_ray.node.variables import API_URL
+from yellowdog_ray.platform.account_types import KeyringView, SourceView
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.platform_clock import WARNING as CLOCK_WARNING
 from yellowdog_ray.platform.preflight import IMAGE_IDS, NEEDED
-from yellowdog_ray.platform.types import KeyringView, SourceView, WorkRequirementView
+from yellowdog_ray.platform.types import WorkRequirementView
 
 _PROBE = "raydog-doctor"
 """A part of names that nothing has: a search for it shows whether the key may search."""

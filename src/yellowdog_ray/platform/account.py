@@ -18,9 +18,12 @@ from yellowdog_client.model import (
     WorkRequirementSummary,
 )
 
-from yellowdog_ray.platform.calls import Calls, Namespaces, entity, platform_call
-from yellowdog_ray.platform.convert import ENDED_POOLS, compute_entry, identified, pool_entry, work_entry
-from yellowdog_ray.platform.types import Application, ComputeEntry, PoolEntry, WorkRequirementEntry
+from yellowdog_ray.platform.account_types import Application
+from yellowdog_ray.platform.calls import Calls, Namespaces, platform_call
+from yellowdog_ray.platform.convert import work_entry
+from yellowdog_ray.platform.convert_machines import ENDED_POOLS, compute_entry, pool_entry
+from yellowdog_ray.platform.shapes import entity, identified
+from yellowdog_ray.platform.types import ComputeEntry, PoolEntry, WorkRequirementEntry
 from yellowdog_ray.platform.work import work_search
 
 _USER = "ydid:user:"

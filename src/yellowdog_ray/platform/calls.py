@@ -18,6 +18,7 @@ from yellowdog_ray.platform.errors import malformed, sdk_errors
 from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.platform.retry import RetryPolicy, retried
 from yellowdog_ray.platform.salvage import salvage
+from yellowdog_ray.platform.shapes import entity
 from yellowdog_ray.seen_errors import DistinctErrors
 
 logger = logging.getLogger(__name__)
@@ -149,14 +150,3 @@ def platform_call(method: Callable[P, T]) -> Callable[P, T]:
             owner.finish()
 
     return retried(call)
-
-
-def entity(value: object, kind: type[T], subject: str) -> T:
-    """An SDK entity of the expected class. The SDK returns some JSON of another shape unconverted.
-
-    Raises:
-        MalformedResponse: it is something else.
-    """
-    if not isinstance(value, kind):
-        raise malformed(f"{subject}: {type(value).__name__} in place of {kind.__name__}")
-    return value

@@ -26,10 +26,10 @@ from yellowdog_client.model import (
     NodeSearch,
 )
 
-from yellowdog_ray.platform.calls import PAGE_SIZE, Calls, entity, platform_call
-from yellowdog_ray.platform.convert import (
+from yellowdog_ray.platform.account_types import TemplateView
+from yellowdog_ray.platform.calls import PAGE_SIZE, Calls, platform_call
+from yellowdog_ray.platform.convert_machines import (
     counted_instances,
-    identified,
     instance_id_of,
     named_entry,
     platform_node_view,
@@ -39,7 +39,8 @@ from yellowdog_ray.platform.convert import (
 )
 from yellowdog_ray.platform.responses import Responses
 from yellowdog_ray.platform.retry import RetryPolicy
-from yellowdog_ray.platform.types import ComputeView, MachineSize, NamedEntry, TemplateView
+from yellowdog_ray.platform.shapes import entity, identified
+from yellowdog_ray.platform.types import ComputeView, MachineSize, NamedEntry
 from yellowdog_ray.platform.values import size, word_of
 
 TEMPLATE_SECONDS = 30.0

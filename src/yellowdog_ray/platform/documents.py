@@ -13,8 +13,9 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_ray.names import STATE_GROUP, STATE_PART, publisher_of
-from yellowdog_ray.platform.calls import Calls, Namespaces, entity, platform_call
-from yellowdog_ray.platform.convert import TASK_TYPE, identified, is_finished, work_entry
+from yellowdog_ray.platform.calls import Calls, Namespaces, platform_call
+from yellowdog_ray.platform.convert import TASK_TYPE, is_finished, work_entry
+from yellowdog_ray.platform.shapes import entity, identified
 from yellowdog_ray.platform.types import WorkRequirementEntry
 from yellowdog_ray.platform.work import work_search
 

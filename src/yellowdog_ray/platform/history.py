@@ -8,7 +8,9 @@ from datetime import datetime
 from yellowdog_client.model import Instance, InstanceSearch, Node, NodeSearch, Task, TaskSearch
 
 from yellowdog_ray.platform.calls import Calls, platform_call
-from yellowdog_ray.platform.convert import identified, instance_id_of, task_errors, task_view
+from yellowdog_ray.platform.convert import task_errors, task_view
+from yellowdog_ray.platform.convert_machines import instance_id_of
+from yellowdog_ray.platform.shapes import identified
 from yellowdog_ray.platform.types import TaskView
 from yellowdog_ray.platform.values import moment, word_of
 

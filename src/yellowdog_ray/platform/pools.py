@@ -7,10 +7,11 @@ from datetime import datetime, timezone
 from yellowdog_client.model import InstantRange, Node, NodeSearch, NodeStatus, WorkerPoolSearch, WorkerPoolSummary
 
 from yellowdog_ray.errors import NotFound
-from yellowdog_ray.platform.calls import entity, platform_call
+from yellowdog_ray.platform.calls import platform_call
 from yellowdog_ray.platform.compute import ComputeCalls
-from yellowdog_ray.platform.convert import LIVE_NODES, named_entry, platform_node_view, pool_view
+from yellowdog_ray.platform.convert_machines import LIVE_NODES, named_entry, platform_node_view, pool_view
 from yellowdog_ray.platform.provisioning import PoolSpec, pool_properties, template_usage
+from yellowdog_ray.platform.shapes import entity
 from yellowdog_ray.platform.types import NamedEntry, PlatformNodeView, PoolView
 
 _EVER = datetime.fromtimestamp(0, timezone.utc)

@@ -14,10 +14,11 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_ray.errors import NotFound
-from yellowdog_ray.platform.calls import entity, platform_call
+from yellowdog_ray.platform.account_types import ImageView, KeyringView, SourceView
+from yellowdog_ray.platform.calls import platform_call
 from yellowdog_ray.platform.compute import ComputeCalls
 from yellowdog_ray.platform.errors import malformed
-from yellowdog_ray.platform.types import ImageView, KeyringView, SourceView
+from yellowdog_ray.platform.shapes import entity
 from yellowdog_ray.platform.values import first_of, word_of
 
 NEEDED = {

@@ -18,17 +18,11 @@ from yellowdog_client.model import (
 )
 
 from yellowdog_ray.errors import NotFound, PlatformError, Refused
-from yellowdog_ray.platform.calls import Calls, entity, platform_call
-from yellowdog_ray.platform.convert import (
-    identified,
-    task_entity,
-    task_group_entity,
-    task_view,
-    work_entry,
-    work_view,
-)
+from yellowdog_ray.platform.calls import Calls, platform_call
+from yellowdog_ray.platform.convert import task_entity, task_group_entity, task_view, work_entry, work_view
 from yellowdog_ray.platform.errors import malformed
 from yellowdog_ray.platform.limits import TASKS, stated_limit
+from yellowdog_ray.platform.shapes import entity, identified
 from yellowdog_ray.platform.types import (
     ENDED_BY_ITSELF,
     TaskGroupSpec,

@@ -21,7 +21,7 @@ from yellowdog_client.model import (
 from yellowdog_local.compute import clouds
 from yellowdog_local.compute.selection import attributes_of, choose, name_provisioned
 from yellowdog_local.errors import InvalidRequest, NoSources, NotCovered
-from yellowdog_local.state.records import SourceTemplateRecord
+from yellowdog_local.state.plain_records import SourceTemplateRecord
 
 LOWER, HIGHER = NumericAttributeRankOrder.PREFER_LOWER, NumericAttributeRankOrder.PREFER_HIGHER
 TRAITS = clouds.traits(can_stop=False)

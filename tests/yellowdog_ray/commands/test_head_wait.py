@@ -11,7 +11,7 @@ from yellowdog_ray.commands import head_wait
 from yellowdog_ray.commands.access import SshSettings
 from yellowdog_ray.commands.head_wait import describe_wait
 from yellowdog_ray.errors import HeadBuildTimeout, HeadEnded, HeadError, HeadUnreachable, HostKeyChanged, SshError
-from yellowdog_ray.platform import convert, pools
+from yellowdog_ray.platform import convert_machines, pools
 from yellowdog_ray.platform.types import ComputeView, PlatformNodeView, PoolView
 from yellowdog_ray.remote.ssh import SshTarget
 
@@ -87,7 +87,7 @@ class TestLateAddress:
         """Sets the addresses that the platform shows from now on, or from some seconds on."""
 
         def show(private: str | None, public: str | None, after: float = 0.0) -> None:
-            real = convert.platform_node_view
+            real = convert_machines.platform_node_view
             changes_at = local.clock.now() + timedelta(seconds=after)
 
             def view(node: Node) -> PlatformNodeView:

@@ -9,7 +9,7 @@ from tests.yellowdog_ray.commands.test_machine_sizes import from_aws
 from yellowdog_local.faults.rules import Status
 from yellowdog_ray.config.environment import head_environment, worker_environment
 from yellowdog_ray.config.models import parse_provider
-from yellowdog_ray.platform.convert import template_source
+from yellowdog_ray.platform.convert_machines import template_source
 from yellowdog_ray.provider import RayDogNodeProvider
 
 LOCAL = {"ray.io/market-type": "on-demand", "ray.io/availability-region": "sim-region"}

@@ -7,7 +7,8 @@ import pytest
 
 from yellowdog_ray.errors import NotAuthorised, Refused
 from yellowdog_ray.inventory.account import Account, cluster_of
-from yellowdog_ray.platform.types import Application, Placement, TaskGroupView, WorkRequirementView
+from yellowdog_ray.platform.account_types import Application
+from yellowdog_ray.platform.types import Placement, TaskGroupView, WorkRequirementView
 
 
 def work(name, *groups):

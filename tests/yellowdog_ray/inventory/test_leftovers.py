@@ -14,12 +14,8 @@ from yellowdog_ray.commands.teardown import tear_down
 from yellowdog_ray.errors import MalformedResponse, NotAuthorised, NotFound, TeardownIncomplete
 from yellowdog_ray.inventory import account, leftovers
 from yellowdog_ray.inventory.leftovers import Removal, read_leftovers, remove
-from yellowdog_ray.platform.types import (
-    Application,
-    PoolEntry,
-    PoolView,
-    WorkRequirementEntry,
-)
+from yellowdog_ray.platform.account_types import Application
+from yellowdog_ray.platform.types import PoolEntry, PoolView, WorkRequirementEntry
 
 POOL = PoolEntry("p", "demo", TAG, "RUNNING", False, OLD)
 

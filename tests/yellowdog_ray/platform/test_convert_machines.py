@@ -18,7 +18,7 @@ from yellowdog_client.model import (
 
 from tests.yellowdog_ray.platform.entities import NO_OBJECTS, filled
 from yellowdog_ray.errors import MalformedResponse
-from yellowdog_ray.platform.convert import (
+from yellowdog_ray.platform.convert_machines import (
     counted_instances,
     platform_node_view,
     pool_view,
