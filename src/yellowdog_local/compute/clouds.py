@@ -35,21 +35,21 @@ class _Cloud:
     instance_type: str
     image: str
     subregion: str
-    spot: str
 
 
 _CLOUDS = {
-    "Aws": _Cloud(CloudProvider.AWS, AwsInstance, "instanceType", "imageId", "availabilityZone", "spot"),
-    "Azure": _Cloud(CloudProvider.AZURE, AzureInstance, "vmSize", "imageId", "availabilityZone", "useSpot"),
-    "Gce": _Cloud(CloudProvider.GOOGLE, GceInstance, "machineType", "image", "zone", "spot"),
-    "Oci": _Cloud(CloudProvider.OCI, OciInstance, "shape", "imageId", "availabilityDomain", "preemptible"),
+    "Aws": _Cloud(CloudProvider.AWS, AwsInstance, "instanceType", "imageId", "availabilityZone"),
+    "Azure": _Cloud(CloudProvider.AZURE, AzureInstance, "vmSize", "imageId", "availabilityZone"),
+    "Gce": _Cloud(CloudProvider.GOOGLE, GceInstance, "machineType", "image", "zone"),
+    "Oci": _Cloud(CloudProvider.OCI, OciInstance, "shape", "imageId", "availabilityDomain"),
 }
 _FLEET_PRICING = {
     AwsFleetPurchaseOption.ON_DEMAND_ONLY: InstancePricing.ON_DEMAND_ONLY,
     AwsFleetPurchaseOption.CAPACITY_BLOCK: InstancePricing.ON_DEMAND_ONLY,
     AwsFleetPurchaseOption.SPOT_ONLY: InstancePricing.SPOT_ONLY,
 }
-_SIMULATOR = _Cloud(None, SimulatorInstance, "instanceType", "imageId", "subregion", "spot")
+_SPOT_FIELDS = ("spot", "useSpot", "preemptible")
+_SIMULATOR = _Cloud(None, SimulatorInstance, "instanceType", "imageId", "subregion")
 
 
 def traits(*, can_stop: bool) -> ComputeSourceTraits:
@@ -113,8 +113,10 @@ def subregion(source: ComputeSource) -> str | None:
 
 
 def is_spot(source: ComputeSource) -> bool:
-    """Whether a source's machines are preemptible; sources without such a field are not."""
-    return bool(getattr(source, _cloud(source).spot, False))
+    """Whether all machines of a source are preemptible; those of sources without such a field are not."""
+    if isinstance(source, AwsFleetComputeSource):
+        return source.purchaseOption is AwsFleetPurchaseOption.SPOT_ONLY
+    return any(getattr(source, field, None) for field in _SPOT_FIELDS)
 
 
 def set_machine(source: ComputeSource, instance_type: str | None, image: str | None) -> None:

@@ -50,7 +50,7 @@ def node_matches(group: GroupRecord, node: NodeRecord) -> bool:
 def pool_rank(group: GroupRecord, pool: PoolRecord) -> int:
     """The rank of a pool for scaling up, by the task group's preferred pricing; the lowest is first."""
     first = _FIRST_SPOT.get(group.spec.instancePricingPreference)
-    kinds = {bool(getattr(source.entity, "spot", False)) for source in pool.requirement.sources}
+    kinds = {clouds.is_spot(source.entity) for source in pool.requirement.sources}
     if first is None or not kinds:
         return 0
     if len(kinds) > 1:

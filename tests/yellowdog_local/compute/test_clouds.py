@@ -9,8 +9,10 @@ from yellowdog_client.model import (
     AwsInstancesComputeSource,
     AzureInstance,
     AzureInstancesComputeSource,
+    AzureScaleSetComputeSource,
     CloudProvider,
     ComputeSource,
+    GceInstanceGroupComputeSource,
     GceInstancesComputeSource,
     InstancePricing,
     OciInstancesComputeSource,
@@ -40,6 +42,31 @@ SIMULATOR = SimulatorComputeSource("s", instanceType="small", imageId="img")
 def test_source_fields_are_read_under_the_names_of_their_cloud(source: Any, fields: tuple[Any, ...]) -> None:
     read = (clouds.provider, clouds.instance_type, clouds.image, clouds.subregion, clouds.is_spot)
     assert tuple(get(source) for get in read) == fields
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (AwsInstancesComputeSource, "spot"),
+        (AzureInstancesComputeSource, "useSpot"),
+        (AzureScaleSetComputeSource, "useSpot"),
+        (GceInstancesComputeSource, "spot"),
+        (GceInstancesComputeSource, "preemptible"),
+        (GceInstanceGroupComputeSource, "preemptible"),
+        (OciInstancesComputeSource, "preemptible"),
+    ],
+)
+def test_source_is_spot_by_the_field_of_its_cloud(kind: type[ComputeSource], field: str) -> None:
+    source = object.__new__(kind)
+    assert not clouds.is_spot(source)
+    setattr(source, field, True)
+    assert clouds.is_spot(source)
+
+
+@pytest.mark.parametrize("option", AwsFleetPurchaseOption)
+def test_fleet_is_spot_if_all_its_machines_are(option: AwsFleetPurchaseOption) -> None:
+    fleet = AwsFleetComputeSource("s", "c", "r", "sg", "c5.large", "ami", option)
+    assert clouds.is_spot(fleet) is (option is AwsFleetPurchaseOption.SPOT_ONLY)
 
 
 @pytest.mark.parametrize(

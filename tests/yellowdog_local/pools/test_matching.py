@@ -4,10 +4,15 @@ from typing import Any
 
 import pytest
 from yellowdog_client.model import (
+    AwsInstancesComputeSource,
+    AzureInstancesComputeSource,
     CloudProvider,
+    ComputeSource,
     DoubleRange,
+    GceInstancesComputeSource,
     InstancePricingPreference,
     NodeDetails,
+    OciInstancesComputeSource,
     RunSpecification,
     SimulatorComputeSource,
 )
@@ -120,6 +125,27 @@ def test_pools_of_the_preferred_pricing_rank_first_then_mixed_ones(
     kinds = ((True,), (False,), (True, False))
     assert tuple(matching.pool_rank(wanted, priced(pool, *spots)) for spots in kinds) == ranks
     assert matching.pool_rank(wanted, priced(pool)) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (AwsInstancesComputeSource, "spot"),
+        (AzureInstancesComputeSource, "useSpot"),
+        (GceInstancesComputeSource, "preemptible"),
+        (OciInstancesComputeSource, "preemptible"),
+    ],
+)
+def test_pool_ranks_as_spot_by_the_field_of_its_cloud(
+    lab: Lab, group: GroupRecord, kind: type[ComputeSource], field: str
+) -> None:
+    pool = lab.pool()
+    wanted = specify(group, instancePricingPreference=InstancePricingPreference.SPOT_THEN_ON_DEMAND)
+    source = object.__new__(kind)
+    pool.requirement.sources[:] = [SourceRecord("1", source)]
+    assert matching.pool_rank(wanted, pool) == 2
+    setattr(source, field, True)
+    assert matching.pool_rank(wanted, pool) == 0
 
 
 def test_workers_of_the_preferred_pricing_rank_first_and_of_configured_pools_last(
