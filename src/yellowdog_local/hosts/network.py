@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import os
+import re
 import subprocess
 import threading
 from dataclasses import dataclass
@@ -21,7 +23,9 @@ BRIDGE_PREFIX = "raydog"
 RANGES = (ipaddress.IPv4Network("10.207.0.0/16"), ipaddress.IPv4Network("198.18.0.0/16"))
 PREFIX_LENGTH = 20
 BRIDGES_PER_RANGE = 2 ** (PREFIX_LENGTH - 16)
-_ALIAS_LIMIT = 200  # the kernel allows 255
+_ALIAS_LIMIT = 200  # bytes; the kernel allows 255
+# A batch line is split at blanks, and has quotes, escapes and comments.
+_NOT_IN_ALIAS = re.compile(r"[^\w/.,:+@%=~-]")
 
 
 class NetworkError(Exception):
@@ -81,6 +85,14 @@ class Bridge:
             if "File exists" in str(error):
                 return False
             raise
+        try:
+            self._set_up(owner)
+        except BaseException:  # an interrupt too: without its alias, nothing finds the bridge
+            self.close()
+            raise
+        return True
+
+    def _set_up(self, owner: str) -> None:
         run_ip(
             [
                 f"link set {self.name} alias {_alias(owner)}",
@@ -89,7 +101,6 @@ class Bridge:
                 f"link set {self.name} up",
             ]
         )
-        return True
 
     def reserve(self) -> Cable:
         """Take the next free address upward, so that an ended host's address is reused last.
@@ -169,7 +180,7 @@ def run_ip(commands: list[str]) -> None:
         ["ip", "-batch", "-"],
         input="\n".join(commands) + "\n",
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     if done.returncode != 0:
@@ -178,15 +189,17 @@ def run_ip(commands: list[str]) -> None:
 
 
 def _alias(owner: str) -> str:
-    safe = owner.replace(" ", "_")  # a batch line is split at blanks
-    if len(safe) > _ALIAS_LIMIT:
-        safe = safe[: _ALIAS_LIMIT - 65] + "-" + hashlib.sha256(owner.encode()).hexdigest()
-    return safe
+    """The owner itself, or where `ip` or the kernel cannot take it, a readable part of it with its digest."""
+    safe = _NOT_IN_ALIAS.sub("_", owner)
+    if safe == owner and len(safe.encode()) <= _ALIAS_LIMIT:
+        return safe
+    digest = hashlib.sha256(os.fsencode(owner)).hexdigest()
+    return f"{safe.encode()[: _ALIAS_LIMIT - len(digest) - 1].decode(errors='ignore')}-{digest}"
 
 
 def _alias_of(entry: Path) -> str:
     try:
-        return (entry / "ifalias").read_text().strip()
+        return (entry / "ifalias").read_text("utf-8", "replace").strip()
     except OSError:  # the interface was removed meanwhile
         return ""
 

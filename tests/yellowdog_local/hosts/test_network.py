@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,83 @@ def test_open_fails_without_a_free_subnet(monkeypatch: pytest.MonkeyPatch) -> No
         Bridge.open("owner")
 
 
+@pytest.fixture
+def scripted_ip(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Replaces `ip` by a record of its commands that fails from the first one with a given text on."""
+
+    def script(failing: str) -> list[str]:
+        commands: list[str] = []
+
+        def run(batch: list[str]) -> None:
+            for command in batch:
+                commands.append(command)
+                if failing in command:
+                    raise NetworkError(failing)
+
+        monkeypatch.setattr(network, "run_ip", run)
+        monkeypatch.setattr(network, "_free_network", lambda _index: ipaddress.IPv4Network("10.207.0.0/20"))
+        return commands
+
+    return script
+
+
+@pytest.mark.parametrize("failing", ["alias", "addrgenmode", "addr add", "raydog0 up"])
+def test_open_leaves_no_bridge_when_its_set_up_fails(scripted_ip: Callable[[str], list[str]], failing: str) -> None:
+    commands = scripted_ip(failing)
+
+    with pytest.raises(NetworkError, match=failing):
+        Bridge.open("owner")
+    assert commands[-1] == "link del raydog0"
+
+
+def test_open_removes_nothing_when_no_bridge_is_added(scripted_ip: Callable[[str], list[str]]) -> None:
+    commands = scripted_ip("link add")
+
+    with pytest.raises(NetworkError, match="link add"):
+        Bridge.open("owner")
+    assert len(commands) == 1
+
+
+OWNERS = [
+    "/plain/path",
+    "/with a blank",
+    "/with a\nline",
+    "/with\ttab\x00and\x1bcontrol",
+    "/with#hash\"quote'\\",
+    "/wide\u2003blank",
+    "/" + "long/" * 100,
+    "/" + "\N{DOG FACE}" * 60,
+    "/" + "\u00e9" * 200,
+    "/not\udcffutf8",
+]
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_alias_is_one_word_of_a_batch_and_fits_the_kernels_limit(owner: str) -> None:
+    alias = network._alias(owner)
+
+    assert re.fullmatch(r"[^\s\x00-\x1f#'\"\\]+", alias)
+    assert len(alias.encode()) <= 255
+    assert network._alias(owner + "x") != alias
+
+
+def test_alias_is_the_path_of_an_owner_where_possible() -> None:
+    assert network._alias("/home/me/.raydog-1") == "/home/me/.raydog-1"
+    assert network._alias("/h/a b").startswith("/h/a_b-")
+    assert network._alias("/h/a b") != network._alias("/h/a_b")
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("owner", OWNERS)
+def test_bridge_is_found_by_any_owner(owner: str) -> None:
+    bridge = Bridge.open(owner)
+    try:
+        assert bridges_of(owner) == [bridge.name]
+        assert bridges_of(owner + "x") == []
+    finally:
+        bridge.close()
+
+
 @pytest.mark.hosts
 def test_bridge_is_found_by_its_owner_until_closed(tmp_path: Path) -> None:
     owner = str(tmp_path / "with blanks")
@@ -82,17 +161,6 @@ def test_bridge_is_found_by_its_owner_until_closed(tmp_path: Path) -> None:
     bridge.close()
 
     assert bridges_of(owner) == []
-
-
-@pytest.mark.hosts
-def test_bridge_is_found_by_a_long_owner() -> None:
-    owner = "/" + "long/" * 100
-    bridge = Bridge.open(owner)
-    try:
-        assert bridges_of(owner) == [bridge.name]
-        assert bridges_of(owner + "x") == []
-    finally:
-        bridge.close()
 
 
 @pytest.mark.hosts
