@@ -114,7 +114,12 @@ setup_venv() { unless_stamped "$1" "$STAMP_NAME" "$(stamp_for "$2")" build_venv 
 
 # unless_stamped DIR FILE STAMP COMMAND...: install into an environment, unless its FILE has this stamp. Another script
 # may have installed it while this one waited for the lock.
-unless_stamped() { has_stamp "${@:1:3}" || locked "$1" install_unless_stamped "$@"; }
+unless_stamped() { has_stamp "${@:1:3}" || { is_own "$1" && locked "$1" install_unless_stamped "$@"; }; }
+
+# A link may lead to the environment of another checkout.
+is_own() {
+  [ ! -L "$REPO/$1" ] || fail "$1 is a symbolic link: the set-up would change the environment behind it. Remove the link."
+}
 
 install_unless_stamped() { has_stamp "${@:1:3}" || "${@:4}"; }
 

@@ -16,13 +16,6 @@ from tests.mutation.survivors import JUDGED, Mutant, judgements
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/yellowdog_ray"
 
-_HELP = """\
-Each mutation changes one expression of a module, in a temporary copy of the checkout. The quick tests of the module
-must then fail; otherwise the mutation survives. Prints each module's share of killed mutations, and the survivors.
-Exits with 1 if a survivor is not judged in tests/mutation/survivors.txt. A mutation takes about a second, and the
-provider has thousands: --sample runs a random sample of each package. One seed selects the same mutations every time.
-"""
-
 _NOT_MUTATED = [r"\blogger\.\w+\(", r"\bcast\(", r"\bTypeVar\("]
 
 _TESTS_THAT_CAN_RUN = "not (hosts or e2e or search or hypothesis)"
@@ -146,13 +139,13 @@ def _score(mutants: Iterable[Mutant]) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("scripts/mutate", description=_HELP)
-    parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as cluster/backoff.py or monitor (all)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="mutations at a time (1)")
-    parser.add_argument("--sample", type=int, default=0, metavar="N", help="N random mutations of each package (all)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="selects the sample (0)")
-    parser.add_argument("--list", action="store_true", help="show the selected modules, and end")
-    parser.add_argument("--survivors", action="store_true", help="show the judged survivors, and end")
+    parser = argparse.ArgumentParser(prog="scripts/mutate", add_help=False)  # the script has the help
+    parser.add_argument("modules", nargs="*")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--survivors", action="store_true")
     return parser.parse_args()
 
 
