@@ -1,5 +1,6 @@
 """A pool's specification, and the SDK's objects made from it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from yellowdog_ray.config.node_config import NodeConfig
@@ -23,6 +24,12 @@ SPEC = PoolSpec(
     idle_pool_timeout=timedelta(hours=1),
 )
 
+NOT_SENT = {
+    "compute_requirement_template": "its id is an argument of `template_usage`",
+    "worker_pool": "RayDog provisions no machines for a configured pool",
+}
+"""Keys of `node_config` that the specification of a pool does not contain, and why."""
+
 
 def test_template_usage_has_the_machines_of_node_config():
     usage = template_usage(SPEC, "ydid:crt:1", "demo")
@@ -44,3 +51,19 @@ def test_pool_properties_have_every_timeout_and_one_worker_per_node():
     assert (properties.idlePoolShutdown.enabled, properties.idlePoolShutdown.timeout) == (True, timedelta(hours=1))
     assert properties.createNodeWorkers.targetCount == 1
     assert properties.metricsEnabled is True
+
+
+def test_each_key_of_node_config_is_sent():
+    read = set()
+
+    class Watched(NodeConfig):
+        def __getattribute__(self, name):
+            read.add(name)
+            return super().__getattribute__(name)
+
+    spec = replace(SPEC, machine=Watched(**MACHINE.model_dump()))
+    read.clear()
+    template_usage(spec, "ydid:crt:1", "demo")
+    pool_properties(spec)
+
+    assert NodeConfig.model_fields.keys() - read == NOT_SENT.keys()
