@@ -1,6 +1,6 @@
 """Decides on which side a provider runs: on the user's machine under a `ray` command, or in the head's autoscaler.
 
-Nothing else in the provider makes this decision, and nothing else reads these variables.
+Nothing else in the provider makes this decision. `credentials` too reads `ON_HEAD`, for the order of the key's sources.
 """
 
 from __future__ import annotations

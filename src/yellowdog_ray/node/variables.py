@@ -48,7 +48,7 @@ def _variable(name: str, *, written_by: str, read_by: str, absent: str) -> str:
 ON_HEAD = _variable(
     "RAYDOG_ON_HEAD",
     written_by=_LAPTOP_FOR_HEAD,
-    read_by="monitor (`1`: this process runs on the head)",
+    read_by="monitor (`1`: this process runs on the head), for its side and for the order of the key's sources",
     absent="this process is a `ray` command on a laptop",
 )
 WORK_REQUIREMENT_ID = _variable(
