@@ -1,4 +1,4 @@
-"""The types of a route: a method, a path, and a function from a call to an answer. Imports no services."""
+"""The types of a route: a method, a path, and a function from a call to an answer."""
 
 from __future__ import annotations
 
