@@ -8,6 +8,7 @@ import pytest
 
 from yellowdog_local.state import lives, records
 from yellowdog_local.state.lifecycle import Lifecycle
+from yellowdog_local.state.store import Store
 
 RECORDS: dict[type[Any], Lifecycle[Any, Any]] = {
     records.WorkRecord: lives.WORK_REQUIREMENT,
@@ -19,6 +20,15 @@ RECORDS: dict[type[Any], Lifecycle[Any, Any]] = {
     records.RequirementRecord: lives.COMPUTE_REQUIREMENT,
     records.InstanceRecord: lives.INSTANCE,
 }
+
+
+def shown_otherwise(store: Store) -> list[str]:
+    """The ids of the records whose entity, which callers see, has another status than the record."""
+    tables: tuple[dict[str, Any], ...] = (
+        *(store.works, store.groups, store.tasks, store.pools),
+        *(store.nodes, store.workers, store.requirements, store.instances),
+    )
+    return [record.id for table in tables for record in table.values() if record.entity.status is not record.status]
 
 
 class Transitions:

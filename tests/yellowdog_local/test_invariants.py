@@ -32,7 +32,7 @@ from yellowdog_client.model import (
 from tests.selection import EXHAUSTIVE
 from tests.simulation.lab import Lab
 from tests.simulation.platform_invariants import Witness
-from tests.simulation.transitions import Transitions
+from tests.simulation.transitions import Transitions, shown_otherwise
 from tests.yellowdog_local.random_operations import (
     CHANGES,
     ENDINGS,
@@ -263,6 +263,7 @@ class RandomOperations(RuleBasedStateMachine):
         self.sound = False
         self.witness.look()
         assert self.transitions.undeclared == set()
+        assert shown_otherwise(self.store) == []
         assert self.errors.messages == []
         self.sound = True
 

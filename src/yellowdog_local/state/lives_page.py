@@ -13,9 +13,10 @@ _HEAD = """\
 
 <!-- Generated: python -m yellowdog_local.state.lives > docs/development/lives.md -->
 
-Each entity moves from status to status by the events of a table, `src/yellowdog_local/state/lives.py`. The code can
-take no other step: an undeclared one raises `UndeclaredStep`, which the API returns as an HTTP 500. This page is drawn
-from the tables. `tests/yellowdog_local/state/test_lives.py` compares both and takes every declared step.
+Each entity moves from status to status by the events of a table, `src/yellowdog_local/state/lives.py`.
+`Lifecycle.move` refuses any other step with `UndeclaredStep`, which the API returns as an HTTP 500. This page is drawn
+from the tables. `tests/yellowdog_local/state/test_lives.py` compares both, takes every declared step, and finds
+assignments of a status beside `move`.
 
 To change a lifecycle, edit its table, add a scenario that takes the step to that test, and generate this page again.
 """

@@ -21,7 +21,7 @@ from yellowdog_client.model.exceptions import InternalServerException
 
 import yellowdog_local
 from tests.simulation.lab import Lab, LabMaker
-from tests.simulation.transitions import RECORDS, Transitions
+from tests.simulation.transitions import RECORDS, Transitions, shown_otherwise
 from tests.yellowdog_local.state import scenarios_of_machines, scenarios_of_work
 from yellowdog_local.state import lives
 from yellowdog_local.state.clock import SteppedClock
@@ -32,7 +32,6 @@ from yellowdog_local.work import requirements
 
 SOURCES = Path(yellowdog_local.__file__).parent
 PAGE = Path(__file__).parents[3] / "docs" / "development" / "lives.md"
-ENGINE = SOURCES / "state" / "lifecycle.py"
 Step = tuple[str, Any, str]
 
 
@@ -134,16 +133,75 @@ class TestTable:
         assert lifecycle in RECORDS.values()
 
 
-def test_only_the_engine_assigns_the_status_of_a_record() -> None:
-    found = [
-        f"{file.relative_to(SOURCES)}:{target.lineno}"
+ASSIGNED: dict[str, str] = {
+    "state/lifecycle.py move": "the engine",
+    "compute/instances.py boot": "the first status",
+    "compute/requirements.py _keep": "the first status",
+    "compute/requirements.py _source": "of a source, which has no lifecycle",
+    "compute/requirements.py _request_instances": "of a source, which has no lifecycle",
+    "pools/configured.py _make": "the first status",
+    "pools/provisioned.py provision": "the first status",
+    "work/requirements.py add": "the first status",
+    "work/requirements.py _add_group": "the first status",
+    "work/tasks.py _add": "the first status",
+    "compute/clouds.py set_machine": "of a source: its type and image, by the names of its cloud",
+    "work/requirements.py _update_group": "of a task group: four attributes that a user may change",
+}
+"""The functions that assign a status, or attributes by a computed name, and of what."""
+
+
+def assigns_status(node: ast.AST) -> bool:
+    """Whether a node can assign a status: as an attribute, by `setattr`, or by the attributes' dictionary."""
+    match node:
+        case ast.Attribute(attr="status", ctx=ast.Store()):
+            return True
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[*_, attribute, _]) if "setattr" in name:
+            return not isinstance(attribute, ast.Constant) or attribute.value == "status"
+        case ast.Subscript(value=ast.Call(func=ast.Name(id="vars")) | ast.Attribute(attr="__dict__"), ctx=ast.Store()):
+            return True
+        case ast.Attribute(value=ast.Call(func=ast.Name(id="vars")) | ast.Attribute(attr="__dict__"), attr="update"):
+            return True
+    return False
+
+
+def assigning_functions(source: str) -> set[str]:
+    """The functions of a module that can assign a status."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    return {function.name for function in functions if any(map(assigns_status, ast.walk(function)))}
+
+
+def test_only_declared_functions_assign_a_status() -> None:
+    found = {
+        f"{file.relative_to(SOURCES)} {function}"
         for file in SOURCES.rglob("*.py")
-        if file != ENGINE
-        for target in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store) and target.attr == "status"
-        if not ast.unparse(target.value).endswith("entity")  # the first status, and that of sources and answers
-    ]
-    assert found == []
+        for function in assigning_functions(file.read_text(encoding="utf-8"))
+    }
+    assert found == ASSIGNED.keys()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "task.status = x",
+        "task.entity.status, other = x, y",
+        'setattr(task, "status", x)',
+        "setattr(task, name, x)",
+        'object.__setattr__(task, "status", x)',
+        'vars(task)["status"] = x',
+        'task.__dict__["status"] = x',
+        "vars(task).update(status=x)",
+    ],
+)
+def test_assignment_beside_the_engine_is_found(line: str) -> None:
+    assert assigning_functions(f"def function():\n    {line}") == {"function"}
+
+
+def test_status_that_only_an_entity_has_is_found(lab: Lab) -> None:
+    (task,) = lab.tasks(lab.group(), "a")
+    assert shown_otherwise(lab.platform.store) == []
+    task.entity.status = TaskStatus.FAILED
+    assert shown_otherwise(lab.platform.store) == [task.id]
+    lab.platform.store.tasks.clear()
 
 
 def test_page_is_up_to_date() -> None:
