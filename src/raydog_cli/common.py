@@ -14,7 +14,6 @@ import typer
 
 from yellowdog_local.cli.durations import format_seconds
 
-FOUND = 0
 NOT_FOUND = 1
 """Nothing was found, or only a part could be read or removed."""
 NO_ACCESS = 2

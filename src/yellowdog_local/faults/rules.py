@@ -70,6 +70,15 @@ class _MachineRule(_Rule):
         return fnmatchcase(pool, self.pool) and fnmatchcase(source, self.source)
 
 
+class _TaskRule(_MachineRule):
+    task: str = "*"
+    """Tasks to match, by name."""
+
+    def matches_task(self, pool: str, source: str, name: str) -> bool:
+        """Whether the rule matches a task on a machine."""
+        return self.matches_machine(pool, source) and fnmatchcase(name, self.task)
+
+
 # -- calls ------------------------------------------------------------------------------------------------------------
 
 
@@ -178,33 +187,19 @@ class Lost(_MachineRule):
     """Time from the notice to the loss (seconds); by default the setting `preemption_notice_seconds`."""
 
 
-class TaskExits(_MachineRule):
+class TaskExits(_TaskRule):
     """The task ends as soon as it starts, without running."""
 
     kind: Literal["task-exits"] = "task-exits"
 
-    task: str = "*"
-    """Tasks to match, by name."""
-
     exit_code: int = 1
     """The exit code."""
 
-    def matches_task(self, pool: str, source: str, name: str) -> bool:
-        """Whether the rule matches a task on a machine."""
-        return self.matches_machine(pool, source) and fnmatchcase(name, self.task)
 
-
-class AbortLost(_MachineRule):
+class AbortLost(_TaskRule):
     """The abort or timeout of a task is accepted and shown, but never reaches the agent."""
 
     kind: Literal["abort-lost"] = "abort-lost"
-
-    task: str = "*"
-    """Tasks to match, by name."""
-
-    def matches_task(self, pool: str, source: str, name: str) -> bool:
-        """Whether the rule matches a task on a machine."""
-        return self.matches_machine(pool, source) and fnmatchcase(name, self.task)
 
 
 class Capacity(_MachineRule):

@@ -14,7 +14,6 @@ from yellowdog_local.api.app import create_app
 from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.service.connections import HEADER_TIMEOUT_SECONDS, DeadlineProtocol
 
-_START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.2
 _DRAIN_SECONDS = 1.0  # for calls in progress when the server stops

@@ -21,15 +21,12 @@ from yellowdog_ray.node.kit import NOTICE_SECONDS, RANK_SECONDS, Manifest
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.concurrency import run_concurrently
 from yellowdog_ray.platform.idempotent import submit_tasks
+from yellowdog_ray.platform.provisioning import AFTER_LIFETIME
 from yellowdog_ray.platform.types import TaskSpec, TaskView
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
-
-AFTER_LIFETIME = timedelta(minutes=5)
-"""From the end of the cluster's lifetime until the platform terminates the machine of a new head (`cluster/pools.py`).
-"""
 
 
 class Delivery(Protocol):

@@ -22,7 +22,7 @@ from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.backoff import BackOff
 from yellowdog_ray.cluster.cluster import Cluster
 from yellowdog_ray.cluster.journal import Act, Note, note_nothing
-from yellowdog_ray.cluster.pools import AFTER_LIFETIME, needed_nodes, placement, pool_spec, provision
+from yellowdog_ray.cluster.pools import needed_nodes, placement, pool_spec, provision
 from yellowdog_ray.cluster.snapshot import ClusterNode
 from yellowdog_ray.config.environment import worker_environment
 from yellowdog_ray.config.limits import LAST_LAUNCH, LAST_LAUNCH_SHARE, MAX_POOL_NODES
@@ -46,7 +46,7 @@ from yellowdog_ray.node.machine_labels import with_machine_labels
 from yellowdog_ray.node.scripts import WORKER_SCRIPT
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.idempotent import AMBIGUOUS, add_task_group, submit_tasks
-from yellowdog_ray.platform.provisioning import PoolSpec
+from yellowdog_ray.platform.provisioning import AFTER_LIFETIME, PoolSpec
 from yellowdog_ray.platform.types import (
     Placement,
     PoolView,

@@ -23,10 +23,6 @@ IDLE_NODE_TIMEOUT = timedelta(seconds=20)
 """How long a platform node without a task is kept. Ray no longer needs it, so the timeout is short. A timeout above 0
 lets a new platform node wait for its task, and ends one whose task was withdrawn while it booted."""
 
-AFTER_LIFETIME = timedelta(minutes=5)
-"""From the end of the cluster's lifetime until the platform terminates all instances of a pool. An orderly end is over
-by then."""
-
 
 def pool_spec(
     cluster_name: str,

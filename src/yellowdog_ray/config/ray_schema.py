@@ -39,11 +39,6 @@ _DIGITS = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _MERGED = ("head_setup_commands", "worker_setup_commands")
 
 
-def schema_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
-    """The mistakes of a YAML as Ray has prepared it; `resources` may be missing, because RayDog fills them in."""
-    return [*keys_that_are_no_text(config), *take_wrong_values(config)[0]]
-
-
 def keys_that_are_no_text(config: Mapping[str, Any]) -> list[Mistake]:
     """The keys to which Ray's schema cannot be applied; each mistake is at the mapping that has the key."""
     return list(_keys_that_are_no_text(config, ()))

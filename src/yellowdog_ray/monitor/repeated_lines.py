@@ -137,10 +137,6 @@ def _rules(waits: Callable[[str], bool]) -> dict[str, Sequence[_Rule]]:
     }
 
 
-LOGGERS = tuple(_rules(lambda _: False))
-"""The modules that log such lines."""
-
-
 def drop_repeated_lines(now: Callable[[], float], waits: Callable[[str], bool]) -> None:
     """Drop these lines from now on, in this process. A second call replaces the first one's arguments.
 

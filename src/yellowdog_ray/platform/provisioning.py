@@ -14,6 +14,10 @@ from yellowdog_client.model import (
     ProvisionedWorkerPoolProperties,
 )
 
+AFTER_LIFETIME = timedelta(minutes=5)
+"""From the end of the cluster's lifetime until the platform terminates all instances of a pool. An orderly end is over
+by then."""
+
 
 class Machine(Protocol):
     """The machines of a pool, as a `node_config` describes them."""

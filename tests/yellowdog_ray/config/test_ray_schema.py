@@ -2,7 +2,7 @@
 
 import pytest
 
-from yellowdog_ray.config.ray_schema import schema_mistakes, with_empty_resources
+from yellowdog_ray.config.ray_schema import keys_that_are_no_text, take_wrong_values, with_empty_resources
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def config(cluster_yaml):
 
 
 def found(config):
-    return [str(mistake) for mistake in schema_mistakes(config)]
+    return [str(mistake) for mistake in (*keys_that_are_no_text(config), *take_wrong_values(config)[0])]
 
 
 def test_good_configuration_has_no_mistake(config):

@@ -14,13 +14,16 @@ from yellowdog_ray.monitor.repeated_lines import drop_repeated_lines
 from yellowdog_ray.node import variables
 from yellowdog_ray.provider import RayDogNodeProvider
 
+LOGGERS = tuple(repeated_lines._rules(lambda _: False))
+"""The modules that log such lines."""
+
 READERS = ("ray.autoscaler._private.util", "ray.autoscaler.v2.instance_manager.config")
 """What reads the configuration file at every tick."""
 
 
 @pytest.fixture(autouse=True)
 def _no_filters(monkeypatch):
-    for name in repeated_lines.LOGGERS:
+    for name in LOGGERS:
         monkeypatch.setattr(logging.getLogger(name), "filters", [])
 
 
@@ -59,12 +62,12 @@ def test_provider_on_the_head_drops_repeated_lines(platform, cluster_yaml, monke
 
     make_provider(cluster_yaml)
 
-    assert all(len(logging.getLogger(name).filters) == 1 for name in repeated_lines.LOGGERS)
+    assert all(len(logging.getLogger(name).filters) == 1 for name in LOGGERS)
 
 
 def test_other_lines_are_logged_each_time(caplog):
     drop_repeated_lines(lambda: 0.0, lambda _: False)
-    logger = logging.getLogger(repeated_lines.LOGGERS[0])
+    logger = logging.getLogger(LOGGERS[0])
 
     with caplog.at_level(logging.INFO):
         for _ in range(3):

@@ -34,7 +34,16 @@ def node_environment(config: Json) -> dict[str, str]:
     )
 
 
-class Task:
+class _Execution:
+    _process: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """Kill the process and its group, if it still runs."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+class Task(_Execution):
     """One execution of a task: its process, its directory and the file of its output."""
 
     def __init__(self, command: Json, config: Json) -> None:
@@ -44,7 +53,6 @@ class Task:
         self._config = config
         self._safe_id = self.id.replace(":", "_")
         self.directory = Path(config["data"], "workers", self._safe_id)
-        self._process: subprocess.Popen[bytes] | None = None
 
     def prepare(self) -> None:
         """Create the task's directory with its data.
@@ -101,11 +109,6 @@ class Task:
         else:
             self._process.terminate()
 
-    def kill(self) -> None:
-        """Kill the task's process group, if its process still runs."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-
     def _environment(self) -> dict[str, str]:
         environment = node_environment(self._config) | {
             "YD_TASK_GROUP_ID": self._command.get("taskGroupId", ""),
@@ -115,14 +118,13 @@ class Task:
         return environment | (self._command.get("environment") or {})
 
 
-class Action:
+class Action(_Execution):
     """A node action: a file to write or a command to run, beside the tasks of the node."""
 
     def __init__(self, command: Json, config: Json) -> None:
         self.number: int = command["number"]
         self._command = command
         self._config = config
-        self._process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> tuple[int, str | None]:
         """Run the action to its end; the exit code, 0 for success, and the error."""
@@ -137,11 +139,6 @@ class Action:
         except (OSError, ValueError) as error:
             return 1, str(error)
         return code, None if code == 0 else f"exit code {code}"
-
-    def kill(self) -> None:
-        """Kill the command's process group, if it still runs."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _run_command(self) -> int:
         command, config = self._command, self._config
