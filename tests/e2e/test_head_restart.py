@@ -82,7 +82,7 @@ def executing(platform: PlatformView) -> set[str]:
 
 def kits_with_jobs(box: Box) -> int:
     """The number of hosts that have a kit with jobs."""
-    kits = [file.parent for file in box.folder.rglob(".raydog/kit/carriers")]
+    kits = [file.parent for file in box.folder.rglob(".raydog/kit/*/carriers")]
     return sum((kit / "jobs.json").is_file() for kit in kits)
 
 

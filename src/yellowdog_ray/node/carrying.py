@@ -18,18 +18,25 @@ RETRY_SECONDS = 60
 WAIT_SECONDS = 300
 """After this time, a worker that is no carrier requests to become one again."""
 
+OLD_MINUTES = 5
+"""A kit that was last renewed before this time is not used: a slow transfer, its check, and `HEAD_LOST_SECONDS`."""
+
+_CANNOT_CARRY = 3
+"""Exit code of the fetch on an image on which no carrier runs. After any other end it is started again."""
+
 _WORKERS_TRAP = (
     f'[ "${{{variables.AUTH_MODE}:-}}" != token ] || trap \'finish; rm -f "${variables.AUTH_TOKEN_PATH}"\' EXIT\n'
 )
+_WORKERS_WATCH = "  watch_head\n  pause $((missed"
 _FIRST_WAIT, _LAST_WAIT = "do pause 0.1; done\n", "do pause 0.2; done\n"
 
 _FETCH = f"""\
 import base64, hashlib, io, json, os, shutil, socket, ssl, subprocess, sys, tarfile
 import threading, time
 
-kit, token_file = sys.argv[1:3]
+parent, kit, token_file = int(sys.argv[1]), *sys.argv[2:4]
 head, port = os.environ["{variables.HEAD_IP}"], int(os.environ["{variables.TOKEN_SERVICE}"])
-parent, digest, failed, disk = os.getppid(), "", False, threading.Lock()
+digest, renewed, failed, disk, check = "", time.monotonic(), False, threading.Lock(), None
 os.umask(0o077)
 
 
@@ -55,27 +62,37 @@ def drop():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def watch():  # the script of a task that was killed deletes nothing
+def watch():  # the script of a task that was killed deletes nothing, and may be gone before this program starts
     while os.getppid() == parent:
         time.sleep(1)
-    with disk:
-        drop()
-        os._exit(1)
+    while not disk.acquire(timeout=0.1):
+        if check:
+            check.kill()
+    drop()
+    os._exit(1)
 
 
 def unpack(archive, folder):
+    global check
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, **({{"filter": "data"}} if hasattr(tarfile, "data_filter") else {{}}))
     path = os.pathsep.join(filter(None, [folder + "/{kit.PACKAGE}", os.environ.get("{variables.PYTHON_PATH}")]))
     program = "import shutil, yellowdog_ray.carrier.__main__; assert shutil.which('ssh'), 'it has no ssh'"
-    test = [sys.executable, "-c", program]
-    done = subprocess.run(test, env={{**os.environ, "{variables.PYTHON_PATH}": path}}, capture_output=True, timeout=120)
-    if done.returncode:
-        why = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    environment = {{**os.environ, "{variables.PYTHON_PATH}": path}}
+    with subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE) as check:
+        try:
+            _, error = check.communicate(timeout=120)
+        finally:
+            check.kill()
+    if check.returncode < 0:
+        raise OSError("the check of the kit was ended by signal %d" % -check.returncode)
+    if check.returncode:
         drop()
-        sys.exit("RayDog: this worker's image cannot replace a lost head: " + " ".join(why))
+        why = error.decode(errors="replace").strip().splitlines()[-1:]
+        print("RayDog: this worker's image cannot replace a lost head:", *why, file=sys.stderr, flush=True)
+        os._exit({_CANNOT_CARRY})
 
 
 def keep(answer):
@@ -90,39 +107,74 @@ def keep(answer):
         digest = answer["digest"]
     with open(kit + "/{kit.CARRIERS}.new", "w") as file:
         file.write(answer["{kit.CARRIERS}"])
-    os.rename(kit + "/{kit.CARRIERS}.new", kit + "/{kit.CARRIERS}")
+    os.rename(kit + "/{kit.CARRIERS}.new", kit + "/{kit.CARRIERS}")  # its time is that of the renewal
+
+
+def renew():
+    answer = ask()
+    with disk:
+        try:
+            if "{kit.CARRIERS}" in answer:
+                keep(answer)
+                return {RENEW_SECONDS}
+            wait = min(max(int(answer["wait"]), {RENEW_SECONDS}), {WAIT_SECONDS})
+            drop()
+            return wait
+        finally:
+            shutil.rmtree(kit + ".new", ignore_errors=True)
 
 
 threading.Thread(target=watch, daemon=True).start()
 pause = 1
 while True:
     time.sleep(pause)
-    pause = {RENEW_SECONDS}
     try:
-        answer = ask()
-        with disk:
-            if "{kit.CARRIERS}" in answer:
-                keep(answer)
-            elif "wait" in answer:
-                pause, digest = int(answer["wait"]), ""
-                drop()
-    except (OSError, ValueError, KeyError, tarfile.TarError, subprocess.SubprocessError) as error:
+        pause = renew()
+        renewed = time.monotonic()
+    except Exception as error:
+        pause = {RENEW_SECONDS}
         if not failed:
-            print("RayDog: this worker could not get the head's files: %r" % error, file=sys.stderr, flush=True)
+            why = " ".join(str(error).split())[:300]  # without the answer, which may be secret
+            print("RayDog: this worker could not get the head's files:", type(error).__name__, why, file=sys.stderr)
+            sys.stderr.flush()
         failed = True
+        if time.monotonic() - renewed > {60 * OLD_MINUTES}:
+            with disk:
+                drop()
 """
 
 _WORKER_PART = f"""\
 # By RayDog (provider.head_restart): this worker may get the head's files, and replace the head if its machine is lost.
-raydog_kit="$HOME/{kit.FOLDER}" raydog_aborted=''
-python -I -S - "$raydog_kit" "${variables.AUTH_TOKEN_PATH}" <<'RAYDOG' &
+raydog_kit="$HOME/{kit.FOLDER}/$$" raydog_aborted='' raydog_fetch='' raydog_fetch_at=0
+fetch_kit() {{
+  exec python -I -S - "$$" "$raydog_kit" "${variables.AUTH_TOKEN_PATH}" <<'RAYDOG'
 {_FETCH}RAYDOG
-raydog_fetch=$!
+}}
+remove_kit() {{ rm -rf "$raydog_kit" "$raydog_kit.new"; rmdir "$HOME/{kit.FOLDER}" 2>/dev/null; }}
+# Start the fetch again if it was killed: its kit would grow old.
+keep_fetching() {{
+  [ -n "$raydog_fetch_at" ] && ! kill -0 "$raydog_fetch" 2>/dev/null || return 0
+  if [ -n "$raydog_fetch" ]; then
+    wait "$raydog_fetch" 2>/dev/null
+    [ $? -ne {_CANNOT_CARRY} ] || raydog_fetch_at=''
+    raydog_fetch=''
+    remove_kit
+  fi
+  [ -n "$raydog_fetch_at" ] && [ "$SECONDS" -ge "$raydog_fetch_at" ] || return 0
+  raydog_fetch_at=$((SECONDS + {RETRY_SECONDS}))
+  fetch_kit &
+  raydog_fetch=$!
+}}
+keep_fetching
 stop_fetch() {{ kill "$raydog_fetch" && wait "$raydog_fetch"; }} 2>/dev/null
-delete_kit() {{ stop_fetch; rm -rf "$raydog_kit" "$raydog_kit.new"; }}
+delete_kit() {{ stop_fetch; remove_kit; }}
 replace_head() {{
   stop_fetch
   [ -f "$raydog_kit/{kit.CARRIERS}" ] && ! head_machine_answers && [ -z "$raydog_aborted" ] || return 0
+  [ -n "$(find "$raydog_kit/{kit.CARRIERS}" -mmin -{OLD_MINUTES})" ] || {{
+    echo "The head's machine does not answer; this worker's copy of its files is too old to replace it"
+    return 0
+  }}
   echo "The head's machine does not answer: this worker may replace the head"
   {variables.PYTHON_PATH}="$raydog_kit/{kit.PACKAGE}${{{variables.PYTHON_PATH}:+:${variables.PYTHON_PATH}}}" \\
     timeout "${variables.HEAD_RESTART}" python -m yellowdog_ray.carrier "$raydog_kit" &
@@ -159,6 +211,7 @@ within_time() {{
 
 def worker_script(script: str = WORKER_SCRIPT) -> str:
     """The default worker script, of a worker that may replace a lost head."""
+    script = _replaced(script, _WORKERS_WATCH, _WORKERS_WATCH.replace("watch_head", "watch_head\n  keep_fetching"))
     return _replaced(script, _WORKERS_TRAP, _WORKER_PART)
 
 

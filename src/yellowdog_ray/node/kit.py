@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 FOLDER = ".raydog/kit"
-"""The kit on a worker, below the home directory."""
+"""The kits on a worker, below the home directory: one directory for each task, named by its script's process."""
 
 MANIFEST = "manifest.json"
 CREDENTIALS = "credentials"

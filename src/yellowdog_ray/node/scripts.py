@@ -108,7 +108,7 @@ set_up="$HOME/{SET_UP_FILE}"
 environment="$HOME/{_ENVIRONMENT_FILE}"
 mkdir -p "$HOME/.raydog" && chmod 700 "$HOME/.raydog"
 rm -f "$set_up" "$environment"  # of an earlier task on this machine
-rm -rf "$HOME/{kit.FOLDER}" "$HOME/{kit.FOLDER}.new"  # secrets of one that was killed (provider.head_restart)
+rm -rf "$HOME/{kit.FOLDER}"  # secrets of one that was killed (provider.head_restart)
 
 wait_for_set_up() {{
   echo "Waiting for Ray's updater to set this node up"

@@ -60,13 +60,12 @@ def task(script: str, home: Path, **environment: str) -> Iterator[subprocess.Pop
 
 @pytest.mark.parametrize("script", [HEAD_SCRIPT, WORKER_SCRIPT])
 def test_kit_of_a_killed_task_is_deleted_at_the_start_of_the_next_one(home, tmp_path, script):
-    (home / ".raydog/kit.new").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/file").touch()
     (home / ".raydog/kit").symlink_to(tmp_path / "elsewhere")
     with task(script, home, RAY_HEAD_IP="127.0.0.1"):
         deadline = time.monotonic() + 10
-        while (home / ".raydog/kit").is_symlink() or (home / ".raydog/kit.new").exists():
+        while (home / ".raydog/kit").is_symlink():
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
