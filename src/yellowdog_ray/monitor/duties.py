@@ -15,8 +15,7 @@ from yellowdog_ray.monitor.head_machine import HeadMachine
 from yellowdog_ray.monitor.head_processes import HeadProcesses
 from yellowdog_ray.monitor.idle_end import BEGUN_FILE, Begun, IdleEnd
 from yellowdog_ray.monitor.idleness import Idleness
-from yellowdog_ray.monitor.jobs_document import with_waiting
-from yellowdog_ray.monitor.kit import KitMaker
+from yellowdog_ray.monitor.kit import KitMaker, room_for_jobs
 from yellowdog_ray.monitor.lifetime import Lifetime
 from yellowdog_ray.monitor.lost_machines import LostMachines
 from yellowdog_ray.monitor.preemption import Preemption
@@ -134,7 +133,7 @@ def make_place(side: DutiesParts, *, is_replacement: bool) -> ReplacedHead:
 
 def make_kit_maker(side: DutiesParts, clock: Clock) -> KitMaker:
     """Makes the kit with which a worker can replace this head."""
-    jobs = RestartableJobs(clock.monotonic)
+    jobs = RestartableJobs(clock.monotonic, waiting=Path.home() / HEAD_JOBS, room=room_for_jobs)
 
     def manifest() -> Manifest | None:
         # Not the snapshot's head: a list that lags may still show the head that this one has replaced.
@@ -145,7 +144,4 @@ def make_kit_maker(side: DutiesParts, clock: Clock) -> KitMaker:
         build_timeout = timedelta(minutes=settings.head_node_build_timeout_minutes)
         return Manifest(settings.cluster_namespace, work_id, head.task_id, settings.auth.ssh_user, build_timeout)
 
-    waiting = Path.home() / HEAD_JOBS
-    return KitMaker(
-        manifest, lambda: side.platform.clock.now().timestamp(), lambda: with_waiting(jobs.document(), waiting)
-    )
+    return KitMaker(manifest, lambda: side.platform.clock.now().timestamp(), jobs.document)

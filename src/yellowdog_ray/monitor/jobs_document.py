@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from yellowdog_ray.node.kit import MAX_JOBS_BYTES
+from yellowdog_ray.printable import one_line
 from yellowdog_ray.private_file import read_private
 
-MAX_BYTES = 27 * 2**20
-"""Size of a document at most: 20 MiB of packages in base64, and a description of each job."""
-
 MAX_JOBS = 1_000
+
+_FAULT_LENGTH = 300
 
 _UPLOADED = "gcs://"
 """The beginning of the URI of a package in Ray's control store (`Protocol.GCS` of Ray 2.60)."""
@@ -72,22 +73,14 @@ def read(file: Path) -> JobsDocument:
         OSError: it cannot be read, or belongs to others.
         ValueError: it is too large, or something else.
     """
-    return JobsDocument.model_validate_json(read_private(file, MAX_BYTES))
+    return JobsDocument.model_validate_json(read_private(file, MAX_JOBS_BYTES))
 
 
-def with_waiting(current: bytes | None, file: Path) -> bytes | None:
-    """A document with the jobs that still wait in a file too, as long as they fit.
-
-    Args:
-        current: the document of the jobs on this head; None if there are none.
-        file: the document of the head that this one has replaced, until all its jobs are submitted.
-    """
-    try:
-        waiting = read(file)
-    except (OSError, ValueError):
-        return current
-    known = JobsDocument(jobs=[]) if current is None else JobsDocument.model_validate_json(current)
-    ids = {job.submission_id for job in known.jobs}
-    left = waiting.of([job for job in waiting.jobs if job.submission_id not in ids][: MAX_JOBS - len(ids)])
-    both = JobsDocument(jobs=[*known.jobs, *left.jobs], packages={**left.packages, **known.packages}).encode()
-    return both if len(both) <= MAX_BYTES else current
+def fault_of(error: Exception) -> str:
+    """What is wrong with a document or a record, on one line and without its values: these may be secret."""
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        text = ", ".join(f"{'.'.join(map(str, fault['loc'])) or 'all'}: {fault['type']}" for fault in faults)
+    else:
+        text = " ".join(str(error).split())
+    return one_line(text)[:_FAULT_LENGTH]

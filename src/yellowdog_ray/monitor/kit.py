@@ -81,16 +81,27 @@ class KitMaker:
         jobs = self._jobs()
         files = dict(_paths())
         states = {name: file.stat() for name, file in files.items()}
+        size = sum(state.st_size for state in states.values())
+        if size > kit.MAX_BYTES:
+            raise OSError(f"its files have {size / 2**20:.0f} MiB, and may have {kit.MAX_BYTES >> 20}")
+        if size + len(jobs or b"") > kit.MAX_BYTES:
+            jobs = None  # the other files have grown: `room_for_jobs` counts them at the next reading
         seen = (manifest, jobs, {name: (state.st_mtime_ns, state.st_size) for name, state in states.items()})
         if self._packed is None or seen != self._seen:
-            size = sum(state.st_size for state in states.values()) + len(jobs or b"")
-            if size > kit.MAX_BYTES:
-                raise OSError(f"its files have {size / 2**20:.0f} MiB, and may have {kit.MAX_BYTES >> 20}")
             content = {name: file.read_bytes() for name, file in files.items()}
             content[kit.MANIFEST] = manifest.as_json()
             archive = pack({**content, **({kit.JOBS: jobs} if jobs else {})}, mode=0o600)
             self._packed, self._seen = PackedKit(archive, hashlib.sha256(archive).hexdigest()), seen
         return self._packed
+
+
+def room_for_jobs() -> int:
+    """The bytes that the other files of this head's kit leave for the jobs."""
+    try:
+        size = sum(file.stat().st_size for _, file in _paths())
+    except OSError:  # then there is no kit
+        size = 0
+    return min(max(kit.MAX_BYTES - size, 0), kit.MAX_JOBS_BYTES)
 
 
 def _paths() -> Iterator[tuple[str, Path]]:

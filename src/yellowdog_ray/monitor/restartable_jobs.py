@@ -11,11 +11,14 @@ import base64
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Any
 
-from yellowdog_ray.monitor.jobs_document import MAX_BYTES, MAX_JOBS, JobsDocument, SavedJob
+from yellowdog_ray.monitor.jobs_document import MAX_JOBS, JobsDocument, SavedJob, fault_of, read
 from yellowdog_ray.monitor.ray_state import TIMEOUT_SECONDS
+from yellowdog_ray.node.kit import MAX_JOBS_BYTES
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.printable import one_line
 from yellowdog_ray.seen_errors import DistinctErrors
@@ -34,11 +37,17 @@ _NAMESPACE = b"job"
 _PREFIX = b"_ray_internal_job_info_"
 _LIVING = ("PENDING", "RUNNING")
 
-MAX_PACKAGES_MIB = 20
-"""What fits into a document, for messages."""
+MAX_READ_AGAIN = 500
+"""Records of unmarked and ended jobs that one reading reads again: a job's id may be used again after its deletion."""
+
+FIRST_SECONDS = 2.0
+"""How long the first request for the document waits for the first reading."""
 
 _FRAME = len('{"version":1,"jobs":[],"packages":{}}')
 _SEPARATORS = len(':"",')
+_TOO_LARGE = (
+    "the files uploaded for it and for earlier marked jobs exceed {} MiB; use the URI of a remote `working_dir`"
+)
 
 
 def connect_store(address: str = f"127.0.0.1:{GCS_PORT}") -> Any:
@@ -53,36 +62,49 @@ def connect_store(address: str = f"127.0.0.1:{GCS_PORT}") -> Any:
 
 
 class RestartableJobs:
-    """The marked jobs that wait or run.
+    """The marked jobs that wait or run on this head, and those of the head before it that are not submitted yet.
 
     Its requests run in a thread of their own, so that a large package delays nothing.
 
     Args:
         monotonic: seconds that never go back.
         connect: makes the client of the control store.
+        waiting: the document of the head that this one has replaced, until all its jobs are submitted.
+        room: the size that the document may have.
     """
 
-    def __init__(self, monotonic: Callable[[], float], connect: Callable[[], Any] = connect_store) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        connect: Callable[[], Any] = connect_store,
+        waiting: Path | None = None,
+        room: Callable[[], int] = lambda: MAX_JOBS_BYTES,
+    ) -> None:
         self._monotonic = monotonic
         self._connect = connect
+        self._waiting = waiting
+        self._room = room
         self._read_at = float("-inf")
         self._thread: threading.Thread | None = None
         self._document: bytes | None = None
         # Below: used in the thread only.
         self._client: Any = None
         self._errors = DistinctErrors()
-        self._others: set[bytes] = set()  # records that are not read again: unmarked jobs, and those that have ended
-        self._jobs: list[SavedJob] = []
+        self._others: dict[bytes, None] = {}  # unmarked and ended jobs, the one first whose record was read first
+        self._composed: tuple[list[SavedJob], int] | None = None
+        self._incomplete: set[str] = set()  # jobs whose packages the control store lacked
         self._sizes: dict[str, int] = {}
         self._omitted: set[str] = set()
 
     def document(self) -> bytes | None:
         """The document as last read; None if there is no such job. Starts a reading if one is due; makes no request."""
-        now = self._monotonic()
+        now, is_first = self._monotonic(), self._thread is None
         if now - self._read_at >= POLL_SECONDS and (self._thread is None or not self._thread.is_alive()):
             self._read_at = now
             self._thread = threading.Thread(target=self._run, name="raydog-jobs", daemon=True)
             self._thread.start()
+            if is_first:
+                self._thread.join(FIRST_SECONDS)
         return self._document
 
     def close(self) -> None:
@@ -102,90 +124,136 @@ class RestartableJobs:
                 logger.warning("the jobs in Ray's control store cannot be used", exc_info=error)
 
     def _read(self) -> None:
+        waiting = self._read_waiting()  # before the store, in which a job is before it leaves the file
         if self._client is None:
             self._client = self._connect()
         keys = set(self._client.internal_kv_keys(_PREFIX, _NAMESPACE, TIMEOUT_SECONDS))
-        self._others &= keys
-        jobs = sorted(self._living(keys - self._others), key=lambda job: (job.start_time, job.submission_id))
-        if jobs != self._jobs:
-            self._document = self._compose(jobs)
-            self._jobs = jobs
+        present = {_id_of(key) for key in keys}
+        waiting = waiting.of([job for job in waiting.jobs if job.submission_id not in present])
+        self._omitted &= present | {job.submission_id for job in waiting.jobs}
+        jobs = [*self._living(keys), *waiting.jobs]
+        jobs.sort(key=lambda job: (job.start_time, job.submission_id))
+        room = min(self._room(), MAX_JOBS_BYTES)
+        if (jobs, room) != self._composed or self._incomplete:
+            self._document = self._compose(jobs, waiting.packages, room)
+            self._composed = jobs, room
 
-    def _living(self, keys: Iterable[bytes]) -> list[SavedJob]:
+    def _read_waiting(self) -> JobsDocument:
+        try:
+            return JobsDocument(jobs=[]) if self._waiting is None else read(self._waiting)
+        except (OSError, ValueError):  # `Resubmission` reports it
+            return JobsDocument(jobs=[])
+
+    def _living(self, keys: AbstractSet[bytes]) -> list[SavedJob]:
+        self._others = {key: None for key in self._others if key in keys}
+        again = list(self._others)[:MAX_READ_AGAIN]
         records: Mapping[bytes, bytes] = {}
-        if wanted := sorted(keys):
+        if wanted := sorted({*again, *(keys - self._others.keys())}):
             records = self._client.internal_kv_multi_get(wanted, _NAMESPACE, TIMEOUT_SECONDS)
-        read = {key: _marked_job(key, record) for key, record in records.items()}
-        self._others |= {key for key, job in read.items() if job is None}
-        return [job for job in read.values() if job is not None]
+        read_jobs = {key: self._marked_job(_id_of(key), record) for key, record in records.items()}
+        for key, job in read_jobs.items():
+            self._others.pop(key, None)
+            if job is None:
+                self._others[key] = None
+        return [job for job in read_jobs.values() if job is not None]
 
-    def _compose(self, jobs: list[SavedJob]) -> bytes | None:
-        """The document of the jobs that fit, the oldest first."""
+    def _marked_job(self, submission_id: str, record: bytes) -> SavedJob | None:
+        """The job of a record if it is marked, has not ended, and can be used."""
+        try:
+            fields = _marked_fields(record)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            logger.debug("the record of the job %s cannot be used: %s", one_line(submission_id), fault_of(error))
+            return None
+        try:
+            return None if fields is None else _job_of(submission_id, fields)
+        except (ValueError, TypeError, RecursionError) as error:
+            self._omit(submission_id, f"its record cannot be used ({fault_of(error)})")
+            return None
+
+    def _compose(self, jobs: list[SavedJob], waiting: Mapping[str, str], room: int) -> bytes | None:
+        """The document of the jobs that fit into `room`, the oldest first.
+
+        Args:
+            jobs: the jobs.
+            waiting: packages that need not be in the control store, in base64.
+            room: the size of the document at most.
+        """
         kept: list[SavedJob] = []
         packages: dict[str, str] = {}
-        room = MAX_BYTES - _FRAME
+        left = room - _FRAME
         needed = {uri for job in jobs for uri in job.packages()}
         self._sizes = {uri: size for uri, size in self._sizes.items() if uri in needed}
-        self._omitted &= {job.submission_id for job in jobs}
+        incomplete, self._incomplete = self._incomplete, set()
         for job in jobs:
+            if len(kept) == MAX_JOBS:
+                self._omit(job.submission_id, f"{MAX_JOBS:,} jobs that were marked before it wait or run")
+                continue
             try:
-                added = self._missing_packages(job, packages)
+                added = self._missing_packages(job, packages, waiting)
             except LookupError as error:  # Ray deletes a package with the last job that has used it
-                logger.debug("the job %s has no package %s any more", one_line(job.submission_id), error)
+                self._incomplete.add(job.submission_id)
+                if job.submission_id in incomplete:
+                    self._omit(job.submission_id, f"Ray has its package {one_line(str(error))} no more")
                 continue
             cost = len(job.model_dump_json(exclude_none=True).encode()) + len(",")
             cost += sum(len(json.dumps(uri)) + self._sizes[uri] + _SEPARATORS for uri in added)
-            if cost > room or len(kept) == MAX_JOBS:
-                self._omit(job)
+            if cost > left:
+                self._omit(job.submission_id, _TOO_LARGE.format(room * 3 // 4 >> 20))
                 continue
             kept.append(job)
             packages |= added
-            room -= cost
+            left -= cost
         return JobsDocument(jobs=kept, packages=packages).encode() if kept else None
 
-    def _missing_packages(self, job: SavedJob, present: Mapping[str, str]) -> dict[str, str]:
+    def _missing_packages(
+        self, job: SavedJob, present: Mapping[str, str], waiting: Mapping[str, str]
+    ) -> dict[str, str]:
         """The packages of a job, in base64, that are not present yet. Sets their sizes.
 
         One that is too large by itself is transferred once only, and is empty in the result.
 
         Raises:
-            LookupError: the control store has one no more.
+            LookupError: neither the waiting ones nor the control store have one.
         """
-        return {uri: self._package(uri) for uri in job.packages() if uri not in present}
+        return {uri: self._package(uri, waiting) for uri in job.packages() if uri not in present}
 
-    def _package(self, uri: str) -> str:
-        if self._sizes.get(uri, 0) > MAX_BYTES:
+    def _package(self, uri: str, waiting: Mapping[str, str]) -> str:
+        if self._sizes.get(uri, 0) > MAX_JOBS_BYTES:
             return ""
+        if uri in waiting:
+            self._sizes[uri] = len(waiting[uri])
+            return waiting[uri]
         content = self._client.internal_kv_get(uri.encode(), None, PACKAGE_SECONDS)
         if content is None:
             raise LookupError(uri)
         self._sizes[uri] = size = (len(content) + 2) // 3 * 4
-        return base64.b64encode(content).decode() if size <= MAX_BYTES else ""
+        return base64.b64encode(content).decode() if size <= MAX_JOBS_BYTES else ""
 
-    def _omit(self, job: SavedJob) -> None:
-        if job.submission_id not in self._omitted:
-            self._omitted.add(job.submission_id)
+    def _omit(self, submission_id: str, why: str) -> None:
+        """Warn once of a job that is left out."""
+        if submission_id not in self._omitted:
+            self._omitted.add(submission_id)
             logger.warning(
-                "the job %s will not be submitted again after a loss of the head's machine: the files uploaded for it "
-                "and for earlier marked jobs exceed %d MiB; use the URI of a remote `working_dir`",
-                one_line(job.submission_id),
-                MAX_PACKAGES_MIB,
+                "the job %s will not be submitted again after a loss of the head's machine: %s",
+                one_line(submission_id),
+                why,
             )
 
 
-def _marked_job(key: bytes, record: bytes) -> SavedJob | None:
-    """The job of a record if it is marked and has not ended."""
-    try:
-        fields = json.loads(record)
-        metadata = fields["metadata"] or {}
-        if fields["status"] not in _LIVING or metadata.get(MARKER[0]) != MARKER[1]:
-            return None
-        environment = json.loads(fields.pop("runtime_env_json", None) or "{}")
-        fields = {name: value for name, value in fields.items() if value is not None}
-        name = key.removeprefix(_PREFIX).decode()
-        job = SavedJob.model_validate({**fields, "submission_id": name, "runtime_env": environment})
-        job.model_dump_json()  # half a character in a runtime environment would spoil the whole document
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        logger.debug("a record of a job cannot be used: %s", error)
-        return None
+def _id_of(key: bytes) -> str:
+    return key.removeprefix(_PREFIX).decode(errors="replace")
+
+
+def _marked_fields(record: bytes) -> dict[str, Any] | None:
+    """The fields of a record if its job is marked, and has not ended."""
+    fields: dict[str, Any] = json.loads(record)
+    metadata = fields["metadata"] or {}
+    return fields if fields["status"] in _LIVING and metadata.get(MARKER[0]) == MARKER[1] else None
+
+
+def _job_of(submission_id: str, fields: dict[str, Any]) -> SavedJob:
+    environment = json.loads(fields.pop("runtime_env_json", None) or "{}")
+    fields = {name: value for name, value in fields.items() if value is not None}
+    job = SavedJob.model_validate({**fields, "submission_id": submission_id, "runtime_env": environment})
+    job.model_dump_json()  # half a character in a runtime environment would spoil the whole document
     return job

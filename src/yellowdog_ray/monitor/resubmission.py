@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from yellowdog_ray.clock import Clock
-from yellowdog_ray.monitor.jobs_document import JobsDocument, SavedJob, read
+from yellowdog_ray.monitor.jobs_document import JobsDocument, SavedJob, fault_of, read
 from yellowdog_ray.monitor.restartable_jobs import PACKAGE_SECONDS, connect_store
 from yellowdog_ray.node.kit import HEAD_JOBS
 from yellowdog_ray.node.ports import DASHBOARD_PORT
@@ -26,8 +26,10 @@ FIRST_SECONDS = 2.0
 LONGEST_SECONDS = 30.0
 """The first and the longest pause between two rounds; each is twice the one before."""
 
+SAVE_SECONDS = 10.0
+"""How long the file may have a job that is submitted, while others are being submitted: it has up to 27 MiB."""
+
 _REQUEST_SECONDS = 30.0
-_ERROR_LENGTH = 300
 
 
 def connect_job_server(address: str = f"http://127.0.0.1:{DASHBOARD_PORT}") -> Any:
@@ -98,7 +100,7 @@ class Resubmission:
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
-            logger.warning("the jobs in %s cannot be submitted again: %s", self._file, _short(error))
+            logger.warning("the jobs in %s cannot be submitted again: %s", self._file, fault_of(error))
             return
         deadline = self._clock.monotonic() + MINUTES * 60
         pause = FIRST_SECONDS
@@ -121,9 +123,10 @@ class Resubmission:
             server, store = self._connect(), self._connect_to_store()
             present = {details.submission_id for details in server.list_jobs()}
         except Exception as error:  # noqa: BLE001 - Ray's clients raise many types, and the thread must go on
-            self._failures = {job.submission_id: _short(error) for job in document.jobs}
+            self._failures = {job.submission_id: fault_of(error) for job in document.jobs}
             return document
-        for job in document.jobs:
+        saved_at = self._clock.monotonic()
+        for number, job in enumerate(document.jobs, 1):
             if job.submission_id in present:
                 logger.info("the job %s is on this head already", one_line(job.submission_id))
                 continue
@@ -131,8 +134,11 @@ class Resubmission:
                 _submit(job, document, server, store)
                 logger.info("the job %s has been submitted again", one_line(job.submission_id))
             except Exception as error:  # noqa: BLE001 - as above
-                self._failures[job.submission_id] = _short(error)
+                self._failures[job.submission_id] = fault_of(error)
                 failed.append(job)
+            if (now := self._clock.monotonic()) - saved_at >= SAVE_SECONDS:
+                self._keep(document, [*failed, *document.jobs[number:]])
+                saved_at = now
         return self._keep(document, failed)
 
     def _keep(self, document: JobsDocument, jobs: list[SavedJob]) -> JobsDocument:
@@ -156,7 +162,3 @@ def _submit(job: SavedJob, document: JobsDocument, server: Any, store: Any) -> N
         content = base64.b64decode(document.packages[uri], validate=True)
         store.internal_kv_put(uri.encode(), content, True, None, PACKAGE_SECONDS)
     server.submit_job(**job.model_dump(exclude={"start_time"}, exclude_none=True))
-
-
-def _short(error: Exception) -> str:
-    return one_line(" ".join(str(error).split()))[:_ERROR_LENGTH]

@@ -30,6 +30,10 @@ MAX_CARRIERS = 3
 MAX_BYTES = 32 * 2**20
 """The largest kit."""
 
+MAX_JOBS_BYTES = 27 * 2**20
+"""The largest `JOBS`: 20 MiB of uploaded files in base64, and the jobs' descriptions. The other files may leave less.
+"""
+
 NOTICE_SECONDS = 600.0
 """How long the platform may take to show that the head's machine was lost. The carriers' machines cost meanwhile."""
 

@@ -1,7 +1,12 @@
 """Ray's internal key-value store and job records, for the tests of jobs that are submitted again."""
 
 import json
+from pathlib import Path
 from typing import Any
+
+from yellowdog_ray.monitor.jobs_document import JobsDocument
+from yellowdog_ray.monitor.restartable_jobs import POLL_SECONDS, RestartableJobs
+from yellowdog_ray.node.kit import MAX_JOBS_BYTES
 
 JOBS = b"job"
 
@@ -60,3 +65,28 @@ class Store:
 
     def put_package(self, uri: str, content: bytes) -> None:
         self.values[None, uri.encode()] = content
+
+
+class Reader:
+    """The jobs of a store, read when a test says so."""
+
+    def __init__(self, time: Any, waiting: Path) -> None:
+        self.store = Store()
+        self.time = time
+        self.waiting = waiting
+        self.room = MAX_JOBS_BYTES
+        self.jobs = RestartableJobs(time, lambda: self.store, waiting, lambda: self.room)
+
+    def raw(self) -> bytes | None:
+        self.time.now += POLL_SECONDS
+        self.jobs.document()
+        self.jobs.close()
+        return self.jobs.document()
+
+    def read(self) -> JobsDocument | None:
+        raw = self.raw()
+        return None if raw is None else JobsDocument.model_validate_json(raw)
+
+    def names(self) -> list[str]:
+        document = self.read()
+        return [job.submission_id for job in document.jobs] if document else []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from yellowdog_ray.monitor.jobs_document import MAX_BYTES, JobsDocument, SavedJob, read, with_waiting
+from yellowdog_ray.monitor.jobs_document import JobsDocument, SavedJob, fault_of, read
 from yellowdog_ray.private_file import write_private
 
 FILES, MODULE, OTHER = "gcs://_ray_pkg_01.zip", "gcs://mine-1.0-py3-none-any.whl", "gcs://_ray_pkg_02.zip"
@@ -47,32 +47,21 @@ def test_document_is_read_as_it_was_written(tmp_path):
     assert read(tmp_path / "jobs") == document
 
 
-class TestWaiting:
-    """The jobs of a lost head, until the new head has submitted them."""
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b'{"jobs":[{"submission_id":"a","entrypoint":["secret"]}]}', "jobs.0.entrypoint: string_type"),
+        (b'{"jobs":[{"submission_id":"a","entrypoint":"x","runtime_env":{"A":"secret', "all: json_invalid"),
+    ],
+)
+def test_fault_of_a_document_has_no_value_of_it(tmp_path, content, fault):
+    write_private(tmp_path / "jobs", content)
 
-    WAITING = JobsDocument(
-        jobs=[job("a", working_dir=FILES), job("b", working_dir=OTHER)], packages={FILES: "MQ==", OTHER: "Mg=="}
-    )
+    with pytest.raises(ValueError) as raised:
+        read(tmp_path / "jobs")
 
-    @pytest.fixture
-    def file(self, tmp_path):
-        write_private(tmp_path / "jobs", self.WAITING.encode())
-        return tmp_path / "jobs"
+    assert fault_of(raised.value) == fault
 
-    def test_waiting_jobs_are_in_the_document_too(self, file):
-        current = JobsDocument(jobs=[job("a", working_dir=FILES)], packages={FILES: "MQ=="})
 
-        assert JobsDocument.model_validate_json(with_waiting(current.encode(), file) or b"") == self.WAITING
-        assert JobsDocument.model_validate_json(with_waiting(None, file) or b"") == self.WAITING
-
-    @pytest.mark.parametrize("content", [None, b"{", b"x" * (MAX_BYTES + 1)])
-    def test_document_stands_without_a_usable_file(self, tmp_path, content):
-        if content is not None:
-            write_private(tmp_path / "jobs", content)
-
-        assert with_waiting(b"current", tmp_path / "jobs") == b"current"
-
-    def test_waiting_jobs_that_do_not_fit_are_left_out(self, file):
-        current = JobsDocument(jobs=[job("c", working_dir=MODULE)], packages={MODULE: "A" * (MAX_BYTES - 200)}).encode()
-
-        assert with_waiting(current, file) == current
+def test_fault_is_one_short_line():
+    assert fault_of(ValueError("a\n b\x1b" + "c" * 1_000)) == "a b\\x1b" + "c" * 293

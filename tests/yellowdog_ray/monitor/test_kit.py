@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from yellowdog_ray.monitor.kit import KitMaker, PackedKit
+from yellowdog_ray.monitor.kit import KitMaker, PackedKit, room_for_jobs
 from yellowdog_ray.node import kit
 from yellowdog_ray.node.kit import Manifest, read_manifest
 
@@ -24,6 +24,7 @@ FILES = {
     ".raydog/package/3-abc/yellowdog_ray/__pycache__/x.pyc": "",
     ".raydog/package/3-abc/.dependencies/redis/__init__.py": "",
 }
+TEXT_BYTES = sum(len(text) for text in FILES.values())
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +97,23 @@ def test_no_kit_is_made_that_is_too_large(home, monkeypatch, caplog):
 
     assert maker().current() is None
     assert "MiB" in caplog.text
+
+
+def test_kit_is_made_without_jobs_that_make_it_too_large(monkeypatch):
+    monkeypatch.setattr(kit, "MAX_BYTES", 100)
+
+    assert kit.JOBS in unpacked(maker(bytes(100 - TEXT_BYTES)).current())
+    assert kit.JOBS not in unpacked(maker(bytes(101 - TEXT_BYTES)).current())
+
+
+def test_room_for_jobs_is_what_the_other_files_leave(home, monkeypatch):
+    assert room_for_jobs() == kit.MAX_JOBS_BYTES
+
+    monkeypatch.setattr(kit, "MAX_BYTES", 100)
+    assert room_for_jobs() == 100 - TEXT_BYTES
+
+    (home / kit.CONFIG).write_text("x" * 100)
+    assert room_for_jobs() == 0
 
 
 @pytest.mark.parametrize("text", [b"{}", b"[]", b"no json", json.dumps({"namespace": "a"}).encode()])

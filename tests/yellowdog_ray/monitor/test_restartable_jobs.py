@@ -8,47 +8,17 @@ import threading
 import pytest
 from ray.exceptions import RpcError
 
-from tests.yellowdog_ray.monitor.job_store import JOBS, Store
+from tests.yellowdog_ray.monitor.job_store import JOBS, Reader, Store
 from yellowdog_ray.monitor import restartable_jobs
-from yellowdog_ray.monitor.jobs_document import MAX_BYTES, JobsDocument
 from yellowdog_ray.monitor.restartable_jobs import POLL_SECONDS, RestartableJobs
 
 PACKAGE = "gcs://_ray_pkg_0123456789abcdef.zip"
 OTHER_PACKAGE = "gcs://_ray_pkg_fedcba9876543210.zip"
 
 
-class Reader:
-    """The jobs of a store, read when a test says so."""
-
-    def __init__(self, time):
-        self.store = Store()
-        self.time = time
-        self.jobs = RestartableJobs(time, lambda: self.store)
-
-    def raw(self):
-        self.time.now += POLL_SECONDS
-        self.jobs.document()
-        self.jobs.close()
-        return self.jobs.document()
-
-    def read(self):
-        raw = self.raw()
-        return None if raw is None else JobsDocument.model_validate_json(raw)
-
-    def names(self):
-        document = self.read()
-        return [job.submission_id for job in document.jobs] if document else []
-
-
 @pytest.fixture
-def reader(time):
-    return Reader(time)
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """Documents of 2,000 bytes at most."""
-    monkeypatch.setattr(restartable_jobs, "MAX_BYTES", 2_000)
+def reader(time, tmp_path):
+    return Reader(time, tmp_path / "jobs")
 
 
 def test_marked_job_has_everything_that_its_submission_needs(reader):
@@ -122,12 +92,6 @@ def test_jobs_are_in_the_order_of_their_submission(reader):
         b"[" * 100_000,
         b'{"status": "RUNNING"}',
         b'{"status": "RUNNING", "metadata": "raydog-restart"}',
-        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}}',
-        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": 7}',
-        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": "x", "runtime_env_json": %s}'
-        % json.dumps('{"env_vars": {"HALF": "\\ud800"}}').encode(),
-        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": "x", "runtime_env_json": "[1]"}',
-        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": "x", "runtime_env_json": "[["}',
     ],
 )
 def test_record_of_another_form_is_left_out(reader, caplog, record):
@@ -136,6 +100,28 @@ def test_record_of_another_form_is_left_out(reader, caplog, record):
 
     assert reader.names() == ["a"]
     assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}}',
+        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true", "secret": 7}, "entrypoint": "x"}',
+        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": 7}',
+        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": "x", "runtime_env_json": %s}'
+        % json.dumps('{"env_vars": {"HALF": "\\ud800"}}').encode(),
+        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": "x", "runtime_env_json": "[1]"}',
+        b'{"status": "RUNNING", "metadata": {"raydog-restart": "true"}, "entrypoint": "x", "runtime_env_json": "[["}',
+    ],
+)
+def test_marked_job_whose_record_cannot_be_used_is_left_out_with_one_warning(reader, caplog, record):
+    reader.store.values[JOBS, b"_ray_internal_job_info_strange"] = record
+    reader.store.put_job("a")
+
+    assert [reader.names() for _ in range(3)] == [["a"]] * 3
+    (warning,) = [entry.getMessage() for entry in caplog.records]
+    assert "the job strange will not be submitted again" in warning
+    assert "input" not in warning
 
 
 class TestRequests:
@@ -153,14 +139,26 @@ class TestRequests:
 
         assert reader.store.requests == before
 
-    def test_unmarked_and_ended_jobs_are_read_once(self, reader):
-        reader.store.put_job("unmarked", marker=None)
-        reader.store.put_job("ended", status="FAILED")
+    def test_unmarked_and_ended_jobs_are_read_again_in_turn(self, reader, monkeypatch):
+        monkeypatch.setattr(restartable_jobs, "MAX_READ_AGAIN", 2)
+        for number in range(3):
+            reader.store.put_job(f"ended-{number}", status="FAILED")
         reader.read()
         before = len(reader.store.requests)
 
-        reader.read()
-        assert [name for name, _ in reader.store.requests[before:]] == ["keys"]
+        for _ in range(3):
+            reader.read()
+        again = [keys for name, keys in reader.store.requests[before:] if name == "multi_get"]
+        assert [len(keys) for keys in again] == [2, 2, 2]
+        assert len({key for keys in again[:2] for key in keys}) == 3
+
+    @pytest.mark.parametrize("first", [{"status": "SUCCEEDED"}, {"marker": None}])
+    def test_marked_job_is_read_whose_id_was_used_again_between_two_readings(self, reader, first):
+        reader.store.put_job("a", **first)
+        assert reader.names() == []
+
+        reader.store.put_job("a", status="PENDING")
+        assert reader.names() == ["a"]
 
     def test_marked_job_with_the_id_of_a_deleted_one_is_read(self, reader):
         reader.store.put_job("a", status="FAILED")
@@ -180,7 +178,12 @@ class TestRequests:
         assert len(set(documents)) == 1
         assert [what for name, what in reader.store.requests if name == "get"] == [PACKAGE.encode()]
 
-    def test_store_that_does_not_answer_blocks_nothing(self, time):
+    def test_first_document_is_complete(self, reader):
+        reader.store.put_job("a")
+
+        assert b'"a"' in (reader.jobs.document() or b"")
+
+    def test_store_that_does_not_answer_blocks_nothing(self, time, monkeypatch):
         answered = threading.Event()
         connections = []
 
@@ -189,6 +192,7 @@ class TestRequests:
             answered.wait()
             return Store()
 
+        monkeypatch.setattr(restartable_jobs, "FIRST_SECONDS", 0.1)
         jobs = RestartableJobs(time, connect)
         for _ in range(3):
             assert jobs.document() is None
@@ -228,115 +232,3 @@ class TestRequests:
             broken.setattr(reader.store, "internal_kv_get", fail)
             assert reader.names() == []
         assert reader.names() == ["a"]
-
-
-class TestPackages:
-    """The files that Ray's client has uploaded for the jobs."""
-
-    def test_package_of_several_jobs_is_carried_once(self, reader):
-        reader.store.put_package(PACKAGE, b"files")
-        reader.store.put_package(OTHER_PACKAGE, b"modules")
-        reader.store.put_job("a", runtime_env={"working_dir": PACKAGE, "py_modules": [OTHER_PACKAGE, PACKAGE]})
-        reader.store.put_job("b", runtime_env={"working_dir": PACKAGE, "py_modules": ["s3://bucket/remote.zip"]})
-
-        document = reader.read()
-
-        assert document.packages.keys() == {PACKAGE, OTHER_PACKAGE}
-        assert [name for name, _ in reader.store.requests].count("get") == 2
-
-    def test_remote_files_need_no_package(self, reader):
-        reader.store.put_job("a", runtime_env={"working_dir": "s3://bucket/files.zip"})
-
-        assert reader.read().packages == {}
-
-    def test_job_whose_package_is_gone_is_left_out_without_a_warning(self, reader, caplog):
-        reader.store.put_job("ending", runtime_env={"working_dir": PACKAGE})
-        reader.store.put_job("other")
-
-        assert reader.names() == ["other"]
-        assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
-
-    @pytest.mark.usefixtures("small")
-    def test_job_that_does_not_fit_is_left_out_with_one_warning(self, reader, caplog):
-        reader.store.put_package(PACKAGE, b"x" * 1_000)
-        reader.store.put_package(OTHER_PACKAGE, b"y" * 1_000)
-        reader.store.put_job("first", start_time=1, runtime_env={"working_dir": PACKAGE})
-        reader.store.put_job("second\x1b[2J", start_time=2, runtime_env={"working_dir": OTHER_PACKAGE})
-        reader.store.put_job("third", start_time=3, runtime_env={"working_dir": PACKAGE})
-
-        assert reader.names() == ["first", "third"]
-        reader.store.put_job("fourth", start_time=4)
-        assert reader.names() == ["first", "third", "fourth"]
-
-        (record,) = caplog.records
-        assert "the job second\\x1b[2J will not be submitted again" in record.getMessage()
-        assert "remote `working_dir`" in record.getMessage()
-
-    @pytest.mark.usefixtures("small")
-    def test_job_fits_when_an_earlier_one_has_ended(self, reader):
-        reader.store.put_package(PACKAGE, b"x" * 1_000)
-        reader.store.put_package(OTHER_PACKAGE, b"y" * 1_000)
-        reader.store.put_job("first", start_time=1, runtime_env={"working_dir": PACKAGE})
-        reader.store.put_job("second", start_time=2, runtime_env={"working_dir": OTHER_PACKAGE})
-        assert reader.names() == ["first"]
-
-        reader.store.put_job("first", status="SUCCEEDED")
-
-        assert reader.names() == ["second"]
-
-    @pytest.mark.usefixtures("small")
-    def test_package_that_never_fits_is_read_once(self, reader):
-        reader.store.put_package(PACKAGE, b"x" * 2_000)
-        reader.store.put_job("large", runtime_env={"working_dir": PACKAGE})
-
-        for number in range(3):
-            reader.store.put_job(f"small-{number}", start_time=2)
-            assert len(reader.names()) == number + 1
-
-        assert [name for name, _ in reader.store.requests].count("get") == 1
-
-    @pytest.mark.usefixtures("small")
-    def test_package_that_never_fits_is_not_encoded(self, reader, monkeypatch):
-        reader.store.put_package(PACKAGE, b"x" * 2_000)
-        reader.store.put_job("large", runtime_env={"working_dir": PACKAGE})
-        reader.store.put_job("small")
-        monkeypatch.setattr("base64.b64encode", None)
-
-        assert reader.names() == ["small"]
-
-    @pytest.mark.usefixtures("small")
-    def test_job_that_is_submitted_anew_is_judged_anew(self, reader, caplog):
-        for _ in range(2):
-            reader.store.put_package(PACKAGE, b"x" * 2_000)
-            reader.store.put_job("a", runtime_env={"working_dir": PACKAGE})
-            assert reader.names() == []
-            reader.store.values.clear()
-            assert reader.names() == []
-
-        assert len(caplog.records) == 2
-        assert [name for name, _ in reader.store.requests].count("get") == 2
-
-    @pytest.mark.usefixtures("small")
-    @pytest.mark.parametrize("name", ["a", "ä"])
-    @pytest.mark.parametrize("size", [0, 1, 2, 3, 40])
-    def test_document_reaches_its_limit_and_never_exceeds_it(self, reader, name, size):
-        for number in range(40):
-            uri = f'gcs://{name}"{number}.zip'
-            reader.store.put_package(uri, bytes(size))
-            reader.store.put_job(f"{name}-{number}", start_time=number, runtime_env={"py_modules": [uri]})
-
-        assert 1_700 < len(reader.raw()) <= 2_000
-
-    def test_jobs_above_the_most_are_left_out_with_a_warning(self, reader, monkeypatch, caplog):
-        monkeypatch.setattr(restartable_jobs, "MAX_JOBS", 2)
-        for number in range(3):
-            reader.store.put_job(f"job-{number}")
-
-        assert reader.names() == ["job-0", "job-1"]
-        assert "job-2" in caplog.text
-
-    def test_20_mib_of_packages_fit(self, reader):
-        reader.store.put_package(PACKAGE, bytes(20 * 2**20))
-        reader.store.put_job("a", runtime_env={"working_dir": PACKAGE})
-
-        assert len(reader.raw()) <= MAX_BYTES

@@ -7,22 +7,25 @@ from types import SimpleNamespace
 import pytest
 
 from tests.yellowdog_ray.monitor.job_store import Store
-from yellowdog_ray.monitor.jobs_document import MAX_BYTES, JobsDocument, SavedJob, read
+from yellowdog_ray.monitor.jobs_document import JobsDocument, SavedJob, read
 from yellowdog_ray.monitor.resubmission import FIRST_SECONDS, LONGEST_SECONDS, MINUTES, Resubmission
-from yellowdog_ray.node.kit import HEAD_JOBS
+from yellowdog_ray.node.kit import HEAD_JOBS, MAX_JOBS_BYTES
 from yellowdog_ray.private_file import make_private_folder, write_private
 
 PACKAGE = "gcs://_ray_pkg_0123456789abcdef.zip"
 
 
 class JobServer:
-    """Ray's job server: refuses an id that it has, and fails when a test says so."""
+    """Ray's job server: refuses an id that it has, takes its time, and fails when a test says so."""
 
-    def __init__(self):
+    def __init__(self, clock):
+        self.clock = clock
         self.jobs = {}
         self.unreachable = 0
         self.failing = {}
         self.lost_answers = 0
+        self.seconds = 0
+        self.observe = lambda: None
 
     def connect(self):
         if self.unreachable:
@@ -34,6 +37,8 @@ class JobServer:
         return [SimpleNamespace(submission_id=name) for name in (None, *self.jobs)]
 
     def submit_job(self, *, submission_id, **arguments):
+        self.observe()
+        self.clock.pass_time(self.seconds)
         if self.failing.get(submission_id):
             self.failing[submission_id] -= 1
             raise RuntimeError("Request failed with status code 500:\nNo available agent" + 1_000 * " again")
@@ -46,13 +51,17 @@ class JobServer:
 
 
 class Clock:
-    """Time that passes in pauses only."""
+    """Time that passes in pauses, and when a test says so."""
 
     def __init__(self):
         self.pauses = []
+        self.passed = 1000.0
 
     def monotonic(self):
-        return 1000.0 + sum(self.pauses)
+        return self.passed + sum(self.pauses)
+
+    def pass_time(self, seconds):
+        self.passed += seconds
 
     def sleep(self, seconds):
         self.pauses.append(seconds)
@@ -64,9 +73,9 @@ class Head:
     def __init__(self, home):
         self.home = home
         self.file = home / HEAD_JOBS
-        self.server = JobServer()
-        self.store = Store()
         self.clock = Clock()
+        self.server = JobServer(self.clock)
+        self.store = Store()
         make_private_folder(self.file.parent)
 
     def put(self, *names, packages=()):
@@ -211,6 +220,29 @@ def test_next_process_continues_and_repeats_no_job(head):
     assert not head.file.exists()
 
 
+def test_file_loses_submitted_jobs_during_a_long_round(head):
+    head.put("a", "b", "c", "d")
+    head.server.failing["a"] = 1
+    head.server.seconds = 10
+    left = []
+    head.server.observe = lambda: left.append([job.submission_id for job in read(head.file).jobs])
+
+    head.run()
+
+    assert left[:4] == [["a", "b", "c", "d"], ["a", "b", "c", "d"], ["a", "c", "d"], ["a", "d"]]
+
+
+def test_file_is_not_written_after_each_of_many_fast_submissions(head, monkeypatch):
+    head.put(*map(str, range(20)))
+    head.server.seconds = 1
+    writes = []
+    monkeypatch.setattr("yellowdog_ray.monitor.resubmission.write_private", lambda *_: writes.append(1))
+
+    head.run()
+
+    assert len(writes) == 1
+
+
 def test_job_without_its_package_is_not_submitted(head, caplog):
     job = SavedJob(submission_id="a", entrypoint="x", runtime_env={"working_dir": PACKAGE})
     write_private(head.file, JobsDocument(jobs=[job], packages={}).encode())
@@ -231,7 +263,7 @@ def test_job_without_its_package_is_not_submitted(head, caplog):
         b'{"version": 1, "jobs": [{"submission_id": "", "entrypoint": "x"}]}',
         b'{"version": 1, "jobs": [{"submission_id": "a"}]}',
         b'{"version": 1, "jobs": [], "packages": {"gcs://a.zip": 7}}',
-        b" " * (MAX_BYTES + 1),
+        b" " * (MAX_JOBS_BYTES + 1),
     ],
 )
 def test_file_of_another_form_is_left_alone(head, caplog, content):
