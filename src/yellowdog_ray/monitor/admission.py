@@ -59,6 +59,7 @@ def make_admission(
         lambda: platform.clock.now().timestamp(),
         lambda: settings.current.worker_address_check,
         make_kit=make_kit,
+        monotonic=monotonic,
     )
 
 
@@ -74,6 +75,7 @@ class Admission(HasLazyParts):
         checks_addresses: whether a ticket is valid at its node's addresses only.
         port: the token service's port.
         make_kit: gives the kit for the workers that may replace this head; None if none may.
+        monotonic: seconds that never go back.
     """
 
     def __init__(
@@ -86,6 +88,8 @@ class Admission(HasLazyParts):
         checks_addresses: Callable[[], bool] = lambda: True,
         port: int = TOKEN_SERVICE_PORT,
         make_kit: Callable[[], PackedKit | None] | None = None,
+        *,
+        monotonic: Callable[[], float],
     ) -> None:
         super().__init__()
         self._addresses = addresses
@@ -97,7 +101,7 @@ class Admission(HasLazyParts):
         self._checks_addresses = checks_addresses
         self._carriers: Carriers | None = None
         if make_kit is not None:
-            self._carriers = Carriers(make_kit, self._token, addresses.of, checks_addresses, now)
+            self._carriers = Carriers(make_kit, self._token, addresses.of, checks_addresses, monotonic)
         self._bad_tickets, self._good_tickets = LogLimit(now), LogLimit(now)
         self._attempts: dict[str, tuple[str, str]] = {}
         self._service: TokenService | None = None

@@ -14,6 +14,8 @@ import pytest
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.errors import RayDogError
 from yellowdog_ray.monitor.admission import AFTER_BOOT, Admission
+from yellowdog_ray.monitor.carriers import CLAIM_SECONDS
+from yellowdog_ray.monitor.kit import PackedKit
 from yellowdog_ray.node import variables
 
 BOOT = timedelta(minutes=10)
@@ -36,6 +38,8 @@ class Head:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.seconds = 1_000_000.0
+        self.passed = 0.0
+        self.kit = PackedKit(b"archive", "digest")
         self.addresses: Any = FakeAddresses()
         self.token_file = folder / "auth_token"
         self.token_file.write_text(f"{TOKEN}\n")
@@ -51,6 +55,8 @@ class Head:
             lambda: self.seconds,
             lambda: self.checks_addresses,
             0,
+            lambda: self.kit,
+            monotonic=lambda: self.passed,
         )
 
     @property
@@ -69,6 +75,22 @@ class Head:
 @pytest.fixture
 def head(tmp_path: Path) -> Head:
     return Head(tmp_path)
+
+
+def test_places_of_carriers_do_not_depend_on_the_clock_of_the_day(head):
+    def ask(number: int) -> Mapping[str, str]:
+        request = {"kit": "digest", "node": f"worker-{number}", "token": TOKEN}
+        return head.admission.answer(request, f"10.0.0.{number}")
+
+    head.addresses.listed = {f"worker-{number}": frozenset({f"10.0.0.{number}"}) for number in range(4)}
+    for number in range(3):
+        assert "carriers" in ask(number)
+
+    head.seconds += 3_600
+    assert "wait" in ask(3)
+    head.seconds -= 7_200
+    head.passed += CLAIM_SECONDS
+    assert "carriers" in ask(3)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.5", "80.0.0.5"])
