@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import threading
+import time
 
 import pytest
 from ray.exceptions import RpcError
@@ -178,8 +179,10 @@ class TestRequests:
         assert len(set(documents)) == 1
         assert [what for name, what in reader.store.requests if name == "get"] == [PACKAGE.encode()]
 
-    def test_first_document_is_complete(self, reader):
+    def test_first_document_is_complete(self, reader, monkeypatch):
         reader.store.put_job("a")
+        read_keys = reader.store.internal_kv_keys
+        monkeypatch.setattr(reader.store, "internal_kv_keys", lambda *wanted: time.sleep(0.2) or read_keys(*wanted))
 
         assert b'"a"' in (reader.jobs.document() or b"")
 

@@ -180,7 +180,15 @@ def test_fetch_goes_on_after_an_answer_of_another_form(fetch, service, tmp_path,
         assert process.stderr.read() == b""
 
     assert "could not get the head's files" in line
-    assert not (tmp_path / "kit.new").exists()
+
+
+def test_parts_of_a_damaged_kit_are_deleted(fetch, service, tmp_path):
+    service.answer = kit_of(pack({"manifest.json": b"{}"})[:60])
+    with fetch() as process:
+        process.stderr.readline()
+        service.answer = {}
+        time.sleep(0.5)
+        assert not (tmp_path / "kit.new").exists()
 
 
 @pytest.mark.parametrize("seconds", ["-1", "0", "9" * 30])
