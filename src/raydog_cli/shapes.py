@@ -118,7 +118,7 @@ def of_answer(answer: Answer) -> Shape:
 
 
 def _of_head_state(head: HeadState | None, now: datetime) -> Shape | None:
-    """What the head has published, without the decisions, which are events."""
+    """The published state of the head, without the decisions, which are events."""
     if head is None:
         return None
     shape = head.model_dump(mode="json", by_alias=True, exclude={"version", "decisions", "omitted"})

@@ -1,4 +1,4 @@
-"""Patterns of API calls, such as `POST /work/taskGroups/*/tasks`. Pure; imports no routes and no rules."""
+"""Patterns of API calls, such as `POST /work/taskGroups/*/tasks`. No I/O; imports no routes and no rules."""
 
 from __future__ import annotations
 

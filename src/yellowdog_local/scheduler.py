@@ -1,7 +1,7 @@
 """The scheduler: allocates waiting tasks to free YellowDog workers, and scales up pools for tasks without one.
 
-A pass runs after a change. Autoscaling runs an interval later, and again each interval only while it has an effect:
-a platform without changes uses no time, whatever the number of waiting tasks and idle platform nodes.
+A pass runs after a change. Autoscaling runs an interval later, and again each interval only while it has an effect.
+A platform without changes uses no time, whatever the number of waiting tasks and idle platform nodes.
 """
 
 from __future__ import annotations

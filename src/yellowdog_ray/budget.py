@@ -16,7 +16,7 @@ class TooLarge(Exception):
 
 
 class Budget:
-    """What the call in progress may still use.
+    """The time and the bytes that the call in progress may still use.
 
     Args:
         seconds: for a whole call, connecting included.

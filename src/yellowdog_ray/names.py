@@ -1,4 +1,4 @@
-"""The names of everything that RayDog creates, and YellowDog's naming rules. Pure; must not import other modules.
+"""The names of everything that RayDog creates, and YellowDog's naming rules. No I/O; must not import other modules.
 
 One *incarnation* of a cluster (from `ray up` to `ray down`) has a random token. The names of pools and of
 the head end with it. Leftovers of an earlier incarnation are thus never mistaken for this one's, and clusters with a
@@ -108,7 +108,7 @@ def work_name(cluster: str, generation: int = 1) -> str:
 
 
 def generation_of(cluster: str, name: str) -> int | None:
-    """Which generation of a cluster has a work requirement of this name; None if none has."""
+    """The generation of a cluster whose work requirement has this name; None if none has it."""
     if name == cluster:
         return 1
     stem, _, number = name.rpartition("-")

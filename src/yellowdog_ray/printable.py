@@ -1,4 +1,4 @@
-"""Texts of others as one line of a message or a log: they may contain line breaks and terminal codes. Pure; a leaf."""
+"""Texts of others as one line of a message or a log: they may contain line breaks or terminal codes. No I/O; a leaf."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class RayDogNodeProvider(NodeProvider):  # type: ignore[misc]  # Ray's classes c
 
     @staticmethod
     def bootstrap_config(cluster_config: dict[str, Any]) -> dict[str, Any]:
-        """Check the YAML and complete it. Pure apart from reading the files that it names."""
+        """Check the YAML and complete it. No I/O except reading the files that it names."""
         source, folders = yaml_file()
         try:
             in_text = warnings_of_file(Path(source)) if local_need() is Need.EVERYTHING else []

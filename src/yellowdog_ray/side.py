@@ -1,4 +1,4 @@
-"""What a provider does wherever it runs: answers from the last listing, mutable tags, launches.
+"""The duties of a provider wherever it runs: answers from the last listing, mutable tags, launches.
 
 `commands.laptop_side` and `monitor.head_side` add the duties of the user's machine and of the head. `wiring` chooses
 between them.

@@ -22,7 +22,7 @@ from yellowdog_local.errors import InvalidRequest
 
 _T = TypeVar("_T")
 _RANGES = {"Double": float, "Integer": int}
-# Parameters of the answer's form, not of the search.
+# Parameters that select the form of the answer. They filter nothing.
 _MODES = {"sliced", "summaries"}
 
 
@@ -87,7 +87,7 @@ def _hints(model: Any) -> dict[str, Any]:
 
 
 def refuse_unknown(query: QueryParams, model: type[Any]) -> None:
-    """Refuse a filter that a search does not have: ignored, it would match too much."""
+    """Refuse unknown filters. If they were ignored, the search would match too much."""
     known = {field.name for kind in (model, SliceReference) for field in dataclasses.fields(kind)}
     known |= {f"{name}.{end}" for name in known for end in ("min", "max")}
     unknown = sorted(set(query) - known - _MODES)
@@ -96,7 +96,7 @@ def refuse_unknown(query: QueryParams, model: type[Any]) -> None:
 
 
 def flag(query: QueryParams, name: str) -> bool:
-    """A boolean parameter, in any case; false if absent."""
+    """A boolean parameter; upper and lower case are equal. False if absent."""
     return _boolean(name, query.get(name, "false"))
 
 

@@ -88,7 +88,7 @@ def _is_deeper(value: Any, depth: int) -> bool:
 
 
 def _check_text(value: Any, text: str | bytes) -> None:
-    """Refuse strings that are no Unicode text: half a surrogate pair cannot be encoded, stored or sent."""
+    """Refuse strings that are no Unicode text: a lone surrogate cannot be encoded, stored or sent."""
     if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
         json.dumps(value, ensure_ascii=False).encode()
 

@@ -1,4 +1,4 @@
-"""The fields of compute sources by cloud: provider, capacity, start-up time, kind of instance. Pure."""
+"""The fields of compute sources by cloud: provider, capacity, start-up time, kind of instance. No I/O, no state."""
 
 from __future__ import annotations
 

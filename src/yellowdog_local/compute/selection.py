@@ -1,4 +1,4 @@
-"""Selection of source templates for a dynamic template: filter by constraints, rank by preferences. Pure.
+"""Selection of source templates for a dynamic template: filter by constraints, rank by preferences. No I/O, no state.
 
 An attribute is a field of a source (`source.provider`) or a value that its template adds (`user.tier`). YellowDog's
 own cloud data (`yd.cost`, `yd.ram`) does not exist here and is refused.

@@ -1,4 +1,4 @@
-"""Provision strategies: how the instances of a requirement are divided among its sources. Pure."""
+"""Provision strategies: how the instances of a requirement are divided among its sources. No I/O, no state."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 10.0
 
 
 def find(data_directory: Path) -> list[str]:
-    """What the platform's hosts have left on the machine, one phrase each, without logs and keys."""
+    """The leftovers of the platform's hosts on the machine, one phrase each, without logs and keys."""
     directory = data_directory.resolve()
     found = [f"bridge {name}" for name in bridges_of(str(directory))]
     found += [f"process {number}" for number in processes(directory)]

@@ -3,7 +3,7 @@
 A host is a process tree below `guest/init.py` in fresh namespaces. Its disk is an overlay over the machine's root, and
 a cable connects it to the platform's bridge.
 
-A host ends with the platform, however that ends: namespaces and mounts belong to the host's processes, and its first
+A host ends with the platform, however that ends. Namespaces and mounts belong to the host's processes, and its first
 process reads a pipe of the platform's. After a SIGKILL only the bridge and the data directory are left; `leftovers.py`
 finds them.
 

@@ -1,4 +1,4 @@
-"""Shared by both kinds of real hosts: the set of hosts, and the thread that controls one host. Uses no namespaces.
+"""The base of namespace and process hosts: the set of hosts, and the thread of each. Imports nothing of namespaces.
 
 `HostThread.run` controls a host from boot to end. It communicates with the host's first process through two pipes; the
 protocol is in `guest/control.py`.
@@ -37,7 +37,7 @@ class RealHosts(ABC):
     """Hosts on which tasks really run, in one data directory.
 
     Args:
-        data_directory: the directory of all that the hosts write; each platform needs its own.
+        data_directory: the directory for everything that the hosts write; each platform needs its own.
         public_key: the line of the OpenSSH public key that hosts accept.
         platform_url: the platform's URL for agents; may be set later, before the first host is created.
         with_agent: whether to start the agent on each host (not in tests of hosts alone).
@@ -104,7 +104,7 @@ class RealHosts(ABC):
             if request.instance_id in self._hosts:
                 raise HostError(f"there is a host for {request.instance_id} already")
             if self._closed:
-                host.power_off()  # it is reported gone like any other, and the caller does not fail
+                host.power_off()  # the host is reported as gone, and `create` raises nothing
             self._hosts[request.instance_id] = host
             host.start()
 

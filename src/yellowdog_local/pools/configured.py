@@ -5,8 +5,9 @@ instance (`api/agent.py`), with these differences:
 
 - `Authorization: yd-agent <token secret>` with the secret of the pool's token instead of the instance's token;
 - the agent chooses `instanceId`, unique in its pool; the same id is the same machine;
-- the registration may contain `provider` (ON_PREMISE), `region`, `instanceType` and `sourceName` of the machine, and
-  `createWorkers` ({"targetType": "PER_NODE" or "PER_VCPU", "targetCount": n}), for which pools have no property here.
+- the registration may contain `provider` (ON_PREMISE), `region`, `instanceType` and `sourceName` of the machine;
+- it may contain `createWorkers` ({"targetType": "PER_NODE" or "PER_VCPU", "targetCount": n}), for which pools have no
+  property here.
 
 An expired token admits no further machine; registered ones continue. A regenerated token replaces the old one at
 once; a refreshed token keeps its secret and gets a new expiry time.

@@ -53,7 +53,7 @@ def check_speed(speed: float, requested: HostKind) -> None:
 
 @dataclass(frozen=True)
 class Content:
-    """What a platform is made of.
+    """The settings and the first resources of a platform.
 
     Attributes:
         settings: its settings.

@@ -30,7 +30,7 @@ from yellowdog_local.platform import LocalPlatform
 from yellowdog_local.state import ids
 
 _UNREADABLE = (OSError, yaml.YAMLError, ValueError, AttributeError, KeyError, TypeError, RecursionError)
-"""What reading raises. PyYAML raises the last ones for a value that does not fit its tag, and for deep nesting."""
+"""Errors of the reading. PyYAML raises the last ones for a value that does not fit its tag, and for deep nesting."""
 
 _NO_TEXT = re.compile(r" must be a string, not ([-+.\w]+|datetime\..*)$")
 _YAML_ENDINGS = (".yaml", ".yml")

@@ -107,7 +107,7 @@ def _check_json(value: object, name: str) -> None:
         text = json.dumps(value)
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise ProfileError(f"{name}: contains half of a surrogate pair, which is no character") from error
+        raise ProfileError(f"{name}: contains a lone surrogate, which is no character") from error
     except RecursionError as error:
         raise ProfileError(f"{name}: the JSON is nested too deeply") from error
     try:

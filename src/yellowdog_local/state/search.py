@@ -1,4 +1,4 @@
-"""Searches: which records match. Names and tags match in part, namespaces and ids as a whole. Pure."""
+"""Searches: which records match. Names and tags match in part, namespaces and ids as a whole. No I/O, no state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The retry and failure policies of a run specification, applied to a failed task. Pure."""
+"""The retry and failure policies of a run specification, applied to a failed task. No I/O, no state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Back-off of node types after failed launches. Pure; independent of the platform.
+"""Back-off of node types after failed launches. No I/O; independent of the platform.
 
 Ray's autoscaler v2 retries a failed launch request at every tick, without end (autoscaler/v2 of Ray 2.60).
 This module does not detect failures; monitor/liveness.py and cluster/launch.py report them.
@@ -36,7 +36,7 @@ _OUTAGE = (Unavailable, NotAuthorised)
 
 
 class _Kind(Enum):
-    """What has failed: each kind has an end of its own."""
+    """The kind of a failure: each kind has an end of its own."""
 
     REQUEST = "a launch that the platform refused"
     BEFORE_JOIN = "nodes that never joined"

@@ -26,7 +26,7 @@ from yellowdog_ray.platform.types import ENDED_BY_ITSELF, MachineSize, TaskGroup
 
 @dataclass(frozen=True)
 class Identity:
-    """Which cluster this is. Its namespace is the platform client's.
+    """The identity of a cluster. Its namespace is the platform client's.
 
     Attributes:
         name: Ray's `cluster_name`; also the work requirement's name, or the beginning of it.
@@ -138,7 +138,7 @@ class Cluster:
     def deadline(self, work: WorkRequirementView | None = None) -> datetime | None:
         """The end of the cluster's lifetime, fixed when it was created.
 
-        None while no reading has shown the cluster, or if the platform does not show when it was created: an unknown
+        None while no reading has shown the cluster, or if the platform does not show when it was created. An unknown
         deadline ends no node and refuses no launch. Each task's own timeout holds all the same.
         """
         work = work or self._work

@@ -27,7 +27,7 @@ class FirstReading:
     Args:
         platform: the platform.
         monotonic: seconds that never go back.
-        limit: seconds for which the listing may be incomplete. After that it is believed.
+        limit: seconds for which the listing may be incomplete. After that it is accepted.
     """
 
     def __init__(self, platform: Platform, monotonic: Callable[[], float], limit: float) -> None:
@@ -92,7 +92,7 @@ class FirstReading:
         if lacked or self._doubtful:
             logger.warning(
                 "YellowDog counts %d more task(s) than its lists have shown for %.0f s, and they contradict themselves "
-                "about %d; the lists are believed",
+                "about %d. The lists are accepted",
                 lacked,
                 self._limit,
                 self._doubtful,

@@ -71,7 +71,7 @@ def create_work(platform: Platform, cluster: str, tag: str | None, group: TaskGr
         except MAY_EXIST as error:
             if (created := _created(platform, cluster, generation)) is not None:
                 return created
-            # Whatever the refusal's words are, a work requirement of that name is its probable cause.
+            # The probable cause is a work requirement of that name, whatever the refusal's words are.
             if isinstance(error, Unavailable) or platform.named_work_requirement(name) is None:
                 raise
         taken |= {generation, *_numbers(cluster, platform.work_requirements(names.common_part(cluster), finished=True))}

@@ -1,4 +1,4 @@
-"""The decisions of this process about its cluster, kept until they are published. Pure; makes no call."""
+"""The decisions of this process about its cluster, kept until they are published. No I/O."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MERGE_SECONDS = 60.0
 
 
 class Act(Enum):
-    """What was decided, or has happened to the autoscaler."""
+    """The kind of a decision, or of an event of the autoscaler."""
 
     LAUNCHED = "launched"
     JOINED = "joined"
@@ -113,7 +113,7 @@ class Journal:
             return self._next, [decision for _, decision in self._pending], len(self._dropped)
 
     def published(self, mark: int) -> None:
-        """Forget the decisions that `pending` returned with this mark."""
+        """Delete the decisions that `pending` returned with this mark."""
         with self._lock:
             while self._pending and self._pending[0][0] < mark:
                 self._pending.popleft()

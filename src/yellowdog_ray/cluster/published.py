@@ -1,4 +1,4 @@
-"""What a head publishes about itself on the platform: the document, and the work requirements that hold it.
+"""The state that a head publishes on the platform: the document, and the work requirements that hold it.
 
 Each publication is a work requirement without tasks, which is cancelled as soon as it exists. It can provision nothing:
 it has one task group, no task, and a worker tag that no pool has. The document is that task group's task template. It

@@ -1,4 +1,4 @@
-"""Comparison of declared resources with a machine's size. Pure."""
+"""Comparison of declared resources with a machine's size. No I/O, no state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which failure the messages of compute sources are about. Must not import `config`, which is slow for commands."""
+"""The failure that messages of compute sources report. Must not import `config`, which is slow for commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An immutable snapshot of a cluster's nodes, composed of tasks and platform nodes. Pure; makes no call."""
+"""An immutable snapshot of a cluster's nodes, composed of tasks and platform nodes. No I/O."""
 
 from __future__ import annotations
 

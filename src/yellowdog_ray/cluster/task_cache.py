@@ -175,7 +175,7 @@ class TaskCache:
         self._is_corrected = False
         return may_differ
 
-    # What must be read
+    # Selection of what to read
 
     def _is_due(self, now: float) -> bool:
         tasks = sum(len(group.tasks) for group in self._groups.values())
@@ -276,7 +276,7 @@ class TaskCache:
             partial(self._platform.allocated_tasks, group.id, most),
         ]
 
-    # Merging what was read with what was known
+    # Merging new views with earlier ones
 
     def _merged(self, group: TaskGroupView, reading: Reading) -> dict[str, TaskView]:
         """The live tasks of a group: known ones that were not seen ended, and those that were seen alive."""
@@ -323,7 +323,7 @@ class TaskCache:
         has_ended = group.counts is not None and group.counts.ended > (before.ended if before else 0)
         return frozenset(id_ for id_ in unseen if has_ended or now - self._added[id_].at >= UNSEEN_SECONDS)
 
-    # Remembering
+    # Storing the result
 
     def _keep(
         self, group: TaskGroupView, reading: Reading | None, looked_up: Mapping[str, TaskView], now: float

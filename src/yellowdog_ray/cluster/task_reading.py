@@ -1,4 +1,4 @@
-"""What lists of tasks show, and whether it explains the platform's counts. Pure; makes no call.
+"""Lists of tasks: the tasks that they show, and whether these explain the platform's counts. No I/O.
 
 A list may repeat a task, lag behind, or contain copies of a task.
 """
@@ -19,7 +19,7 @@ from yellowdog_ray.platform.types import Counts, TaskGroupView, TaskPhase, TaskV
 logger = logging.getLogger(__name__)
 
 NOT_FOUND = "NOT_FOUND"
-"""The status of a task that the platform does not find by its id. Not remembered as ended: a list may show it again."""
+"""The status of a task that is not found by its id. `EndedTasks` does not store it: a list may show it again."""
 
 Tasks = Mapping[str, TaskView]
 """Tasks by id. Names are no key: a task that was copied in the portal may have another's."""
@@ -42,7 +42,7 @@ class OtherIdentity(MalformedResponse):
 
 @dataclass
 class Reading:
-    """What the lists have shown of a task group.
+    """The tasks of a task group: those known before, and those that lists have shown.
 
     Attributes:
         known: the live tasks before.

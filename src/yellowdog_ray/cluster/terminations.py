@@ -1,4 +1,4 @@
-"""The ledger of terminations: nodes that are to end, until the platform no longer lists them. Pure; makes no call.
+"""The ledger of terminations: nodes that are to end, until the platform no longer lists them. No I/O.
 
 An abort may succeed and yet have no effect. So each termination escalates: the task is aborted, its
 platform node is shut down, its instance is terminated. On machines that are not ours only the task is aborted.
@@ -16,7 +16,7 @@ ABORT_AGAIN_SECONDS = 10.0
 """How long after an abort that shows no effect the task is aborted again."""
 
 SHUT_DOWN_NODE_SECONDS = 60.0
-"""How long an abort may take: above the 30 s for which Ray drains a busy node on SIGTERM
+"""How long an abort may take. It is above the 30 s for which Ray drains a busy node on SIGTERM
 (RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S), and above the platform's pause between SIGTERM and SIGKILL."""
 
 TERMINATE_INSTANCE_SECONDS = 120.0

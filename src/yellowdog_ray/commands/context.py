@@ -44,7 +44,7 @@ def restarts_only() -> bool:
 
 
 def local_need() -> Need:
-    """What the command needs of the YAML. Ray's SDK has no command; there it is everything."""
+    """How much of the YAML the command needs. Ray's SDK has no command, and needs everything."""
     context = click.get_current_context(silent=True)
     if context is None or context.params.get("start"):
         return Need.EVERYTHING

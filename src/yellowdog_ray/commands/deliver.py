@@ -22,7 +22,7 @@ _LOCAL_ONLY = ("token_file", "token_place")
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a head has reported.
+    """The report of a head.
 
     Attributes:
         token: the token that it has; empty without token authentication.

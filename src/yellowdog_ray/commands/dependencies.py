@@ -1,7 +1,7 @@
 """The distributions that RayDog needs on the head, and how those that its image lacks get there.
 
-Pure ones are copied from this machine; those with compiled parts come from the head's index of packages. They are used
-by the processes that import RayDog only: users' programs on the head import the image's.
+Those without compiled parts are copied from this machine; others come from the head's index of packages. Only
+processes that import RayDog use them: users' programs on the head import the image's.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def all_names() -> tuple[str, ...]:
 
 
 def missing(on_head: OnHead | None) -> list[Missing]:
-    """What the head lacks. A distribution that it has in a fitting version is taken as complete.
+    """The distributions that the head lacks. One that it has in a fitting version is taken as complete.
 
     Args:
         on_head: what was read on the head; None if nothing could be read, which is taken as complete.
@@ -109,7 +109,7 @@ def _fits(requirement: Requirement, version: str | None) -> bool:
 
 
 def _requirements_of(name: str) -> Iterator[Requirement]:
-    """What an installed distribution requires in this Python, without its extras."""
+    """The requirements of an installed distribution in this Python, without its extras."""
     try:
         texts = metadata.requires(name) or []
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""`ray exec --stop` and `ray submit --stop`: removes the commands from Ray's line that cannot succeed. Pure.
+"""`ray exec --stop` and `ray submit --stop`: removes the commands from Ray's line that cannot succeed. No I/O.
 
 Ray appends `ray stop`, `ray teardown`, which Ray 2.60 no longer has, and `sudo shutdown`, for which the agent's user
 has no right. `ray stop` suffices: the head's task ends with it, and the workers' tasks once Ray there has lost it.
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 USELESS = "; ray teardown ~/ray_bootstrap_config.yaml --yes --workers-only; sudo shutdown -h now"
-"""What `exec_cluster` appends to `ray stop` (autoscaler/_private/commands.py of Ray 2.50 to 2.60)."""
+"""The text that `exec_cluster` appends to `ray stop` (autoscaler/_private/commands.py of Ray 2.50 to 2.60)."""
 
 
 def ends_well(runner: Any) -> Any:

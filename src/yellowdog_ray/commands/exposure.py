@@ -1,4 +1,4 @@
-"""The warning about a head that other networks may reach, and that requires no token. Pure."""
+"""The warning about a head that other networks may reach, and that requires no token. No I/O, no state."""
 
 from __future__ import annotations
 

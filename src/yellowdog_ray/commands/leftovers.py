@@ -1,4 +1,4 @@
-"""What a failed `ray` command leaves on the platform: named at its end, with the command that removes it."""
+"""Leftovers of a failed `ray` command on the platform: named at its end, with the command that removes them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Ray's labels that every machine of a node type has, as far as its template decides them.
 
 Ray's autoscaler selects a node type for work with a label selector by the labels of the type. So they must be known
-before any node of it exists. What the template leaves open, each node finds out by itself (node/machine_labels.py).
+before any node of it exists. Each node determines the others by itself (node/machine_labels.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What has become of a cluster without a head, as far as the platform still shows it. Changes nothing."""
+"""The reason why a cluster has no head, as far as the platform still shows it. Changes nothing."""
 
 from __future__ import annotations
 

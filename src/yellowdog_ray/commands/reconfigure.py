@@ -32,7 +32,7 @@ _HEAD_SETTINGS = {
 
 @dataclass(frozen=True)
 class Changes:
-    """What a running cluster makes of a configuration.
+    """The effect of a configuration on a running cluster.
 
     Attributes:
         warnings: settings without effect, and nodes that Ray will terminate.
@@ -98,7 +98,7 @@ def _refuse_other_updaters(cluster_name: str, internal: Internal, made: Mapping[
     """Refuse a change between tasks and updaters, which the head's autoscaler reads once, at its start.
 
     Otherwise the next workers would wait for an updater that never runs. Autoscaler v2 also gives its updaters the
-    configuration of its start (autoscaler/v2 of Ray 2.60): on nodes of a later type they fail without a message.
+    configuration of its start (autoscaler/v2 of Ray 2.60). On nodes of a later type they fail without a message.
     """
     same_head = (made.get(variables.UPDATER) == STARTS_RAY) == (internal.head_updater == STARTS_RAY)
     if not same_head or made.get(variables.WORKER_UPDATER, "") != internal.worker_updater:

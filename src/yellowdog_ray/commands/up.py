@@ -29,7 +29,7 @@ from yellowdog_ray.platform.idempotent import provision_pool, submit_tasks
 from yellowdog_ray.platform.types import TaskGroupSpec, TaskGroupView, TaskSpec, WorkRequirementView
 
 ABANDONED = timedelta(minutes=5)
-"""Age of a work requirement without a head that no `ray up` completes any more: its pool may have ended, and the
+"""Age from which no `ray up` completes a work requirement without a head. Its pool may have ended, and the
 platform may have removed its head. A `ray up` that runs submits its head sooner: a call is retried for 30 s."""
 
 

@@ -59,7 +59,7 @@ class Versions:
 
 @dataclass(frozen=True)
 class OnHead:
-    """What was read on the head, in its agent's virtual environment.
+    """The distributions on the head, in its agent's virtual environment.
 
     Attributes:
         versions: those of Python and Ray.
@@ -87,7 +87,7 @@ def agents_python() -> str:
 
 
 def on(target: SshTarget, names: Sequence[str] = (), extra_path: str = "") -> OnHead | None:
-    """What a host has in its agent's virtual environment: one SSH command. None if the command fails.
+    """The distributions on a host, in its agent's virtual environment: one SSH command. None if the command fails.
 
     Args:
         target: the host.
@@ -147,7 +147,7 @@ def refusal(theirs: OnHead | None, *, needs_tokens: bool) -> str | None:
 
 
 def warnings(ours: Versions, theirs: OnHead | None, *, needs_tokens: bool) -> list[str]:
-    """What the user should know about the versions.
+    """The warnings about the versions, for the user.
 
     Args:
         ours: those of this machine.

@@ -1,4 +1,4 @@
-"""What only the text of a YAML shows, and not its values: duplicate keys, and numbers in YAML 1.1's other bases.
+"""Mistakes that the text of a YAML shows, and its values do not: duplicate keys, and numbers in YAML 1.1's other bases.
 
 YAML readers take the last of two equal keys, and `1:30` for 90, without a message. Ray reads the file before it loads
 RayDog, and passes on its values only.

@@ -1,4 +1,4 @@
-"""The YAML's `auth`: at the top level, or under `provider`. Pure, apart from reading the public key that it names."""
+"""The YAML's `auth`: at the top level, or under `provider`. No I/O except reading the public key that it names."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`bootstrap_config`: check a YAML, complete it, and make it independent of the laptop, before anything costs money.
 
-Pure, apart from reading the files that the YAML names. The result is deterministic and has no secrets; bootstrapping it
+No I/O except reading the files that the YAML names. The result is deterministic and has no secrets; bootstrapping it
 again changes nothing.
 """
 

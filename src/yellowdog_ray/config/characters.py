@@ -1,7 +1,7 @@
-"""Characters above U+FFFF, such as emoji, in the configuration on the head. Pure.
+"""Characters above U+FFFF, such as emoji, in the configuration on the head. No I/O, no state.
 
 `ray up` writes that configuration as JSON, with such a character as a surrogate pair. Ray's autoscaler reads the file
-as YAML, which leaves two halves. No text with halves can be encoded or sent.
+as YAML, which leaves two lone surrogates. No text with one can be encoded or sent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LAST_WHOLE = "\uffff"
 
 
 def joined(value: T) -> T:
-    """The same value, with the halves of pairs in its texts joined. Half of a pair alone stays."""
+    """The same value, with the surrogate pairs in its texts joined. A lone surrogate stays."""
     if isinstance(value, str):
         text = value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         return cast("T", text)
@@ -25,11 +25,11 @@ def joined(value: T) -> T:
     return value
 
 
-def has_halves(text: str) -> bool:
-    """Whether a text contains half of a surrogate pair."""
+def has_lone_surrogate(text: str) -> bool:
+    """Whether a text contains a lone surrogate."""
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def is_split_by_ray(text: str) -> bool:
-    """Whether a text contains halves of pairs as soon as Ray's autoscaler has read it."""
-    return has_halves(text) or any(character > _LAST_WHOLE for character in text)
+    """Whether a text contains lone surrogates as soon as Ray's autoscaler has read it."""
+    return has_lone_surrogate(text) or any(character > _LAST_WHOLE for character in text)

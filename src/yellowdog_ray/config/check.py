@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """What a check has found. `ray up` refuses what has failed on this machine or in the YAML."""
+    """The result of a check. `ray up` refuses what has failed on this machine or in the YAML."""
 
     OK = "ok"
     FAILED = "failed"

@@ -25,7 +25,7 @@ _KEY = re.compile(r"[A-Za-z_][\w-]*:(?:\s|$)")
 
 
 class _CloudInitLoader(yaml.SafeLoader):
-    """What cloud-init loads: YAML's own types, and texts with a tag of Python 2 (its `safeyaml.py`)."""
+    """Loads as cloud-init does: YAML's own types, and texts with a tag of Python 2 (its `safeyaml.py`)."""
 
 
 def _old_text(loader: _CloudInitLoader, node: yaml.ScalarNode) -> str:
@@ -84,7 +84,7 @@ def replaced_keys(first: str, second: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _Read:
-    """What cloud-init reads of a YAML text.
+    """A YAML text as cloud-init reads it.
 
     Attributes:
         root: the type of its root; None for an empty text.
@@ -113,7 +113,7 @@ def _read(text: str) -> _Read:
 
 
 def _reason(error: Exception, root: yaml.Node | None, text: str) -> str:
-    """What is wrong with a text, after its line."""
+    """The mistake of a text, after its line."""
     if isinstance(error, yaml.MarkedYAMLError):
         reason, mark = str(error.problem), error.problem_mark
         if "unhashable" in reason and "{{" in text:

@@ -1,6 +1,6 @@
 """The environment of the head's and the workers' tasks, without the ticket (monitor/admission.py).
 
-Pure, apart from reading the API key if the YAML says so.
+No I/O except reading the API key if the YAML says so.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _updater(updater: str) -> dict[str, str]:
 
 
 def _worker_updaters(settings: ProviderSettings) -> dict[str, str]:
-    """What the head needs for its workers' updaters: long timeouts, since RayDog's own decide."""
+    """The variables that the head needs for its workers' updaters: long timeouts, since RayDog's own decide."""
     internal = settings.internal
     if not internal.worker_updater:
         return {}

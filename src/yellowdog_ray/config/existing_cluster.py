@@ -1,6 +1,6 @@
 """The configuration of a command that uses or ends a cluster: what it needs, whatever else the YAML has wrong.
 
-Pure, apart from reading the private key that the YAML names.
+No I/O except reading the private key that the YAML names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""First lines of scripts that Linux cannot run, or that hold the whole text because YAML has joined its lines. Pure."""
+"""First lines of scripts that Linux cannot run, or that hold the whole text because YAML joined its lines. No I/O."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def first_line_that_cannot_run(text: str, *, is_userdata: bool) -> str | None:
 
 
 def _mistake_of_program(line: str, *, is_whole: bool, is_userdata: bool) -> str | None:
-    """What is wrong with a first line that begins with `#!`."""
+    """The mistake of a first line that begins with `#!`; None without one."""
     program, *words = re.split(r"[ \t]+", line.removeprefix("#!").strip(" \t"))
     name = PurePosixPath(program).name
     if is_whole and any(not word.startswith("-") for word in _arguments(name, words)):

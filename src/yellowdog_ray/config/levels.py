@@ -35,7 +35,7 @@ def keys_of(model: type[BaseModel]) -> set[str]:
 
 
 def remedy_for(key: str, known: Collection[str]) -> str:
-    """What to do with a key that its level lacks: move it to its own, or write a key that the level knows."""
+    """The remedy for a key that its level lacks: move it to its own level, or write a key that the level has."""
     places = [level for level, keys in _levels().items() if key in keys]
     return f"it belongs {' or '.join(places)}: move it there" if places else hint(key, sorted(known))
 

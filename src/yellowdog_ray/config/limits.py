@@ -43,7 +43,7 @@ LOADS_MILLISECONDS, SMALL_LOADS_MILLISECONDS = 1_000, 250
 value (ray_config_def.h). A cluster of 250 nodes at 250 ms causes as many polls as one of 1,000 nodes at 1,000 ms."""
 
 RAYLET_CONNECT = {variables.RAYLET_CONNECT_TIMEOUT: "100", variables.RAYLET_CONNECT_ATTEMPTS: "100"}
-"""Ray tries a local socket every 0.1 s for 10 s. Ray's own: every second, for as long (ray_config_def.h); then a raylet
+"""Ray tries a local socket every 0.1 s for 10 s. Ray's own: every second, for as long (ray_config_def.h). Then a raylet
 that starts before its object store, as about half of them do, sleeps a whole second (`ConnectSocketRetry` in
 client_connection.cc)."""
 

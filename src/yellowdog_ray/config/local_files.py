@@ -33,7 +33,7 @@ MAX_TEXT_BYTES = 1_000_000
 
 
 class Need(IntEnum):
-    """What a command needs of the YAML and its local files. One that reads or removes must work without them."""
+    """How much of the YAML and its local files a command needs. One that reads or removes must work without them."""
 
     NOTHING = 0
     SSH_KEY_IF_USABLE = 1

@@ -16,14 +16,14 @@ Place = tuple[str | int, ...]
 """The keys and list indexes that lead to a value of the YAML."""
 
 TEXT = "text, in quotes if it looks like a number or a date"
-"""What to give where YAML reads a number, a date, true or false, or nothing."""
+"""The value to give where YAML reads a number, a date, true or false, or nothing."""
 
 _SHOWN_CHARACTERS = 60
 _SHOWN_LEVELS = 5
 
 
 def hint(key: str, known: list[str]) -> str:
-    """What to write instead of an unknown key: the nearest known one, or one of all."""
+    """The remedy for an unknown key: the nearest known one, or one of all."""
     near = difflib.get_close_matches(key, known, n=1)
     return f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
 

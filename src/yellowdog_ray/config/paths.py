@@ -1,11 +1,11 @@
-"""Which texts can be a path of this machine. A leaf: it reads no file."""
+"""Tests whether a text can be a path of this machine. A leaf: it reads no file."""
 
 from __future__ import annotations
 
 import re
 
 SECRET = re.compile(r"PRIVATE KEY|b3BlbnNzaC1rZXk")
-"""What a private key's text contains: PEM's header, or the first characters of OpenSSH's format in base64."""
+"""A part of a private key's text: PEM's header, or the first characters of OpenSSH's format in base64."""
 
 _PUBLIC = re.compile(r"\bAAAA[BCEI][0-9A-Za-z+/]{20}")
 """The type of a public key, with its length before it, in base64 (RFC 4253, 6.6)."""

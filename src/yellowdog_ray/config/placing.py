@@ -1,4 +1,4 @@
-"""Where in a YAML file a message belongs: at the key with which it begins. Pure."""
+"""Where in a YAML file a message belongs: at the key with which it begins. No I/O, no state."""
 
 from __future__ import annotations
 

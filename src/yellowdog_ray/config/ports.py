@@ -1,4 +1,4 @@
-"""Ports of the head that other servers use. Pure."""
+"""Ports of the head that other servers use. No I/O, no state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check that scripts of user data authorise the private key of `auth` on the nodes that need it. Pure."""
+"""Check that scripts of user data authorise the private key of `auth` on the nodes that need it. No I/O, no state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a new cluster uses Ray's token authentication, where the YAML does not say so. Pure."""
+"""Whether a new cluster uses Ray's token authentication, where the YAML does not say so. No I/O, no state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of Ray's own keys: values at which Ray fails, and values that would stop the cluster later. Pure."""
+"""Checks of Ray's own keys: values at which Ray fails, and values that would stop the cluster later. No I/O."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Mistakes that Ray's own schema finds, in RayDog's words: Ray itself ends with a traceback and the whole schema.
 
-Pure, apart from reading the schema of the installed Ray.
+No I/O except reading the schema of the installed Ray.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _is_copy(config: Mapping[str, Any], error: Any) -> bool:
 
 
 def _mistakes(error: Any) -> Iterator[Mistake]:
-    """What one error of the schema says."""
+    """The mistakes that one error of the schema reports."""
     place: Place = tuple(error.absolute_path)
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)

@@ -1,7 +1,7 @@
 """The configuration between Ray's steps: Ray's own checks come between the one that finds mistakes and `bootstrap`.
 
 Ray ends every command with a traceback at a mistake, `ray down` too. So the first step takes the mistakes out, and
-leaves them under `provider` for `bootstrap`, which refuses those that concern the command. Pure.
+leaves them under `provider` for `bootstrap`, which refuses those that concern the command. No I/O, no state.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ MAX_VALUES = 100_000
 """Maximum values of a cluster's YAML with every alias written out: ten aliases in a row may stand for billions."""
 
 UNREADABLE = (yaml.YAMLError, ValueError, AttributeError, KeyError, TypeError)
-"""What PyYAML raises for a text that is no YAML, and for a value that does not fit its tag."""
+"""The errors that PyYAML raises for a text that is no YAML, and for a value that does not fit its tag."""
 
 ENDLESS = "the file contains itself by an alias, or is nested too deeply: write every value out"
 

@@ -1,4 +1,4 @@
-"""Where the YAML's files go on the head, and which places there are not the user's. Pure."""
+"""Where the YAML's files go on the head, and which places there are not the user's. No I/O, no state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that are neither a script nor data for cloud-init: keys, paths, addresses, encoded data. Pure.
+"""Texts that are neither a script nor data for cloud-init: keys, paths, addresses, encoded data. No I/O, no state.
 
 Stands on `mistakes` and `userdata` only.
 """

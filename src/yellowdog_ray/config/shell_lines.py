@@ -1,4 +1,4 @@
-"""The lines of a shell script without comments, and without the texts that it only prints. Pure; time grows linearly.
+"""The lines of a shell script without comments, and without the texts that it only prints. No I/O; time grows linearly.
 
 A script may have a megabyte in one line. So no expression here searches from the same place twice.
 """
@@ -13,7 +13,7 @@ _BEGINNINGS = (";", "&", "|", "(", "{")
 _ENDS = (";", "&", "|", ">")
 _PRINTS = re.compile(r"\s*(?:echo|printf)(?!\w)")
 _TAKES_TEXT = re.compile(r"(?:\s-\w*c|\beval|<<<|=)\s*$")
-"""What directly precedes a text that a command runs or assigns."""
+"""The characters directly before a text that a command runs or assigns."""
 _USES_TEXT = re.compile(r"\b(?:install|add|ssh|echo|printf)\b")
 """A command that may install or run every text after it."""
 _LONGEST_OPTION = 40

@@ -117,7 +117,7 @@ def version_warnings(config: Mapping[str, Any], source: str) -> list[str]:
 
 
 def _set_up_texts(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What sets up nodes: place and text. Ray has put `setup_commands` before those of head and workers."""
+    """Place and text of each set-up of nodes. Ray has put `setup_commands` before those of head and workers."""
     for name, node_type in config["available_node_types"].items():
         for key in USERDATA:
             if text := (node_type.get("node_config") or {}).get(key):

@@ -75,7 +75,7 @@ def _is_old() -> bool:
 
 
 def _errors_of(command: list[str], script: str) -> str:
-    """What a shell prints as errors, in English; empty where it cannot be run."""
+    """The errors that a shell prints, in English; empty where it cannot be run."""
     environment = {name: value for name, value in os.environ.items() if name not in ("BASH_ENV", "ENV")}
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The values that a shell script assigns to a variable, as far as the script alone determines them. Pure."""
+"""The values that a shell script assigns to a variable, as far as the script alone determines them. No I/O."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def assignments(script: str, name: str) -> Iterator[Assignment]:
 
 
 def _beginning(name: str) -> re.Pattern[str]:
-    """What precedes a value. Spaces beside `=` count only where a value follows that could be meant."""
+    """The text before a value. Spaces beside `=` count only where a value follows that could be meant."""
     export = r"(?:(?:export|readonly|local|declare|typeset)[ \t]+(?:-\w+[ \t]+)?)?"
     sign = r"(?P<sign>[ \t]+=[ \t]*(?=[\"'$])|=[ \t]+(?=[\"'](?:ssh|ecdsa|sk)-)|=)"
     return re.compile(

@@ -30,7 +30,10 @@ _UNUSABLE = {
     "'": "rsync, with which Ray uploads, misreads",
     '"': "rsync, with which Ray uploads, misreads",
 }
-"""What a key's path must not contain, and why. Ray passes the path to rsync within one text, rsync's `--rsh`."""
+"""Texts that a key's path must not contain, each with the reason.
+
+Ray passes the path to rsync within one text, rsync's `--rsh`.
+"""
 
 
 _MAX_KEY_BYTES = 1_000_000

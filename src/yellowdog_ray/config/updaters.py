@@ -1,4 +1,4 @@
-"""Ray's updaters, which set up nodes over SSH: whether a cluster needs them, and how Ray starts on its nodes. Pure.
+"""Ray's updaters, which set up nodes over SSH: whether a cluster needs them, and how Ray starts on its nodes. No I/O.
 
 By default a node's task starts Ray. With an updater, the task first waits for a file that the updater's last command
 creates. Where the user's own start commands start Ray, the task only holds the node.

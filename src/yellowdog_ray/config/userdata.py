@@ -1,4 +1,4 @@
-"""`userdata` and `extra_userdata` as one text that cloud-init runs. Pure."""
+"""`userdata` and `extra_userdata` as one text that cloud-init runs. No I/O, no state."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _as_parts(*texts: str) -> str:
 
 
 def subtype(text: str) -> str:
-    """What follows `text/` in the type of a text that begins with a line for cloud-init."""
+    """The MIME subtype, after `text/`, of a text that begins with a line for cloud-init."""
     return next((kind for start, kind in _TYPES.items() if text.lower().startswith(start)), "plain")
 
 

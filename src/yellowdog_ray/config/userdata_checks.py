@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from yellowdog_ray.config.characters import has_halves
+from yellowdog_ray.config.characters import has_lone_surrogate
 from yellowdog_ray.config.cloud_config import MERGE, cloud_config_mistake, repeated_keys, replaced_keys
 from yellowdog_ray.config.local_files import MAX_TEXT_BYTES
 from yellowdog_ray.config.mistakes import dotted
@@ -72,8 +72,8 @@ def _texts(section: Mapping[str, Any]) -> tuple[str, str]:
 
 def _mistakes(first: str, extra: str) -> Iterator[str]:
     for key, text in zip(USERDATA, (first, extra), strict=True):
-        if has_halves(text):
-            yield f"{key} contains half of a character (\\ud800 to \\udfff): write the whole"
+        if has_lone_surrogate(text):
+            yield f"{key} contains a lone surrogate (\\ud800 to \\udfff): write the complete character"
     if (size := _size(first, extra)) > MAX_TEXT_BYTES:
         yield f"{_whole(first, extra)} has {size:,} bytes, and no cloud accepts {MAX_TEXT_BYTES:,}: {_SHORTEN}"
     if first and (mistake := _mistake_alone(first)):
@@ -98,7 +98,8 @@ def _continues(first: str, extra: str) -> bool:
 
 def _warnings(first: str, extra: str) -> Iterator[str]:
     if first and extra and (reason := reason_to_skip(first, extra)):
-        yield f"extra_userdata may not run, because userdata {reason}: change that, or write both in userdata"
+        remedy = "change userdata, or put both scripts into userdata"
+        yield f"extra_userdata may not run, because userdata {reason}: {remedy}"
     if keys := _quoted(replaced_keys(first, extra)):
         yield (
             f"extra_userdata replaces {keys} of userdata, because cloud-init keeps the last value of each key: add the "
@@ -112,8 +113,8 @@ def _warnings(first: str, extra: str) -> Iterator[str]:
     for key, text in zip(USERDATA, (first, extra), strict=True):
         if has_private_key(text):
             yield (
-                f"{key} contains a private key, which everybody who may read the machine's user data can read: put "
-                "the key into the image, or copy it with file_mounts"
+                f"{key} contains a private key, which all readers of the machine's user data can copy: put the key "
+                "into the image, or copy it with file_mounts"
             )
     yield from _warnings_of_sh(first, extra)
     size = _size(first, extra)
@@ -122,7 +123,7 @@ def _warnings(first: str, extra: str) -> Iterator[str]:
 
 
 def _size(first: str, extra: str) -> int:
-    """The bytes of the whole user data. Halves of characters are refused elsewhere."""
+    """The bytes of the whole user data. Lone surrogates are refused elsewhere."""
     return len((full_userdata(first, extra) or "").encode(errors="replace"))
 
 
@@ -132,7 +133,7 @@ def _whole(first: str, extra: str) -> str:
 
 
 def _warnings_of_sh(first: str, extra: str) -> Iterator[str]:
-    """What dash cannot read of texts for `sh`, which other Linux systems run in bash."""
+    """A warning for each text for `sh` that dash rejects. Other systems run such texts in bash."""
     for key, text in zip(USERDATA, (first, extra), strict=True):
         begin = first if text == extra and not has_format(text) else text
         if first_programs(begin)[-1:] == ["sh"] and (mistake := dash_mistake(text)):

@@ -161,7 +161,7 @@ def prepared(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_ray_would(root: yaml.Node, config: dict[str, Any], source: str, folders: list[Path]) -> Iterator[Finding]:
-    """What only the whole configuration shows: keys that exclude each other, and warnings."""
+    """Findings that only the whole configuration shows: keys that exclude each other, and warnings."""
     try:
         _, warnings = bootstrap(with_empty_resources(prepared(config)), source, folders)
     except ConfigError as error:

@@ -47,7 +47,7 @@ def _check(server: str) -> int:
 
 
 def _missing(server: str) -> str | None:
-    """What a supervised head lacks on this machine."""
+    """The requirement of a supervised head that this machine does not meet; None if it meets all."""
     if os.environ.get(variables.START_HOOK, AGENT_HOOK) != AGENT_HOOK:
         return f"{variables.START_HOOK} is set"
     version = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout

@@ -25,7 +25,7 @@ class Kind:
 
     @property
     def memory_badness(self) -> int:
-        """What it gets on top of the inherited `oom_score_adj`: the kernel ends what costs more before what costs less.
+        """The addition to the inherited `oom_score_adj`. Short of memory, the kernel ends the highest scores first.
 
         A driver in a login shell gets 500 (`remote/head_files.py`), and Ray gives its workers 1,000.
         """

@@ -69,7 +69,7 @@ class Account(HasLazyParts):
 def cluster_of(work: WorkRequirementView) -> str | None:
     """The cluster that a work requirement belongs to; None if it is not RayDog's. No call.
 
-    RayDog's has the head's task group first. That group's tag is the name of a pool of this very cluster.
+    RayDog's has the head's task group first. The tag of that group is the name of a pool of this very cluster.
     """
     tag = _head_tag(work)
     return names.cluster_of(work.name, tag) if tag else None

@@ -45,7 +45,7 @@ def early_end_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _is_known_to(facts: Facts, state: HeadState, node_type: str, last: TaskView) -> bool:
-    """Whether the head has published since that no such worker is wanted, or the same as a back-off."""
+    """Whether the head has published since that no such worker is needed, or the same as a back-off."""
     if any(each.node_type == node_type and each.code in _REPORTED for each in state.back_offs):
         return True
     is_later = last.ended is not None and state.at > last.ended

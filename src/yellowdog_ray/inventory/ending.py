@@ -31,7 +31,7 @@ def end(found: Found, progress: Progress) -> str:
     that had ended before may be an old answer, so its end is no success.
 
     Returns:
-        What has become of it.
+        The last line of the teardown.
 
     Raises:
         TeardownIncomplete: something of it is alive, or could not be read, or the cluster was created again, or had

@@ -20,7 +20,7 @@ AGENT_FOLDER = "/var/opt/yellowdog/agent/data/workers"
 """Where the YellowDog agent runs tasks (its documentation); the output of each is in a directory named by its id."""
 
 NOT_KEPT = ("decisions of the last minutes that the head has not published yet (15 at most)",)
-"""What is in the autoscaler's log on the head only, and is lost with it."""
+"""Events that only the autoscaler's log on the head has; they are lost with it."""
 
 NOT_PUBLISHED = (
     "launch requests and back-offs of Ray's autoscaler",
@@ -49,7 +49,7 @@ class Event:
 
 @dataclass(frozen=True)
 class NodeLog:
-    """What the platform has of one node's task.
+    """The platform's record of one node's task.
 
     Attributes:
         task_id: the YellowDog id of its task.
@@ -87,8 +87,8 @@ class Timeline:
 def read_events(found: Found) -> Timeline:
     """The events of a cluster.
 
-    Four calls, one for each task group, one for each worker pool that YellowDog shows, ended ones included, and one for
-    each publication of the head.
+    Four calls, and one for each task group, each worker pool and each publication of the head. Pools that have ended
+    are included as long as YellowDog shows them.
 
     Raises:
         PlatformError: a call failed.
@@ -122,7 +122,7 @@ def read_events(found: Found) -> Timeline:
 
 
 def read_logs(found: Found) -> list[NodeLog]:
-    """What the platform has of each node's task, in the order of their start: one call, and one for each task group.
+    """The platform's records of the nodes' tasks, in the order of their start: one call, and one for each task group.
 
     Raises:
         PlatformError: a call failed.

@@ -97,7 +97,7 @@ class PoolFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a cluster.
+    """The state of a cluster, as far as it could be read.
 
     Attributes:
         now: the platform's time.

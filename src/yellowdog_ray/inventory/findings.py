@@ -1,4 +1,4 @@
-"""Why a cluster does not grow, or does not shrink: rules over what YellowDog shows. Pure; makes no call.
+"""Why a cluster does not grow, or does not shrink: rules over what YellowDog shows. No I/O, no state.
 
 Each rule yields findings of one kind; `inventory.limit_findings` has the rules about Ray's demand and limits.
 """

@@ -1,4 +1,4 @@
-"""Which node types can hold a request, and what still waits once the workers that start have joined. No call."""
+"""The node types that can hold a request, and the demand that waits once the starting workers have joined. No call."""
 
 from __future__ import annotations
 

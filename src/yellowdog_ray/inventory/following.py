@@ -1,4 +1,4 @@
-"""What has changed in nodes' tasks between two readings: `raydog logs --follow`. Waits for nothing by itself."""
+"""The changes of nodes' tasks between two readings: `raydog logs --follow`. Waits for nothing by itself."""
 
 from __future__ import annotations
 

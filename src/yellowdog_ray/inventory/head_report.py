@@ -1,4 +1,4 @@
-"""What the head has published of its state and decisions: read from YellowDog, without the head. Changes nothing."""
+"""The published state and decisions of the head: read from YellowDog, without the head. Changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What RayDog has created in a namespace and no living cluster owns: `raydog gc`.
+"""Entities that RayDog has created in a namespace and no living cluster owns: `raydog gc`.
 
 A pool or compute requirement is RayDog's if a task group of one of RayDog's work requirements has its name as a tag.
 Every pool's task group exists before the pool, and its name ends with a random token. A similar name proves nothing.
@@ -29,7 +29,7 @@ from yellowdog_ray.platform.types import ComputeEntry, PoolEntry, WorkRequiremen
 
 @dataclass(frozen=True)
 class Leftover:
-    """What one incarnation of a cluster has left.
+    """The leftovers of one incarnation of a cluster.
 
     Attributes:
         youngest: when the youngest of it was created; None if YellowDog does not show the age of a part.
@@ -80,7 +80,7 @@ class Leftovers:
 
 @dataclass(frozen=True)
 class Removal:
-    """What has become of one leftover.
+    """The result of the removal of one leftover.
 
     Attributes:
         revived: whether a living head uses it, so that it stays.

@@ -42,7 +42,7 @@ def back_off_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def is_wanted(facts: Facts, state: HeadState, node_type: str) -> bool:
-    """Whether Ray may want workers of a type: something waits (or it is unknown), or min_workers is not met."""
+    """Whether Ray may need workers of a type: something waits (or it is unknown), or min_workers is not met."""
     return state.demand != [] or _lacks_minimum(facts, state, node_type)
 
 
@@ -59,7 +59,7 @@ def _tries(each: BackOffState, facts: Facts) -> str:
 
 
 def demand_findings(facts: Facts) -> Iterator[Finding]:
-    """What waits in Ray, and the limits that hold it back."""
+    """The demand that waits in Ray, and the limits that hold it back."""
     state = current_state(facts)
     if state is None:
         return
@@ -98,7 +98,7 @@ def demand_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _of_shape(facts: Facts, state: HeadState, shape: Shape) -> Finding | None:
-    """What keeps one shape from getting a node, whatever the cluster's own limit is."""
+    """The reason why one shape gets no node, whatever the cluster's own limit is."""
     types = state.node_types
     if not types or any(not kind.resources for kind in types.values() if kind.max_workers != 0):
         return None
@@ -242,7 +242,7 @@ def _why_alive(state: HeadState, name: str, kind: NodeTypeState) -> Iterator[Fin
 
 
 def notice_findings(facts: Facts) -> Iterator[Finding]:
-    """What the head has announced, such as the end of an idle cluster."""
+    """The announcements of the head, such as the end of an idle cluster."""
     state = current_state(facts)
     for notice in state.notices if state else ():
         yield Finding(

@@ -1,4 +1,4 @@
-"""What a YAML requests of the platform, read as far as it can be: its mistakes must not hide others. Pure."""
+"""The requests of a YAML to the platform, as far as they can be read: its mistakes must not hide others. No I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yellowdog_ray.errors import ConfigError
 
 @dataclass(frozen=True)
 class NodeTypePlan:
-    """What a node type requests. Values of another form than text or numbers are missing."""
+    """The requests of a node type. Values of another form than text or numbers are missing."""
 
     name: str
     template: str | None = None
@@ -25,7 +25,7 @@ class NodeTypePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a YAML requests.
+    """The requests of a YAML.
 
     Attributes:
         private: whether the head is reached at its private address.

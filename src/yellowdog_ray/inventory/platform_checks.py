@@ -1,6 +1,6 @@
 """The checks of the account and of a YAML's templates, images and pools. They read, and change nothing.
 
-What only spending would show is reported as not checked.
+A fact that only spending would show is reported as not checked.
 """
 
 from __future__ import annotations

@@ -31,10 +31,10 @@ NODE_TYPE_TAG = "ray-user-node-type"
 """Ray's `TAG_RAY_USER_NODE_TYPE`: the import of its module takes half a second."""
 
 ON_THE_HEAD = ("whether Ray has joined on a node", "Ray's resources, and how long each node has been idle")
-"""What only the head can report."""
+"""Facts that only the head can report."""
 
 NOT_PUBLISHED = ("Ray's waiting demand", "back-offs of node types and the time of their next launch")
-"""What only the head can report while it has published nothing."""
+"""Facts that only the head can report while it has published nothing."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _pool(group: TaskGroupView, compute: ComputeEntry | None) -> PoolStatus:
 
 
 def unknown_without_head(status: ClusterStatus) -> Sequence[str]:
-    """What this status cannot show, because only the head can report it."""
+    """The facts that this status cannot show, because only the head can report them."""
     if status.cluster.work.finished:
         return ()
     return ON_THE_HEAD if status.head else (*ON_THE_HEAD, *NOT_PUBLISHED)

@@ -32,7 +32,7 @@ class FoundCluster:
 
 @dataclass(frozen=True)
 class Unlisted:
-    """What the names of pools have shown.
+    """The clusters that the names of pools have shown.
 
     Attributes:
         clusters: the clusters of the pools, ended ones too.

@@ -47,7 +47,7 @@ FRESH = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found.
+    """The findings about a cluster.
 
     Attributes:
         findings: the troubles, then states that pass by themselves or are intended.

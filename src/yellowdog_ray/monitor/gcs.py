@@ -25,7 +25,7 @@ _ALIVE = 0  # GcsNodeInfo.GcsNodeState.ALIVE of Ray's gcs.proto
 
 
 Bundle = tuple[dict[str, float], dict[str, str], int]
-"""Resources, label selector and count of one shape that `request_resources` has asked for."""
+"""Resources, label selector and count of one shape that `request_resources` has requested."""
 
 
 class RayNodes:
@@ -87,19 +87,19 @@ class RayNodes:
         return self._request(lambda client: _busy(read_state(client)))
 
     def use(self) -> RayUse | None:
-        """What uses the cluster; None without an answer."""
+        """The use of the cluster; None without an answer."""
         return self._request(read_use)
 
     def requested_resources(self) -> tuple[bool, list[Bundle]] | None:
-        """What `request_resources` has asked of autoscaler v2; None without an answer.
+        """The last request of `request_resources` to autoscaler v2; None without an answer.
 
         Returns:
-            Whether it was called since the control store's start, and what it asked for last.
+            Whether there was one since the control store's start, and its content.
         """
         return self._request(lambda client: _requested(read_state(client)))
 
     def request_resources(self, bundles: Sequence[Bundle]) -> bool:
-        """Ask as `request_resources` does. Returns whether the control store has it."""
+        """Request resources as `request_resources` does. Returns whether the control store has it."""
 
         def call(client: Any) -> bool:
             resources, selectors, counts = map(list, zip(*bundles, strict=True))

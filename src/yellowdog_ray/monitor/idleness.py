@@ -1,8 +1,8 @@
 """For how long a cluster has been idle, and when it ends for it: announced in the log. Requests nothing of YellowDog.
 
-The time counts on the monotonic clock, from the first reading of this process that shows an idle cluster. What cannot
-be read counts as use. So a cluster never ends earlier than promised, whatever happens to clocks, to Ray or to this
-process.
+The time counts on the monotonic clock, from the first reading of this process that shows an idle cluster. Anything
+that cannot be read counts as use. So a cluster never ends earlier than promised, whatever happens to clocks, to Ray or
+to this process.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Idleness:
         self._announce()
 
     def _use(self) -> str:
-        """What uses the cluster now, or has used it since the last reading; empty if nothing does."""
+        """The use of the cluster now, or since the last reading, in words; empty without use."""
         if sessions := self._sessions():
             return f"{sessions} SSH session{'s' * (sessions != 1)} on the head"
         use = self._ray_use()

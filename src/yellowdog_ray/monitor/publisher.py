@@ -201,7 +201,7 @@ class Publisher:
 
 
 def _essence(state: HeadState) -> object:
-    """What a publication is worth: back-offs, limits, idleness, notices, and which shapes wait, but not how many."""
+    """The parts whose change is published: back-offs, limits, idleness, notices, and waiting shapes without counts."""
     return (
         [(each.node_type, each.code, each.failures) for each in state.back_offs],
         [
@@ -221,7 +221,7 @@ def _age(created: datetime | None, now: datetime) -> float:
 
 
 def _failures(state: HeadState) -> set[tuple[str, str]]:
-    """Which node types back off, and why."""
+    """The node types that back off, each with the reason."""
     return {(each.node_type, each.code) for each in state.back_offs}
 
 

@@ -1,4 +1,4 @@
-"""What the publisher of a head is made of, and which of Ray's requests it publishes. Makes no call."""
+"""The parts of a head's publisher, and the choice of Ray's requests that it publishes. Makes no call."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ FIRST_SECONDS = 60.0
 LONGEST_SECONDS = 900.0
 """Longest time between a change and its publication; without a change for so long, the shortest time applies again.
 
-Also the age at which a state that may explain something is published again, so that a reader can trust it.
+Also the age at which a state that may explain something is published again, so that readers have a recent one.
 """
 
 

@@ -1,4 +1,4 @@
-"""What waits in Ray for resources, and how idle its nodes are: a summary of its control store's answer. No I/O."""
+"""The demand that waits in Ray, and how idle its nodes are: a summary of its control store's answer. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Ray's control store shows of a cluster's use: drivers, actors, waiting demand, busy nodes. Decides nothing.
+"""A cluster's use, as Ray's control store shows it: drivers, actors, waiting demand, busy nodes. Decides nothing.
 
 Ray's own *idle termination* for Kubernetes (autoscaler/v2/instance_manager/cloud_providers/kuberay of Ray 2.60) reads
 drivers only.
@@ -95,7 +95,7 @@ def _living_actors(client: Any) -> list[Any]:
 def _busy_nodes(state: ClusterResourceState, hosts: Collection[bytes]) -> str:
     """The nodes that have work; on a node with an actor of Ray's own, work that takes resources.
 
-    A node that has just joined is idle for 0 s too, without anything on it: a type whose nodes come and go is no use.
+    A node that has just joined is idle for 0 s too, without anything on it. So nodes that come and go are no use.
 
     Args:
         state: the nodes.

@@ -92,7 +92,7 @@ def _ray_limits(config: dict[str, Any]) -> RayLimits:
 
 
 def _recipe(config: dict[str, Any]) -> str:
-    """What launches depend on: the configuration without limits and what RayDog derives from it."""
+    """The settings on which launches depend: the configuration without limits and without RayDog's derived values."""
     provider = {key: value for key, value in config["provider"].items() if key != INTERNAL_KEY}
     types = {name: _without_limits(kind) for name, kind in config.get("available_node_types", {}).items()}
     rest = _without_limits({**config, "provider": provider, "available_node_types": types})

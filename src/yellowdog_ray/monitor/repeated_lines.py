@@ -1,7 +1,7 @@
 """Drops lines that repeat at every tick of Ray's autoscaler without news. Runs on the head only; makes no call.
 
-Without it, an idle cluster under autoscaler v1 logs 22 lines a tick, and a node type in back-off under v2 three lines
-a tick for each node that is wanted (Ray 2.50 to 2.60). A rule names one kind of line; all others pass.
+Without it, an idle cluster under autoscaler v1 logs 22 lines a tick (Ray 2.50 to 2.60). Under v2, a node type in
+back-off logs three lines a tick for each missing node. A rule names one kind of line; all others pass.
 """
 
 from __future__ import annotations

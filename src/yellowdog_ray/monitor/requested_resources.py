@@ -1,7 +1,7 @@
-"""Restores what `request_resources` has asked of autoscaler v2 when the control store dies.
+"""Restores the request of `request_resources` to autoscaler v2 when the control store dies.
 
-It has the request in its memory only, and Ray would end the idle workers that a user holds so. Autoscaler v1 keeps the
-request in the storage.
+The control store has the request in its memory only, and Ray would end the idle workers that a user holds so.
+Autoscaler v1 keeps the request in the storage.
 """
 
 from __future__ import annotations

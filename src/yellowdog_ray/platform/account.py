@@ -34,7 +34,7 @@ _LIVE_COMPUTES: list[ComputeRequirementStatus] = [
 
 
 class AccountCalls(Calls):
-    """What the API key can see beyond one cluster."""
+    """Calls about everything beyond one cluster that the API key can see."""
 
     @platform_call
     def application(self) -> Application:

@@ -59,7 +59,7 @@ class InstanceHistory:
 
 
 class HistoryCalls(Calls):
-    """What the platform keeps of the past."""
+    """Calls for the records of the past that the platform keeps."""
 
     @platform_call
     def task_history(self, requirement_id: str) -> list[TaskHistory]:

@@ -28,7 +28,7 @@ _STRICT = re.compile(r"(?:<|\b(?:less|fewer|lower|smaller) than|\bbelow|\bunder)
 _STATUS = re.compile(r"\b(?:status|code)\W{0,3}$", re.IGNORECASE)
 _OTHER = re.compile(r"\b(?:error|errno)\W{0,3}$|\bin the (?:last|past) $", re.IGNORECASE)
 _USED = re.compile(r" \w+ (?:were|have been|are in use|are already|already)\b", re.IGNORECASE)
-"""What follows a number that is a measurement, and no limit."""
+"""The words after a number that is a measurement, and no limit."""
 
 _BOUND = re.compile(
     r"at most|more than|less than|fewer than|up to|\bmax|limit|exceed|between|capped|<|>", re.IGNORECASE

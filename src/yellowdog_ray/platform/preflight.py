@@ -34,7 +34,7 @@ IMAGE_IDS = (_FAMILY, _GROUP, "ydid:image:")
 
 
 class PreflightCalls(ComputeCalls):
-    """What the platform would do, as far as it says so without doing it."""
+    """Calls that show what the platform would do, as far as it reports that without doing it."""
 
     @platform_call
     def lacking_permissions(self, application_id: str, namespace: str | None) -> list[str]:

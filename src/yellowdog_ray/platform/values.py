@@ -1,4 +1,4 @@
-"""Reads single values of the platform's answers, bounded before arithmetic meets them. Pure; a leaf."""
+"""Reads single values of the platform's answers, bounded before arithmetic meets them. No I/O, no state; a leaf."""
 
 from __future__ import annotations
 

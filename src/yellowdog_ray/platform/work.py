@@ -244,7 +244,7 @@ def work_search(
     tag: str | None = None,
     since: datetime | None = None,
 ) -> WorkRequirementSearch:
-    """A search for work requirements; for those that have ended only if they are wanted too."""
+    """A search for work requirements; for those that have ended only if `finished`."""
     statuses = None if finished else [status for status in WorkRequirementStatus if not status.finished]
     created = InstantRange(min=since) if since else None
     return WorkRequirementSearch(namespace=namespace, name=name_part, tag=tag, statuses=statuses, createdTime=created)

@@ -150,7 +150,7 @@ def running_version(output: str, head_id: str) -> str | None:
 
 
 def upgrade_report(package: Package, running: str | None, *, restarts: bool, takes_package: bool = True) -> str | None:
-    """What becomes of a running autoscaler with another RayDog, or None.
+    """The effect on a running autoscaler with another RayDog, for the user; None if it runs this one.
 
     Args:
         package: the package that was sent.

@@ -30,7 +30,7 @@ UPLOAD_BYTES_PER_SECOND = 32 * 1024
 """The slowest upload: the uplink of a bad mobile connection. A host that takes its bytes more slowly hangs."""
 
 RSYNC = ("rsync", "--timeout=120")
-"""rsync ends by itself when nothing has been transferred for so many seconds: the process that has set the deadline of
+"""rsync ends by itself when nothing has been transferred for so many seconds. The process that has set the deadline of
 the upload may be gone (SIGKILL)."""
 
 

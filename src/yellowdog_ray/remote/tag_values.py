@@ -1,4 +1,4 @@
-"""Checks what the tag store holds: any process on the head can write there. Pure."""
+"""Checks what the tag store holds: any process on the head can write there. No I/O, no state."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def with_deadlines(runner: Any) -> Any:
 
 
 class _Bounded:
-    """What Ray uses of the module `subprocess` (its `process_runner`), with a deadline."""
+    """The part of the module `subprocess` that Ray uses (its `process_runner`), with a deadline."""
 
     DEVNULL = subprocess.DEVNULL
 

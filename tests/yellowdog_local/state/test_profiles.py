@@ -67,7 +67,7 @@ def test_changed_settings_are_written_as_words():
         ('task_environment={"A=B": "1"}', r"^task_environment\.A=B.*pattern"),
         ('task_environment={"": "1"}', r"^task_environment\..*pattern"),
         (r'task_environment={"A": "\u0000"}', r"^task_environment\.A: .*pattern"),
-        (r'account_name="\ud800"', "^account_name: contains half of a surrogate pair"),
+        (r'account_name="\ud800"', "^account_name: contains a lone surrogate"),
         ("account_name=" + "[" * 300 + "]" * 300, "^account_name: the JSON is nested too deeply$"),
         ('default_namespace=""', "^default_namespace: .*pattern"),
         ("default_namespace=A b", "^default_namespace: .*pattern"),

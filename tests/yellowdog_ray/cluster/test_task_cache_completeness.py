@@ -259,7 +259,7 @@ class TestFirstReading:
                 assert reader.now - began < FIRST_READING_SECONDS + 3 * TICK_SECONDS
 
         assert reader.names == set(CREW)
-        assert "the lists are believed" in caplog.text
+        assert "The lists are accepted" in caplog.text
 
     def test_first_reading_is_accepted_without_counts(self, platform):
         platform.counts_missing = True

@@ -18,5 +18,5 @@ def test_half_of_a_pair_alone_stays():
 
 
 @pytest.mark.parametrize(("text", "has"), [("é", False), ("\uffff", False), ("🚀", True), ("\ud83d", True)])
-def test_characters_that_ray_reads_as_halves_are_found(text, has):
+def test_characters_that_ray_reads_as_surrogates_are_found(text, has):
     assert is_split_by_ray(text) == has

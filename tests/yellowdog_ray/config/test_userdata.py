@@ -112,7 +112,7 @@ def test_extra_userdata_is_read_with_the_options_of_userdata(tmp_path):
 
 
 def test_half_of_a_character_is_refused():
-    with pytest.raises(ConfigError, match=r"extra_userdata contains half of a character"):
+    with pytest.raises(ConfigError, match=r"extra_userdata contains a lone surrogate"):
         check_userdata({"userdata": "#cloud-config", "extra_userdata": "echo \ud800"}, "c.yaml", "node_config")
 
 

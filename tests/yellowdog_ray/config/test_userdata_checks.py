@@ -139,7 +139,7 @@ class TestWarnings:
     def test_private_key_inside_a_script_gives_a_warning(self):
         (found,) = warnings("cat >k <<END\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nEND\n")
 
-        assert "node_config.userdata contains a private key, which everybody who may read" in found
+        assert "node_config.userdata contains a private key, which all readers of" in found
 
     @pytest.mark.parametrize("first", [None, "", " ", "echo a", PACKAGES])
     def test_short_user_data_gives_no_warning(self, first):

@@ -1,4 +1,4 @@
-"""What the agent runs: tasks and node actions, each a process in a group of its own. Standard library only.
+"""The processes of the agent: tasks and node actions, each in a process group of its own. Standard library only.
 
 Starts, signals and waits for processes; reports nothing.
 """

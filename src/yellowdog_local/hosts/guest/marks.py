@@ -2,7 +2,7 @@
 
 The mark is the limit RLIMIT_RTTIME. Every child inherits it, whatever its environment, name, session or parent, and
 /proc shows it to all users. It limits how long a process with *real-time priority* may compute without a pause, in
-microseconds; a mark is over 70,000 years, so it limits nothing. A process can lower its mark, as any hard limit: marks
+microseconds. A mark is over 70,000 years, so it limits nothing. A process can lower its mark, as any hard limit: marks
 identify processes, and do not confine hostile ones.
 """
 
