@@ -28,8 +28,8 @@ class Namespaces:
         """Refuse a name that breaks the naming rules."""
         if self._kernel.settings.enforce_names and not _NAME.fullmatch(name):
             raise InvalidRequest(
-                f"{field} '{name}' is not a valid name: use a-z, 0-9, - and _, start with a letter, "
-                "end with a letter or digit, at most 60 characters"
+                f"{field} '{name}' is not a valid name. Use a-z, 0-9, - and _, at most 60 characters; "
+                "start with a letter, end with a letter or digit"
             )
 
     def use(self, namespace: str) -> None:

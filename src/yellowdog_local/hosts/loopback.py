@@ -107,7 +107,7 @@ def check_ssh_port() -> None:
             probe.listen()
         except PermissionError as error:
             raise LoopbackError(
-                f"this user may not listen on port {SSH_PORT}, the port of each host's SSH server: run the same "
+                f"this user may not listen on port {SSH_PORT}, the port of each host's SSH server. Run the same "
                 f"command as root, or let all users use low ports (as root: `sysctl net.ipv4.ip_unprivileged_port_start"
                 f"={SSH_PORT}`; it is {_unprivileged_start()} now; in a container: `docker run --sysctl ...`)"
             ) from error
@@ -115,7 +115,7 @@ def check_ssh_port() -> None:
             if error.errno == errno.EADDRINUSE:
                 raise LoopbackError(
                     f"a program of this machine listens on port {SSH_PORT} on all addresses, so no host's SSH server "
-                    f"can: stop it, or let it listen on single addresses (for OpenSSH: ListenAddress in sshd_config)"
+                    f"can. Stop it, or let it listen on single addresses (for OpenSSH: ListenAddress in sshd_config)"
                 ) from error
             raise LoopbackError(f"port {SSH_PORT} of {_SUBNETS[0][1]} cannot be used: {error.strerror}") from error
 

@@ -72,7 +72,7 @@ def check_process_hosts() -> str:
     user = current_user()
     if user is None:
         raise MissingRequirementError(
-            f"process hosts need an account for user id {os.geteuid()} in /etc/passwd, for SSH logins: run the "
+            f"process hosts need an account for user id {os.geteuid()} in /etc/passwd, for SSH logins. Run the "
             f"container as a user of its image, or add the account to the image"
         )
     if _is_locked(user.pw_name):
@@ -116,7 +116,7 @@ def _check_capabilities() -> None:
     if missing:
         raise MissingRequirementError(
             f"an SSH server that runs as root needs the capabilities {', '.join(missing)}, which this container does "
-            f"not have: add them ({' '.join(f'--cap-add {name}' for name in missing)}), or run as an ordinary user"
+            f"not have. Add them ({' '.join(f'--cap-add {name}' for name in missing)}), or run as an ordinary user"
         )
 
 
@@ -138,7 +138,7 @@ def _check_terminals() -> None:
     if found != group:
         raise MissingRequirementError(
             f"terminals belong to group {found} here, not to `tty` ({group}), so an ordinary user's SSH server cannot "
-            f"open any: mount /dev/pts with `gid={group}`, as container runtimes do, or run the command as root"
+            f"open any. Mount /dev/pts with `gid={group}`, as container runtimes do, or run the command as root"
         )
 
 

@@ -225,7 +225,7 @@ def _check_readable(environment: Path) -> None:
         if not path.stat().st_mode & stat.S_IROTH:
             raise ImageError(
                 f"{path} cannot be read by other users, so the hosts' user {USER} could not use the Python environment "
-                f"{environment}: run `chmod -R go+rX {environment}`, or create the environment again with umask 022"
+                f"{environment}. Run `chmod -R go+rX {environment}`, or create the environment again with umask 022"
             )
 
 

@@ -98,7 +98,7 @@ def test_process_hosts_are_accepted_in_an_ordinary_container(
         ({"shadow": "somebody:!:1::::::\n"}, r"is locked.*usermod -p '\*' somebody"),
         ({"capabilities": 0xA80425FB & ~(1 << 29)}, "--cap-add AUDIT_WRITE"),
         ({"capabilities": 0}, "SETGID, SETUID, SYS_CHROOT, AUDIT_WRITE"),
-        ({"uid": 1000, "tty": 7}, "mount /dev/pts with `gid=7`"),
+        ({"uid": 1000, "tty": 7}, "Mount /dev/pts with `gid=7`"),
     ],
 )
 def test_message_names_what_process_hosts_lack(
