@@ -195,7 +195,7 @@ def _check_complete(source: _Source) -> None:
         return
     if source.has_key:
         raise CredentialsError(
-            f"{' and '.join(missing)} not set in {source.place}, which has the rest of the YellowDog API key: put all "
+            f"{' and '.join(missing)} not set in {source.place}, which has the rest of the YellowDog API key. Put all "
             "of it into the environment, or all of it into a file .env"
         )
     raise CredentialsError(

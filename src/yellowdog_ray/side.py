@@ -213,7 +213,7 @@ class Side(HasLazyParts, ABC):
         port = str(self.settings.current.head_node_tag_server_port)
         if refusal := self.tag_store.refusal:
             cli_logger.warning(
-                "The tag server on the head, port {}, refuses RayDog's tags ({}): let ray_head_node_task_script start "
+                "The tag server on the head, port {}, refuses RayDog's tags ({}). Let ray_head_node_task_script start "
                 "it without a password, and let no other program use its keys",
                 port,
                 refusal,

@@ -176,7 +176,7 @@ def test_cluster_starts_works_scales_and_is_torn_down(life: Ray, box: Box, versi
         assert re.search(r"\[ *\d+\.\d s\] the head is reachable at", up), up
         (head,) = platform.live_nodes("head")
 
-        assert ("no token authentication: everybody who reaches" in " ".join(up.split())) == (not HAS_TOKENS)
+        assert ("no token authentication. Everybody who reaches" in " ".join(up.split())) == (not HAS_TOKENS)
         tokens = kept_tokens(ray)
         assert len(tokens) == HAS_TOKENS
         watch.secrets += tokens

@@ -302,7 +302,7 @@ ON_THIS_MACHINE: dict[Plant, tuple[str, str]] = {
 """What is wrong on the user's machine or in the YAML: subject and remedy. `ray up` refuses these."""
 
 ELSEWHERE: dict[Plant, tuple[str, str, str]] = {
-    wrong_secret: (BAD, "API key", "check YD_API_KEY_ID and YD_API_KEY_SECRET"),
+    wrong_secret: (BAD, "API key", "Check YD_API_KEY_ID and YD_API_KEY_SECRET"),
     no_key: (BAD, "API key", "Set them in the environment, or in a file .env"),
     open_dotenv: (BAD, "API key", "run `chmod 600 "),
     foreign_namespace: (BAD, "namespace", "(it can read: team): correct provider.cluster_namespace, or give"),
@@ -316,11 +316,11 @@ ELSEWHERE: dict[Plant, tuple[str, str, str]] = {
     no_image: (BAD, "image ydid:imgfam:", "correct images_id or the template"),
     windows_image: (BAD, "image ydid:imgfam:", "is for WINDOWS: RayDog's nodes need Linux"),
     unknown_size: (BAD, "resources", "Write it, for example `resources: {CPU: 4}`"),
-    pool_without_bash: (BAD, "worker pools", "add it to yda.taskTypes in their agents' application.yaml"),
+    pool_without_bash: (BAD, "worker pools", "Add it to yda.taskTypes in their agents' application.yaml"),
     no_keyring: (WARNING, "credential cloud/main", "create it with that credential"),
     no_credential: (BAD, "credential cloud/main", "add it, or correct the credential of the source"),
     foreign_keyring: (WARNING, "credential cloud/main", "give it access in YellowDog's portal"),
-    tag_that_google_refuses: (WARNING, "tags", "use at most 63 lower-case letters"),
+    tag_that_google_refuses: (WARNING, "tags", "Use at most 63 lower-case letters"),
     low_policy: (WARNING, "namespace's limit", "lower max_workers, or raise autoscalingMaxNodes of the policy"),
     taken_name: (BAD, "cluster name", "choose another cluster_name, or end that work requirement"),
     late_clock: (WARNING, "clock", "set the clock, for example by NTP"),

@@ -145,7 +145,7 @@ def test_down_ends_the_cluster_and_leaves_others(local, raydog, with_workers):
     refused = raydog.run("down", "ray", "-y")
     result = raydog.run("down", "ray", "-y", "-n", "demo")
 
-    assert (refused.exit_code, "name its namespace with --namespace" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "Name its namespace with --namespace" in refused.stderr) == (2, True)
     assert result.exit_code == 0, result.output
     assert "nothing is left of cluster 'ray' on YellowDog" in result.stdout
     assert not token.exists()

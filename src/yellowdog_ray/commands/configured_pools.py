@@ -92,14 +92,14 @@ def _check_nodes(reference: str, nodes: tuple[PlatformNodeView, ...], path: str)
         offered = ", ".join(sorted({word for node in nodes for word in node.task_types})) or "nothing"
         raise ConfigError(
             f"{path}: none of the {len(nodes)} platform node(s) of worker pool '{reference}' offers task type "
-            f"`{TASK_TYPE}` (they offer: {offered}): add it to yda.taskTypes in their agents' application.yaml"
+            f"`{TASK_TYPE}` (they offer: {offered}). Add it to yda.taskTypes in their agents' application.yaml"
         )
     for node in usable:
         # Two Ray nodes on one machine stop each other with `ray stop`, and autoscaler v1 identifies them by address.
         if node.slots != 1:
             raise ConfigError(
                 f"{path}: platform node {node.instance_id} of worker pool '{reference}' has {node.slots} YellowDog "
-                "workers, and a Ray node needs a machine of its own: set yda.createWorkers to PER_NODE, 1 in its "
+                "workers, and a Ray node needs a machine of its own. Set yda.createWorkers to PER_NODE, 1 in its "
                 "agent's application.yaml"
             )
         if node.private_ip is None:
@@ -124,7 +124,7 @@ def _refuse_ambiguity(found: Mapping[str, _Named]) -> None:
             if other.pool.id != named.pool.id and other.pool.namespace == named.pool.namespace:
                 raise ConfigError(
                     f"{named.path}: worker pool '{named.pool.name}' has no worker tag, so its tasks could run in "
-                    f"'{other.pool.name}' as well, which another node type names: create it again with a workerTag"
+                    f"'{other.pool.name}' as well, which another node type names. Create it again with a workerTag"
                 )
 
 

@@ -18,7 +18,7 @@ def exposure(head: ClusterNode | None, mode: str | None) -> str | None:
     if mode == MODE_TOKEN or head is None or not _is_public(head.public_ip):
         return None
     return (
-        f"the head has the public address {head.public_ip}, and its Ray requires no token: everybody who reaches its "
+        f"the head has the public address {head.public_ip}, and its Ray requires no token. Everybody who reaches its "
         "ports can run programs there, and read the YellowDog API key. Let a firewall close all ports but 22 to other "
         "networks (docs/security.md), or run `ray down` and create the cluster with `ray_auth: token`"
     )

@@ -99,8 +99,8 @@ class HeadWait:
             return  # the network is fine
         raise HeadUnreachable(
             f"the head of cluster '{self._cluster.name}' runs, but this machine has no route to its private address "
-            f"{target.host}: set auth.ssh_proxy_command to a command that connects through a reachable host, such as "
-            "`ssh -W %h:%p user@bastion`; or run `ray up` inside that network; or let the template give the head a "
+            f"{target.host}. Set auth.ssh_proxy_command to a command that connects through a reachable host, such as "
+            "`ssh -W %h:%p user@bastion`. Or run `ray up` inside that network, or let the template give the head a "
             "public address and remove provider.use_internal_ips"
         )
 
@@ -109,7 +109,7 @@ class HeadWait:
             return  # the proxy leads to the head
         raise HeadUnreachable(
             f"the head of cluster '{self._cluster.name}' runs, but auth.ssh_proxy_command does not connect to it "
-            f"({'; '.join(waiting_for.splitlines())}): run that command by itself with the head's address, and correct "
+            f"({'; '.join(waiting_for.splitlines())}). Run that command by itself with the head's address, and correct "
             "it"
         )
 

@@ -27,7 +27,7 @@ def tag_warnings(platform: Platform, settings: ProviderSettings) -> list[str]:
     clouds = dict(zip(wanted, run_concurrently(lambda each: _clouds(platform, each), wanted), strict=True))
     return [
         f"{settings.internal.source}: available_node_types.{name}: Google Cloud may refuse machines with the tag(s) "
-        f"{', '.join(map(shown, keys))}: use at most 63 lower-case letters, digits, '-' and '_' in keys and values, "
+        f"{', '.join(map(shown, keys))}. Use at most 63 lower-case letters, digits, '-' and '_' in keys and values, "
         "and begin a key with a letter"
         for name, keys in refused.items()
         if _GOOGLE in clouds[templates[name]]

@@ -104,15 +104,15 @@ def _refuse_other_updaters(cluster_name: str, internal: Internal, made: Mapping[
     if not same_head or made.get(variables.WORKER_UPDATER, "") != internal.worker_updater:
         raise ConfigError(
             f"{internal.source}: the use of set-up over SSH (file_mounts, setup_commands and the like) and of "
-            f"..._start_ray_commands is fixed when a cluster is created, and '{cluster_name}' runs: "
-            "run `ray down` first, or restore these keys. Nothing has been changed"
+            f"..._start_ray_commands is fixed when a cluster is created, and '{cluster_name}' runs. "
+            "Run `ray down` first, or restore these keys. Nothing has been changed"
         )
     known = json.loads(made.get(variables.UPDATED_NODE_TYPES, "[]"))
     new = sorted(internal.node_types.keys() - known)
     if internal.worker_updater and made.get(variables.AUTOSCALER_V2) == "1" and new:
         raise ConfigError(
             f"{internal.source}: available_node_types.{new[0]} is new, and Ray's autoscaler v2 sets up over SSH only "
-            f"nodes of the types that cluster '{cluster_name}' was created with: run `ray down` first, or remove it. "
+            f"nodes of the types that cluster '{cluster_name}' was created with. Run `ray down` first, or remove it. "
             "Nothing has been changed"
         )
 
@@ -140,7 +140,7 @@ def head_replacement_error(cluster_name: str, source: str, head: ClusterNode) ->
     """The error that ends `ray up` instead of replacing the head, which would lose all work of the cluster."""
     return ConfigError(
         f"{source}: cluster '{cluster_name}' runs with another head (node type "
-        f"'{head.node_type}') than this configuration requires: its node type, its node_config, `auth` or Ray's "
+        f"'{head.node_type}') than this configuration requires. Its node type, its node_config, `auth` or Ray's "
         "version on this machine have changed. A new head would end the cluster with all its work: restore the old "
         "values, or run `ray down` first. Nothing has been changed"
     )

@@ -162,7 +162,7 @@ def outcome(cluster: str, namespace: str, *, found: bool, unseen: Sequence[str])
         return f"nothing is left of cluster '{cluster}' on YellowDog (namespace {namespace})"
     return (
         f"YellowDog shows nothing alive of cluster '{cluster}'. It shows worker pool {', '.join(unseen)} neither by "
-        f"name nor in a list, although it had tasks: if it has not ended, end it in the portal (namespace {namespace})"
+        f"name nor in a list, although it had tasks. If it has not ended, end it in the portal (namespace {namespace})"
     )
 
 

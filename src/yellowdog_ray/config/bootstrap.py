@@ -277,17 +277,17 @@ def _warnings(
     if settings.api_key_in_head_task:
         warnings.append(
             f"{source}: provider.api_key_in_head_task puts the API key into the head task's environment, where "
-            "everybody who may read the task can read it: remove that key, and let your script read "
+            "all readers of the task can copy it. Remove that key, and let your script read "
             "~/.raydog/credentials instead"
         )
     warnings += [
-        f"{source}: provider.{key} contains {AUTH_TOKEN}, which everybody who may read the task can read: remove that "
+        f"{source}: provider.{key} contains {AUTH_TOKEN}, which all readers of the task can copy: remove that "
         "line. RayDog gives each cluster a token (docs/security.md)"
         for key in cfg.PROVIDER_FILE_KEYS
         if f"{AUTH_TOKEN}=" in (getattr(settings, key) or "")
     ]
     warnings += [
-        f"{source}: provider.{key} contains a private key, which everybody who may read the task can read: put the key "
+        f"{source}: provider.{key} contains a private key, which all readers of the task can copy. Put the key "
         "into the image, or copy it with file_mounts"
         for key in cfg.PROVIDER_FILE_KEYS
         if has_private_key(getattr(settings, key) or "")

@@ -1,6 +1,6 @@
 """Texts in cloud-init's format `#cloud-config`: mistakes, and keys of which cloud-init uses one value only.
 
-Stands on `readable` and `mistakes` only.
+Imports only `readable` and `mistakes` of RayDog.
 """
 
 from __future__ import annotations

@@ -9,10 +9,8 @@ from yellowdog_ray.config.mistakes import shown
 from yellowdog_ray.config.userdata import SHELLS, stripped
 
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
-_JOINED = (
-    "YAML has joined the lines of the text: write `|` after the key, instead of `>` or quotes, and each line of the "
-    "script below it"
-)
+_WRITE_LINES = "write `|` after the key, instead of `>` or quotes, and each line of the script below it"
+_JOINED = f"YAML has joined the lines of the text: {_WRITE_LINES}"
 _COMMANDS = ("bash", "dash", "python", "python3", "perl")
 _JOINED_CONFIG = re.compile(r"#cloud-config(?:-archive)?\s+[\w-]+:(?:\s|$)|## template:\s*jinja\s+#")
 _AFTER_A_NAME = ";,:.\"'`"
@@ -86,8 +84,8 @@ def _mistake_of_words(line: str, name: str, words: list[str]) -> str | None:
         return f"{shown(line)} names a program of this whole text, spaces included: write `#!/usr/bin/env -S` before it"
     if name in SHELLS and (len(words) > 1 or (words[:1] and words[0][0] not in "-+")):
         return (
-            f"{shown(line)} gives `{name}` all these words as one, with which it does not run: write one word of "
-            "options, such as `-eu`, and commands such as `set -o pipefail` on lines below. If the line contains the "
-            f"next lines of the script, {_JOINED}"
+            f"{shown(line)} gives `{name}` all these words as one, with which it does not run. Write one word of "
+            "options, such as `-eu`, and commands such as `set -o pipefail` on lines below. If YAML has joined the "
+            f"next lines to it, {_WRITE_LINES}"
         )
     return None

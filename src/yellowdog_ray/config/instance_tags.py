@@ -1,6 +1,6 @@
 """Tags of a cluster's machines, by which a cloud's bill groups them: the rules of the clouds, and RayDog's own tags.
 
-Stands on `mistakes` only.
+Imports only `mistakes` of RayDog.
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ def _mistake(key: object, text: object) -> str | None:
         return f"{shown(wrong)} in {shown({key: text})} is no text: write it in quotes"
     if not re.fullmatch(KEY_PATTERN, key) or len(key) > MAX_KEY:
         return (
-            f"{shown(key)} is not a key that clouds accept: use at most {MAX_KEY} characters without "
+            f"{shown(key)} is not a key that clouds accept. Use at most {MAX_KEY} characters without "
             "< > % & \\ ? / and without spaces at the ends, and do not begin with `aws:`"
         )
     if not re.fullmatch(VALUE_PATTERN, text) or len(text) > MAX_VALUE:
         return (
-            f"{key} is {shown(text)}, which is not a value that clouds accept: use at most {MAX_VALUE} characters in "
+            f"{key} is {shown(text)}, which is not a value that clouds accept. Use at most {MAX_VALUE} characters in "
             "one line"
         )
     return None

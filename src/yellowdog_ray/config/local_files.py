@@ -117,7 +117,7 @@ def _refuse_path(text: str, source: str, key: str, folders: Sequence[Path]) -> N
     is_relative = not text.startswith(("/", "~", "$"))
     if has_prefix or (is_relative and text.endswith(_SCRIPT_ENDS)) or _is_file(locate(text, folders)):
         raise ConfigError(
-            f"{source}: {key} is {shown(text)}, a path and no script: write `{FILE_PREFIX}{one_line(name)}`, or, for "
+            f"{source}: {key} is {shown(text)}, a path and no script. Write `{FILE_PREFIX}{one_line(name)}`, or, for "
             "a program of the image, a script of two lines that begins with `#!/bin/bash`"
         )
 

@@ -1,4 +1,4 @@
-"""A mistake in a YAML: its place and its message. Stands on `paths` and base modules only."""
+"""A mistake in a YAML: its place and its message. Imports only `paths` and base modules."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def script_token(script: str, source: str, key: str = SCRIPT_KEY) -> str | None:
 
 def _unreadable(line: int, source: str, key: str) -> ConfigError:
     return ConfigError(
-        f"{source}: {key}: RayDog cannot read the token from line {line}, which mentions {AUTH_TOKEN}: remove "
+        f"{source}: {key}: RayDog cannot read the token from line {line}, which mentions {AUTH_TOKEN}. Remove "
         f"the variable from the script, and {_ADVICE}; or write `ray_auth: none` under provider"
     )
 

@@ -30,8 +30,8 @@ def resolve(provider: Mapping[str, Any], ray_version: str, source: str) -> tuple
         return "token", []
     if stated == "token":
         raise ConfigError(
-            f"{source}: provider.ray_auth is token, and Ray {ray_version} on this machine has no token authentication: "
-            f"install Ray {FIRST} or later here and on the nodes, or write `ray_auth: none`"
+            f"{source}: provider.ray_auth is token, and Ray {ray_version} on this machine has no token authentication. "
+            f"Install Ray {FIRST} or later here and on the nodes, or write `ray_auth: none`"
         )
     return "none", [without_tokens(f"{source}: Ray {ray_version} on this machine")]
 
@@ -39,7 +39,7 @@ def resolve(provider: Mapping[str, Any], ray_version: str, source: str) -> tuple
 def without_tokens(subject: str) -> str:
     """The warning about a version of Ray that has no token authentication."""
     return (
-        f"{subject} has no token authentication: everybody who reaches the ports of the cluster's nodes can run "
+        f"{subject} has no token authentication. Everybody who reaches the ports of the cluster's nodes can run "
         f"programs there, and read the YellowDog API key on the head. Use Ray {FIRST} or later, or a network that only "
         "you reach (docs/security.md)"
     )
@@ -49,7 +49,7 @@ def open_agents(subject: str) -> str:
     """The warning about a version of Ray whose dashboard agents require no token, where RayDog does not close them."""
     first = ".".join(map(str, FIRST_WITH_CLOSED_AGENTS))
     return (
-        f"{subject} requires no token at port {DASHBOARD_AGENT_PORT}, unlike at other ports: everybody who reaches "
+        f"{subject} requires no token at port {DASHBOARD_AGENT_PORT}, unlike at other ports. Everybody who reaches "
         "that port of the cluster's nodes can run programs there, and read the YellowDog API key on the head. Use Ray "
         f"{first} or later, or a network that only you reach (docs/security.md)"
     )

@@ -243,7 +243,7 @@ def _labels(place: Place, labels: Mapping[str, str]) -> Iterator[Mistake]:
             yield Mistake(
                 place,
                 f" has the key {shown(key)}: give 1 to 63 letters, digits, '-', '_' and '.' that begin and end with a "
-                "letter or digit; a domain and '/' may precede them",
+                "letter or digit. A domain and '/' may precede them",
             )
         elif value and not _LABEL.fullmatch(value):
             yield Mistake(

@@ -1,6 +1,6 @@
 """Texts that are neither a script nor data for cloud-init: keys, paths, addresses, encoded data. No I/O, no state.
 
-Stands on `mistakes` and `userdata` only.
+Imports only `mistakes` and `userdata` of RayDog.
 """
 
 from __future__ import annotations

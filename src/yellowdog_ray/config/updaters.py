@@ -101,7 +101,7 @@ def scripts_that_do_not_wait(config: Mapping[str, Any], updaters: Mapping[str, s
     scripts = {kind: f"ray_{kind}_node_task_script" for kind, updater in updaters.items() if updater == SETS_UP}
     return [
         f"{source}: provider.{script} does not wait for the set-up over SSH ({', '.join(keys[kind])}), so the first "
-        f"tasks may start before it is complete: wait for ~/{SET_UP_FILE} before `ray start` (docs/task-scripts.md), "
+        f"tasks may start before it is complete. Wait for ~/{SET_UP_FILE} before `ray start` (docs/task-scripts.md), "
         "or remove the script, because the default one waits"
         for kind, script in scripts.items()
         if SET_UP_FILE not in config["provider"][script]

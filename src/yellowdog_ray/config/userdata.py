@@ -156,7 +156,7 @@ def first_line_mistake(text: str) -> str | None:
     for line in map(str.strip, text.split("\n")):
         if has_format(line) and not _runs(_BASH, line):
             return (
-                f"{shown(line)} is not the first line, without spaces before it, so bash would run the text: move it "
+                f"{shown(line)} is not the first line, without spaces before it, so bash would run the text. Move it "
                 f"there, or begin a script for bash with `{_BASH}`"
             )
         if line and not line.startswith(("#", "---")):

@@ -102,7 +102,7 @@ def _warnings(first: str, extra: str) -> Iterator[str]:
         yield f"extra_userdata may not run, because userdata {reason}: {remedy}"
     if keys := _quoted(replaced_keys(first, extra)):
         yield (
-            f"extra_userdata replaces {keys} of userdata, because cloud-init keeps the last value of each key: add the "
+            f"extra_userdata replaces {keys} of userdata, because cloud-init keeps the last value of each key. Add the "
             f"line `merge_how: {MERGE}` to extra_userdata, which appends its lists, or write each key once"
         )
     is_one = bool(extra) and _continues(first, extra)
@@ -113,7 +113,7 @@ def _warnings(first: str, extra: str) -> Iterator[str]:
     for key, text in zip(USERDATA, (first, extra), strict=True):
         if has_private_key(text):
             yield (
-                f"{key} contains a private key, which all readers of the machine's user data can copy: put the key "
+                f"{key} contains a private key, which all readers of the machine's user data can copy. Put the key "
                 "into the image, or copy it with file_mounts"
             )
     yield from _warnings_of_sh(first, extra)

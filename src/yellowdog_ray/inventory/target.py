@@ -100,7 +100,7 @@ def require_certain(account: Account, target: Target) -> None:
     readable = account.namespaces(target.namespace)
     if readable is None or len(readable) > 1:
         raise ConfigError(
-            f"another namespace may have a cluster '{target.name}' too, which a search does not show yet: name its "
+            f"another namespace may have a cluster '{target.name}' too, which a search does not show yet. Name its "
             "namespace with --namespace, or omit --yes and confirm at the prompt"
         )
 

@@ -1,7 +1,7 @@
 """Admits workers to a cluster with Ray's token authentication: tickets for their tasks, and the token for a ticket.
 
-The token goes to the holder of a ticket only if it connects from an address that the platform lists for that node:
-everybody who may read the task can copy the ticket.
+The token goes to the holder of a ticket only if it connects from an address that the platform lists for that node.
+Everybody who may read the task can copy the ticket.
 """
 
 from __future__ import annotations
@@ -259,6 +259,6 @@ def _on_disk() -> Iterator[None]:
         yield
     except OSError as error:
         raise RayDogError(
-            f"the head cannot use the files of its token service ({error}), so that no worker can join: free space on "
+            f"the head cannot use the files of its token service ({error}), so that no worker can join. Free space on "
             "the head's disk, or create the cluster again"
         ) from error

@@ -139,7 +139,7 @@ class Idleness:
             self._publish(f"idle since {since:%H:%M} UTC; ends at {end:%H:%M} UTC unless it is used", end)
         self._announced = reached
         logger.warning(
-            "the cluster is idle, and ends in %s, at %s UTC, unless it is used: there is no driver, actor, waiting "
+            "the cluster is idle, and ends in %s, at %s UTC, unless it is used. There is no driver, actor, waiting "
             "demand or SSH session since %s UTC (provider.idle_termination_minutes)",
             f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s",
             f"{end:%H:%M:%S}",

@@ -26,7 +26,7 @@ def report_own_version() -> None:
         return
     if sent.resolve() != root:
         logger.warning(
-            "RayDog %s from %s runs here, and not %s, which `ray up` has sent to %s: does "
+            "RayDog %s from %s runs here, and not %s, which `ray up` has sent to %s. Does "
             "provider.ray_head_node_task_script replace %s, or not pass it into a container? (docs/nodes.md)",
             own,
             root,

@@ -137,7 +137,7 @@ def _proxy(url: str) -> str:
 
 def _unauthorised(subject: str, text: object) -> NotAuthorised:
     return NotAuthorised(
-        f"YellowDog does not accept this API key ({subject}: {text}): check {API_KEY_ID} and {API_KEY_SECRET}, that "
+        f"YellowDog does not accept this API key ({subject}: {text}). Check {API_KEY_ID} and {API_KEY_SECRET}, that "
         f"{API_URL} is the platform they are for, and what their application may do"
     )
 

@@ -70,7 +70,7 @@ class TestErrors:
         message = complaint(make_cluster(), w="demo/own")
 
         assert "none of the 2 platform node(s)" in message
-        assert "(they offer: docker, python): add it to yda.taskTypes" in message
+        assert "(they offer: docker, python). Add it to yda.taskTypes" in message
 
     def test_platform_node_with_two_yellowdog_workers_is_refused(self, local, make_cluster):
         configured_pool(local, slots=4)

@@ -174,7 +174,7 @@ class TestUpdaters:
 
         assert not reached
         assert "cluster.yaml: the use of set-up over SSH (file_mounts, setup_commands and the like) and of" in output
-        assert "run `ray down` first, or restore these keys" in output
+        assert "Run `ray down` first, or restore these keys" in output
 
     @pytest.mark.parametrize("keys", [SET_UP, OWN_START])
     def test_unchanged_updaters_are_accepted(self, up, cluster_yaml, keys):
@@ -190,7 +190,7 @@ class TestUpdaters:
 
         assert not reached
         assert "cluster.yaml: available_node_types.gpu is new" in output
-        assert "run `ray down` first, or remove it" in output
+        assert "Run `ray down` first, or remove it" in output
 
     def test_new_set_up_of_the_head_alone_is_accepted(self, up, cluster_yaml):
         assert up(cluster_yaml)[0]

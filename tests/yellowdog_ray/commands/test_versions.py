@@ -52,7 +52,7 @@ def test_head_without_tokens_gives_a_warning(version):
 
     (warning,) = versions.warnings(head.versions, head, needs_tokens=True)
 
-    assert f"Ray {version} on the head has no token authentication: everybody who reaches" in warning
+    assert f"Ray {version} on the head has no token authentication. Everybody who reaches" in warning
     assert versions.warnings(head.versions, head, needs_tokens=False) == []
 
 

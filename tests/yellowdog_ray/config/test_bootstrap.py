@@ -207,7 +207,7 @@ class TestWarnings:
 
         _, (warning,) = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
 
-        assert "everybody who may read the task can read it" in warning
+        assert "all readers of the task can copy it" in warning
 
     @pytest.mark.parametrize("kinds", [("head",), ("head", "worker")], ids=["head", "both"])
     def test_token_in_a_task_script_gives_a_warning(self, cluster_yaml, tmp_path, kinds):
@@ -217,7 +217,7 @@ class TestWarnings:
         _, warnings = bootstrap(cluster_yaml, "cluster.yaml", [tmp_path])
 
         for key, warning in zip(keys, warnings, strict=True):
-            assert f"provider.{key} contains RAY_AUTH_TOKEN, which everybody who may read the task can read" in warning
+            assert f"provider.{key} contains RAY_AUTH_TOKEN, which all readers of the task can copy" in warning
             assert "abc" not in warning
 
     @pytest.mark.parametrize("version", ["2.51.1", "2.60.0"])

@@ -31,7 +31,7 @@ def test_text_whose_lines_yaml_has_joined_is_refused(text, is_userdata):
 @pytest.mark.parametrize(
     ("line", "phrase"),
     [
-        ("#!/bin/bash set -e", "with which it does not run: write one word of options, such as `-eu`, and"),
+        ("#!/bin/bash set -e", "with which it does not run. Write one word of options, such as `-eu`, and"),
         ("#!/bin/bash -e -u", "with which it does not run"),
         ("#!/bin/sh -o pipefail", "with which it does not run"),
         ("#!/usr/bin/env bash -e", "write `#!/usr/bin/env -S` before it"),

@@ -126,11 +126,11 @@ class TestScripts:
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [
-        ("scripts/no.sh", "write `file:scripts/no.sh`"),
-        ("FILE:scripts/x.sh", "write `file:scripts/x.sh`"),
-        ("File: init", "write `file:init`"),
-        ("init", "write `file:init`"),
-        ("cloud.yaml", "write `file:cloud.yaml`"),
+        ("scripts/no.sh", "Write `file:scripts/no.sh`"),
+        ("FILE:scripts/x.sh", "Write `file:scripts/x.sh`"),
+        ("File: init", "Write `file:init`"),
+        ("init", "Write `file:init`"),
+        ("cloud.yaml", "Write `file:cloud.yaml`"),
     ],
 )
 @pytest.mark.parametrize("key", ["userdata", "extra_userdata", "ray_head_node_task_script"])
@@ -139,7 +139,7 @@ def test_path_without_its_prefix_is_refused_as_a_script(cluster_yaml, folders, k
     node_config = cluster_yaml["available_node_types"]["worker"]["node_config"]
     (cluster_yaml["provider"] if key.startswith("ray") else node_config)[key] = text
 
-    assert f"{key} is {text!r}, a path and no script: {remedy}" in error_of(cluster_yaml, folders)
+    assert f"{key} is {text!r}, a path and no script. {remedy}" in error_of(cluster_yaml, folders)
 
 
 @pytest.mark.parametrize("text", ["reboot", "/opt/none/start.sh", "./start.sh\n", "sh x.sh", "file:init"])

@@ -21,7 +21,7 @@ def test_older_ray_has_none_and_the_user_is_warned(version):
     value, (warning,) = resolve({}, version, "cluster.yaml")
 
     assert value == "none"
-    assert f"cluster.yaml: Ray {version} on this machine has no token authentication: everybody who reaches" in warning
+    assert f"cluster.yaml: Ray {version} on this machine has no token authentication. Everybody who reaches" in warning
     assert "Use Ray 2.52 or later" in warning
 
 

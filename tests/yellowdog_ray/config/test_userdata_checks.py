@@ -104,7 +104,7 @@ class TestWarnings:
 
         assert found == (
             "c.yaml: available_node_types.w.node_config.extra_userdata replaces `packages`, `runcmd` of userdata, "
-            "because cloud-init keeps the last value of each key: add the line "
+            "because cloud-init keeps the last value of each key. Add the line "
             "`merge_how: list(append)+dict(recurse_list)+str()` to extra_userdata, which appends its lists, or write "
             "each key once"
         )
