@@ -15,7 +15,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from yellowdog_local.hosts import leftovers
 from yellowdog_local.hosts.base import HostAddress, HostListener, HostRequest, HostTraits
@@ -273,20 +273,22 @@ class HostThread(threading.Thread, ABC):
             raise HostError("the first process was not started")
         pipe.write(line.encode() + b"\n")
 
-    def _readable(self, timeout: float | None) -> bool:
+    def _output(self) -> IO[bytes]:
         pipe = self._process.stdout if self._process else None
         if pipe is None:
             raise HostError("the first process was not started")
+        return pipe
+
+    def _readable(self, timeout: float | None) -> bool:
         poll = select.poll()
-        poll.register(pipe, select.POLLIN)
+        poll.register(self._output(), select.POLLIN)
         return bool(poll.poll(None if timeout is None else timeout * 1000))
 
     def _next_event(self, timeout: float | None) -> dict[str, Any]:
-        pipe = self._process.stdout if self._process else None
         while b"\n" not in self._events:
-            if pipe is None or not self._readable(timeout):
+            if not self._readable(timeout):
                 raise HostError(f"the host did not boot within {timeout} seconds")
-            chunk = os.read(pipe.fileno(), 65536)
+            chunk = os.read(self._output().fileno(), 65536)
             if not chunk:
                 raise HostError("the first process ended unexpectedly")
             self._events += chunk
