@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 BRIDGE_PREFIX = "raydog"
-# Each platform takes one /20 (4093 hosts). The second range is reserved for benchmarks. It is for machines with a route
-# into the first range, such as a company network of all of 10.0.0.0/8.
+# Each platform takes one /20 (4093 hosts). The second range is reserved for benchmarks. It serves machines whose routes
+# cover the first range, for example a company network on 10.0.0.0/8.
 RANGES = (ipaddress.IPv4Network("10.207.0.0/16"), ipaddress.IPv4Network("198.18.0.0/16"))
 PREFIX_LENGTH = 20
 BRIDGES_PER_RANGE = 2 ** (PREFIX_LENGTH - 16)
@@ -72,13 +72,13 @@ class Bridge:
             if bridge._create(owner):
                 return bridge
         raise NetworkError(
-            f"no free subnet for the hosts: all of {', '.join(map(str, RANGES))} is in use on this machine "
-            f"(`ip -brief link` lists bridges; `raydog local stop` removes the bridge of its own platform)"
+            f"no free subnet for the hosts: all of {', '.join(map(str, RANGES))} is in use on this machine. "
+            f"`ip -brief link` lists bridges; `raydog local stop` removes the bridge of its own platform"
         )
 
     def _create(self, owner: str) -> bool:
-        # A fixed hardware address: otherwise a bridge takes the lowest of its ports', and each new or ended host makes
-        # the address tables of the other hosts wrong for a while.
+        # A fixed hardware address. Otherwise a bridge takes its ports' lowest address. Each host that starts or ends
+        # would then make the others' address tables wrong for a while.
         try:
             run_ip([f"link add {self.name} address {hardware_address(self.gateway)} type bridge"])
         except NetworkError as error:

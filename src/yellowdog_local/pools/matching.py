@@ -1,4 +1,4 @@
-"""Matching of task groups with pools and platform nodes: which YellowDog workers may run which tasks. Pure."""
+"""Matching of task groups with pools and platform nodes: which YellowDog workers may run which tasks. No I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yellowdog_client.model import CloudProvider, InstancePricingPreference, Nod
 from yellowdog_local.compute import clouds
 from yellowdog_local.state.records import GroupRecord, NodeRecord, PoolRecord
 
-# Whether spot is preferred, for the preferences that are an order and not a restriction.
+# For preferences that rank and do not restrict: whether spot comes first.
 _FIRST_SPOT: dict[InstancePricingPreference | None, bool] = {
     InstancePricingPreference.ON_DEMAND_THEN_SPOT: False,
     InstancePricingPreference.SPOT_THEN_ON_DEMAND: True,

@@ -1,7 +1,7 @@
 """Decides, by what the platform shows alone, whether a lost head is to be replaced. Reads; changes nothing.
 
 A head is replaced only if its machine was lost. An end that somebody has requested, or that the head's own task has
-come to, is final. Whatever cannot be read, or is not known, is no reason to replace a head.
+come to, is final. Anything that cannot be read, or is unknown, is no reason to replace a head.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _LIVE_POOLS = {"PENDING", "CONFIGURING", "EMPTY", "IDLE", "RUNNING"}
 
 
 class Verdict(Enum):
-    """What the platform shows of the last head."""
+    """The state of the last head, as the platform shows it."""
 
     LOST = "its machine was lost: it may be replaced now"
     LIVES = "its task has not ended"

@@ -1,6 +1,6 @@
 """The YAML's `provider` and `auth` sections as typed models, with the messages about wrong keys.
 
-Pure, apart from reading the files that the YAML names. Must not import `platform`.
+No I/O except reading the files that the YAML names. Must not import `platform`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Auth(Section):
 
 
 class NodeTypeSummary(Section):
-    """What RayDog needs of every node type, not only of the one that it launches."""
+    """The part of every node type that RayDog needs, not only of the one that it launches."""
 
     compute_requirement_template: str | None = None
     worker_pool: str | None = None

@@ -148,7 +148,7 @@ class Carriers:
         if node_id not in self._failed:
             logger.warning(
                 "Node %s does not get the head's kit, so another worker may take its place among those that replace "
-                "a lost head: the output of its task has the reason",
+                "a lost head. The output of its task has the reason",
                 node_id,
             )
         self._failed.add(node_id)

@@ -189,19 +189,19 @@ class HeadSide(Side):
 
     @lazy
     def setups(self) -> Setups:
-        """What Ray's updaters do to the workers."""
+        """The set-ups of workers by Ray's updaters."""
         return Setups(self._clock.monotonic)
 
     @lazy
     def records(self) -> LaunchRecords:
-        """What autoscaler v2 keeps of failed launches."""
+        """The failed launches that autoscaler v2 keeps."""
         from yellowdog_ray.monitor.launch_records import LaunchRecords
 
         return LaunchRecords(self.ray_nodes, self._clock.monotonic)
 
     @lazy
     def requested_resources(self) -> RequestedResources:
-        """What users have requested of autoscaler v2."""
+        """The resources that users have requested of autoscaler v2."""
         from yellowdog_ray.monitor.requested_resources import RequestedResources
 
         return RequestedResources(self.ray_nodes, self._clock.monotonic)
@@ -245,7 +245,7 @@ class HeadSide(Side):
         """Ids of the nodes whose tags include all of these; autoscaler v2 lists once per tick, before it decides.
 
         Raises:
-            RayDogError: the platform could not be read, and no earlier listing stands in; or Ray's control store has
+            RayDogError: the platform could not be read, and no earlier listing stands in. Or Ray's control store has
                 restarted, so that Ray must not decide on this tick.
         """
         if self._v2:

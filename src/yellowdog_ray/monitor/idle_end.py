@@ -35,8 +35,9 @@ from yellowdog_ray.private_file import make_private_folder, write_private
 logger = logging.getLogger(__name__)
 
 MACHINES_END_AFTER = timedelta(seconds=45)
-"""From the requests until YellowDog terminates machines whose task has not ended: above the 30 s for which Ray drains a
-node on SIGTERM, as `commands.teardown.GRACE_SECONDS`. The head, which could repeat a request, has ended by then."""
+"""From the requests until YellowDog terminates machines whose task has not ended. It is above the 30 s for which Ray
+drains a node on SIGTERM, as `commands.teardown.GRACE_SECONDS`. The head, which could repeat a request, has ended by
+then."""
 
 FAILED_ROUNDS = 12
 """Ticks in a row in which a step may fail before the next one follows all the same: a minute of Ray's own ticks. A pool

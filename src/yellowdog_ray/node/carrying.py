@@ -1,7 +1,7 @@
 """The parts of the default task scripts by which workers replace a lost head (`provider.head_restart`). Text only.
 
-A worker gets a kit of the head's own files from the head's token service: its fingerprint is in the worker's task, and
-the cluster's token, which the worker has, gets the kit. docs/security.md has the consequences.
+A worker gets a kit of the head's own files from the head's token service. The fingerprint of the service is in the
+worker's task, and the cluster's token, which the worker has, gets the kit. docs/security.md has the consequences.
 """
 
 from __future__ import annotations

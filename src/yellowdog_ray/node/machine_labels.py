@@ -1,6 +1,6 @@
 """Ray's labels of the machine that a node has got: their names, their rules, and the lines of a task script. Text only.
 
-Ray takes region, zone and market type from variables of the environment, as its default labels: a label of the YAML or
+Ray takes region, zone and market type from variables of the environment, as its default labels. A label of the YAML or
 of `ray start --labels` has precedence. It detects accelerators by itself.
 """
 
@@ -49,8 +49,8 @@ def zone_label(region: str | None, zone: str | None) -> str | None:
 def with_machine_labels(script: str, address: tuple[str, int] = METADATA_ADDRESS) -> str:
     """A task script with the lines in front that set the variables of the machine's labels.
 
-    The agent gives the region. The cloud gives zone and market type where RayDog does not know them from the template:
-    the lines wait a second at most for an answer, and fail for nothing.
+    The agent gives the region. The cloud gives zone and market type where the template does not determine them. The
+    lines wait a second at most for an answer, and fail for nothing.
 
     Args:
         script: the script.

@@ -1,4 +1,4 @@
-"""The versions of Ray that differ in token authentication. Pure, and imports nothing of RayDog."""
+"""The versions of Ray that differ in token authentication. No I/O; imports nothing of RayDog."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _STOP_SECONDS = 3  # without a head; Ray stops within 2 s where it waits for not
 _RESTART_SECONDS = 30  # above the time of `ray stop` and `ray start`
 
 SUPERVISOR = "yellowdog_ray.head"
-"""The module that supervises the head's processes; not imported, since it is above this room."""
+"""The module that supervises the head's processes. `node` must not import it."""
 
 CANNOT_SUPERVISE = 3
 """Exit code of it and of its check, after it has printed why it cannot supervise a head. Nothing of Ray runs then."""
@@ -36,14 +36,14 @@ EVENTS_FILE = f"{STORE_FOLDER}/restarts"
 """The restarts of the head's processes, below the agent's home: a JSON object a line."""
 
 REQUESTED_FILE = f"{STORE_FOLDER}/requested"
-"""What `request_resources` has asked of autoscaler v2, below the agent's home, as JSON."""
+"""The last request of `request_resources` to autoscaler v2, below the agent's home, as JSON."""
 
-_MISSES = 3  # polls in a row without a raylet: pgrep skips processes that it cannot read for want of memory
+_MISSES = 3  # polls in a row without a raylet: short of memory, pgrep skips processes that it cannot read
 _MISSED_PAUSE_SECONDS = 2
 
 HEAD_LOST_SECONDS = 40
 """A worker's task ends when its head has not answered for this time. Ray's own timeout is 60 s, but Ray does not notice
-the loss of a machine that closes no connection; and a restart of the control store takes less."""
+the loss of a machine that closes no connection. A restart of the control store takes less time."""
 
 HEAD_POLL_SECONDS = 10
 """How often a worker polls a head that answers: each poll is a connection to the control store."""
@@ -268,7 +268,7 @@ _OURS_LISTENS = (
     'ls -l /proc/$pid/fd 2>/dev/null | grep -q "socket:.$inode." && return 0; done; done; return 1; }; '
 )
 
-# A script of the user's may hide Ray in a container: refuse only another head's
+# A script of the user's may hide Ray in a container. So refuse only another head's
 # gcs_server, or a server with a text protocol such as Redis.
 _NOTHING_ELSE_LISTENS = (
     "ours() { local pid other= reply; for pid in $(pgrep -x gcs_server); do "
