@@ -161,7 +161,7 @@ PermitUserEnvironment no
 UseDNS no
 PrintMotd no
 PrintLastLog no
-# Many of Ray's commands may knock at once.
+# Many of Ray's commands may connect at once.
 MaxStartups 200
 MaxSessions 200
 AcceptEnv LANG LC_*

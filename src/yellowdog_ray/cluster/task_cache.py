@@ -69,7 +69,7 @@ MAX_LOOKUPS = MAX_CONCURRENT_CALLS
 """Tasks requested by id per reading: one round of concurrent calls."""
 
 SLACK = timedelta(seconds=2)
-"""How far the clocks may be apart that say when the counts have changed and when a task has started or ended."""
+"""How far the clocks may be apart that show when the counts have changed and when a task has started or ended."""
 
 
 @dataclass(frozen=True)

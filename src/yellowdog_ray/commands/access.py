@@ -108,7 +108,7 @@ class NodeAccess:
             raise
 
     def check(self, node: ClusterNode | None) -> None:
-        """Find out whether a node can be reached at all.
+        """Check whether a node can be reached at all.
 
         Raises:
             click.ClickException: it cannot. Ray would wait two minutes and then print what OpenSSH prints.

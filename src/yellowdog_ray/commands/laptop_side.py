@@ -134,7 +134,7 @@ class LaptopSide(Side):
         return listed
 
     def _explain_missing_head(self) -> None:
-        """End a command that needs a head with what has become of it. Of an unknown cluster Ray says enough."""
+        """End a command that needs a head with the reason for its absence. Of an unknown cluster Ray reports enough."""
         from yellowdog_ray.commands.past import why_no_head
 
         with contextlib.suppress(PlatformError):

@@ -26,12 +26,12 @@ FIRST_SERVER = 6
 
 
 def main() -> int:
-    """Supervise a head, or say whether that is possible; returns the exit code."""
+    """Supervise a head, or report whether that is possible; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m yellowdog_ray.head")
     parser.add_argument("--folder", type=Path, required=True, help="directory of the store's files")
     parser.add_argument("--server", required=True, help="valkey-server or redis-server")
     parser.add_argument("--port", type=int, required=True, help="port of the tag server")
-    parser.add_argument("--check", action="store_true", help="only say what is missing on this machine")
+    parser.add_argument("--check", action="store_true", help="only report what is missing on this machine")
     parser.add_argument("command", nargs="*", help="ray start with its options, after --")
     options = parser.parse_args()
     if options.check:

@@ -209,7 +209,7 @@ def _without_compute(pool: PoolFacts) -> Iterator[Finding]:
     waits = f"{len(pool.waiting)} node(s) wait for a machine"
     remedy = (
         "none, if the head runs: RayDog withdraws these nodes within a minute and provisions another pool. If it "
-        "repeats, find out who ends pools: a person, a script, or YellowDog's timeouts"
+        "repeats, determine who ends pools: a person, a script, or YellowDog's timeouts"
     )
     if pool.pool is not None and pool.pool.finished:
         evidence = (f"worker pool {pool.name} is {pool.pool.status}", waits)

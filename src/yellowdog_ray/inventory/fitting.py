@@ -10,10 +10,10 @@ from yellowdog_ray.inventory.findings import BOOT
 from yellowdog_ray.inventory.status import NODE_TYPE_TAG
 
 UNDECLARED = ("memory", "object_store_memory")
-"""Resources that Ray finds out on the node if the YAML does not declare them."""
+"""Resources that Ray detects on the node if the YAML does not declare them."""
 
 SET_BY_RAY = ("ray.io/node-id", "ray.io/accelerator-type")
-"""Labels that Ray finds out on the node if the YAML does not declare them."""
+"""Labels that Ray detects on the node if the YAML does not declare them."""
 
 _ROUNDING = 1e-9
 

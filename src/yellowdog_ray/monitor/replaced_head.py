@@ -1,6 +1,6 @@
 """A head that has replaced another, or that was replaced. Runs on the head only.
 
-A platform may count a machine as lost that still runs. Its autoscaler then sees that its own task has ended, or
+A platform may count a machine as lost that still runs. Its autoscaler then reads that its own task has ended, or
 another head. From there on it launches and terminates nothing: the cluster is the other head's.
 """
 

@@ -126,7 +126,7 @@ class Tickets:
         """Drop expired redemptions from the file, which would otherwise grow for the cluster's life."""
         lines = [_line(node_id, *entry) for node_id, entry in self._redeemed.items()]
         lines += [f"{line}\n" for line in self._damaged]
-        with contextlib.suppress(OSError):  # the longer file says the same
+        with contextlib.suppress(OSError):  # the longer file has the same effect
             if lines:
                 write_private(self._ledger, "".join(lines).encode())
             else:

@@ -42,7 +42,7 @@ _MISSES = 3  # polls in a row without a raylet: short of memory, pgrep skips pro
 _MISSED_PAUSE_SECONDS = 2
 
 HEAD_LOST_SECONDS = 40
-"""A worker's task ends when its head has not answered for this time. Ray's own timeout is 60 s, but Ray does not notice
+"""A worker's task ends when its head has not answered for this time. Ray's own timeout is 60 s, but Ray does not detect
 the loss of a machine that closes no connection. A restart of the control store takes less time."""
 
 HEAD_POLL_SECONDS = 10
