@@ -1,6 +1,6 @@
-"""What `provider.head_restart` requires of a YAML: a carrier sends what the default scripts need.
+"""The requirements of `provider.head_restart` on a YAML: a carrier sends what the default scripts need.
 
-Pure, apart from looking for the private key's certificate.
+No I/O except looking for the private key's certificate.
 """
 
 from __future__ import annotations
