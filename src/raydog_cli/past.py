@@ -80,7 +80,7 @@ def logs(
 ) -> None:
     """Show what YellowDog has of nodes' tasks: errors, exit codes, and where their output is.
 
-    YellowDog keeps neither a task's output nor a machine's boot log, so --follow cannot show them: both are on the
+    YellowDog keeps neither a task's output nor a machine's boot log, so --follow cannot show them. Both are on the
     machine until it is terminated. --follow ends with the node's task, with the cluster, or by Ctrl-C. Exit code 1 if
     YellowDog has nothing to show.
 

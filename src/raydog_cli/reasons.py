@@ -32,7 +32,7 @@ def why(cluster: ClusterArgument, namespace: NamespaceOption = None, as_json: Js
     worker pools, machines, errors of the cloud). It needs neither SSH nor the head, and changes nothing.
 
     Numbered findings need an action. Findings with a dash end by themselves, or are intended. Exit code 0 if there is
-    an answer, also if nothing is wrong; 1 if there is no such cluster, or if a part could not be read.
+    an answer, also if nothing is wrong. Exit code 1 if there is no such cluster, or if a part could not be read.
 
     For example:
 

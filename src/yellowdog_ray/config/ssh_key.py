@@ -41,7 +41,7 @@ _MAX_KEY_BYTES = 1_000_000
 
 
 def use_in_cluster(provider: Mapping[str, Any], *, sets_up_workers: bool) -> str:
-    """Which machines of the cluster log in with the key, as a clause of messages; empty if none does.
+    """The machines of the cluster that log in with the key, as a clause of messages; empty if none does.
 
     Args:
         provider: the section of the YAML, without wrong values.

@@ -33,7 +33,7 @@ class Listing:
     def read(self) -> bool:
         """Read the nodes. Returns False if the last complete listing stands.
 
-        After a failed reading, an end that is due takes the place of the next one: each may block the loop for as long
+        After a failed reading, an end that is due takes the place of the next one. Each may block the loop for as long
         as a failing call takes.
 
         Raises:

@@ -336,9 +336,9 @@ def check_environment_command() -> str:
     return (
         f"for name in {variables.ON_HEAD} {variables.CLOUD_INSTANCE_ID}; do "
         f'grep -qzs "^$name=" {environment}; [ $? -ne 1 ] || '
-        'echo "Ray on the head runs without $name in its environment, and autoscaling will not work: '
+        'echo "Ray on the head runs without $name in its environment, and autoscaling will not work. '
         f'{script} must pass its environment on to ray start, also into a container (docs/containers.md)"; done; '
         f'grep -qzs "^{variables.PYTHON_PATH}=.*/{CURRENT}" {environment}; [ $? -ne 1 ] || '
         f'echo "Ray on the head runs without ~/{CURRENT} in {variables.PYTHON_PATH}, and its autoscaler imports the '
-        f'RayDog of the image: {script} must keep this entry, and pass it into a container (docs/nodes.md)"'
+        f'RayDog of the image. {script} must keep this entry, and pass it into a container (docs/nodes.md)"'
     )
