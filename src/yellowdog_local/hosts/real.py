@@ -1,4 +1,4 @@
-"""The base of namespace and process hosts: the set of hosts, and the thread of each. Imports nothing of namespaces.
+"""The base of namespace and process hosts: the set of hosts, and the thread of each. Imports nothing of `namespace`.
 
 `HostThread.run` controls a host from boot to end. It communicates with the host's first process through two pipes; the
 protocol is in `guest/control.py`.
