@@ -1,4 +1,4 @@
-"""The YAML's `node_config` of a node type as a typed model, with the messages about wrong keys. Pure.
+"""The YAML's `node_config` of a node type as a typed model, with the messages about wrong keys. No I/O, no state.
 
 Must not import `platform`. For a new key see docs/development/new-node-config-key.md.
 """
@@ -82,7 +82,7 @@ class NodeConfig(Section):
 
     @property
     def full_userdata(self) -> str | None:
-        """What cloud-init is to run: `userdata` followed by `extra_userdata`, or None where there is neither."""
+        """The text that cloud-init runs: `userdata` followed by `extra_userdata`, or None where there is neither."""
         return full_userdata(self.userdata, self.extra_userdata)
 
 

@@ -109,7 +109,7 @@ class Resubmission:
             pause = min(2 * pause, LONGEST_SECONDS)
         for job in left.jobs:
             logger.warning(
-                "the job %s could not be submitted again within %d minutes (%s): submit it yourself with this "
+                "the job %s could not be submitted again within %d minutes (%s). Submit it yourself with this "
                 "submission id; the autoscaler tries again when it is restarted",
                 one_line(job.submission_id),
                 MINUTES,

@@ -62,7 +62,7 @@ class TemplateSource:
         instance_type: the cloud's name of the machine's type.
         region: the cloud's region.
         zone: the cloud's zone in it; None if the cloud selects one.
-        spot: whether its machines are spot ones; None if they may be either, or YellowDog does not say it.
+        spot: whether its machines are spot ones; None if they may be either, or YellowDog does not show it.
     """
 
     provider: str | None

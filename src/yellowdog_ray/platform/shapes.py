@@ -7,7 +7,7 @@ from typing import TypeVar
 from yellowdog_ray.platform.errors import malformed
 
 NO_OBJECTS = (str, int, float, list)
-"""What the SDK makes of JSON that is no object."""
+"""The types that the SDK makes of JSON that is no object."""
 
 T = TypeVar("T")
 
