@@ -77,7 +77,7 @@ def read(file: Path) -> JobsDocument:
 
 
 def fault_of(error: Exception) -> str:
-    """What is wrong with a document or a record, on one line and without its values: these may be secret."""
+    """The mistake of a document or a record, on one line and without its values: these may be secret."""
     if isinstance(error, ValidationError):
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         text = ", ".join(f"{'.'.join(map(str, fault['loc'])) or 'all'}: {fault['type']}" for fault in faults)
