@@ -262,7 +262,7 @@ def work_on_two_workers(ray: Ray, platform: PlatformView, *, supervised: bool) -
     assert "met on 2 workers" in output, output
 
     ray("exec", request(2))  # so that they are not terminated as idle during the checks
-    # On a busy machine the request may come after their end: then others replace them, whose machines are counted below.
+    # On a busy machine the request may come after their end: then other machines replace theirs.
     wait_until(lambda: (running_workers(platform), platform.live_instances()) == (2, 3), "two workers run alone", 90)
 
     ips = re.findall(r"^\d+\.\d+\.\d+\.\d+$", ray("get-worker-ips"), flags=re.MULTILINE)
