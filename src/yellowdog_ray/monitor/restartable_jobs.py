@@ -92,9 +92,10 @@ class RestartableJobs:
         self._errors = DistinctErrors()
         self._others: dict[bytes, None] = {}  # unmarked and ended jobs, the one first whose record was read first
         self._composed: tuple[list[SavedJob], int] | None = None
-        self._incomplete: set[str] = set()  # jobs whose packages the control store lacked
+        self._incomplete: set[tuple[str, int]] = set()  # jobs whose packages the control store did not send
+        self._packages: dict[str, str] = {}  # those of the document; a URI has the digest of its content
         self._sizes: dict[str, int] = {}
-        self._omitted: set[str] = set()
+        self._omitted: dict[str, str] = {}  # the start time of each job that is left out, by its id
 
     def document(self) -> bytes | None:
         """The document as last read; None if there is no such job. Starts a reading if one is due; makes no request."""
@@ -130,12 +131,13 @@ class RestartableJobs:
         keys = set(self._client.internal_kv_keys(_PREFIX, _NAMESPACE, TIMEOUT_SECONDS))
         present = {_id_of(key) for key in keys}
         waiting = waiting.of([job for job in waiting.jobs if job.submission_id not in present])
-        self._omitted &= present | {job.submission_id for job in waiting.jobs}
+        ids = present | {job.submission_id for job in waiting.jobs}
+        self._omitted = {name: start for name, start in self._omitted.items() if name in ids}
         jobs = [*self._living(keys), *waiting.jobs]
         jobs.sort(key=lambda job: (job.start_time, job.submission_id))
         room = min(self._room(), MAX_JOBS_BYTES)
         if (jobs, room) != self._composed or self._incomplete:
-            self._document = self._compose(jobs, waiting.packages, room)
+            self._document = self._compose(jobs, {**self._packages, **waiting.packages}, room)
             self._composed = jobs, room
 
     def _read_waiting(self) -> JobsDocument:
@@ -167,15 +169,17 @@ class RestartableJobs:
         try:
             return None if fields is None else _job_of(submission_id, fields)
         except (ValueError, TypeError, RecursionError) as error:
-            self._omit(submission_id, f"its record cannot be used ({fault_of(error)})")
+            self._omit(
+                submission_id, (fields or {}).get("start_time"), f"its record cannot be used ({fault_of(error)})"
+            )
             return None
 
-    def _compose(self, jobs: list[SavedJob], waiting: Mapping[str, str], room: int) -> bytes | None:
-        """The document of the jobs that fit into `room`, the oldest first.
+    def _compose(self, jobs: list[SavedJob], read_packages: Mapping[str, str], room: int) -> bytes | None:
+        """The document of the jobs that fit into `room`, the oldest first. A failure changes nothing but the log.
 
         Args:
             jobs: the jobs.
-            waiting: packages that need not be in the control store, in base64.
+            read_packages: packages that need not be read from the control store, in base64.
             room: the size of the document at most.
         """
         kept: list[SavedJob] = []
@@ -183,61 +187,79 @@ class RestartableJobs:
         left = room - _FRAME
         needed = {uri for job in jobs for uri in job.packages()}
         self._sizes = {uri: size for uri, size in self._sizes.items() if uri in needed}
-        incomplete, self._incomplete = self._incomplete, set()
+        incomplete: set[tuple[str, int]] = set()
         for job in jobs:
             if len(kept) == MAX_JOBS:
-                self._omit(job.submission_id, f"{MAX_JOBS:,} jobs that were marked before it wait or run")
+                self._omit_job(job, f"{MAX_JOBS:,} jobs that were marked before it wait or run")
                 continue
             try:
-                added = self._missing_packages(job, packages, waiting)
-            except LookupError as error:  # Ray deletes a package with the last job that has used it
-                self._incomplete.add(job.submission_id)
-                if job.submission_id in incomplete:
-                    self._omit(job.submission_id, f"Ray has its package {one_line(str(error))} no more")
+                added = self._missing_packages(job, packages, read_packages)
+            except _NoPackageError as error:  # for one reading without a warning: the job may be about to end
+                identity = (job.submission_id, job.start_time)
+                incomplete.add(identity)
+                if identity in self._incomplete:
+                    self._omit_job(job, str(error))
                 continue
             cost = len(job.model_dump_json(exclude_none=True).encode()) + len(",")
             cost += sum(len(json.dumps(uri)) + self._sizes[uri] + _SEPARATORS for uri in added)
             if cost > left:
-                self._omit(job.submission_id, _TOO_LARGE.format(room * 3 // 4 >> 20))
+                self._omit_job(job, _TOO_LARGE.format(room * 3 // 4 >> 20))
                 continue
             kept.append(job)
             packages |= added
             left -= cost
-        return JobsDocument(jobs=kept, packages=packages).encode() if kept else None
+        document = JobsDocument(jobs=kept, packages=packages).encode() if kept else None
+        self._incomplete, self._packages = incomplete, packages
+        for job in kept:
+            self._omitted.pop(job.submission_id, None)
+        return document
 
     def _missing_packages(
-        self, job: SavedJob, present: Mapping[str, str], waiting: Mapping[str, str]
+        self, job: SavedJob, present: Mapping[str, str], read_packages: Mapping[str, str]
     ) -> dict[str, str]:
         """The packages of a job, in base64, that are not present yet. Sets their sizes.
 
         One that is too large by itself is transferred once only, and is empty in the result.
 
         Raises:
-            LookupError: neither the waiting ones nor the control store have one.
+            _NoPackageError: neither those that were read nor the control store have one.
         """
-        return {uri: self._package(uri, waiting) for uri in job.packages() if uri not in present}
+        return {uri: self._package(uri, read_packages) for uri in job.packages() if uri not in present}
 
-    def _package(self, uri: str, waiting: Mapping[str, str]) -> str:
+    def _package(self, uri: str, read_packages: Mapping[str, str]) -> str:
+        from ray.exceptions import RayError
+
         if self._sizes.get(uri, 0) > MAX_JOBS_BYTES:
             return ""
-        if uri in waiting:
-            self._sizes[uri] = len(waiting[uri])
-            return waiting[uri]
-        content = self._client.internal_kv_get(uri.encode(), None, PACKAGE_SECONDS)
-        if content is None:
-            raise LookupError(uri)
+        if uri in read_packages:
+            self._sizes[uri] = len(read_packages[uri])
+            return read_packages[uri]
+        try:
+            content = self._client.internal_kv_get(uri.encode(), None, PACKAGE_SECONDS)
+        except RayError as error:
+            raise _NoPackageError(f"Ray does not send its package {one_line(uri)} ({fault_of(error)})") from error
+        if content is None:  # Ray deletes a package with the last job that has used it
+            raise _NoPackageError(f"Ray has its package {one_line(uri)} no more")
         self._sizes[uri] = size = (len(content) + 2) // 3 * 4
         return base64.b64encode(content).decode() if size <= MAX_JOBS_BYTES else ""
 
-    def _omit(self, submission_id: str, why: str) -> None:
-        """Warn once of a job that is left out."""
-        if submission_id not in self._omitted:
-            self._omitted.add(submission_id)
+    def _omit_job(self, job: SavedJob, why: str) -> None:
+        self._omit(job.submission_id, job.start_time, why)
+
+    def _omit(self, submission_id: str, start_time: object, why: str) -> None:
+        """Warn once of a job that is left out, until it is in the document or its id has another job."""
+        start = repr(start_time)
+        if self._omitted.get(submission_id) != start:
+            self._omitted[submission_id] = start
             logger.warning(
                 "the job %s will not be submitted again after a loss of the head's machine: %s",
                 one_line(submission_id),
                 why,
             )
+
+
+class _NoPackageError(Exception):
+    """A package of a job cannot be had now. The text has the reason."""
 
 
 def _id_of(key: bytes) -> str:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ray.exceptions import RpcError
+
 from yellowdog_ray.monitor.jobs_document import JobsDocument
 from yellowdog_ray.monitor.restartable_jobs import POLL_SECONDS, RestartableJobs
 from yellowdog_ray.node.kit import MAX_JOBS_BYTES
@@ -18,6 +20,8 @@ class Store:
         self.values: dict[tuple[bytes | None, bytes], bytes] = {}
         self.requests: list[tuple[str, Any]] = []
         self.error: Exception | None = None
+        self.stuck: set[str] = set()
+        """Packages whose transfer fails."""
 
     def _request(self, name: str, what: Any, timeout: float) -> None:
         assert timeout > 0
@@ -35,6 +39,8 @@ class Store:
 
     def internal_kv_get(self, key: bytes, namespace: bytes | None, timeout: float) -> bytes | None:
         self._request("get", key, timeout)
+        if key.decode() in self.stuck:
+            raise RpcError("Deadline\nExceeded", rpc_code=4)
         return self.values.get((namespace, key))
 
     def internal_kv_put(

@@ -65,6 +65,44 @@ class TestPackages:
         reader.store.put_package(PACKAGE, b"files")
         assert reader.names() == ["a"]
 
+    def test_package_whose_transfer_fails_leaves_out_its_job_alone_with_one_warning(self, reader, caplog):
+        reader.store.put_job("ending")
+        assert reader.names() == ["ending"]
+        reader.store.put_package(PACKAGE, b"files")
+        reader.store.put_job("stuck", start_time=2, runtime_env={"working_dir": PACKAGE})
+        reader.store.put_job("later", start_time=3)
+        reader.store.put_job("ending", status="SUCCEEDED")
+        reader.store.stuck = {PACKAGE}
+
+        assert [reader.names() for _ in range(3)] == [["later"]] * 3
+        (warning,) = [entry.getMessage() for entry in caplog.records]
+        assert "the job stuck will not be submitted again" in warning
+        assert f"Ray does not send its package {PACKAGE} (Deadline Exceeded)" in warning
+
+    def test_package_in_the_document_is_not_read_again_for_another_job(self, reader):
+        reader.store.put_package(PACKAGE, b"files")
+        reader.store.put_job("a", runtime_env={"working_dir": PACKAGE})
+        assert reader.names() == ["a"]
+
+        reader.store.stuck = {PACKAGE}
+        reader.store.put_job("b", runtime_env={"working_dir": PACKAGE})
+
+        document = reader.read()
+        assert [job.submission_id for job in document.jobs] == ["a", "b"]
+        assert document.packages == {PACKAGE: "ZmlsZXM="}
+
+    def test_job_without_its_package_is_not_lost_by_a_reading_that_fails(self, reader, monkeypatch):
+        reader.store.put_package(OTHER_PACKAGE, b"files")
+        reader.store.put_job("first", start_time=1, runtime_env={"working_dir": OTHER_PACKAGE})
+        reader.store.put_job("a", start_time=2, runtime_env={"working_dir": PACKAGE})
+        assert reader.names() == ["first"]
+        with monkeypatch.context() as broken:
+            broken.setattr("json.dumps", None)  # needed for the first job
+            assert reader.names() == ["first"]
+
+        reader.store.put_package(PACKAGE, b"files")
+        assert reader.names() == ["first", "a"]
+
     def test_room_of_the_kit_is_the_limit(self, reader, caplog):
         reader.store.put_package(PACKAGE, bytes(2**20))
         reader.store.put_job("first", start_time=1)
@@ -74,6 +112,31 @@ class TestPackages:
         reader.room = 2**20
         assert reader.names() == ["first"]
         assert len(caplog.records) == 1
+
+    def test_job_that_is_left_out_again_gets_another_warning(self, reader, caplog):
+        reader.store.put_package(PACKAGE, bytes(2**20))
+        reader.store.put_job("a", runtime_env={"working_dir": PACKAGE})
+
+        for room, names in ((2**20, []), (MAX_JOBS_BYTES, ["a"]), (2**20, []), (2**20 - 1, [])):
+            reader.room = room
+            assert reader.names() == names
+
+        assert len(caplog.records) == 2
+
+    @pytest.mark.parametrize("between", [True, False])
+    def test_new_job_with_the_id_of_one_that_was_left_out_gets_its_own_warning(self, reader, caplog, between):
+        reader.store.put_package(PACKAGE, bytes(2**20))
+        reader.room = 2**20
+        reader.store.put_job("a", start_time=1, runtime_env={"working_dir": PACKAGE})
+        assert reader.names() == []
+        reader.store.put_job("a", start_time=1, status="FAILED", runtime_env={"working_dir": PACKAGE})
+        if between:
+            assert reader.names() == []
+
+        reader.store.put_job("a", start_time=2, runtime_env={"working_dir": PACKAGE})
+        assert [reader.names() for _ in range(2)] == [[], []]
+
+        assert len(caplog.records) == 2
 
     @pytest.mark.usefixtures("small")
     def test_job_that_does_not_fit_is_left_out_with_one_warning(self, reader, caplog):
