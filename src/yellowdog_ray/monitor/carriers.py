@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from yellowdog_ray.monitor.jobs_document import JobsPendingError
 from yellowdog_ray.monitor.kit import PackedKit
 from yellowdog_ray.monitor.log_limit import LogLimit
 from yellowdog_ray.monitor.token_service import Answer, answer_seconds
@@ -48,7 +49,8 @@ class Carriers:
     """The workers that have the kit. Thread-safe.
 
     Args:
-        make: gives the present kit, or None.
+        make: gives the present kit, or None. Raises `JobsPendingError` before the head has read its jobs; until then,
+            a carrier keeps the kit that it has.
         token: gives the cluster's token.
         addresses: the addresses of a live worker; none for another node.
         checks_addresses: whether a worker gets the kit at its own addresses only.
@@ -89,7 +91,7 @@ class Carriers:
         listed = self._addresses(node_id)
         if listed and self._checks_addresses() and address not in listed:
             return self._refuse(address)
-        packed = self._make() if listed else None
+        packed = self._current(request.get("kit", "")) if listed else None
         if packed is None:
             return {"wait": str(RETRY_SECONDS)}
         carriers = self._claim(node_id, request.get("kit", ""), packed)
@@ -99,6 +101,13 @@ class Carriers:
         if request.get("kit") != packed.digest:
             answer["archive"] = base64.b64encode(packed.archive).decode()
         return answer
+
+    def _current(self, stated: str) -> PackedKit | None:
+        """The present kit; before the jobs have been read, the one that the worker states."""
+        try:
+            return self._make()
+        except JobsPendingError:
+            return PackedKit(b"", stated) if stated else None
 
     def _refuse(self, address: str) -> Answer:
         if self._refusals.admits(address):

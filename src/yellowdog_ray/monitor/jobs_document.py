@@ -65,6 +65,10 @@ class JobsDocument(BaseModel):
         return self.model_dump_json(exclude_none=True).encode()
 
 
+class JobsPendingError(Exception):
+    """The jobs of this head have not been read yet."""
+
+
 def read(file: Path) -> JobsDocument:
     """Read a document.
 

@@ -48,7 +48,8 @@ class KitMaker:
     Args:
         manifest: the cluster of the kit; None while it is not known, or if this head makes no kit.
         now: seconds since the epoch.
-        jobs: the document of the jobs that are to be submitted to a new head; None if there are none.
+        jobs: the document of the jobs that are to be submitted to a new head; None if there are none. Raises
+            `JobsPendingError` before they have been read.
     """
 
     def __init__(
@@ -65,7 +66,11 @@ class KitMaker:
         self._packed: PackedKit | None = None
 
     def current(self) -> PackedKit | None:
-        """The kit, or None while this head cannot make one; the log has the reason."""
+        """The kit, or None while this head cannot make one; the log has the reason.
+
+        Raises:
+            JobsPendingError: its jobs have not been read yet.
+        """
         manifest = self._manifest()
         if manifest is None:
             return None

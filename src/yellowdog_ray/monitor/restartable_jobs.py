@@ -16,7 +16,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
-from yellowdog_ray.monitor.jobs_document import MAX_JOBS, JobsDocument, SavedJob, fault_of, read
+from yellowdog_ray.monitor.jobs_document import MAX_JOBS, JobsDocument, JobsPendingError, SavedJob, fault_of, read
 from yellowdog_ray.monitor.ray_state import TIMEOUT_SECONDS
 from yellowdog_ray.node.kit import MAX_JOBS_BYTES
 from yellowdog_ray.node.ports import GCS_PORT
@@ -42,6 +42,9 @@ MAX_READ_AGAIN = 500
 
 FIRST_SECONDS = 2.0
 """How long the first request for the document waits for the first reading."""
+
+UNREAD_SECONDS = 300.0
+"""After so long without a complete reading there is a warning. The document is given then even if none was complete."""
 
 _FRAME = len('{"version":1,"jobs":[],"packages":{}}')
 _SEPARATORS = len(':"",')
@@ -85,9 +88,14 @@ class RestartableJobs:
         self._waiting = waiting
         self._room = room
         self._read_at = float("-inf")
+        self._unread_since: float | None = None
+        self._is_read = False
+        self._is_reported = False
+        self._fault = "no answer"
         self._thread: threading.Thread | None = None
         self._document: bytes | None = None
         # Below: used in the thread only.
+        self._waiting_jobs = JobsDocument(jobs=[])
         self._client: Any = None
         self._errors = DistinctErrors()
         self._others: dict[bytes, None] = {}  # unmarked and ended jobs, the one first whose record was read first
@@ -98,15 +106,39 @@ class RestartableJobs:
         self._omitted: dict[str, str] = {}  # the start time of each job that is left out, by its id
 
     def document(self) -> bytes | None:
-        """The document as last read; None if there is no such job. Starts a reading if one is due; makes no request."""
+        """The document as last read; None if there is no such job. Starts a reading if one is due; makes no request.
+
+        Raises:
+            JobsPendingError: no reading is complete yet, for up to `UNREAD_SECONDS`.
+        """
         now, is_first = self._monotonic(), self._thread is None
         if now - self._read_at >= POLL_SECONDS and (self._thread is None or not self._thread.is_alive()):
             self._read_at = now
+            if self._unread_since is None:
+                self._unread_since = now
             self._thread = threading.Thread(target=self._run, name="raydog-jobs", daemon=True)
             self._thread.start()
             if is_first:
                 self._thread.join(FIRST_SECONDS)
+        is_late = self._report_late(now)
+        if not self._is_read and not is_late:
+            raise JobsPendingError
         return self._document
+
+    def _report_late(self, now: float) -> bool:
+        """Warn once if no reading has been complete for `UNREAD_SECONDS`. Returns whether that is so."""
+        since = self._unread_since
+        if since is None or now - since < UNREAD_SECONDS:
+            return False
+        if not self._is_reported:
+            self._is_reported = True
+            logger.warning(
+                "Ray's control store has not shown its jobs for %d minutes (%s). After a loss of the head's machine, "
+                "marked jobs that are younger may be missing, and others may run again that have ended",
+                UNREAD_SECONDS // 60,
+                self._fault,
+            )
+        return True
 
     def close(self) -> None:
         """Wait for the reading that runs."""
@@ -118,14 +150,19 @@ class RestartableJobs:
 
         try:
             self._read()
+            self._is_read, self._unread_since, self._is_reported = True, None, False
         except RayError as error:
+            self._fault = fault_of(error)
             logger.debug("Ray's control store shows no jobs; the last ones stand: %s", error)
         except Exception as error:  # a mistake of ours, or a change in Ray
+            self._fault = fault_of(error)
             if self._errors.is_new(error):
                 logger.warning("the jobs in Ray's control store cannot be used", exc_info=error)
 
     def _read(self) -> None:
         waiting = self._read_waiting()  # before the store, in which a job is before it leaves the file
+        if not self._is_read:
+            self._document = waiting.encode() if waiting.jobs else None  # of no use before `UNREAD_SECONDS`
         if self._client is None:
             self._client = self._connect()
         keys = set(self._client.internal_kv_keys(_PREFIX, _NAMESPACE, TIMEOUT_SECONDS))
@@ -141,10 +178,15 @@ class RestartableJobs:
             self._composed = jobs, room
 
     def _read_waiting(self) -> JobsDocument:
+        """The jobs in the file; those of the last reading if it cannot be read."""
         try:
-            return JobsDocument(jobs=[]) if self._waiting is None else read(self._waiting)
-        except (OSError, ValueError):  # `Resubmission` reports it
-            return JobsDocument(jobs=[])
+            if self._waiting is not None:
+                self._waiting_jobs = read(self._waiting)
+        except FileNotFoundError:
+            self._waiting_jobs = JobsDocument(jobs=[])
+        except (OSError, ValueError) as error:  # `Resubmission` reports a file that stays so
+            logger.debug("the jobs that wait cannot be read: %s", fault_of(error))
+        return self._waiting_jobs
 
     def _living(self, keys: AbstractSet[bytes]) -> list[SavedJob]:
         self._others = {key: None for key in self._others if key in keys}

@@ -1,12 +1,13 @@
 """Ray's internal key-value store and job records, for the tests of jobs that are submitted again."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ray.exceptions import RpcError
 
-from yellowdog_ray.monitor.jobs_document import JobsDocument
+from yellowdog_ray.monitor.jobs_document import JobsDocument, JobsPendingError
 from yellowdog_ray.monitor.restartable_jobs import POLL_SECONDS, RestartableJobs
 from yellowdog_ray.node.kit import MAX_JOBS_BYTES
 
@@ -85,7 +86,8 @@ class Reader:
 
     def raw(self) -> bytes | None:
         self.time.now += POLL_SECONDS
-        self.jobs.document()
+        with suppress(JobsPendingError):
+            self.jobs.document()
         self.jobs.close()
         return self.jobs.document()
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from yellowdog_ray.monitor.carriers import CLAIM_SECONDS, MAX_ATTEMPTS, RECEIPT_SECONDS, Carriers
+from yellowdog_ray.monitor.jobs_document import JobsPendingError
 from yellowdog_ray.monitor.kit import PackedKit
 from yellowdog_ray.node.kit import MAX_CARRIERS
 
@@ -22,15 +23,21 @@ class Service:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.kit: PackedKit | None = KIT
+        self.is_pending = False
         self.checks_addresses = True
         workers = {f"worker-{number}": [f"10.0.0.{number}"] for number in range(5)}
         self.carriers = Carriers(
-            lambda: self.kit,
+            self._make,
             lambda: "token",
             lambda node_id: workers.get(node_id, []),
             lambda: self.checks_addresses,
             lambda: self.seconds,
         )
+
+    def _make(self) -> PackedKit | None:
+        if self.is_pending:
+            raise JobsPendingError
+        return self.kit
 
     def ask(self, number: int, at: str = "", token: str = TOKEN, digest: str = "") -> Mapping[str, str]:
         request = {"kit": digest, "node": f"worker-{number}", "token": token}
@@ -152,6 +159,19 @@ def test_worker_keeps_its_place_while_a_large_kit_is_sent(service):
 
     assert service.ask(MAX_CARRIERS) == WAIT
     assert len(service.ask(0, digest="digest")["carriers"].split()) == MAX_CARRIERS
+
+
+def test_carrier_keeps_its_kit_and_its_place_until_a_restarted_head_has_read_its_jobs(service):
+    service.is_pending = True
+
+    assert service.ask(0, digest="before") == {"carriers": "worker-0", "digest": "before"}
+    assert service.ask(1) == SOON
+
+    service.is_pending = False
+    assert "archive" in service.ask(1)
+    answer = service.ask(0, digest="before")
+    assert "archive" in answer
+    assert answer["carriers"].split() == ["worker-0", "worker-1"]
 
 
 def test_no_worker_is_a_carrier_while_there_is_no_kit(service):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from yellowdog_ray.monitor.jobs_document import JobsPendingError
 from yellowdog_ray.monitor.kit import KitMaker, PackedKit, room_for_jobs
 from yellowdog_ray.node import kit
 from yellowdog_ray.node.kit import Manifest, read_manifest
@@ -62,6 +63,15 @@ def test_kit_has_the_heads_files_and_its_package():
     assert files[kit.CREDENTIALS] == b"YD_API_KEY_ID=id"
     assert files[kit.JOBS] == b'["job"]'
     assert read_manifest(files[kit.MANIFEST]) == MANIFEST
+
+
+def test_no_kit_is_made_before_the_jobs_have_been_read(caplog):
+    def pending() -> bytes | None:
+        raise JobsPendingError
+
+    with pytest.raises(JobsPendingError):
+        KitMaker(lambda: MANIFEST, lambda: 0.0, pending).current()
+    assert caplog.text == ""
 
 
 def test_kit_has_no_jobs_where_there_are_none():

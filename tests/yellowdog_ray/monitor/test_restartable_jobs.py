@@ -11,7 +11,9 @@ from ray.exceptions import RpcError
 
 from tests.yellowdog_ray.monitor.job_store import JOBS, Reader, Store
 from yellowdog_ray.monitor import restartable_jobs
-from yellowdog_ray.monitor.restartable_jobs import POLL_SECONDS, RestartableJobs
+from yellowdog_ray.monitor.jobs_document import JobsDocument, JobsPendingError, SavedJob
+from yellowdog_ray.monitor.restartable_jobs import POLL_SECONDS, UNREAD_SECONDS, RestartableJobs
+from yellowdog_ray.private_file import write_private
 
 PACKAGE = "gcs://_ray_pkg_0123456789abcdef.zip"
 OTHER_PACKAGE = "gcs://_ray_pkg_fedcba9876543210.zip"
@@ -198,7 +200,8 @@ class TestRequests:
         monkeypatch.setattr(restartable_jobs, "FIRST_SECONDS", 0.1)
         jobs = RestartableJobs(time, connect)
         for _ in range(3):
-            assert jobs.document() is None
+            with pytest.raises(JobsPendingError):
+                jobs.document()
             time.now += POLL_SECONDS
         answered.set()
         jobs.close()
@@ -220,7 +223,9 @@ class TestRequests:
     def test_unexpected_error_is_logged_once(self, reader, caplog):
         reader.store.error = TypeError("another Ray")
 
-        assert [reader.raw() for _ in range(3)] == [None] * 3
+        for _ in range(3):
+            with pytest.raises(JobsPendingError):
+                reader.raw()
         (record,) = caplog.records
         assert record.levelno == logging.WARNING
 
@@ -233,3 +238,56 @@ class TestRequests:
         reader.store.stuck = set()
         assert reader.names() == ["a"]
         assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
+
+
+class TestUnread:
+    """A control store that does not show its jobs for long."""
+
+    def pass_time(self, reader):
+        reader.time.now += UNREAD_SECONDS - POLL_SECONDS
+
+    def test_last_document_stands_with_one_warning_for_each_outage(self, reader, caplog):
+        reader.store.put_job("a")
+        for number in range(1, 3):
+            reader.store.error = None
+            assert reader.names() == ["a"]
+            reader.store.error = RpcError("down\nfor long")
+            assert reader.names() == ["a"]
+            self.pass_time(reader)
+            assert len(caplog.records) == number - 1
+
+            assert [reader.names() for _ in range(3)] == [["a"]] * 3
+            assert len(caplog.records) == number
+        assert "has not shown its jobs for 5 minutes (down for long)" in caplog.records[0].getMessage()
+
+    def test_warning_follows_although_the_store_never_answers(self, time, monkeypatch, caplog):
+        answered = threading.Event()
+        monkeypatch.setattr(restartable_jobs, "FIRST_SECONDS", 0.1)
+        jobs = RestartableJobs(time, lambda: answered.wait() and Store())
+        with pytest.raises(JobsPendingError):
+            jobs.document()
+        time.now += UNREAD_SECONDS
+        assert jobs.document() is None
+        answered.set()
+        jobs.close()
+
+        (warning,) = [entry.getMessage() for entry in caplog.records]
+        assert "(no answer)" in warning
+
+    def test_jobs_that_wait_are_in_the_document_of_a_store_that_was_never_read(self, reader):
+        write_private(reader.waiting, JobsDocument(jobs=[SavedJob(submission_id="a", entrypoint="x")]).encode())
+        reader.store.error = RpcError("down")
+        with pytest.raises(JobsPendingError):
+            reader.read()
+        self.pass_time(reader)
+
+        assert reader.names() == ["a"]
+
+    def test_no_document_is_given_before_the_first_complete_reading(self, reader):
+        reader.store.put_job("a")
+        reader.store.error = RpcError("down")
+        with pytest.raises(JobsPendingError):
+            reader.read()
+
+        reader.store.error = None
+        assert reader.names() == ["a"]

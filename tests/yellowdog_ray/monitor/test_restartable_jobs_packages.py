@@ -263,6 +263,16 @@ class TestWaiting:
 
         assert reader.names() == ["a"]
 
+    def test_waiting_jobs_stay_while_their_file_cannot_be_read(self, reader):
+        self.wait(reader, self.job("a"))
+        assert reader.names() == ["a"]
+
+        reader.waiting.chmod(0o666)
+        assert reader.names() == ["a"]
+
+        reader.waiting.unlink()
+        assert reader.names() == []
+
     @pytest.mark.usefixtures("small")
     def test_younger_jobs_are_left_out_with_a_warning_where_both_do_not_fit(self, reader, caplog):
         reader.store.put_package(OTHER_PACKAGE, bytes(1_000))
