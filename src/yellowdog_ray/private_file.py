@@ -31,9 +31,28 @@ def write_private(file: Path, content: bytes) -> None:
     """
     new = file.with_suffix(".new")
     new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(content)
+        new.replace(file)
+    except OSError:  # a full disk gets its space back
+        new.unlink(missing_ok=True)
+        raise
+
+
+def shorten_private(file: Path, content: bytes) -> None:
+    """Replace the content of a file in its place, where a full disk has no space for another file. Not atomic.
+
+    Args:
+        file: the file, which exists.
+        content: its content, shorter than before.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_NOFOLLOW), "wb") as out:
         out.write(content)
-    new.replace(file)
+        out.truncate(len(content))
 
 
 def read_private(file: Path, most: int) -> bytes:

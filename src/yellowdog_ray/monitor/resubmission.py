@@ -15,7 +15,7 @@ from yellowdog_ray.monitor.restartable_jobs import PACKAGE_SECONDS, connect_stor
 from yellowdog_ray.node.kit import HEAD_JOBS
 from yellowdog_ray.node.ports import DASHBOARD_PORT
 from yellowdog_ray.printable import one_line
-from yellowdog_ray.private_file import write_private
+from yellowdog_ray.private_file import shorten_private, write_private
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Resubmission:
     """Submits each job of the document in the home directory, with the submission id that it had.
 
     A job that the server has already counts as done. The file loses each job that is done, so that another process on
-    this head continues with the others.
+    this head continues with the others. A file that cannot be written is written again in each round.
 
     Args:
         home: the home directory.
@@ -74,6 +74,7 @@ class Resubmission:
         self._connect_to_store = connect_to_store
         self._thread: threading.Thread | None = None
         self._is_started = False
+        self._is_saved = True
         self._failures: dict[str, str] = {}
 
     def tick(self, _snapshot: object) -> None:
@@ -104,9 +105,11 @@ class Resubmission:
             return
         deadline = self._clock.monotonic() + MINUTES * 60
         pause = FIRST_SECONDS
-        while (left := self._round(left)).jobs and self._clock.monotonic() + pause <= deadline:
+        left = self._round(left)
+        while (left.jobs or not self._is_saved) and self._clock.monotonic() + pause <= deadline:
             self._clock.sleep(pause)
             pause = min(2 * pause, LONGEST_SECONDS)
+            left = self._round(left)
         for job in left.jobs:
             logger.warning(
                 "the job %s could not be submitted again within %d minutes (%s). Submit it yourself with this "
@@ -124,7 +127,7 @@ class Resubmission:
             present = {details.submission_id for details in server.list_jobs()}
         except Exception as error:  # noqa: BLE001 - Ray's clients raise many types, and the thread must go on
             self._failures = {job.submission_id: fault_of(error) for job in document.jobs}
-            return document
+            return self._keep(document, document.jobs)
         saved_at = self._clock.monotonic()
         for number, job in enumerate(document.jobs, 1):
             if job.submission_id in present:
@@ -143,17 +146,27 @@ class Resubmission:
 
     def _keep(self, document: JobsDocument, jobs: list[SavedJob]) -> JobsDocument:
         """Leave only these jobs in the file."""
-        if len(jobs) == len(document.jobs):
+        if len(jobs) == len(document.jobs) and self._is_saved:
             return document
         left = document.of(jobs)
         try:
-            if jobs:
-                write_private(self._file, left.encode())
-            else:
-                self._file.unlink(missing_ok=True)
+            self._save(left)
+            self._is_saved = True
         except OSError as error:
-            logger.warning("%s still has jobs that have been submitted: %s", self._file, error)
+            if self._is_saved:
+                logger.warning("%s still has jobs that have been submitted: %s", self._file, error)
+            self._is_saved = False
         return left
+
+    def _save(self, left: JobsDocument) -> None:
+        if not left.jobs:
+            self._file.unlink(missing_ok=True)
+            return
+        content = left.encode()
+        try:
+            write_private(self._file, content)
+        except OSError:  # a full disk has space for what is in the file already
+            shorten_private(self._file, content)
 
 
 def _submit(job: SavedJob, document: JobsDocument, server: Any, store: Any) -> None:

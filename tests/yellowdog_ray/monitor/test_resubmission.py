@@ -1,7 +1,9 @@
 """Jobs of a lost head on the head that replaces it."""
 
 import base64
+import errno
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +12,7 @@ from tests.yellowdog_ray.monitor.job_store import Store
 from yellowdog_ray.monitor.jobs_document import JobsDocument, SavedJob, read
 from yellowdog_ray.monitor.resubmission import FIRST_SECONDS, LONGEST_SECONDS, MINUTES, Resubmission
 from yellowdog_ray.node.kit import HEAD_JOBS, MAX_JOBS_BYTES
-from yellowdog_ray.private_file import make_private_folder, write_private
+from yellowdog_ray.private_file import make_private_folder, shorten_private, write_private
 
 PACKAGE = "gcs://_ray_pkg_0123456789abcdef.zip"
 
@@ -241,6 +243,58 @@ def test_file_is_not_written_after_each_of_many_fast_submissions(head, monkeypat
     head.run()
 
     assert len(writes) == 1
+
+
+class TestFullDisk:
+    """A head on which the file cannot be written anew."""
+
+    MODULE = "yellowdog_ray.monitor.resubmission"
+
+    @staticmethod
+    def fail(*_, **_how):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def test_file_loses_submitted_jobs_in_its_place(self, head, monkeypatch, caplog):
+        head.put("a", "b")
+        head.server.failing["b"] = 10_000
+        monkeypatch.setattr(f"{self.MODULE}.write_private", self.fail)
+
+        head.run()
+
+        assert [job.submission_id for job in read(head.file).jobs] == ["b"]
+        assert "No space" not in caplog.text
+
+    @pytest.mark.parametrize("unreachable", [0, 1])
+    def test_file_that_cannot_be_written_is_written_in_a_later_round_with_one_warning(
+        self, head, monkeypatch, caplog, unreachable
+    ):
+        head.put("a", "b")
+        head.server.failing["b"] = 10_000
+        monkeypatch.setattr(f"{self.MODULE}.write_private", self.fail)
+        failures = iter((self.fail, self.fail))
+        monkeypatch.setattr(f"{self.MODULE}.shorten_private", lambda *file: next(failures, shorten_private)(*file))
+        sleep = head.clock.sleep
+        monkeypatch.setattr(
+            head.clock, "sleep", lambda seconds: sleep(seconds) or setattr(head.server, "unreachable", unreachable)
+        )
+
+        head.run()
+
+        assert [job.submission_id for job in read(head.file).jobs] == ["b"]
+        assert [record.getMessage() for record in caplog.records if "No space" in record.getMessage()] == [
+            f"{head.file} still has jobs that have been submitted: [Errno 28] No space left on device"
+        ]
+
+    def test_file_that_cannot_be_removed_is_removed_in_a_later_round(self, head, monkeypatch):
+        head.put("a")
+        failures = iter((self.fail,))
+        unlink = Path.unlink
+        monkeypatch.setattr(Path, "unlink", lambda *file, **how: next(failures, unlink)(*file, **how))
+
+        head.run()
+
+        assert not head.file.exists()
+        assert list(head.server.jobs) == ["a"]
 
 
 def test_job_without_its_package_is_not_submitted(head, caplog):
