@@ -160,8 +160,9 @@ keep_fetching() {{
     raydog_fetch=''
     remove_kit
   fi
-  [ -n "$raydog_fetch_at" ] && [ "$SECONDS" -ge "$raydog_fetch_at" ] || return 0
-  raydog_fetch_at=$((SECONDS + {RETRY_SECONDS}))
+  read_clock
+  [ -n "$raydog_fetch_at" ] && [ "$now" -ge "$raydog_fetch_at" ] || return 0
+  raydog_fetch_at=$((now + {RETRY_SECONDS}))
   fetch_kit &
   raydog_fetch=$!
 }}
@@ -200,8 +201,11 @@ trap end_task EXIT
 
 _HEAD_PART = f"""\
 # By RayDog (provider.head_restart): a head that a worker has started ends if that worker does not send its files.
+read_clock
+raydog_started=$now
 within_time() {{
-  [ "${{{variables.HEAD_RESTART}:-0}}" -eq 0 ] || [ "$SECONDS" -lt "${variables.HEAD_RESTART}" ] || {{
+  read_clock
+  [ "${{{variables.HEAD_RESTART}:-0}}" -eq 0 ] || [ $((now - raydog_started)) -lt "${variables.HEAD_RESTART}" ] || {{
     echo "No worker has sent this head its files"
     exit 1
   }}

@@ -70,14 +70,18 @@ head_answers() {{ connect_to_head 2>/dev/null; }}
 # A refused connection is an answer of the machine: its control store may be starting again, and Ray times out itself.
 head_machine_answers() {{ local error; error=$(connect_to_head 2>&1) || [[ $error == *refused* ]]; }}
 
+# Sets `now` to seconds that a step of the wall clock does not change, unlike SECONDS.
+read_clock() {{ {{ read -r now _ </proc/uptime; }} 2>/dev/null && now=${{now%.*}} || now=$SECONDS; }}
+
 # Without a head, `ray stop` may wait long for its answers: then force it.
 finish() {{
   trap '' TERM
   ray stop &
-  local answered=$SECONDS
+  local answered=''
   while kill -0 $! 2>/dev/null; do
-    head_answers && answered=$SECONDS
-    [ $((SECONDS - answered)) -lt {_STOP_SECONDS} ] || {{ ray stop --force; break; }}
+    read_clock
+    head_answers && answered=$now
+    [ $((now - ${{answered:=$now}})) -lt {_STOP_SECONDS} ] || {{ ray stop --force; break; }}
     sleep 0.2
   done
   echo "Ray stopped"
@@ -90,14 +94,14 @@ pause() {{ sleep "$1" & wait $!; }}  # unlike sleep alone, a signal interrupts i
 # On a worker: end the task, and so its machine, when the head's machine is gone or out of reach.
 next_poll=0 unanswered=''
 watch_head() {{
-  [ -n "${{{variables.HEAD_IP}:-}}" ] && [ "$SECONDS" -ge "$next_poll" ] || return 0
-  local polled=$SECONDS
+  read_clock
+  [ -n "${{{variables.HEAD_IP}:-}}" ] && [ "$now" -ge "$next_poll" ] || return 0
   if head_machine_answers; then
-    next_poll=$((SECONDS + {HEAD_POLL_SECONDS})) unanswered=''
+    next_poll=$((now + {HEAD_POLL_SECONDS})) unanswered=''
     return
   fi
-  next_poll=$((SECONDS + {_LOST_HEAD_POLL_SECONDS})) unanswered=${{unanswered:-$polled}}
-  [ $((SECONDS - unanswered)) -lt {HEAD_LOST_SECONDS} ] || {{
+  next_poll=$((now + {_LOST_HEAD_POLL_SECONDS})) unanswered=${{unanswered:-$now}}
+  [ $((now - unanswered)) -lt {HEAD_LOST_SECONDS} ] || {{
     echo "The head has not answered for {HEAD_LOST_SECONDS} s; the task ends"
     exit 0
   }}

@@ -114,7 +114,7 @@ def fetches(home: Path) -> list[int]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fetch that was killed is started again after a second."""
-    part = carrying._WORKER_PART.replace(f"SECONDS + {carrying.RETRY_SECONDS}", "SECONDS + 1")
+    part = carrying._WORKER_PART.replace(f"now + {carrying.RETRY_SECONDS}", "now + 1")
     monkeypatch.setattr(carrying, "_WORKER_PART", part)
 
 
@@ -214,14 +214,24 @@ def test_kit_is_deleted_before_ray_stop_in_an_aborted_task(slow_home):
     assert not (slow_home / ".raydog/kit").exists()
 
 
-def test_new_head_ends_without_its_files(home):
-    with task(carrying.head_script(), home, RAYDOG_HEAD_RESTART="1") as process:
+@pytest.mark.parametrize("uptime", ["/proc/uptime", "/nowhere/uptime"])
+def test_new_head_ends_without_its_files(home, uptime):
+    script = carrying.head_script().replace("/proc/uptime", uptime)
+    with task(script, home, RAYDOG_HEAD_RESTART="1") as process:
         wait_for_line(process, "No worker has sent this head its files")
         assert process.wait(10) == 1
 
 
 def test_head_of_ray_up_waits_longer(home):
     with task(carrying.head_script(), home, RAYDOG_HEAD_RESTART="0") as process:
+        wait_for_line(process, "Waiting for the cluster's configuration")
+        time.sleep(1.5)
+        assert process.poll() is None
+
+
+def test_new_head_waits_for_its_files_after_a_step_of_the_clock(home):
+    script = carrying.head_script().replace("within_time() {", "within_time() {\n  SECONDS=900")
+    with task(script, home, RAYDOG_HEAD_RESTART="900") as process:
         wait_for_line(process, "Waiting for the cluster's configuration")
         time.sleep(1.5)
         assert process.poll() is None

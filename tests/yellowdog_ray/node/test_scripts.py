@@ -158,9 +158,9 @@ class TestWatchOfTheHead:
         for name, text in programs.items():
             (home / "venv/bin" / name).write_text(text)
             (home / "venv/bin" / name).chmod(0o755)
-        clock = ("watch_head() {", "watch_head() {\n  SECONDS=$((SECONDS + 1))")
+        clock = ("  read_clock\n  [ -n", "  now=$((now + 1))\n  [ -n")
         end = ("finish() {", 'finish() {\n  cp "$HOME/polls" "$HOME/polls-at-end"')  # it polls too
-        script = "unset SECONDS; SECONDS=0\n" + WORKER_SCRIPT.replace(*clock).replace(*end)
+        script = "now=0\n" + WORKER_SCRIPT.replace(*clock).replace(*end)
 
         def run(statuses: Sequence[int | str], **environment: str) -> int:
             (home / "answers").write_text("".join(f"{status}\n" for status in statuses))
@@ -192,6 +192,24 @@ class TestWatchOfTheHead:
 
     def test_task_whose_updater_starts_ray_ends_when_its_head_is_lost(self, polls):
         assert polls([124] * 21, RAYDOG_UPDATER="starts-ray", RAY_CLOUD_INSTANCE_ID="worker-1") == 21
+
+
+@pytest.mark.parametrize("step", [-3600, 60])
+def test_worker_polls_its_lost_head_after_a_step_of_the_clock(home, step):
+    (home / "answers").write_text("124\n" * 99)
+    for name, text in {"ray": RAY_THAT_STAYS, "timeout": HEAD_ANSWERS}.items():
+        (home / "venv/bin" / name).write_text(text)
+        (home / "venv/bin" / name).chmod(0o755)
+    step_of_clock = ("watch_head() {", f"watch_head() {{\n  SECONDS=$((SECONDS + {step}))")
+    end = ("finish() {", 'finish() {\n  touch "$HOME/ended"')  # it polls too
+    script = WORKER_SCRIPT.replace(*step_of_clock).replace(*end)
+    with task(script, home, RAY_HEAD_IP=NO_HEAD):
+        deadline = time.monotonic() + 10
+        while not (home / "polls").exists() or len((home / "polls").read_text().splitlines()) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    assert not (home / "ended").exists()
 
 
 SLOW_TO_STOP = """\
