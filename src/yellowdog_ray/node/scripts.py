@@ -112,7 +112,12 @@ set_up="$HOME/{SET_UP_FILE}"
 environment="$HOME/{_ENVIRONMENT_FILE}"
 mkdir -p "$HOME/.raydog" && chmod 700 "$HOME/.raydog"
 rm -f "$set_up" "$environment"  # of an earlier task on this machine
-rm -rf "$HOME/{kit.FOLDER}"  # secrets of one that was killed (provider.head_restart)
+kits="$HOME/{kit.FOLDER}"  # secrets (provider.head_restart): delete those of a task that was killed
+[ -d "$kits" ] && [ ! -L "$kits" ] || rm -f "$kits"
+for old in "$kits"/*; do
+  pid=${{old##*/}} pid=${{pid%.new}}
+  [ "$pid" != $$ ] && grep -qzs "^{variables.HEAD_RESTART}=" "/proc/$pid/environ" || rm -rf "$old"
+done
 
 wait_for_set_up() {{
   echo "Waiting for Ray's updater to set this node up"

@@ -59,7 +59,23 @@ def task(script: str, home: Path, **environment: str) -> Iterator[subprocess.Pop
 
 
 @pytest.mark.parametrize("script", [HEAD_SCRIPT, WORKER_SCRIPT])
-def test_kit_of_a_killed_task_is_deleted_at_the_start_of_the_next_one(home, tmp_path, script):
+@pytest.mark.parametrize("same_process", [True, False])
+def test_kit_of_a_killed_task_is_deleted_at_the_start_of_the_next_one(home, script, same_process):
+    kits = home / ".raydog/kit"
+    for name in (str(os.getpid()), "no-process"):  # that of pytest is no task's
+        (kits / name).mkdir(parents=True)
+    before = f'mkdir "{kits}/$$"\n' if same_process else ""
+    with task(before + script, home, RAY_HEAD_IP="127.0.0.1", RAYDOG_HEAD_RESTART="0"):
+        deadline = time.monotonic() + 10
+        while not (home / "ray.pid").exists() and list(kits.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    assert list(kits.iterdir()) == []
+
+
+@pytest.mark.parametrize("script", [HEAD_SCRIPT, WORKER_SCRIPT])
+def test_link_in_place_of_the_kits_is_deleted_without_its_files(home, tmp_path, script):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/file").touch()
     (home / ".raydog/kit").symlink_to(tmp_path / "elsewhere")
