@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
 from yellowdog_ray.carrier.delivery import SshDelivery
@@ -15,12 +16,17 @@ from yellowdog_ray.node import kit, variables
 from yellowdog_ray.node.ports import GCS_PORT
 from yellowdog_ray.platform.client import Platform
 
+logger = logging.getLogger(__name__)
+
 _CONNECT_SECONDS = 1.0
 
 
 def main(folder: Path) -> int:
     """Replace the head of the kit in this directory. Returns the exit code, which is 0 if a new head has the kit."""
     logging.basicConfig(level=logging.INFO, format="RayDog: %(message)s", stream=sys.stdout)
+    if time.clock_gettime(time.CLOCK_BOOTTIME) - float((folder / kit.RENEWED).read_text()) > kit.OLD_SECONDS:
+        logger.warning("this worker's copy of the head's files is too old to replace the head")
+        return 1
     manifest = kit.read_manifest((folder / kit.MANIFEST).read_bytes())
     credentials = load_head_file(folder / kit.CREDENTIALS)
     own_id = os.environ.get(variables.CLOUD_INSTANCE_ID, "")

@@ -18,9 +18,6 @@ RETRY_SECONDS = 60
 WAIT_SECONDS = 300
 """After this time, a worker that is no carrier requests to become one again."""
 
-OLD_MINUTES = 5
-"""A kit that was last renewed before this time is not used: a slow transfer, its check, and `HEAD_LOST_SECONDS`."""
-
 _CANNOT_CARRY = 3
 """Exit code of the fetch on an image on which no carrier runs. After any other end it is started again."""
 
@@ -37,6 +34,17 @@ import threading, time
 parent, kit, token_file = int(sys.argv[1]), *sys.argv[2:4]
 head, port = os.environ["{variables.HEAD_IP}"], int(os.environ["{variables.TOKEN_SERVICE}"])
 digest, renewed, failed, disk, check = "", time.monotonic(), False, threading.Lock(), None
+PROGRAM = '''
+import shutil, sys
+try:
+    import yellowdog_ray.carrier.__main__
+    why = "" if shutil.which("ssh") else "it has no ssh"
+except (AttributeError, ImportError, SyntaxError) as error:  # others may pass
+    why = "%s: %s" % (type(error).__name__, error)
+if why:
+    print(why, file=sys.stderr)
+    sys.exit({_CANNOT_CARRY})
+'''
 os.umask(0o077)
 
 
@@ -78,19 +86,21 @@ def unpack(archive, folder):
     os.makedirs(folder)
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, **({{"filter": "data"}} if hasattr(tarfile, "data_filter") else {{}}))
+        names = files.getnames()
     path = os.pathsep.join(filter(None, [folder + "/{kit.PACKAGE}", os.environ.get("{variables.PYTHON_PATH}")]))
-    program = "import shutil, yellowdog_ray.carrier.__main__; assert shutil.which('ssh'), 'it has no ssh'"
     environment = {{**os.environ, "{variables.PYTHON_PATH}": path}}
-    with subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE) as check:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stderr=subprocess.PIPE) as check:
         try:
             _, error = check.communicate(timeout=120)
         finally:
             check.kill()
-    if check.returncode < 0:
-        raise OSError("the check of the kit was ended by signal %d" % -check.returncode)
+    why = error.decode(errors="replace").strip().splitlines()[-1:]
+    if not all(os.path.exists(folder + "/" + name) for name in names):
+        raise OSError("another program deletes the kit")
+    if check.returncode not in (0, {_CANNOT_CARRY}):
+        raise OSError("the check of the kit ended with %d: %s" % (check.returncode, "".join(why)))
     if check.returncode:
         drop()
-        why = error.decode(errors="replace").strip().splitlines()[-1:]
         print("RayDog: this worker's image cannot replace a lost head:", *why, file=sys.stderr, flush=True)
         os._exit({_CANNOT_CARRY})
 
@@ -100,14 +110,16 @@ def keep(answer):
     if "archive" in answer:
         archive = base64.b64decode(answer["archive"])
         if hashlib.sha256(archive).hexdigest() != answer["digest"]:
-            raise ValueError("a damaged kit")
+            raise OSError("a damaged kit")
         unpack(archive, kit + ".new")
         shutil.rmtree(kit, ignore_errors=True)
         os.rename(kit + ".new", kit)
         digest = answer["digest"]
-    with open(kit + "/{kit.CARRIERS}.new", "w") as file:
-        file.write(answer["{kit.CARRIERS}"])
-    os.rename(kit + "/{kit.CARRIERS}.new", kit + "/{kit.CARRIERS}")  # its time is that of the renewal
+    renewed_at = str(time.clock_gettime(time.CLOCK_BOOTTIME))
+    for name, text in (("{kit.RENEWED}", renewed_at), ("{kit.CARRIERS}", answer["{kit.CARRIERS}"])):
+        with open(kit + "/" + name + ".new", "w") as file:
+            file.write(text)
+        os.rename(kit + "/" + name + ".new", kit + "/" + name)
 
 
 def renew():
@@ -134,11 +146,11 @@ while True:
     except Exception as error:
         pause = {RENEW_SECONDS}
         if not failed:
-            why = " ".join(str(error).split())[:300]  # without the answer, which may be secret
-            print("RayDog: this worker could not get the head's files:", type(error).__name__, why, file=sys.stderr)
-            sys.stderr.flush()
+            kind = type(error).__name__
+            why = [" ".join(str(error).split())[:300]] if isinstance(error, OSError) else []  # others may have secrets
+            print("RayDog: this worker could not get the head's files:", kind, *why, file=sys.stderr, flush=True)
         failed = True
-        if time.monotonic() - renewed > {60 * OLD_MINUTES}:
+        if time.monotonic() - renewed > {kit.OLD_SECONDS}:
             with disk:
                 drop()
 """
@@ -172,10 +184,6 @@ delete_kit() {{ stop_fetch; remove_kit; }}
 replace_head() {{
   stop_fetch
   [ -f "$raydog_kit/{kit.CARRIERS}" ] && ! head_machine_answers && [ -z "$raydog_aborted" ] || return 0
-  [ -n "$(find "$raydog_kit/{kit.CARRIERS}" -mmin -{OLD_MINUTES})" ] || {{
-    echo "The head's machine does not answer; this worker's copy of its files is too old to replace it"
-    return 0
-  }}
   echo "The head's machine does not answer: this worker may replace the head"
   {variables.PYTHON_PATH}="$raydog_kit/{kit.PACKAGE}${{{variables.PYTHON_PATH}:+:${variables.PYTHON_PATH}}}" \\
     timeout "${variables.HEAD_RESTART}" python -m yellowdog_ray.carrier "$raydog_kit" &

@@ -22,6 +22,12 @@ PACKAGE = "package"
 CARRIERS = "carriers"
 """Beside them: the node ids of the workers that have the kit, one a line, in the order in which they act."""
 
+RENEWED = "renewed"
+"""The time of the last renewal, in seconds of `CLOCK_BOOTTIME`, which no step of the wall clock changes."""
+
+OLD_SECONDS = 300
+"""A kit that was last renewed before this time is not used: a slow transfer, its check, and `HEAD_LOST_SECONDS`."""
+
 HEAD_JOBS = ".raydog/jobs.json"
 """The jobs of the lost head on the new one, below the home directory."""
 

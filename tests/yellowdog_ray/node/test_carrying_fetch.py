@@ -20,6 +20,7 @@ from tests.yellowdog_ray.node.test_scripts import wait_for_file
 from yellowdog_ray.monitor.certificate import Certificate
 from yellowdog_ray.monitor.token_service import TokenService
 from yellowdog_ray.node import carrying
+from yellowdog_ray.node.kit import OLD_SECONDS
 from yellowdog_ray.remote.package import pack
 
 
@@ -211,7 +212,7 @@ def test_answer_is_not_in_the_output(fetch, service, tmp_path):
 
 
 def test_kit_is_deleted_that_cannot_be_renewed(fetch, service, tmp_path, monkeypatch):
-    monkeypatch.setattr(carrying, "_FETCH", carrying._FETCH.replace(f"> {60 * carrying.OLD_MINUTES}", "> 2"))
+    monkeypatch.setattr(carrying, "_FETCH", carrying._FETCH.replace(f"> {OLD_SECONDS}", "> 2"))
     service.give({"manifest.json": b"{}", "package/file": b"x"})
     with fetch():
         wait_for_file(tmp_path / "kit/carriers")
@@ -236,6 +237,42 @@ def test_worker_is_no_carrier_where_the_program_does_not_run(fetch, service, tmp
         assert b"of another Python" in process.stderr.read()
 
     assert not (tmp_path / "kit").exists()
+
+
+@pytest.mark.parametrize("failure", ["OSError(24, 'Too many open files')", "MemoryError()"])
+def test_check_that_fails_for_a_passing_reason_is_repeated(fetch, service, tmp_path, failure):
+    service.give({"package/yellowdog_ray/__init__.py": f"raise {failure}".encode()})
+    with fetch() as process:
+        assert failure.partition("(")[0].encode() in process.stderr.readline()
+        service.give({"manifest.json": b"{}", "package/file": b"x"})
+        wait_for_file(tmp_path / "kit/carriers")
+
+
+def test_kit_that_vanishes_during_its_check_is_requested_again(fetch, service, tmp_path):
+    module = f"import shutil; shutil.rmtree({str(tmp_path / 'kit.new')!r})"
+    service.give({"package/yellowdog_ray/__init__.py": module.encode()})
+    with fetch() as process:
+        assert b"another program deletes the kit" in process.stderr.readline()
+        service.give({"manifest.json": b"{}", "package/file": b"x"})
+        wait_for_file(tmp_path / "kit/carriers")
+
+
+def test_output_has_no_program_text_after_a_timeout_of_the_check(fetch, service, monkeypatch):
+    monkeypatch.setattr(carrying, "_FETCH", carrying._FETCH.replace("timeout=120", "timeout=0.5"))
+    service.give({"package/yellowdog_ray/__init__.py": b"import time; time.sleep(60)"})
+    with fetch() as process:
+        line = process.stderr.readline().decode()
+
+    assert line == "RayDog: this worker could not get the head's files: TimeoutExpired\n"
+
+
+def test_kit_has_the_time_of_its_renewal(fetch, service, tmp_path):
+    service.give({"manifest.json": b"{}", "package/file": b"x"})
+    with fetch():
+        wait_for_file(tmp_path / "kit/carriers")
+        renewed = float((tmp_path / "kit/renewed").read_text())
+
+    assert 0 <= time.clock_gettime(time.CLOCK_BOOTTIME) - renewed < 20
 
 
 def test_kit_is_deleted_when_the_worker_is_a_carrier_no_more(fetch, service, tmp_path):
