@@ -17,7 +17,7 @@ from yellowdog_ray.errors import NotFound
 from yellowdog_ray.names import HEAD_GROUP, restart_number, token_of
 from yellowdog_ray.node.kit import Manifest
 from yellowdog_ray.platform.client import Platform
-from yellowdog_ray.platform.types import PoolView, TaskGroupView, TaskView, WorkRequirementView
+from yellowdog_ray.platform.types import PlatformNodeView, PoolView, TaskGroupView, TaskView, WorkRequirementView
 
 MAX_RESTARTS = 3
 """How often the head of one incarnation is replaced: a cluster whose machines are lost again and again must end."""
@@ -44,6 +44,9 @@ order."""
 
 _CLOCK_SECONDS = 2.0
 """How far the platform's clocks may differ (docs/differences.md)."""
+
+_LATE_SECONDS = 60.0
+"""How much later than announced a provider may take a machine. A machine with an older spot notice has survived it."""
 
 _LIVE_POOLS = {"PENDING", "CONFIGURING", "EMPTY", "IDLE", "RUNNING"}
 """The statuses of pools that may provision (the SDK's `WorkerPoolStatus`)."""
@@ -207,11 +210,19 @@ def _end_of_machine(platform: Platform, head: TaskView) -> tuple[Verdict, str]:
         )
     if node.status_changed is None:
         return Verdict.FINAL, other
-    if node.spot_notice is not None and node.spot_notice <= head.ended:
+    if _is_reclaimed(node, head.ended):
         limit = math.inf
     if -_CLOCK_SECONDS <= (node.status_changed - head.ended).total_seconds() < limit:
         return Verdict.LOST, f"the machine of {head.name} was shut down"
     return Verdict.FINAL, other
+
+
+def _is_reclaimed(node: PlatformNodeView, task_ended: datetime) -> bool:
+    """Whether a task has ended after a spot notice, and near the announced loss of its machine at the latest."""
+    if node.spot_notice is None:
+        return False
+    longest = node.notice_period.total_seconds() + _LATE_SECONDS + _CLOCK_SECONDS
+    return 0 <= (task_ended - node.spot_notice).total_seconds() <= longest
 
 
 def _limit(platform: Platform, read: Assessment) -> str:

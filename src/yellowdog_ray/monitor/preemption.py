@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from yellowdog_ray.clock import Clock
 from yellowdog_ray.cluster.cluster import Cluster
@@ -19,16 +19,6 @@ from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import PlatformNodeView
 
 logger = logging.getLogger(__name__)
-
-NOTICE = {
-    "AWS": timedelta(seconds=120),
-    "OCI": timedelta(seconds=120),
-    "AZURE": timedelta(seconds=30),
-    "GOOGLE": timedelta(seconds=30),
-}
-"""Time from notice to loss, by each provider's public documentation. YellowDog gives only the time of the notice."""
-
-DEFAULT_NOTICE = timedelta(seconds=120)
 
 
 class Preemption:
@@ -93,9 +83,7 @@ class Preemption:
                 self._prepare(node, platform_node)
 
     def _prepare(self, node: ClusterNode, platform_node: PlatformNodeView) -> None:
-        ends = (platform_node.spot_notice or self._clock.now()) + NOTICE.get(
-            platform_node.provider or "", DEFAULT_NOTICE
-        )
+        ends = (platform_node.spot_notice or self._clock.now()) + platform_node.notice_period
         if node.is_head:
             logger.error(
                 "the head's own instance (%s) will be lost at %s (spot notice): the cluster ends with it. Use a "

@@ -65,6 +65,17 @@ class MachineSize:
     gpu_names: tuple[str, ...] = field(default=(), compare=False)
 
 
+SPOT_NOTICES = {
+    "AWS": timedelta(seconds=120),
+    "OCI": timedelta(seconds=120),
+    "AZURE": timedelta(seconds=30),
+    "GOOGLE": timedelta(seconds=30),
+}
+"""Time from notice to loss, by each provider's public documentation. YellowDog gives only the time of the notice."""
+
+DEFAULT_SPOT_NOTICE = timedelta(seconds=120)
+
+
 @dataclass(frozen=True)
 class PlatformNodeView:
     """The fields of YellowDog's node (an instance with an agent) that RayDog uses.
@@ -98,6 +109,11 @@ class PlatformNodeView:
     spot: bool | None = None
     status: str = ""
     status_changed: datetime | None = None
+
+    @property
+    def notice_period(self) -> timedelta:
+        """Time from its spot notice to its loss, as its provider states it."""
+        return SPOT_NOTICES.get(self.provider or "", DEFAULT_SPOT_NOTICE)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,16 @@ def test_head_is_replaced_after_a_late_notice_of_the_end_of_a_reclaimed_machine(
     stage.assert_replaced()
 
 
+def test_head_is_not_replaced_that_sigterm_has_ended_long_after_a_spot_notice(stage):
+    warn(stage.world, str(stage.head.entity.name), notice_seconds=7200)
+    stage.world.lab.advance(1200)
+    stage.end("SIGTERM")
+
+    assert stage.carry() is False
+
+    assert len(stage.heads) == 1
+
+
 def test_head_is_not_replaced_that_sigterm_has_ended_on_a_machine_that_goes_on(stage):
     stage.end("SIGTERM")
     began = stage.world.seconds

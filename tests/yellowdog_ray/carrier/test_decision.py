@@ -144,10 +144,24 @@ def test_head_is_not_replaced_after_sigterm_unless_its_machine_ends_with_it(plat
     assert platform.verdict() is Verdict.FINAL
 
 
-@pytest.mark.parametrize(("noticed", "verdict"), [(-60, Verdict.LOST), (1, Verdict.FINAL)])
-def test_late_end_of_a_machine_is_a_loss_if_a_spot_notice_came_before_sigterm(platform, noticed, verdict):
+NOTICES = [
+    ("AWS", 1, Verdict.FINAL),
+    ("AWS", 0, Verdict.LOST),
+    ("AWS", -182, Verdict.LOST),
+    ("AWS", -183, Verdict.FINAL),
+    ("AZURE", -92, Verdict.LOST),
+    ("AZURE", -93, Verdict.FINAL),
+    (None, -182, Verdict.LOST),
+    (None, -183, Verdict.FINAL),
+]
+
+
+@pytest.mark.parametrize(("provider", "noticed", "verdict"), NOTICES)
+def test_late_end_of_a_machine_is_a_loss_if_a_spot_notice_came_shortly_before_sigterm(
+    platform, provider, noticed, verdict
+):
     shut_down(platform, "TERMINATED", 60)
-    platform.node = replace(platform.node, spot_notice=NOW + timedelta(seconds=noticed))
+    platform.node = replace(platform.node, provider=provider, spot_notice=NOW + timedelta(seconds=noticed))
 
     assert platform.verdict() is verdict
 

@@ -8,8 +8,8 @@ from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.config.models import Internal, parse_provider
 from yellowdog_ray.errors import Throttled
-from yellowdog_ray.monitor.preemption import DEFAULT_NOTICE, Preemption
-from yellowdog_ray.platform.types import PlatformNodeView
+from yellowdog_ray.monitor.preemption import Preemption
+from yellowdog_ray.platform.types import DEFAULT_SPOT_NOTICE, PlatformNodeView
 
 WARNED = datetime(2025, 1, 1, tzinfo=timezone.utc)
 HEAD = ClusterNode("head", "t0", "g0", Phase.RUNNING, {"ray-node-type": "head"}, platform_node_id="n0")
@@ -99,7 +99,7 @@ def test_tick_polls_nothing_before_a_reading_is_due(world):
 
 @pytest.mark.parametrize(
     ("provider", "time_left"),
-    [("AWS", timedelta(seconds=120)), ("AZURE", timedelta(seconds=30)), (None, DEFAULT_NOTICE)],
+    [("AWS", timedelta(seconds=120)), ("AZURE", timedelta(seconds=30)), (None, DEFAULT_SPOT_NOTICE)],
 )
 def test_notice_drains_and_replaces_busy_worker_once(world, provider, time_left):
     world.notices = [notice("n1", provider)]
