@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -99,8 +99,14 @@ class Assessment:
         return _group(self.work)
 
 
-def assess(platform: Platform, manifest: Manifest) -> Assessment:
+def assess(platform: Platform, manifest: Manifest, lost: Collection[str] = ()) -> Assessment:
     """Read the cluster, and judge its last head: four calls, or five.
+
+    Args:
+        platform: the platform.
+        manifest: the cluster.
+        lost: ids of tasks whose machines were judged lost before. The time of a machine's end is not read again for
+            them: a carrier that terminates the machine changes it.
 
     Raises:
         PlatformError: a call failed; nothing is known.
@@ -115,7 +121,7 @@ def assess(platform: Platform, manifest: Manifest) -> Assessment:
         raise NotFound(f"task {own.id} is no head of work requirement {work.id}")
     last, spares = _last(heads, token)
     read = Assessment(Verdict.FINAL, "", work, last, None, spares, _deadline(work, group))
-    return _judged(platform, read, heads)
+    return _judged(platform, read, heads, lost)
 
 
 def _group(work: WorkRequirementView) -> TaskGroupView:
@@ -140,13 +146,13 @@ def _last(heads: Sequence[TaskView], token: str) -> tuple[TaskView, tuple[TaskVi
     return last, tuple(task for task in same if task is not last and not task.finished)
 
 
-def _judged(platform: Platform, read: Assessment, heads: Sequence[TaskView]) -> Assessment:
+def _judged(platform: Platform, read: Assessment, heads: Sequence[TaskView], lost: Collection[str]) -> Assessment:
     pool = platform.find_pool(read.group.worker_tag)
     if reason := _end_of_cluster(read.work, pool):
         return _with(read, Verdict.FINAL, reason)
     if not read.last.finished and not read.last.abort_requested:
         return _with(read, Verdict.LIVES, f"task {read.last.name} is {read.last.status}", pool)
-    verdict, reason = _end_of_head(platform, read.last)
+    verdict, reason = _end_of_head(platform, read.last, lost)
     if verdict is not Verdict.FINAL and (limit := _limit(platform, read)):
         return _with(read, Verdict.FINAL, limit)
     if verdict is Verdict.LOST and (doubt := _doubt(read, pool, heads)):
@@ -181,14 +187,14 @@ def _doubt(read: Assessment, pool: PoolView | None, heads: Sequence[TaskView]) -
     return ""
 
 
-def _end_of_head(platform: Platform, head: TaskView) -> tuple[Verdict, str]:
+def _end_of_head(platform: Platform, head: TaskView, lost: Collection[str]) -> tuple[Verdict, str]:
     """Whether the machine of the last head was lost, and the reason."""
     if head.status != "FAILED" or head.abort_requested:
         return Verdict.FINAL, f"the head's task is {head.status}{', by an abort' * head.abort_requested}"
     errors = {match.group("kind", "code") if (match := _ERROR.fullmatch(text)) else None for text in head.errors}
     if not errors or not errors <= _LOSSES:
         return Verdict.FINAL, f"the head's task has failed: {'; '.join(head.errors) or 'without a reason'}"
-    if any(error is not None and error[0] == _LOST for error in errors):
+    if head.id in lost or any(error is not None and error[0] == _LOST for error in errors):
         return Verdict.LOST, f"the machine of {head.name} was lost"
     return _end_of_machine(platform, head)
 

@@ -87,6 +87,7 @@ class Replacement:
         self._head_answers = head_answers
         self._ends = math.inf
         self._lost_at = math.inf
+        self._lost: set[str] = set()
         self._successors: set[str] = set()
         self._owned: str | None = None
 
@@ -98,7 +99,7 @@ class Replacement:
         self._ends = self._clock.monotonic() + NOTICE_SECONDS + self._carriers.rank * RANK_SECONDS
         while self._clock.monotonic() < self._ends:
             try:
-                read = assess(self._platform, self._manifest)
+                read = self._assess()
                 if read.verdict is Verdict.FINAL:
                     logger.warning("the head is not replaced: %s", read.reason)
                     break
@@ -114,6 +115,12 @@ class Replacement:
             self._clock.sleep(POLL_SECONDS)
         self._withdraw()
         return False
+
+    def _assess(self) -> Assessment:
+        read = assess(self._platform, self._manifest, self._lost)
+        if read.verdict is Verdict.LOST:
+            self._lost.add(read.last.id)
+        return read
 
     def _is_successor(self, read: Assessment) -> bool:
         return read.last.id != self._manifest.head_task_id
@@ -154,7 +161,7 @@ class Replacement:
         """End what is left of the lost head, and submit a copy of its task."""
         self._prepare_pool(read)
         model = self._platform.task_spec(read.last.id)
-        read = assess(self._platform, self._manifest)
+        read = self._assess()
         if read.verdict is not Verdict.LOST or read.deadline is None:
             return
         node_id = restarted_head_id(read.token, read.number + 1)

@@ -41,6 +41,18 @@ def test_head_is_replaced_after_a_late_notice_of_the_end_of_a_reclaimed_machine(
     stage.assert_replaced()
 
 
+def test_head_is_replaced_whose_machine_the_carrier_terminates_long_after_its_agent_has_ended(stage):
+    node = stage.head.worker.node
+    stage.end("SIGTERM")
+    stage.lost.add(str(stage.heads[0].entity.name))
+    stage.world.lab.do(lambda platform: platform.nodes._end(node, "deregister", "the machine shuts down"))
+
+    assert stage.carry(1)
+
+    assert not node.instance.status.alive
+    stage.assert_replaced()
+
+
 def test_head_is_not_replaced_that_sigterm_has_ended_long_after_a_spot_notice(stage):
     warn(stage.world, str(stage.head.entity.name), notice_seconds=7200)
     stage.world.lab.advance(1200)

@@ -78,9 +78,9 @@ class FakePlatform:
             raise NotFound("no such platform node")
         return self.node
 
-    def verdict(self) -> Verdict:
+    def verdict(self, lost: tuple[str, ...] = ()) -> Verdict:
         assessment: Any = self
-        return assess(assessment, MANIFEST).verdict
+        return assess(assessment, MANIFEST, lost).verdict
 
 
 @pytest.fixture
@@ -164,6 +164,30 @@ def test_late_end_of_a_machine_is_a_loss_if_a_spot_notice_came_shortly_before_si
     platform.node = replace(platform.node, provider=provider, spot_notice=NOW + timedelta(seconds=noticed))
 
     assert platform.verdict() is verdict
+
+
+def test_end_of_a_machine_that_was_judged_lost_is_not_read_again(platform):
+    shut_down(platform, "TERMINATED", 60)
+
+    assert platform.verdict(lost=("task-0",)) is Verdict.LOST
+    assert platform.verdict(lost=("task-1",)) is Verdict.FINAL
+
+
+LATER_ENDS = {
+    "abort": {"tasks": [task(errors=(SIGTERM,), abort_requested=True)]},
+    "other error": {"tasks": [task(errors=("PROCESS_NON_ZERO_EXIT: it ended (exit code 1)",))]},
+    "cancellation": {"work": WorkRequirementView("work", "ray", "CANCELLING", False, True, NOW, ())},
+    "pool": {"pool": PoolView("pool", TAG, "SHUTDOWN", True, "compute")},
+    "other head": {"tasks": [task(), task(1, "ABORTED")]},
+}
+
+
+@pytest.mark.parametrize("changes", LATER_ENDS.values(), ids=LATER_ENDS)
+def test_head_that_was_judged_lost_is_not_replaced_after_another_end(platform, changes):
+    for name, value in changes.items():
+        setattr(platform, name, value)
+
+    assert platform.verdict(lost=("task-0",)) is Verdict.FINAL
 
 
 def test_head_is_not_replaced_after_sigterm_on_a_machine_that_is_not_shown(platform):
