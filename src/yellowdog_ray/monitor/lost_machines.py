@@ -60,17 +60,19 @@ class LostMachines:
         """Search some watched pools for lost platform nodes if a search is due: one or two calls per pool.
 
         Raises:
-            PlatformError: a call failed; the next tick retries.
+            PlatformError: a call failed; a later tick retries, after the other pools.
         """
         now = self._monotonic()
         self._note_departures(snapshot, now)
-        if not self._queue and self._left_at and now >= self._due:
-            self._queue = deque(self._watched())
+        if self._left_at and now >= self._due:
+            queued = {group.id for group in self._queue}
+            self._queue.extend(group for group in self._watched() if group.id not in queued)
             self._searched_at, self._unsearched_since = now, None
             self._left_at = {group: left for group, left in self._left_at.items() if now - left < WATCH_SECONDS}
         for _ in range(min(POOLS_PER_TICK, len(self._queue))):
-            self._terminate_lost(self._queue[0])
-            self._queue.popleft()
+            self._queue.rotate(-1)  # a pool whose search fails is the last one now
+            self._terminate_lost(self._queue[-1])
+            self._queue.pop()
 
     def _note_departures(self, snapshot: Snapshot, now: float) -> None:
         before, self._snapshot = self._snapshot, snapshot

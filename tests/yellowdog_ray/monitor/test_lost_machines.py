@@ -1,5 +1,6 @@
 """The search for lost platform nodes: when it takes place, and which instances it terminates."""
 
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -149,6 +150,31 @@ def test_failed_search_is_repeated_at_the_next_tick(scene):
     scene.tick("a")
 
     assert scene.platform.terminated == ["i-1"]
+
+
+def test_pool_that_cannot_be_searched_delays_no_other(scene):
+    names = ("ray-bad", "ray-good")
+    scene.cluster.groups = [
+        replace(GROUP, id=name, worker_tag=name, placement=Placement((name,), ())) for name in names
+    ]
+    scene.platform.find_pool = lambda name: PoolView(name, name, "RUNNING", False, "c")
+    searched = []
+
+    def lost_nodes(pool_id):
+        searched.append(pool_id)
+        if pool_id == "ray-bad":
+            raise Unavailable("no answer")
+        return []
+
+    scene.platform.lost_nodes = lost_nodes
+    scene.tick()
+    began = scene.now
+    while scene.now - began < WATCH_SECONDS:
+        with suppress(Unavailable):
+            scene.tick()
+
+    assert searched[:3] == ["ray-bad", "ray-good", "ray-bad"]
+    assert searched.count("ray-good") == WATCH_SECONDS // AGAIN_SECONDS
 
 
 def test_machines_of_a_configured_pool_are_left_alone(scene):
