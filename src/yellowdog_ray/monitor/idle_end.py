@@ -192,6 +192,9 @@ class IdleEnd:
         if self._must_wait(Step.HEAD, kept):
             _report([*failures, *kept])
             return
+        if kept and not self._idleness.is_over():
+            _report([*failures, *kept])
+            return  # the next tick withdraws the end, unless the head's pool has ended all the same
         if kept and (refused := cancel(self._platform, work)):
             _report([*kept, *refused])  # without any effect nothing is final: a use withdraws the end
             return

@@ -218,6 +218,28 @@ def test_cancellation_comes_first_where_the_heads_pool_cannot_be_ended(parts):
     assert parts.calls[FAILED_ROUNDS:] == [f"cancel {parts.work.id}", "final"]
 
 
+@pytest.mark.parametrize(("status", "final"), [("RUNNING", False), ("SHUTDOWN", True)])
+def test_use_during_the_last_refused_end_of_the_heads_pool_prevents_the_cancellation(parts, status, final):
+    parts.refusal, parts.refused = Unavailable("no answer"), {"p"}
+    end = parts.make()
+    for _ in range(FAILED_ROUNDS - 1):
+        end.tick(Snapshot())
+
+    def shut_down(_pool_id):
+        parts.is_over = False
+        parts.pool = replace(parts.pool, status=status, finished=final)
+        raise parts.refusal
+
+    parts.platform.shut_down_pool = shut_down
+    end.tick(Snapshot())
+    assert f"cancel {parts.work.id}" not in parts.calls
+    parts.platform.shut_down_pool = parts.calls.append
+    end.tick(Snapshot())
+
+    assert (f"cancel {parts.work.id}" in parts.calls) is final
+    assert parts.is_closed is final
+
+
 def test_end_without_any_effect_is_withdrawn_by_a_use(parts):
     add_workers(parts)
     parts.refusal, parts.refused = Unavailable("status 403"), {"w", "p", "work"}
