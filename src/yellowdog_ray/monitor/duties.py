@@ -93,7 +93,7 @@ def make_supervisor(side: DutiesParts, clock: Clock, *, v2: bool, admits: bool, 
         side.settings,
         side.ray_nodes,
         platform.clock,
-        side.schedule.are_spot_notices_due,
+        side.schedule,
         drained_count=not v2,
     )
     lost = LostMachines(platform, cluster, clock.monotonic)

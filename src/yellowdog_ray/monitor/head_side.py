@@ -303,10 +303,9 @@ class HeadSide(Side):
         return self.cluster.stable and self.builds.stable
 
     def _supervise(self, snapshot: Snapshot) -> None:
-        notices_due = self.schedule.are_spot_notices_due()
         if self._restart is None or self.place.observe(snapshot):
             self.supervisor.tick(snapshot)
-        self.schedule.duties_done(notices_read=notices_due)
+        self.schedule.duties_done()
 
     def _read_tags(self, snapshot: Snapshot) -> None:
         head = snapshot.head

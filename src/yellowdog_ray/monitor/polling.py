@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 
 BUSY_SECONDS = 1.5
-"""Minimum seconds between two readings while nodes change phase. In a small cluster Ray polls more often."""
+"""Minimum seconds between two readings while nodes change phase, and before a failed reading of the spot notices is
+repeated. In a small cluster Ray polls more often."""
 
 QUIET_SECONDS = 3.5
 """Minimum seconds between two readings while nodes are stable. Ray polls its own demand more often."""
@@ -31,7 +32,7 @@ class PollingSchedule:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._listing_at = self._spot_notices_at = self._changed_at = -math.inf
+        self._listing_at = self._duties_at = self._spot_notices_at = self._changed_at = -math.inf
 
     def listing_done(self, *, changed: bool) -> None:
         """Record a reading of the nodes. `changed`: the snapshot is another one, or nodes change phase."""
@@ -39,10 +40,13 @@ class PollingSchedule:
         if changed:
             self._changed_at = self._listing_at
 
-    def duties_done(self, *, notices_read: bool) -> None:
-        """Record a run of the duties. `notices_read`: it has read the spot notices."""
-        if notices_read:
-            self._spot_notices_at = self._monotonic()
+    def duties_done(self) -> None:
+        """Record a run of the duties."""
+        self._duties_at = self._monotonic()
+
+    def spot_notices_read(self) -> None:
+        """Record a reading of the spot notices that has succeeded."""
+        self._spot_notices_at = self._monotonic()
 
     def is_listing_due(self, *, stable: bool) -> bool:
         """Whether a reading of the nodes is due. `stable`: no node changes phase."""
@@ -51,7 +55,9 @@ class PollingSchedule:
 
     def are_spot_notices_due(self) -> bool:
         """Whether a reading of the spot notices is due although one of the nodes is not."""
-        return self._monotonic() - self._spot_notices_at >= self._interval(QUIET_SECONDS, CALM_SPOT_NOTICES_SECONDS)
+        now = self._monotonic()
+        is_old = now - self._spot_notices_at >= self._interval(QUIET_SECONDS, CALM_SPOT_NOTICES_SECONDS)
+        return is_old and now - self._duties_at >= BUSY_SECONDS
 
     def _interval(self, quiet: float, calm: float) -> float:
         return calm if self._monotonic() - self._changed_at >= CALM_AFTER_SECONDS else quiet

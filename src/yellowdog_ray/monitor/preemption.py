@@ -6,7 +6,6 @@ Runs on the head only.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import datetime
 
 from yellowdog_ray.clock import Clock
@@ -15,6 +14,7 @@ from yellowdog_ray.cluster.launch import Launcher
 from yellowdog_ray.cluster.snapshot import ClusterNode, Phase, Snapshot
 from yellowdog_ray.config.live import LiveSettings
 from yellowdog_ray.monitor.gcs import RayNodes
+from yellowdog_ray.monitor.polling import PollingSchedule
 from yellowdog_ray.platform.client import Platform
 from yellowdog_ray.platform.types import PlatformNodeView
 
@@ -31,7 +31,7 @@ class Preemption:
         settings: the settings in force.
         ray_nodes: the nodes in Ray's control store.
         clock: time.
-        is_due: whether a reading of the notices is due.
+        schedule: when a reading of the notices is due.
         drained_count: whether Ray's autoscaler counts drained nodes towards `max_workers` (v1 does). It terminates
             nodes above that number at once.
     """
@@ -44,7 +44,7 @@ class Preemption:
         settings: LiveSettings,
         ray_nodes: RayNodes,
         clock: Clock,
-        is_due: Callable[[], bool],
+        schedule: PollingSchedule,
         *,
         drained_count: bool,
     ) -> None:
@@ -54,7 +54,7 @@ class Preemption:
         self._settings = settings
         self._ray_nodes = ray_nodes
         self._clock = clock
-        self._is_due = is_due
+        self._schedule = schedule
         self._drained_count = drained_count
         self._drained: set[str] = set()
         self._seen_drained: set[str] = set()
@@ -70,10 +70,17 @@ class Preemption:
         # Ray's autoscaler reads the nodes' states before it lists them: a drain of this tick is not in them.
         self._seen_drained = set() if self._drained_count else set(self._drained)
         self._handled &= snapshot.nodes.keys()
-        workers = (node for node in snapshot.nodes.values() if not node.is_head)
-        if not self._is_due() or not any(node.phase is Phase.RUNNING for node in workers):
+        if not self._schedule.are_spot_notices_due():
             return
+        workers = (node for node in snapshot.nodes.values() if not node.is_head)
+        if any(node.phase is Phase.RUNNING for node in workers):
+            self._act(snapshot)
+        else:
+            self._schedule.spot_notices_read()
+
+    def _act(self, snapshot: Snapshot) -> None:
         noticed = self._platform.nodes_with_spot_notice()
+        self._schedule.spot_notices_read()
         if not noticed:
             return
         running = {node.platform_node_id: node for node in snapshot.nodes.values() if node.phase is Phase.RUNNING}

@@ -17,14 +17,16 @@ def schedule(time) -> PollingSchedule:
     """A schedule whose last readings are recent and found a change."""
     schedule = PollingSchedule(time)
     schedule.listing_done(changed=True)
-    schedule.duties_done(notices_read=True)
+    schedule.spot_notices_read()
+    schedule.duties_done()
     return schedule
 
 
 def make_calm(time, schedule) -> None:
     time.now += CALM_AFTER_SECONDS
     schedule.listing_done(changed=False)
-    schedule.duties_done(notices_read=True)
+    schedule.spot_notices_read()
+    schedule.duties_done()
 
 
 def test_listing_and_notices_are_due_before_first_reading(time):
@@ -66,3 +68,18 @@ def test_change_shortens_a_calm_interval(time, schedule):
 
     time.now += QUIET_SECONDS
     assert schedule.is_listing_due(stable=True)
+
+
+def test_failed_reading_of_notices_is_due_again_soon_and_not_at_once(time, schedule):
+    make_calm(time, schedule)
+    time.now += CALM_SPOT_NOTICES_SECONDS
+    assert schedule.are_spot_notices_due()
+
+    schedule.duties_done()
+    assert not schedule.are_spot_notices_due()
+
+    time.now += BUSY_SECONDS
+    assert schedule.are_spot_notices_due()
+
+    schedule.spot_notices_read()
+    assert not schedule.are_spot_notices_due()

@@ -33,13 +33,23 @@ class Scripted:
         self.error: Exception | None = None
         self.has_pool = True
         self.polls = 0
+        self.poll_error: Exception | None = None
         self.is_due = True
+        self.readings = 0
         self.drained: list[tuple[str, datetime]] = []
         self.replaced: list[str] = []
 
     def nodes_with_spot_notice(self) -> list[PlatformNodeView]:
         self.polls += 1
+        if self.poll_error is not None:
+            raise self.poll_error
         return self.notices
+
+    def are_spot_notices_due(self) -> bool:
+        return self.is_due
+
+    def spot_notices_read(self) -> None:
+        self.readings += 1
 
     def refresh(self) -> bool:
         return True
@@ -73,7 +83,7 @@ def notice(node_id: str, provider: str | None = None) -> PlatformNodeView:
 def preemption(world: Scripted, *, max_workers: int | None = None, drained_count: bool = False) -> Preemption:
     settings = parse_provider({"cluster_namespace": "demo"}, "cluster.yaml")
     live = LiveSettings(settings.model_copy(update={"internal": Internal(max_workers=max_workers)}))
-    return Preemption(world, world, world, live, world, world, lambda: world.is_due, drained_count=drained_count)
+    return Preemption(world, world, world, live, world, world, world, drained_count=drained_count)
 
 
 def test_tick_polls_nothing_without_running_workers(world):
@@ -81,7 +91,7 @@ def test_tick_polls_nothing_without_running_workers(world):
 
     preemption(world).tick(world.snapshot)
 
-    assert world.polls == 0
+    assert (world.polls, world.readings) == (0, 1)
 
 
 def test_tick_polls_nothing_before_a_reading_is_due(world):
@@ -90,11 +100,20 @@ def test_tick_polls_nothing_before_a_reading_is_due(world):
     duty = preemption(world)
 
     duty.tick(world.snapshot)
-    assert world.polls == 0
+    assert (world.polls, world.readings) == (0, 0)
 
     world.is_due = True
     duty.tick(world.snapshot)
-    assert (world.polls, world.replaced) == (1, ["w1"])
+    assert (world.polls, world.readings, world.replaced) == (1, 1, ["w1"])
+
+
+def test_failed_poll_is_no_reading(world):
+    world.poll_error = Throttled("status 429")
+
+    with pytest.raises(Throttled):
+        preemption(world).tick(world.snapshot)
+
+    assert (world.polls, world.readings) == (1, 0)
 
 
 @pytest.mark.parametrize(
