@@ -74,6 +74,9 @@ class DutiesParts(Parts, Protocol):
     def tag_store(self) -> TagStore:
         """The tags of nodes."""
 
+    def watch_use(self) -> None:
+        """Read whether the cluster is in use."""
+
 
 def make_supervisor(side: DutiesParts, clock: Clock, *, v2: bool, admits: bool, replaces: bool) -> Supervisor:
     """The duties of every tick besides listing.
@@ -104,7 +107,8 @@ def make_supervisor(side: DutiesParts, clock: Clock, *, v2: bool, admits: bool, 
     machine = HeadMachine(clock.monotonic, note=side.journal.note)
     last = [lifetime.tick, declared.tick, processes.tick, machine.tick, side.idle_end.tick, side.publisher.tick]
     resubmission = [Resubmission(Path.home(), clock).tick] if replaces else []
-    return Supervisor([*admission, side.builds.tick, preemption.tick, lost.tick, *last, *resubmission])
+    duties = [*admission, side.builds.tick, preemption.tick, lost.tick, *last, *resubmission]
+    return Supervisor(duties, side.watch_use)
 
 
 def make_idleness(side: DutiesParts, clock: Clock) -> Idleness:

@@ -266,7 +266,7 @@ class HeadSide(Side):
     def _read_if_due(self) -> Snapshot:
         self._read_settings()
         self.new_key.read()
-        self._watch_use()
+        self.watch_use()
         if not self.schedule.is_listing_due(stable=self._stable):
             if self.schedule.are_spot_notices_due():
                 self._supervise(self.cluster.snapshot)
@@ -274,6 +274,7 @@ class HeadSide(Side):
         before = self.cluster.snapshot
         if not self.listing.read():
             return self.cluster.snapshot
+        self.watch_use()
         snapshot = self.cluster.snapshot
         self._read_tags(snapshot)
         self._supervise(snapshot)
@@ -289,8 +290,8 @@ class HeadSide(Side):
         if self.head_file.is_other_recipe:
             self.launcher.backoff.reconfigured()
 
-    def _watch_use(self) -> None:
-        """Read whether the cluster is in use; also while YellowDog cannot be read."""
+    def watch_use(self) -> None:
+        """Read whether the cluster is in use; also while YellowDog cannot be read, and between calls that take long."""
         try:
             self.idleness.tick()
         except Exception as error:  # noqa: BLE001 - a mistake here must not stop the loop, and counts as use

@@ -155,6 +155,7 @@ class IdleEnd:
         work = self._cluster.find()
         if work is None or (self._requested is None and work.cancelling):
             return  # somebody else ends it
+        self._idleness.tick()  # the calls may each take long, and without a reading the time begins anew
         found = _find_pools(self._platform, work)
         head = _heads_pool(work, found)
         if self._requested is not None and (

@@ -23,7 +23,8 @@ USED_READ_SECONDS = 15.0
 """Minimum seconds between two readings of a cluster in use: the end of the use may be read later, never earlier."""
 
 MAX_GAP_SECONDS = 60.0
-"""Seconds without a reading after which the time begins anew: somebody may have logged in and out meanwhile."""
+"""Seconds without a reading after which the time begins anew: somebody may have logged in and out meanwhile. The
+control store shows a driver that came and went, and nothing shows such a session."""
 
 ANNOUNCED_SECONDS = (600.0, 300.0, 60.0)
 """Seconds before the end at which a warning is logged; the first one is logged at half of the time."""

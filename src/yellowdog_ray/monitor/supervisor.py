@@ -20,10 +20,12 @@ class Supervisor:
 
     Args:
         duties: the duties, the most urgent first.
+        after_each: runs after each duty, which may have blocked the loop.
     """
 
-    def __init__(self, duties: Sequence[Duty]) -> None:
+    def __init__(self, duties: Sequence[Duty], after_each: Callable[[], None] = lambda: None) -> None:
         self._duties = tuple(duties)
+        self._after_each = after_each
         self._unexpected = UnexpectedErrors()
 
     def tick(self, snapshot: Snapshot) -> None:
@@ -33,7 +35,9 @@ class Supervisor:
         be unavailable to it alone, for example if one answer is broken.
         """
         for index, duty in enumerate(self._duties, 1):
-            if not self._completed(duty, snapshot):
+            completed = self._completed(duty, snapshot)
+            self._after_each()
+            if not completed:
                 self._duties = (*self._duties[index:], *self._duties[:index])
                 return
 

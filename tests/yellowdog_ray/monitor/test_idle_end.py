@@ -1,8 +1,9 @@
 """The end of an idle cluster on a platform of views. `simulation/test_home.py` has its life."""
 
 import json
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
+from datetime import datetime, timezone
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,8 @@ from tests.yellowdog_ray.inventory.conftest import TAG, make_work
 from yellowdog_ray.cluster.snapshot import Snapshot
 from yellowdog_ray.errors import NotFound, Unavailable
 from yellowdog_ray.monitor.idle_end import FAILED_ROUNDS, Begun, IdleEnd
+from yellowdog_ray.monitor.idleness import Idleness
+from yellowdog_ray.monitor.ray_use import RayUse
 from yellowdog_ray.names import pool_name, token_of
 from yellowdog_ray.platform.types import Counts, PoolView, TaskPhase
 
@@ -95,6 +98,7 @@ class ScriptedIdleness:
     def __init__(self, parts):
         self._parts = parts
         self.end = parts.note_final
+        self.tick = lambda: None
 
     def is_over(self):
         return self._parts.is_over
@@ -503,3 +507,31 @@ class TestBegun:
 
         assert f"cancel {parts.work.id}" in parts.calls
         assert "No space left on device" in caplog.text
+
+
+def test_idle_cluster_ends_although_each_call_takes_half_a_minute(parts):
+    """No reading of the use may be over a minute after the one before."""
+    clock = SimpleNamespace(now=0.0)
+
+    def slow(answer):
+        def call(*_):
+            clock.now += 25
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+    parts.platform.find_pool, parts.platform.listed_pools = slow(None), slow(Unavailable("no answer"))
+    use = RayUse("", frozenset())
+    idleness = Idleness(lambda: 15, lambda: use, lambda: 0, lambda: clock.now, lambda: datetime.now(timezone.utc))
+    cluster = SimpleNamespace(find=slow(parts.work))
+    end = IdleEnd(parts.platform, cluster, parts.launcher, idleness, parts.begun)
+
+    while clock.now < 7200 and f"cancel {parts.work.id}" not in parts.calls:
+        clock.now += 5
+        idleness.tick()
+        with suppress(Unavailable):
+            end.tick(Snapshot())
+
+    assert f"cancel {parts.work.id}" in parts.calls

@@ -36,6 +36,13 @@ def test_supervisor_runs_duties_in_order(ran, duty):
     assert ran == ["a", "b"]
 
 
+@pytest.mark.parametrize("error", [NotFound("no pool"), Unavailable("no answer")])
+def test_supervisor_runs_its_function_after_each_duty(ran, duty, error):
+    Supervisor([duty("a"), duty("b", error)], lambda: ran.append("after")).tick(SNAPSHOT)
+
+    assert ran == ["a", "after", "b", "after"]
+
+
 @pytest.mark.parametrize("error", [NotFound("no pool"), Throttled("too many calls")])
 def test_supervisor_runs_further_duties_after_failed_one(ran, duty, caplog, error):
     Supervisor([duty("a", error), duty("b")]).tick(SNAPSHOT)
