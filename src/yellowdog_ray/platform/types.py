@@ -65,7 +65,7 @@ class MachineSize:
     gpu_names: tuple[str, ...] = field(default=(), compare=False)
 
 
-SPOT_NOTICES = {
+SPOT_NOTICES: dict[str | None, timedelta] = {
     "AWS": timedelta(seconds=120),
     "OCI": timedelta(seconds=120),
     "AZURE": timedelta(seconds=30),
@@ -113,7 +113,7 @@ class PlatformNodeView:
     @property
     def notice_period(self) -> timedelta:
         """Time from its spot notice to its loss, as its provider states it."""
-        return SPOT_NOTICES.get(self.provider or "", DEFAULT_SPOT_NOTICE)
+        return SPOT_NOTICES.get(self.provider, DEFAULT_SPOT_NOTICE)
 
 
 @dataclass(frozen=True)
