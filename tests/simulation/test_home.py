@@ -111,6 +111,15 @@ def test_outage_of_the_platform_delays_the_end_only(world):
     assert left(world) == []
 
 
+def test_idle_cluster_ends_although_each_call_is_slow(world, monkeypatch):
+    """A round takes longer than the time without a reading of the use after which the minutes begin anew."""
+    monkeypatch.setattr("tests.simulation.wire.DELAY_SECONDS", (21.0, 21.0))
+    with world.wire.trouble("delay"):
+        world.pass_time(3600)
+
+    assert left(world) == []
+
+
 def reads_a_worker_pool(call):
     return call.startswith("GET /workerPools/") and "-worker-" in call and "-production-" not in call
 

@@ -272,9 +272,10 @@ class HeadSide(Side):
                 self._supervise(self.cluster.snapshot)
             return self.cluster.snapshot
         before = self.cluster.snapshot
-        if not self.listing.read():
-            return self.cluster.snapshot
+        is_read = self.listing.read()
         self.watch_use()
+        if not is_read:
+            return self.cluster.snapshot
         snapshot = self.cluster.snapshot
         self._read_tags(snapshot)
         self._supervise(snapshot)

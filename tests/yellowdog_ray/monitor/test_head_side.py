@@ -10,6 +10,7 @@ from tests.yellowdog_ray.ray_cli import launch
 from yellowdog_ray.cluster.snapshot import Phase, Snapshot
 from yellowdog_ray.errors import Unavailable
 from yellowdog_ray.monitor.duties import make_kit_maker
+from yellowdog_ray.monitor.polling import CALM_SECONDS
 
 
 def test_node_tags_include_those_that_ray_requires(platform, head_provider):
@@ -87,6 +88,21 @@ def test_idle_end_runs_without_a_listing_unless_another_head_may_have_replaced_t
             head_provider.non_terminated_nodes({})
 
     assert bool(snapshots) is ends
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_use_is_read_before_and_after_the_listing_and_after_each_duty(platform, head_provider, monkeypatch, is_read):
+    head_provider.non_terminated_nodes({})
+    side, order = head_provider.side, []
+    monkeypatch.setattr(side, "watch_use", lambda: order.append("use"))
+    del side.supervisor
+    side.supervisor._duties = (lambda _: order.append("duty"),) * 2
+    monkeypatch.setattr(side.listing, "read", lambda: (order.append("listing"), is_read)[1])
+    platform.advance(CALM_SECONDS)
+
+    head_provider.non_terminated_nodes({})
+
+    assert order == ["use", "listing", "use", *["duty", "use"] * (2 * is_read)]
 
 
 def test_first_listing_logs_bug_with_its_traceback(platform, head_provider, monkeypatch, caplog):
