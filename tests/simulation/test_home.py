@@ -115,7 +115,7 @@ def test_idle_cluster_ends_although_each_call_is_slow(world, monkeypatch):
     """A round takes longer than the time without a reading of the use after which the minutes begin anew."""
     monkeypatch.setattr("tests.simulation.wire.DELAY_SECONDS", (21.0, 21.0))
     with world.wire.trouble("delay"):
-        world.pass_time(3600)
+        world.pass_time(1800)
 
     assert left(world) == []
 
