@@ -55,6 +55,7 @@ class Bridge:
         self._lock = threading.Lock()
         self._taken: dict[str, int] = {}
         self._last = 1
+        self._is_closed = False
 
     @classmethod
     def open(cls, owner: str) -> Bridge:
@@ -141,8 +142,10 @@ class Bridge:
             self._taken.pop(cable.address, None)
 
     def close(self) -> None:
-        """Remove the bridge."""
-        remove_link(self.name)
+        """Remove the bridge, once: a bridge that has its name later is another platform's."""
+        if not self._is_closed:
+            remove_link(self.name)
+            self._is_closed = True
 
 
 def hardware_address(address: str) -> str:

@@ -101,6 +101,15 @@ def test_open_leaves_no_bridge_when_its_set_up_fails(scripted_ip: Callable[[str]
     assert commands[-1] == "link del raydog0"
 
 
+def test_second_close_leaves_a_later_bridge_of_that_name_alone(scripted_ip: Callable[[str], list[str]]) -> None:
+    commands = scripted_ip("nothing fails")
+    bridge = Bridge.open("owner")
+    bridge.close()
+    bridge.close()
+
+    assert commands.count("link del raydog0") == 1
+
+
 def test_open_removes_nothing_when_no_bridge_is_added(scripted_ip: Callable[[str], list[str]]) -> None:
     commands = scripted_ip("link add")
 
@@ -158,7 +167,6 @@ def test_bridge_is_found_by_its_owner_until_closed(tmp_path: Path) -> None:
         assert bridges_of(str(tmp_path)) == []
     finally:
         bridge.close()
-    bridge.close()
 
     assert bridges_of(owner) == []
 
